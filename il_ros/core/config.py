@@ -1,0 +1,144 @@
+"""Mappings (YAML, JSON, ``name=value``) into frozen dataclasses, with errors that say where."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from il_ros.core.errors import IlRosError
+
+T = TypeVar('T')
+
+
+def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
+    """Read one YAML document with the safe loader.
+
+    Raises:
+        IlRosError: (as `error`) If the file is missing, unreadable, or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise error('no such file', where=str(path), fix='check the path') from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(f'cannot be read: {problem}', where=str(path)) from None
+    except yaml.YAMLError as problem:
+        raise error(f'not YAML: {problem}', where=str(path), fix='mend the syntax') from None
+
+
+def parse(
+    cls: type[T], data: object, *, where: str = '', error: type[IlRosError] = IlRosError
+) -> T:
+    """Make a dataclass of type `cls` from a mapping; every key must be a field of it.
+
+    Nested dataclasses, tuples, dictionaries, literals and unions are followed by their
+    annotations. `where` is the dotted path that errors begin with.
+
+    Raises:
+        IlRosError: (as `error`) On an unknown key, a missing one, or a value of another type.
+    """
+    if not isinstance(data, Mapping):
+        raise error(f'got {data!r}', where=where, allowed=f'a mapping with {_fields(cls)}')
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    for key in data:
+        if key not in fields:
+            raise error(
+                f'unknown key {key!r}',
+                where=where or cls.__name__,
+                allowed=fields,
+                fix='correct or remove it',
+            )
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        place = f'{where}.{name}' if where else name
+        if name in data:
+            values[name] = _convert(hints[name], data[name], place, error)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise error('missing', where=place, allowed=_name(hints[name]), fix='add it')
+    try:
+        return cls(**values)
+    except ValueError as problem:
+        raise error(str(problem), where=where or cls.__name__) from None
+
+
+def override(config: T, settings: Iterable[str]) -> T:
+    """`config` (a flat dataclass) with ``name=value`` settings applied, typed by its fields.
+
+    Raises:
+        IlRosError: On a setting that is not ``name=value``, names no field, or has a bad value.
+    """
+    data = {
+        f.name: getattr(config, f.name)
+        for f in dataclasses.fields(config)  # type: ignore[arg-type]
+    }
+    for setting in settings:
+        name, equals, text = setting.partition('=')
+        if not equals or name not in data:
+            raise IlRosError(
+                f'got {setting!r}', where='settings', allowed=[f'{known}=...' for known in data]
+            )
+        data[name] = yaml.safe_load(text)
+    return parse(type(config), data, where='settings')
+
+
+def _fields(cls: type) -> str:
+    return ', '.join(field.name for field in dataclasses.fields(cls) if field.init)
+
+
+def _name(hint: Any) -> str:
+    return str(getattr(hint, '__name__', hint)) if not typing.get_args(hint) else str(hint)
+
+
+def _convert(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return parse(typing.cast(type, hint), value, where=where, error=error)
+    if origin is typing.Literal:
+        return _one_of(args, value, where, error)
+    if origin in (types.UnionType, typing.Union):
+        return _union(args, value, where, error)
+    if origin is tuple:
+        return _tuple(args, value, where, error)
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        if not isinstance(value, Mapping):
+            raise error(f'got {value!r}', where=where, allowed='a mapping')
+        return {str(k): _convert(args[1], v, f'{where}.{k}', error) for k, v in value.items()}
+    return _scalar(hint, value, where, error)
+
+
+def _one_of(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
+    if value not in args:
+        raise error(f'got {value!r}', where=where, allowed=args)
+    return value
+
+
+def _union(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
+    if value is None and type(None) in args:
+        return None
+    hint = next(arg for arg in args if arg is not type(None))
+    return _convert(hint, value, where, error)
+
+
+def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
+    if not isinstance(value, list | tuple):
+        raise error(f'got {value!r}', where=where, allowed='a list')
+    if args[-1] is not Ellipsis and len(args) != len(value):
+        raise error(f'got {len(value)} entries', where=where, allowed=f'{len(args)} entries')
+    return tuple(_convert(args[0], item, f'{where}[{i}]', error) for i, item in enumerate(value))
+
+
+def _scalar(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str | Path):
+        return Path(value)
+    if hint is not Path and type(value) is hint:
+        return value
+    raise error(f'got {value!r}', where=where, allowed=_name(hint))

@@ -1,0 +1,40 @@
+"""What the arm may do: the bounds that the monitor enforces and the simulator measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds of one arm in one task, N commanded joints in the contract's order.
+
+    Attributes:
+        names: Joint names, N of them.
+        position_min: Lower position bound, shape (N,) [rad or m].
+        position_max: Upper position bound, shape (N,) [rad or m].
+        velocity: Largest speed, shape (N,) [rad/s or m/s].
+        acceleration: Largest acceleration, shape (N,) [rad/s^2 or m/s^2].
+        jerk: Largest jerk, shape (N,) [rad/s^3 or m/s^3].
+        workspace_min: Lower corner of the box the tool centre point stays in, shape (3,) [m],
+            in the arm's base frame.
+        workspace_max: Upper corner of that box, shape (3,) [m].
+        force: Largest norm of the wrist force [N].
+        torque: Largest norm of the wrist torque [N m].
+    """
+
+    names: tuple[str, ...]
+    position_min: Array
+    position_max: Array
+    velocity: Array
+    acceleration: Array
+    jerk: Array
+    workspace_min: Array
+    workspace_max: Array
+    force: float
+    torque: float

@@ -1,0 +1,31 @@
+"""Registries are plain dictionaries of lazy ``'module:attribute'`` strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from il_ros.core.errors import UnknownNameError
+
+
+def lookup(kind: str, name: str, registry: Mapping[str, str]) -> Any:
+    """Import what `name` stands for, from `registry` or a third party's entry point.
+
+    Third parties register under the entry-point group ``il_ros.<kind>``.
+
+    Raises:
+        UnknownNameError: If neither knows `name`; it lists every name that is known.
+    """
+    if name in registry:
+        module, _, attribute = registry[name].partition(':')
+        return getattr(import_module(module), attribute)
+    plugins = {point.name: point for point in entry_points(group=f'il_ros.{kind}')}
+    if name in plugins:
+        return plugins[name].load()
+    raise UnknownNameError(
+        f'unknown {kind} {name!r}',
+        allowed=sorted({*registry, *plugins}),
+        fix=f'use one of these, or install a package with an il_ros.{kind} entry point',
+    )
