@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn, Protocol
 
 import numpy as np
 import yaml
@@ -268,8 +268,12 @@ def require_same(mine: Contract, theirs: Contract, *, where: str) -> None:
     )
 
 
+class _Fail(Protocol):
+    def __call__(self, problem: str, where: str, allowed: object = '') -> NoReturn: ...
+
+
 def _check(contract: Contract, source: str) -> None:
-    def fail(problem: str, where: str, allowed: object = '') -> None:
+    def fail(problem: str, where: str, allowed: object = '') -> NoReturn:
         raise ContractError(problem, where=f'{source}.{where}', allowed=str(allowed))
 
     if contract.version != VERSION:
@@ -307,19 +311,11 @@ def _check_stream(stream: Stream, where: str) -> None:
         raise ContractError('rate and align.max_age cannot be negative', where=where)
 
 
-def _check_action(contract: Contract, fail) -> None:  # type: ignore[no-untyped-def]
-    action, n = contract.action, len(contract.action.names)
-    if len(set(action.names)) != n or n == 0:
+def _check_action(contract: Contract, fail: _Fail) -> None:
+    action = contract.action
+    if len(set(action.names)) != len(action.names) or not action.names:
         fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
-    for name, values in vars(action.limits).items():
-        if len(values) != n:
-            fail(f'got {len(values)} entries', f'action.limits.{name}', f'{n}, one a joint')
-        if not np.all(np.isfinite(values)):
-            fail(f'got {list(values)}', f'action.limits.{name}', 'finite numbers')
-        if not name.startswith('position') and min(values) <= 0:
-            fail(f'got {list(values)}', f'action.limits.{name}', 'positive numbers')
-    if not np.all(np.less(action.limits.position_min, action.limits.position_max)):
-        fail('not below position_max', 'action.limits.position_min')
+    _check_bounds(action, fail)
     if not np.all(np.less(contract.workspace.min, contract.workspace.max)):
         fail('not below workspace.max', 'workspace.min')
     for part in ('position', 'velocity'):
@@ -333,3 +329,16 @@ def _check_action(contract: Contract, fail) -> None:  # type: ignore[no-untyped-
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:
             fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
+
+
+def _check_bounds(action: Action, fail: _Fail) -> None:
+    n = len(action.names)
+    for name, values in vars(action.limits).items():
+        if len(values) != n:
+            fail(f'got {len(values)} entries', f'action.limits.{name}', f'{n}, one a joint')
+        if not np.all(np.isfinite(values)):
+            fail(f'got {list(values)}', f'action.limits.{name}', 'finite numbers')
+        if not name.startswith('position') and min(values) <= 0:
+            fail(f'got {list(values)}', f'action.limits.{name}', 'positive numbers')
+    if not np.all(np.less(action.limits.position_min, action.limits.position_max)):
+        fail('not below position_max', 'action.limits.position_min')

@@ -18,7 +18,9 @@ Array = NDArray[np.float64]
 class Decoder(Protocol):
     """Knows one message type."""
 
-    stamped: bool
+    @property
+    def stamped(self) -> bool:
+        """Whether the type has a header."""
 
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """Raise ContractError if `fields` and `names` do not fit the type."""

@@ -99,19 +99,24 @@ class FrameBuilder:
             header: The message's own stamp [ns].
             receive: When it was received [ns]; only differences matter.
         """
+        # First, so that a sample that came after a tick's grace is not seen by that tick, whether
+        # or not anybody polled in between (a bag has no timers).
+        frames = self.poll(receive)
         history = self._histories[key]
         stamp = header if history.stream.align.time == 'header' else receive
         if stamp <= 0:
             self.rejected[key] = 'its header stamp is zero'
-            return self.poll(receive)
+            return frames
         if history.samples and stamp <= history.samples[-1][0]:
             if history.samples[-1][0] - stamp < _RESTART_NS:
                 self.rejected[key] = 'its header stamp does not advance'
-                return self.poll(receive)
+                return frames
             self.reset()
+        self.rejected.pop(key, None)
         history.samples.append((stamp, value))
         history.missed = 0
-        frames = self._pace(stamp, receive) if key == self._contract.clock else []
+        if key == self._contract.clock:
+            frames += self._pace(stamp, receive)
         return frames + self.poll(receive)
 
     def poll(self, now: int) -> list[Frame]:
@@ -122,8 +127,6 @@ class FrameBuilder:
         late = self._awaited(tick)
         if late and now - since < self._grace:
             return []
-        for key in late:
-            self._histories[key].missed += 1
         return [self._give(tick)]
 
     @property
@@ -150,6 +153,8 @@ class FrameBuilder:
 
     def _give(self, tick: int) -> Frame:
         self._pending = None
+        for key in self._awaited(tick):
+            self._histories[key].missed += 1
         values, valid, age = {}, {}, {}
         for key, history in self._histories.items():
             values[key], valid[key], age[key] = self._sample(history, tick)

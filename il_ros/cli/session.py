@@ -1,0 +1,66 @@
+"""The graph that a verb talks to: one that runs already, or one of its own in lock-step."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from il_ros.cli.launch import find
+from il_ros.core.contract import Contract
+from il_ros.launching.children import log_directory
+from il_ros.launching.processes import Supervisor
+from il_ros.launching.xml import evaluate
+
+if TYPE_CHECKING:
+    from il_ros.ros.graph import Graph
+
+_NEEDED = ('simulator/step', 'monitor/set_mode')
+
+
+def isolate() -> None:
+    """Keep the graph of this process and its children on this machine and to itself."""
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
+
+
+@contextmanager
+def graph(
+    contract: Contract, *, start: bool, namespace: str = '/', log: Path | None = None, **launch: str
+) -> Iterator[Graph]:
+    """Give a client of the running graph, or of one that is started here and ended afterwards.
+
+    Args:
+        contract: What the topics mean.
+        start: Whether to start `demo.launch.xml` in lock-step, on this machine alone.
+        namespace: Namespace of the running graph.
+        log: Folder for what the nodes say, when they are started here; the terminal without one.
+        launch: Arguments of the launch file.
+
+    Raises:
+        IlRosError: If the graph lacks what every verb needs, or a node ended.
+    """
+    with ExitStack() as stack:
+        if start:
+            isolate()
+            _start(stack, log, launch)
+        from il_ros.ros.graph import Graph
+
+        client = stack.enter_context(Graph(contract, namespace=namespace))
+        client.wait_for(*_NEEDED)
+        yield client
+
+
+def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> None:
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='il_ros_')))
+    specs = evaluate(find('demo'), launch, scratch=scratch)
+    output = {'sink': log_directory(log)} if log is not None else {}
+    supervisor = stack.enter_context(Supervisor(**output))
+    for spec in specs:
+        for path, text in spec.files.items():
+            path.write_text(text, encoding='utf-8')
+        supervisor.start(spec.name, spec.argv, env=spec.env)

@@ -1,0 +1,21 @@
+"""Names and types of the package's own topics; those of the robot are in the contract.
+
+All names are relative: a node's namespace and remappings apply.
+"""
+
+from __future__ import annotations
+
+POLICY_CHUNK = 'policy/action_chunk'
+EXPERT_CHUNK = 'expert/action_chunk'
+MONITOR_STATUS = 'monitor/status'
+EVENTS = 'events'
+TASK_STATE = 'task_state'
+
+TYPES = {
+    POLICY_CHUNK: 'il_ros/msg/ActionChunk',
+    EXPERT_CHUNK: 'il_ros/msg/ActionChunk',
+    MONITOR_STATUS: 'il_ros/msg/MonitorStatus',
+    EVENTS: 'il_ros/msg/EpisodeEvent',
+    TASK_STATE: 'il_ros/msg/TaskState',
+}
+"""Type of each topic, as a contract would write it."""

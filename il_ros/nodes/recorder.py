@@ -1,0 +1,205 @@
+"""The recorder node: every episode its own bag, from the bytes as they came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+
+from il_ros.action import RecordEpisode
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.datasets.bags import EpisodeWriter
+from il_ros.ros.definitions import definition_of
+from il_ros.ros.managed import ManagedNode
+from il_ros.ros.messages import message_type
+from il_ros.ros.parameters import declare, setting
+from il_ros.ros.spin import run_node
+from il_ros.srv import StartEpisode, StopEpisode
+
+_OUTCOMES = {
+    StopEpisode.Request.SUCCESS: 'success',
+    StopEpisode.Request.FAILURE: 'failure',
+    StopEpisode.Request.DISCARDED: 'discarded',
+    StopEpisode.Request.UNKNOWN: 'unknown',
+}
+# Best effort takes from any publisher; the depth outlasts a pause of this process.
+_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderConfig:
+    """Parameters of the recorder node."""
+
+    contract: str = setting('', 'Contract file: its topics are recorded.')
+    directory: str = setting('runs/episodes', 'Folder that the episodes go to.')
+    max_duration: float = setting(
+        600.0, 'Longest episode, where its start names none [s].', low=1.0, high=86400.0
+    )
+
+
+class Recorder(ManagedNode):
+    """Writes the contract's topics and the package's own, between ~/start and ~/stop."""
+
+    def __init__(self) -> None:
+        super().__init__('recorder')
+        self._config = declare(self, RecorderConfig)
+        self._writer: EpisodeWriter | None = None
+        self._ended: Future | None = None
+        self._last: dict[str, Any] = {}
+
+    def configure(self) -> None:
+        """Subscribe to everything, so that no episode misses its first messages."""
+        self._contract = load_contract(self._config.contract)
+        self._topics = self._wanted()
+        for topic, type_name in self._topics.items():
+            self.create_subscription(
+                message_type(type_name), topic, self._receiver(topic), _QOS, raw=True
+            )
+        self.create_service(StartEpisode, '~/start', self._on_start)
+        self.create_service(StopEpisode, '~/stop', self._on_stop)
+        self._action = ActionServer(
+            self,
+            RecordEpisode,
+            '~/record',
+            self._on_action,
+            goal_callback=self._on_goal,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.2, self._watch, clock=steady)
+
+    def deactivate(self) -> None:
+        """End the running episode; what it holds stays."""
+        if self._writer is not None:
+            self._close('unknown', 'the recorder was stopped')
+
+    def _wanted(self) -> dict[str, str]:
+        wanted = {stream.topic: stream.type for stream in self._contract.streams.values()}
+        wanted |= {self._contract.action.executed: topics.TYPES[topics.POLICY_CHUNK]}
+        wanted |= topics.TYPES
+        return {self.resolve_topic_name(topic): kind for topic, kind in wanted.items()}
+
+    def _receiver(self, topic: str) -> Callable[[bytes], None]:
+        def receive(data: bytes) -> None:
+            if self._writer is not None:
+                self._writer.write(topic, data, time.time_ns())
+
+        return receive
+
+    def _begin(self, task: str, seed: int, notes: str, max_duration: float) -> Path:
+        if not self.active:
+            raise IlRosError('the recorder is not active', fix='activate it first')
+        if self._writer is not None:
+            raise IlRosError(f'{self._writer.path.name} is being recorded', fix='stop it first')
+        self._writer = EpisodeWriter(
+            Path(self._config.directory),
+            contract=self._contract,
+            namespace=self.get_namespace(),
+            task=task,
+            seed=seed,
+            notes=notes,
+        )
+        for topic, type_name in self._topics.items():
+            self._writer.add_topic(topic, type_name, definition_of(type_name))
+        self._deadline = time.monotonic() + (max_duration or self._config.max_duration)
+        self._started = time.monotonic()
+        return self._writer.path
+
+    def _close(self, outcome: str, reason: str) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            raise IlRosError('no episode is being recorded', fix='start one first')
+        path = writer.close(outcome, reason)
+        self._last = {
+            'path': str(path),
+            'messages': writer.messages,
+            'duration': time.monotonic() - self._started,
+        }
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            ended.set_result(outcome)
+
+    def _watch(self) -> None:
+        if self._writer is not None and time.monotonic() > self._deadline:
+            self.get_logger().warning('time limit reached: the episode ends')
+            self._close('unknown', 'time limit of the recording')
+
+    def _on_start(
+        self, request: StartEpisode.Request, response: StartEpisode.Response
+    ) -> StartEpisode.Response:
+        try:
+            path = self._begin(request.task, request.seed, request.notes, request.max_duration)
+            response.success, response.path = True, str(path)
+        except (IlRosError, OSError) as problem:
+            response.message = str(problem)
+        return response
+
+    def _on_stop(
+        self, request: StopEpisode.Request, response: StopEpisode.Response
+    ) -> StopEpisode.Response:
+        try:
+            if request.outcome not in _OUTCOMES:
+                raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
+            self._close(_OUTCOMES[request.outcome], request.reason)
+            response.success = True
+            for name, value in self._last.items():
+                setattr(response, name, value)
+        except (IlRosError, OSError) as problem:
+            response.message = str(problem)
+        return response
+
+    def _on_goal(self, _: RecordEpisode.Goal) -> GoalResponse:
+        free = self.active and self._writer is None
+        return GoalResponse.ACCEPT if free else GoalResponse.REJECT
+
+    async def _on_action(self, handle: Any) -> RecordEpisode.Result:
+        goal, result = handle.request, RecordEpisode.Result()
+        try:
+            self._begin(goal.task, goal.seed, goal.notes, goal.max_duration)
+        except (IlRosError, OSError) as problem:
+            handle.abort()
+            result.message = str(problem)
+            return result
+        ended = Future()
+        self._ended = ended
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(0.5, lambda: self._feed_back(handle), clock=steady)
+        outcome = await ended
+        self.destroy_timer(timer)
+        handle.canceled() if handle.is_cancel_requested else handle.succeed()
+        result.success = True
+        result.outcome = next(code for code, name in _OUTCOMES.items() if name == outcome)
+        for name, value in self._last.items():
+            setattr(result, name, value)
+        return result
+
+    def _feed_back(self, handle: Any) -> None:
+        if self._writer is None:
+            return
+        if handle.is_cancel_requested:
+            self._close('unknown', 'cancelled')
+            return
+        elapsed = time.monotonic() - self._started
+        handle.publish_feedback(
+            RecordEpisode.Feedback(
+                elapsed=elapsed, messages=self._writer.messages, bytes=self._writer.bytes
+            )
+        )
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(Recorder)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,245 @@
+"""The simulator node: a MuJoCo arm that looks to ROS like a real one."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock as ClockMsg
+from std_srvs.srv import SetBool
+
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.msg import Observation, TaskState
+from il_ros.ros.convert import fill_stamp, observation_message, to_stamp
+from il_ros.ros.managed import ManagedNode
+from il_ros.ros.output import make_output
+from il_ros.ros.parameters import declare, setting
+from il_ros.ros.qos import COMMAND, SENSOR_OUT
+from il_ros.ros.sensors import SensorPublishers
+from il_ros.ros.spin import run_node
+from il_ros.sim.controller import TrajectoryController
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.world import World
+from il_ros.srv import ResetWorld, StepWorld
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorConfig:
+    """Parameters of the simulator node."""
+
+    contract: str = setting('', 'Contract file: what is published and taken.')
+    task: str = setting('pick_place', 'Name of the task.')
+    seed: int = setting(0, 'Seed of the first episode.', low=0)
+    speed: float = setting(
+        1.0, 'Simulated seconds per second; 0 advances by ~/step alone.', low=0.0, high=100.0
+    )
+    tick: float = setting(
+        0.01, 'Simulated time between two looks at the clock [s].', low=0.002, high=0.1
+    )
+
+
+class Simulator(ManagedNode):
+    """Publishes what the arm's sensors would, and moves as its controller is told.
+
+    Time begins at one second and never goes back: a reset leaves a gap of a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('simulator')
+        self._config = declare(self, SimulatorConfig)
+        self._waiter: tuple[Future, float] | None = None
+        self._paused = False
+
+    def configure(self) -> None:
+        """Build the world and everything that shows it."""
+        config = self._config
+        self._contract = contract = load_contract(config.contract)
+        self._world = World(config.task, limits=contract.limits, rate=contract.rate)
+        self._output = make_output(contract)
+        self._sensors = SensorPublishers(self, contract, self._world.names)
+        self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)
+        self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
+        self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
+        self.create_subscription(
+            self._output.message_type, contract.action.output.topic, self._on_command, COMMAND
+        )
+        self.create_service(ResetWorld, '~/reset', self._on_reset)
+        self.create_service(StepWorld, '~/step', self._on_step)
+        self.create_service(SetBool, '~/pause', self._on_pause)
+        self._timestep = self._world.period / self._world.substeps
+        self._base, self._answered, self._rows = NS, 0, []
+
+    def activate(self) -> None:
+        """Begin the first episode; run by the wall clock unless in lock-step."""
+        self._begin(self._config.seed, [])
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch = self.create_timer(0.05, self._give_up_waiting, clock=steady)
+        if self._config.speed > 0:
+            period = self._config.tick / self._config.speed
+            self._runner = self.create_timer(period, self._run, clock=steady)
+
+    def deactivate(self) -> None:
+        """Stand still."""
+        self._paused = True
+
+    @property
+    def _now(self) -> int:
+        ahead = sum(map(len, self._rows)) * self._timestep
+        return self._base + round((self._world.time + ahead) * NS)
+
+    def _begin(self, seed: int, perturbations: list[Perturbation]) -> None:
+        before = self._now
+        self._world.reset(seed, perturbations)
+        self._base, self._rows = before + NS, []
+        truth = self._world.privileged()
+        posture = np.concatenate([truth['joint_position'], truth['gripper_position']])
+        self._controller = TrajectoryController(self._world.names, posture)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Everything of this instant; the joints last, because they pace the ticks."""
+        stamp = self._now
+        self._stamp = stamp
+        self._clock.publish(ClockMsg(clock=to_stamp(stamp)))
+        self._state.publish(self._task_state())
+        self._privileged.publish(self._truth(stamp))
+        # Without joints there is no tick that a command could answer.
+        self._asked = self._sensors.publish(self._world.observe(), stamp)
+
+    def _truth(self, stamp: int) -> Observation:
+        values = self._world.privileged()
+        frame = Frame(
+            stamp=stamp,
+            values=values,
+            valid=dict.fromkeys(values, True),
+            age=dict.fromkeys(values, 0.0),
+        )
+        return observation_message(frame, self._contract.base_frame)
+
+    def _task_state(self) -> TaskState:
+        state = self._world.state()
+        message = TaskState(
+            task=state.task,
+            seed=state.seed,
+            elapsed=state.time,
+            success=state.success,
+            progress=float(state.progress),
+            done=state.done,
+            violation_kinds=list(state.violations),
+            violation_counts=list(state.violations.values()),
+        )
+        return fill_stamp(message, self._now, self._contract.base_frame)
+
+    def _advance(self, substeps: int) -> None:
+        """Let the controller go on for some physics steps.
+
+        The physics follows, and the sensors speak, when a whole control period is together:
+        in between only the time moves, so that a command acts from when it arrived.
+        """
+        times = self._now / NS + self._timestep * np.arange(1, substeps + 1)
+        self._rows.append(self._controller.positions(times))
+        if sum(map(len, self._rows)) < self._world.substeps:
+            self._clock.publish(ClockMsg(clock=to_stamp(self._now)))
+            return
+        setpoints, self._rows = np.concatenate(self._rows), []
+        self._world.step(setpoints)
+        self._publish()
+
+    def _left(self) -> int:
+        return self._world.substeps - sum(map(len, self._rows))
+
+    def _run(self) -> None:
+        if not self._paused:
+            self._advance(min(round(self._config.tick / self._timestep), self._left()))
+
+    def _on_command(self, message: Any) -> None:
+        try:
+            stamp = self._output.apply(message, self._controller, self._now / NS)
+        except IlRosError as problem:
+            self.get_logger().error(f'command refused: {problem}', throttle_duration_sec=1.0)
+            return
+        self._answered = max(self._answered, stamp or self._stamp)
+        if self._waiter is not None and self._answered >= self._stamp:
+            waiter, self._waiter = self._waiter[0], None
+            waiter.set_result(True)
+
+    def _on_reset(
+        self, request: ResetWorld.Request, response: ResetWorld.Response
+    ) -> ResetWorld.Response:
+        try:
+            perturbations = [
+                Perturbation(
+                    kind=item.kind,
+                    target=item.target,
+                    start=item.start,
+                    duration=item.duration or math.inf,
+                    value=tuple(item.value),
+                )
+                for item in request.perturbations
+            ]
+            self._begin(request.seed, perturbations)
+        except IlRosError as problem:
+            response.success, response.message = False, str(problem)
+            return response
+        response.success = True
+        response.stamp, response.state = to_stamp(self._now), self._task_state()
+        return response
+
+    async def _on_step(
+        self, request: StepWorld.Request, response: StepWorld.Response
+    ) -> StepWorld.Response:
+        response.success = True
+        if self._waiter is not None:
+            response.success, response.message = False, 'another ~/step is under way'
+            return response
+        was_done = self._world.state().done
+        for _ in range(request.steps):
+            if self._world.state().done and not was_done:
+                break
+            if request.wait_for_command and not await self._command(request.timeout or 5.0):
+                response.success = False
+                response.message = (
+                    f'no command for the observation of {self._stamp / NS:.3f} s came within '
+                    f'{request.timeout or 5.0} s on {self._contract.action.output.topic}; '
+                    'is a monitor active and its source alive?'
+                )
+                break
+            self._advance(self._left())
+            response.steps_taken += 1
+        response.stamp, response.state = to_stamp(self._now), self._task_state()
+        return response
+
+    async def _command(self, timeout: float) -> bool:
+        if self._answered >= self._stamp or not self._asked:
+            return True
+        waiter = Future()
+        self._waiter = (waiter, time.monotonic() + timeout)
+        return bool(await waiter)
+
+    def _give_up_waiting(self) -> None:
+        if self._waiter is not None and time.monotonic() > self._waiter[1]:
+            waiter, self._waiter = self._waiter[0], None
+            waiter.set_result(False)
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._paused = bool(request.data)
+        response.success = True
+        response.message = 'paused' if self._paused else 'running'
+        return response
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(Simulator)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

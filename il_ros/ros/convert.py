@@ -1,0 +1,114 @@
+"""Between ROS messages and the package's own types."""
+
+from __future__ import annotations
+
+import array
+import math
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from builtin_interfaces.msg import Time as TimeMsg
+from numpy.typing import NDArray
+
+from il_ros.core.frames import NS, Frame
+from il_ros.msg import ActionChunk, Observation
+
+Array = NDArray[np.float64]
+
+
+def to_ns(stamp: TimeMsg) -> int:
+    """Nanoseconds of a time or duration message."""
+    return int(stamp.sec) * NS + int(stamp.nanosec)
+
+
+def to_stamp(nanoseconds: int) -> TimeMsg:
+    """Make a time message from nanoseconds."""
+    seconds, rest = divmod(nanoseconds, NS)
+    return TimeMsg(sec=seconds, nanosec=rest)
+
+
+def to_duration(seconds: float) -> Duration:
+    """Make a duration message from seconds."""
+    whole, rest = divmod(round(seconds * NS), NS)
+    return Duration(sec=whole, nanosec=rest)
+
+
+def doubles(values: Array) -> array.array[float]:
+    """`values`, flattened, as rclpy takes a float64 sequence without looking at each number."""
+    flat = array.array('d')
+    flat.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    return flat
+
+
+def chunk_message(
+    positions: Array, *, stamp: int, step_dt: float, names: tuple[str, ...], frame_id: str,
+    source: str, contract_hash: str, policy_id: str = '',
+) -> ActionChunk:  # fmt: skip
+    """Make an ActionChunk of `positions`, shape (H, N); `stamp` in nanoseconds."""
+    message = ActionChunk(
+        step_dt=step_dt,
+        names=list(names),
+        horizon=len(positions),
+        positions=doubles(positions),
+        source=source,
+        contract_hash=contract_hash,
+        policy_id=policy_id,
+    )
+    message.header.stamp = to_stamp(stamp)
+    message.header.frame_id = frame_id
+    return message
+
+
+def chunk_positions(message: ActionChunk) -> Array:
+    """Positions of a chunk, shape (H, N); shape (0, N) when its sizes do not fit."""
+    n, flat = len(message.names), np.asarray(message.positions, dtype=np.float64)
+    if n == 0 or message.horizon == 0 or flat.size != n * message.horizon:
+        return np.empty((0, n))
+    return flat.reshape(message.horizon, n)
+
+
+def observation_message(frame: Frame, frame_id: str) -> Observation:
+    """Make an Observation of a frame."""
+    message = Observation(
+        keys=list(frame.values),
+        sizes=[value.size for value in frame.values.values()],
+        data=doubles(np.concatenate(list(frame.values.values()))),
+        valid=[frame.valid[key] for key in frame.values],
+        ages=[frame.age[key] for key in frame.values],
+    )
+    message.header.stamp = to_stamp(frame.stamp)
+    message.header.frame_id = frame_id
+    return message
+
+
+def frame_of(message: Observation) -> Frame:
+    """Make a frame of an Observation.
+
+    Raises:
+        ValueError: If its sizes do not add up.
+    """
+    data = np.asarray(message.data, dtype=np.float64)
+    ends = np.cumsum(message.sizes, dtype=int)
+    lengths = {len(message.keys), len(message.sizes), len(message.valid), len(message.ages)}
+    if len(lengths) != 1 or (len(ends) and ends[-1] != data.size):
+        raise ValueError('keys, sizes, data, valid and ages of the observation do not fit together')
+    values = np.split(data, ends[:-1]) if len(ends) else []
+    return Frame(
+        stamp=to_ns(message.header.stamp),
+        values=dict(zip(message.keys, values, strict=True)),
+        valid=dict(zip(message.keys, map(bool, message.valid), strict=True)),
+        age=dict(zip(message.keys, message.ages, strict=True)),
+    )
+
+
+def nan_if_none(value: float | None) -> float:
+    """A number for a message field that may have none."""
+    return math.nan if value is None else float(value)
+
+
+def fill_stamp(message: Any, stamp: int, frame_id: str = '') -> Any:
+    """Set the header of a stamped message; gives the message back."""
+    message.header.stamp = to_stamp(stamp)
+    message.header.frame_id = frame_id
+    return message

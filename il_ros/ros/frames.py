@@ -1,0 +1,99 @@
+"""The live end of the frame builder: subscriptions in, frames out."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from il_ros.core.contract import Contract
+from il_ros.core.decoders import decoder_for
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import Frame, FrameBuilder, describe_invalid
+from il_ros.ros.convert import to_ns
+from il_ros.ros.messages import message_type
+from il_ros.ros.qos import SENSOR_IN
+
+
+class FrameSource:
+    """Subscribes once to each topic of a contract and calls back with every frame.
+
+    Args:
+        node: The node that owns the subscriptions.
+        contract: What the topics mean.
+        on_frame: Called with each frame, in the executor's thread.
+        keys: Which observations; the contract's ordinary ones by default.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        on_frame: Callable[[Frame], None],
+        keys: Iterable[str] | None = None,
+    ) -> None:
+        self.builder = FrameBuilder(contract, keys)
+        self._node, self._contract, self._on_frame = node, contract, on_frame
+        for topic, group in self._by_topic().items():
+            node.create_subscription(
+                message_type(contract.streams[group[0]].type),
+                topic,
+                self._receiver(group),
+                SENSOR_IN,
+            )
+        self._timer = node.create_timer(
+            contract.grace / 2, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._timer.cancel()
+
+    def invalid(self, frame: Frame) -> list[str]:
+        """One sentence for each required stream that is not valid in `frame`."""
+        return describe_invalid(self._contract, frame, self.builder.rejected)
+
+    def _by_topic(self) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = defaultdict(list)
+        for key in self.builder.keys:
+            groups[self._contract.streams[key].topic].append(key)
+        # The stream that paces the ticks goes last within a tick of equal stamps, so that what
+        # was published with it is already there.
+        clock_topic = self._contract.streams[self._contract.clock].topic
+        return dict(sorted(groups.items(), key=lambda item: item[0] == clock_topic))
+
+    def _receiver(self, keys: list[str]) -> Callable[[Any], None]:
+        ordered = sorted(keys, key=lambda key: key == self._contract.clock)
+
+        def receive(message: Any) -> None:
+            now = time.monotonic_ns()
+            header = to_ns(message.header.stamp) if hasattr(message, 'header') else now
+            for key in ordered:
+                self._take(key, message, header, now)
+
+        return receive
+
+    def _take(self, key: str, message: Any, header: int, now: int) -> None:
+        stream = self._contract.streams[key]
+        try:
+            value = decoder_for(stream.type).decode(message, stream.fields, stream.names)
+        except IlRosError as problem:
+            self.builder.rejected[key] = str(problem)
+            self._node.get_logger().error(
+                f'{key} ({stream.topic}): {problem}', throttle_duration_sec=5.0
+            )
+            return
+        self._deliver(self.builder.add(key, value, header=header, receive=now))
+
+    def _poll(self) -> None:
+        self._deliver(self.builder.poll(time.monotonic_ns()))
+
+    def _deliver(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._on_frame(frame)
+        if self.builder.waiting and self._timer.is_canceled():
+            self._timer.reset()
+        elif not self.builder.waiting and not self._timer.is_canceled():
+            self._timer.cancel()
+

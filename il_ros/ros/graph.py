@@ -1,0 +1,282 @@
+"""A client of a running graph: episodes in lock-step, recordings, bundles, the monitor's mode."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from il_ros.core import topics
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS
+from il_ros.msg import ActionChunk, MonitorStatus, TaskState
+from il_ros.msg import Perturbation as PerturbationMsg
+from il_ros.ros.convert import to_ns
+from il_ros.ros.qos import CHUNKS
+from il_ros.ros.spin import make_executor
+from il_ros.sim.perturbations import Perturbation
+from il_ros.srv import LoadPolicy, ResetWorld, SetMode, StartEpisode, StepWorld, StopEpisode
+
+Array = NDArray[np.float64]
+MODES = {
+    'idle': MonitorStatus.IDLE,
+    'hold': MonitorStatus.HOLD,
+    'policy': MonitorStatus.POLICY,
+    'expert': MonitorStatus.EXPERT,
+}
+_SERVICES = {
+    'simulator/reset': ResetWorld,
+    'simulator/step': StepWorld,
+    'recorder/start': StartEpisode,
+    'recorder/stop': StopEpisode,
+    'monitor/set_mode': SetMode,
+    'monitor/load': LoadPolicy,
+    'monitor/set_parameters': SetParameters,
+    'policy/load': LoadPolicy,
+    'expert/set_parameters': SetParameters,
+}
+_BLOCK = 10  # control periods between two looks at the monitor
+_AFTER_ALARM = 1.0  # s that an episode goes on after a fallback, to see that the arm really rests
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """What the monitor said and did in one episode.
+
+    Attributes:
+        scores: Novelty of each tick by its time since the reset [s]; NaN where there was none.
+        joints: Commanded joints by the time of their tick since the reset [s], each (N,).
+        threshold: Calibrated threshold of the novelty; none without a calibration.
+        alarm: When the monitor fell back, since the reset [s]; none if it did not.
+        reason: Why it did.
+    """
+
+    scores: dict[float, float] = field(default_factory=dict)
+    joints: dict[float, Array] = field(default_factory=dict)
+    threshold: float | None = None
+    alarm: float | None = None
+    reason: str = ''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """How one episode went: the simulator's verdict, the monitor's trace, the recorded bag."""
+
+    seed: int
+    state: TaskState
+    trace: Trace
+    bag: str = ''
+
+    @property
+    def violations(self) -> dict[str, int]:
+        """Counted constraint violations by kind."""
+        return dict(zip(self.state.violation_kinds, self.state.violation_counts, strict=True))
+
+
+class Graph:
+    """Talks to the nodes of one graph under one namespace.
+
+    Use it as a context manager. Every call waits for its answer; a service that is not there, an
+    answer that does not come, and a refusal are IlRosErrors.
+    """
+
+    def __init__(self, contract: Contract, namespace: str = '/', timeout: float = 30.0) -> None:
+        self._timeout = timeout
+        if not rclpy.ok():
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node('il_ros', namespace=namespace)
+        self._executor = make_executor()
+        self._executor.add_node(self.node)
+        self._clients = {
+            name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
+        }
+        self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
+        self.node.create_subscription(
+            MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS
+        )
+        self.node.create_subscription(
+            ActionChunk, contract.action.executed, self._on_executed, CHUNKS
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+    def wait_for(self, *services: str) -> None:
+        """Wait until these services are there.
+
+        Raises:
+            IlRosError: Naming those that are not, after the time limit.
+        """
+        deadline = time.monotonic() + self._timeout
+        for name in services:
+            if not self._clients[name].wait_for_service(max(deadline - time.monotonic(), 0.01)):
+                raise IlRosError(
+                    f'no service after {self._timeout:.0f} s',
+                    where=self.node.resolve_service_name(name),
+                    fix='start its node (il_ros launch simulation, record or deploy) in the same '
+                    'namespace and ROS_DOMAIN_ID',
+                )
+
+    def reset(self, seed: int, perturbations: Sequence[Perturbation] = ()) -> Any:
+        """Begin an episode; gives the stamp of its first observation."""
+        request = ResetWorld.Request(
+            seed=seed, perturbations=[_message(item) for item in perturbations]
+        )
+        response = self._call('simulator/reset', request)
+        self._trace, self._reset_stamp = Trace(), to_ns(response.stamp)
+        return response.stamp
+
+    def step(self, steps: int) -> TaskState:
+        """Advance in lock-step, each period answering the command for its observation."""
+        request = StepWorld.Request(steps=steps, wait_for_command=True, timeout=5.0)
+        return self._call('simulator/step', request).state
+
+    def set_mode(self, mode: str, *, resume: bool = False, not_before: Any = None) -> None:
+        """Ask the monitor for 'idle', 'hold', 'policy' or 'expert'."""
+        request = SetMode.Request(mode=MODES[mode], resume=resume)
+        if not_before is not None:
+            request.not_before = not_before
+        self._mode = self._call('monitor/set_mode', request).mode
+
+    def set_parameters(self, node: str, **settings: bool | str) -> None:
+        """Change dynamic parameters of 'monitor' or 'expert'."""
+        parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in settings.items()]
+        name = f'{node}/set_parameters'
+        request = SetParameters.Request(parameters=parameters)
+        for result in self._call(name, request).results:
+            if not result.successful:
+                raise IlRosError(f'refused: {result.reason}', where=name)
+
+    def load(self, bundle: Path) -> str:
+        """Load a bundle into the monitor and the policy; gives its identity."""
+        request = LoadPolicy.Request(path=str(bundle.resolve()))
+        self._call('monitor/load', request)
+        return str(self._call('policy/load', request).policy_id)
+
+    def start_recording(self, task: str, seed: int, notes: str = '') -> str:
+        """Begin to record an episode; gives the folder of its bag."""
+        request = StartEpisode.Request(task=task, seed=seed, notes=notes)
+        return str(self._call('recorder/start', request).path)
+
+    def stop_recording(self, outcome: int, reason: str) -> str:
+        """End the recording; gives the folder of its bag."""
+        request = StopEpisode.Request(outcome=outcome, reason=reason)
+        return str(self._call('recorder/stop', request).path)
+
+    def episode(
+        self,
+        seed: int,
+        mode: str,
+        perturbations: Sequence[Perturbation] = (),
+        *,
+        record: bool = False,
+        notes: str = '',
+    ) -> Episode:
+        """Run one episode to its end, to the fallback, or to the time limit."""
+        stamp = self.reset(seed, perturbations)
+        if record:
+            self.start_recording('', seed, notes)
+        try:
+            self.set_mode(mode, not_before=stamp)
+            state = self._run()
+        except BaseException:
+            if record:
+                self.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
+            raise
+        bag = self._end_recording(state) if record else ''
+        trace = self._trace
+        self._rest()
+        return Episode(seed=seed, state=state, trace=trace, bag=bag)
+
+    def _run(self) -> TaskState:
+        while True:
+            state = self.step(_BLOCK)
+            alarm = self._trace.alarm
+            if state.done or (alarm is not None and state.elapsed > alarm + _AFTER_ALARM):
+                return state
+
+    def _end_recording(self, state: TaskState) -> str:
+        kinds = StopEpisode.Request
+        if self._trace.alarm is not None:
+            return self.stop_recording(kinds.FAILURE, f'fallback: {self._trace.reason}')
+        if state.success:
+            return self.stop_recording(kinds.SUCCESS, 'the task was done')
+        return self.stop_recording(kinds.FAILURE, 'time limit of the task')
+
+    def _rest(self) -> None:
+        """Bring the arm to a standstill and the monitor to IDLE."""
+        self.set_mode('hold', resume=True)
+        for _ in range(20):
+            self.step(2)
+            try:
+                self.set_mode('idle')
+            except IlRosError:
+                continue
+            return
+        self.set_mode('idle')
+
+    def _call(self, name: str, request: Any) -> Any:
+        self.wait_for(name)
+        future = self._clients[name].call_async(request)
+        deadline = time.monotonic() + self._timeout
+        while not future.done() and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.1)
+        where = self.node.resolve_service_name(name)
+        if not future.done():
+            raise IlRosError(
+                f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
+            )
+        response = future.result()
+        if not getattr(response, 'success', True):
+            raise IlRosError(response.message, where=where)
+        return response
+
+    def _on_status(self, message: MonitorStatus) -> None:
+        since = self._since_reset(message)
+        if since < 0:
+            return
+        self._trace.scores[since] = message.score
+        if not math.isnan(message.threshold):
+            self._trace.threshold = message.threshold
+        if message.mode == MonitorStatus.ALARM and self._trace.alarm is None:
+            self._trace.alarm, self._trace.reason = since, message.reason
+
+    def _on_executed(self, message: ActionChunk) -> None:
+        since = self._since_reset(message)
+        if since >= 0:
+            self._trace.joints[since] = np.array(message.positions)
+
+    def _since_reset(self, message: Any) -> float:
+        return (to_ns(message.header.stamp) - self._reset_stamp) / NS
+
+
+def _message(item: Perturbation) -> PerturbationMsg:
+    return PerturbationMsg(
+        kind=item.kind,
+        target=item.target,
+        start=item.start,
+        duration=0.0 if math.isinf(item.duration) else item.duration,
+        value=list(item.value),
+    )

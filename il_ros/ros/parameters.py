@@ -1,0 +1,80 @@
+"""ROS parameters from a frozen dataclass: one default, one description, one range, in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+from il_ros.core.errors import IlRosError
+
+T = TypeVar('T')
+
+
+def setting(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """Make a dataclass field that carries its description and, for numbers, its range."""
+    metadata: dict[str, Any] = {'help': text}
+    if low is not None:
+        metadata['min'] = low
+    if high is not None:
+        metadata['max'] = high
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
+    """Declare a parameter for each field of `cls`, and give the values the user set.
+
+    They are read at the start of the node and read-only afterwards, save those in `dynamic`.
+
+    Raises:
+        IlRosError: If a value has another type or lies outside its range.
+    """
+    hints = typing.get_type_hints(cls)
+    values = {
+        field.name: _declare(node, field, hints[field.name], field.name not in dynamic)
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+    }
+    return cls(**values)
+
+
+def _declare(node: Node, field: dataclasses.Field[Any], hint: Any, read_only: bool) -> Any:
+    where = f'{node.get_fully_qualified_name()} parameter {field.name}'
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    try:
+        value = node.declare_parameter(field.name, default, _descriptor(field, hint, read_only)).value
+    except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
+        raise IlRosError(str(problem), where=where, allowed=_allowed(field, hint)) from None
+    return tuple(value) if isinstance(field.default, tuple) else value
+
+
+def _descriptor(
+    field: dataclasses.Field[Any], hint: Any, read_only: bool
+) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=field.metadata.get('help', field.name), read_only=read_only
+    )
+    low, high = field.metadata.get('min'), field.metadata.get('max')
+    if low is None and high is None:
+        return descriptor
+    if hint is int:
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(low or 0), to_value=int(2**31 if high is None else high))
+        ]
+    else:
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=float(0 if low is None else low),
+                to_value=float(1e9 if high is None else high),
+            )
+        ]
+    return descriptor
+
+
+def _allowed(field: dataclasses.Field[Any], hint: Any) -> str:
+    bounds = [f'{name} {field.metadata[name]}' for name in ('min', 'max') if name in field.metadata]
+    return ', '.join([str(getattr(hint, '__name__', hint)), *bounds])

@@ -1,0 +1,24 @@
+"""Quality of service by the kind of topic; each choice and its reason, once."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+
+# Best effort: takes from any publisher, and a late sample is worth nothing. Drivers choose theirs.
+SENSOR_IN = qos_profile_sensor_data
+
+# What our own simulator and nodes publish as sensors is reliable, so that both reliable and best
+# effort subscribers match and a lock-step run loses nothing.
+SENSOR_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+CHUNKS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+# Only the newest command counts.
+COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+# A state that whoever comes later must still see.
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+# Nothing that happened may be lost.
+EVENTS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
