@@ -20,7 +20,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['il_ros', 'il_ros.*'], exclude=['il_ros.nodes', 'il_ros.ros']),
-    package_data={'il_ros': ['**/*.html', '**/*.css']},
+    package_data={'il_ros': ['**/*.j2', '**/*.css']},
     install_requires=['numpy', 'PyYAML', 'tyro', 'rich'],
     extras_require={'train': train},
     entry_points={'console_scripts': ['il_ros = il_ros.cli.main:main']},

@@ -14,6 +14,7 @@ import tyro
 
 from il_ros.launching import packages
 from il_ros.launching.arguments import declared
+from il_ros.launching.children import ProcessError
 from il_ros.launching.document import LaunchError
 from il_ros.launching.processes import Supervisor
 from il_ros.launching.xml import ProcessSpec, evaluate
@@ -45,6 +46,7 @@ def run(
 
     Raises:
         LaunchError: If the file or an argument cannot be used.
+        ProcessError: If a process cannot be started.
     """
     path = find(file)
     if show_args:
@@ -128,13 +130,21 @@ def _print(specs: list[ProcessSpec]) -> int:
 
 def _supervise(specs: list[ProcessSpec]) -> int:
     with Supervisor() as supervisor:
-        for spec in specs:
-            for path, text in spec.files.items():
-                path.write_text(text, encoding='utf-8')
-            supervisor.start(spec.name, spec.argv, env=spec.env, expect='success')
+        try:
+            for spec in specs:
+                _start(supervisor, spec)
+        except ProcessError:
+            if supervisor.failed() is None:  # else an early one failed before the last was started
+                raise
         code = supervisor.wait()
         failed = supervisor.failed()
         if failed is not None:
             print(f'{failed.describe_end()}; the others were ended', file=sys.stderr)
     assert code is not None  # it waited without a time limit
     return code
+
+
+def _start(supervisor: Supervisor, spec: ProcessSpec) -> None:
+    for path, content in spec.files.items():
+        path.write_text(content, encoding='utf-8')
+    supervisor.start(spec.name, spec.argv, env=spec.env, expect='success')

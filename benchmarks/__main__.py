@@ -1,0 +1,28 @@
+"""``make bench``: every figure that the project claims, or those of one group."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.rows import save, show
+
+GROUPS = ('loop', 'sim', 'bc')
+
+
+def main() -> None:
+    """Run the groups asked for, keep the rows of the others."""
+    parser = argparse.ArgumentParser(prog='make bench', description=__doc__)
+    parser.add_argument('--group', choices=GROUPS, help='one group alone')
+    parser.add_argument('--out', type=Path, default=Path('runs/bench/bench.json'))
+    options = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    for group in [options.group] if options.group else GROUPS:
+        print(f'{group} ...', flush=True)
+        rows = save(import_module(f'benchmarks.{group}').run(), options.out)
+    show(rows)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,59 @@
+"""Files that are either whole or absent: a reader never meets half a report."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from il_ros.core.errors import IlRosError
+
+
+def write_atomic(path: Path | str, data: str | bytes) -> Path:
+    """Write `data` (text as UTF-8) under a temporary name, sync it, and rename it to `path`.
+
+    Until the rename the old file stays as it was; after it the new one survives a power cut.
+    Missing parent folders are made. File permissions follow the umask.
+
+    Returns:
+        `path`, as a Path.
+
+    Raises:
+        IlRosError: If the system refuses; nothing of the attempt is left behind.
+    """
+    path = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_and_rename(temporary, path, content)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise IlRosError(
+            f'cannot be written: {error.strerror or error}',
+            where=str(path),
+            fix='choose a folder that you may write to, on a disk with room',
+        ) from error
+    return path
+
+
+def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
+    """Write, fsync, rename; take the temporary file away if anything (Ctrl-C too) interrupts."""
+    try:
+        with temporary.open('xb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename itself durable: it is a change of the folder, not of the file."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

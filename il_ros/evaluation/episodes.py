@@ -1,0 +1,223 @@
+"""What one evaluated episode came to, in memory and as a line of JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite, isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from il_ros.core.files import write_atomic
+from il_ros.evaluation import json_values as jv
+from il_ros.evaluation.errors import EvaluationError
+from il_ros.evaluation.json_values import Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EpisodeResult:
+    """The outcome of one episode, as measured in the simulator or on the robot.
+
+    Attributes:
+        suite: How it was run: a key of `il_ros.evaluation.suites.SUITES`, or another name of
+            letters, digits, '_' and '-'.
+        task: Name of the task.
+        seed: Seed of the scene, at least 0.
+        success: Whether the task was solved.
+        duration: Length of the episode [s].
+        progress: Progress on the task at the end, 0 (nothing) to 1 (done).
+        violations: Number of limit violations by their kind.
+        fallback: Whether the monitor took the arm from the policy.
+        fallback_time: When it did, since the start of the episode [s]; None if it did not.
+        reason: Why the episode ended as it did, for a reader.
+        perturbations: What was disturbed, each a kind, then any detail ('push: 30 N').
+        times: Time of each control tick since the start, not decreasing, shape (T,) [s].
+        scores: Novelty score of each tick, NaN where there was none, shape (T,).
+        threshold: Novelty from which the monitor counts a tick as novel, None without one.
+        joints: Commanded joint positions, NaN where none was sent, shape (T, N) [rad or m], or
+            (0, 0) if they were not kept.
+        bag: Path of the recording, '' without one.
+
+    Raises:
+        EvaluationError: If a field cannot be; the text names it.
+    """
+
+    suite: str
+    task: str
+    seed: int
+    success: bool
+    duration: float
+    progress: float
+    violations: Mapping[str, int] = field(default_factory=dict)
+    fallback: bool = False
+    fallback_time: float | None = None
+    reason: str = ''
+    perturbations: tuple[str, ...] = ()
+    times: Array = field(default_factory=lambda: np.zeros(0))
+    scores: Array = field(default_factory=lambda: np.zeros(0))
+    threshold: float | None = None
+    joints: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    bag: str = ''
+
+    def __post_init__(self) -> None:
+        _check_outcome(self)
+        _check_traces(self)
+
+    @property
+    def kind(self) -> str:
+        """What was disturbed, without details: 'push', 'push + sensor_bias', or 'none'."""
+        kinds = (re.split(r'[^\w-]', text)[0] or text for text in self.perturbations)
+        return ' + '.join(sorted(kinds)) or 'none'
+
+    @property
+    def violated(self) -> int:
+        """Number of limit violations of all kinds."""
+        return sum(self.violations.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values: NaN becomes null, `joints` one list for each joint."""
+        return {
+            'suite': self.suite,
+            'task': self.task,
+            'seed': int(self.seed),
+            'success': bool(self.success),
+            'duration': float(self.duration),
+            'progress': float(self.progress),
+            'violations': {kind: int(count) for kind, count in self.violations.items()},
+            'fallback': bool(self.fallback),
+            'fallback_time': None if self.fallback_time is None else float(self.fallback_time),
+            'reason': self.reason,
+            'perturbations': list(self.perturbations),
+            'times': jv.array_to_json(self.times),
+            'scores': jv.array_to_json(self.scores),
+            'threshold': None if self.threshold is None else jv.number_to_json(self.threshold),
+            'joints': jv.array_to_json(self.joints.T),
+            'bag': self.bag,
+        }
+
+    @classmethod
+    def from_json(cls, values: object, where: str = 'episode') -> EpisodeResult:
+        """Build it from what `to_json` gave.
+
+        Args:
+            values: Decoded JSON.
+            where: File and line that an error should name.
+
+        Raises:
+            EvaluationError: At the first key that is missing, unknown, or wrong.
+        """
+        if not isinstance(values, dict):
+            raise EvaluationError(f'got {_short(values)}', where=where, allowed='an object')
+        for name in [*_READERS, *values]:
+            if name not in values or name not in _READERS:
+                problem = 'unknown key' if name in values else 'missing key'
+                raise EvaluationError(f'{problem} {name!r}', where=where, allowed=_READERS)
+        fields = {name: _read(name, value, where) for name, value in values.items()}
+        try:
+            return cls(**fields)
+        except EvaluationError as error:
+            place = f'{where}.{error.where}'
+            raise EvaluationError(error.problem, where=place, allowed=error.allowed) from error
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    'suite': jv.read_text,
+    'task': jv.read_text,
+    'seed': jv.read_integer,
+    'success': jv.read_boolean,
+    'duration': jv.read_finite,
+    'progress': jv.read_finite,
+    'violations': jv.read_counts,
+    'fallback': jv.read_boolean,
+    'fallback_time': lambda value: None if value is None else jv.read_finite(value),
+    'reason': jv.read_text,
+    'perturbations': lambda value: tuple(jv.read_text(item) for item in jv.read_list(value)),
+    'times': jv.read_vector,
+    'scores': jv.read_vector,
+    'threshold': lambda value: None if value is None else jv.read_number(value),
+    'joints': jv.read_columns,
+    'bag': jv.read_text,
+}
+
+
+def write_episodes(path: Path | str, episodes: Iterable[EpisodeResult]) -> Path:
+    """Write episodes as JSON Lines, atomically (errors: see `write_atomic`)."""
+    lines = (json.dumps(episode.to_json(), allow_nan=False) for episode in episodes)
+    return write_atomic(path, ''.join(f'{line}\n' for line in lines))
+
+
+def read_episodes(path: Path | str) -> tuple[EpisodeResult, ...]:
+    """Read what `write_episodes` wrote.
+
+    Raises:
+        EvaluationError: At the first line that is no episode, with file, line and key.
+    """
+    try:
+        lines = Path(path).read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(
+            f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode a line'
+        ) from error
+    return tuple(_read_line(line, f'{path}:{number}') for number, line in enumerate(lines, 1))
+
+
+def _read_line(line: str, where: str) -> EpisodeResult:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise EvaluationError(
+            f'not JSON: {error}',
+            where=where,
+            allowed='one episode a line',
+            fix='the file was cut short or edited: run the evaluation again',
+        ) from error
+    return EpisodeResult.from_json(values, where)
+
+
+def _read(name: str, value: object, where: str) -> Any:
+    try:
+        return _READERS[name](value)
+    except ValueError as error:
+        raise EvaluationError(
+            f'got {_short(value)}', where=f'{where}.{name}', allowed=str(error)
+        ) from error
+
+
+def _check_outcome(episode: EpisodeResult) -> None:
+    suite, time = episode.suite, episode.fallback_time
+    _check('suite', suite, re.fullmatch(r'[A-Za-z][A-Za-z0-9_-]*', suite), 'a plain name')
+    _check('seed', episode.seed, episode.seed >= 0, 'at least 0')
+    _check('duration', episode.duration, 0 <= episode.duration < inf, 'finite, at least 0')
+    _check('progress', episode.progress, isfinite(episode.progress), 'finite')
+    for kind, count in episode.violations.items():
+        _check(f'violations.{kind}', count, count >= 0, 'at least 0')
+    both = (time is not None) == episode.fallback
+    _check('fallback_time', time, both, 'a time after a fallback, null without one')
+    _check('fallback_time', time, time is None or 0 <= time < inf, 'finite, at least 0')
+    defined = episode.threshold is None or not isnan(episode.threshold)
+    _check('threshold', episode.threshold, defined, 'a number, null without one')
+
+
+def _check_traces(episode: EpisodeResult) -> None:
+    times, scores, joints = episode.times, episode.scores, episode.joints
+    _check('times', f'shape {times.shape}', times.ndim == 1, 'shape (T,)')
+    ordered = np.isfinite(times).all() and (np.diff(times) >= 0).all()
+    _check('times', times, ordered, 'finite, not decreasing')
+    _check('scores', f'shape {scores.shape}', scores.shape == times.shape, f'shape {times.shape}')
+    matching = joints.ndim == 2 and len(joints) == len(times) and joints.shape[1] > 0
+    kept = f'shape ({len(times)}, N) or (0, 0)'
+    _check('joints', f'shape {joints.shape}', matching or joints.shape == (0, 0), kept)
+
+
+def _check(name: str, value: object, holds: object, allowed: str) -> None:
+    if not holds:
+        raise EvaluationError(f'got {_short(value)}', where=name, allowed=allowed)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) and value.startswith('shape (') else repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'

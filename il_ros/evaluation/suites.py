@@ -1,0 +1,107 @@
+"""What is evaluated on which seeds: the one place for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from il_ros.core.errors import UnknownNameError
+from il_ros.evaluation.errors import EvaluationError
+
+SEEDS: Mapping[str, range] = {
+    'demonstrations': range(0, 100_000),
+    'calibration': range(100_000, 200_000),
+    'corrections': range(200_000, 300_000),
+    'nominal': range(300_000, 400_000),
+    'ood': range(400_000, 500_000),
+}
+"""Seeds of the scene by what they are for; no two ranges share a seed.
+
+Demonstrations train the policy; calibration sets the monitor's threshold; corrections are
+rollouts that an expert relabels; nominal and ood (perturbed) seeds only ever evaluate.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """One way of running episodes.
+
+    Attributes:
+        controller: Who commands the arm: 'policy', 'expert' or 'heuristic'.
+        watched: Whether the monitor may stop the episode.
+        seeds: The entry of SEEDS that its scenes come from.
+        title: What a reader calls it.
+    """
+
+    controller: str
+    watched: bool
+    seeds: str
+    title: str
+
+
+SUITES: Mapping[str, Suite] = {
+    'nominal': Suite(
+        controller='policy', watched=True, seeds='nominal', title='policy, unseen seeds'
+    ),
+    'expert': Suite(
+        controller='expert', watched=False, seeds='nominal', title='expert (the ceiling)'
+    ),
+    'heuristic': Suite(
+        controller='heuristic', watched=False, seeds='nominal', title='heuristic (the floor)'
+    ),
+    'ood_unwatched': Suite(
+        controller='policy', watched=False, seeds='ood', title='policy, perturbed, no monitor'
+    ),
+    'ood': Suite(
+        controller='policy', watched=True, seeds='ood', title='policy, perturbed, with monitor'
+    ),
+}
+"""The suites that a report knows by name; others may join them under any other name.
+
+Expert and heuristic run on the nominal seeds, and both ood suites on the same cases, so that
+episodes compare pair by pair.
+"""
+
+
+def draw_seeds(part: str, count: int, start: int = 0) -> range:
+    """Take `count` consecutive seeds of a part of SEEDS, from its `start`-th on.
+
+    Raises:
+        UnknownNameError: If SEEDS has no such part.
+        EvaluationError: If the part does not hold that many.
+    """
+    if part not in SEEDS:
+        raise UnknownNameError(f'unknown part of the seeds {part!r}', allowed=SEEDS)
+    whole = SEEDS[part]
+    if count < 0 or start < 0 or start + count > len(whole):
+        raise EvaluationError(
+            f'{count} seeds from offset {start} do not fit',
+            where=f'seeds.{part}',
+            allowed=f'offset and count of at least 0, together at most {len(whole)}',
+            fix='ask for fewer seeds or a smaller offset',
+        )
+    return whole[start : start + count]
+
+
+def nominal_seeds(count: int, start: int = 0) -> range:
+    """Take `count` seeds that no policy was trained or calibrated on (see `draw_seeds`)."""
+    return draw_seeds('nominal', count, start)
+
+
+def ood_cases(
+    count: int, perturbations: Sequence[str], start: int = 0
+) -> tuple[tuple[int, str], ...]:
+    """Pair `count` ood seeds with the perturbations in turn, so that each kind gets its share.
+
+    Raises:
+        EvaluationError: If there is no perturbation, or not that many seeds.
+    """
+    if not perturbations:
+        raise EvaluationError(
+            'no perturbation to draw from',
+            where='perturbations',
+            allowed='at least one',
+            fix='name the perturbations that the simulator should apply',
+        )
+    seeds = draw_seeds('ood', count, start)
+    return tuple((seed, perturbations[i % len(perturbations)]) for i, seed in enumerate(seeds))

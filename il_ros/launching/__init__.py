@@ -1,0 +1,1 @@
+"""Runs the package's XML launch files where ROS's own launch system is not installed."""

@@ -1,0 +1,212 @@
+"""``$(var x)``, ``$(env NAME [default])``, ``$(find-pkg-share pkg)`` and ``$(dirname)``.
+
+The syntax is that of ROS's launch system (``launch/frontend/grammar.lark``): a backslash makes the
+next character literal, arguments are separated by one space, may be quoted, and may nest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from il_ros.launching.document import LaunchError
+from il_ros.launching.packages import share
+
+
+@dataclass(kw_only=True)
+class Scope:
+    """What substitutions see at one point of a launch file, and what the tags there may change.
+
+    Attributes:
+        variables: Launch configurations (arguments and ``<let>``) by name. The pushed namespace
+            is the one named ``ros_namespace``, as in launch_ros.
+        environment: The environment that processes started here would get.
+        files: The launch files being read, the including ones first.
+    """
+
+    variables: dict[str, str]
+    environment: dict[str, str]
+    files: tuple[Path, ...]
+
+    def copy(self) -> Scope:
+        """Give a scope of the same content, whose changes do not reach this one."""
+        return Scope(
+            variables=dict(self.variables), environment=dict(self.environment), files=self.files
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One ``$(name argument ...)``."""
+
+    name: str
+    arguments: tuple[Template, ...]
+
+
+Template = tuple[str | Call, ...]
+"""Literal text and calls, in order."""
+
+
+def parse(text: str, where: str) -> Template:
+    """Split `text` into literal text and substitutions.
+
+    Args:
+        text: The attribute as written.
+        where: Its place, for errors.
+
+    Raises:
+        LaunchError: If a substitution is malformed, unknown, or has a wrong number of arguments.
+    """
+    return _Parser(text, where).template()
+
+
+def expand(template: Template, scope: Scope, where: str) -> str:
+    """Evaluate a parsed text in `scope`.
+
+    Raises:
+        LaunchError: If it names a variable, environment variable or package that is not there.
+    """
+    return ''.join(
+        part if isinstance(part, str) else _call(part, scope, where) for part in template
+    )
+
+
+def unescape(text: str) -> str:
+    """Take away the backslash before every escaped character."""
+    return re.sub(r'\\(.)', r'\1', text)
+
+
+def _call(call: Call, scope: Scope, where: str) -> str:
+    arguments = [expand(argument, scope, where) for argument in call.arguments]
+    return SUBSTITUTIONS[call.name].evaluate(scope, where, *arguments)
+
+
+def _var(scope: Scope, where: str, name: str) -> str:
+    if name not in scope.variables:
+        raise LaunchError(
+            f'$(var {name}): there is no such variable here',
+            where=where,
+            allowed=sorted(scope.variables) or 'none is set here',
+            fix=f'declare it above with <arg name="{name}"/>',
+        )
+    return scope.variables[name]
+
+
+def _env(scope: Scope, where: str, name: str, default: str | None = None) -> str:
+    value = scope.environment.get(name, default)
+    if value is None:
+        raise LaunchError(
+            f'$(env {name}): the environment variable is not set',
+            where=where,
+            fix=f'set it, or give a default: $(env {name} value)',
+        )
+    return value
+
+
+def _find_pkg_share(scope: Scope, where: str, package: str) -> str:
+    return str(share(package, scope.environment, where))
+
+
+def _dirname(scope: Scope, _where: str) -> str:
+    return str(scope.files[-1].absolute().parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Substitution:
+    """One kind of substitution: how it is written, how many arguments, what it gives."""
+
+    usage: str
+    arguments: range
+    evaluate: Callable[..., str]
+
+
+SUBSTITUTIONS: Mapping[str, Substitution] = {
+    'var': Substitution(usage='$(var name)', arguments=range(1, 2), evaluate=_var),
+    'env': Substitution(usage='$(env NAME [default])', arguments=range(1, 3), evaluate=_env),
+    'find-pkg-share': Substitution(
+        usage='$(find-pkg-share package)', arguments=range(1, 2), evaluate=_find_pkg_share
+    ),
+    'dirname': Substitution(usage='$(dirname)', arguments=range(1), evaluate=_dirname),
+}
+
+
+class _Parser:
+    """Recursive descent over one text; `_at` is the next character to read."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._text = text
+        self._where = where
+        self._at = 0
+
+    def template(self, stop: str = '') -> Template:
+        """Read literal text and calls until the end, or until a character of `stop`."""
+        parts: list[str | Call] = []
+        literal = ''
+        while self._at < len(self._text) and self._text[self._at] not in stop:
+            if self._text.startswith('$(', self._at):
+                parts += [literal] if literal else []
+                parts.append(self._substitution())
+                literal = ''
+            else:
+                literal += self._character()
+        return (*parts, literal) if literal or not parts else tuple(parts)
+
+    def _character(self) -> str:
+        escaped = self._text[self._at] == '\\' and self._at + 1 < len(self._text)
+        self._at += 2 if escaped else 1
+        return self._text[self._at - 1]
+
+    def _substitution(self) -> Call:
+        start = self._at
+        match = re.compile(r'\$\(([A-Za-z][\w-]*)').match(self._text, start)
+        if match is None:
+            raise self._malformed(start)
+        self._at = match.end()
+        arguments = []
+        while self._text[self._at : self._at + 1] == ' ':
+            self._at += 1
+            arguments.append(self._argument(start))
+        if self._text[self._at : self._at + 1] != ')':
+            raise self._malformed(start)
+        self._at += 1
+        return self._checked(Call(name=match[1], arguments=tuple(arguments)))
+
+    def _argument(self, start: int) -> Template:
+        quote = self._text[self._at : self._at + 1]
+        if quote not in ("'", '"') or not quote:
+            argument = self.template(stop=' ()"\'')
+            if argument == ('',):
+                raise self._malformed(start)
+            return argument
+        self._at += 1
+        argument = self.template(stop=quote)
+        if self._text[self._at : self._at + 1] != quote:
+            raise self._malformed(start)
+        self._at += 1
+        return argument
+
+    def _checked(self, call: Call) -> Call:
+        known = SUBSTITUTIONS.get(call.name)
+        if known is None:
+            raise LaunchError(
+                f'unknown substitution $({call.name} ...)',
+                where=self._where,
+                allowed=[known.usage for known in SUBSTITUTIONS.values()],
+            )
+        if len(call.arguments) not in known.arguments:
+            raise LaunchError(
+                f'$({call.name} ...) has {len(call.arguments)} arguments',
+                where=self._where,
+                allowed=known.usage,
+            )
+        return call
+
+    def _malformed(self, start: int) -> LaunchError:
+        return LaunchError(
+            f'malformed substitution {self._text[start:]!r}',
+            where=self._where,
+            allowed=[known.usage for known in SUBSTITUTIONS.values()],
+            fix='close it with ), put one space between arguments, write a literal $( as \\$(',
+        )

@@ -1,0 +1,60 @@
+"""Messages and back."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from il_ros.core.frames import Frame  # noqa: E402
+from il_ros.msg import ActionChunk  # noqa: E402
+from il_ros.ros import convert  # noqa: E402
+
+
+@given(st.integers(0, 2**31 * 10**9 - 1))
+def test_stamps_keep_every_nanosecond(nanoseconds):
+    assert convert.to_ns(convert.to_stamp(nanoseconds)) == nanoseconds
+
+
+def test_a_chunk_keeps_its_rows():
+    rows = np.arange(6.0).reshape(3, 2)
+    message = convert.chunk_message(
+        rows,
+        stamp=5,
+        step_dt=0.1,
+        names=('a', 'b'),
+        frame_id='base',
+        source='policy',
+        contract_hash='h',
+    )
+    assert (message.horizon, message.header.stamp.nanosec) == (3, 5)
+    np.testing.assert_array_equal(convert.chunk_positions(message), rows)
+
+
+@pytest.mark.parametrize(('horizon', 'size'), [(2, 3), (0, 0), (0, 4), (3, 4)])
+def test_a_chunk_whose_sizes_do_not_fit_has_no_rows(horizon, size):
+    message = ActionChunk(names=['a', 'b'], horizon=horizon, positions=[0.0] * size)
+    assert len(convert.chunk_positions(message)) == 0
+
+
+def test_a_frame_survives_the_way_through_a_message():
+    frame = Frame(
+        stamp=7 * 10**9 + 1,
+        values={'x': np.array([1.0, 2.0]), 'y': np.array([np.nan])},
+        valid={'x': True, 'y': False},
+        age={'x': 0.01, 'y': float('nan')},
+    )
+    back = convert.frame_of(convert.observation_message(frame, 'base'))
+    assert (back.stamp, back.valid) == (frame.stamp, frame.valid)
+    for key, value in frame.values.items():
+        np.testing.assert_array_equal(back.values[key], value)
+
+
+def test_an_observation_whose_sizes_do_not_fit_is_refused():
+    frame = Frame(stamp=1, values={'x': np.zeros(2)}, valid={'x': True}, age={'x': 0.0})
+    message = convert.observation_message(frame, 'base')
+    message.sizes = [3]
+    with pytest.raises(ValueError, match='do not fit together'):
+        convert.frame_of(message)
