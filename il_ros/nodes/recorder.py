@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,7 @@ class Recorder(ManagedNode):
         def receive(data: bytes) -> None:
             if self._writer is not None:
                 self._writer.write(topic, data, time.time_ns())
+                self._bytes += len(data)
 
         return receive
 
@@ -102,7 +105,8 @@ class Recorder(ManagedNode):
             raise IlRosError(f'{self._writer.path.name} is being recorded', fix='stop it first')
         self._writer = EpisodeWriter(
             Path(self._config.directory),
-            contract=self._contract,
+            _episode_id(task, seed),
+            self._contract,
             namespace=self.get_namespace(),
             task=task,
             seed=seed,
@@ -111,7 +115,7 @@ class Recorder(ManagedNode):
         for topic, type_name in self._topics.items():
             self._writer.add_topic(topic, type_name, definition_of(type_name))
         self._deadline = time.monotonic() + (max_duration or self._config.max_duration)
-        self._started = time.monotonic()
+        self._started, self._bytes = time.monotonic(), 0
         return self._writer.path
 
     def _close(self, outcome: str, reason: str) -> None:
@@ -191,9 +195,16 @@ class Recorder(ManagedNode):
         elapsed = time.monotonic() - self._started
         handle.publish_feedback(
             RecordEpisode.Feedback(
-                elapsed=elapsed, messages=self._writer.messages, bytes=self._writer.bytes
+                elapsed=elapsed, messages=self._writer.messages, bytes=self._bytes
             )
         )
+
+
+def _episode_id(task: str, seed: int) -> str:
+    """A name that sorts by time and is not taken twice."""
+    now = datetime.now(UTC)
+    label = re.sub(r'[^A-Za-z0-9]+', '_', task) or 'episode'
+    return f'{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}_{label}_{seed}'
 
 
 def main() -> int:
