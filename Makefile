@@ -59,6 +59,7 @@ $(VENV)/.built: $(VENV)/.installed $(INTERFACES) | launch config
 		--packages-select il_ros --build-base $(BUILD) --install-base $(VENV) --merge-install \
 		--symlink-install --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
 		-DBUILD_TESTING=OFF -Wno-dev -Wno-unused-cli
-	@# Sources are imported from here, so that an edit needs no new build.
-	@echo $(CURDIR) > $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/il_ros.pth
+	@# Sources come first on the path, so that an edit needs no new build.
+	@echo "import sys; sys.path.insert(0, '$(CURDIR)')" > \
+		$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/il_ros.pth
 	@touch $@

@@ -19,11 +19,12 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.monitor import Chunk, Monitor, MonitorInput, Verdict
+from il_ros.monitors.monitor import Monitor, Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorStatus
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.convert import chunk_message, chunk_positions, fill_stamp, nan_if_none, to_ns
+from il_ros.ros.convert import chunk_message, chunk_positions, fill_stamp, to_ns
 from il_ros.ros.diagnostics import ERROR, OK, STALE, WARN, Diagnostics, Report
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.managed import ManagedNode
@@ -36,7 +37,9 @@ from il_ros.srv import LoadPolicy, SetMode
 Array = NDArray[np.float64]
 # Settings of the monitor that may be changed while it runs, though never while it drives.
 _DYNAMIC = ('novelty', 'allow_uncalibrated')
-_DRIVING = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
+_DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
+_CODES = {mode: getattr(MonitorStatus, mode.name) for mode in Mode}
+_MODES = {code: mode for mode, code in _CODES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,8 @@ class MonitorNode(ManagedNode):
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
         bundle = self._config.bundle
-        self._monitor = self._make(self._load(bundle) if bundle else None)
+        self._calibrated = self._load(bundle) if bundle else None
+        self._monitor = self._make()
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
@@ -100,20 +104,27 @@ class MonitorNode(ManagedNode):
             ActionChunk, topic, lambda message: self._on_chunk(message, mode), CHUNKS
         )
 
-    def _make(self, bundle: Bundle | None) -> Monitor:
+    def _make(self) -> Monitor:
+        bundle = self._calibrated
         calibration = bundle.calibration if bundle else None
-        self._features = calibration.keys if calibration else ()
+        settings = self._settings
+        if calibration is not None:  # the threshold holds for the window that it was made with
+            settings = replace(settings, score_window=calibration.window)
         arm = get_arm(self._contract.arm) if self._contract.arm else None
         return Monitor(
             limits=self._contract.limits,
             contract_hash=self._contract.hash,
             dt=self._contract.period,
-            forward=(lambda q: arm.forward(q)) if arm else None,
+            forward=(lambda q: arm.chain.forward(q[: len(arm.joints)])[0]) if arm else None,
             score=calibration.score if calibration else None,
             threshold=calibration.threshold if calibration else None,
-            policy_id=bundle.policy_id if bundle else '',
-            config=self._settings,
+            policy_id=self._policy_id,
+            config=settings,
         )
+
+    @property
+    def _policy_id(self) -> str:
+        return self._calibrated.policy_id if self._calibrated else ''
 
     def _load(self, path: str) -> Bundle:
         return load_bundle(path, contract=self._contract, device='cpu')
@@ -161,7 +172,7 @@ class MonitorNode(ManagedNode):
         if self._waiting is not None:
             if now - self._waiting > self._config.chunk_wait * self._contract.period:
                 self._tick()
-        elif now - self._seen > self._settings.frame_timeout and self._monitor.mode in _DRIVING:
+        elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
             self._tick()
 
     def _tick(self) -> None:
@@ -184,8 +195,8 @@ class MonitorNode(ManagedNode):
 
     def _input(self, frame: Frame | None) -> MonitorInput:
         silent = self._elapsed() - self._seen
-        if frame is None or silent > self._settings.frame_timeout:
-            text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_timeout} s'
+        if frame is None or silent > self._settings.frame_age:
+            text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
             stamp = frame.stamp / NS if frame is not None else 0.0
             return MonitorInput(stamp=stamp, invalid=(text,))
         action, wrench = self._contract.action, self._contract.wrench
@@ -194,11 +205,15 @@ class MonitorNode(ManagedNode):
             stamp=frame.stamp / NS,
             position=self._part(frame, action.position),
             velocity=self._part(frame, action.velocity),
-            features=self._part(frame, self._features),
+            features=self._novelty_features(frame),
             force=contact[:3] if contact is not None else None,
             torque=contact[3:] if contact is not None else None,
             invalid=tuple(self._source.invalid(frame)),
         )
+
+    def _novelty_features(self, frame: Frame) -> Array | None:
+        calibration = self._calibrated.calibration if self._calibrated else None
+        return calibration.features.of_frame(frame) if calibration else None
 
     @staticmethod
     def _part(frame: Frame, keys: tuple[str, ...]) -> Array | None:
@@ -216,9 +231,9 @@ class MonitorNode(ManagedNode):
                     step_dt=self._contract.period,
                     names=self._contract.action.names,
                     frame_id=self._contract.base_frame,
-                    source=verdict.mode.name.lower(),
+                    source=verdict.mode.value,
                     contract_hash=self._contract.hash,
-                    policy_id=self._monitor.policy_id,
+                    policy_id=self._policy_id,
                 )
             )
 
@@ -234,14 +249,14 @@ class MonitorNode(ManagedNode):
 
     def _publish_status(self, verdict: Verdict, stamp: int, begin: float) -> None:
         message = MonitorStatus(
-            mode=int(verdict.mode),
+            mode=_CODES[verdict.mode],
             fault=verdict.fault.kind if verdict.fault is not None else '',
             reason=verdict.reason,
-            score=nan_if_none(verdict.score),
-            threshold=nan_if_none(verdict.threshold),
+            score=verdict.score,
+            threshold=verdict.threshold,
             exceeded=verdict.exceeded,
             triggered=verdict.triggered,
-            policy_id=self._monitor.policy_id,
+            policy_id=self._policy_id,
             tick_cost=time.perf_counter() - begin,
         )
         self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
@@ -251,39 +266,48 @@ class MonitorNode(ManagedNode):
             if not self.active:
                 raise IlRosError('the monitor is not active', fix='activate it first')
             not_before = to_ns(request.not_before) / NS
-            self._monitor.request(Mode(request.mode), resume=request.resume, not_before=not_before)
+            self._monitor.request(_MODES[request.mode], resume=request.resume, not_before=not_before)
             response.success = True
-        except ValueError:
-            response.message = f'mode {request.mode}; allowed: {[int(mode) for mode in Mode]}'
+        except KeyError:
+            names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())
+            response.message = f'mode {request.mode}; allowed: {names}'
         except IlRosError as problem:
             response.message = str(problem)
-        response.mode = int(self._monitor.mode)
+        response.mode = _CODES[self._monitor.mode]
         if response.success:
             self.get_logger().info(f'mode {self._monitor.mode.name} on request')
-            self._waiting = self._waiting or self._elapsed()
+            self._waiting = self._elapsed()
             self._tick_if_answered()
         return response
 
     def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> Any:
         try:
-            if self._monitor.mode in _DRIVING:
-                raise IlRosError('the arm is being driven', fix='ask for HOLD or IDLE first')
-            self._monitor.calibrate_from(self._make(self._load(request.path)))
+            self._require_idle()
+            self._calibrated = self._load(request.path)
+            self._monitor = self._make()
             response.success = True
         except IlRosError as problem:
             response.message = str(problem)
-        response.policy_id = self._monitor.policy_id
+        response.policy_id = self._policy_id
         return response
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
         if changes and hasattr(self, '_monitor'):
-            if self._monitor.mode in _DRIVING:
-                reason = 'the arm is being driven: ask for HOLD or IDLE first'
-                return SetParametersResult(successful=False, reason=reason)
+            try:
+                self._require_idle()
+            except IlRosError as problem:
+                return SetParametersResult(successful=False, reason=str(problem))
             self._settings = replace(self._settings, **changes)
-            self._monitor.config = self._settings
+            self._monitor = self._make()
         return SetParametersResult(successful=True)
+
+    def _require_idle(self) -> None:
+        """What the monitor judges by changes only while it commands nothing."""
+        if self._monitor.mode is not Mode.IDLE:
+            raise IlRosError(
+                f'the mode is {self._monitor.mode}', allowed='idle', fix='ask for idle first'
+            )
 
     def _report(self) -> Report:
         if self._verdict is None:
@@ -291,9 +315,9 @@ class MonitorNode(ManagedNode):
         verdict = self._verdict
         values = {
             'mode': verdict.mode.name,
-            'score': nan_if_none(verdict.score),
-            'threshold': nan_if_none(verdict.threshold),
-            'policy_id': self._monitor.policy_id,
+            'score': verdict.score,
+            'threshold': verdict.threshold,
+            'policy_id': self._policy_id,
             'invalid': '; '.join(self._source.invalid(self._frame)) if self._frame else '',
         }
         if verdict.mode is Mode.ALARM:

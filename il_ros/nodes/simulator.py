@@ -30,6 +30,9 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 from il_ros.srv import ResetWorld, StepWorld
 
+# Between two episodes, so that what was sensed before a reset is too old to use after it.
+_GAP = NS // 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorConfig:
@@ -49,7 +52,7 @@ class SimulatorConfig:
 class Simulator(ManagedNode):
     """Publishes what the arm's sensors would, and moves as its controller is told.
 
-    Time begins at one second and never goes back: a reset leaves a gap of a second.
+    Time begins at one second and never goes back: a reset leaves a gap.
     """
 
     def __init__(self) -> None:
@@ -98,7 +101,7 @@ class Simulator(ManagedNode):
     def _begin(self, seed: int, perturbations: list[Perturbation]) -> None:
         before = self._now
         self._world.reset(seed, perturbations)
-        self._base, self._rows = before + NS, []
+        self._base, self._rows = before + _GAP, []
         truth = self._world.privileged()
         posture = np.concatenate([truth['joint_position'], truth['gripper_position']])
         self._controller = TrajectoryController(self._world.names, posture)

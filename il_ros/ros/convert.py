@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import math
 from typing import Any
 
 import numpy as np
@@ -100,11 +99,6 @@ def frame_of(message: Observation) -> Frame:
         valid=dict(zip(message.keys, map(bool, message.valid), strict=True)),
         age=dict(zip(message.keys, message.ages, strict=True)),
     )
-
-
-def nan_if_none(value: float | None) -> float:
-    """A number for a message field that may have none."""
-    return math.nan if value is None else float(value)
 
 
 def fill_stamp(message: Any, stamp: int, frame_id: str = '') -> Any:

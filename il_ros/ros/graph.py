@@ -49,6 +49,8 @@ _SERVICES = {
     'expert/set_parameters': SetParameters,
 }
 _BLOCK = 10  # control periods between two looks at the monitor
+_PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
+_ENTRY = 2.0  # s within which a new episode's first observation must reach the monitor
 _AFTER_ALARM = 1.0  # s that an episode goes on after a fallback, to see that the arm really rests
 
 
@@ -199,7 +201,7 @@ class Graph:
         if record:
             self.start_recording('', seed, notes)
         try:
-            self.set_mode(mode, not_before=stamp)
+            self._enter(mode, stamp)
             state = self._run()
         except BaseException:
             if record:
@@ -217,6 +219,17 @@ class Graph:
             if state.done or (alarm is not None and state.elapsed > alarm + _AFTER_ALARM):
                 return state
 
+    def _enter(self, mode: str, stamp: Any) -> None:
+        """Ask for a driving mode until the monitor has seen the episode's first observation."""
+        deadline = time.monotonic() + _ENTRY
+        while True:
+            try:
+                return self.set_mode(mode, not_before=stamp)
+            except IlRosError:
+                if time.monotonic() > deadline:
+                    raise
+            self._executor.spin_once(timeout_sec=0.005)
+
     def _end_recording(self, state: TaskState) -> str:
         kinds = StopEpisode.Request
         if self._trace.alarm is not None:
@@ -226,16 +239,18 @@ class Graph:
         return self.stop_recording(kinds.FAILURE, 'time limit of the task')
 
     def _rest(self) -> None:
-        """Bring the arm to a standstill and the monitor to IDLE."""
-        self.set_mode('hold', resume=True)
-        for _ in range(20):
+        """Bring the arm to a standstill and the monitor to IDLE, in time for the next reset."""
+        if self._mode in (MonitorStatus.POLICY, MonitorStatus.EXPERT):
+            self.set_mode('hold')
+        for attempt in range(_PATIENCE):
             self.step(2)
             try:
-                self.set_mode('idle')
+                self.set_mode('idle', resume=True)
             except IlRosError:
-                continue
-            return
-        self.set_mode('idle')
+                if attempt == _PATIENCE - 1:
+                    raise
+            else:
+                return
 
     def _call(self, name: str, request: Any) -> Any:
         self.wait_for(name)
@@ -257,6 +272,7 @@ class Graph:
         since = self._since_reset(message)
         if since < 0:
             return
+        self._mode = message.mode
         self._trace.scores[since] = message.score
         if not math.isnan(message.threshold):
             self._trace.threshold = message.threshold

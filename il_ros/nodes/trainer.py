@@ -1,0 +1,148 @@
+"""The trainer node: offline training as a ROS action."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.clock import Clock, ClockType
+from rclpy.task import Future
+
+from il_ros.action import TrainPolicy
+from il_ros.algorithms.bc import BcConfig, Progress, train_bundle
+from il_ros.core.config import override
+from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.ros.managed import ManagedNode
+from il_ros.ros.parameters import declare, setting
+from il_ros.ros.spin import run_node
+
+ALGORITHMS = ('bc',)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """Parameters of the trainer node."""
+
+    root: str = setting('.', 'Folder that datasets and bundles must lie in.')
+
+
+class Trainer(ManagedNode):
+    """Trains one policy at a time in a thread; a cancelled or failed training leaves nothing."""
+
+    def __init__(self) -> None:
+        super().__init__('trainer')
+        self._config = declare(self, TrainerConfig)
+        self._job: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._server: ActionServer | None = None
+
+    def configure(self) -> None:
+        """Offer the action."""
+        self._server = ActionServer(
+            self,
+            TrainPolicy,
+            '~/train',
+            self._on_train,
+            goal_callback=self._on_goal,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def release(self) -> None:
+        """End the training that runs."""
+        self._stop.set()
+        if self._job is not None:
+            self._job.join(timeout=2.0)
+        if self._server is not None:
+            self._server.destroy()
+            self._server = None
+
+    def _on_goal(self, _: TrainPolicy.Goal) -> GoalResponse:
+        free = self.active and (self._job is None or not self._job.is_alive())
+        return GoalResponse.ACCEPT if free else GoalResponse.REJECT
+
+    async def _on_train(self, handle: Any) -> TrainPolicy.Result:
+        done, news = Future(), _News()
+        self._stop.clear()
+        self._job = threading.Thread(target=self._train, args=(handle.request, news), daemon=True)
+        self._job.start()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(0.2, lambda: self._report(handle, news, done), clock=steady)
+        await done
+        self.destroy_timer(timer)
+        if news.problem:
+            handle.canceled() if handle.is_cancel_requested else handle.abort()
+            return TrainPolicy.Result(message=news.problem)
+        handle.succeed()
+        return TrainPolicy.Result(
+            success=True, bundle=handle.request.output, validation_loss=news.validation_loss
+        )
+
+    def _report(self, handle: Any, news: _News, done: Future) -> None:
+        """In the executor's thread: pass progress on, see to cancelling, notice the end."""
+        progress = news.progress
+        if progress is not None:
+            handle.publish_feedback(
+                TrainPolicy.Feedback(
+                    epoch=progress.epoch,
+                    epochs=progress.epochs,
+                    training_loss=progress.training_loss,
+                    validation_loss=progress.validation_loss,
+                )
+            )
+        if handle.is_cancel_requested:
+            self._stop.set()
+        if self._job is not None and not self._job.is_alive() and not done.done():
+            done.set_result(True)
+
+    def _train(self, goal: TrainPolicy.Goal, news: _News) -> None:
+        """In the training's own thread."""
+        try:
+            if goal.algorithm not in ALGORITHMS:
+                raise UnknownNameError(
+                    f'unknown algorithm {goal.algorithm!r}', where='algorithm', allowed=ALGORITHMS
+                )
+            news.validation_loss = train_bundle(
+                self._inside(goal.dataset),
+                self._inside(goal.output),
+                override(BcConfig(), goal.settings),
+                on_epoch=news.take,
+                cancelled=self._stop.is_set,
+            )
+        except IlRosError as problem:
+            news.problem = str(problem)
+        except Exception as problem:
+            news.problem = f'{type(problem).__name__}: {problem}'
+
+    def _inside(self, path: str) -> Path:
+        root = Path(self._config.root).resolve()
+        resolved = (root / path).resolve()
+        if not path or not resolved.is_relative_to(root):
+            raise IlRosError(
+                f'got {path!r}', where='path', allowed=f'a folder inside {root} (parameter root)'
+            )
+        return resolved
+
+
+class _News:
+    """What the training's thread tells the executor's; single assignments, so no lock."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self.problem = ''
+        self.validation_loss = float('nan')
+
+    def take(self, progress: Progress) -> None:
+        """Keep the newest."""
+        self.progress = progress
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(Trainer)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
