@@ -80,7 +80,9 @@ def run_recording(
     rollouts = source == 'policy'
     client.set_parameters('monitor', novelty=not rollouts, allow_uncalibrated=rollouts)
     for seed in track(seeds, f'recording the {source}', console=console):
-        episode = client.episode(seed, source, disturbed, record=True, notes=f'{source} in lock-step')
+        episode = client.episode(
+            seed, source, disturbed, record=True, notes=f'{source} in lock-step'
+        )
         good += episode.state.success
         bags.append(Path(episode.bag))
         last = episode.trace.reason or 'time limit of the task'

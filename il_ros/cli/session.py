@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from il_ros.cli.launch import find
 from il_ros.core.contract import Contract
-from il_ros.launching.children import log_directory
+from il_ros.launching.children import log_directory, print_line
 from il_ros.launching.processes import Supervisor
 from il_ros.launching.xml import evaluate
 
@@ -30,7 +30,13 @@ def isolate() -> None:
 
 @contextmanager
 def graph(
-    contract: Contract, *, start: bool, namespace: str = '/', log: Path | None = None, **launch: str
+    contract: Contract,
+    /,
+    *,
+    start: bool,
+    namespace: str = '/',
+    log: Path | None = None,
+    **launch: str,
 ) -> Iterator[Graph]:
     """Give a client of the running graph, or of one that is started here and ended afterwards.
 
@@ -58,8 +64,7 @@ def graph(
 def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> None:
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='il_ros_')))
     specs = evaluate(find('demo'), launch, scratch=scratch)
-    output = {'sink': log_directory(log)} if log is not None else {}
-    supervisor = stack.enter_context(Supervisor(**output))
+    supervisor = stack.enter_context(Supervisor(sink=log_directory(log) if log else print_line))
     for spec in specs:
         for path, text in spec.files.items():
             path.write_text(text, encoding='utf-8')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -69,23 +70,46 @@ def parse(
 
 
 def override(config: T, settings: Iterable[str]) -> T:
-    """`config` (a flat dataclass) with ``name=value`` settings applied, typed by its fields.
+    """`config` with ``name=value`` settings applied, typed by its fields.
+
+    A field of a nested dataclass is named with dots: ``policy.horizon=4``.
 
     Raises:
         IlRosError: On a setting that is not ``name=value``, names no field, or has a bad value.
     """
-    data = {
-        f.name: getattr(config, f.name)
-        for f in dataclasses.fields(config)  # type: ignore[arg-type]
-    }
+    data = dataclasses.asdict(config)  # type: ignore[call-overload]
+    names = list(_leaves(data))
     for setting in settings:
         name, equals, text = setting.partition('=')
-        if not equals or name not in data:
+        if not equals or name not in names:
             raise IlRosError(
-                f'got {setting!r}', where='settings', allowed=[f'{known}=...' for known in data]
+                f'got {setting!r}', where='settings', allowed=[f'{known}=...' for known in names]
             )
-        data[name] = yaml.safe_load(text)
+        *groups, leaf = name.split('.')
+        target = data
+        for group in groups:
+            target = target[group]
+        target[leaf] = _value(text, setting)
     return parse(type(config), data, where='settings')
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = '') -> Iterable[str]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f'{prefix}{name}.')
+        else:
+            yield prefix + name
+
+
+def _value(text: str, setting: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise IlRosError(f'got {setting!r}: {problem}', where='settings') from None
+    if isinstance(value, str):  # YAML takes 1e-3, without a point, for a text
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _fields(cls: type) -> str:
@@ -135,6 +159,8 @@ def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError
 
 
 def _scalar(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:
+    if hint is Any:
+        return value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, str | Path):

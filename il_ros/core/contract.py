@@ -112,7 +112,7 @@ class Action:
     Attributes:
         names: Commanded joints, in the order of every action array.
         position: Keys of the observations that measure these joints, one after the other.
-        velocity: Keys of the observations that measure their speeds; may be fewer numbers.
+        velocity: Keys of the observations that measure their speeds, likewise.
         limits: Bounds that the monitor enforces.
         executed: Topic of what the monitor really commanded, in the policy's space.
         output: How commands leave for the robot.
@@ -120,7 +120,7 @@ class Action:
 
     names: tuple[str, ...]
     position: tuple[str, ...]
-    velocity: tuple[str, ...] = ()
+    velocity: tuple[str, ...]
     limits: JointBounds
     executed: str = 'monitor/executed'
     output: Output = field(default_factory=Output)
@@ -322,9 +322,10 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         for key in getattr(action, part):
             if key not in contract.observations:
                 fail(f'got {key!r}', f'action.{part}', ', '.join(contract.observations))
-    measured = [n for key in action.position for n in contract.observations[key].names]
-    if tuple(measured) != action.names:
-        fail(f'measures {measured}', 'action.position', f'the joints {list(action.names)}')
+    for part in ('position', 'velocity'):
+        measured = [n for key in getattr(action, part) for n in contract.observations[key].names]
+        if tuple(measured) != action.names:
+            fail(f'measures {measured}', f'action.{part}', f'the joints {list(action.names)}')
     if contract.wrench:
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:

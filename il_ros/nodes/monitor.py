@@ -38,6 +38,7 @@ Array = NDArray[np.float64]
 # Settings of the monitor that may be changed while it runs, though never while it drives.
 _DYNAMIC = ('novelty', 'allow_uncalibrated')
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
+_TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
 _CODES = {mode: getattr(MonitorStatus, mode.name) for mode in Mode}
 _MODES = {code: mode for mode, code in _CODES.items()}
 
@@ -88,8 +89,8 @@ class MonitorNode(ManagedNode):
         self._status = self.create_publisher(MonitorStatus, topics.MONITOR_STATUS, CHUNKS)
         self._events = self.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
         self._source = FrameSource(self, self._contract, self._on_frame)
-        self._subscribe(topics.POLICY_CHUNK, Mode.POLICY)
-        self._subscribe(topics.EXPERT_CHUNK, Mode.EXPERT)
+        for mode in _DRIVING:
+            self._subscribe(mode)
         self.create_service(SetMode, '~/set_mode', self._on_set_mode)
         self.create_service(LoadPolicy, '~/load', self._on_load)
         Diagnostics(self, self._report)
@@ -99,9 +100,9 @@ class MonitorNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(self._contract.period / 4, self._watch, clock=steady)
 
-    def _subscribe(self, topic: str, mode: Mode) -> None:
+    def _subscribe(self, mode: Mode) -> None:
         self.create_subscription(
-            ActionChunk, topic, lambda message: self._on_chunk(message, mode), CHUNKS
+            ActionChunk, _TOPICS[mode], lambda message: self._on_chunk(message, mode), CHUNKS
         )
 
     def _make(self) -> Monitor:
@@ -198,7 +199,7 @@ class MonitorNode(ManagedNode):
         if frame is None or silent > self._settings.frame_age:
             text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
             stamp = frame.stamp / NS if frame is not None else 0.0
-            return MonitorInput(stamp=stamp, invalid=(text,))
+            return MonitorInput(stamp=stamp, position=None, invalid=(text,))
         action, wrench = self._contract.action, self._contract.wrench
         contact = self._part(frame, (wrench.key,)) if wrench else None
         return MonitorInput(
@@ -243,7 +244,10 @@ class MonitorNode(ManagedNode):
             return
         text = f'{before.name} to {verdict.mode.name}: {verdict.reason}'
         alarm = verdict.mode is Mode.ALARM
-        (self.get_logger().warning if alarm else self.get_logger().info)(text)
+        if alarm:  # rclpy's logger wants one severity for each line of code
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
         kind = EpisodeEvent.FALLBACK if alarm else EpisodeEvent.MODE
         self._events.publish(fill_stamp(EpisodeEvent(kind=kind, text=text), now))
 
@@ -265,8 +269,9 @@ class MonitorNode(ManagedNode):
         try:
             if not self.active:
                 raise IlRosError('the monitor is not active', fix='activate it first')
-            not_before = to_ns(request.not_before) / NS
-            self._monitor.request(_MODES[request.mode], resume=request.resume, not_before=not_before)
+            mode, not_before = _MODES[request.mode], to_ns(request.not_before)
+            self._require_source(mode, not_before)
+            self._monitor.request(mode, resume=request.resume, not_before=not_before / NS)
             response.success = True
         except KeyError:
             names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())
@@ -279,6 +284,15 @@ class MonitorNode(ManagedNode):
             self._waiting = self._elapsed()
             self._tick_if_answered()
         return response
+
+    def _require_source(self, mode: Mode, not_before: int) -> None:
+        """Nobody gets the arm before the monitor has heard from them."""
+        if mode in _DRIVING and self._answered[mode] < max(not_before, 1):
+            raise IlRosError(
+                f'no chunk from the {mode} yet',
+                where=self.resolve_topic_name(_TOPICS[mode]),
+                fix='start its node, load its bundle, and see that its observations arrive',
+            )
 
     def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> Any:
         try:

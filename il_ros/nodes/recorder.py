@@ -19,7 +19,8 @@ from il_ros.action import RecordEpisode
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.datasets.bags import EpisodeWriter
+from il_ros.datasets.episode import Outcome
+from il_ros.datasets.writer import EpisodeWriter
 from il_ros.ros.definitions import definition_of
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.messages import message_type
@@ -27,7 +28,7 @@ from il_ros.ros.parameters import declare, setting
 from il_ros.ros.spin import run_node
 from il_ros.srv import StartEpisode, StopEpisode
 
-_OUTCOMES = {
+_OUTCOMES: dict[int, Outcome] = {
     StopEpisode.Request.SUCCESS: 'success',
     StopEpisode.Request.FAILURE: 'failure',
     StopEpisode.Request.DISCARDED: 'discarded',
@@ -62,6 +63,7 @@ class Recorder(ManagedNode):
         """Subscribe to everything, so that no episode misses its first messages."""
         self._contract = load_contract(self._config.contract)
         self._topics = self._wanted()
+        self._definitions = {name: definition_of(kind) for name, kind in self._topics.items()}
         for topic, type_name in self._topics.items():
             self.create_subscription(
                 message_type(type_name), topic, self._receiver(topic), _QOS, raw=True
@@ -103,7 +105,7 @@ class Recorder(ManagedNode):
             raise IlRosError('the recorder is not active', fix='activate it first')
         if self._writer is not None:
             raise IlRosError(f'{self._writer.path.name} is being recorded', fix='stop it first')
-        self._writer = EpisodeWriter(
+        writer = EpisodeWriter(
             Path(self._config.directory),
             _episode_id(task, seed),
             self._contract,
@@ -112,13 +114,14 @@ class Recorder(ManagedNode):
             seed=seed,
             notes=notes,
         )
-        for topic, type_name in self._topics.items():
-            self._writer.add_topic(topic, type_name, definition_of(type_name))
+        for topic, definition in self._definitions.items():
+            writer.add_topic(topic, self._topics[topic], definition)
         self._deadline = time.monotonic() + (max_duration or self._config.max_duration)
         self._started, self._bytes = time.monotonic(), 0
-        return self._writer.path
+        self._writer = writer
+        return writer.path
 
-    def _close(self, outcome: str, reason: str) -> None:
+    def _close(self, outcome: Outcome, reason: str) -> None:
         writer, self._writer = self._writer, None
         if writer is None:
             raise IlRosError('no episode is being recorded', fix='start one first')

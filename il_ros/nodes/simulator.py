@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock as ClockMsg
@@ -29,6 +30,8 @@ from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 from il_ros.srv import ResetWorld, StepWorld
+
+Array = NDArray[np.float64]
 
 # Between two episodes, so that what was sensed before a reset is too old to use after it.
 _GAP = NS // 4
@@ -78,7 +81,8 @@ class Simulator(ManagedNode):
         self.create_service(StepWorld, '~/step', self._on_step)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self._timestep = self._world.period / self._world.substeps
-        self._base, self._answered, self._rows = NS, 0, []
+        self._base, self._answered = NS, 0
+        self._rows: list[Array] = []
 
     def activate(self) -> None:
         """Begin the first episode; run by the wall clock unless in lock-step."""
@@ -147,7 +151,7 @@ class Simulator(ManagedNode):
         The physics follows, and the sensors speak, when a whole control period is together:
         in between only the time moves, so that a command acts from when it arrived.
         """
-        times = self._now / NS + self._timestep * np.arange(1, substeps + 1)
+        times = self._now / NS + self._timestep * np.arange(1.0, substeps + 1)
         self._rows.append(self._controller.positions(times))
         if sum(map(len, self._rows)) < self._world.substeps:
             self._clock.publish(ClockMsg(clock=to_stamp(self._now)))

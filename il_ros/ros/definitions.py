@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+import os
 
 from il_ros.core.errors import IlRosError
+from il_ros.launching import packages
 
 
 def definition_of(type_name: str) -> str:
     """The text of the .msg file behind `package/msg/Name`.
 
     Raises:
-        IlRosError: If the package is not on AMENT_PREFIX_PATH or lacks the file.
+        IlRosError: If the package is not installed or lacks the file.
     """
     package, _, short = type_name.partition('/msg/')
+    path = packages.share(package, os.environ, type_name) / 'msg' / f'{short}.msg'
     try:
-        path = Path(get_package_share_directory(package)) / 'msg' / f'{short}.msg'
         return path.read_text(encoding='utf-8')
-    except (PackageNotFoundError, OSError) as problem:
-        raise IlRosError(
-            f'no message definition for {type_name}: {problem}',
-            fix=f'source the workspace that has {package}',
-        ) from None
+    except OSError as problem:
+        raise IlRosError(f'no message definition: {problem}', where=type_name) from None

@@ -96,4 +96,3 @@ class FrameSource:
             self._timer.reset()
         elif not self.builder.waiting and not self._timer.is_canceled():
             self._timer.cancel()
-

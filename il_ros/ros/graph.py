@@ -50,7 +50,8 @@ _SERVICES = {
 }
 _BLOCK = 10  # control periods between two looks at the monitor
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
-_ENTRY = 2.0  # s within which a new episode's first observation must reach the monitor
+_ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
+_ATTEMPTS = 5  # resets until it does
 _AFTER_ALARM = 1.0  # s that an episode goes on after a fallback, to see that the arm really rests
 
 
@@ -106,9 +107,7 @@ class Graph:
             name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
-        self.node.create_subscription(
-            MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS
-        )
+        self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
         self.node.create_subscription(
             ActionChunk, contract.action.executed, self._on_executed, CHUNKS
         )
@@ -197,11 +196,8 @@ class Graph:
         notes: str = '',
     ) -> Episode:
         """Run one episode to its end, to the fallback, or to the time limit."""
-        stamp = self.reset(seed, perturbations)
-        if record:
-            self.start_recording('', seed, notes)
+        self._begin(seed, mode, perturbations, record, notes)
         try:
-            self._enter(mode, stamp)
             state = self._run()
         except BaseException:
             if record:
@@ -218,6 +214,26 @@ class Graph:
             alarm = self._trace.alarm
             if state.done or (alarm is not None and state.elapsed > alarm + _AFTER_ALARM):
                 return state
+
+    def _begin(
+        self, seed: int, mode: str, perturbations: Sequence[Perturbation], record: bool, notes: str
+    ) -> None:
+        """Reset and enter a driving mode; again if the first observation was lost.
+
+        That happens when nodes have only just found one another, and in lock-step nothing would
+        follow it.
+        """
+        for attempt in range(_ATTEMPTS):
+            stamp = self.reset(seed, perturbations)
+            if record:
+                self.start_recording('', seed, notes)
+            try:
+                return self._enter(mode, stamp)
+            except BaseException as problem:
+                if record:
+                    self.stop_recording(StopEpisode.Request.DISCARDED, 'it did not begin')
+                if attempt == _ATTEMPTS - 1 or not isinstance(problem, IlRosError):
+                    raise
 
     def _enter(self, mode: str, stamp: Any) -> None:
         """Ask for a driving mode until the monitor has seen the episode's first observation."""

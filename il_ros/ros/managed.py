@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from il_ros.core.errors import IlRosError
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(LifecycleNode):  # type: ignore[misc]
     """A lifecycle node with one way up and one way down.
 
     A subclass fills in `configure`, `activate`, `deactivate` and `release`. Publishers,

@@ -46,15 +46,14 @@ def _declare(node: Node, field: dataclasses.Field[Any], hint: Any, read_only: bo
     where = f'{node.get_fully_qualified_name()} parameter {field.name}'
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     try:
-        value = node.declare_parameter(field.name, default, _descriptor(field, hint, read_only)).value
+        descriptor = _descriptor(field, hint, read_only)
+        value = node.declare_parameter(field.name, default, descriptor).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
         raise IlRosError(str(problem), where=where, allowed=_allowed(field, hint)) from None
     return tuple(value) if isinstance(field.default, tuple) else value
 
 
-def _descriptor(
-    field: dataclasses.Field[Any], hint: Any, read_only: bool
-) -> ParameterDescriptor:
+def _descriptor(field: dataclasses.Field[Any], hint: Any, read_only: bool) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=field.metadata.get('help', field.name), read_only=read_only
     )

@@ -101,4 +101,3 @@ class SensorPublishers:
             if len(known) == len(keys):
                 setattr(message, part, doubles(np.concatenate(known)))
         return message
-

@@ -5,12 +5,12 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given
+from hypothesis import strategies as st
+from il_ros.msg import ActionChunk
 
-from il_ros.core.frames import Frame  # noqa: E402
-from il_ros.msg import ActionChunk  # noqa: E402
-from il_ros.ros import convert  # noqa: E402
+from il_ros.core.frames import Frame
+from il_ros.ros import convert
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))

@@ -1,0 +1,69 @@
+"""``il_ros train``: a policy bundle of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from il_ros.algorithms import bc as algorithm
+from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.policies.bundle import load_bundle
+
+
+def bc(
+    dataset: Path,
+    out: Path,
+    config: Annotated[BcConfig, tyro.conf.arg(name='')] = BcConfig(),  # noqa: B008
+    overwrite: bool = False,
+) -> int:
+    """Train a policy by behaviour cloning.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the bundle.
+        config: How to train.
+        overwrite: Replace a bundle that is there already.
+    """
+    console = Console()
+    columns = (
+        TextColumn('epoch {task.completed:.0f}/{task.total:.0f}'),
+        BarColumn(),
+        TextColumn('{task.description}'),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task('', total=config.epochs)
+
+        def on_epoch(now: algorithm.Progress) -> None:
+            text = f'loss {now.training_loss:.4f}, held out {now.validation_loss:.4f}'
+            bar.update(task, completed=now.epoch, description=text)
+
+        train_bundle(dataset, out, config, overwrite=overwrite, on_epoch=on_epoch)
+    _summary(console, out)
+    return 0
+
+
+def _summary(console: Console, out: Path) -> None:
+    bundle = load_bundle(out)
+    metrics = bundle.training.metrics
+    table = Table('bundle', str(out))
+    table.add_row('policy', f'{bundle.policy.kind} {bundle.policy_id}')
+    table.add_row(
+        'trained on',
+        f'{len(bundle.training.episodes)} episodes, {metrics["training_frames"]:.0f} frames',
+    )
+    table.add_row(
+        'held-out loss', f'{metrics["best_loss"]:.4f} after epoch {metrics["best_epoch"]:.0f}'
+    )
+    table.add_row('time', f'{metrics["seconds"]:.1f} s, {metrics["samples_per_s"]:.0f} samples/s')
+    limit = bundle.threshold
+    table.add_row(
+        'novelty threshold',
+        f'{limit.value:.3g} at alpha {limit.alpha:g}' if limit else 'none: run il_ros calibrate',
+    )
+    console.print(table)

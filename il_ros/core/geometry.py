@@ -1,0 +1,75 @@
+"""Rotations and poses: matrices inside, xyzw quaternions at the edges, as ROS messages have them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def matrix_from_quaternion(quaternion: Array) -> Array:
+    """Rotation matrix (3, 3) of a quaternion xyzw, shape (4,), of any norm but zero."""
+    x, y, z, w = (float(value) for value in quaternion / np.linalg.norm(quaternion))
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion_from_matrix(matrix: Array) -> Array:
+    """Unit quaternion xyzw, shape (4,), of a rotation matrix (Shepperd 1978).
+
+    Of the two signs it takes the one whose largest component is positive: near any one posture,
+    a hand that points straight down included, the result then varies without sign flips, which a
+    learned policy could not follow.
+    """
+    m = matrix
+    # Row i is the quaternion scaled by 4 times its component i: the longest row divides best.
+    rows = np.array(
+        [
+            [1 + m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[0, 2] + m[2, 0], 0.0],
+            [m[1, 0] + m[0, 1], 1 - m[0, 0] + m[1, 1] - m[2, 2], m[2, 1] + m[1, 2], 0.0],
+            [m[0, 2] + m[2, 0], m[2, 1] + m[1, 2], 1 - m[0, 0] - m[1, 1] + m[2, 2], 0.0],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], 0.0],
+        ]
+    )
+    rows[:3, 3] = rows[3, :3]
+    rows[3, 3] = 1 + m[0, 0] + m[1, 1] + m[2, 2]
+    row = rows[int(np.argmax(np.diagonal(rows)))]
+    return np.asarray(row / np.linalg.norm(row))
+
+
+def pose(position: Array, matrix: Array) -> Array:
+    """Pose vector, shape (7,): position [m] and unit quaternion xyzw."""
+    return np.concatenate([position, quaternion_from_matrix(matrix)])
+
+
+def rotation_vector(matrix: Array) -> Array:
+    """Axis times angle [rad], shape (3,), of a rotation matrix; angles up to pi."""
+    x, y, z, w = (float(value) for value in quaternion_from_matrix(matrix))
+    if w < 0.0:
+        x, y, z, w = -x, -y, -z, -w
+    sine = math.sqrt(x * x + y * y + z * z)
+    factor = 2.0 * math.atan2(sine, w) / sine if sine > 1e-9 else 2.0
+    return np.array([x * factor, y * factor, z * factor])
+
+
+def matrix_about(axis: int, angle: float) -> Array:
+    """Rotation matrix (3, 3) about the x, y or z axis (0, 1, 2) by `angle` [rad]."""
+    c, s = math.cos(angle), math.sin(angle)
+    matrix = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i], matrix[i, j], matrix[j, i], matrix[j, j] = c, -s, s, c
+    return matrix
+
+
+def yaw(quaternion: Array) -> float:
+    """Rotation about the base frame's z axis [rad] of a quaternion xyzw, in (-pi, pi]."""
+    x, y, z, w = (float(value) for value in quaternion)
+    return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))

@@ -1,0 +1,158 @@
+"""Forward, differential and inverse kinematics of a serial chain, in plain numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.geometry import matrix_about, rotation_vector
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SerialChain:
+    """Revolute joints in modified Denavit-Hartenberg parameters (Craig 2005, section 3.4).
+
+    Attributes:
+        a: Link lengths a_{i-1}, n of them [m].
+        d: Link offsets d_i, n of them [m].
+        alpha: Link twists alpha_{i-1}, n of them [rad].
+        tool: Pose of the tool centre point in the last joint's frame, shape (4, 4).
+        fixed: Transform from each joint's parent frame to its own at angle 0, shape (n, 4, 4).
+    """
+
+    a: tuple[float, ...]
+    d: tuple[float, ...]
+    alpha: tuple[float, ...]
+    tool: Array
+    fixed: Array = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fixed = np.tile(np.eye(4), (len(self.a), 1, 1))
+        for transform, a, d, alpha in zip(fixed, self.a, self.d, self.alpha, strict=True):
+            transform[:3, :3] = matrix_about(0, alpha)
+            transform[:3, 3] = transform[:3, :3] @ (a, 0.0, d)
+        object.__setattr__(self, 'fixed', fixed)
+
+    def frames(self, q: Array) -> Array:
+        """Pose of each joint's frame, then of the tool centre point: shape (n + 1, 4, 4).
+
+        Args:
+            q: Joint positions, shape (n,) [rad].
+        """
+        c, s = np.cos(q)[:, None], np.sin(q)[:, None]
+        local = self.fixed.copy()
+        x, y = self.fixed[:, :, 0], self.fixed[:, :, 1]
+        local[:, :, 0] = c * x + s * y
+        local[:, :, 1] = c * y - s * x
+        frames = np.empty((len(local) + 1, 4, 4))
+        frames[0] = local[0]
+        for i in range(1, len(local)):
+            np.dot(frames[i - 1], local[i], out=frames[i])
+        np.dot(frames[-2], self.tool, out=frames[-1])
+        return frames
+
+    def forward(self, q: Array) -> tuple[Array, Array]:
+        """Position (3,) [m] and rotation matrix (3, 3) of the tool centre point in the base."""
+        tool = self.frames(q)[-1]
+        return tool[:3, 3], tool[:3, :3]
+
+    def jacobian(self, q: Array) -> Array:
+        """Geometric Jacobian (6, n) of the tool centre point: linear rows, then angular rows."""
+        return jacobian_of(self.frames(q))
+
+
+def jacobian_of(frames: Array) -> Array:
+    """Geometric Jacobian (6, n) from the frames (n + 1, 4, 4) of `SerialChain.frames`."""
+    z = frames[:-1, :3, 2]
+    arm = frames[-1, :3, 3] - frames[:-1, :3, 3]
+    jacobian = np.empty((6, len(z)))
+    # The cross product written out: np.cross costs more than all the rest of this function.
+    jacobian[0] = z[:, 1] * arm[:, 2] - z[:, 2] * arm[:, 1]
+    jacobian[1] = z[:, 2] * arm[:, 0] - z[:, 0] * arm[:, 2]
+    jacobian[2] = z[:, 0] * arm[:, 1] - z[:, 1] * arm[:, 0]
+    jacobian[3:] = z.T
+    return jacobian
+
+
+def resolve(jacobian: Array, twist: Array, *, damping: float, pull: Array) -> Array:
+    """Joint motion (n,) for a tool motion: damped least squares plus a nullspace pull.
+
+    Damped least squares keeps joint motion bounded near singularities (Wampler 1986; Nakamura and
+    Hanafusa 1986); `pull` acts only where it does not move the tool, up to the damping.
+
+    Args:
+        jacobian: Shape (6, n).
+        twist: Linear then angular motion of the tool, shape (6,) [m, rad] or per second.
+        damping: Damping factor lambda, in the Jacobian's units; larger is slower and safer.
+        pull: Joint motion wanted in the nullspace, shape (n,), in the unit of the result.
+    """
+    gram = jacobian @ jacobian.T
+    gram.flat[::7] += damping * damping
+    return np.asarray(pull + jacobian.T @ np.linalg.solve(gram, twist - jacobian @ pull))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IkResult:
+    """What inverse kinematics found.
+
+    Attributes:
+        q: Joint positions, shape (n,) [rad], inside the limits.
+        error: Norm of the remaining error, position [m] and rotation [rad] together.
+        converged: Whether `error` is within the tolerance that was asked for.
+    """
+
+    q: Array
+    error: float
+    converged: bool
+
+
+def solve_ik(
+    chain: SerialChain,
+    position: Array,
+    rotation: Array,
+    *,
+    start: Array,
+    lower: Array,
+    upper: Array,
+    rest: Array | None = None,
+    tolerance: float = 1e-5,
+    iterations: int = 100,
+) -> IkResult:
+    """Joint positions that bring the tool centre point to a pose, by damped least squares.
+
+    Args:
+        chain: The arm.
+        position: Wanted position in the base frame, shape (3,) [m].
+        rotation: Wanted rotation matrix in the base frame, shape (3, 3).
+        start: Where to start, shape (n,) [rad].
+        lower: Lower joint bounds, shape (n,) [rad].
+        upper: Upper joint bounds, shape (n,) [rad].
+        rest: Posture that the nullspace is drawn to, shape (n,); `start` if None.
+        tolerance: Largest remaining error, position [m] and rotation [rad] together.
+        iterations: Steps after which it gives up; the best posture so far is returned.
+    """
+    q = np.clip(start, lower, upper)
+    rest = q if rest is None else rest
+    best = IkResult(q=q, error=np.inf, converged=False)
+    for _ in range(iterations):
+        frames = chain.frames(q)
+        twist = pose_error(frames[-1], position, rotation)
+        error = float(np.linalg.norm(twist))
+        if error < best.error:
+            best = IkResult(q=q, error=error, converged=error <= tolerance)
+        if best.converged:
+            break
+        # Damping and pull fade with the error, so that neither biases the solution.
+        damping, pull = 1e-3 + 0.1 * min(error, 1.0), min(error, 0.1) * (rest - q)
+        step = resolve(jacobian_of(frames), twist, damping=damping, pull=pull)
+        q = np.clip(q + np.clip(step, -0.5, 0.5), lower, upper)
+    return best
+
+
+def pose_error(tool: Array, position: Array, rotation: Array) -> Array:
+    """Motion (6,) [m, rad] from the tool's transform (4, 4) to a pose, in the base frame."""
+    return np.concatenate([position - tool[:3, 3], rotation_vector(rotation @ tool[:3, :3].T)])

@@ -1,0 +1,191 @@
+"""Channel 0: hard faults. No learning, no state: a function sees one thing and judges it.
+
+Every check returns None or a `Fault` whose text says where, what, and the limit with its unit.
+Comparisons are written so that a NaN never passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from il_ros.core.limits import Array, Limits
+from il_ros.monitors.messages import Chunk, MonitorInput
+
+FaultKind = Literal[
+    'chunk', 'frame', 'deadline', 'clock', 'joint_limit', 'tracking', 'workspace', 'force',
+    'plan', 'internal',
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A reason to stop.
+
+    Attributes:
+        kind: Which check failed.
+        text: Where, what was found, and the limit with its unit.
+    """
+
+    kind: FaultKind
+    text: str
+
+
+def chunk_content(
+    chunk: Chunk, *, source: str, names: tuple[str, ...], contract_hash: str, policy_id: str
+) -> Fault | None:
+    """Whether a chunk is from whom it should be, for this arm, and made of numbers.
+
+    Args:
+        chunk: The chunk.
+        source: The source that it came in through.
+        names: The commanded joints, in order.
+        contract_hash: Hash of the contract that the monitor works under.
+        policy_id: The policy that the calibration belongs to; empty lets any policy through.
+    """
+    where = f'{source} chunk'
+    text = _stranger(chunk, source, contract_hash, policy_id) or _malformed(chunk, names)
+    return Fault('chunk', f'{where}: {text}') if text else None
+
+
+def _stranger(chunk: Chunk, source: str, contract_hash: str, policy_id: str) -> str:
+    if chunk.source != source:
+        return f'says that it comes from {chunk.source!r}'
+    if chunk.contract_hash != contract_hash:
+        return (
+            f'made for contract {chunk.contract_hash or "none"}, this monitor has {contract_hash}'
+        )
+    if source == 'policy' and policy_id and chunk.policy_id != policy_id:
+        got = chunk.policy_id or 'an unnamed policy'
+        return f'comes from {got}, the calibration is for {policy_id}'
+    return ''
+
+
+def _malformed(chunk: Chunk, names: tuple[str, ...]) -> str:
+    if chunk.names != names:
+        return _first_difference(chunk.names, names)
+    shape = np.shape(chunk.positions)
+    if len(shape) != 2 or shape[0] < 1 or shape[1] != len(names):
+        return f'positions have shape {shape}, allowed (H, {len(names)})'
+    if not (np.isfinite(chunk.step_dt) and chunk.step_dt > 0):
+        return f'step_dt is {chunk.step_dt} s, it must be above 0 s'
+    if not np.isfinite(chunk.stamp):
+        return f'stamp is {chunk.stamp} s'
+    finite = np.isfinite(chunk.positions)
+    if not finite.all():
+        step, joint = (int(i) for i in np.argwhere(~finite)[0])
+        return f'step {step} of {names[joint]} is {chunk.positions[step, joint]}'
+    return ''
+
+
+def _first_difference(got: tuple[str, ...], want: tuple[str, ...]) -> str:
+    if len(got) != len(want):
+        return f'has {len(got)} joints, the contract has {len(want)}'
+    i = next(i for i, pair in enumerate(zip(got, want, strict=True)) if pair[0] != pair[1])
+    return f'joint {i} is {got[i]!r}, the contract says {want[i]!r}'
+
+
+def stamp(what: str, stamp: float, now: float, *, max_age: float, future: float) -> Fault | None:
+    """Whether `what` is stamped neither after `now` nor longer ago than `max_age` [s].
+
+    Args:
+        what: What is stamped, for the text.
+        stamp: Its stamp [s].
+        now: The present [s].
+        max_age: Largest age [s].
+        future: How far ahead of `now` a stamp may be [s], for clocks that differ a little.
+    """
+    age = now - stamp
+    if not age >= -future:
+        text = f'{what}: stamped {-age:.3f} s in the future, limit {future:.3f} s'
+        return Fault('clock', text)
+    if not age <= max_age:
+        text = f'{what}: nothing newer for {age:.3f} s, limit {max_age:.3f} s'
+        return Fault('deadline', text)
+    return None
+
+
+def clock_step(last: float | None, now: float, largest: float) -> Fault | None:
+    """Whether time went on from `last` to `now`, by no more than `largest` [s]."""
+    if not np.isfinite(now):
+        return Fault('clock', f'clock: reads {now} s')
+    if last is None:
+        return None
+    step = now - last
+    if step < 0:
+        return Fault('clock', f'clock: jumped {-step:.3f} s backwards')
+    if step > largest:
+        return Fault('clock', f'clock: {step:.3f} s since the last tick, limit {largest:.3f} s')
+    return None
+
+
+def frame_content(frame: MonitorInput, size: int) -> Fault | None:
+    """Whether every required stream is valid and every number finite; N = `size` joints."""
+    if frame.invalid:
+        return Fault('frame', '; '.join(frame.invalid))
+    if frame.position is None:
+        return Fault('frame', 'measured joint position: missing')
+    joints = ('position', 'velocity')
+    for name in (*joints, 'features', 'force', 'torque'):
+        value = getattr(frame, name)
+        if value is None:
+            continue
+        shape = {'force': (3,), 'torque': (3,)}.get(name, (size,) if name in joints else None)
+        if shape and np.shape(value) != shape:
+            return Fault('frame', f'measured {name}: shape {np.shape(value)}, allowed {shape}')
+        if not np.isfinite(value).all():
+            i = int(np.argmin(np.isfinite(value)))
+            return Fault('frame', f'measured {name}: element {i} is {value[i]}')
+    return None
+
+
+def joint_limits(position: Array, limits: Limits, tolerance: float) -> Fault | None:
+    """Whether measured positions (N,) are inside the limits, give or take `tolerance`."""
+    low, high = limits.position_min - tolerance, limits.position_max + tolerance
+    inside = (position >= low) & (position <= high)
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    span = f'{limits.position_min[i]:.4f} .. {limits.position_max[i]:.4f}'
+    text = f'{limits.names[i]}: measured at {position[i]:.4f}, limits {span} rad or m'
+    return Fault('joint_limit', text)
+
+
+def tracking(
+    position: Array, commanded: Array, names: tuple[str, ...], largest: float
+) -> Fault | None:
+    """Whether measured positions (N,) follow the commanded ones (N,) within `largest`."""
+    error = np.abs(position - commanded)
+    inside = error <= largest
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    text = f'{names[i]}: {error[i]:.4f} from its command, limit {largest:.4f} rad or m'
+    return Fault('tracking', text)
+
+
+def workspace(
+    point: Array, limits: Limits, *, what: str = 'tool centre point', margin: float = 0.0
+) -> Fault | None:
+    """Whether `point` (3,) [m, base frame] is inside the box, `margin` [m] away from its sides."""
+    low, high = limits.workspace_min + margin, limits.workspace_max - margin
+    inside = (point >= low) & (point <= high)
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    text = f'{what}: {"xyz"[i]} = {point[i]:.3f} m, workspace {low[i]:.3f} .. {high[i]:.3f} m'
+    return Fault('workspace', text)
+
+
+def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault | None:
+    """Whether the norms of wrist force [N] and torque [N m], each (3,), are within the limits."""
+    measured = (('force', force, limits.force, 'N'), ('torque', torque, limits.torque, 'N m'))
+    for name, value, limit, unit in measured:
+        if value is None:
+            continue
+        norm = float(np.linalg.norm(value))
+        if not norm <= limit:
+            return Fault('force', f'wrist {name}: {norm:.2f} {unit}, limit {limit:.2f} {unit}')
+    return None

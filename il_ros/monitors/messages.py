@@ -1,0 +1,56 @@
+"""What goes into the monitor: action chunks of a source, and the measured state of one tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from il_ros.core.limits import Array
+
+Source = Literal['policy', 'expert']
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """An action chunk (Zhao et al. 2023): the joint positions that a source wants from now on.
+
+    Attributes:
+        stamp: Time of the observation that it answers [s].
+        step_dt: Time between steps [s]; step i is due at ``stamp + (i + 1) * step_dt``.
+        names: Joint names of the columns, N of them.
+        positions: Joint position targets, shape (H, N) [rad or m].
+        contract_hash: Hash of the contract that the source works under.
+        policy_id: Which policy made it; empty for an expert.
+        source: 'policy' or 'expert'.
+    """
+
+    stamp: float
+    step_dt: float
+    names: tuple[str, ...]
+    positions: Array
+    contract_hash: str
+    policy_id: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorInput:
+    """The measured state at one tick; None stands for what is not known, never for zero.
+
+    Attributes:
+        stamp: Time of the observation [s].
+        position: Joint positions in the order of the commanded joints, shape (N,) [rad or m].
+        velocity: Joint velocities, shape (N,) [rad/s or m/s].
+        features: What the novelty score looks at, shape (D,).
+        force: Wrist force, shape (3,) [N].
+        torque: Wrist torque, shape (3,) [N m].
+        invalid: One text for each required stream that is not valid: its key, age and limit.
+    """
+
+    stamp: float
+    position: Array | None
+    velocity: Array | None = None
+    features: Array | None = None
+    force: Array | None = None
+    torque: Array | None = None
+    invalid: tuple[str, ...] = ()

@@ -1,0 +1,270 @@
+"""Jerk-limited motion that always ends in a standstill, whatever happens to the one who asks.
+
+A plan moves towards the newest target for one tick and then brakes. Whoever holds the plan can
+go on sampling it after the monitor has fallen silent: the arm decelerates smoothly and stays.
+The time-optimal profiles come from ruckig (Berscheid & Kröger 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import ruckig
+
+from il_ros.core.limits import Array, Limits
+
+POSITION_TOLERANCE = 1e-7  # [rad or m], what rounding in ruckig may cost; no encoder sees it
+_HEADROOM = 1.0 - 1e-6  # plans use this share of the limits, so that rounding never exceeds them
+_SLACK = 1.0 + 1e-9
+
+State = tuple[Array, Array, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A motion in absolute time: pieces of constant jerk for each joint, the last one a rest.
+
+    Attributes:
+        begin: Time at which the motion begins [s]; before it the plan shows its first state.
+        pieces: Shape (5, K, N): for each piece the time since `begin` at which it starts [s],
+            and position, velocity, acceleration and jerk there [rad or m, and per s, s^2, s^3].
+        problem: Why the planner did not do as asked, empty when it did.
+    """
+
+    begin: float
+    pieces: Array
+    problem: str = ''
+
+    def __post_init__(self) -> None:
+        self.pieces.setflags(write=False)  # plans are handed out and still relied on
+
+    def at(self, t: float | Array) -> State:
+        """Position, velocity and acceleration at `t` [s]: each (N,), or (T, N) for T times."""
+        since = np.maximum(np.asarray(t, dtype=np.float64) - self.begin, 0.0)[..., None]
+        index = np.count_nonzero(self.pieces[0] <= since[..., None], axis=-2) - 1
+        knot, p, v, a, j = self.pieces[:, index, np.arange(self.pieces.shape[2])]
+        h = since - knot
+        return (
+            p + h * (v + h * (a / 2 + h * j / 6)),
+            v + h * (a + h * j / 2),
+            a + h * j,
+        )
+
+    @property
+    def end(self) -> Array:
+        """Position of the standstill that the plan ends in, shape (N,) [rad or m]."""
+        end: Array = self.pieces[1, -1]
+        return end
+
+    @property
+    def end_time(self) -> float:
+        """Time from which on every joint rests [s]."""
+        return self.begin + float(self.pieces[0, -1].max())
+
+    def at_rest(self, t: float) -> bool:
+        """Whether the plan stands still from `t` [s] on."""
+        return t >= self.end_time
+
+    def shifted(self, seconds: float) -> Plan:
+        """The same motion, `seconds` later."""
+        return replace(self, begin=self.begin + seconds)
+
+    def extremes(self) -> tuple[Array, Array, Array]:
+        """Lowest position, highest position and top speed over all time, exact; each (N,)."""
+        knot, p, v, a, j = self.pieces
+        duration = np.zeros_like(knot)
+        np.subtract(knot[1:], knot[:-1], out=duration[:-1])
+        with np.errstate(all='ignore'):  # pieces without a turning point give inf or nan: no part
+            peak = _inside(-a / j, duration)
+            q = -(a + np.copysign(np.sqrt(a * a - 2 * j * v), a))
+            turns = _inside(np.array([q / j, 2 * v / q]), duration)
+        turned = p + turns * (v + turns * (a / 2 + turns * j / 6))
+        positions = np.concatenate([p[None], turned]).reshape(-1, p.shape[1])
+        speeds = np.maximum(np.abs(v), np.abs(v + peak * a / 2))
+        return positions.min(axis=0), positions.max(axis=0), speeds.max(axis=0)
+
+
+def _inside(time: Array, duration: Array) -> Array:
+    """`time` where it lies within its piece, zero (the piece's own start) elsewhere."""
+    return np.where((time > 0.0) & (time < duration), time, 0.0)
+
+
+class Planner:
+    """Makes plans that respect the limits, checked in closed form over their whole length.
+
+    A plan that would leave a bound is never handed out: the planner goes on with the plan that it
+    was given, which brakes inside the bounds, and says so in `Plan.problem`.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        size = len(limits.names)
+        self._joints = [_joint_input(limits, i) for i in range(size)]
+        self._one, self._all = ruckig.Ruckig(1), ruckig.Ruckig(size)
+        self._path, self._halt = ruckig.Trajectory(1), ruckig.Trajectory(size)
+        self._brake = _brake_input(limits)
+
+    def hold(self, position: Array, t: float) -> Plan:
+        """A rest from `t` on at `position` (N,), clipped to the position limits."""
+        pieces = np.zeros((5, 1, len(self._joints)))
+        pieces[1] = np.clip(position, self._limits.position_min, self._limits.position_max)
+        return Plan(begin=t, pieces=pieces)
+
+    def towards(
+        self, plan: Plan, start: float, target: Array, target_velocity: Array, dt: float
+    ) -> Plan:
+        """Leave `plan` at `start` without a step, move towards `target` for `dt`, then brake.
+
+        Each joint arrives with its target velocity exactly at `start + dt` where the limits
+        allow, else it does the first `dt` of its time-optimal motion. Joints do not wait for one
+        another: a slow gripper must not hold back the arm.
+
+        Args:
+            plan: The plan that is being executed.
+            start: When to leave it [s].
+            target: Position at `start + dt`, shape (N,); clipped to the position limits.
+            target_velocity: Velocity there, shape (N,); clipped to the velocity limits and to
+                what can still be stopped before the position limit.
+            dt: Length of one tick [s].
+        """
+        state = plan.at(start)
+        goal = np.clip(target, self._limits.position_min, self._limits.position_max)
+        speed = self._stoppable(goal, target_velocity)
+        problem = ''
+        # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
+        # motion to a rest at the goal does not.
+        for velocity, in_time in ((speed, True), (np.zeros_like(speed), False)):
+            try:
+                candidate = self._motion(state, start, goal, velocity, dt, in_time=in_time)
+            except ruckig.RuckigError as error:
+                problem = str(error).strip()
+                continue
+            # Were the first to use up the tolerance, nothing would be left for the next tick.
+            problem = self._violation(candidate, POSITION_TOLERANCE * (0.01 if in_time else 1.0))
+            if not problem:
+                return candidate
+        return replace(plan, problem=problem)
+
+    def stop(self, plan: Plan, start: float) -> Plan:
+        """Leave `plan` at `start` and brake every joint as fast as its limits allow."""
+        state = plan.at(start)
+        try:
+            candidate = _assemble(start, state, *self._tail(state))
+            problem = self._violation(candidate, POSITION_TOLERANCE)
+        except ruckig.RuckigError as error:
+            problem = str(error).strip()
+        return replace(plan, problem=problem) if problem else candidate
+
+    def _motion(
+        self, state: State, start: float, goal: Array, speed: Array, dt: float, *, in_time: bool
+    ) -> Plan:
+        rows, reached = [], []
+        columns = zip(*(x.tolist() for x in (*state, goal, speed)), strict=True)
+        for joint, (p, v, a, goal_p, goal_v) in zip(self._joints, columns, strict=True):
+            joint.current_position, joint.current_velocity = [p], [v]
+            joint.current_acceleration = [a]
+            joint.target_position, joint.target_velocity = [goal_p], [goal_v]
+            # Stretching a motion of no length to dt would make ruckig wiggle around the goal.
+            there = max(abs(p - goal_p), abs(v), abs(a), abs(goal_v)) < POSITION_TOLERANCE
+            joint.minimum_duration = dt if in_time and not there else None
+            self._one.calculate(joint, self._path)
+            (profile,) = self._path.profiles[0]
+            brake = profile.brake
+            # The last piece coasts for a joint that arrives before dt.
+            rows.append([*brake.t, *profile.t, dt, *brake.j, *profile.j, 0.0])
+            reached.append([x[0] for x in self._path.at_time(dt)])
+        durations, jerks = _halves(rows)
+        ends = np.minimum(np.cumsum(durations, axis=0), dt)
+        tail_durations, tail_jerks = self._tail(tuple(np.array(reached).T))
+        return _assemble(
+            start,
+            state,
+            np.concatenate([ends[:1], ends[1:] - ends[:-1], tail_durations]),
+            np.concatenate([jerks, tail_jerks]),
+        )
+
+    def _tail(self, state: tuple[Array, ...]) -> tuple[Array, Array]:
+        """Durations and jerks, both (9, N), of the fastest stop from `state`."""
+        brake = self._brake
+        brake.current_position, brake.current_velocity, brake.current_acceleration = (
+            x.tolist() for x in state
+        )
+        self._all.calculate(brake, self._halt)
+        rows = [[*x.brake.t, *x.t, *x.brake.j, *x.j] for x in self._halt.profiles[0]]
+        return _halves(rows)
+
+    def _stoppable(self, position: Array, velocity: Array) -> Array:
+        """`velocity` clipped so that braking from it ends before the position limit."""
+        a, j = self._limits.acceleration * _HEADROOM, self._limits.jerk * _HEADROOM
+        up = np.where(velocity > 0, self._limits.position_max - position, 0.0)
+        room = np.where(velocity < 0, position - self._limits.position_min, up)
+        # Stopping from v at rest acceleration takes v^2/2a + va/2j, or v^(3/2)/j^(1/2) when the
+        # acceleration limit is not reached; both inverted here.
+        ramp = a * a / j
+        top = np.where(
+            room > ramp * a / j,
+            np.sqrt(ramp * ramp / 4 + 2 * a * room) - ramp / 2,
+            np.cbrt(room * room * j),
+        )
+        top = np.minimum(top, self._limits.velocity * _HEADROOM)
+        return np.clip(velocity, -top, top)
+
+    def _violation(self, plan: Plan, tolerance: float) -> str:
+        limits = self._limits
+        lowest, highest, speed = plan.extremes()
+        checks = (
+            ('position', limits.position_min - lowest, tolerance),
+            ('position', highest - limits.position_max, tolerance),
+            ('speed', speed, limits.velocity * _SLACK),
+            ('acceleration', np.abs(plan.pieces[3]).max(axis=0), limits.acceleration * _SLACK),
+            ('jerk', np.abs(plan.pieces[4]).max(axis=0), limits.jerk * _SLACK),
+        )
+        for what, value, limit in checks:
+            inside = value <= limit
+            if not inside.all():  # not a number is not inside either
+                joint = limits.names[int(np.argmin(inside))]
+                return f'planned motion would exceed the {what} limit of {joint}'
+        return ''
+
+
+def _assemble(begin: float, state: State, durations: Array, jerks: Array) -> Plan:
+    """Integrate jerks (K, N) over durations (K, N) [s] from `state` and append a rest."""
+    position, velocity, acceleration = state
+    pieces = np.zeros((5, len(durations) + 1, durations.shape[1]))
+    t, j = durations, jerks
+    pieces[4, :-1] = j
+    a = _running(acceleration, j * t)
+    v = _running(velocity, t * (a[:-1] + t * j / 2))
+    p = _running(position, t * (v[:-1] + t * (a[:-1] / 2 + t * j / 6)))
+    pieces[0, 1:] = np.cumsum(t, axis=0)
+    pieces[1], pieces[2, :-1], pieces[3, :-1] = p, v[:-1], a[:-1]
+    return Plan(begin=begin, pieces=pieces)
+
+
+def _halves(rows: list[list[float]]) -> tuple[Array, Array]:
+    both = np.array(rows).T
+    middle = len(both) // 2
+    return both[:middle], both[middle:]
+
+
+def _running(first: Array, steps: Array) -> Array:
+    return np.cumsum(np.concatenate([first[None], steps]), axis=0)
+
+
+def _joint_input(limits: Limits, i: int) -> ruckig.InputParameter:
+    joint = ruckig.InputParameter(1)
+    joint.max_velocity = [float(limits.velocity[i]) * _HEADROOM]
+    joint.max_acceleration = [float(limits.acceleration[i]) * _HEADROOM]
+    joint.max_jerk = [float(limits.jerk[i]) * _HEADROOM]
+    return joint
+
+
+def _brake_input(limits: Limits) -> ruckig.InputParameter:
+    brake = ruckig.InputParameter(len(limits.names))
+    brake.control_interface = ruckig.ControlInterface.Velocity
+    brake.synchronization = ruckig.Synchronization.No
+    brake.max_velocity = (limits.velocity * _HEADROOM).tolist()
+    brake.max_acceleration = (limits.acceleration * _HEADROOM).tolist()
+    brake.max_jerk = (limits.jerk * _HEADROOM).tolist()
+    return brake

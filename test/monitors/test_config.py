@@ -1,0 +1,25 @@
+"""Settings: their ranges, and what a ROS descriptor needs of them."""
+
+from dataclasses import fields
+
+import pytest
+
+from il_ros.core.errors import IlRosError
+from il_ros.monitors.config import MonitorConfig
+
+
+def test_every_setting_can_be_described():
+    for setting in fields(MonitorConfig):
+        assert setting.metadata['help'].endswith('.')
+        value = setting.default
+        if not isinstance(value, bool):
+            assert setting.metadata['min'] <= value <= setting.metadata['max']
+
+
+def test_out_of_range():
+    with pytest.raises(IlRosError, match=r'frame_age: -1 is out of range; allowed: 0.0 .. 10.0'):
+        MonitorConfig(frame_age=-1)
+    with pytest.raises(IlRosError, match='chunk_age: nan is out of range'):
+        MonitorConfig(chunk_age=float('nan'))
+    with pytest.raises(IlRosError, match='trigger_count: 6 is more than trigger_window 5'):
+        MonitorConfig(trigger_count=6)

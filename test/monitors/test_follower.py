@@ -1,0 +1,76 @@
+"""Following a chunk through time."""
+
+import numpy as np
+import pytest
+
+from il_ros.monitors.follower import ChunkFollower
+from il_ros.monitors.messages import Chunk
+
+
+def chunk(positions, stamp=10.0):
+    return Chunk(
+        stamp=stamp,
+        step_dt=0.1,
+        names=('a',),
+        positions=np.array(positions, dtype=float)[:, None],
+        contract_hash='',
+        policy_id='',
+        source='policy',
+    )
+
+
+def follow(positions):
+    follower = ChunkFollower()
+    assert follower.offer(chunk(positions))
+    return follower
+
+
+@pytest.mark.parametrize(
+    ('t', 'position', 'velocity'),
+    [
+        (10.0, 0.0, 10.0),  # before the first step is due: that step, with the first slope
+        (10.1, 0.0, 10.0),  # step 0
+        (10.15, 0.5, 15.0),  # half way; the slope at step 1 is (4 - 0) / 0.2 = 20
+        (10.2, 1.0, 20.0),
+        (10.3, 4.0, 0.0),  # the last step: nothing is known behind it
+        (11.0, 4.0, 0.0),
+    ],
+)
+def test_interpolation(t, position, velocity):
+    p, v = follow([0, 1, 4]).target(t)
+    assert p[0] == pytest.approx(position)
+    assert v[0] == pytest.approx(velocity)
+
+
+def test_one_step_is_a_rest():
+    p, v = follow([2]).target(10.05)
+    assert (p[0], v[0]) == (2, 0)
+
+
+def test_exhausted_after_the_last_step_is_due():
+    follower = ChunkFollower()
+    assert follower.exhausted(0.0)
+    follower.offer(chunk([0, 1, 4]))
+    assert not follower.exhausted(10.3)
+    assert follower.exhausted(10.31)
+    follower.reset()
+    assert follower.exhausted(10.0)
+    with pytest.raises(LookupError, match='no chunk'):
+        follower.target(10.0)
+
+
+def test_a_newer_one_replaces_an_older_one_is_refused():
+    follower = follow([0, 0])
+    assert not follower.offer(chunk([1, 1], stamp=9.9))
+    assert not follower.offer(chunk([1, 1], stamp=10.0))
+    assert follower.offer(chunk([2, 2], stamp=10.1))
+    assert follower.target(10.2)[0][0] == 2
+    assert follower.chunk.stamp == 10.1
+
+
+def test_the_sender_cannot_change_it_afterwards():
+    sent = chunk([1, 1])
+    follower = ChunkFollower()
+    follower.offer(sent)
+    sent.positions[:] = 99
+    assert follower.target(10.1)[0][0] == 1

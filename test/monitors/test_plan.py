@@ -1,0 +1,161 @@
+"""Plans: inside every limit, without a step, ending at rest, whatever is asked for."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from il_ros.core.limits import Limits
+from il_ros.monitors.plan import POSITION_TOLERANCE, Planner
+
+DT = 0.05
+LIMITS = Limits(
+    names=('shoulder', 'elbow', 'finger'),
+    position_min=np.array([-2.7, -3.0, 0.0]),
+    position_max=np.array([2.7, -0.1, 0.04]),
+    velocity=np.array([2.6, 2.0, 0.1]),
+    acceleration=np.array([10.0, 7.5, 2.0]),
+    jerk=np.array([5000.0, 500.0, 100.0]),
+    workspace_min=-np.ones(3),
+    workspace_max=np.ones(3),
+    force=50.0,
+    torque=10.0,
+)
+MIDDLE = (LIMITS.position_min + LIMITS.position_max) / 2
+ZERO = np.zeros(3)
+
+
+def assert_inside(plan):
+    times = plan.begin + np.linspace(0, plan.end_time - plan.begin + 0.1, 400)
+    position, velocity, acceleration = plan.at(times)
+    assert (position >= LIMITS.position_min - POSITION_TOLERANCE).all()
+    assert (position <= LIMITS.position_max + POSITION_TOLERANCE).all()
+    assert (np.abs(velocity) <= LIMITS.velocity * (1 + 1e-9)).all()
+    assert (np.abs(acceleration) <= LIMITS.acceleration * (1 + 1e-9)).all()
+    jerk = np.diff(acceleration, axis=0) / np.diff(times)[:, None]
+    assert (np.abs(jerk) <= LIMITS.jerk * (1 + 1e-6)).all()
+
+
+def assert_continuous(before, after, t):
+    for old, new in zip(before.at(t), after.at(t), strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-9)
+
+
+def assert_ends_at_rest(plan):
+    position, velocity, acceleration = plan.at(plan.end_time + 1.0)
+    np.testing.assert_array_equal(position, plan.end)
+    np.testing.assert_array_equal(velocity, ZERO)
+    np.testing.assert_array_equal(acceleration, ZERO)
+    # The last moment before the rest is one, too: nothing is cut off.
+    almost = plan.at(plan.end_time - 1e-9)
+    np.testing.assert_allclose(almost[0], plan.end, atol=1e-7)
+    np.testing.assert_allclose(almost[1], 0.0, atol=1e-6)
+
+
+def targets():
+    anywhere = st.floats(-1e3, 1e3)
+    near = st.sampled_from([*LIMITS.position_min, *LIMITS.position_max, 0.0, 0.039999, 0.02])
+    return st.lists(st.one_of(anywhere, near), min_size=3, max_size=3).map(np.array)
+
+
+steps = st.tuples(
+    targets(),
+    st.lists(st.floats(-10, 10), min_size=3, max_size=3).map(np.array),
+    st.floats(0.0, 2.5),  # when the next tick comes, in periods: at once, late, in the tail
+    st.integers(0, 9).map(lambda n: n == 0),  # stop now and then
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=25))
+def test_never_beyond_a_limit_and_never_a_step(sequence):
+    planner, t = Planner(LIMITS), 1.7e9  # as large as the time of day
+    plan = planner.hold(MIDDLE, t)
+    for target, velocity, wait, halt in sequence:
+        t += wait * DT
+        new = planner.stop(plan, t) if halt else planner.towards(plan, t, target, velocity, DT)
+        assert not new.problem
+        assert_continuous(plan, new, t)
+        assert_inside(new)
+        assert_ends_at_rest(new)
+        plan = new
+
+
+def test_a_smooth_path_is_followed_exactly():
+    planner = Planner(LIMITS)
+    span = (LIMITS.position_max - LIMITS.position_min) * 0.1
+
+    def path(t):
+        return MIDDLE + span * np.sin(1.5 * t), span * 1.5 * np.cos(1.5 * t)
+
+    plan = planner.hold(MIDDLE, 0.0)
+    for k in range(1, 60):
+        plan = planner.towards(plan, k * DT, *path(k * DT + DT), DT)
+        if k > 20:
+            np.testing.assert_allclose(plan.at(k * DT + DT)[0], path(k * DT + DT)[0], atol=1e-7)
+
+
+def test_a_slow_joint_does_not_hold_back_the_others():
+    planner = Planner(LIMITS)
+    plan = planner.hold(np.array([0.0, -1.0, 0.04]), 0.0)
+    plan = planner.towards(plan, 0.0, np.array([0.005, -1.0, 0.0]), ZERO, DT)
+    reached = plan.at(DT)[0]
+    assert reached[0] == pytest.approx(0.005, abs=1e-8)
+    assert reached[2] > 0.03  # 0.1 m/s and 0.05 s
+
+
+def test_left_alone_it_brakes_after_one_tick():
+    planner = Planner(LIMITS)
+    plan = planner.hold(MIDDLE, 0.0)
+    for k in range(10):
+        plan = planner.towards(plan, k * DT, LIMITS.position_max, ZERO, DT)
+    speed = np.abs(plan.at(np.linspace(10 * DT, plan.end_time, 50))[1])
+    assert speed[0, 0] > 1.0
+    assert (np.diff(speed[5:, 0]) <= 1e-9).all()
+    assert plan.at_rest(plan.end_time)
+    assert not plan.at_rest(plan.begin + DT)
+
+
+def test_a_target_that_is_no_number_brakes_along_the_plan_in_hand():
+    planner = Planner(LIMITS)
+    plan = planner.towards(planner.hold(MIDDLE, 0.0), 0.0, LIMITS.position_max, ZERO, DT)
+    new = planner.towards(plan, DT, np.array([0.0, np.nan, 0.0]), ZERO, DT)
+    assert 'nan' in new.problem
+    np.testing.assert_array_equal(new.pieces, plan.pieces)
+
+
+def test_staying_at_the_goal_does_not_wiggle():
+    planner = Planner(LIMITS)
+    plan = planner.hold(MIDDLE, 0.0)
+    # What rounding leaves behind: the goal is one bit away from where the joints rest.
+    new = planner.towards(plan, DT, np.nextafter(MIDDLE, np.inf), ZERO, DT)
+    low, high, speed = new.extremes()
+    np.testing.assert_allclose(low, MIDDLE, atol=1e-9)
+    np.testing.assert_allclose(high, MIDDLE, atol=1e-9)
+    np.testing.assert_allclose(speed, 0.0, atol=1e-4)
+
+
+def test_extremes_are_those_of_a_fine_sampling():
+    planner = Planner(LIMITS)
+    plan = planner.towards(planner.hold(MIDDLE, 0.0), 0.0, LIMITS.position_max, ZERO, 0.3)
+    plan = planner.towards(plan, 0.2, LIMITS.position_min, -LIMITS.velocity, 0.3)
+    position, velocity, _ = plan.at(plan.begin + np.linspace(0, 2, 20001))
+    low, high, speed = plan.extremes()
+    np.testing.assert_allclose(low, position.min(axis=0), atol=1e-6)
+    np.testing.assert_allclose(high, position.max(axis=0), atol=1e-6)
+    np.testing.assert_allclose(speed, np.abs(velocity).max(axis=0), atol=1e-3)
+
+
+def test_hold_clips_to_the_limits_and_shifting_moves_time():
+    planner = Planner(LIMITS)
+    plan = planner.hold(np.array([9.0, -1.0, -9.0]), 1.0)
+    np.testing.assert_array_equal(plan.end, [2.7, -1.0, 0.0])
+    moved = planner.towards(plan, 1.0, MIDDLE, ZERO, DT).shifted(5.0)
+    assert moved.begin == 6.0
+    np.testing.assert_array_equal(moved.at(6.0)[0], plan.end)
+
+
+def test_a_plan_cannot_be_changed_from_outside():
+    plan = Planner(LIMITS).hold(MIDDLE, 0.0)
+    with pytest.raises(ValueError, match='read-only'):
+        plan.end[0] = 1.0
