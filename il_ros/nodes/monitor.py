@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -79,6 +80,7 @@ class MonitorNode(ManagedNode):
         bundle = self._config.bundle
         self._calibrated = self._load(bundle) if bundle else None
         self._monitor = self._make()
+        self._epoch = self.get_clock().now().nanoseconds
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
@@ -144,7 +146,7 @@ class MonitorNode(ManagedNode):
     def _on_chunk(self, message: ActionChunk, mode: Mode) -> None:
         stamp = to_ns(message.header.stamp)
         chunk = Chunk(
-            stamp=stamp / NS,
+            stamp=self._seconds(stamp),
             step_dt=message.step_dt,
             names=tuple(message.names),
             positions=chunk_positions(message),
@@ -178,32 +180,39 @@ class MonitorNode(ManagedNode):
 
     def _tick(self) -> None:
         begin = time.perf_counter()
-        frame, self._waiting = self._frame, None
+        self._waiting = None
         if not self.active:
             return
+        silent = self._elapsed() - self._seen
+        frame = self._frame if silent <= self._settings.frame_age else None
         now = self.get_clock().now().nanoseconds
         if frame is not None and self._simulated:
             now = max(now, frame.stamp)  # /clock may come behind the frame of its instant
+        stamp = frame.stamp if frame is not None else now
         try:
-            verdict = self._monitor.tick(self._input(frame), now / NS)
+            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            verdict = self._monitor.tick(seen, self._seconds(now))
         except Exception:
             self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
-            verdict = self._monitor.emergency(now / NS)
-        self._command(verdict, now, frame.stamp if frame is not None else now)
+            verdict = self._monitor.emergency(self._seconds(now))
+        self._command(verdict, now, stamp)
         self._announce(verdict, now)
-        self._publish_status(verdict, frame.stamp if frame is not None else now, begin)
+        self._publish_status(verdict, stamp, begin)
         self._verdict = verdict
 
-    def _input(self, frame: Frame | None) -> MonitorInput:
-        silent = self._elapsed() - self._seen
-        if frame is None or silent > self._settings.frame_age:
-            text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
-            stamp = frame.stamp / NS if frame is not None else 0.0
-            return MonitorInput(stamp=stamp, position=None, invalid=(text,))
+    def _seconds(self, stamp: int) -> float:
+        """Time as the monitor counts it: since the node began, so that no digit is lost."""
+        return (stamp - self._epoch) / NS
+
+    def _silence(self, silent: float, stamp: int) -> MonitorInput:
+        text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
+        return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
+
+    def _input(self, frame: Frame) -> MonitorInput:
         action, wrench = self._contract.action, self._contract.wrench
         contact = self._part(frame, (wrench.key,)) if wrench else None
         return MonitorInput(
-            stamp=frame.stamp / NS,
+            stamp=self._seconds(frame.stamp),
             position=self._part(frame, action.position),
             velocity=self._part(frame, action.velocity),
             features=self._novelty_features(frame),
@@ -223,7 +232,7 @@ class MonitorNode(ManagedNode):
     def _command(self, verdict: Verdict, now: int, stamp: int) -> None:
         if verdict.plan is None:
             return
-        self._commands.publish(self._output.message(verdict.plan, now))
+        self._commands.publish(self._output.message(verdict.plan, self._seconds(now), now))
         if verdict.target_end is not None:
             self._executed.publish(
                 chunk_message(
@@ -271,7 +280,8 @@ class MonitorNode(ManagedNode):
                 raise IlRosError('the monitor is not active', fix='activate it first')
             mode, not_before = _MODES[request.mode], to_ns(request.not_before)
             self._require_source(mode, not_before)
-            self._monitor.request(mode, resume=request.resume, not_before=not_before / NS)
+            since = self._seconds(not_before) if not_before else -math.inf
+            self._monitor.request(mode, resume=request.resume, not_before=since)
             response.success = True
         except KeyError:
             names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())

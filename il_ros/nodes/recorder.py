@@ -37,6 +37,8 @@ _OUTCOMES: dict[int, Outcome] = {
 # Best effort takes from any publisher; the depth outlasts a pause of this process.
 _QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
 
+_SETTLE = 0.02  # s
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecorderConfig:
@@ -150,12 +152,13 @@ class Recorder(ManagedNode):
             response.message = str(problem)
         return response
 
-    def _on_stop(
+    async def _on_stop(
         self, request: StopEpisode.Request, response: StopEpisode.Response
     ) -> StopEpisode.Response:
         try:
             if request.outcome not in _OUTCOMES:
                 raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
+            await self._settle()
             self._close(_OUTCOMES[request.outcome], request.reason)
             response.success = True
             for name, value in self._last.items():
@@ -163,6 +166,14 @@ class Recorder(ManagedNode):
         except (IlRosError, OSError) as problem:
             response.message = str(problem)
         return response
+
+    async def _settle(self) -> None:
+        """Let in what was published before the end was asked for and is still on its way."""
+        settled = Future()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(_SETTLE, lambda: settled.set_result(True), clock=steady)
+        await settled
+        self.destroy_timer(timer)
 
     def _on_goal(self, _: RecordEpisode.Goal) -> GoalResponse:
         free = self.active and self._writer is None

@@ -48,6 +48,8 @@ _SERVICES = {
     'policy/load': LoadPolicy,
     'expert/set_parameters': SetParameters,
 }
+_REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
+_FIRST = 3.0  # s
 _BLOCK = 10  # control periods between two looks at the monitor
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
 _ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
@@ -270,19 +272,26 @@ class Graph:
 
     def _call(self, name: str, request: Any) -> Any:
         self.wait_for(name)
-        future = self._clients[name].call_async(request)
-        deadline = time.monotonic() + self._timeout
-        while not future.done() and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.1)
         where = self.node.resolve_service_name(name)
-        if not future.done():
+        # A server may lose its first answer to a client that it has not found yet.
+        for timeout in (_FIRST, self._timeout) if name in _REPEATABLE else (self._timeout,):
+            response = self._answer(name, request, timeout)
+            if response is not None:
+                break
+        else:
             raise IlRosError(
                 f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
             )
-        response = future.result()
         if not getattr(response, 'success', True):
             raise IlRosError(response.message, where=where)
         return response
+
+    def _answer(self, name: str, request: Any, timeout: float) -> Any | None:
+        future = self._clients[name].call_async(request)
+        deadline = time.monotonic() + timeout
+        while not future.done() and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.1)
+        return future.result() if future.done() else None
 
     def _on_status(self, message: MonitorStatus) -> None:
         since = self._since_reset(message)

@@ -28,8 +28,8 @@ class Output(Protocol):
 
     message_type: Any
 
-    def message(self, plan: Plan, start: int) -> Any:
-        """The command for `plan` from `start` [ns] on."""
+    def message(self, plan: Plan, begin: float, stamp: int) -> Any:
+        """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
 
     def apply(self, message: Any, controller: TrajectoryController, now: float) -> int:
         """Give a received command to a simulated controller; gives its stamp [ns], or 0."""
@@ -48,9 +48,8 @@ class JointTrajectoryOutput:
     def __init__(self, contract: Contract) -> None:
         self._names, self._dt = list(contract.action.names), contract.period
 
-    def message(self, plan: Plan, start: int) -> JointTrajectory:
+    def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
-        begin = start / NS
         end = max(plan.end_time - begin, self._dt)
         fine = np.arange(_FINE, self._dt + 1e-9, _FINE)
         coarse = np.arange(self._dt + _COARSE, end, _COARSE)
@@ -58,7 +57,7 @@ class JointTrajectoryOutput:
         position, velocity, acceleration = plan.at(begin + offsets)
         velocity[-1] = acceleration[-1] = 0.0
         message = JointTrajectory(joint_names=self._names)
-        message.header.stamp = to_stamp(start)
+        message.header.stamp = to_stamp(stamp)
         message.points = [
             JointTrajectoryPoint(
                 positions=doubles(position[i]),
@@ -93,9 +92,9 @@ class ForwardCommandOutput:
     def __init__(self, contract: Contract) -> None:
         self._dt = contract.period
 
-    def message(self, plan: Plan, start: int) -> Float64MultiArray:
+    def message(self, plan: Plan, begin: float, stamp: int) -> Float64MultiArray:
         """Position of each joint at the next tick."""
-        return Float64MultiArray(data=doubles(plan.at(start / NS + self._dt)[0]))
+        return Float64MultiArray(data=doubles(plan.at(begin + self._dt)[0]))
 
     def apply(
         self, message: Float64MultiArray, controller: TrajectoryController, now: float

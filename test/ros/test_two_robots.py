@@ -1,0 +1,49 @@
+"""Two robots under two namespaces on one graph do not hear one another."""
+
+import os
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from il_ros.launching.processes import Supervisor
+from il_ros.launching.xml import evaluate
+
+from .conftest import CONTRACT
+
+pytestmark = pytest.mark.graph
+
+LAUNCH = """<launch>
+  <group><push_ros_namespace namespace="left"/>
+    <include file="{file}"><arg name="contract" value="{contract}"/>
+      <arg name="directory" value="{out}/left"/></include></group>
+  <group><push_ros_namespace namespace="right"/>
+    <include file="{file}"><arg name="contract" value="{contract}"/>
+      <arg name="directory" value="{out}/right"/></include></group>
+</launch>"""
+
+
+def test_left_and_right_on_one_graph(contract, domain, tmp_path):
+    from il_ros.ros.graph import Graph
+
+    file = tmp_path / 'two.launch.xml'
+    demo = CONTRACT.parents[2] / 'launch/demo.launch.xml'
+    file.write_text(LAUNCH.format(file=demo, contract=CONTRACT, out=tmp_path))
+    with ExitStack() as stack:
+        supervisor = stack.enter_context(Supervisor())
+        for spec in evaluate(file, {}, scratch=tmp_path, environment=dict(os.environ)):
+            for path, text in spec.files.items():
+                path.write_text(text)
+            supervisor.start(spec.name, spec.argv, env=spec.env)
+        left = stack.enter_context(Graph(contract, namespace='/left'))
+        right = stack.enter_context(Graph(contract, namespace='/right'))
+        before = right.episode(1, 'expert', record=True)
+        one, two = left.episode(1, 'expert'), right.episode(2, 'expert')
+        assert before.state.success
+        assert one.state.success
+        assert two.state.success
+        # The same seed gives the same motion whatever the other arm does; another does not.
+        first = min(before.trace.joints)
+        np.testing.assert_allclose(one.trace.joints[first], before.trace.joints[first], atol=1e-9)
+        assert not np.allclose(two.trace.joints[first], before.trace.joints[first], atol=1e-3)
+        assert before.bag.startswith(str(tmp_path / 'right'))
