@@ -49,9 +49,7 @@ def main() -> None:
             f'<text class="t" x="{middle}" y="{y + 22}" text-anchor="middle">{title}</text>',
             f'<text class="s" x="{middle}" y="{y + 39}" text-anchor="middle">{subtitle}</text>',
         ]
-    parts += [
-        f'<text x="20" y="{118 + 15 * i}">{text}</text>' for i, text in enumerate(SENSORS)
-    ]
+    parts += [f'<text x="20" y="{118 + 15 * i}">{text}</text>' for i, text in enumerate(SENSORS)]
     parts.append('</svg>')
     Path(__file__).with_name('graph.svg').write_text('\n'.join(parts) + '\n', encoding='utf-8')
 

@@ -21,6 +21,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
+from il_ros.policies.mlp import MlpConfig
 
 
 def demo(
@@ -61,7 +62,10 @@ def demo(
             bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
         with _step(console, '2/5 train by behavioural cloning'):
             build(bags, out / 'dataset')
-            bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
+            config = BcConfig(
+                policy=MlpConfig(leave_out=('joint_velocity', 'gripper_velocity', 'wrench')), seed=seed
+            )
+            bc(out / 'dataset', out / 'bundle', config)
         with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
             client.load(out / 'bundle')
             seeds = draw_seeds('calibration', rollouts)

@@ -1,0 +1,52 @@
+"""Floors for evaluation: what a policy must beat to have learnt anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.experts.base import CartesianExpert, Scene, Wish, toward
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold(CartesianExpert):
+    """Stays where it is."""
+
+    keys = ('joint_position', 'gripper_position')
+
+    def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
+        """The present joint positions, over and over."""
+        here = np.concatenate([observation['joint_position'], observation['gripper_position']])
+        return np.tile(here, (horizon, 1))
+
+    def decide(self, scene: Scene) -> Wish:
+        """Nothing."""
+        return Wish(linear=np.zeros(3), yaw=0.0, gripper=scene.gripper)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Straight(CartesianExpert):
+    """Goes straight to the object, closes on it and pulls straight to the goal.
+
+    Without an object it goes straight to the goal, which is all that `reach` needs.
+    """
+
+    def read(self, observation: Mapping[str, Array]) -> Scene:
+        """The scene, with the object where there is one."""
+        scene = super().read(observation)
+        if 'object_pose' in observation:
+            scene.cube = observation['object_pose'][:3]
+        return scene
+
+    def decide(self, scene: Scene) -> Wish:
+        """To the object with an open gripper; from there on to the goal with a closed one."""
+        error = scene.cube - scene.tool
+        near = float(np.linalg.norm(error)) < 0.02
+        aim = scene.goal - scene.tool if near else error
+        linear = toward(aim, self.pace.gain, self.pace.linear)
+        return Wish(linear=linear, yaw=0.0, gripper=0.0 if near else float(self.arm.home[-1]))

@@ -1,0 +1,68 @@
+"""What a policy is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import Frame
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Policy(ABC):
+    """Answers a frame with an action chunk.
+
+    Attributes:
+        kind: Its name in the registry.
+        contract: The contract it was trained under.
+    """
+
+    kind: ClassVar[str]
+    contract: Contract
+
+    @abstractmethod
+    def act(self, frame: Frame) -> NDArray[np.float64]:
+        """What to do next: a chunk of joint positions, shape (H, N) [rad or m].
+
+        Row i is due (i + 1) periods after the frame's stamp. The frame's required streams are
+        valid; whoever calls sees to that.
+        """
+
+    def reset(self) -> None:
+        """Forget what was seen, as at the beginning of an episode; for policies with a memory."""
+        return
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Its configuration, as plain JSON."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Weights and normalisers, by name."""
+
+    @classmethod
+    @abstractmethod
+    def load(
+        cls, contract: Contract, config: Mapping[str, Any], arrays: Arrays, device: str
+    ) -> Policy:
+        """Make it again from `config` and `arrays`.
+
+        Args:
+            contract: The contract it was trained under.
+            config: What `config` gave.
+            arrays: What `arrays` gave.
+            device: `cpu`, `cuda`, or `auto` for cuda where there is one.
+
+        Raises:
+            IlRosError: If they do not belong together.
+        """
+
+
+POLICIES = {'mlp': 'il_ros.policies.mlp:MlpPolicy'}
+"""Policies by kind."""

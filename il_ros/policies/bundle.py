@@ -1,0 +1,277 @@
+"""A bundle: a trained policy and all that belongs to it, in one folder, with nothing pickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from il_ros.core.config import parse
+from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.errors import BundleError, IlRosError, UnknownNameError
+from il_ros.core.files import write_atomic
+from il_ros.core.folders import new_folder
+from il_ros.core.registry import lookup
+from il_ros.datasets.manifest import hash_arrays
+from il_ros.policies.base import POLICIES, Policy
+from il_ros.policies.calibration import Calibration, Novelty, Threshold
+
+FORMAT = 1
+INFO_FILE = 'bundle.json'
+POLICY_FILE = 'policy.safetensors'
+CALIBRATION_FILE = 'calibration.safetensors'
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a policy depends on."""
+    found = {'python': platform.python_version()}
+    for name in ('il_ros', 'numpy', 'torch', 'safetensors'):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a policy came about.
+
+    Attributes:
+        algorithm: Name of the algorithm.
+        config: Its configuration, as plain JSON.
+        metrics: Losses, epochs, frames, seconds.
+        data_hash: Hash of the dataset (hex).
+        episodes: Ids of the episodes that were trained on.
+        seeds: Their seeds, where they have any.
+        held_out: Ids of the episodes of the dataset that were not.
+        created: When (ISO 8601, UTC).
+        versions: Versions of what it was made with, by name.
+    """
+
+    algorithm: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    data_hash: str
+    episodes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    held_out: tuple[str, ...]
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec='seconds'))
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A policy, the contract it was trained under, and what the monitor knows about it.
+
+    Attributes:
+        policy: The policy, ready to act.
+        training: How it came about.
+        novelty: Novelty score fitted to its training frames; none if there is no such score.
+        threshold: Threshold of that score; none as long as it is not calibrated.
+    """
+
+    policy: Policy
+    training: Training
+    novelty: Novelty | None = None
+    threshold: Threshold | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """The contract that the policy was trained under."""
+        return self.policy.contract
+
+    @property
+    def policy_id(self) -> str:
+        """Identity of the policy: 16 hex digits over weights, configuration and contract."""
+        return policy_identity(self.policy)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Score and threshold together; none as long as there is no threshold."""
+        if self.novelty is None or self.threshold is None:
+            return None
+        return Calibration(novelty=self.novelty, limit=self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Info:
+    """What `bundle.json` holds."""
+
+    format: int
+    policy_id: str
+    policy: str
+    config: Mapping[str, Any]
+    contract: str
+    contract_hash: str
+    training: Training
+    score: str | None
+    calibration: Threshold | None
+    files: Mapping[str, _File]
+
+
+def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
+    """Write a bundle's folder, whole or not at all.
+
+    Raises:
+        BundleError: If `path` exists and may not be replaced, or cannot be written.
+    """
+    contents = {POLICY_FILE: safetensors.numpy.save(dict(bundle.policy.arrays()))}
+    if bundle.novelty is not None:
+        contents[CALIBRATION_FILE] = safetensors.numpy.save(bundle.novelty.arrays())
+    files = {
+        name: _File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for name, content in contents.items()
+    }
+    with new_folder(path, overwrite=overwrite, error=BundleError) as folder:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        (folder / INFO_FILE).write_text(_dump(_info(bundle, files)), encoding='utf-8')
+
+
+def load_bundle(path: str | Path, contract: Contract | None = None, device: str = 'cpu') -> Bundle:
+    """Read a bundle and check that all of it is there and belongs together.
+
+    Args:
+        path: The bundle's folder.
+        contract: The contract in use; none to take the bundle's own.
+        device: `cpu`, `cuda`, or `auto` for cuda where there is one.
+
+    Raises:
+        BundleError: If it is no bundle, or a file is missing, cut or changed.
+        ContractError: If it was made for another contract.
+        UnknownNameError: If its policy or score is of a kind that is not known.
+    """
+    path = Path(path)
+    info = _read_info(path)
+    made_for = parse_contract(info.contract, source=str(path / INFO_FILE))
+    if contract is not None:
+        require_same(contract, made_for, where=str(path))
+    policy_class = _known('policy', info.policy, POLICIES, path)
+    policy = policy_class.load(made_for, info.config, _read(path, POLICY_FILE, info), device)
+    novelty = None
+    if info.score is not None:
+        novelty = Novelty.from_arrays(made_for, info.score, _read(path, CALIBRATION_FILE, info))
+    bundle = Bundle(
+        policy=policy, training=info.training, novelty=novelty, threshold=info.calibration
+    )
+    found = {info.policy_id, *([info.calibration.policy_id] if info.calibration else [])}
+    if found != {bundle.policy_id}:
+        raise BundleError(
+            f'policy {bundle.policy_id}, but it says {", ".join(sorted(found))}',
+            where=str(path / INFO_FILE),
+            fix='it was changed by hand: train or calibrate again',
+        )
+    return bundle
+
+
+def save_threshold(path: Path, bundle: Bundle, limit: Threshold) -> None:
+    """Replace the threshold in the bundle's folder at `path`; nothing else changes."""
+    info = _read_info(path)
+    info = _info(replace(bundle, threshold=limit), info.files)
+    write_atomic(path / INFO_FILE, _dump(info))
+
+
+def policy_identity(policy: Policy) -> str:
+    """16 hex digits over weights, configuration and contract of a policy."""
+    config = json.dumps(policy.config(), sort_keys=True)
+    arrays = sorted(policy.arrays().items())
+    return hash_arrays(arrays, policy.kind, config, policy.contract.hash)[:16]
+
+
+def _info(bundle: Bundle, files: Mapping[str, _File]) -> _Info:
+    return _Info(
+        format=FORMAT,
+        policy_id=bundle.policy_id,
+        policy=bundle.policy.kind,
+        config=bundle.policy.config(),
+        contract=bundle.contract.text,
+        contract_hash=bundle.contract.hash,
+        training=bundle.training,
+        score=bundle.novelty.kind if bundle.novelty else None,
+        calibration=bundle.threshold,
+        files=files,
+    )
+
+
+def _dump(info: _Info) -> str:
+    return json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False, default=str) + '\n'
+
+
+def _read_info(path: Path) -> _Info:
+    file = path / INFO_FILE
+    try:
+        data = json.loads(file.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise BundleError(
+            f'no {INFO_FILE} in it' if path.is_dir() else 'no such folder',
+            where=str(path),
+            allowed='the folder of a bundle',
+            fix='make one by "il_ros train bc"',
+        ) from None
+    except (OSError, ValueError) as problem:
+        raise BundleError(
+            f'damaged: {problem}', where=str(file), fix='copy the bundle again, or train again'
+        ) from None
+    found = data.get('format') if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise BundleError(f'format {found}', where=str(file), allowed=str(FORMAT))
+    return parse(_Info, data, where=str(file), error=BundleError)
+
+
+def _read(path: Path, name: str, info: _Info) -> Arrays:
+    file, expected = path / name, info.files.get(name)
+    fix = 'copy the bundle again, or train again'
+    if expected is None or not file.is_file():
+        raise BundleError('missing', where=str(file), fix=fix)
+    content = file.read_bytes()
+    if len(content) != expected.bytes:
+        raise BundleError(
+            f'{len(content)} bytes', where=str(file), allowed=f'{expected.bytes} bytes', fix=fix
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected.sha256:
+        raise BundleError(
+            f'SHA-256 {digest[:16]}', where=str(file), allowed=expected.sha256[:16], fix=fix
+        )
+    try:
+        arrays: Arrays = safetensors.numpy.load(content)
+    except Exception as problem:  # safetensors has no error type of its own for all cases
+        raise BundleError(f'not safetensors: {problem}', where=str(file), fix=fix) from None
+    return arrays
+
+
+def _known(kind: str, name: str, registry: Mapping[str, str], path: Path) -> type[Policy]:
+    try:
+        found: type[Policy] = lookup(kind, name, registry)
+    except UnknownNameError as problem:
+        raise UnknownNameError(
+            problem.problem,
+            where=str(path / INFO_FILE),
+            allowed=problem.allowed,
+            fix=problem.fix,
+        ) from None
+    except ImportError as problem:
+        raise IlRosError(
+            f'policy {name!r} needs {problem.name}', where=str(path), fix='install it'
+        ) from None
+    return found

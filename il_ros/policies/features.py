@@ -1,0 +1,128 @@
+"""From a contract's observations to the numbers that a network or a score sees."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract, Stream
+from il_ros.core.frames import Frame
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+class Features:
+    """All observations of a contract side by side, in a form that is easy to learn from.
+
+    - Every number as it is, but for quaternions.
+    - Every orientation as the first two columns of its rotation matrix. A quaternion and its
+      negative are one orientation, and a gripper that points down sits just where the sign
+      flips; the columns have no such jump (Zhou et al. 2019, On the continuity of rotation
+      representations in neural networks).
+    - Between any two points (tool, object, goal) their difference [m]: manipulation depends on
+      where things are relative to one another, to the millimetre, far more than on where they
+      are on the table.
+
+    Args:
+        contract: Says what the observations are.
+        leave_out: Keys of observations that are not used.
+
+    Attributes:
+        keys: Observations that are used, in the contract's order.
+        size: Number of features, D.
+        optional: Which features come from streams that may be missing, bool (D,).
+    """
+
+    def __init__(self, contract: Contract, leave_out: Collection[str] = ()) -> None:
+        self.keys = tuple(key for key in contract.observations if key not in leave_out)
+        self._streams = [contract.observations[key] for key in self.keys]
+        self._sizes = [stream.size for stream in self._streams]
+        points, quaternions, count = _layout(self._streams)
+        pairs = list(combinations(points, 2))
+        self._from = np.array([a for a, _ in pairs], dtype=np.intp).reshape(-1)
+        self._to = np.array([b for _, b in pairs], dtype=np.intp).reshape(-1)
+        self._quaternions = np.array(quaternions, dtype=np.intp).reshape(-1, 4)
+        self._plain = np.setdiff1d(np.arange(count), self._quaternions)
+        self._ends = np.cumsum(
+            [len(self._plain), 6 * len(self._quaternions), len(self._from)]
+        ).tolist()
+        self.size: int = self._ends[2]
+        free = np.repeat([not s.required for s in self._streams], self._sizes)
+        self.optional = np.concatenate(
+            [
+                free[self._plain],
+                np.repeat(free[self._quaternions[:, 0]], 6),
+                free[self._from] | free[self._to],
+            ]
+        )
+
+    def mask_of_fields(self, fields: Collection[str]) -> NDArray[np.bool_]:
+        """Which features are numbers of streams made of these message fields, bool (D,)."""
+        among = np.repeat([set(s.fields) <= set(fields) for s in self._streams], self._sizes)
+        return np.concatenate([among[self._plain], np.zeros(self.size - len(self._plain), bool)])
+
+    def of_frame(self, frame: Frame) -> Array:
+        """Features of one frame, shape (D,); NaN where a stream is invalid."""
+        return self.of_raw(np.concatenate([frame.values[key] for key in self.keys]))
+
+    def of_arrays(self, values: Mapping[str, NDArray[np.floating]]) -> Array:
+        """Features of many frames, shape (F, D), from arrays of shape (F, size) by key."""
+        return self.of_raw(np.concatenate([values[key] for key in self.keys], axis=1))
+
+    def of_raw(self, raw: NDArray[np.floating]) -> Array:
+        """Features, shape (..., D), of the observations side by side, shape (..., R)."""
+        raw = np.asarray(raw, dtype=np.float64)
+        plain, rotations, _ = self._ends
+        features = np.empty((*raw.shape[:-1], self.size))
+        features[..., :plain] = raw[..., self._plain]
+        if len(self._quaternions):
+            q = raw[..., self._quaternions]
+            products = (q[..., :, None] * q[..., None, :]).reshape(*q.shape[:-1], 16)
+            columns = products @ _TO_COLUMNS + _COLUMNS_OFFSET
+            features[..., plain:rotations] = columns.reshape(*raw.shape[:-1], -1)
+        features[..., rotations:] = raw[..., self._to] - raw[..., self._from]
+        return features
+
+
+def _layout(streams: list[Stream]) -> tuple[list[Index], list[Index], int]:
+    """Where points and quaternions lie among the streams' numbers, and how many numbers."""
+    points: list[Index] = []
+    quaternions: list[Index] = []
+    at = 0
+    for stream in streams:
+        end = at + stream.size
+        for part in stream.fields:
+            if part in ('pose.position', 'point'):
+                points.append(np.arange(at, at + 3))
+            if part == 'pose.orientation':
+                quaternions.append(np.arange(at, at + 4))
+            # The types with these parts have parts of three and of four numbers only.
+            at += 4 if part == 'pose.orientation' else 3
+        at = end
+    return points, quaternions, at
+
+
+def _to_columns() -> Array:
+    """Shape (16, 6): from products of a unit quaternion's parts to the matrix's first columns."""
+    matrix = np.zeros((4, 4, 6))
+    x, y, z, w = range(4)
+    terms = (
+        ((y, y, -2), (z, z, -2)),
+        ((x, y, 2), (z, w, 2)),
+        ((x, z, 2), (y, w, -2)),
+        ((x, y, 2), (z, w, -2)),
+        ((x, x, -2), (z, z, -2)),
+        ((y, z, 2), (x, w, 2)),
+    )
+    for column, pairs in enumerate(terms):
+        for i, j, factor in pairs:
+            matrix[i, j, column] += factor
+    return matrix.reshape(16, 6)
+
+
+_TO_COLUMNS = _to_columns()
+_COLUMNS_OFFSET = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])

@@ -1,0 +1,248 @@
+"""A multilayer perceptron from one frame to one action chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.config import parse
+from il_ros.core.contract import Contract
+from il_ros.core.errors import BundleError
+from il_ros.core.frames import NS, Frame
+from il_ros.policies.base import Arrays, Policy
+from il_ros.policies.blend import ChunkBlend
+from il_ros.policies.features import Features
+from il_ros.policies.normalizer import Normalizer
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """Shape of the network and of what it predicts.
+
+    Attributes:
+        hidden: Widths of the hidden layers.
+        activation: What lies between the layers.
+        layer_norm: Whether hidden layers are normalised (Ba et al. 2016).
+        horizon: Steps of a chunk, H.
+        clip: Inputs are kept within this many standard deviations of the training frames.
+        absolute: Observations, among those of the contract's `action.position`, whose joints are
+            predicted as they are; all others as the change from where they are measured, which
+            makes a lag of the arm part of the command, as it was in the demonstration.
+        leave_out: Keys of observations that the network does not see.
+        blend: Weight of each chunk relative to the one a period newer, in the mean of what the
+            last H chunks say about the same moment (temporal ensembling, Zhao et al. 2023); 0
+            takes the newest chunk alone. A single chunk can come to rest between two phases of a
+            task, where one half of the demonstrations waits and the other half goes on; older
+            chunks carry the motion over.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: Literal['silu', 'relu'] = 'silu'
+    layer_norm: bool = True
+    horizon: int = 8
+    clip: float = 5.0
+    absolute: tuple[str, ...] = ('gripper_position',)
+    leave_out: tuple[str, ...] = ()
+    blend: float = 0.75
+
+
+class MlpPolicy(Policy):
+    """Runs the exported weights in numpy on the CPU, in torch on CUDA.
+
+    An observation that the contract does not require enters as its training mean where it is
+    invalid; an invalid required one makes the whole chunk NaN, which the monitor refuses.
+
+    Args:
+        contract: The contract it was trained under.
+        config: Its shape.
+        weights: `layers.<i>.weight`, `layers.<i>.bias`, and the same of `norms`.
+        inputs: Normaliser of the features, shape (D,).
+        outputs: Normaliser of the chunks, shape (H, N).
+        device: `cpu`, `cuda`, or `auto` for cuda where there is one.
+    """
+
+    kind = 'mlp'
+
+    def __init__(
+        self,
+        contract: Contract,
+        config: MlpConfig,
+        *,
+        weights: Mapping[str, Floats],
+        inputs: Normalizer,
+        outputs: Normalizer,
+        device: str = 'cpu',
+    ) -> None:
+        self.contract = contract
+        self.mlp_config = config
+        self.inputs, self.outputs = inputs, outputs
+        self.features = Features(contract, config.leave_out)
+        self._weights = dict(weights)
+        self._relative = relative_joints(contract, config)
+        self._shape = (config.horizon, len(contract.action.names))
+        self._blend = ChunkBlend(config.horizon, config.blend, NS / contract.rate)
+        self._check()
+        self._forward: Callable[[Floats], Floats] = (
+            NumpyMlp(config, weights) if device == 'cpu' else _torch_forward(self, weights, device)
+        )
+
+    def act(self, frame: Frame) -> Array:
+        """See `Policy.act`."""
+        x = network_input(self.features, self.inputs, self.features.of_frame(frame))
+        chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
+        chunk += self._relative * frame.vector(self.contract.action.position)
+        return self._blend.add(frame.stamp, chunk)
+
+    def reset(self) -> None:
+        """Forget the last chunks."""
+        self._blend.reset()
+
+    def config(self) -> dict[str, Any]:
+        """See `Policy.config`."""
+        return asdict(self.mlp_config)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """See `Policy.arrays`."""
+        network = {f'network.{name}': array for name, array in self._weights.items()}
+        return {**network, **self.inputs.arrays('inputs'), **self.outputs.arrays('outputs')}
+
+    @classmethod
+    def load(
+        cls, contract: Contract, config: Mapping[str, Any], arrays: Arrays, device: str
+    ) -> MlpPolicy:
+        """See `Policy.load`."""
+        parsed = parse(MlpConfig, config, where='policy.config', error=BundleError)
+        weights = {
+            name.removeprefix('network.'): np.asarray(array, dtype=np.float32)
+            for name, array in arrays.items()
+            if name.startswith('network.')
+        }
+        try:
+            inputs = Normalizer.from_arrays('inputs', arrays)
+            outputs = Normalizer.from_arrays('outputs', arrays)
+        except KeyError as missing:
+            raise BundleError(f'no array {missing}', where='policy', fix='train again') from None
+        return cls(contract, parsed, weights=weights, inputs=inputs, outputs=outputs, device=device)
+
+    def _check(self) -> None:
+        expected = network_shapes(self.mlp_config, self.features.size, self._shape)
+        found = {name: array.shape for name, array in self._weights.items()}
+        found |= {'inputs': self.inputs.mean.shape, 'outputs': self.outputs.mean.shape}
+        if found != expected:
+            wrong = [f'{n} {found.get(n)}' for n in expected if found.get(n) != expected[n]]
+            raise BundleError(
+                f'wrong arrays: {", ".join(wrong) or "more than there should be"}',
+                where='policy',
+                allowed=', '.join(f'{name} {shape}' for name, shape in expected.items()),
+                fix='train again under this contract',
+            )
+
+
+class NumpyMlp:
+    """The forward pass of `networks.Mlp` for one input: several times cheaper than torch's."""
+
+    def __init__(self, config: MlpConfig, weights: Mapping[str, Floats]) -> None:
+        count = len(config.hidden) + 1
+        self._matrices = [
+            np.ascontiguousarray(weights[f'layers.{i}.weight'].T) for i in range(count)
+        ]
+        self._biases = [weights[f'layers.{i}.bias'] for i in range(count)]
+        self._norms = [
+            (weights[f'norms.{i}.weight'], weights[f'norms.{i}.bias'])
+            for i in range(count - 1)
+            if config.layer_norm
+        ]
+        self._activation = _silu if config.activation == 'silu' else _relu
+
+    def __call__(self, x: Floats) -> Floats:
+        """Outputs, shape (O,), of inputs, shape (D,)."""
+        last = len(self._matrices) - 1
+        for i, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
+            x = x @ matrix
+            x += bias
+            if i < last:
+                x = self._activation(_layer_norm(x, *self._norms[i]) if self._norms else x)
+        return x
+
+
+def network_input(features: Features, normalizer: Normalizer, raw: Array) -> Floats:
+    """What the network sees of features of shape (..., D)."""
+    x = normalizer.normalize(raw)
+    if features.optional.any():
+        x = np.where(features.optional & np.isnan(x), 0.0, x)
+    return x.astype(np.float32)
+
+
+def relative_joints(contract: Contract, config: MlpConfig) -> Array:
+    """1 for each commanded joint that is predicted as a change, 0 for the others, shape (N,)."""
+    return np.concatenate(
+        [
+            np.full(contract.observations[key].size, float(key not in config.absolute))
+            for key in contract.action.position
+        ]
+    )
+
+
+def network_sizes(config: MlpConfig, inputs: int, shape: tuple[int, int]) -> list[int]:
+    """Widths of the layers, from D inputs to H × N outputs."""
+    return [inputs, *config.hidden, shape[0] * shape[1]]
+
+
+def network_shapes(
+    config: MlpConfig, inputs: int, shape: tuple[int, int]
+) -> dict[str, tuple[int, ...]]:
+    """Shape of every array of a policy, by name."""
+    sizes = network_sizes(config, inputs, shape)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (a, b) in enumerate(pairwise(sizes)):
+        shapes |= {f'layers.{i}.weight': (b, a), f'layers.{i}.bias': (b,)}
+    for i, n in enumerate(config.hidden if config.layer_norm else ()):
+        shapes |= {f'norms.{i}.weight': (n,), f'norms.{i}.bias': (n,)}
+    return {**shapes, 'inputs': (inputs,), 'outputs': shape}
+
+
+def _torch_forward(
+    policy: MlpPolicy, weights: Mapping[str, Floats], device: str
+) -> Callable[[Floats], Floats]:
+    import torch
+
+    from il_ros.policies.networks import Mlp, choose_device
+
+    config, chosen = policy.mlp_config, choose_device(device)
+    if chosen.type == 'cpu':
+        return NumpyMlp(config, weights)
+    shape = (config.horizon, len(policy.contract.action.names))
+    sizes = network_sizes(config, policy.features.size, shape)
+    network = Mlp(sizes, config.activation, config.layer_norm)
+    network.load_state_dict({name: torch.from_numpy(w.copy()) for name, w in weights.items()})
+    network.to(chosen).eval()
+
+    def forward(x: Floats) -> Floats:
+        with torch.inference_mode():
+            y: Floats = network(torch.from_numpy(x).to(chosen)).cpu().numpy()
+        return y
+
+    return forward
+
+
+def _silu(x: Floats) -> Floats:
+    # Beyond 88 exp overflows in float32; the sigmoid has long been zero there.
+    return np.asarray(x / (1.0 + np.exp(np.minimum(-x, np.float32(80.0)))), dtype=np.float32)
+
+
+def _relu(x: Floats) -> Floats:
+    return np.maximum(x, np.float32(0.0))
+
+
+def _layer_norm(x: Floats, weight: Floats, bias: Floats) -> Floats:
+    centred = x - x.mean()
+    variance = (centred * centred).mean()
+    return np.asarray(centred / np.sqrt(variance + 1e-5) * weight + bias, dtype=np.float32)

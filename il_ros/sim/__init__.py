@@ -1,0 +1,1 @@
+"""The built-in simulator: an arm from primitive shapes, tasks, perturbations; needs no ROS."""

@@ -1,0 +1,74 @@
+"""The way of a command from the robot's interface to its servos: delay and noise happen here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.sim.perturbations import Perturbation
+
+Array = NDArray[np.float64]
+
+CORRELATION = 0.3  # time after which the command noise has forgotten itself [s]
+
+
+class CommandPath:
+    """Delays and disturbs the joint set-points of an episode.
+
+    The noise is an Ornstein-Uhlenbeck offset of the arm's joints: it is added after the command,
+    so that a demonstrator is driven off its path while its commands stay what it meant (DART,
+    Laskey et al. 2017). The gripper is left alone.
+
+    Args:
+        perturbations: Those of the episode; only `action_delay` and `command_noise` count.
+        hold: Set-point before the first command, shape (N,).
+        timestep: Physics step [s].
+        rng: Source of the noise.
+    """
+
+    def __init__(
+        self,
+        perturbations: Sequence[Perturbation],
+        hold: Array,
+        timestep: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self._delays = [p for p in perturbations if p.kind == 'action_delay']
+        self._noises = [p for p in perturbations if p.kind == 'command_noise']
+        self._timestep = timestep
+        self._rng = rng
+        longest = max((self._rows(p) for p in self._delays), default=0)
+        self._history = np.tile(hold, (longest, 1))
+        self._offset = np.zeros(len(hold))
+
+    def apply(self, targets: Array, time: float) -> Array:
+        """The set-points that reach the servos in the period from `time` on, shape as `targets`."""
+        return self._noisy(self._delayed(targets, time), time)
+
+    def _delayed(self, targets: Array, time: float) -> Array:
+        if not self._delays:
+            return targets
+        rows = np.concatenate([self._history, targets])
+        self._history = rows[len(targets) :]
+        late = sum(self._rows(p) for p in self._delays if p.active(time))
+        end = len(rows) - min(late, len(rows) - len(targets))
+        return rows[end - len(targets) : end]
+
+    def _noisy(self, targets: Array, time: float) -> Array:
+        if not self._noises:
+            return targets
+        before = self._offset
+        variance = sum(p.value[0] ** 2 for p in self._noises if p.active(time))
+        keep = math.exp(-len(targets) * self._timestep / CORRELATION) if variance else 0.0
+        self._offset = keep * before
+        self._offset[:-1] += math.sqrt((1 - keep**2) * variance) * self._rng.standard_normal(
+            len(before) - 1
+        )
+        share = np.arange(1, len(targets) + 1)[:, None] / len(targets)
+        return np.asarray(targets + before + share * (self._offset - before))
+
+    def _rows(self, delay: Perturbation) -> int:
+        return max(round(delay.value[0] / self._timestep), 0)

@@ -1,0 +1,177 @@
+"""The physics of one model: set-points in, the substeps' log and the clean scene out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.arms import Arm
+from il_ros.core.errors import IlRosError
+from il_ros.core.geometry import pose
+from il_ros.sim.arm_model import HAND_MASS, SERVO, TOOL_MASS_Z
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene import build_model
+from il_ros.sim.tasks.base import Draw, Task
+
+Array = NDArray[np.float64]
+
+SENSORS = 12  # force, torque, acceleration of the tool, position of the tool centre point
+SCALED = ('body_mass', 'body_inertia', 'body_gravcomp', 'geom_friction')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """One control period as measured, a row for each substep; arguments of `Violations.motion`."""
+
+    position: Array
+    velocity: Array
+    tool: Array
+    wrench: Array
+
+
+class Plant:
+    """A compiled scene and its state.
+
+    Attributes:
+        model: The mujoco.MjModel.
+        data: Its mujoco.MjData.
+    """
+
+    def __init__(self, task: Task, arm: Arm, timestep: float, substeps: int) -> None:
+        self.model = build_model(task, arm, timestep)
+        self.data = mujoco.MjData(self.model)
+        self._joints = len(arm.joints)
+        self._stroke = arm.position_min[-1], arm.position_max[-1]
+        self._has_object = task.has_object
+        self._tcp = self.model.site('tcp').id
+        self._bodies = {'hand': self.model.body('fr3_hand').id}
+        if task.has_object:
+            self._bodies['object'] = self.model.body('object').id
+        self._nominal = {name: getattr(self.model, name).copy() for name in SCALED}
+        self._last = np.zeros(self._joints + 1)
+        self._lead = SERVO.lead / timestep
+        self._qpos = np.empty((substeps, self.model.nq))
+        self._qvel = np.empty((substeps, self.model.nv))
+        self._sensors = np.empty((substeps, SENSORS))
+
+    def body(self, perturbation: Perturbation) -> int:
+        """Id of the body that a perturbation concerns.
+
+        Raises:
+            IlRosError: If it is the object and the task has none.
+        """
+        default = 'hand' if perturbation.kind == 'push' else [*self._bodies][-1]
+        moves = perturbation.kind in ('object_moved', 'object_outside')
+        name = 'object' if moves else perturbation.target or default
+        if name not in self._bodies:
+            raise IlRosError(
+                'the task has no object',
+                where=f'perturbation {perturbation.kind}',
+                allowed='target hand',
+            )
+        return int(self._bodies[name])
+
+    def reset(self, start: Array, draw: Draw, perturbations: Sequence[Perturbation]) -> None:
+        """Put the arm at `start`, shape (N,), and the task's things where `draw` says."""
+        for name, value in self._nominal.items():
+            getattr(self.model, name)[:] = value
+        for p in perturbations:
+            self._scale(p)
+        mujoco.mj_setConst(self.model, self.data)
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[: self._joints] = start[:-1]
+        self.data.qpos[self._joints : self._joints + 2] = start[-1]
+        self.data.mocap_pos[0] = draw.goal
+        if draw.object_pose is not None:
+            x, y, z, qx, qy, qz, qw = draw.object_pose
+            self.data.qpos[-7:] = x, y, z, qw, qx, qy, qz
+        self.data.ctrl[:] = start
+        self._last = start.copy()
+        mujoco.mj_forward(self.model, self.data)
+
+    def _scale(self, p: Perturbation) -> None:
+        model = self.model
+        if p.kind == 'mass_scale':
+            body, factor = self.body(p), p.value[0]
+            model.body_mass[body] *= factor
+            model.body_inertia[body] *= factor
+            # The controller compensates the weight that it knows, not the one that it has.
+            model.body_gravcomp[body] /= factor
+        elif p.kind == 'friction_scale':
+            model.geom_friction[model.body_geomadr[self.body(p)]] *= p.value[0]
+
+    def push(self, perturbations: Sequence[Perturbation]) -> None:
+        """Replace the external forces by those of these perturbations."""
+        self.data.xfrc_applied[:] = 0.0
+        for p in perturbations:
+            self.data.xfrc_applied[self.body(p), :3] += p.value
+
+    def move_object(self, displacement: tuple[float, ...]) -> None:
+        """Shift the object at once, and leave it at rest."""
+        self.data.qpos[-7 : -7 + len(displacement)] += displacement
+        self.data.qvel[-6:] = 0.0
+
+    def step(self, targets: Array) -> Log:
+        """Follow the set-points, shape (substeps, N), one physics step for each."""
+        targets = targets.copy()
+        # A gripper knows its stroke: it does not push against its own stops.
+        np.clip(targets[:, -1], *self._stroke, out=targets[:, -1])
+        speed = np.diff(targets, axis=0, prepend=self._last[None])
+        self._last = targets[-1].copy()
+        model, data, advance = self.model, self.data, mujoco.mj_step
+        ctrl, qpos, qvel, sensordata = data.ctrl, data.qpos, data.qvel, data.sensordata
+        for i, command in enumerate(targets + self._lead * speed):
+            ctrl[:] = command
+            advance(model, data)
+            self._qpos[i] = qpos
+            self._qvel[i] = qvel
+            self._sensors[i] = sensordata
+        mujoco.mj_forward(model, data)  # what is observed belongs to the end of the period
+        n = self._joints + 1
+        return Log(
+            position=self._qpos[:, :n],
+            velocity=self._qvel[:, :n],
+            tool=self._sensors[:, 9:],
+            wrench=external_wrench(self._sensors),
+        )
+
+    def scene(self) -> dict[str, Array]:
+        """The clean scene: every observation but the goal, as it is now."""
+        data, n = self.data, self._joints
+        scene = {
+            'joint_position': data.qpos[:n].copy(),
+            'joint_velocity': data.qvel[:n].copy(),
+            'joint_effort': np.append(data.qfrc_actuator[:n], data.actuator_force[n]),
+            'gripper_position': data.qpos[n : n + 1].copy(),
+            'gripper_velocity': data.qvel[n : n + 1].copy(),
+            'gripper_velocity': data.qvel[n : n + 1].copy(),
+            'tcp_pose': pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp].reshape(3, 3)),
+            'wrench': external_wrench(data.sensordata[None])[0],
+        }
+        if self._has_object:
+            body = self._bodies['object']
+            scene['object_pose'] = pose(data.xpos[body], data.xmat[body].reshape(3, 3))
+        return scene
+
+
+def external_wrench(sensors: Array) -> Array:
+    """Wrench that the surroundings put on the hand, rows (6,) [N, N m], in the hand's frame.
+
+    The tool's own weight and inertia are taken out with its known mass and measured acceleration,
+    as a robot's load compensation does; torques are about the wrist.
+
+    Args:
+        sensors: Rows of force, torque and acceleration of the tool, shape (rows, SENSORS).
+    """
+    load = HAND_MASS * sensors[:, 6:9]
+    lever = TOOL_MASS_Z * load
+    wrench = -sensors[:, :6]
+    wrench[:, :3] += load
+    wrench[:, 3] -= lever[:, 1]
+    wrench[:, 4] += lever[:, 0]
+    return wrench

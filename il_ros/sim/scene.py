@@ -1,0 +1,46 @@
+"""The model of one task: arm, table, objects, cameras and light, as MuJoCo compiles it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+
+from il_ros.core.arms import Arm
+from il_ros.sim.arm_model import add_arm
+from il_ros.sim.tasks.base import Task
+
+
+def build_model(task: Task, arm: Arm, timestep: float) -> Any:
+    """Compile the scene to a mujoco.MjModel; `timestep` is the physics step [s].
+
+    The table's surface is the plane z = 0 of the arm's base frame. Joints come in this order: the
+    arm's, the two fingers', then a task's free object.
+    """
+    spec = mujoco.MjSpec()
+    spec.modelname = f'{arm.name}_{task.name}'
+    spec.compiler.degree = False
+    spec.option.timestep = timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10  # grasps do not creep
+    spec.option.iterations = 20
+    _add_surroundings(spec)
+    add_arm(spec, arm)
+    task.build(spec)
+    return spec.compile()
+
+
+def _add_surroundings(spec: Any) -> None:
+    # Lean rendering: an off-screen image costs a tenth of what the default quality costs.
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0
+    spec.worldbody.add_light(pos=[0.5, -0.5, 2.0], dir=[0, 0.25, -1], castshadow=False)
+    spec.worldbody.add_camera(
+        name='front', pos=[1.3, 0, 0.7], xyaxes=[0, 1, 0, -0.5, 0, 0.8660254], fovy=50
+    )
+    table = spec.worldbody.add_body(name='table', pos=[0.4, 0, -0.02])
+    table.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.6, 0.7, 0.02], rgba=[0.75, 0.7, 0.62, 1]
+    )
+    spec.add_exclude(bodyname1='table', bodyname2='fr3_link1')

@@ -1,0 +1,23 @@
+"""Tasks of the built-in simulator: one small file and one registry line each."""
+
+from __future__ import annotations
+
+from il_ros.core.registry import lookup
+from il_ros.sim.tasks.base import Draw, Task
+
+__all__ = ['TASKS', 'Draw', 'Task', 'make_task']
+
+TASKS = {
+    'reach': 'il_ros.sim.tasks.reach:Reach',
+    'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
+}
+
+
+def make_task(name: str) -> Task:
+    """The task called `name`, as it comes.
+
+    Raises:
+        UnknownNameError: If no task has this name; it lists those that do.
+    """
+    task: Task = lookup('task', name, TASKS)()
+    return task

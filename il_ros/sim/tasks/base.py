@@ -1,0 +1,75 @@
+"""What a task must say: what stands on the table, where things start, and what success is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What the seed decided.
+
+    Attributes:
+        goal: Goal position in the base frame, shape (3,) [m].
+        object_pose: Where the object starts, shape (7,): position [m] and quaternion xyzw; None
+            when the task has no object.
+    """
+
+    goal: Array
+    object_pose: Array | None = None
+
+
+class Task(Protocol):
+    """A task: frozen, without a state of its own. The scene is the clean observation of a tick."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+
+    @property
+    def time_limit(self) -> float:
+        """Length of an episode that does not succeed [s]."""
+
+    @property
+    def workspace(self) -> tuple[Array, Array]:
+        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
+
+    @property
+    def has_object(self) -> bool:
+        """Whether there is a body named `object`."""
+
+    def build(self, spec: Any) -> None:
+        """Add the task's bodies to the model's specification (mujoco.MjSpec)."""
+
+    def draw(self, rng: np.random.Generator, outside: float) -> Draw:
+        """Where things start; `outside` metres beyond the training box if above zero."""
+
+    def success(self, scene: Mapping[str, Array]) -> bool:
+        """Whether the goal is reached at this moment."""
+
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+        """How much of the way is done, 0 to 1, from the episode's first scene on."""
+
+
+def draw_in_box(
+    rng: np.random.Generator, lower: Array, upper: Array, outside: float = 0.0
+) -> Array:
+    """A uniform point of the box; or one `outside` metres beyond its far or its right side.
+
+    The first two coordinates are x and y. The near side is left out, for there is the arm, and
+    the left one, for there another box may lie.
+    """
+    point = rng.uniform(lower, upper)
+    if outside > 0.0:
+        if rng.random() < 0.5:
+            point[0] = upper[0] + outside
+        else:
+            point[1] = lower[1] - outside
+    return point

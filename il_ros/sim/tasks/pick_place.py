@@ -1,0 +1,104 @@
+"""Pick and place: take a cube from the table, put it down at the goal, and let go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.reach import add_goal
+
+Array = NDArray[np.float64]
+
+EDGE = 0.04  # of the cube [m]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickPlace:
+    """Move a cube of 4 cm to the goal on the table.
+
+    Attributes:
+        box_min: Lower corner of the training box, from which the cube comes [m].
+        box_max: Upper corner of that box [m].
+        goal_min: Lower corner of the box that goals come from, to the left of the first [m].
+        goal_max: Upper corner of that box [m].
+        yaw: Largest turn of the cube to either side [rad].
+        tolerance: Largest horizontal distance of the cube to the goal at success [m].
+        retreat: Least height of the tool centre point above the cube at success [m].
+        time_limit: Length of an episode that does not succeed [s].
+    """
+
+    box_min: tuple[float, float] = (0.42, -0.22)
+    box_max: tuple[float, float] = (0.58, 0.02)
+    goal_min: tuple[float, float] = (0.44, 0.14)
+    goal_max: tuple[float, float] = (0.56, 0.22)
+    yaw: float = 0.35
+    tolerance: float = 0.03
+    retreat: float = 0.06
+    time_limit: float = 10.0
+
+    name = 'pick_place'
+    has_object = True
+
+    @property
+    def workspace(self) -> tuple[Array, Array]:
+        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
+        return np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
+
+    def build(self, spec: Any) -> None:
+        """Add the cube and the mark of the goal."""
+        cube = spec.worldbody.add_body(name='object')
+        cube.add_freejoint(name='object')
+        cube.add_geom(
+            name='object',
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[EDGE / 2] * 3,
+            mass=0.1,
+            rgba=[0.85, 0.35, 0.15, 1],
+            condim=4,
+            friction=[1.0, 0.01, 0.0001],
+            priority=1,  # the cube's friction counts in every contact, so that scaling it acts
+        )
+        add_goal(spec, 0.012)
+
+    def draw(self, rng: np.random.Generator, outside: float) -> Draw:
+        """Cube and goal in their boxes; only the cube goes outside, never towards the goals."""
+        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
+        half = 0.5 * rng.uniform(-self.yaw, self.yaw)
+        turn = (0.0, 0.0, math.sin(half), math.cos(half))
+        return Draw(
+            goal=np.array([*goal, EDGE / 2]), object_pose=np.array([*place, EDGE / 2, *turn])
+        )
+
+    def success(self, scene: Mapping[str, Array]) -> bool:
+        """The cube rests within `tolerance` of the goal, the hand is open and above it."""
+        cube = scene['object_pose']
+        above = float(scene['tcp_pose'][2] - cube[2])
+        resting = cube[2] < EDGE / 2 + 0.005
+        is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
+        return bool(
+            _to_goal(scene) < self.tolerance and resting and is_open and above > self.retreat
+        )
+
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+        """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
+        carried = 1.0 - _to_goal(scene) / _to_goal(first)
+        near = 1.0 - _to_cube(scene) / _to_cube(first)
+        if carried > 0.05:  # the hand may leave a cube that it has moved
+            near = 1.0
+        return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
+
+
+def _to_goal(scene: Mapping[str, Array]) -> float:
+    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
+
+
+def _to_cube(scene: Mapping[str, Array]) -> float:
+    return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])

@@ -1,0 +1,73 @@
+"""Reach: bring the tool centre point to a position and stay there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.sim.tasks.base import Draw, draw_in_box
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Move the tool centre point to the goal, a ball in the air.
+
+    Attributes:
+        goal_min: Lower corner of the box that goals come from, base frame [m].
+        goal_max: Upper corner of that box [m].
+        tolerance: Largest distance to the goal at success [m].
+        time_limit: Length of an episode that does not succeed [s].
+    """
+
+    goal_min: tuple[float, float, float] = (0.35, -0.2, 0.15)
+    goal_max: tuple[float, float, float] = (0.6, 0.2, 0.45)
+    tolerance: float = 0.02
+    time_limit: float = 5.0
+
+    name = 'reach'
+    has_object = False
+
+    @property
+    def workspace(self) -> tuple[Array, Array]:
+        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
+        return np.array([0.2, -0.45, 0.02]), np.array([0.8, 0.45, 0.7])
+
+    def build(self, spec: Any) -> None:
+        """Show the goal; nothing else is needed."""
+        add_goal(spec, self.tolerance)
+
+    def draw(self, rng: np.random.Generator, outside: float) -> Draw:
+        """A goal in the box."""
+        lower, upper = np.array(self.goal_min), np.array(self.goal_max)
+        return Draw(goal=draw_in_box(rng, lower, upper, outside))
+
+    def success(self, scene: Mapping[str, Array]) -> bool:
+        """Within `tolerance` of the goal."""
+        return _distance(scene) < self.tolerance
+
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+        """Share of the first distance that is covered."""
+        return 1.0 - _distance(scene) / max(_distance(first), self.tolerance)
+
+
+def _distance(scene: Mapping[str, Array]) -> float:
+    return float(np.linalg.norm(scene['tcp_pose'][:3] - scene['goal_position']))
+
+
+def add_goal(spec: Any, radius: float) -> None:
+    """Add the mocap body `goal`: a ball that is seen but not touched, of `radius` [m]."""
+    goal = spec.worldbody.add_body(name='goal', mocap=True)
+    goal.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_SPHERE,
+        size=[radius, 0, 0],
+        rgba=[0.1, 0.7, 0.3, 0.5],
+        contype=0,
+        conaffinity=0,
+    )

@@ -1,0 +1,216 @@
+"""One simulated robot and its task, stepped control period by control period."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.arms import Arm, get_arm
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Limits
+from il_ros.sim.cameras import Cameras
+from il_ros.sim.commands import CommandPath
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.plant import Plant
+from il_ros.sim.sensing import Sensing
+from il_ros.sim.tasks import Task, make_task
+from il_ros.sim.violations import Violations
+
+Array = NDArray[np.float64]
+
+HOLD = 0.25  # how long the goal must stay reached for success [s]
+START_NOISE = 0.05  # largest offset of each joint from the home posture at the start [rad]
+OUTSIDE = 0.08  # how far beyond the training box, when a perturbation does not say [m]
+FORCE, TORQUE = 60.0, 15.0  # bounds of the wrist when no limits are given [N, N m]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskState:
+    """How an episode stands.
+
+    Attributes:
+        task: Name of the task.
+        seed: Seed of the last reset.
+        time: Since the reset [s].
+        success: Whether the goal has been reached and held.
+        progress: How much of the way is done, 0 to 1.
+        done: Whether the episode is over: success, or the time limit.
+        violations: Counts by kind; `il_ros.sim.violations` says what is counted.
+    """
+
+    task: str
+    seed: int
+    time: float
+    success: bool
+    progress: float
+    done: bool
+    violations: dict[str, int]
+
+
+class World:
+    """An arm, a table and a task; deterministic for one seed and the same commands.
+
+    It starts as after `reset(0)`. Stepping on after an episode is done is allowed.
+
+    Args:
+        task: A task or its name.
+        limits: What counts as a violation; by default the arm's limits and the task's workspace.
+        rate: Control rate [Hz].
+        timestep: Physics step [s]; the control period must be a multiple of it.
+        arm: Name of the arm.
+
+    Attributes:
+        names: The commanded joints, N of them, in the order of the set-points.
+        limits: What counts as a violation.
+        substeps: Physics steps in a control period.
+        period: Control period [s].
+
+    Raises:
+        UnknownNameError: If the task or the arm is unknown.
+        IlRosError: If `rate` and `timestep` do not fit, or the limits name other joints.
+    """
+
+    def __init__(
+        self,
+        task: str | Task,
+        *,
+        limits: Limits | None = None,
+        rate: float = 20.0,
+        timestep: float = 0.002,
+        arm: str = 'franka',
+    ) -> None:
+        self._arm: Arm = get_arm(arm)
+        self._task = make_task(task) if isinstance(task, str) else task
+        self.names = self._arm.names
+        self.limits = limits or self._arm.limits(
+            *self._task.workspace, force=FORCE, torque=TORQUE
+        )
+        self.period = 1.0 / rate
+        self.substeps = round(self.period / timestep)
+        if self.substeps < 1 or abs(self.substeps * timestep - self.period) > 1e-9:
+            raise IlRosError(
+                f'a period of {self.period} s is no multiple of the physics step of {timestep} s',
+                where='simulator',
+                fix='choose a rate whose period is a multiple of the physics step',
+            )
+        if self.limits.names != self.names:
+            raise IlRosError(
+                f'limits for joints {", ".join(self.limits.names)}',
+                where='simulator',
+                allowed=self.names,
+            )
+        self._plant = Plant(self._task, self._arm, timestep, self.substeps)
+        self._timestep = timestep
+        self._cameras = Cameras(self._plant.model)
+        self.reset(0)
+
+    @property
+    def time(self) -> float:
+        """Time since the reset [s]."""
+        return self._ticks * self.period
+
+    def reset(self, seed: int, perturbations: Sequence[Perturbation] = ()) -> None:
+        """Start the episode that `seed` and `perturbations` describe.
+
+        Raises:
+            UnknownNameError: If a perturbation names no observation of this task.
+            IlRosError: If a perturbation needs an object and the task has none.
+        """
+        rng = np.random.default_rng(seed)
+        outside = [p for p in perturbations if p.kind == 'object_outside']
+        draw = self._task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
+        start = self._arm.home.copy()
+        start[:-1] += rng.uniform(-START_NOISE, START_NOISE, len(start) - 1)
+        start[-1] *= rng.uniform()
+        for p in perturbations:
+            if p.kind in ('push', 'object_moved', 'mass_scale'):
+                self._plant.body(p)
+        self._seed, self._ticks, self._reached, self._success = seed, 0, 0, False
+        self._perturbations = tuple(perturbations)
+        self._plant.reset(start, draw, perturbations)
+        self._goal = draw.goal
+        noise = np.random.default_rng([seed, 1])  # its own, so that noise changes no scene
+        self._path = CommandPath(perturbations, start, self._timestep, noise)
+        self._violations = Violations(self.limits, start, self.period)
+        self._first = self._scene = self._look()
+        self._sensing = Sensing(perturbations, self._scene)
+        self._seen = self._sensing.observe(self._scene, self.time)
+
+    def step(self, targets: Array) -> None:
+        """Advance one control period.
+
+        Args:
+            targets: Joint set-points, shape (substeps, N) [rad, m], one for each physics step.
+
+        Raises:
+            IlRosError: If the set-points have another shape or are not finite.
+        """
+        targets = self._checked(targets)
+        start, end = self.time, (self._ticks + 1) * self.period
+        for p in self._perturbations:
+            if p.kind == 'object_moved' and start <= p.start < end:
+                self._plant.move_object(p.value)
+        self._plant.push([p for p in self._perturbations if p.kind == 'push' and p.active(start)])
+        self._violations.command(targets[-1])
+        log = self._plant.step(self._path.apply(targets, start))
+        self._violations.motion(log.position, log.velocity, log.tool, log.wrench)
+        self._ticks += 1
+        self._scene = self._look()
+        self._seen = self._sensing.observe(self._scene, self.time)
+        self._reached = self._reached + 1 if self._task.success(self._scene) else 0
+        self._success |= self._reached * self.period >= HOLD
+
+    def observe(self) -> dict[str, Array | None]:
+        """What the robot's sensors say now, by observation key; None for what has dropped out.
+
+        Keys are joint_position (7,), joint_velocity (7,), joint_effort (8,), gripper_position
+        (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and, with an
+        object, object_pose (7,); rad, m, N, s; poses in the base frame, the wrench in the hand's.
+        """
+        return {key: None if value is None else value.copy() for key, value in self._seen.items()}
+
+    def privileged(self) -> dict[str, Array]:
+        """The same keys as `observe`, as they truly are."""
+        return {key: value.copy() for key, value in self._scene.items()}
+
+    def state(self) -> TaskState:
+        """How the episode stands."""
+        progress = self._task.progress(self._scene, self._first)
+        return TaskState(
+            task=self._task.name,
+            seed=self._seed,
+            time=self.time,
+            success=self._success,
+            progress=1.0 if self._success else float(np.clip(progress, 0.0, 1.0)),
+            done=self._success or self.time >= self._task.time_limit - 1e-9,
+            violations=dict(self._violations.counts),
+        )
+
+    def render(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
+        """One RGB image, shape (height, width, 3), of the camera `front` or `wrist`.
+
+        Raises:
+            UnknownNameError: If the scene has no such camera.
+            IlRosError: If OpenGL is missing.
+        """
+        return self._cameras.render(self._plant.data, camera, width, height)
+
+    def close(self) -> None:
+        """Give back what `render` holds; the world stays usable."""
+        self._cameras.close()
+
+    def _look(self) -> dict[str, Array]:
+        return {**self._plant.scene(), 'goal_position': self._goal.copy()}
+
+    def _checked(self, targets: Array) -> Array:
+        targets = np.asarray(targets, np.float64)
+        shape = (self.substeps, len(self.names))
+        if targets.shape != shape or not np.isfinite(targets).all():
+            what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
+            raise IlRosError(
+                f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}'
+            )
+        return targets

@@ -1,0 +1,105 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from il_ros.core.config import override, parse, read_yaml
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    size: int = 3
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    rate: float
+    mode: Literal['a', 'b'] = 'a'
+    path: Path = Path('x')
+    seed: int | None = None
+    pair: tuple[float, float] = (0.0, 0.0)
+    inner: Inner = field(default_factory=Inner)
+    parts: Mapping[str, Inner] = field(default_factory=dict)
+    free: Mapping[str, Any] = field(default_factory=dict)
+    on: bool = False
+
+    def __post_init__(self):
+        if self.rate < 0:
+            raise ValueError('rate is negative')
+
+
+def test_values_follow_the_annotations():
+    data = {
+        'rate': 2, 'path': 'a/b', 'pair': [1, 2], 'inner': {'names': ['x']},
+        'parts': {'p': {'size': 1}}, 'seed': 7, 'on': True, 'free': {'any': [1, {'x': None}]},
+    }  # fmt: skip
+    outer = parse(Outer, data)
+    assert outer.rate == 2.0
+    assert isinstance(outer.rate, float)
+    assert outer.path == Path('a/b')
+    assert outer.pair == (1.0, 2.0)
+    assert outer.inner == Inner(names=('x',))
+    assert outer.parts == {'p': Inner(size=1)}
+    assert outer.seed == 7
+    assert outer.free == {'any': [1, {'x': None}]}
+
+
+@pytest.mark.parametrize(
+    ('data', 'text'),
+    [
+        ([], 'top: got []; allowed: a mapping with rate, mode'),
+        ({}, 'top.rate: missing; allowed: float; to fix: add it'),
+        ({'rate': True}, 'top.rate: got True; allowed: float'),
+        ({'rate': -1.0}, 'top: rate is negative'),
+        ({'rate': 1, 'x': 1}, "top: unknown key 'x'; allowed: rate, mode"),
+        ({'rate': 1, 'mode': 'c'}, "top.mode: got 'c'; allowed: a, b"),
+        ({'rate': 1, 'pair': [1.0]}, 'top.pair: got 1 entries; allowed: 2 entries'),
+        ({'rate': 1, 'pair': 3}, 'top.pair: got 3; allowed: a list'),
+        ({'rate': 1, 'pair': [1, 'x']}, "top.pair[1]: got 'x'; allowed: float"),
+        ({'rate': 1, 'parts': 3}, 'top.parts: got 3; allowed: a mapping'),
+        ({'rate': 1, 'parts': {'p': {'size': 'x'}}}, "top.parts.p.size: got 'x'; allowed: int"),
+        ({'rate': 1, 'seed': 'x'}, "top.seed: got 'x'; allowed: int"),
+        ({'rate': 1, 'on': 1}, 'top.on: got 1; allowed: bool'),
+        ({'rate': 1, 'path': 1}, 'top.path: got 1; allowed: Path'),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_path(data, text):
+    with pytest.raises(IlRosError) as caught:
+        parse(Outer, data, where='top')
+    assert str(caught.value).startswith(text)
+
+
+def test_settings_override_fields_typed_and_dotted():
+    config = override(Outer(rate=1.0), ['rate=1e-3', 'inner.size=5', 'mode=b', 'pair=[1, 2]'])
+    assert config == Outer(rate=1e-3, inner=Inner(size=5), mode='b', pair=(1.0, 2.0))
+    assert override(config, []) == config
+
+
+@pytest.mark.parametrize(
+    ('setting', 'text'),
+    [
+        ('rate', "settings: got 'rate'; allowed: rate=..., mode=..."),
+        ('inner=3', "settings: got 'inner=3'; allowed: rate=..., "),
+        ('speed=1', "settings: got 'speed=1'; allowed: rate=..., "),
+        ('rate=fast', "settings.rate: got 'fast'; allowed: float"),
+        ('pair=[1', "settings: got 'pair=[1': "),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(setting, text):
+    with pytest.raises(IlRosError) as caught:
+        override(Outer(rate=1.0), [setting])
+    assert str(caught.value).startswith(text)
+
+
+def test_read_yaml_says_what_is_wrong_with_the_file(tmp_path):
+    with pytest.raises(IlRosError, match='no such file; to fix: check the path'):
+        read_yaml(tmp_path / 'x.yaml')
+    (tmp_path / 'x.yaml').write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(IlRosError, match=r'x\.yaml: cannot be read'):
+        read_yaml(tmp_path / 'x.yaml')
+    (tmp_path / 'y.yaml').write_text('a: 1')
+    assert read_yaml(tmp_path / 'y.yaml') == {'a': 1}

@@ -1,0 +1,282 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from il_ros.core.contract import parse_contract
+from il_ros.core.frames import NS, FrameBuilder, describe_invalid, gaps
+
+MS = 1_000_000
+START = NS  # the first tick's stamp
+
+TEXT = """
+version: 1
+name: test
+base_frame: base
+rate: 20.0
+clock: position
+grace: 0.02
+observations:
+  position: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+             names: [a, b], rate: 20.0}
+  speed: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+          names: [a, b], rate: 20.0}
+  wrench: {topic: wrench, type: geometry_msgs/msg/WrenchStamped, fields: [wrench.force],
+           rate: 20.0}
+  goal: {topic: goal, type: geometry_msgs/msg/PointStamped, fields: [point], required: false,
+         align: {strategy: hold}}
+  touch: {topic: touch, type: geometry_msgs/msg/PointStamped, fields: [point], required: false,
+          align: {strategy: drop}}
+action:
+  names: [a, b]
+  position: [position]
+  velocity: [speed]
+  limits: {position_min: [-1, -1], position_max: [1, 1], velocity: [1, 1],
+           acceleration: [1, 1], jerk: [1, 1]}
+workspace: {min: [0, 0, 0], max: [1, 1, 1]}
+"""
+CONTRACT = parse_contract(TEXT)
+SIZES = {key: stream.size for key, stream in CONTRACT.observations.items()}
+
+
+def feed(builder, key, stamp, *, receive=None, value=None):
+    value = np.full(SIZES[key], stamp / NS) if value is None else np.asarray(value, float)
+    return builder.add(key, value, header=stamp, receive=stamp if receive is None else receive)
+
+
+def tick(builder, stamp, keys=('speed', 'wrench', 'position'), receive=None):
+    return [frame for key in keys for frame in feed(builder, key, stamp, receive=receive)]
+
+
+def test_a_complete_tick_is_given_at_once_with_values_validity_and_ages():
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'goal', START - 300 * MS, value=[1, 2, 3])
+    (frame,) = tick(builder, START)
+    assert frame.stamp == START
+    assert frame.valid == {
+        'position': True, 'speed': True, 'wrench': True, 'goal': True, 'touch': False
+    }  # fmt: skip
+    assert frame.age['wrench'] == 0.0
+    assert frame.age['goal'] == pytest.approx(0.3)  # held, however old
+    assert math.isnan(frame.age['touch'])
+    assert np.isnan(frame.values['touch']).all()  # never zero-filled
+    assert frame.vector(['goal', 'position']).tolist() == [1, 2, 3, 1, 1]
+    assert frame.all_valid(['goal', 'position'])
+    assert not frame.all_valid(['goal', 'touch'])
+
+
+def test_a_tick_waits_for_a_stream_that_is_due_and_uses_it():
+    builder = FrameBuilder(CONTRACT)
+    assert tick(builder, START, ['speed', 'position']) == []
+    assert builder.waiting
+    assert builder.poll(START + 19 * MS) == []
+    (frame,) = feed(builder, 'wrench', START, receive=START + 10 * MS)
+    assert frame.age['wrench'] == 0.0
+    assert not builder.waiting
+
+
+def test_after_the_grace_the_frame_is_given_without_it():
+    builder = FrameBuilder(CONTRACT)
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = builder.poll(START + 20 * MS)
+    assert not frame.valid['wrench']
+
+
+def test_what_comes_after_the_grace_is_not_seen_even_if_nobody_polled():
+    """A bag has no timers: the next message stands in for the poll of a live node."""
+    builder = FrameBuilder(CONTRACT)
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = feed(builder, 'wrench', START, receive=START + 21 * MS)
+    assert not frame.valid['wrench']
+
+
+def test_the_newest_sample_at_or_before_the_tick_counts_not_a_later_one():
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'wrench', START - 20 * MS)
+    feed(builder, 'wrench', START + 5 * MS, receive=START)
+    (frame,) = tick(builder, START, ['speed', 'position'])
+    assert frame.age['wrench'] == pytest.approx(0.02)
+    assert frame.values['wrench'][0] == pytest.approx((START - 20 * MS) / NS)
+
+
+def test_asof_gives_up_beyond_max_age_and_drop_beyond_a_period():
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'wrench', START)
+    feed(builder, 'touch', START)
+    frames = []
+    for i in range(1, 7):
+        frames += tick(builder, START + i * 50 * MS, ['speed', 'position'])
+        frames += builder.poll(START + i * 50 * MS + 25 * MS)
+    assert [frame.valid['touch'] for frame in frames] == [True] + 5 * [False]
+    assert [frame.valid['wrench'] for frame in frames] == 4 * [True] + 2 * [False]
+    assert frames[-1].age['wrench'] == pytest.approx(0.3)
+    assert np.isnan(frames[-1].values['wrench']).all()
+
+
+def test_a_sample_that_is_not_finite_is_invalid_and_nothing_of_it_is_shown():
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'wrench', START, value=[1.0, math.inf, 0.0])
+    (frame,) = tick(builder, START, ['speed', 'position'])
+    assert not frame.valid['wrench']
+    assert np.isnan(frame.values['wrench']).all()
+
+
+def test_a_lost_stream_is_not_waited_for_for_ever():
+    builder = FrameBuilder(CONTRACT)
+    tick(builder, START)
+    at_once = []
+    for i in range(1, 8):
+        now = START + i * 50 * MS
+        at_once.append(bool(tick(builder, now, ['speed', 'position'])))
+        builder.poll(now + 20 * MS)
+    assert at_once == [False, False, False, True, True, True, True]
+    feed(builder, 'wrench', START + 8 * 50 * MS)
+    tick(builder, START + 8 * 50 * MS, ['speed', 'position'])
+    assert not tick(builder, START + 9 * 50 * MS, ['speed', 'position'])  # waited for again
+
+
+def test_a_lost_stream_is_not_waited_for_for_ever_where_ticks_overtake_the_grace():
+    builder = FrameBuilder(CONTRACT)
+    receive = START
+    delays = []
+    for i in range(8):
+        receive += MS  # lock-step: far faster than real time
+        frames = tick(builder, START + i * 50 * MS, ['speed', 'position'], receive=receive)
+        delays.append([frame.stamp != START + i * 50 * MS for frame in frames])
+    assert delays == [[], [True], [True], [True, False], [False], [False], [False], [False]]
+
+
+def test_a_faster_clock_is_thinned_to_the_contracts_rate():
+    text = TEXT.replace('names: [a, b], rate: 20.0', 'names: [a, b], rate: 100.0')
+    builder = FrameBuilder(parse_contract(text))
+    stamps = []
+    for i in range(41):
+        stamps += [f.stamp for f in tick(builder, START + i * 10 * MS)]
+    assert np.diff(stamps).tolist() == 8 * [50 * MS]
+
+
+def test_a_jittering_clock_loses_no_tick():
+    builder = FrameBuilder(CONTRACT)
+    jitter = [0, 5, -5, 6, -6, 3, 0, -6]
+    stamps = [START + i * 50 * MS + j * MS for i, j in enumerate(jitter)]
+    assert [f.stamp for s in stamps for f in tick(builder, s)] == stamps
+
+
+def test_time_that_goes_back_begins_anew():
+    builder = FrameBuilder(CONTRACT)
+    tick(builder, START + 30 * NS)
+    (frame,) = tick(builder, START, receive=START + 31 * NS)
+    assert frame.stamp == START
+    assert frame.age['wrench'] == 0.0
+
+
+def test_reset_forgets_every_sample():
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'goal', START)
+    builder.reset()
+    (frame,) = tick(builder, START)
+    assert not frame.valid['goal']
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'reason'),
+    [(0, 'its header stamp is zero'), (START, 'its header stamp does not advance')],
+)
+def test_a_stamp_that_makes_no_sense_is_refused_and_named(stamp, reason):
+    builder = FrameBuilder(CONTRACT)
+    feed(builder, 'wrench', START)
+    feed(builder, 'wrench', stamp, receive=START + MS)
+    assert builder.rejected == {'wrench': reason}
+    (frame,) = tick(builder, START + 300 * MS, ['speed', 'position']) + builder.poll(2 * NS)
+    assert describe_invalid(CONTRACT, frame, builder.rejected) == [
+        f'wrench (wrench): 0.300 s old, allowed 0.200 s, or not finite ({reason})'
+    ]
+    feed(builder, 'wrench', START + 400 * MS)
+    assert builder.rejected == {}
+
+
+def test_a_stream_that_never_came_is_said_so():
+    builder = FrameBuilder(CONTRACT)
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = builder.poll(START + NS)
+    assert describe_invalid(CONTRACT, frame, {}) == ['wrench (wrench): never received']
+
+
+def test_only_the_chosen_keys_and_the_clock_are_built():
+    builder = FrameBuilder(CONTRACT, ['goal'])
+    assert builder.keys == ('position', 'goal')
+    (frame,) = feed(builder, 'position', START)
+    assert set(frame.values) == {'position', 'goal'}
+
+
+def test_gaps_counts_steps_of_more_than_one_and_a_half_periods():
+    assert gaps([0, 50 * MS, 100 * MS, 176 * MS, 226 * MS, 500 * MS], CONTRACT) == 2
+
+
+def as_data(frames):
+    return [
+        (f.stamp, {k: v.tolist() for k, v in f.values.items()}, dict(f.valid), dict(f.age))
+        for f in frames
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_arrival_order_within_the_grace_does_not_change_the_frames(data):
+    """Every permutation of the samples of a tick gives the same frames, but for NaN ages."""
+    keys = ('position', 'speed', 'wrench')
+    plain, shuffled = FrameBuilder(CONTRACT), FrameBuilder(CONTRACT)
+    expected, found = [], []
+    for i in range(4):
+        stamp = START + i * 50 * MS
+        phase = data.draw(st.integers(0, 40)) * MS  # of the wrench, before the tick
+        stamps = {'position': stamp, 'speed': stamp, 'wrench': stamp - phase}
+        delays = {key: data.draw(st.integers(0, 19)) * MS for key in keys}
+        if i and stamps['wrench'] <= last_wrench:
+            stamps['wrench'] = stamp
+        last_wrench = stamps['wrench']
+        for key in keys:
+            expected += feed(plain, key, stamps[key], receive=stamp)
+        for key in sorted(keys, key=lambda key: delays[key]):
+            found += feed(shuffled, key, stamps[key], receive=stamp + delays[key])
+        expected += plain.poll(stamp + 45 * MS)
+        found += shuffled.poll(stamp + 45 * MS)
+    assert len(expected) == 4
+    for mine, theirs in zip(as_data(expected), as_data(found), strict=True):
+        np.testing.assert_equal(mine, theirs)
+
+
+SAMPLES = st.lists(
+    st.tuples(
+        st.sampled_from(list(SIZES)),
+        st.integers(-300, 100),  # stamp, relative to the time of arrival [ms]
+        st.integers(0, 60),  # time since the last arrival [ms]
+        st.sampled_from([0.5, math.nan]),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SAMPLES)
+def test_whatever_comes_frames_are_honest(samples):
+    """Stamps advance; valid means finite, of the right size, and fresh; invalid means NaN."""
+    builder, frames, now = FrameBuilder(CONTRACT), [], 10 * NS
+    for key, offset, wait, number in samples:
+        now += wait * MS
+        frames += feed(builder, key, now + offset * MS, receive=now, value=SIZES[key] * [number])
+    frames += builder.poll(now + NS)
+    assert not builder.waiting
+    stamps = [frame.stamp for frame in frames]
+    assert all(b - a >= 37 * MS for a, b in zip(stamps[:-1], stamps[1:], strict=True))
+    for frame in frames:
+        for key, size in SIZES.items():
+            value, age = frame.values[key], frame.age[key]
+            assert value.shape == (size,)
+            assert np.isfinite(value).all() if frame.valid[key] else np.isnan(value).all()
+            if frame.valid[key]:
+                strategy = CONTRACT.observations[key].align.strategy
+                bound = {'asof': 0.2, 'drop': 0.05, 'hold': math.inf}[strategy]
+                assert 0 <= age <= bound

@@ -1,0 +1,145 @@
+"""Episodes made up message by message, as the recorder node would write them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from il_ros.core.contract import parse_contract
+from il_ros.datasets.bags import EpisodeWriter
+
+MS = 1_000_000
+CHUNK = 'il_ros/msg/ActionChunk'
+CHUNK_TEXT = (Path(__file__).parents[2] / 'msg' / 'ActionChunk.msg').read_text()
+STORE = get_typestore(Stores.ROS2_JAZZY)
+STORE.register(get_types_from_msg(CHUNK_TEXT, CHUNK))
+
+TEXT = """
+version: 1
+name: test
+base_frame: base
+rate: 20.0
+clock: position
+observations:
+  position: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+             names: [a, b], rate: 20.0}
+  speed: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+          names: [a, b], rate: 20.0}
+  wrench: {topic: wrench, type: geometry_msgs/msg/WrenchStamped, fields: [wrench.force],
+           rate: 20.0}
+privileged:
+  object: {topic: truth, type: geometry_msgs/msg/PoseStamped,
+           fields: [pose.position, pose.orientation], rate: 20.0, required: false}
+action:
+  names: [a, b]
+  position: [position]
+  velocity: [speed]
+  limits: {position_min: [-1, -1], position_max: [1, 1], velocity: [1, 1],
+           acceleration: [1, 1], jerk: [1, 1]}
+workspace: {min: [0, 0, 0], max: [1, 1, 1]}
+"""
+
+
+class Messages:
+    """CDR bytes of the messages of an episode."""
+
+    def _cdr(self, name, **fields):
+        return STORE.serialize_cdr(STORE.types[name](**fields), name)
+
+    def header(self, stamp):
+        time = STORE.types['builtin_interfaces/msg/Time']
+        header = STORE.types['std_msgs/msg/Header']
+        return header(stamp=time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='base')
+
+    def joints(self, stamp, position, names=('b', 'a')):
+        return self._cdr(
+            'sensor_msgs/msg/JointState',
+            header=self.header(stamp),
+            name=list(names),
+            position=np.array(position, float),
+            velocity=np.zeros(len(position)),
+            effort=np.zeros(0),
+        )
+
+    def wrench(self, stamp, force):
+        xyz, both = STORE.types['geometry_msgs/msg/Vector3'], STORE.types['geometry_msgs/msg/Wrench']
+        zero = xyz(x=0.0, y=0.0, z=0.0)
+        return self._cdr(
+            'geometry_msgs/msg/WrenchStamped',
+            header=self.header(stamp),
+            wrench=both(force=xyz(x=force, y=0.0, z=0.0), torque=zero),
+        )
+
+    def chunk(self, stamp, positions, names=('a', 'b'), source='expert'):
+        return self._cdr(
+            CHUNK,
+            header=self.header(stamp),
+            step_dt=0.05,
+            names=list(names),
+            horizon=1,
+            positions=np.array(positions, float),
+            source=source,
+            contract_hash='',
+            policy_id='',
+        )
+
+
+TYPES = {
+    'joint_states': 'sensor_msgs/msg/JointState',
+    'wrench': 'geometry_msgs/msg/WrenchStamped',
+    'monitor/executed': CHUNK,
+}
+
+
+@pytest.fixture
+def messages():
+    return Messages()
+
+
+@pytest.fixture
+def contract():
+    return parse_contract(TEXT)
+
+
+@pytest.fixture
+def open_writer(tmp_path, contract):
+    """A writer with the contract's topics announced, below the namespace."""
+
+    def make(name='one', namespace='/', topics=TYPES, root=tmp_path / 'episodes', **options):
+        writer = EpisodeWriter(root, name, contract, namespace=namespace, **options)
+        for topic in topics:
+            writer.add_topic(
+                f'{namespace.rstrip("/")}/{topic}',
+                TYPES[topic],
+                CHUNK_TEXT if TYPES[topic] == CHUNK else None,
+            )
+        return writer
+
+    return make
+
+
+@pytest.fixture
+def record(open_writer, messages):
+    """Record an episode of `frames` ticks at 20 Hz; gives its folder.
+
+    Joint a goes 0, 0.01, 0.02, ...; joint b is its negative; the command is what comes next.
+    """
+
+    def make(name='one', frames=10, skip=(), outcome='success', source='expert', **options):
+        writer = open_writer(name, **options)
+        start = writer.info.namespace.rstrip('/')
+        for i in range(frames):
+            stamp, receive = 10**9 + i * 50 * MS, 5 * 10**9 + i * 50 * MS
+            if 'wrench' not in skip:
+                writer.write(f'{start}/wrench', messages.wrench(stamp, float(i)), receive)
+            position = [-0.01 * i, 0.01 * i]
+            writer.write(f'{start}/joint_states', messages.joints(stamp, position), receive + MS)
+            if 'executed' not in skip:
+                command = messages.chunk(
+                    stamp, [0.01 * (i + 1), -0.01 * (i + 1)], source=source
+                )
+                writer.write(f'{start}/monitor/executed', command, receive + 3 * MS)
+        return writer.close(outcome, 'done')
+
+    return make
