@@ -60,8 +60,9 @@ class ChunkData:
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
         """These frames, on a device."""
-        mask = np.repeat(self.mask[rows], self.y.shape[2], axis=1).astype(np.float32)
-        arrays = (self.x[rows], self.y[rows].reshape(len(rows), -1), mask)
+        _, steps, joints = self.y.shape
+        mask = np.repeat(self.mask[rows], joints, axis=1).astype(np.float32)
+        arrays = (self.x[rows], self.y[rows].reshape(len(rows), steps * joints), mask)
         x, y, m = (torch.from_numpy(array).to(device) for array in arrays)
         return Batch(x=x, y=y, mask=m)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -59,5 +60,6 @@ def _summary(console: Console, dataset: Dataset, out: Path) -> None:
     table.add_row('gaps in time', str(sum(entry.gaps for entry in manifest.episodes)))
     table.add_row('data hash', manifest.data_hash[:16])
     console.print(table)
-    for entry in manifest.left_out:
-        console.print(f'left out: {entry.bag}: {entry.reason}', style='yellow', highlight=False)
+    reasons = Counter(entry.reason.rpartition(': ')[2] for entry in manifest.left_out)
+    for reason, count in reasons.items():
+        console.print(f'{count} episodes left out: {reason} (manifest.json names them)')

@@ -21,17 +21,16 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
-from il_ros.policies.mlp import MlpConfig
 
 
 def demo(
     *,
     out: Path = Path('runs/demo'),
     task: str = 'pick_place',
-    demonstrations: int = 60,
+    demonstrations: int = 120,
     rollouts: int = 60,
     episodes: int = 50,
-    noise: float = 0.02,
+    noise: float = 0.002,
     seed: int = 0,
 ) -> int:
     """Teach a simulated arm by demonstration: record, train, calibrate, evaluate.
@@ -62,10 +61,7 @@ def demo(
             bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
         with _step(console, '2/5 train by behavioural cloning'):
             build(bags, out / 'dataset')
-            config = BcConfig(
-                policy=MlpConfig(leave_out=('joint_velocity', 'gripper_velocity', 'wrench')), seed=seed
-            )
-            bc(out / 'dataset', out / 'bundle', config)
+            bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
         with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
             client.load(out / 'bundle')
             seeds = draw_seeds('calibration', rollouts)

@@ -18,7 +18,7 @@ from il_ros.cli.session import graph
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.episodes import EpisodeResult, write_episodes
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES, Suite, nominal_seeds, ood_cases
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Perturbations = Mapping[str, tuple[Perturbation, ...]]
 Case = tuple[int, str]
+FLOOR = 20
 
 
 def evaluate(
@@ -38,6 +39,7 @@ def evaluate(
     out: Path,
     *,
     episodes: int = 50,
+    floor: int = FLOOR,
     suites: tuple[str, ...] = tuple(SUITES),
     heuristic: str = 'straight',
     task: str = 'pick_place',
@@ -53,6 +55,7 @@ def evaluate(
         out: Folder of the report.
         episodes: How many a suite.
         suites: Which of nominal, expert, heuristic, ood_unwatched, ood.
+        floor: How many of the heuristic's, which fails slowly.
         heuristic: Which simple rule is the floor: hold or straight.
         task: Name of the simulator's task.
         start: Start a graph in lock-step here, instead of using the one that runs.
@@ -68,7 +71,7 @@ def evaluate(
         task=task,
     ) as client:
         evaluation = Evaluation(client, task, cases, heuristic, console)
-        results = evaluation.run(bundle, suites, episodes)
+        results = evaluation.run(bundle, suites, episodes, floor)
     summary = write(results, bundle, out)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
@@ -107,7 +110,9 @@ class Evaluation:
         self._perturbations, self._heuristic = perturbations, heuristic
         self._console = console
 
-    def run(self, bundle: Path, names: Sequence[str], episodes: int) -> list[EpisodeResult]:
+    def run(
+        self, bundle: Path, names: Sequence[str], episodes: int, floor: int = FLOOR
+    ) -> list[EpisodeResult]:
         """Run the suites of these names with the policy of `bundle`."""
         unknown = [name for name in names if name not in SUITES]
         if unknown:
@@ -115,7 +120,8 @@ class Evaluation:
         self._client.load(bundle)
         results: list[EpisodeResult] = []
         for name in names:
-            results += self._suite(name, SUITES[name], episodes)
+            count = min(floor, episodes) if name == 'heuristic' else episodes
+            results += self._suite(name, SUITES[name], count)
         return results
 
     def _suite(self, name: str, suite: Suite, episodes: int) -> list[EpisodeResult]:
@@ -175,6 +181,7 @@ def write(results: list[EpisodeResult], bundle: Path, out: Path) -> dict[str, ob
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
+    write_episodes(out / 'episodes.jsonl', results)
     command = f'il_ros evaluate --bundle {bundle} --start'
     write_report(out, summary, results, command=command)
     return summary

@@ -1,4 +1,4 @@
-"""Rotations and poses: matrices inside, xyzw quaternions at the edges, as ROS messages have them."""
+"""Rotations and poses: matrices inside, xyzw quaternions at the edges, as in ROS messages."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Cont
 
 def _damaged(path: Path, problem: Exception) -> DatasetError:
     return DatasetError(
-        f'damaged bag: {type(problem).__name__} {problem}',
+        f'damaged bag: {type(problem).__name__} {" ".join(str(problem).split())}',
         where=str(path),
         fix='leave it out, or run "ros2 bag reindex" on it',
     )

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,12 @@ class CartesianExpert(ABC):
     arm: Arm = FRANKA
     pace: Pace = field(default_factory=Pace)
 
-    keys = ('joint_position', 'joint_velocity', 'gripper_position', 'goal_position')
+    keys: ClassVar[tuple[str, ...]] = (
+        'joint_position',
+        'joint_velocity',
+        'gripper_position',
+        'goal_position',
+    )
 
     @abstractmethod
     def decide(self, scene: Scene) -> Wish:
@@ -161,7 +166,9 @@ class CartesianExpert(ABC):
         pull = self.pace.rest * (self.arm.home[:-1] - q)
         speed = resolve(jacobian_of(frames), twist, damping=self.pace.damping, pull=pull)
         # Slow all joints alike, so that the tool keeps its path.
-        speed /= max(1.0, float(np.max(np.abs(speed) / self.arm.velocity[:-1])) / self.pace.velocity)
+        speed /= max(
+            1.0, float(np.max(np.abs(speed) / self.arm.velocity[:-1])) / self.pace.velocity
+        )
         return self._eased(speed, before, dt)
 
     def _eased(self, speed: Array, before: Array, dt: float) -> Array:

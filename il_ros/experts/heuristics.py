@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ Array = NDArray[np.float64]
 class Hold(CartesianExpert):
     """Stays where it is."""
 
-    keys = ('joint_position', 'gripper_position')
+    keys: ClassVar[tuple[str, ...]] = ('joint_position', 'gripper_position')
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """The present joint positions, over and over."""

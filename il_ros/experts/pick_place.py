@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class PickPlaceExpert(CartesianExpert):
     clearance: float = 0.08
     retreat: float = 0.14
 
-    keys = (*CartesianExpert.keys, 'object_pose')
+    keys: ClassVar[tuple[str, ...]] = (*CartesianExpert.keys, 'object_pose')
 
     def read(self, observation: Mapping[str, Array]) -> Scene:
         """The scene, with the cube."""
@@ -92,7 +93,8 @@ class PickPlaceExpert(CartesianExpert):
     def _hop(self, error: Array, twisted: float) -> Array:
         """Velocity [m/s] that closes `error` [m] from above; `twisted` [rad] keeps it up too."""
         aside = math.hypot(error[0], error[1]) + 0.1 * twisted
-        error = error + (0.0, 0.0, self.clearance * ramp(aside, 0.012, 0.06))
+        error = error.copy()
+        error[2] += self.clearance * ramp(aside, 0.012, 0.06)
         velocity = toward(error, self.pace.gain, self.pace.linear)
         velocity[:2] *= 1.0 - ramp(error[2], 0.01, 0.06)
         return velocity

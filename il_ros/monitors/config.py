@@ -37,7 +37,21 @@ class MonitorConfig:
         1.0, 'How long a mode that drives may wait for its first frame and chunk [s].', 0.0, 60.0
     )
     tracking_error: float = _setting(
-        0.3, 'Largest distance of a measured joint from its command [rad or m].', 0.0, 3.0
+        0.1, 'Largest distance of a measured joint from its command [rad or m].', 0.0, 3.0
+    )
+    motion_share: float = _setting(
+        0.95,
+        "Share of the contract's velocity, acceleration and jerk limits that plans use; the rest "
+        'is for what the arm overshoots.',
+        0.1,
+        1.0,
+    )
+    wrench_share: float = _setting(
+        0.5,
+        "Share of the contract's force and torque limits at which the arm is stopped, so that "
+        'the contact stays within them while it comes to rest.',
+        0.05,
+        1.0,
     )
     joint_tolerance: float = _setting(
         0.01, 'How far a measured joint may be outside its limits [rad or m].', 0.0, 0.2
@@ -59,6 +73,13 @@ class MonitorConfig:
         3, 'N: ticks over the threshold, of the last trigger_window, that stop the policy.', 1, 1000
     )
     trigger_window: int = _setting(5, 'M: ticks that trigger_count is counted in.', 1, 1000)
+    overdue: float = _setting(
+        1.25,
+        'How much longer than the longest calibration episode the policy may drive without a '
+        'change of mode, as a factor; 0 for as long as it likes.',
+        0.0,
+        100.0,
+    )
     allow_uncalibrated: bool = _setting(
         False, 'Whether a policy without a calibrated novelty score may drive.'
     )

@@ -6,6 +6,7 @@ request for a protective stop; it is not a safety-rated function.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isfinite, nan
 
 import numpy as np
@@ -48,6 +49,7 @@ class Monitor:
         threshold: Its threshold for the score averaged over `config.score_window` ticks.
         policy_id: The policy that score and threshold belong to; without them '' allows any.
         config: Settings.
+        longest: Ticks of the longest calibration episode, None when not known.
 
     Raises:
         IlRosError: If score and threshold do not come together and with a policy_id, or dt is
@@ -65,12 +67,14 @@ class Monitor:
         threshold: float | None,
         policy_id: str,
         config: MonitorConfig,
+        longest: int | None = None,
     ) -> None:
         _check_arguments(dt, score, threshold, policy_id)
         self._limits, self._dt, self._forward, self._config = limits, dt, forward, config
         self._machine = ModeMachine()
-        self._motion = Motion(limits, dt=dt, forward=forward, margin=config.workspace_margin)
-        self._watch = NoveltyWatch(score, threshold, config)
+        planned, self._contact = _shares(limits, config)
+        self._motion = Motion(planned, dt=dt, forward=forward, margin=config.workspace_margin)
+        self._watch = NoveltyWatch(score, threshold, config, longest)
         self._intakes = {
             source: ChunkIntake(
                 source,
@@ -191,7 +195,7 @@ class Monitor:
             return fault
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
             return Fault('frame', 'novelty features: missing, the policy cannot be watched')
-        fault = checks.wrench(frame.force, frame.torque, limits)
+        fault = checks.wrench(frame.force, frame.torque, self._contact)
         fault = fault or checks.joint_limits(frame.position, limits, config.joint_tolerance)
         if fault is None and self._forward is not None:
             fault = checks.workspace(self._forward(frame.position), limits)
@@ -255,6 +259,18 @@ class Monitor:
             reason=self._machine.reason,
             target_end=None if plan is None else plan.at(now + self._dt)[0],
         )
+
+
+def _shares(limits: Limits, config: MonitorConfig) -> tuple[Limits, Limits]:
+    """What plans may use of the limits, and what contact may use of them before the arm stops."""
+    motion, contact = config.motion_share, config.wrench_share
+    planned = replace(
+        limits,
+        velocity=motion * limits.velocity,
+        acceleration=motion * limits.acceleration,
+        jerk=motion * limits.jerk,
+    )
+    return planned, replace(limits, force=contact * limits.force, torque=contact * limits.torque)
 
 
 def _check_arguments(

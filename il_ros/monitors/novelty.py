@@ -9,7 +9,10 @@ import numpy as np
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 
-SCORES = {'mahalanobis': 'il_ros.monitors.novelty:Mahalanobis'}
+SCORES = {
+    'mahalanobis': 'il_ros.monitors.novelty:Mahalanobis',
+    'clustered_mahalanobis': 'il_ros.monitors.clusters:ClusteredMahalanobis',
+}
 
 _RIDGE = 1e-6  # share of the mean variance added, so that the covariance is never singular
 

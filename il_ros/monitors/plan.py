@@ -130,7 +130,7 @@ class Planner:
         """
         state = plan.at(start)
         goal = np.clip(target, self._limits.position_min, self._limits.position_max)
-        speed = self._stoppable(goal, target_velocity)
+        speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt))
         problem = ''
         # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
         # motion to a rest at the goal does not.
@@ -226,6 +226,21 @@ class Planner:
                 joint = limits.names[int(np.argmin(inside))]
                 return f'planned motion would exceed the {what} limit of {joint}'
         return ''
+
+
+def _without_run_up(state: State, goal: Array, velocity: Array, dt: float) -> Array:
+    """`velocity` (N,) reduced to what a joint can have at `goal` without going back first.
+
+    On its way from `state` to `goal` in `dt` a joint of constant acceleration ends with its speed
+    changed by twice the difference to the mean speed; one that also has to build that acceleration
+    up gets less. Asked for more, a time-optimal motion takes a run-up in the other direction.
+    """
+    position, before, _ = state
+    mean = (goal - position) / dt
+    most = before + 1.5 * (mean - before)
+    forwards = np.minimum(velocity, np.maximum(most, 0.0))
+    backwards = np.maximum(velocity, np.minimum(most, 0.0))
+    return np.where(mean > 0, forwards, backwards)
 
 
 def _assemble(begin: float, state: State, durations: Array, jerks: Array) -> Plan:

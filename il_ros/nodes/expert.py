@@ -31,7 +31,7 @@ class ExpertConfig:
 
     contract: str = setting('', 'Contract file.')
     expert: str = setting('pick_place', 'Name of the expert: a task, or a heuristic.')
-    horizon: int = setting(8, 'Steps of a chunk.', low=1, high=1000)
+    horizon: int = setting(4, 'Steps of a chunk.', low=1, high=1000)
     stream: bool = setting(True, 'Publish a chunk for every observation, not only on request.')
 
 

@@ -80,7 +80,7 @@ class MonitorNode(ManagedNode):
         bundle = self._config.bundle
         self._calibrated = self._load(bundle) if bundle else None
         self._monitor = self._make()
-        self._epoch = self.get_clock().now().nanoseconds
+        self._epoch = int(self.get_clock().now().nanoseconds)
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
@@ -123,6 +123,7 @@ class MonitorNode(ManagedNode):
             threshold=calibration.threshold if calibration else None,
             policy_id=self._policy_id,
             config=settings,
+            longest=calibration.longest if calibration else None,
         )
 
     @property

@@ -47,10 +47,10 @@ class PolicyNode(ManagedNode):
     def configure(self) -> None:
         """Load the bundle, if one is named, and subscribe."""
         self._contract = load_contract(self._config.contract)
+        self._source: FrameSource | None = None
         if self._config.bundle:
-            self._bundle = self._load(self._config.bundle)
+            self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
-        self._source = FrameSource(self, self._contract, self._on_frame)
         Diagnostics(self, self._report)
         self.create_service(LoadPolicy, '~/load', self._on_load)
         self.create_service(Trigger, '~/reset', self._on_reset)
@@ -64,9 +64,16 @@ class PolicyNode(ManagedNode):
         self.get_logger().info(f'policy {bundle.policy_id} from {path}')
         return bundle
 
+    def _use(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        if self._source is None:  # without a policy there is nothing to look at
+            self._source = FrameSource(self, self._contract, self._on_frame)
+
     def _on_frame(self, frame: Frame) -> None:
+        if not self.active or self._bundle is None or self._source is None:
+            return
         self._missing = self._source.invalid(frame)
-        if not self.active or self._bundle is None or self._missing:
+        if self._missing:
             return
         begin = time.perf_counter()
         positions = self._bundle.policy.act(frame)
@@ -88,7 +95,7 @@ class PolicyNode(ManagedNode):
         self, request: LoadPolicy.Request, response: LoadPolicy.Response
     ) -> LoadPolicy.Response:
         try:
-            self._bundle = self._load(request.path)
+            self._use(self._load(request.path))
             response.success = True
         except IlRosError as problem:
             response.message = str(problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import Any
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.task import Future
 
 from il_ros.action import RecordEpisode
 from il_ros.core import topics
@@ -22,6 +22,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.datasets.episode import Outcome
 from il_ros.datasets.writer import EpisodeWriter
 from il_ros.ros.definitions import definition_of
+from il_ros.ros.intake import Intake
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.messages import message_type
 from il_ros.ros.parameters import declare, setting
@@ -58,7 +59,11 @@ class Recorder(ManagedNode):
         super().__init__('recorder')
         self._config = declare(self, RecorderConfig)
         self._writer: EpisodeWriter | None = None
-        self._ended: Future | None = None
+        self._lock = threading.Lock()  # the intake's thread writes, the node's opens and closes
+        self._intake: Intake | None = None
+        self._server: ActionServer | None = None
+        self._goal: Any = None
+        self._outcome: Outcome = 'unknown'
         self._last: dict[str, Any] = {}
 
     def configure(self) -> None:
@@ -66,18 +71,20 @@ class Recorder(ManagedNode):
         self._contract = load_contract(self._config.contract)
         self._topics = self._wanted()
         self._definitions = {name: definition_of(kind) for name, kind in self._topics.items()}
+        self._intake = Intake(self)
         for topic, type_name in self._topics.items():
-            self.create_subscription(
-                message_type(type_name), topic, self._receiver(topic), _QOS, raw=True
-            )
+            kind = message_type(type_name)
+            self._intake.subscribe(kind, topic, self._receiver(topic), _QOS, raw=True)
+        self._intake.start()
         self.create_service(StartEpisode, '~/start', self._on_start)
         self.create_service(StopEpisode, '~/stop', self._on_stop)
-        self._action = ActionServer(
+        self._server = ActionServer(
             self,
             RecordEpisode,
             '~/record',
-            self._on_action,
+            self._result,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -88,6 +95,14 @@ class Recorder(ManagedNode):
         if self._writer is not None:
             self._close('unknown', 'the recorder was stopped')
 
+    def release(self) -> None:
+        """End the intake of messages and the action."""
+        if self._intake is not None:
+            self._intake.close()
+        if self._server is not None:
+            self._server.destroy()
+        self._intake = self._server = None
+
     def _wanted(self) -> dict[str, str]:
         wanted = {stream.topic: stream.type for stream in self._contract.streams.values()}
         wanted |= {self._contract.action.executed: topics.TYPES[topics.POLICY_CHUNK]}
@@ -96,9 +111,11 @@ class Recorder(ManagedNode):
 
     def _receiver(self, topic: str) -> Callable[[bytes], None]:
         def receive(data: bytes) -> None:
-            if self._writer is not None:
-                self._writer.write(topic, data, time.time_ns())
-                self._bytes += len(data)
+            now = time.time_ns()
+            with self._lock:
+                if self._writer is not None:
+                    self._writer.write(topic, data, now)
+                    self._bytes += len(data)
 
         return receive
 
@@ -120,11 +137,14 @@ class Recorder(ManagedNode):
             writer.add_topic(topic, self._topics[topic], definition)
         self._deadline = time.monotonic() + (max_duration or self._config.max_duration)
         self._started, self._bytes = time.monotonic(), 0
-        self._writer = writer
+        with self._lock:
+            self._writer = writer
         return writer.path
 
     def _close(self, outcome: Outcome, reason: str) -> None:
-        writer, self._writer = self._writer, None
+        time.sleep(_SETTLE)  # the intake takes what was published before and is still on its way
+        with self._lock:
+            writer, self._writer = self._writer, None
         if writer is None:
             raise IlRosError('no episode is being recorded', fix='start one first')
         path = writer.close(outcome, reason)
@@ -133,14 +153,16 @@ class Recorder(ManagedNode):
             'messages': writer.messages,
             'duration': time.monotonic() - self._started,
         }
-        if self._ended is not None:
-            ended, self._ended = self._ended, None
-            ended.set_result(outcome)
+        if self._goal is not None:
+            goal, self._goal, self._outcome = self._goal, None, outcome
+            goal.execute()
 
     def _watch(self) -> None:
         if self._writer is not None and time.monotonic() > self._deadline:
             self.get_logger().warning('time limit reached: the episode ends')
             self._close('unknown', 'time limit of the recording')
+        if self._goal is not None:
+            self._feed_back(self._goal)
 
     def _on_start(
         self, request: StartEpisode.Request, response: StartEpisode.Response
@@ -152,13 +174,12 @@ class Recorder(ManagedNode):
             response.message = str(problem)
         return response
 
-    async def _on_stop(
+    def _on_stop(
         self, request: StopEpisode.Request, response: StopEpisode.Response
     ) -> StopEpisode.Response:
         try:
             if request.outcome not in _OUTCOMES:
                 raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
-            await self._settle()
             self._close(_OUTCOMES[request.outcome], request.reason)
             response.success = True
             for name, value in self._last.items():
@@ -167,47 +188,37 @@ class Recorder(ManagedNode):
             response.message = str(problem)
         return response
 
-    async def _settle(self) -> None:
-        """Let in what was published before the end was asked for and is still on its way."""
-        settled = Future()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(_SETTLE, lambda: settled.set_result(True), clock=steady)
-        await settled
-        self.destroy_timer(timer)
-
     def _on_goal(self, _: RecordEpisode.Goal) -> GoalResponse:
         free = self.active and self._writer is None
         return GoalResponse.ACCEPT if free else GoalResponse.REJECT
 
-    async def _on_action(self, handle: Any) -> RecordEpisode.Result:
-        goal, result = handle.request, RecordEpisode.Result()
+    def _on_accepted(self, goal: Any) -> None:
+        """Begin; the goal is executed, that is answered, when the episode has ended."""
+        request, self._goal = goal.request, goal
         try:
-            self._begin(goal.task, goal.seed, goal.notes, goal.max_duration)
+            self._begin(request.task, request.seed, request.notes, request.max_duration)
         except (IlRosError, OSError) as problem:
-            handle.abort()
-            result.message = str(problem)
+            self._goal, self._last = None, {'message': str(problem)}
+            goal.execute()
+
+    def _result(self, goal: Any) -> RecordEpisode.Result:
+        result = RecordEpisode.Result(**self._last)
+        result.success = not result.message
+        if not result.success:
+            goal.abort()
             return result
-        ended = Future()
-        self._ended = ended
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(0.5, lambda: self._feed_back(handle), clock=steady)
-        outcome = await ended
-        self.destroy_timer(timer)
-        handle.canceled() if handle.is_cancel_requested else handle.succeed()
-        result.success = True
-        result.outcome = next(code for code, name in _OUTCOMES.items() if name == outcome)
-        for name, value in self._last.items():
-            setattr(result, name, value)
+        result.outcome = next(code for code, name in _OUTCOMES.items() if name == self._outcome)
+        goal.canceled() if goal.is_cancel_requested else goal.succeed()
         return result
 
-    def _feed_back(self, handle: Any) -> None:
-        if self._writer is None:
-            return
-        if handle.is_cancel_requested:
+    def _feed_back(self, goal: Any) -> None:
+        if goal.is_cancel_requested:
             self._close('unknown', 'cancelled')
             return
+        if self._writer is None:
+            return
         elapsed = time.monotonic() - self._started
-        handle.publish_feedback(
+        goal.publish_feedback(
             RecordEpisode.Feedback(
                 elapsed=elapsed, messages=self._writer.messages, bytes=self._bytes
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
-from rclpy.task import Future
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
 
@@ -20,12 +20,13 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.convert import fill_stamp, observation_message, to_stamp
+from il_ros.ros.intake import Intake
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.output import make_output
 from il_ros.ros.parameters import declare, setting
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensors import SensorPublishers
-from il_ros.ros.spin import run_node
+from il_ros.ros.spin import WAKE, run_node
 from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
@@ -61,8 +62,9 @@ class Simulator(ManagedNode):
     def __init__(self) -> None:
         super().__init__('simulator')
         self._config = declare(self, SimulatorConfig)
-        self._waiter: tuple[Future, float] | None = None
         self._paused = False
+        self._intake: Intake | None = None
+        self._commanded = threading.Condition()  # guards the controller
 
     def configure(self) -> None:
         """Build the world and everything that shows it."""
@@ -74,9 +76,9 @@ class Simulator(ManagedNode):
         self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
-        self.create_subscription(
-            self._output.message_type, contract.action.output.topic, self._on_command, COMMAND
-        )
+        self._intake = Intake(self)
+        topic = contract.action.output.topic
+        self._intake.subscribe(self._output.message_type, topic, self._on_command, COMMAND)
         self.create_service(ResetWorld, '~/reset', self._on_reset)
         self.create_service(StepWorld, '~/step', self._on_step)
         self.create_service(SetBool, '~/pause', self._on_pause)
@@ -87,15 +89,21 @@ class Simulator(ManagedNode):
     def activate(self) -> None:
         """Begin the first episode; run by the wall clock unless in lock-step."""
         self._begin(self._config.seed, [])
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watch = self.create_timer(0.05, self._give_up_waiting, clock=steady)
+        if self._intake is not None:
+            self._intake.start()
         if self._config.speed > 0:
-            period = self._config.tick / self._config.speed
-            self._runner = self.create_timer(period, self._run, clock=steady)
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self.create_timer(self._config.tick / self._config.speed, self._run, clock=steady)
 
     def deactivate(self) -> None:
         """Stand still."""
         self._paused = True
+
+    def release(self) -> None:
+        """End the intake of commands."""
+        if self._intake is not None:
+            self._intake.close()
+            self._intake = None
 
     @property
     def _now(self) -> int:
@@ -108,7 +116,8 @@ class Simulator(ManagedNode):
         self._base, self._rows = before + _GAP, []
         truth = self._world.privileged()
         posture = np.concatenate([truth['joint_position'], truth['gripper_position']])
-        self._controller = TrajectoryController(self._world.names, posture)
+        with self._commanded:
+            self._controller = TrajectoryController(self._world.names, posture)
         self._publish()
 
     def _publish(self) -> None:
@@ -117,7 +126,8 @@ class Simulator(ManagedNode):
         self._stamp = stamp
         self._clock.publish(ClockMsg(clock=to_stamp(stamp)))
         self._state.publish(self._task_state())
-        self._privileged.publish(self._truth(stamp))
+        if self._privileged.get_subscription_count():
+            self._privileged.publish(self._truth(stamp))
         # Without joints there is no tick that a command could answer.
         self._asked = self._sensors.publish(self._world.observe(), stamp)
 
@@ -151,8 +161,11 @@ class Simulator(ManagedNode):
         The physics follows, and the sensors speak, when a whole control period is together:
         in between only the time moves, so that a command acts from when it arrived.
         """
-        times = self._now / NS + self._timestep * np.arange(1.0, substeps + 1)
-        self._rows.append(self._controller.positions(times))
+        times: Array = self._now / NS + self._timestep * np.arange(
+            1, substeps + 1, dtype=np.float64
+        )
+        with self._commanded:
+            self._rows.append(self._controller.positions(times))
         if sum(map(len, self._rows)) < self._world.substeps:
             self._clock.publish(ClockMsg(clock=to_stamp(self._now)))
             return
@@ -168,15 +181,16 @@ class Simulator(ManagedNode):
             self._advance(min(round(self._config.tick / self._timestep), self._left()))
 
     def _on_command(self, message: Any) -> None:
-        try:
-            stamp = self._output.apply(message, self._controller, self._now / NS)
-        except IlRosError as problem:
-            self.get_logger().error(f'command refused: {problem}', throttle_duration_sec=1.0)
-            return
-        self._answered = max(self._answered, stamp or self._stamp)
-        if self._waiter is not None and self._answered >= self._stamp:
-            waiter, self._waiter = self._waiter[0], None
-            waiter.set_result(True)
+        """In the intake's thread."""
+        with self._commanded:
+            try:
+                stamp = self._output.apply(message, self._controller, self._now / NS)
+            except IlRosError as problem:
+                text = f'command refused: {problem}'
+                self.get_logger().error(text, throttle_duration_sec=1.0)
+                return
+            self._answered = max(self._answered, stamp or self._stamp)
+            self._commanded.notify()
 
     def _on_reset(
         self, request: ResetWorld.Request, response: ResetWorld.Response
@@ -200,22 +214,19 @@ class Simulator(ManagedNode):
         response.stamp, response.state = to_stamp(self._now), self._task_state()
         return response
 
-    async def _on_step(
+    def _on_step(
         self, request: StepWorld.Request, response: StepWorld.Response
     ) -> StepWorld.Response:
-        response.success = True
-        if self._waiter is not None:
-            response.success, response.message = False, 'another ~/step is under way'
-            return response
+        response.success, timeout = True, request.timeout or 5.0
         was_done = self._world.state().done
         for _ in range(request.steps):
             if self._world.state().done and not was_done:
                 break
-            if request.wait_for_command and not await self._command(request.timeout or 5.0):
+            if request.wait_for_command and not self._wait_for_command(timeout):
                 response.success = False
                 response.message = (
                     f'no command for the observation of {self._stamp / NS:.3f} s came within '
-                    f'{request.timeout or 5.0} s on {self._contract.action.output.topic}; '
+                    f'{timeout} s on {self._contract.action.output.topic}; '
                     'is a monitor active and its source alive?'
                 )
                 break
@@ -224,17 +235,16 @@ class Simulator(ManagedNode):
         response.stamp, response.state = to_stamp(self._now), self._task_state()
         return response
 
-    async def _command(self, timeout: float) -> bool:
-        if self._answered >= self._stamp or not self._asked:
-            return True
-        waiter = Future()
-        self._waiter = (waiter, time.monotonic() + timeout)
-        return bool(await waiter)
-
-    def _give_up_waiting(self) -> None:
-        if self._waiter is not None and time.monotonic() > self._waiter[1]:
-            waiter, self._waiter = self._waiter[0], None
-            waiter.set_result(False)
+    def _wait_for_command(self, timeout: float) -> bool:
+        """Block until the newest observation is answered; it need not be if it had no joints."""
+        deadline = time.monotonic() + timeout
+        with self._commanded:
+            while self._asked and self._answered < self._stamp:
+                left = deadline - time.monotonic()
+                if left <= 0 or self.stopped.is_set():
+                    return False
+                self._commanded.wait(min(left, WAKE))
+        return True
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._paused = bool(request.data)

@@ -9,7 +9,6 @@ from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
-from rclpy.task import Future
 
 from il_ros.action import TrainPolicy
 from il_ros.algorithms.bc import BcConfig, Progress, train_bundle
@@ -45,8 +44,9 @@ class Trainer(ManagedNode):
             self,
             TrainPolicy,
             '~/train',
-            self._on_train,
+            self._result,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
 
@@ -63,28 +63,20 @@ class Trainer(ManagedNode):
         free = self.active and (self._job is None or not self._job.is_alive())
         return GoalResponse.ACCEPT if free else GoalResponse.REJECT
 
-    async def _on_train(self, handle: Any) -> TrainPolicy.Result:
-        done, news = Future(), _News()
+    def _on_accepted(self, goal: Any) -> None:
+        """Start the training; the goal is executed, that is answered, when it has ended."""
         self._stop.clear()
-        self._job = threading.Thread(target=self._train, args=(handle.request, news), daemon=True)
+        self._news = news = _News()
+        self._job = threading.Thread(target=self._train, args=(goal.request, news), daemon=True)
         self._job.start()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(0.2, lambda: self._report(handle, news, done), clock=steady)
-        await done
-        self.destroy_timer(timer)
-        if news.problem:
-            handle.canceled() if handle.is_cancel_requested else handle.abort()
-            return TrainPolicy.Result(message=news.problem)
-        handle.succeed()
-        return TrainPolicy.Result(
-            success=True, bundle=handle.request.output, validation_loss=news.validation_loss
-        )
+        self._timer = self.create_timer(0.2, lambda: self._report(goal, news), clock=steady)
 
-    def _report(self, handle: Any, news: _News, done: Future) -> None:
+    def _report(self, goal: Any, news: _News) -> None:
         """In the executor's thread: pass progress on, see to cancelling, notice the end."""
         progress = news.progress
         if progress is not None:
-            handle.publish_feedback(
+            goal.publish_feedback(
                 TrainPolicy.Feedback(
                     epoch=progress.epoch,
                     epochs=progress.epochs,
@@ -92,10 +84,21 @@ class Trainer(ManagedNode):
                     validation_loss=progress.validation_loss,
                 )
             )
-        if handle.is_cancel_requested:
+        if goal.is_cancel_requested:
             self._stop.set()
-        if self._job is not None and not self._job.is_alive() and not done.done():
-            done.set_result(True)
+        if self._job is not None and not self._job.is_alive():
+            self.destroy_timer(self._timer)
+            goal.execute()
+
+    def _result(self, goal: Any) -> TrainPolicy.Result:
+        news = self._news
+        if news.problem:
+            goal.canceled() if goal.is_cancel_requested else goal.abort()
+            return TrainPolicy.Result(message=news.problem)
+        goal.succeed()
+        return TrainPolicy.Result(
+            success=True, bundle=goal.request.output, validation_loss=news.validation_loss
+        )
 
     def _train(self, goal: TrainPolicy.Goal, news: _News) -> None:
         """In the training's own thread."""

@@ -20,27 +20,21 @@ from il_ros.policies.normalizer import Normalizer
 
 Array = NDArray[np.float64]
 
-RESOLUTION = 2e-3
+RESOLUTION = 5e-3
 """Spread that every feature has at least [its own unit]: below it lies the noise of sensors and
 of floating point, which says nothing about novelty."""
 
-ALPHA = 0.05
+ALPHA = 0.02
 """Largest rate of nominal episodes with a false alarm, where none other is asked for."""
 
 WINDOW = 5
 """Ticks that the score is averaged over, where no other number is asked for."""
 
 _CLIP = 20.0  # spreads; beyond that an observation is novel in any case, and overflow is near
-_WRENCH = ('wrench.force', 'wrench.torque')
 
 
 class NoveltyFeatures:
-    """All observations of the contract as the novelty score sees them.
-
-    They are the policy's features (`Features`), normalised by their spread in training. Forces
-    and torques go through the inverse hyperbolic sine of their normalised value: contacts make
-    their distribution so heavy-tailed that single spikes of good episodes would set the threshold
-    for everything else.
+    """What the novelty score sees: the policy's features, normalised by their spread in training.
 
     Args:
         contract: Says what the observations are.
@@ -51,7 +45,6 @@ class NoveltyFeatures:
         self.contract = contract
         self.normalizer = normalizer
         self._features = Features(contract)
-        self._heavy = self._features.mask_of_fields(_WRENCH)
 
     @classmethod
     def fit(cls, dataset: Dataset, rows: NDArray[np.int64]) -> NoveltyFeatures:
@@ -82,8 +75,7 @@ class NoveltyFeatures:
     def _transform(self, raw: Array) -> Array:
         x = self.normalizer.normalize(raw)
         missing = np.isnan(x) & self._features.optional
-        x = np.where(missing, 0.0, x)
-        return np.where(self._heavy, np.arcsinh(x), x)
+        return np.where(missing, 0.0, x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +94,12 @@ class Novelty:
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, episodes: Iterable[int], *, kind: str = 'mahalanobis', seed: int = 0
+        cls,
+        dataset: Dataset,
+        episodes: Iterable[int],
+        *,
+        kind: str = 'clustered_mahalanobis',
+        seed: int = 0,
     ) -> Novelty:
         """Learn what is normal from the frames of these episodes."""
         rows = dataset.rows(episodes)
@@ -150,6 +147,7 @@ class Threshold:
         alpha: Largest rate of nominal episodes with a false alarm.
         window: Ticks that the score is averaged over.
         maxima: Largest windowed score of each calibration episode.
+        longest: Frames of the longest of them.
         episodes: Ids of these episodes.
         seeds: Their seeds, where they have any.
         source: What they were: held-out `demonstrations`, or `rollouts` of the policy.
@@ -160,6 +158,7 @@ class Threshold:
     alpha: float
     window: int
     maxima: tuple[float, ...]
+    longest: int
     episodes: tuple[str, ...]
     seeds: tuple[int, ...]
     source: str
@@ -192,6 +191,11 @@ class Calibration:
     def threshold(self) -> float:
         """What the windowed score may be at most."""
         return self.limit.value
+
+    @property
+    def longest(self) -> int:
+        """Frames of the longest calibration episode."""
+        return self.limit.longest
 
     @property
     def window(self) -> int:
@@ -229,6 +233,7 @@ def calibrate(
         alpha=alpha,
         window=window,
         maxima=tuple(maxima),
+        longest=max(entry.length for entry in entries),
         episodes=tuple(entry.id for entry in entries),
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
         source=source,

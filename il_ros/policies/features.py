@@ -14,6 +14,22 @@ from il_ros.core.frames import Frame
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+_MOTION = frozenset({
+    'velocity', 'effort', 'twist.linear', 'twist.angular', 'wrench.force', 'wrench.torque',
+})  # fmt: skip
+
+
+def motion_keys(contract: Contract) -> tuple[str, ...]:
+    """Observations of speeds and forces alone.
+
+    A policy that sees how fast the arm moves learns to repeat itself rather than to look where
+    things are (de Haan et al. 2019, Causal confusion in imitation learning), and a novelty score
+    that sees contacts is ruled by their spikes.
+    """
+    return tuple(
+        key for key, stream in contract.observations.items() if set(stream.fields) <= _MOTION
+    )
+
 
 class Features:
     """All observations of a contract side by side, in a form that is easy to learn from.
@@ -29,7 +45,7 @@ class Features:
 
     Args:
         contract: Says what the observations are.
-        leave_out: Keys of observations that are not used.
+        leave_out: Keys of observations that are not used; None for those of `motion_keys`.
 
     Attributes:
         keys: Observations that are used, in the contract's order.
@@ -37,8 +53,9 @@ class Features:
         optional: Which features come from streams that may be missing, bool (D,).
     """
 
-    def __init__(self, contract: Contract, leave_out: Collection[str] = ()) -> None:
-        self.keys = tuple(key for key in contract.observations if key not in leave_out)
+    def __init__(self, contract: Contract, leave_out: Collection[str] | None = None) -> None:
+        unused = motion_keys(contract) if leave_out is None else leave_out
+        self.keys = tuple(key for key in contract.observations if key not in unused)
         self._streams = [contract.observations[key] for key in self.keys]
         self._sizes = [stream.size for stream in self._streams]
         points, quaternions, count = _layout(self._streams)
@@ -59,11 +76,6 @@ class Features:
                 free[self._from] | free[self._to],
             ]
         )
-
-    def mask_of_fields(self, fields: Collection[str]) -> NDArray[np.bool_]:
-        """Which features are numbers of streams made of these message fields, bool (D,)."""
-        among = np.repeat([set(s.fields) <= set(fields) for s in self._streams], self._sizes)
-        return np.concatenate([among[self._plain], np.zeros(self.size - len(self._plain), bool)])
 
     def of_frame(self, frame: Frame) -> Array:
         """Features of one frame, shape (D,); NaN where a stream is invalid."""

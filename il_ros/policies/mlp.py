@@ -36,7 +36,8 @@ class MlpConfig:
         absolute: Observations, among those of the contract's `action.position`, whose joints are
             predicted as they are; all others as the change from where they are measured, which
             makes a lag of the arm part of the command, as it was in the demonstration.
-        leave_out: Keys of observations that the network does not see.
+        leave_out: Keys of observations that the network does not see; None for those of speeds
+            and forces (`motion_keys`).
         blend: Weight of each chunk relative to the one a period newer, in the mean of what the
             last H chunks say about the same moment (temporal ensembling, Zhao et al. 2023); 0
             takes the newest chunk alone. A single chunk can come to rest between two phases of a
@@ -50,7 +51,7 @@ class MlpConfig:
     horizon: int = 8
     clip: float = 5.0
     absolute: tuple[str, ...] = ('gripper_position',)
-    leave_out: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] | None = None
     blend: float = 0.75
 
 

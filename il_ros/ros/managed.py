@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self.exit_code: int | None = None
+        self.stopped = threading.Event()  # set when the process is to end
         self.active = False
         self._kept: set[int] | None = None
         autostart = self.declare_parameter('autostart', True).value
@@ -89,11 +91,12 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         return [(entity, destroy) for entities, destroy in kinds for entity in entities]
 
     def _release(self) -> TransitionCallbackReturn:
+        if self._kept is None:  # nothing was configured
+            return TransitionCallbackReturn.SUCCESS
         result = self._guarded('release', self.release)
-        if self._kept is not None:
-            for entity, destroy in self._entities():
-                if id(entity) not in self._kept:
-                    destroy(entity)
+        for entity, destroy in self._entities():
+            if id(entity) not in self._kept:
+                destroy(entity)
         self._kept = None
         return result
 

@@ -8,6 +8,7 @@ is limited, and a moving set-point is followed without lag (see `Servo`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,13 +153,11 @@ def _add_hand(link7: Any, arm: Arm) -> Any:
         ('fr3_rightfinger', _mirror(arm), [0, 0, 0, 1]),
     ):
         _add_finger(hand, name, joint, turn, arm.position_max[-1])
-    hand.add_camera(
-        name='wrist', pos=[0.07, 0, 0.02], quat=[0, 0.7071, 0.7071, 0], fovy=75
-    )
+    hand.add_camera(name='wrist', pos=[0.07, 0, 0.02], quat=[0, 0.7071, 0.7071, 0], fovy=75)
     return hand
 
 
-def _add_finger(hand: Any, name: str, joint: str, turn: list[float], opening: float) -> None:
+def _add_finger(hand: Any, name: str, joint: str, turn: Sequence[float], opening: float) -> None:
     finger = hand.add_body(name=name, pos=[0, 0, FINGER_Z], quat=turn, gravcomp=1)
     finger.add_joint(
         name=joint,

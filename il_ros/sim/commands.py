@@ -42,7 +42,7 @@ class CommandPath:
         self._rng = rng
         longest = max((self._rows(p) for p in self._delays), default=0)
         self._history = np.tile(hold, (longest, 1))
-        self._offset = np.zeros(len(hold))
+        self._offset: Array = np.zeros(len(hold))
 
     def apply(self, targets: Array, time: float) -> Array:
         """The set-points that reach the servos in the period from `time` on, shape as `targets`."""

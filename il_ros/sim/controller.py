@@ -6,6 +6,7 @@ points, and rests on the last point when no newer trajectory comes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,8 +82,8 @@ class TrajectoryController:
                 knots.append((time, *self._point(trajectory, i, order)))
         self._knots = knots
         self._coefficients = [
-            _quintic(*before[1:], *after[1:], after[0] - before[0])
-            for before, after in zip(knots, knots[1:], strict=False)
+            _quintic(before[1:], after[1:], after[0] - before[0])
+            for before, after in itertools.pairwise(knots)
         ]
 
     def positions(self, times: Array) -> Array:
@@ -136,8 +137,9 @@ class TrajectoryController:
             refuse('the last point still moves')
 
 
-def _quintic(p0: Array, v0: Array, a0: Array, p1: Array, v1: Array, a1: Array, t: float) -> Array:
+def _quintic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> Array:
     """Coefficients, shape (6, N), of the quintic between two states `t` seconds apart."""
+    (p0, v0, a0), (p1, v1, a1) = before, after
     h = p1 - p0 - v0 * t - a0 * t * t / 2
     v = v1 - v0 - a0 * t
     a = a1 - a0

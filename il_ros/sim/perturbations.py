@@ -40,9 +40,7 @@ KINDS = {
     'action_delay': Kind(value='delay of the command [s]', sizes=(1,)),
     'command_noise': Kind(value='standard deviation of the joint offset [rad]', sizes=(1,)),
     'friction_scale': Kind(value="factor on the object's friction", sizes=(1,), episode=True),
-    'mass_scale': Kind(
-        value="factor on the body's mass", sizes=(1,), target='body', episode=True
-    ),
+    'mass_scale': Kind(value="factor on the body's mass", sizes=(1,), target='body', episode=True),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -53,7 +52,7 @@ class Plant:
         if task.has_object:
             self._bodies['object'] = self.model.body('object').id
         self._nominal = {name: getattr(self.model, name).copy() for name in SCALED}
-        self._last = np.zeros(self._joints + 1)
+        self._last: Array = np.zeros(self._joints + 1)
         self._lead = SERVO.lead / timestep
         self._qpos = np.empty((substeps, self.model.nq))
         self._qvel = np.empty((substeps, self.model.nv))
@@ -148,7 +147,6 @@ class Plant:
             'joint_velocity': data.qvel[:n].copy(),
             'joint_effort': np.append(data.qfrc_actuator[:n], data.actuator_force[n]),
             'gripper_position': data.qpos[n : n + 1].copy(),
-            'gripper_velocity': data.qvel[n : n + 1].copy(),
             'gripper_velocity': data.qvel[n : n + 1].copy(),
             'tcp_pose': pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp].reshape(3, 3)),
             'wrench': external_wrench(data.sensordata[None])[0],

@@ -40,7 +40,5 @@ def _add_surroundings(spec: Any) -> None:
         name='front', pos=[1.3, 0, 0.7], xyaxes=[0, 1, 0, -0.5, 0, 0.8660254], fovy=50
     )
     table = spec.worldbody.add_body(name='table', pos=[0.4, 0, -0.02])
-    table.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.6, 0.7, 0.02], rgba=[0.75, 0.7, 0.62, 1]
-    )
+    table.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.6, 0.7, 0.02], rgba=[0.75, 0.7, 0.62, 1])
     spec.add_exclude(bodyname1='table', bodyname2='fr3_link1')

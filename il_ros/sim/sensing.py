@@ -26,9 +26,7 @@ class Sensing:
         IlRosError: If a bias has neither one number nor one for each number of its key.
     """
 
-    def __init__(
-        self, perturbations: Sequence[Perturbation], scene: Mapping[str, Array]
-    ) -> None:
+    def __init__(self, perturbations: Sequence[Perturbation], scene: Mapping[str, Array]) -> None:
         self._perturbations = [p for p in perturbations if p.kind in KINDS]
         self._frozen: dict[str, Array] = {}
         for p in self._perturbations:

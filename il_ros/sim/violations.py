@@ -33,7 +33,7 @@ class Violations:
         self._limits = limits
         self._period = period
         self._last = hold
-        self._speed = np.zeros(len(hold))
+        self._speed: Array = np.zeros(len(hold))
         self._lower = limits.position_min - POSITION_SLACK
         self._upper = limits.position_max + POSITION_SLACK
 

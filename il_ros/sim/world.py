@@ -85,9 +85,7 @@ class World:
         self._arm: Arm = get_arm(arm)
         self._task = make_task(task) if isinstance(task, str) else task
         self.names = self._arm.names
-        self.limits = limits or self._arm.limits(
-            *self._task.workspace, force=FORCE, torque=TORQUE
-        )
+        self.limits = limits or self._arm.limits(*self._task.workspace, force=FORCE, torque=TORQUE)
         self.period = 1.0 / rate
         self.substeps = round(self.period / timestep)
         if self.substeps < 1 or abs(self.substeps * timestep - self.period) > 1e-9:

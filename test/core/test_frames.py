@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -225,16 +226,16 @@ def as_data(frames):
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_arrival_order_within_the_grace_does_not_change_the_frames(data):
-    """Every permutation of the samples of a tick gives the same frames, but for NaN ages."""
+    """Every order in which the samples of a tick come gives the same frames."""
     keys = ('position', 'speed', 'wrench')
     plain, shuffled = FrameBuilder(CONTRACT), FrameBuilder(CONTRACT)
-    expected, found = [], []
+    expected, found, last_wrench = [], [], 0
     for i in range(4):
         stamp = START + i * 50 * MS
         phase = data.draw(st.integers(0, 40)) * MS  # of the wrench, before the tick
         stamps = {'position': stamp, 'speed': stamp, 'wrench': stamp - phase}
         delays = {key: data.draw(st.integers(0, 19)) * MS for key in keys}
-        if i and stamps['wrench'] <= last_wrench:
+        if stamps['wrench'] <= last_wrench:
             stamps['wrench'] = stamp
         last_wrench = stamps['wrench']
         for key in keys:
@@ -270,7 +271,7 @@ def test_whatever_comes_frames_are_honest(samples):
     frames += builder.poll(now + NS)
     assert not builder.waiting
     stamps = [frame.stamp for frame in frames]
-    assert all(b - a >= 37 * MS for a, b in zip(stamps[:-1], stamps[1:], strict=True))
+    assert all(b - a >= 37 * MS for a, b in pairwise(stamps))
     for frame in frames:
         for key, size in SIZES.items():
             value, age = frame.values[key], frame.age[key]

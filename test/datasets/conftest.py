@@ -44,8 +44,8 @@ workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 class Messages:
     """CDR bytes of the messages of an episode."""
 
-    def _cdr(self, name, **fields):
-        return STORE.serialize_cdr(STORE.types[name](**fields), name)
+    def _cdr(self, kind, /, **fields):
+        return STORE.serialize_cdr(STORE.types[kind](**fields), kind)
 
     def header(self, stamp):
         time = STORE.types['builtin_interfaces/msg/Time']
@@ -63,7 +63,10 @@ class Messages:
         )
 
     def wrench(self, stamp, force):
-        xyz, both = STORE.types['geometry_msgs/msg/Vector3'], STORE.types['geometry_msgs/msg/Wrench']
+        xyz, both = (
+            STORE.types['geometry_msgs/msg/Vector3'],
+            STORE.types['geometry_msgs/msg/Wrench'],
+        )
         zero = xyz(x=0.0, y=0.0, z=0.0)
         return self._cdr(
             'geometry_msgs/msg/WrenchStamped',
@@ -136,9 +139,7 @@ def record(open_writer, messages):
             position = [-0.01 * i, 0.01 * i]
             writer.write(f'{start}/joint_states', messages.joints(stamp, position), receive + MS)
             if 'executed' not in skip:
-                command = messages.chunk(
-                    stamp, [0.01 * (i + 1), -0.01 * (i + 1)], source=source
-                )
+                command = messages.chunk(stamp, [0.01 * (i + 1), -0.01 * (i + 1)], source=source)
                 writer.write(f'{start}/monitor/executed', command, receive + 3 * MS)
         return writer.close(outcome, 'done')
 

@@ -90,7 +90,7 @@ def test_where_nothing_is_left_every_reason_is_given(record, tmp_path):
 def test_a_joint_that_never_came_is_named(open_writer, messages):
     writer = open_writer()
     writer.write('/joint_states', messages.joints(10**9, [0.0], names=['a']), 10**9)
-    with pytest.raises(DatasetError, match='no frame: position .* and no joint b in the message'):
+    with pytest.raises(DatasetError, match=r'no frame: position .* and no joint b in the message'):
         build_dataset([writer.close('success')])
 
 

@@ -72,7 +72,7 @@ def test_a_name_that_is_taken_is_refused(record, open_writer):
 
 @pytest.mark.parametrize('name', ['', '.hidden', 'a/b'])
 def test_a_name_that_is_no_folder_name_is_refused(open_writer, name):
-    with pytest.raises(DatasetError, match='episode_id: got .*; allowed: a plain folder name'):
+    with pytest.raises(DatasetError, match=r'episode_id: got .*; allowed: a plain folder name'):
         open_writer(name)
 
 
@@ -80,7 +80,9 @@ def test_misuse_is_named(open_writer):
     writer = open_writer()
     with pytest.raises(DatasetError, match='/camera: not announced; allowed: /joint_states, '):
         writer.write('/camera', b'', 1)
-    with pytest.raises(DatasetError, match='/x: no definition of robot_msgs/msg/Foo: .*; to fix: '):
+    with pytest.raises(
+        DatasetError, match=r'/x: no definition of robot_msgs/msg/Foo: .*; to fix: '
+    ):
         writer.add_topic('/x', 'robot_msgs/msg/Foo')
     with pytest.raises(DatasetError, match='/x: no definition of robot_msgs/msg/Foo: '):
         writer.add_topic('/x', 'robot_msgs/msg/Foo', 'this is; no definition')

@@ -215,11 +215,11 @@ BAD_FRAMES = [
     ({'invalid': ('wrench: 0.4 s old, limit 0.1 s',)}, 'wrench: 0.4 s old, limit 0.1 s'),
     ({'stamp': 90.0}, 'frame: nothing newer for'),
     ({'stamp': 200.0}, 'in the future'),
-    ({'force': np.array([0, 0, 41.0])}, 'wrist force: 41.00 N, limit 40.00 N'),
-    ({'torque': np.array([0, 9.0, 0])}, 'wrist torque: 9.00 N m, limit 8.00 N m'),
+    ({'force': np.array([0, 0, 41.0])}, 'wrist force: 41.00 N, limit 20.00 N'),
+    ({'torque': np.array([0, 9.0, 0])}, 'wrist torque: 9.00 N m, limit 4.00 N m'),
     ({'position': np.array([0.0, 0.0, 0.9])}, 'z = 0.900 m, workspace -0.800 .. 0.800 m'),
     ({'position': np.array([1.2, 0.0, 0.0])}, 'x: measured at 1.2000'),
-    ({'position': np.array([-0.5, 0.0, 0.0])}, 'from its command, limit 0.3000'),
+    ({'position': np.array([-0.5, 0.0, 0.0])}, 'from its command, limit 0.1000'),
 ]
 
 

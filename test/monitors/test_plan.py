@@ -1,5 +1,7 @@
 """Plans: inside every limit, without a step, ending at rest, whatever is asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -159,3 +161,20 @@ def test_a_plan_cannot_be_changed_from_outside():
     plan = Planner(LIMITS).hold(MIDDLE, 0.0)
     with pytest.raises(ValueError, match='read-only'):
         plan.end[0] = 1.0
+
+
+def test_a_short_way_with_much_speed_at_its_end_takes_no_run_up():
+    """From rest 11 mm ahead at 0.45 rad/s in a tick: just out of reach at 9 rad/s^2."""
+    limits = replace(
+        LIMITS,
+        position_min=-np.ones(3),
+        position_max=np.ones(3),
+        velocity=np.full(3, 2.0),
+        acceleration=np.full(3, 9.0),
+        jerk=np.full(3, 3800.0),
+    )
+    planner = Planner(limits)
+    plan = planner.hold(np.zeros(3), 0.0)
+    plan = planner.towards(plan, 0.0, np.full(3, 0.011), np.full(3, 0.45), 0.05)
+    assert plan.at(np.linspace(0.0, 0.05, 200))[0].min() >= -1e-6
+    assert (plan.at(0.05)[0] > 0.009).all()

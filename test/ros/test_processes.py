@@ -143,5 +143,7 @@ raise SystemExit(record(Path({str(CONTRACT)!r}), Path({str(tmp_path)!r}), episod
     assert process.returncode != 0
     for path in finished:
         assert json.loads(path.read_text())['state'] == 'complete'
-    left = subprocess.run(['pgrep', '-f', str(tmp_path)], capture_output=True, text=True)
+    left = subprocess.run(
+        ['pgrep', '-f', str(tmp_path)], check=False, capture_output=True, text=True
+    )
     assert left.stdout == ''

@@ -1,0 +1,67 @@
+"""Subscriptions that go on being served while a callback of their node blocks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from il_ros.ros.spin import WAKE, make_executor
+
+
+class Intake:
+    """Subscriptions on a hidden node with a thread of its own, as tf2's listener has one.
+
+    A service that waits for messages blocks its node's executor; awaiting them in a coroutine
+    would keep a core busy, because rclpy resumes a pending coroutine over and over. Callbacks run
+    in the intake's thread: what they share with the owner needs a lock.
+
+    Args:
+        owner: The node that the subscriptions belong to; its remappings apply.
+    """
+
+    def __init__(self, owner: Node) -> None:
+        self._owner = owner
+        self._node = Node(
+            f'{owner.get_name()}_intake',
+            namespace=owner.get_namespace(),
+            context=owner.context,
+            use_global_arguments=False,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+        self._executor = make_executor()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name='intake', daemon=True)
+
+    def subscribe(
+        self,
+        kind: Any,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile,
+        *,
+        raw: bool = False,
+    ) -> None:
+        """Subscribe to a relative topic of the owner; before `start`."""
+        name = self._owner.resolve_topic_name(topic)
+        self._node.create_subscription(kind, name, callback, qos, raw=raw)
+
+    def start(self) -> None:
+        """Begin to serve the subscriptions."""
+        self._executor.add_node(self._node)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and the subscriptions."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5 * WAKE)
+        self._node.destroy_node()
+
+    def _spin(self) -> None:
+        while not self._closing.is_set():
+            self._executor.spin_once(timeout_sec=WAKE)

@@ -1,0 +1,175 @@
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
+from il_ros.algorithms.torch_tools import warmup_cosine
+from il_ros.cli import calibrate as calibrate_cli
+from il_ros.cli import train as cli
+from il_ros.core.errors import BundleError, ContractError, DatasetError, IlRosError
+from il_ros.datasets.dataset import load_dataset, save_dataset
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.mlp import MlpConfig
+
+SMALL = BcConfig(
+    policy=MlpConfig(hidden=(32,), horizon=4, absolute=('hand',)), epochs=40, batch=64,
+    learning_rate=3e-3, device='cpu',
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def dataset(task):
+    return task.dataset(range(20))
+
+
+@pytest.fixture
+def folder(dataset, tmp_path):
+    save_dataset(dataset, tmp_path / 'dataset')
+    return tmp_path / 'dataset'
+
+
+def test_it_learns_to_do_what_the_expert_did(task, dataset):
+    result = train_bc(dataset, SMALL)
+    assert result.metrics['best_loss'] < 0.2
+    assert len(result.held_out_episodes) == 3
+    assert not set(result.train_episodes) & set(result.held_out_episodes)
+    expert = task.episode(1000)
+    errors = [
+        result.policy.act(frame)[0] - action
+        for frame, action in zip(expert.frames, expert.actions, strict=True)
+    ]
+    assert np.abs(errors).max(axis=0)[0] < 0.05  # of joint a, which moves up to 1 rad
+    assert np.abs(errors).max(axis=0)[1] < 0.004
+
+
+def test_one_seed_gives_one_policy_bit_for_bit(dataset):
+    short = replace(SMALL, epochs=3)
+    one, same = train_bc(dataset, short), train_bc(dataset, short)
+    other = train_bc(dataset, replace(short, seed=1))
+    for name, array in one.policy.arrays().items():
+        np.testing.assert_array_equal(same.policy.arrays()[name], array)
+    assert not np.array_equal(
+        one.policy.arrays()['network.layers.0.weight'],
+        other.policy.arrays()['network.layers.0.weight'],
+    )
+
+
+def test_the_global_random_state_and_threads_stay_as_they_were(dataset):
+    torch.manual_seed(5)
+    expected, threads = torch.rand(3), torch.get_num_threads()
+    torch.manual_seed(5)
+    train_bc(dataset, replace(SMALL, epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+
+
+def test_progress_is_reported_and_training_stops_when_it_no_longer_helps(dataset):
+    seen = []
+    noise = np.random.default_rng(0).random(dataset.action.shape, np.float32)
+    pointless = replace(dataset, action=noise)
+    result = train_bc(pointless, replace(SMALL, patience=3, epochs=60), on_epoch=seen.append)
+    assert [p.epoch for p in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1].best_loss == min(p.validation_loss for p in seen)
+    assert result.metrics['best_loss'] == seen[-1].best_loss
+    assert result.metrics['epochs'] == result.metrics['best_epoch'] + 3 < 60
+    assert all(p.samples_per_s > 0 for p in seen)
+
+
+def test_without_held_out_episodes_the_training_loss_decides(dataset):
+    seen = []
+    result = train_bc(dataset, replace(SMALL, held_out=0.0, epochs=4), on_epoch=seen.append)
+    assert result.held_out_episodes == ()
+    assert np.isnan(seen[-1].validation_loss)
+    assert result.metrics['best_loss'] == min(p.training_loss for p in seen)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'epochs': 0}, 'config.epochs: got 0; allowed: more than 0'),
+        ({'learning_rate': -1.0}, 'config.learning_rate: got -1.0; allowed: more than 0'),
+        ({'held_out': 1.0}, 'config.held_out: got 1.0; allowed: 0 <= x < 1'),
+        ({'policy': MlpConfig(horizon=0)}, 'config.policy: not positive; allowed: horizon, hidden'),
+        ({'device': 'tpu'}, "device: got 'tpu'; allowed: auto, cpu, cuda"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(dataset, changes, text):
+    with pytest.raises(IlRosError) as caught:
+        train_bc(dataset, replace(SMALL, **changes))
+    assert str(caught.value).startswith(text)
+
+
+def test_a_loss_that_is_no_number_ends_training_with_advice(dataset):
+    broken = {**dataset.values, 'object': np.full_like(dataset.values['object'], np.nan)}
+    with pytest.raises(IlRosError, match='training: the loss is nan after 1 epochs; to fix: lower'):
+        train_bc(replace(dataset, values=broken), SMALL)
+
+
+def test_the_schedule_rises_and_falls():
+    factor = warmup_cosine(0.1, 100)
+    assert [factor(0), factor(4), factor(9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert factor(10) == 1.0
+    assert factor(55) == pytest.approx(0.5, abs=0.02)
+    assert 0.0 <= factor(99) < 0.01
+
+
+def test_a_bundle_is_written_with_its_history_and_logs(folder, dataset, tmp_path):
+    loss = train_bundle(folder, tmp_path / 'bundle', replace(SMALL, epochs=2))
+    bundle = load_bundle(tmp_path / 'bundle', contract=dataset.contract)
+    assert bundle.training.metrics['best_loss'] == loss
+    assert bundle.training.data_hash == dataset.manifest.data_hash
+    assert bundle.training.config['epochs'] == 2
+    assert len(bundle.training.episodes) == len(bundle.training.seeds) == 17
+    assert len(bundle.training.held_out) == 3
+    assert bundle.novelty is not None
+    assert bundle.calibration is None  # three episodes are too few for a threshold
+    assert any('events' in name for name in os.listdir(tmp_path / 'tensorboard' / 'bundle'))
+
+
+def test_with_enough_held_out_episodes_the_bundle_is_calibrated(task, tmp_path):
+    save_dataset(task.dataset(range(100)), tmp_path / 'dataset')
+    train_bundle(tmp_path / 'dataset', tmp_path / 'out', replace(SMALL, epochs=1, held_out=0.5))
+    limit = load_bundle(tmp_path / 'out').threshold
+    assert (limit.source, len(limit.maxima)) == ('demonstrations', 50)
+
+
+def test_a_cancelled_training_writes_nothing(folder, tmp_path):
+    with pytest.raises(IlRosError, match='training: cancelled after 1 epochs'):
+        train_bundle(folder, tmp_path / 'bundle', SMALL, cancelled=lambda: True)
+    assert sorted(os.listdir(tmp_path)) == ['dataset', 'tensorboard']
+
+
+def test_an_existing_bundle_is_refused_before_the_work(folder, tmp_path):
+    (tmp_path / 'bundle').mkdir()
+    with pytest.raises(BundleError, match='bundle: exists already; to fix: '):
+        train_bundle(folder, tmp_path / 'bundle', SMALL, on_epoch=pytest.fail)
+
+
+def test_the_verbs_train_and_calibrate(task, folder, tmp_path, capsys):
+    bundle, rollouts = tmp_path / 'bundle', tmp_path / 'rollouts'
+    assert cli.bc(folder, bundle, replace(SMALL, epochs=2)) == 0
+    assert 'none: run il_ros calibrate' in capsys.readouterr().out.replace('\n', ' ')
+    save_dataset(task.dataset(range(100, 130)), rollouts)
+    assert calibrate_cli.calibrate(bundle, rollouts, alpha=0.1) == 0
+    loaded = load_bundle(bundle)
+    assert f'policy {loaded.policy_id}' in capsys.readouterr().out
+    assert loaded.threshold.source == 'rollouts'
+    before = (bundle / 'bundle.json').read_bytes()
+    with pytest.raises(DatasetError) as caught:
+        calibrate_cli.calibrate(bundle, folder)
+    assert 'the policy was trained on e' in str(caught.value)
+    with pytest.raises(IlRosError, match=r'30 episodes are too few for alpha 0.01; allowed: 99 or'):
+        calibrate_cli.calibrate(bundle, rollouts, alpha=0.01)
+    assert (bundle / 'bundle.json').read_bytes() == before
+
+
+def test_rollouts_under_another_contract_are_refused(task, folder, tmp_path):
+    train_bundle(folder, tmp_path / 'bundle', replace(SMALL, epochs=1))
+    manifest = folder / 'manifest.json'
+    manifest.write_text(manifest.read_text().replace('rate: 20.0', 'rate: 10.0'))
+    assert load_dataset(folder).contract.rate == 10.0
+    with pytest.raises(ContractError, match='they differ in'):
+        calibrate_cli.calibrate(tmp_path / 'bundle', folder)

@@ -1,0 +1,134 @@
+"""The chain's kinematics against MuJoCo's, against differences, and back again."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from il_ros.core.arms import FRANKA
+from il_ros.core.geometry import (
+    matrix_about,
+    matrix_from_quaternion,
+    pose,
+    quaternion_from_matrix,
+    rotation_vector,
+    yaw,
+)
+from il_ros.core.kinematics import jacobian_of, resolve, solve_ik
+from il_ros.sim.scene import build_model
+from il_ros.sim.tasks import make_task
+
+LOWER, UPPER = FRANKA.position_min[:-1], FRANKA.position_max[:-1]
+postures = st.integers(0, 2**31).map(lambda seed: np.random.default_rng(seed).uniform(LOWER, UPPER))
+
+
+@pytest.fixture(scope='module')
+def model():
+    return build_model(make_task('reach'), FRANKA, 0.002)
+
+
+def test_forward_kinematics_are_mujocos(model):
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    for _ in range(50):
+        q = rng.uniform(LOWER, UPPER)
+        data.qpos[:7] = q
+        mujoco.mj_kinematics(model, data)
+        position, rotation = FRANKA.chain.forward(q)
+        np.testing.assert_allclose(position, data.site('tcp').xpos, atol=1e-9)
+        np.testing.assert_allclose(rotation.ravel(), data.site('tcp').xmat, atol=1e-9)
+
+
+def test_the_franka_ready_posture_has_its_published_tool_pose():
+    q = np.array([0, -math.pi / 4, 0, -3 * math.pi / 4, 0, math.pi / 2, math.pi / 4])
+    position, rotation = FRANKA.chain.forward(q)
+    np.testing.assert_allclose(position, [0.3069, 0.0, 0.5903 - 0.1034], atol=1e-4)
+    np.testing.assert_allclose(rotation, np.diag([1.0, -1.0, -1.0]), atol=1e-9)
+
+
+@given(postures)
+@settings(max_examples=25, deadline=None)
+def test_the_jacobian_is_the_derivative(q):
+    jacobian, step = FRANKA.chain.jacobian(q), 1e-6
+    for i in range(7):
+        ahead, behind = q.copy(), q.copy()
+        ahead[i] += step
+        behind[i] -= step
+        (p1, r1), (p0, r0) = FRANKA.chain.forward(ahead), FRANKA.chain.forward(behind)
+        np.testing.assert_allclose(jacobian[:3, i], (p1 - p0) / (2 * step), atol=1e-6)
+        np.testing.assert_allclose(
+            jacobian[3:, i], rotation_vector(r1 @ r0.T) / (2 * step), atol=1e-6
+        )
+
+
+def test_inverse_kinematics_converge_near_the_table():
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        position = rng.uniform([0.35, -0.25, 0.02], [0.65, 0.25, 0.45])
+        rotation = matrix_about(2, rng.uniform(-0.5, 0.5)) @ matrix_about(0, math.pi)
+        found = solve_ik(
+            FRANKA.chain, position, rotation, start=FRANKA.home[:-1], lower=LOWER, upper=UPPER
+        )
+        assert found.converged
+        reached, turned = FRANKA.chain.forward(found.q)
+        np.testing.assert_allclose(reached, position, atol=1e-5)
+        np.testing.assert_allclose(turned, rotation, atol=3e-5)
+        assert np.all((found.q >= LOWER) & (found.q <= UPPER))
+
+
+def test_out_of_reach_is_said_and_stays_within_the_limits():
+    found = solve_ik(
+        FRANKA.chain, np.array([2.0, 0, 0.5]), np.eye(3), start=FRANKA.home[:-1],
+        lower=LOWER, upper=UPPER,
+    )  # fmt: skip
+    assert not found.converged
+    assert found.error > 1.0
+    assert np.all((found.q >= LOWER) & (found.q <= UPPER))
+
+
+@given(postures)
+@settings(max_examples=25, deadline=None)
+def test_the_nullspace_pull_moves_joints_and_not_the_tool(q):
+    jacobian = jacobian_of(FRANKA.chain.frames(q))
+    if np.linalg.svd(jacobian)[1][-1] < 0.05:
+        return  # near a singularity the damping wins over exactness
+    step = resolve(jacobian, np.zeros(6), damping=1e-4, pull=np.ones(7))
+    np.testing.assert_allclose(jacobian @ step, 0.0, atol=1e-4)
+    assert np.linalg.norm(step) <= np.linalg.norm(np.ones(7)) + 1e-9
+
+
+def test_damping_keeps_the_step_small_at_a_singularity():
+    straight = FRANKA.chain.jacobian(np.zeros(7))  # the elbow stretched out
+    twist = np.array([0.0, 0.0, 0.1, 0.0, 0.0, 0.0])
+    step = resolve(straight, twist, damping=0.05, pull=np.zeros(7))
+    assert np.linalg.norm(step) <= np.linalg.norm(twist) / (2 * 0.05) + 1e-9
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=50, deadline=None)
+def test_quaternions_and_matrices_are_inverse(seed):
+    quaternion = np.random.default_rng(seed).standard_normal(4)
+    matrix = matrix_from_quaternion(quaternion)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+    back = quaternion_from_matrix(matrix)
+    np.testing.assert_allclose(matrix_from_quaternion(back), matrix, atol=1e-9)
+    assert back[np.argmax(np.abs(back))] > 0
+
+
+def test_a_hand_pointing_down_has_no_sign_flip():
+    signs = {
+        float(np.sign(quaternion_from_matrix(matrix_about(1, tilt) @ matrix_about(0, math.pi))[0]))
+        for tilt in (-0.1, -1e-9, 0.0, 1e-9, 0.1)
+    }
+    assert signs == {1.0}
+
+
+def test_rotation_vectors_and_yaw():
+    np.testing.assert_allclose(rotation_vector(matrix_about(2, 0.7)), [0, 0, 0.7], atol=1e-12)
+    np.testing.assert_allclose(rotation_vector(matrix_about(0, -3.0)), [-3.0, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(rotation_vector(np.eye(3)), 0.0)
+    assert yaw(pose(np.zeros(3), matrix_about(2, -0.4))[3:]) == pytest.approx(-0.4)

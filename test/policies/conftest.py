@@ -1,0 +1,75 @@
+"""A small made-up task: two joints go to where an object is; some of its frames are enough."""
+
+import math
+
+import numpy as np
+import pytest
+
+from il_ros.core.contract import parse_contract
+from il_ros.core.frames import NS, Frame
+from il_ros.datasets.dataset import assemble, usable
+from il_ros.datasets.manifest import EpisodeEntry
+
+TEXT = """
+version: 1
+name: test
+base_frame: base
+rate: 20.0
+clock: arm
+observations:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position], names: [a]}
+  hand: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position], names: [b]}
+  speed: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+          names: [a, b]}
+  object: {topic: object, type: geometry_msgs/msg/PoseStamped,
+           fields: [pose.position, pose.orientation]}
+  goal: {topic: goal, type: geometry_msgs/msg/PointStamped, fields: [point], required: false}
+  wrench: {topic: wrench, type: geometry_msgs/msg/WrenchStamped, fields: [wrench.force]}
+action:
+  names: [a, b]
+  position: [arm, hand]
+  velocity: [speed]
+  limits: {position_min: [-1, -1], position_max: [1, 1], velocity: [1, 1],
+           acceleration: [1, 1], jerk: [1, 1]}
+workspace: {min: [0, 0, 0], max: [1, 1, 1]}
+"""
+
+
+class Task:
+    contract = parse_contract(TEXT)
+
+    def frame(self, step, a=0.0, b=0.0, x=0.3, yaw=0.4, **missing):
+        values = {
+            'arm': np.array([a]),
+            'hand': np.array([b]),
+            'speed': np.zeros(2),
+            'object': np.array([x, 0.1, 0.0, 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)]),
+            'goal': np.array([0.5, 0.0, 0.0]),
+            'wrench': np.zeros(3),
+        }
+        values |= {key: np.full(len(values[key]), np.nan) for key in missing}
+        return Frame(
+            stamp=NS + round(step * 0.05 * NS),
+            values=values,
+            valid={key: key not in missing for key in values},
+            age=dict.fromkeys(values, 0.0),
+        )
+
+    def episode(self, seed, length=30):
+        rng = np.random.default_rng(seed)
+        a, b, x, yaw = rng.uniform(-0.5, 0.5), 0.0, rng.uniform(0.2, 0.6), rng.uniform(-1, 1)
+        frames, actions = [], []
+        for step in range(length):
+            frames.append(self.frame(step, a, b, x, yaw))
+            a, b = a + 0.2 * (x - a), min(0.04, b + 0.004)
+            actions.append([a, b])
+        entry = EpisodeEntry(id=f'e{seed}', start=0, length=0, seed=seed)
+        return usable(self.contract, entry, frames, np.array(actions))
+
+    def dataset(self, seeds, length=30):
+        return assemble(self.contract, [self.episode(seed, length) for seed in seeds])
+
+
+@pytest.fixture(scope='session')
+def task():
+    return Task()

@@ -1,0 +1,187 @@
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from il_ros.core.contract import parse_contract
+from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
+from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle, save_threshold
+from il_ros.policies.calibration import Novelty, calibrate
+from il_ros.policies.features import Features
+from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
+from il_ros.policies.normalizer import Normalizer
+
+FIX = 'to fix: copy the bundle again, or train again'
+
+
+def make_policy(task, seed=0):
+    config, rng = MlpConfig(hidden=(8,), horizon=2), np.random.default_rng(seed)
+    size, shape = Features(task.contract).size, (2, 2)
+    shapes = network_shapes(config, size, shape)
+    weights = {
+        name: rng.standard_normal(s).astype(np.float32)
+        for name, s in shapes.items()
+        if name not in ('inputs', 'outputs')
+    }
+    inputs = Normalizer(mean=np.zeros(size), scale=np.ones(size), clip=5.0)
+    outputs = Normalizer(mean=np.zeros(shape), scale=np.ones(shape))
+    return MlpPolicy(task.contract, config, weights=weights, inputs=inputs, outputs=outputs)
+
+
+@pytest.fixture(scope='module')
+def bundle(task):
+    training = Training(
+        algorithm='bc', config={'epochs': 1}, metrics={'best_loss': 0.5}, data_hash='ab',
+        episodes=('e0',), seeds=(0,), held_out=(),
+    )  # fmt: skip
+    novelty = Novelty.fit(task.dataset(range(5)), range(5))
+    return Bundle(policy=make_policy(task), training=training, novelty=novelty)
+
+
+@pytest.fixture
+def path(bundle, tmp_path):
+    save_bundle(bundle, tmp_path / 'bundle')
+    return tmp_path / 'bundle'
+
+
+def make_limit(task, bundle, first=50):
+    return calibrate(
+        bundle.novelty, task.dataset(range(first, first + 20)), range(20), alpha=0.1, window=5,
+        source='rollouts', policy_id=bundle.policy_id,
+    )  # fmt: skip
+
+
+def test_what_is_saved_is_loaded_and_acts_the_same(task, bundle, path):
+    assert sorted(os.listdir(path)) == [
+        'bundle.json', 'calibration.safetensors', 'policy.safetensors'
+    ]  # fmt: skip
+    loaded = load_bundle(path, contract=task.contract, device='auto')
+    frame = task.frame(0)
+    np.testing.assert_array_equal(loaded.policy.act(frame), make_policy(task).act(frame))
+    assert loaded.training == bundle.training
+    assert loaded.policy_id == bundle.policy_id
+    assert len(loaded.policy_id) == 16
+    assert loaded.contract.text == task.contract.text
+    assert loaded.calibration is None
+    assert 'numpy' in loaded.training.versions
+    x = bundle.novelty.features.of_frame(frame)
+    assert loaded.novelty.score.score(x) == bundle.novelty.score.score(x)
+
+
+def test_the_identity_is_of_weights_config_and_contract_alone(task, bundle):
+    assert make_policy(task, seed=0).arrays().keys() == make_policy(task, seed=1).arrays().keys()
+    other = replace(bundle, policy=make_policy(task, seed=1))
+    assert other.policy_id != bundle.policy_id
+    assert replace(bundle, novelty=None).policy_id == bundle.policy_id
+
+
+def test_a_threshold_can_be_set_and_set_again(task, bundle, path):
+    before = {n: (path / n).read_bytes() for n in os.listdir(path) if n != 'bundle.json'}
+    for first in (50, 80):
+        limit = make_limit(task, bundle, first)
+        save_threshold(path, bundle, limit)
+        loaded = load_bundle(path)
+        assert loaded.threshold == limit
+        assert loaded.calibration.threshold == limit.value
+        assert loaded.calibration.window == 5
+    assert {n: (path / n).read_bytes() for n in before} == before
+
+
+def test_a_threshold_of_another_policy_is_refused(task, bundle, path):
+    save_threshold(path, bundle, replace(make_limit(task, bundle), policy_id='0' * 16))
+    with pytest.raises(BundleError, match=r'policy .*, but it says 0000000000000000, '):
+        load_bundle(path)
+
+
+def test_another_contract_is_refused_with_the_difference(task, path):
+    other = parse_contract(task.contract.text.replace('rate: 20.0', 'rate: 10.0'))
+    with pytest.raises(ContractError) as caught:
+        load_bundle(path, contract=other)
+    assert f"{path}: made for contract 'test'" in str(caught.value)
+    assert '-rate: 20.0\n  +rate: 10.0' in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['policy.safetensors', 'calibration.safetensors'])
+def test_a_cut_changed_or_missing_file_is_named(path, name):
+    whole = (path / name).read_bytes()
+    (path / name).write_bytes(whole[:-3])
+    with pytest.raises(BundleError) as caught:
+        load_bundle(path)
+    assert str(caught.value) == (
+        f'{path / name}: {len(whole) - 3} bytes; allowed: {len(whole)} bytes; {FIX}'
+    )
+    (path / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(BundleError, match=rf'{name}: SHA-256 [0-9a-f]{{16}}; allowed: [0-9a-f]+; '):
+        load_bundle(path)
+    (path / name).unlink()
+    with pytest.raises(BundleError, match=f'{name}: missing; {FIX}'):
+        load_bundle(path)
+
+
+def edit(path, **changes):
+    file = path / 'bundle.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize('share', [0.0, 0.3, 0.99])
+def test_a_cut_description_is_named(path, share):
+    whole = (path / 'bundle.json').read_text()
+    (path / 'bundle.json').write_text(whole[: int(share * len(whole))])
+    with pytest.raises(BundleError, match=rf'bundle\.json: damaged: .*; {FIX}'):
+        load_bundle(path)
+
+
+def test_what_is_no_bundle_is_named(tmp_path, path):
+    with pytest.raises(BundleError, match='none: no such folder; allowed: the folder of a bundle'):
+        load_bundle(tmp_path / 'none')
+    with pytest.raises(BundleError, match=r'no bundle\.json in it; .*; to fix: make one by "il_ro'):
+        load_bundle(tmp_path)
+    edit(path, format=7)
+    with pytest.raises(BundleError, match=r'bundle\.json: format 7; allowed: 1'):
+        load_bundle(path)
+    edit(path, format=1, extra=1)
+    with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
+        load_bundle(path)
+
+
+def test_an_unknown_policy_or_score_is_named_with_those_that_are_known(path):
+    edit(path, policy='diffusion')
+    with pytest.raises(UnknownNameError) as caught:
+        load_bundle(path)
+    assert str(caught.value).startswith(
+        f"{path / 'bundle.json'}: unknown policy 'diffusion'; allowed: mlp; to fix: use one of"
+    )
+    edit(path, policy='mlp', score='guess')
+    with pytest.raises(IlRosError, match=r"unknown score 'guess'; allowed: .*mahalanobis"):
+        load_bundle(path)
+
+
+def test_a_configuration_that_was_changed_by_hand_is_noticed(path):
+    config = json.loads((path / 'bundle.json').read_text())['config']
+    edit(path, config=config | {'blend': 0.1})
+    with pytest.raises(BundleError, match='it was changed by hand: train or calibrate again'):
+        load_bundle(path)
+    edit(path, config=config | {'hidden': [9]})
+    with pytest.raises(BundleError, match=r'wrong arrays: layers\.0\.weight'):
+        load_bundle(path)
+
+
+def test_a_bundle_is_not_overwritten_unless_asked(bundle, path, tmp_path):
+    with pytest.raises(BundleError, match='bundle: exists already; to fix: choose another name'):
+        save_bundle(bundle, path)
+    save_bundle(bundle, path, overwrite=True)
+    assert os.listdir(tmp_path) == ['bundle']
+
+
+def test_an_interrupted_save_leaves_the_old_bundle(bundle, path, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            save_bundle(bundle, path, overwrite=True)
+    assert os.listdir(tmp_path) == ['bundle']
+    assert load_bundle(path).policy_id == bundle.policy_id

@@ -1,0 +1,49 @@
+"""Perturbations are refused by name, and act when they say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.sim.perturbations import KINDS, Perturbation
+
+
+def test_an_unknown_kind_is_refused_with_those_that_are_known():
+    with pytest.raises(
+        UnknownNameError, match=r"unknown perturbation 'kick'; allowed: action_delay,"
+    ):
+        Perturbation(kind='kick')
+
+
+@pytest.mark.parametrize(
+    ('fields', 'text'),
+    [
+        (
+            {'kind': 'push', 'value': (1.0,)},
+            r'perturbation push: value \(1.0,\); allowed: 3 finite',
+        ),
+        ({'kind': 'push', 'value': (1.0, 2.0, float('nan'))}, 'finite numbers: force on the body'),
+        ({'kind': 'mass_scale'}, r'mass_scale: value \(\); allowed: 1 finite'),
+        ({'kind': 'sensor_dropout', 'target': 'wrench', 'start': -1.0}, 'allowed: start >= 0'),
+        ({'kind': 'action_delay', 'value': (0.1,), 'duration': 0.0}, 'duration > 0'),
+        ({'kind': 'mass_scale', 'value': (2.0,), 'target': 'table'}, "unknown body 'table'"),
+    ],
+)
+def test_what_does_not_fit_the_kind_is_refused(fields, text):
+    with pytest.raises(IlRosError, match=text):
+        Perturbation(**fields)
+
+
+@given(st.floats(0, 10), st.floats(0.01, 10), st.floats(0, 30))
+def test_it_acts_from_its_start_for_its_duration(start, duration, time):
+    push = Perturbation(kind='push', start=start, duration=duration, value=(1.0, 0.0, 0.0))
+    assert push.active(time) == (start <= time < start + duration)
+
+
+def test_some_kinds_hold_for_the_episode():
+    assert {kind for kind, meaning in KINDS.items() if meaning.episode} == {
+        'object_outside', 'friction_scale', 'mass_scale',
+    }  # fmt: skip
+    assert Perturbation(kind='mass_scale', start=5.0, value=(2.0,)).active(0.0)
