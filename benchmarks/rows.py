@@ -61,7 +61,7 @@ def save(rows: Iterable[Row], path: Path) -> list[dict[str, object]]:
 
 def show(rows: Iterable[dict[str, object]]) -> None:
     """Print a table."""
-    table = Table('name', 'value', 'unit', 'target', 'met', 'how')
+    table = Table('name', 'value', 'unit', 'target', 'met')
     for row in rows:
         sign = '<=' if row['better'] == 'less' else '>='
         table.add_row(
@@ -70,6 +70,5 @@ def show(rows: Iterable[dict[str, object]]) -> None:
             str(row['unit']),
             f'{sign} {row["target"]:g}',
             'yes' if row['met'] else 'NO',
-            str(row['how']),
         )
     Console().print(table)

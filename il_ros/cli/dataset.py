@@ -60,6 +60,6 @@ def _summary(console: Console, dataset: Dataset, out: Path) -> None:
     table.add_row('gaps in time', str(sum(entry.gaps for entry in manifest.episodes)))
     table.add_row('data hash', manifest.data_hash[:16])
     console.print(table)
-    reasons = Counter(entry.reason.rpartition(': ')[2] for entry in manifest.left_out)
+    reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in manifest.left_out)
     for reason, count in reasons.items():
         console.print(f'{count} episodes left out: {reason} (manifest.json names them)')
