@@ -73,7 +73,7 @@ def demo(
             evaluation = Evaluation(client, task, cases, 'straight', console)
             results = evaluation.run(out / 'bundle', tuple(SUITES), episodes)
     with _step(console, '5/5 report'):
-        summary = write(results, out / 'bundle', out)
+        summary = write(results, out, command=f'il_ros demo --out {out} --seed {seed}')
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0

@@ -72,7 +72,11 @@ def evaluate(
     ) as client:
         evaluation = Evaluation(client, task, cases, heuristic, console)
         results = evaluation.run(bundle, suites, episodes, floor)
-    summary = write(results, bundle, out)
+    command = (
+        f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
+        f'--out {out} --episodes {episodes} --task {task} --start'
+    )
+    summary = write(results, out, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
 
@@ -126,23 +130,22 @@ class Evaluation:
 
     def _suite(self, name: str, suite: Suite, episodes: int) -> list[EpisodeResult]:
         client, policy = self._client, suite.controller == 'policy'
-        client.set_parameters(
-            'monitor', novelty=suite.watched, allow_uncalibrated=not suite.watched
-        )
         if not policy:
             expert = self._heuristic if suite.controller == 'heuristic' else self._task
             client.set_parameters('expert', expert=expert)
         mode = 'policy' if policy else 'expert'
-        return [
-            self._result(
-                name,
-                self._client.episode(seed, mode, self._perturbations.get(disturbed, ())),
-                disturbed,
-            )
-            for seed, disturbed in track(
-                self._cases(suite, episodes), f'evaluating: {suite.title}', console=self._console
-            )
-        ]
+        cases = self._cases(suite, episodes)
+        with client.watching(novelty=suite.watched):
+            return [
+                self._result(
+                    name,
+                    client.episode(seed, mode, self._perturbations.get(disturbed, ())),
+                    disturbed,
+                )
+                for seed, disturbed in track(
+                    cases, f'evaluating: {suite.title}', console=self._console
+                )
+            ]
 
     def _cases(self, suite: Suite, episodes: int) -> Sequence[Case]:
         if suite.seeds == 'ood':
@@ -174,7 +177,7 @@ class Evaluation:
         )
 
 
-def write(results: list[EpisodeResult], bundle: Path, out: Path) -> dict[str, object]:
+def write(results: list[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:
     """Summarise and write the report; gives the summary."""
     summary = summarise(
         results,
@@ -182,7 +185,6 @@ def write(results: list[EpisodeResult], bundle: Path, out: Path) -> dict[str, ob
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
     write_episodes(out / 'episodes.jsonl', results)
-    command = f'il_ros evaluate --bundle {bundle} --start'
     write_report(out, summary, results, command=command)
     return summary
 

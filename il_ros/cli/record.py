@@ -78,15 +78,13 @@ def run_recording(
     seeds = list(seeds)
     good, last, bags = 0, '', []
     rollouts = source == 'policy'
-    client.set_parameters('monitor', novelty=not rollouts, allow_uncalibrated=rollouts)
-    for seed in track(seeds, f'recording the {source}', console=console):
-        episode = client.episode(
-            seed, source, disturbed, record=True, notes=f'{source} in lock-step'
-        )
-        good += episode.state.success
-        bags.append(Path(episode.bag))
-        last = episode.trace.reason or 'time limit of the task'
-    client.set_parameters('monitor', novelty=True, allow_uncalibrated=False)
+    with client.watching(novelty=not rollouts):
+        for seed in track(seeds, f'recording the {source}', console=console):
+            notes = f'{source} in lock-step'
+            episode = client.episode(seed, source, disturbed, record=True, notes=notes)
+            good += episode.state.success
+            bags.append(Path(episode.bag))
+            last = episode.trace.reason or 'time limit of the task'
     if not good:
         raise IlRosError(f'none of {len(seeds)} episodes reached the goal; the last ended: {last}')
     console.print(f'{good} of {len(seeds)} episodes reached the goal')

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from il_ros.cli.launch import find
 from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
 from il_ros.launching.children import log_directory, print_line
 from il_ros.launching.processes import Supervisor
 from il_ros.launching.xml import evaluate
@@ -25,7 +26,7 @@ _NEEDED = ('simulator/step', 'monitor/set_mode')
 def isolate() -> None:
     """Keep the graph of this process and its children on this machine and to itself."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
+    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
 
 
 @contextmanager
@@ -53,15 +54,20 @@ def graph(
     with ExitStack() as stack:
         if start:
             isolate()
-            _start(stack, log, launch)
+            supervisor = _start(stack, log, launch)
         from il_ros.ros.graph import Graph
 
         client = stack.enter_context(Graph(contract, namespace=namespace))
-        client.wait_for(*_NEEDED)
+        try:
+            client.wait_for(*_NEEDED)
+        except IlRosError:
+            if start:
+                supervisor.check()  # a node that ended is the better explanation
+            raise
         yield client
 
 
-def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> None:
+def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> Supervisor:
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='il_ros_')))
     specs = evaluate(find('demo'), launch, scratch=scratch)
     supervisor = stack.enter_context(Supervisor(sink=log_directory(log) if log else print_line))
@@ -69,3 +75,4 @@ def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> None:
         for path, text in spec.files.items():
             path.write_text(text, encoding='utf-8')
         supervisor.start(spec.name, spec.argv, env=spec.env)
+    return supervisor

@@ -90,18 +90,23 @@ class FrameBuilder:
             history.missed = 0
         self._last_tick = self._pending = None
 
-    def add(self, key: str, value: Array, *, header: int, receive: int) -> list[Frame]:
+    def add(
+        self, key: str, value: Array, *, header: int, receive: int, now: int | None = None
+    ) -> list[Frame]:
         """Take one sample; give the frames that became due, oldest first.
 
         Args:
             key: The contract's key.
             value: The decoded value, shape (size,).
             header: The message's own stamp [ns].
-            receive: When it was received [ns]; only differences matter.
+            receive: When it was received [ns], on the clock that header stamps are read from.
+            now: The same moment on the clock that the grace is measured on [ns]; `receive` where
+                that is the same clock. A live node takes a steady one.
         """
+        now = receive if now is None else now
         # First, so that a sample that came after a tick's grace is not seen by that tick, whether
         # or not anybody polled in between (a bag has no timers).
-        frames = self.poll(receive)
+        frames = self.poll(now)
         history = self._histories[key]
         stamp = header if history.stream.align.time == 'header' else receive
         if stamp <= 0:
@@ -116,8 +121,8 @@ class FrameBuilder:
         history.samples.append((stamp, value))
         history.missed = 0
         if key == self._contract.clock:
-            frames += self._pace(stamp, receive)
-        return frames + self.poll(receive)
+            frames += self._pace(stamp, now)
+        return frames + self.poll(now)
 
     def poll(self, now: int) -> list[Frame]:
         """Give the frame that waits, if it is complete or its grace is over at `now` [ns]."""
@@ -134,11 +139,11 @@ class FrameBuilder:
         """Whether a tick is held back for streams that are due."""
         return self._pending is not None
 
-    def _pace(self, stamp: int, receive: int) -> list[Frame]:
+    def _pace(self, stamp: int, now: int) -> list[Frame]:
         if self._last_tick is not None and stamp - self._last_tick < self._period - self._slack:
             return []
         frames = [self._give(self._pending[0])] if self._pending else []
-        self._pending, self._last_tick = (stamp, receive), stamp
+        self._pending, self._last_tick = (stamp, now), stamp
         return frames
 
     def _awaited(self, tick: int) -> list[str]:

@@ -167,6 +167,7 @@ class Monitor:
             self._motion.release()
         elif wanted is None or not self.mode.driving:
             self._motion.brake(now)
+            self._give_way(frame, now)
         self._frame, self._fault = frame, fault
         return self._verdict(now, fault, novelty)
 
@@ -216,6 +217,19 @@ class Monitor:
                 return Fault('frame', 'the arm moves, or its velocity is not known: cannot begin')
             self._motion.begin(frame.position, now)
         return self._motion.drive(*wanted, now) if wanted else None
+
+    def _give_way(self, frame: MonitorInput, now: float) -> None:
+        """Command nothing any more in ALARM, once something has moved the arm from its rest.
+
+        Else the old place would go on being commanded (after hand guiding, brakes, or a stop by
+        the robot itself), and the arm would jump there when its drives come back.
+        """
+        plan = self._motion.plan
+        if self.mode is not Mode.ALARM or plan is None or frame.position is None:
+            return
+        away = np.abs(frame.position - plan.end)
+        if plan.at_rest(now) and not np.all(away <= self._config.tracking_error):
+            self._motion.release()
 
     def _measured_still(self, frame: MonitorInput) -> bool:
         if frame.velocity is None:

@@ -55,7 +55,7 @@ class MonitorNodeConfig:
         'How long a tick waits for the chunk that answers its frame, in periods; then the chunk '
         'before it goes on.',
         low=0.0,
-        high=5.0,
+        high=0.7,
     )
 
 
@@ -72,19 +72,13 @@ class MonitorNode(ManagedNode):
         self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
         self._simulated = bool(self.get_parameter('use_sim_time').value)
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._verdict: Verdict | None = None
 
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
         bundle = self._config.bundle
         self._calibrated = self._load(bundle) if bundle else None
-        self._monitor = self._make()
-        self._epoch = int(self.get_clock().now().nanoseconds)
-        self._frame: Frame | None = None
-        self._waiting: float | None = None
-        self._answered = dict.fromkeys(_DRIVING, 0)
-        self._seen = self._elapsed()
+        self._forget()
         self._output, self._commands = command_publisher(self, self._contract)
         executed = self._contract.action.executed
         self._executed = self.create_publisher(ActionChunk, executed, CHUNKS)
@@ -98,9 +92,23 @@ class MonitorNode(ManagedNode):
         Diagnostics(self, self._report)
 
     def activate(self) -> None:
-        """Begin to watch, in IDLE: the arm is not touched."""
+        """Begin to watch, in IDLE: the arm is not touched, whatever was before."""
+        self._forget()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(self._contract.period / 4, self._watch, clock=steady)
+        self._watchdog = self.create_timer(self._contract.period / 4, self._watch, clock=steady)
+
+    def deactivate(self) -> None:
+        """Fall silent; the last command sent ends in a standstill."""
+        self.destroy_timer(self._watchdog)
+
+    def _forget(self) -> None:
+        self._epoch = int(self.get_clock().now().nanoseconds)
+        self._monitor = self._make()
+        self._frame: Frame | None = None
+        self._waiting: float | None = None
+        self._answered = dict.fromkeys(_DRIVING, 0)
+        self._seen = self._elapsed()
+        self._verdict: Verdict | None = None
 
     def _subscribe(self, mode: Mode) -> None:
         self.create_subscription(
@@ -196,9 +204,13 @@ class MonitorNode(ManagedNode):
         except Exception:
             self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
             verdict = self._monitor.emergency(self._seconds(now))
-        self._command(verdict, now, stamp)
-        self._announce(verdict, now)
-        self._publish_status(verdict, stamp, begin)
+        try:
+            self._command(verdict, now, stamp)
+            self._announce(verdict, now)
+            self._publish_status(verdict, stamp, begin)
+        except Exception:  # silence is a stop too: what was sent last ends in a standstill
+            self.get_logger().fatal(f'cannot command, the node ends:\n{traceback.format_exc()}')
+            self.exit_code = 1
         self._verdict = verdict
 
     def _seconds(self, stamp: int) -> float:
@@ -318,12 +330,15 @@ class MonitorNode(ManagedNode):
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
-        if changes and hasattr(self, '_monitor'):
-            try:
+        if not changes or not hasattr(self, '_settings'):
+            return SetParametersResult(successful=True)  # they are being declared
+        try:
+            if hasattr(self, '_monitor'):
                 self._require_idle()
-            except IlRosError as problem:
-                return SetParametersResult(successful=False, reason=str(problem))
-            self._settings = replace(self._settings, **changes)
+        except IlRosError as problem:
+            return SetParametersResult(successful=False, reason=str(problem))
+        self._settings = replace(self._settings, **changes)
+        if hasattr(self, '_monitor'):
             self._monitor = self._make()
         return SetParametersResult(successful=True)
 

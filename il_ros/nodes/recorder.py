@@ -35,8 +35,10 @@ _OUTCOMES: dict[int, Outcome] = {
     StopEpisode.Request.DISCARDED: 'discarded',
     StopEpisode.Request.UNKNOWN: 'unknown',
 }
-# Best effort takes from any publisher; the depth outlasts a pause of this process.
-_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+# The depth outlasts a pause of this process. Drivers are taken best effort, which matches any of
+# them; the package's own topics are all reliable.
+_DRIVERS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+_OWN = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
 _SETTLE = 0.02  # s
 
@@ -74,7 +76,8 @@ class Recorder(ManagedNode):
         self._intake = Intake(self)
         for topic, type_name in self._topics.items():
             kind = message_type(type_name)
-            self._intake.subscribe(kind, topic, self._receiver(topic), _QOS, raw=True)
+            qos = _OWN if kind.__module__.startswith('il_ros.') else _DRIVERS
+            self._intake.subscribe(kind, topic, self._receiver(topic), qos, raw=True)
         self._intake.start()
         self.create_service(StartEpisode, '~/start', self._on_start)
         self.create_service(StopEpisode, '~/stop', self._on_stop)

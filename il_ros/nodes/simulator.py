@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
+from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
 
@@ -36,6 +37,7 @@ Array = NDArray[np.float64]
 
 # Between two episodes, so that what was sensed before a reset is too old to use after it.
 _GAP = NS // 4
+_MOMENT = 0.01  # s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ class Simulator(ManagedNode):
         self._intake = Intake(self)
         topic = contract.action.output.topic
         self._intake.subscribe(self._output.message_type, topic, self._on_command, COMMAND)
+        self._intake.start()
+        self._runner: Timer | None = None
         self.create_service(ResetWorld, '~/reset', self._on_reset)
         self.create_service(StepWorld, '~/step', self._on_step)
         self.create_service(SetBool, '~/pause', self._on_pause)
@@ -89,15 +93,17 @@ class Simulator(ManagedNode):
     def activate(self) -> None:
         """Begin the first episode; run by the wall clock unless in lock-step."""
         self._begin(self._config.seed, [])
-        if self._intake is not None:
-            self._intake.start()
+        self._paused = False
         if self._config.speed > 0:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
-            self.create_timer(self._config.tick / self._config.speed, self._run, clock=steady)
+            period = self._config.tick / self._config.speed
+            self._runner = self.create_timer(period, self._run, clock=steady)
 
     def deactivate(self) -> None:
         """Stand still."""
-        self._paused = True
+        if self._runner is not None:
+            self.destroy_timer(self._runner)
+            self._runner = None
 
     def release(self) -> None:
         """End the intake of commands."""
@@ -182,6 +188,8 @@ class Simulator(ManagedNode):
 
     def _on_command(self, message: Any) -> None:
         """In the intake's thread."""
+        if not self.active:
+            return
         with self._commanded:
             try:
                 stamp = self._output.apply(message, self._controller, self._now / NS)
@@ -196,6 +204,7 @@ class Simulator(ManagedNode):
         self, request: ResetWorld.Request, response: ResetWorld.Response
     ) -> ResetWorld.Response:
         try:
+            self._require_active()
             perturbations = [
                 Perturbation(
                     kind=item.kind,
@@ -214,10 +223,19 @@ class Simulator(ManagedNode):
         response.stamp, response.state = to_stamp(self._now), self._task_state()
         return response
 
+    def _require_active(self) -> None:
+        if not self.active:
+            raise IlRosError('the simulator is not active', fix='activate it first')
+
     def _on_step(
         self, request: StepWorld.Request, response: StepWorld.Response
     ) -> StepWorld.Response:
         response.success, timeout = True, request.timeout or 5.0
+        try:
+            self._require_active()
+        except IlRosError as problem:
+            response.success, response.message = False, str(problem)
+            return response
         was_done = self._world.state().done
         for _ in range(request.steps):
             if self._world.state().done and not was_done:
@@ -236,9 +254,14 @@ class Simulator(ManagedNode):
         return response
 
     def _wait_for_command(self, timeout: float) -> bool:
-        """Block until the newest observation is answered; it need not be if it had no joints."""
+        """Block until the newest observation is answered; it need not be if it had no joints.
+
+        Then those who watch for silence get a moment of real time in each simulated period.
+        """
         deadline = time.monotonic() + timeout
         with self._commanded:
+            if not self._asked:
+                self._commanded.wait(_MOMENT)
             while self._asked and self._answered < self._stamp:
                 left = deadline - time.monotonic()
                 if left <= 0 or self.stopped.is_set():

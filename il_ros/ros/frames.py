@@ -67,14 +67,14 @@ class FrameSource:
         ordered = sorted(keys, key=lambda key: key == self._contract.clock)
 
         def receive(message: Any) -> None:
-            now = time.monotonic_ns()
-            header = to_ns(message.header.stamp) if hasattr(message, 'header') else now
+            received = self._node.get_clock().now().nanoseconds
+            header = to_ns(message.header.stamp) if hasattr(message, 'header') else received
             for key in ordered:
-                self._take(key, message, header, now)
+                self._take(key, message, header, received)
 
         return receive
 
-    def _take(self, key: str, message: Any, header: int, now: int) -> None:
+    def _take(self, key: str, message: Any, header: int, received: int) -> None:
         stream = self._contract.streams[key]
         try:
             value = decoder_for(stream.type).decode(message, stream.fields, stream.names)
@@ -84,7 +84,8 @@ class FrameSource:
                 f'{key} ({stream.topic}): {problem}', throttle_duration_sec=5.0
             )
             return
-        self._deliver(self.builder.add(key, value, header=header, receive=now))
+        now = time.monotonic_ns()
+        self._deliver(self.builder.add(key, value, header=header, receive=received, now=now))
 
     def _poll(self) -> None:
         self._deliver(self.builder.poll(time.monotonic_ns()))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,8 @@ _SERVICES = {
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
 _FIRST = 3.0  # s
 _BLOCK = 10  # control periods between two looks at the monitor
+_COMMAND = 5.0  # s that a command may take to come
+_LAST_WORDS = 0.3  # s that each call may take when something has gone wrong
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
 _ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
 _ATTEMPTS = 5  # resets until it does
@@ -152,9 +155,18 @@ class Graph:
         return response.stamp
 
     def step(self, steps: int) -> TaskState:
-        """Advance in lock-step, each period answering the command for its observation."""
-        request = StepWorld.Request(steps=steps, wait_for_command=True, timeout=5.0)
-        return self._call('simulator/step', request).state
+        """Advance in lock-step, each period answering the command for its observation.
+
+        After an alarm nothing is waited for: an arm that was moved away is not commanded any more.
+        """
+        waiting = self._trace.alarm is None
+        request = StepWorld.Request(steps=steps, wait_for_command=waiting, timeout=_COMMAND)
+        try:
+            return self._call('simulator/step', request).state
+        except IlRosError:
+            if self._trace.alarm is None:
+                raise
+            return self.step(steps)
 
     def set_mode(self, mode: str, *, resume: bool = False, not_before: Any = None) -> None:
         """Ask the monitor for 'idle', 'hold', 'policy' or 'expert'."""
@@ -171,6 +183,29 @@ class Graph:
         for result in self._call(name, request).results:
             if not result.successful:
                 raise IlRosError(f'refused: {result.reason}', where=name)
+
+    @contextmanager
+    def watching(self, *, novelty: bool) -> Iterator[None]:
+        """Run episodes with or without the novelty trigger; the monitor is armed again after it.
+
+        However the block ends, the arm is not left driven, nor the monitor without its trigger.
+        """
+        self.set_parameters('monitor', novelty=novelty, allow_uncalibrated=not novelty)
+        try:
+            yield
+        except BaseException:
+            self._timeout = min(self._timeout, _LAST_WORDS)
+            with suppress(IlRosError):
+                self.set_mode('hold')
+            with suppress(IlRosError):
+                self._rest()
+            with suppress(IlRosError):
+                self._arm()
+            raise
+        self._arm()
+
+    def _arm(self) -> None:
+        self.set_parameters('monitor', novelty=True, allow_uncalibrated=False)
 
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
@@ -274,7 +309,8 @@ class Graph:
         self.wait_for(name)
         where = self.node.resolve_service_name(name)
         # A server may lose its first answer to a client that it has not found yet.
-        for timeout in (_FIRST, self._timeout) if name in _REPEATABLE else (self._timeout,):
+        tries = (_FIRST, self._timeout) if name in _REPEATABLE else (self._timeout,)
+        for timeout in (min(each, self._timeout) for each in tries):
             response = self._answer(name, request, timeout)
             if response is not None:
                 break

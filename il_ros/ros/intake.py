@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from il_ros.ros.managed import ManagedNode
 from il_ros.ros.spin import WAKE, make_executor
 
 
@@ -23,7 +25,7 @@ class Intake:
         owner: The node that the subscriptions belong to; its remappings apply.
     """
 
-    def __init__(self, owner: Node) -> None:
+    def __init__(self, owner: ManagedNode) -> None:
         self._owner = owner
         self._node = Node(
             f'{owner.get_name()}_intake',
@@ -63,5 +65,9 @@ class Intake:
         self._node.destroy_node()
 
     def _spin(self) -> None:
-        while not self._closing.is_set():
-            self._executor.spin_once(timeout_sec=WAKE)
+        try:
+            while not self._closing.is_set():
+                self._executor.spin_once(timeout_sec=WAKE)
+        except Exception:  # a node that no longer hears must not look alive
+            self._owner.get_logger().fatal(f'the node ends:\n{traceback.format_exc()}')
+            self._owner.exit_code = 1

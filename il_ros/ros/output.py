@@ -11,6 +11,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.monitors.plan import Plan
 from il_ros.ros.convert import doubles, to_duration, to_ns, to_stamp
@@ -21,6 +22,7 @@ Array = NDArray[np.float64]
 
 _FINE = 0.01  # s between points within the tick that the command is for
 _COARSE = 0.04  # s between points of the stop behind it
+_APART = 1e-3  # s that two points are apart at least
 
 
 class Output(Protocol):
@@ -51,9 +53,11 @@ class JointTrajectoryOutput:
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
         end = max(plan.end_time - begin, self._dt)
-        fine = np.arange(_FINE, self._dt + 1e-9, _FINE)
-        coarse = np.arange(self._dt + _COARSE, end, _COARSE)
-        offsets = np.concatenate([fine, coarse, [end]] if end > fine[-1] + 1e-6 else [fine])
+        step = min(_FINE, self._dt)
+        fine = np.arange(step, self._dt + 1e-9, step)
+        # Two points must not fall together: a controller refuses times that do not increase.
+        coarse = np.arange(self._dt + _COARSE, end - _APART, _COARSE)
+        offsets = np.concatenate([fine, coarse, [end]] if end > fine[-1] + _APART else [fine])
         position, velocity, acceleration = plan.at(begin + offsets)
         velocity[-1] = acceleration[-1] = 0.0
         message = JointTrajectory(joint_names=self._names)
@@ -71,6 +75,8 @@ class JointTrajectoryOutput:
 
     def apply(self, message: JointTrajectory, controller: TrajectoryController, now: float) -> int:
         """Follow it."""
+        if not message.points:
+            raise IlRosError('no points', where='trajectory')
         stamp = to_ns(message.header.stamp)
         times = [to_ns(point.time_from_start) / NS for point in message.points]
         trajectory = Trajectory(

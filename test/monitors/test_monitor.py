@@ -424,6 +424,24 @@ def test_alarm_latches_until_it_is_resumed_at_standstill():
     assert rig.tick().mode is Mode.POLICY
 
 
+def test_an_arm_moved_away_in_alarm_is_not_commanded_back():
+    rig = Rig()
+    rig.drive()
+    rig.tick(force=np.full(3, 100.0))
+    rig.settle()
+    assert rig.monitor.mode is Mode.ALARM
+    verdict = rig.tick(position=rig.position + 0.05)
+    assert verdict.plan is not None
+    away = rig.position + 0.3
+    assert rig.tick(position=away).plan is None
+    for _ in range(3):
+        verdict = rig.tick(position=away, velocity=ZERO)
+        assert (verdict.mode, verdict.plan) == (Mode.ALARM, None)
+    rig.monitor.request(Mode.HOLD, resume=True)
+    verdict = rig.tick(position=away, velocity=ZERO)
+    np.testing.assert_array_equal(verdict.plan.end, away)
+
+
 def test_commanded_motion_ends_inside_the_workspace():
     rig = Rig()
     rig.tick()
