@@ -51,7 +51,9 @@ _SERVICES = {
 }
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
 _FIRST = 3.0  # s
-_BLOCK = 10  # control periods between two looks at the monitor
+# Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
+# that, so none of them waits for a command that does not come any more.
+_BLOCK = 2
 _COMMAND = 5.0  # s that a command may take to come
 _LAST_WORDS = 0.3  # s that each call may take when something has gone wrong
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
