@@ -35,7 +35,8 @@ class Pulse:
         self._latencies: list[float] = []
         topic = contract.action.output.topic
         self._node.create_subscription(JointTrajectory, topic, self._on_command, COMMAND)
-        self._newest = 0
+        self._newest, self._reasons = 0, dict[int, str]()
+        self._node.create_subscription(MonitorStatus, 'monitor/status', self._on_status, 10)
 
     def run(self, rate: float, warm_up: float, measured: float) -> list[float]:
         """Latencies [s] from before an instant is published to its command."""
@@ -44,14 +45,20 @@ class Pulse:
             self._drive(rate)
             self._beat(rate, warm_up)
             self._latencies.clear()
+            self._reasons.clear()
             self._beat(rate, measured)
         finally:
             self._node.destroy_node()
             rclpy.shutdown()
+        if set(self._reasons) != {MonitorStatus.POLICY}:
+            raise IlRosError(f'the policy did not drive all the time: modes {self._reasons}')
         expected = rate * measured
         if len(self._latencies) < 0.9 * expected:
             raise IlRosError(f'{len(self._latencies)} commands for {expected:.0f} observations')
         return self._latencies
+
+    def _on_status(self, message: MonitorStatus) -> None:
+        self._reasons[message.mode] = message.reason
 
     def _beat(self, rate: float, seconds: float) -> None:
         values = self._world.observe()
