@@ -49,16 +49,14 @@ def _latency(folder: Path) -> Iterator[Row]:
     stay = np.concatenate([still[key] for key in contract.action.position], axis=1)
     dataset = replace(dataset, values=still, action=stay)
     save_dataset(dataset, folder / 'dataset')
-    train_bundle(
-        folder / 'dataset',
-        folder / 'bundle',
-        replace(BcConfig(), policy=MlpConfig(horizon=32), epochs=40, device='cpu'),
-    )
+    # A chunk of 0.32 s outlasts the pauses of a shared machine.
+    config = replace(BcConfig(), policy=MlpConfig(horizon=32), epochs=40, device='cpu')
+    train_bundle(folder / 'dataset', folder / 'bundle', config)
     samples = _measure(path, contract, folder / 'bundle')
     how = (
-        f'pick_place contract at {RATE:.0f} Hz, 7 topics, 256x256 MLP, 32 steps, policy driving, policy '
-        'and monitor in processes of their own, '
-        f' Fast DDS, {len(samples)} ticks: from before the sensors are '
+        f'pick_place contract at {RATE:.0f} Hz, 7 topics, 256x256 MLP, 32 steps, policy driving, '
+        'policy and monitor in processes of their own, '
+        f'Fast DDS, {len(samples)} ticks: from before the sensors are '
         'published to the JointTrajectory received'
     )
     for share, target in ((50, 2.5), (99, 6.0)):
