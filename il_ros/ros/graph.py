@@ -166,7 +166,8 @@ class Graph:
         try:
             return self._call('simulator/step', request).state
         except IlRosError:
-            if self._trace.alarm is None:
+            # Only an alarm that came while a command was waited for is a reason to try again.
+            if not waiting or self._trace.alarm is None:
                 raise
             return self.step(steps)
 
