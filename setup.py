@@ -10,8 +10,13 @@ from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 version = re.search(r"__version__ = '(.+)'", (root / 'il_ros/__init__.py').read_text())[1]
-pins = (root / 'requirements/train.txt').read_text().splitlines()
-train = [line for line in pins if line and not line.startswith('#')]
+
+
+def pins(extra):
+    """Lines of the requirements file that is named after the extra."""
+    lines = (root / f'requirements/{extra}.txt').read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
 
 setup(
     name='il_ros',
@@ -22,6 +27,6 @@ setup(
     packages=find_packages(include=['il_ros', 'il_ros.*'], exclude=['il_ros.nodes', 'il_ros.ros']),
     package_data={'il_ros': ['**/*.j2', '**/*.css']},
     install_requires=['numpy', 'PyYAML', 'tyro', 'rich'],
-    extras_require={'train': train},
+    extras_require={extra: pins(extra) for extra in ('train', 'interop', 'view')},
     entry_points={'console_scripts': ['il_ros = il_ros.cli.main:main']},
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.rows import save, show
 
-GROUPS = ('loop', 'sim', 'bc')
+GROUPS = ('loop', 'sim', 'bc', 'data', 'monitor')
 
 
 def main() -> None:

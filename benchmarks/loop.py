@@ -18,7 +18,7 @@ from benchmarks.rows import Row
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.session import graph
 from il_ros.core.contract import load_contract, parse_contract
-from il_ros.datasets.dataset import save_dataset
+from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.launching import packages
 from il_ros.launching.processes import Supervisor

@@ -7,7 +7,7 @@ import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.dataset import assemble, usable
+from il_ros.datasets.assemble import assemble, usable
 from il_ros.datasets.manifest import EpisodeEntry
 
 TEXT = """

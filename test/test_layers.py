@@ -14,8 +14,9 @@ BELOW = {  # layer: the layers of this package that it may import
     'evaluation': {'core'},
     'launching': {'core'},
     'datasets': {'core'},
-    'policies': {'core', 'datasets', 'monitors'},
+    'policies': {'core', 'datasets', 'monitors', 'experts'},
     'algorithms': {'core', 'datasets', 'policies', 'monitors'},
+    'rollouts': {'core', 'datasets', 'policies', 'monitors', 'experts', 'sim', 'evaluation'},
 }
 ALL = {*BELOW, 'ros', 'nodes', 'cli'}
 BELOW['ros'] = set(BELOW) | {'msg', 'srv', 'action'}
@@ -23,9 +24,16 @@ BELOW['nodes'] = BELOW['ros'] | {'ros'}
 BELOW['cli'] = ALL - {'nodes', 'ros'}
 HEAVY = {  # library: the only layers that may import it
     'rclpy': {'ros', 'nodes'},
-    'torch': {'policies', 'algorithms'},
+    'torch': {'policies', 'algorithms', 'monitors'},
     'mujoco': {'sim'},
     'rosbags': {'datasets'},
+    'mcap': {'datasets'},
+    'pyarrow': {'datasets'},
+    'h5py': {'datasets'},
+    'av': {'datasets'},
+    'rerun': {'datasets'},
+    'scipy': {'datasets'},
+    'cv2': {'core', 'datasets', 'ros'},
     'ruckig': {'monitors'},
     'matplotlib': {'evaluation'},
     'jinja2': {'evaluation'},

@@ -8,7 +8,14 @@ from typing import Any
 from il_ros.datasets.dataset import Dataset
 from il_ros.policies.base import Policy
 from il_ros.policies.bundle import Bundle, Training, policy_identity
-from il_ros.policies.calibration import ALPHA, WINDOW, Novelty, Threshold, calibrate, enough
+from il_ros.policies.calibration import (
+    ALPHA,
+    FittedScores,
+    Threshold,
+    calibrate,
+    enough,
+    fit_bank,
+)
 
 
 def make_bundle(
@@ -21,10 +28,10 @@ def make_bundle(
     trained_on: Sequence[int],
     held_out: Sequence[int],
 ) -> Bundle:
-    """A policy with its history and a novelty score of what it was trained on.
+    """A policy with its history and scores of what it was trained on.
 
-    Where enough episodes are held out for the default `alpha`, the score's threshold is
-    calibrated on them; else `il_ros calibrate` has to do it.
+    Where enough episodes are held out for the default `alpha`, the scores' thresholds are
+    calibrated on them; else `il_ros monitor calibrate` has to do it.
 
     Args:
         policy: The policy.
@@ -35,7 +42,7 @@ def make_bundle(
         trained_on: Indices of the episodes that were trained on.
         held_out: Indices of those that were not.
     """
-    novelty = Novelty.fit(dataset, trained_on)
+    scores = fit_bank(policy, dataset, trained_on)
     entries = [dataset.episodes[i] for i in trained_on]
     training = Training(
         algorithm=algorithm,
@@ -46,22 +53,16 @@ def make_bundle(
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
         held_out=tuple(dataset.episodes[i].id for i in held_out),
     )
-    threshold = _threshold(novelty, dataset, held_out, policy_identity(policy))
-    return Bundle(policy=policy, training=training, novelty=novelty, threshold=threshold)
+    threshold = _threshold(scores, policy, dataset, held_out)
+    return Bundle(policy=policy, training=training, scores=scores, threshold=threshold)
 
 
 def _threshold(
-    novelty: Novelty, dataset: Dataset, held_out: Sequence[int], policy_id: str
+    scores: FittedScores, policy: Policy, dataset: Dataset, held_out: Sequence[int]
 ) -> Threshold | None:
     good = [i for i in held_out if dataset.episodes[i].outcome == 'success']
-    if not enough(len(good), ALPHA):
+    if not enough(len(good), ALPHA, len(scores.channels)):
         return None
     return calibrate(
-        novelty,
-        dataset,
-        good,
-        alpha=ALPHA,
-        window=WINDOW,
-        source='demonstrations',
-        policy_id=policy_id,
+        scores, policy, dataset, good, source='demonstrations', policy_id=policy_identity(policy)
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from il_ros.core.frames import NS
+from il_ros.core.contract import Contract
+from il_ros.datasets.augmentation.base import Samples, measured
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.windows import FrameIndex
 from il_ros.policies.features import Features
 from il_ros.policies.mlp import MlpConfig, network_input, relative_joints
 from il_ros.policies.normalizer import VARIES, Normalizer
@@ -34,6 +36,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def draw(self, epoch: int) -> Batch:
+        """The samples of an epoch: always the same."""
+        return self
 
     def at(self, rows: torch.Tensor) -> Batch:
         """These samples of it."""
@@ -60,22 +66,45 @@ class ChunkData:
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
         """These frames, on a device."""
-        _, steps, joints = self.y.shape
-        mask = np.repeat(self.mask[rows], joints, axis=1).astype(np.float32)
-        arrays = (self.x[rows], self.y[rows].reshape(len(rows), steps * joints), mask)
-        x, y, m = (torch.from_numpy(array).to(device) for array in arrays)
-        return Batch(x=x, y=y, mask=m)
+        return to_batch(self.x[rows], self.y[rows], self.mask[rows], device)
 
 
-def chunk_data(dataset: Dataset, config: MlpConfig, train_episodes: Collection[int]) -> ChunkData:
-    """All frames of a dataset, normalised by those of `train_episodes` (indices)."""
+def to_batch(
+    x: NDArray[np.float32], y: NDArray[np.float32], mask: NDArray[np.bool_], device: torch.device
+) -> Batch:
+    """Samples on a device, from x (B, D), y (B, H, N) and mask (B, H)."""
+    count, steps, joints = y.shape
+    wide = np.repeat(mask, joints, axis=1).astype(np.float32)
+    arrays = (x, y.reshape(count, steps * joints), wide)
+    on_device = [torch.from_numpy(array).to(device) for array in arrays]
+    return Batch(x=on_device[0], y=on_device[1], mask=on_device[2])
+
+
+def chunk_data(
+    dataset: Dataset,
+    config: MlpConfig,
+    train_episodes: Collection[int],
+    also: Sequence[Samples] = (),
+) -> ChunkData:
+    """All frames of a dataset, normalised by those of `train_episodes` (indices) and by `also`.
+
+    Args:
+        dataset: The frames.
+        config: Shape of the policy.
+        train_episodes: Episodes that the normalisers are fitted to.
+        also: Augmented samples of these that the normalisers are fitted to as well.
+    """
     rows = dataset.rows(train_episodes)
     features = Features(dataset.contract, config.leave_out)
     raw = features.of_arrays(dataset.values)
-    inputs = Normalizer.fit(raw[rows], varies=VARIES, clip=config.clip)
+    seen = [raw[rows], *(features.of_arrays(samples.values) for samples in also)]
+    inputs = Normalizer.fit(np.concatenate(seen), varies=VARIES, clip=config.clip)
     targets, mask = chunk_targets(dataset, config)
-    known = np.where(mask[..., None], targets, np.nan)[rows]
-    outputs = Normalizer.fit(known, varies=_ACTION_VARIES, clip=np.inf)
+    known = [np.where(mask[..., None], targets, np.nan)[rows]]
+    for samples in also:
+        wanted = relative_targets(dataset.contract, config, samples)
+        known.append(np.where(samples.mask[..., None], wanted, np.nan))
+    outputs = Normalizer.fit(np.concatenate(known), varies=_ACTION_VARIES, clip=np.inf)
     return ChunkData(
         x=network_input(features, inputs, raw),
         y=outputs.normalize(targets).astype(np.float32),
@@ -91,16 +120,27 @@ def chunk_targets(
     """The H commands that followed each frame, in the policy's terms.
 
     Returns:
-        Targets, shape (F, H, N) [rad or m], and whether each step is known, shape (F, H): it is
-        not beyond the end of the episode or of a gap, where repeating a command would teach to
-        stop.
+        Targets, shape (F, H, N) [rad or m], and whether each step is known, shape (F, H); see
+        `chunk_samples`.
     """
-    last = np.concatenate([np.full(e.length, e.start + e.length - 1) for e in dataset.episodes])
-    steps, period = np.arange(config.horizon), NS / dataset.contract.rate
-    wanted = np.arange(dataset.frames)[:, None] + steps
-    rows = np.minimum(wanted, last[:, None])
-    late = dataset.stamp[rows] - dataset.stamp[:, None] - steps * period
-    mask = (wanted == rows) & (np.abs(late) < 0.5 * period)
-    measured = dataset.observation_matrix(dataset.contract.action.position).astype(np.float64)
-    offset = measured * relative_joints(dataset.contract, config)
-    return dataset.action.astype(np.float64)[rows] - offset[:, None, :], mask
+    samples = chunk_samples(dataset, config.horizon)
+    return relative_targets(dataset.contract, config, samples), samples.mask
+
+
+def chunk_samples(dataset: Dataset, horizon: int) -> Samples:
+    """All frames of a dataset with the commands that followed, as they were.
+
+    A step is not known beyond the end of the episode or of a gap, where repeating a command would
+    teach to stop.
+    """
+    steps = FrameIndex(dataset).following(np.arange(dataset.frames), horizon)
+    values = {key: dataset.values[key] for key in dataset.contract.observations}
+    return Samples(values=values, chunk=dataset.action[steps.rows], mask=steps.known)
+
+
+def relative_targets(
+    contract: Contract, config: MlpConfig, samples: Samples
+) -> NDArray[np.float64]:
+    """What the policy should say, shape (B, H, N) [rad or m]: see `MlpConfig.absolute`."""
+    offset = measured(contract, samples.values) * relative_joints(contract, config)
+    return samples.chunk.astype(np.float64) - offset[:, None, :]

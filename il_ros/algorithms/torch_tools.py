@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from il_ros.core.errors import BundleError
+
 
 def warmup_cosine(warmup: float, steps: int) -> Callable[[int], float]:
     """Factor on the learning rate by step: a linear rise, then half a cosine down to zero.
@@ -48,11 +50,18 @@ def tensorboard(folder: Path | None) -> Iterator[Callable[[int, Mapping[str, flo
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    try:
+        with SummaryWriter(str(folder)) as writer:
 
-        def write(step: int, scalars: Mapping[str, float]) -> None:
-            for name, value in scalars.items():
-                if math.isfinite(value):
-                    writer.add_scalar(name, value, step)
+            def write(step: int, scalars: Mapping[str, float]) -> None:
+                for name, value in scalars.items():
+                    if math.isfinite(value):
+                        writer.add_scalar(name, value, step)
 
-        yield write
+            yield write
+    except OSError as problem:
+        raise BundleError(
+            f'cannot be written: {problem.strerror or problem}',
+            where=str(folder),
+            fix='choose a folder that you may write to, on a disk with room',
+        ) from None

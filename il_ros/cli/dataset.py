@@ -1,65 +1,254 @@
-"""``il_ros dataset build``: a dataset of episode bags."""
+"""``il_ros dataset …``: datasets of episode bags, and datasets of datasets."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import tyro
 from rich.console import Console
-from rich.progress import Progress
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import DatasetError
-from il_ros.core.folders import require_free
+from il_ros.core.errors import IlRosError
+from il_ros.datasets import operations
+from il_ros.datasets.bags.episode import Outcome
+from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import build_dataset
-from il_ros.datasets.dataset import Dataset, save_dataset
-from il_ros.datasets.episode import Outcome
+from il_ros.datasets.dataset import Dataset, load_dataset
+from il_ros.datasets.manifest import ImageFormat, LeftOut
+from il_ros.datasets.prepare import OnEpisode
+from il_ros.datasets.preprocessing.steps import load_preprocessing
+
+Folder = tyro.conf.Positional[Path]
+Folders = tyro.conf.Positional[list[Path]]
 
 
 def build(
-    bags: list[Path],
+    bags: Folders,
     out: Path,
+    *,
     contract: Path | None = None,
+    preprocessing: Path | None = None,
     outcomes: tuple[Outcome, ...] = ('success',),
+    image_format: ImageFormat = 'jpeg',
+    namespace: str = '/',
+    reinterpret: bool = False,
+    jobs: int = 0,
     overwrite: bool = False,
+    resume: bool = True,
 ) -> int:
     """Make a dataset of episode bags.
 
+    A build that was interrupted goes on where it stopped when the same command is given again.
+
     Args:
-        bags: Episodes, or folders of episodes.
+        bags: Episodes, or folders of episodes; bags of "ros2 bag record" too, with --contract.
         out: Folder of the dataset.
         contract: Contract file to read by; the one in the episodes by default.
+        preprocessing: File of preprocessing settings; see config/preprocessing.
         outcomes: Outcomes of the episodes to take.
+        image_format: How images are held: jpeg, png (loses nothing), or raw (one array of pixels).
+        namespace: Namespace of the robot in bags that do not say it.
+        reinterpret: Read by --contract what was recorded under another contract, too.
+        jobs: Processes; 0 for one a core.
         overwrite: Replace a dataset that is there already.
+        resume: Take what an interrupted build left behind.
     """
-    require_free(out, overwrite=overwrite, error=DatasetError)
-    given = load_contract(contract) if contract else None
+    _require_bags(bags)
     console = Console()
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task('reading episodes', total=None)
+    with _progress(console) as on_episode:
         dataset = build_dataset(
             bags,
-            contract=given,
+            out,
+            contract=load_contract(contract) if contract else None,
+            preprocessing=load_preprocessing(preprocessing) if preprocessing else None,
             outcomes=outcomes,
-            on_episode=lambda done, total, _: bar.update(task, completed=done, total=total),
+            image_format=image_format,
+            reading=Reading(namespace=namespace, reinterpret=reinterpret),
+            jobs=jobs,
+            overwrite=overwrite,
+            resume=resume,
+            on_episode=on_episode,
         )
-    save_dataset(dataset, out, overwrite=overwrite)
     _summary(console, dataset, out)
     return 0
+
+
+def append(
+    dataset: Folder,
+    bags: Folders,
+    *,
+    outcomes: tuple[Outcome, ...] = ('success',),
+    jobs: int = 0,
+) -> int:
+    """Add episode bags to a dataset, by its own contract and preprocessing.
+
+    Args:
+        dataset: Folder of the dataset.
+        bags: Episodes, or folders of episodes; those that are in it already are passed over.
+        outcomes: Outcomes of the episodes to take.
+        jobs: Processes; 0 for one a core.
+    """
+    _require_bags(bags)
+    console = Console()
+    with _progress(console) as on_episode:
+        found = operations.append_bags(
+            dataset, bags, outcomes=outcomes, jobs=jobs, on_episode=on_episode
+        )
+    _summary(console, found, dataset)
+    return 0
+
+
+def merge(datasets: Folders, out: Path, overwrite: bool = False) -> int:
+    """Make one dataset of several that were made by the same contract.
+
+    Args:
+        datasets: Folders of the datasets.
+        out: Folder of the new one.
+        overwrite: Replace a dataset that is there already.
+    """
+    _summary(Console(), operations.merge(datasets, out, overwrite=overwrite), out)
+    return 0
+
+
+def split(
+    dataset: Folder, out: Path, parts: tuple[str, ...], seed: int = 0, overwrite: bool = False
+) -> int:
+    """Divide a dataset by whole episodes.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the parts.
+        parts: Each NAME=SHARE (train=0.8 test=0.2), or each NAME=ID,ID,… with ids of episodes.
+        seed: Seed of the choice by shares.
+        overwrite: Replace parts that are there already.
+    """
+    found = operations.split(dataset, out, _parts(parts), seed=seed, overwrite=overwrite)
+    for name, part in found.items():
+        _summary(Console(), part, out / name)
+    return 0
+
+
+def filter_(dataset: Folder, out: Path, query: str, overwrite: bool = False) -> int:
+    """Make a dataset of the episodes that a condition holds for.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the new one.
+        query: Condition, e.g. 'outcome == "success" and duration < 10 and measures.jerk < 50'.
+        overwrite: Replace a dataset that is there already.
+    """
+    _summary(Console(), operations.filter_dataset(dataset, out, query, overwrite=overwrite), out)
+    return 0
+
+
+def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
+    """Say what is in a dataset.
+
+    Args:
+        dataset: Folder of the dataset.
+        verify: Read all of it, and compare it with the hashes in its manifest.
+        episodes: List the episodes too.
+    """
+    console = Console()
+    found = load_dataset(dataset, verify=verify)
+    _summary(console, found, dataset)
+    if episodes:
+        console.print(_episodes(found))
+    if verify:
+        console.print('every file is as it was written')
+    return 0
+
+
+def shown(text: str) -> str:
+    """Text as rich prints it: brackets are no markup, what is not UTF-8 is spelled out."""
+    return escape(text.encode('utf-8', 'backslashreplace').decode('utf-8'))
+
+
+def _require_bags(bags: list[Path]) -> None:
+    if not bags:
+        raise IlRosError(
+            'no bag given', where='BAGS', allowed='folders of episodes', fix='name one or more'
+        )
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[OnEpisode]:
+    columns = (
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task('reading episodes', total=None)
+        yield lambda done, total, _: bar.update(task, completed=done, total=total)
+
+
+def _parts(settings: tuple[str, ...]) -> dict[str, float] | dict[str, list[str]]:
+    given = dict(setting.partition('=')[::2] for setting in settings)
+    if len(given) < len(settings) or not all(given.values()):
+        raise IlRosError(
+            f'got {" ".join(settings)}', where='parts', allowed='different NAME=SHARE or NAME=ID,…'
+        )
+    try:
+        return {name: float(share) for name, share in given.items()}
+    except ValueError:
+        return {name: ids.split(',') for name, ids in given.items()}
 
 
 def _summary(console: Console, dataset: Dataset, out: Path) -> None:
     manifest = dataset.manifest
     lengths = [entry.length for entry in manifest.episodes]
-    table = Table('dataset', str(out))
-    table.add_row('contract', f'{dataset.contract.name} {manifest.contract_hash[:12]}')
+    table = Table('dataset', shown(str(out)))
+    table.add_row('contract', shown(f'{dataset.contract.name} {manifest.contract_hash[:12]}'))
     table.add_row('episodes', f'{len(lengths)}, {min(lengths)} to {max(lengths)} frames each')
     table.add_row('frames', f'{manifest.frames}, {manifest.frames / manifest.rate:.1f} s')
     table.add_row('frames left out', str(sum(entry.left_out for entry in manifest.episodes)))
     table.add_row('gaps in time', str(sum(entry.gaps for entry in manifest.episodes)))
+    if manifest.images:
+        table.add_row('images', shown(f'{", ".join(manifest.images)} ({manifest.image_format})'))
+    for step, effects in manifest.steps.items():
+        table.add_row(shown(step), shown(', '.join(_told(effects)) or 'nothing changed'))
     table.add_row('data hash', manifest.data_hash[:16])
     console.print(table)
-    reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in manifest.left_out)
+    for line in _left_out(manifest.left_out):
+        console.print(shown(line))
+
+
+def _told(effects: Mapping[str, float]) -> Iterator[str]:
+    """What a step did; of many joints or streams the one it did most to, where it did anything."""
+    worst: dict[str, tuple[str, float]] = {}
+    for name, value in effects.items():
+        kind, _, part = name.partition('.')
+        usual = 1.0 if kind == 'valid_share' else 0.0
+        if value == usual or kind in ('age_mean', 'age_p95', 'held_share'):
+            continue
+        if kind not in worst or abs(value - usual) > abs(worst[kind][1] - usual):
+            worst[kind] = part, value
+    for kind, (part, value) in worst.items():
+        yield f'{kind} {value:.4g}' + (f' ({part})' if part else '')
+
+
+def _left_out(entries: tuple[LeftOut, ...]) -> Iterator[str]:
+    reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in entries)
     for reason, count in reasons.items():
-        console.print(f'{count} episodes left out: {reason} (manifest.json names them)')
+        yield f'{count} left out: {reason} (manifest.json names them)'
+
+
+def _episodes(dataset: Dataset) -> Table:
+    table = Table('episode', 'outcome', 'frames', 'duration [s]', 'gaps', 'seed', 'flagged')
+    for entry in dataset.episodes:
+        seed = '' if entry.seed is None else str(entry.seed)
+        table.add_row(
+            shown(entry.id),
+            shown(entry.outcome),
+            str(entry.length),
+            f'{entry.duration:.2f}',
+            str(entry.gaps),
+            seed,
+            'yes' if entry.flagged else '',
+        )
+    return table

@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
-from il_ros.cli.calibrate import calibrate
 from il_ros.cli.dataset import build
 from il_ros.cli.evaluate import Evaluation, load_perturbations, write
+from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
 from il_ros.cli.train import bc
@@ -28,7 +28,7 @@ def demo(
     out: Path = Path('runs/demo'),
     task: str = 'pick_place',
     demonstrations: int = 120,
-    rollouts: int = 60,
+    rollouts: int = 66,
     episodes: int = 50,
     noise: float = 0.002,
     seed: int = 0,

@@ -154,7 +154,7 @@ class Evaluation:
 
     def _result(self, suite: str, episode: Episode, disturbed: str) -> EpisodeResult:
         state, trace = episode.state, episode.trace
-        times = sorted(trace.scores)
+        times = sorted({*trace.joints, *trace.scores})
         size = len(next(iter(trace.joints.values()), ()))
         nothing = np.full(size, np.nan)
         return EpisodeResult(
@@ -170,8 +170,8 @@ class Evaluation:
             reason=trace.reason or ('goal reached' if state.success else 'time limit of the task'),
             perturbations=(disturbed,) if disturbed else (),
             times=np.array(times),
-            scores=np.array([trace.scores[time] for time in times]),
-            threshold=trace.threshold,
+            scores=np.array([trace.scores.get(time, np.nan) for time in times]),
+            threshold=1.0 if trace.scores else None,
             joints=np.array([trace.joints.get(time, nothing) for time in times]).reshape(-1, size),
             bag=episode.bag,
         )

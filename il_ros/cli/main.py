@@ -16,9 +16,27 @@ VERBS = {
     'demo': ('il_ros.cli.demo:demo', 'the whole loop on a simulated arm'),
     'launch': ('il_ros.cli.launch:run', 'start a launch file, with or without ROS launch'),
     'record': ('il_ros.cli.record:record', 'record episodes of a simulated task'),
+    'bags check': ('il_ros.cli.bags:check', 'look for damaged and unfinished episodes'),
+    'bags recover': ('il_ros.cli.bags:recover', 'get back what a crash or a power cut left'),
+    'bags info': ('il_ros.cli.bags:info', 'say what an episode holds'),
+    'bags mark': ('il_ros.cli.bags:mark', "change an episode's outcome, notes or flag"),
     'dataset build': ('il_ros.cli.dataset:build', 'make a dataset of episode bags'),
+    'dataset append': ('il_ros.cli.dataset:append', 'add episode bags to a dataset'),
+    'dataset merge': ('il_ros.cli.dataset:merge', 'make one dataset of several'),
+    'dataset split': ('il_ros.cli.dataset:split', 'divide a dataset by episodes'),
+    'dataset filter': ('il_ros.cli.dataset:filter_', 'keep the episodes that a query picks'),
+    'dataset info': ('il_ros.cli.dataset:info', 'say what a dataset holds'),
+    'dataset report': ('il_ros.cli.dataset_report:report', 'write a page on a dataset'),
+    'dataset export': ('il_ros.cli.interop:export_', 'write a dataset as LeRobot or robomimic'),
+    'dataset import': ('il_ros.cli.interop:import_', 'read a dataset of LeRobot or robomimic'),
+    'view': ('il_ros.cli.view:view', 'write an episode as a Rerun recording'),
     'train bc': ('il_ros.cli.train:bc', 'train a policy by behavioural cloning'),
-    'calibrate': ('il_ros.cli.calibrate:calibrate', "set the monitor's threshold for a policy"),
+    'monitor calibrate': ('il_ros.cli.monitor:calibrate', "set a policy's thresholds"),
+    'monitor replay': ('il_ros.cli.monitor:replay', 'say when an episode would have been stopped'),
+    'monitor evaluate': (
+        'il_ros.cli.monitor_evaluate:evaluate',
+        'compare scores on perturbed episodes',
+    ),
     'evaluate': ('il_ros.cli.evaluate:evaluate', 'measure a policy, write a report'),
 }
 
@@ -39,6 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return 130
+    except OSError as problem:
+        print(f'error: {_system(problem)}', file=sys.stderr)
+        return 2
+    except UnicodeError as problem:
+        print(f'error: a text or a name is not UTF-8: {problem}', file=sys.stderr)
+        return 2
+
+
+def _system(problem: OSError) -> str:
+    """What the system refused, on one line."""
+    text = problem.strerror or str(problem) or type(problem).__name__
+    return f'{problem.filename}: {text}' if problem.filename else text
 
 
 def _verb(given: list[str]) -> tuple[str | None, list[str]]:
@@ -48,6 +78,10 @@ def _verb(given: list[str]) -> tuple[str | None, list[str]]:
         name = ' '.join(given[:words])
         if name in VERBS:
             return name, given[words:]
+    members = [name for name in VERBS if name.startswith(f'{given[0]} ')]
+    if members:
+        what = f'unknown verb {" ".join(given[:2])!r}' if given[1:] else f'{given[0]} what?'
+        raise IlRosError(what, allowed=members, fix='see il_ros --help')
     raise IlRosError(f'unknown verb {given[0]!r}', allowed=VERBS, fix='see il_ros --help')
 
 
@@ -71,7 +105,7 @@ def _run(verb: str, rest: list[str]) -> int:
 
 def _help() -> str:
     lines = ['usage: il_ros VERB [options]   (il_ros VERB --help for its options)', '']
-    return '\n'.join(lines + [f'  {verb:14} {text}' for verb, (_, text) in VERBS.items()])
+    return '\n'.join(lines + [f'  {verb:17} {text}' for verb, (_, text) in VERBS.items()])
 
 
 if __name__ == '__main__':

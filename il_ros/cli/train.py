@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from il_ros.algorithms import bc as algorithm
+from il_ros.algorithms import training_settings
 from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.datasets.augmentation.assembly import load_augmentation
 from il_ros.policies.bundle import load_bundle
 
 
@@ -20,6 +21,7 @@ def bc(
     out: Path,
     config: Annotated[BcConfig, tyro.conf.arg(name='')] = BcConfig(),  # noqa: B008
     overwrite: bool = False,
+    augmentation: tuple[Path, ...] = (),
 ) -> int:
     """Train a policy by behaviour cloning.
 
@@ -28,8 +30,9 @@ def bc(
         out: Folder of the bundle.
         config: How to train.
         overwrite: Replace a bundle that is there already.
+        augmentation: YAML files that say what is done to training samples (config/augmentation).
     """
-    console = Console()
+    console, augment = Console(), load_augmentation(*augmentation)
     columns = (
         TextColumn('epoch {task.completed:.0f}/{task.total:.0f}'),
         BarColumn(),
@@ -39,11 +42,13 @@ def bc(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task('', total=config.epochs)
 
-        def on_epoch(now: algorithm.Progress) -> None:
+        def on_epoch(now: training_settings.Progress) -> None:
             text = f'loss {now.training_loss:.4f}, held out {now.validation_loss:.4f}'
             bar.update(task, completed=now.epoch, description=text)
 
-        train_bundle(dataset, out, config, overwrite=overwrite, on_epoch=on_epoch)
+        train_bundle(
+            dataset, out, config, augmentation=augment, overwrite=overwrite, on_epoch=on_epoch
+        )
     _summary(console, out)
     return 0
 
@@ -57,13 +62,18 @@ def _summary(console: Console, out: Path) -> None:
         'trained on',
         f'{len(bundle.training.episodes)} episodes, {metrics["training_frames"]:.0f} frames',
     )
+    augmentation = bundle.training.config.get('augmentation')
+    table.add_row('augmentation', ', '.join(augmentation['settings']) if augmentation else 'none')
     table.add_row(
         'held-out loss', f'{metrics["best_loss"]:.4f} after epoch {metrics["best_epoch"]:.0f}'
     )
     table.add_row('time', f'{metrics["seconds"]:.1f} s, {metrics["samples_per_s"]:.0f} samples/s')
-    limit = bundle.threshold
+    limit, names = bundle.threshold, bundle.scores.bank().names if bundle.scores else ()
+    table.add_row('scores', ', '.join(names) or 'none')
     table.add_row(
-        'novelty threshold',
-        f'{limit.value:.3g} at alpha {limit.alpha:g}' if limit else 'none: run il_ros calibrate',
+        'calibrated',
+        f'on {len(limit.episodes)} {limit.source} at alpha {limit.alpha:g}'
+        if limit
+        else 'no: run il_ros monitor calibrate',
     )
     console.print(table)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_about
-from il_ros.core.kinematics import SerialChain
+from il_ros.core.kinematics import Capsule, SerialChain
 from il_ros.core.limits import Limits
 from il_ros.core.registry import lookup
 
@@ -34,6 +34,7 @@ class Arm:
         jerk: Largest jerks, shape (n + 1,) [rad/s^3, m/s^3].
         torque: Largest joint torques and gripper force, shape (n + 1,) [N m, N].
         home: Posture that tasks start around, shape (n + 1,) [rad, m].
+        body: What moves of the arm, the gripper fully open; together these parts cover it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Arm:
     jerk: Array
     torque: Array
     home: Array
+    body: tuple[Capsule, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,6 +91,32 @@ def _franka_tool() -> Array:
     return tool
 
 
+def _part(name: str, frame: int, radius: float, *ends: tuple[float, float, float]) -> Capsule:
+    return Capsule(name=f'fr3_{name}', frame=frame, start=ends[0], end=ends[1], radius=radius)
+
+
+# Each link's housings and the arm between them. The housings are at least as large as the capsules
+# that the franka_description URDF gives for self-collision; the link's first and last joint are
+# joined by one more. Hand and fingers are given from the tool centre point.
+_FRANKA_BODY = (
+    _part('link1', 0, 0.06, (0, 0, -0.19), (0, 0, 0)),
+    _part('link2', 1, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
+    _part('link2', 1, 0.06, (0, 0, 0), (0, -0.19, 0)),
+    _part('link3', 2, 0.06, (0, 0, -0.22), (0, 0, 0)),
+    _part('link3', 2, 0.06, (0, 0, 0), (0.0825, 0, 0)),
+    _part('link4', 3, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
+    _part('link4', 3, 0.06, (0, 0, 0), (-0.0825, 0.124, 0)),
+    _part('link5', 4, 0.06, (0, 0, -0.31), (0, 0, 0)),
+    _part('link5', 4, 0.03, (0, 0.08, -0.2), (0, 0.08, -0.06)),
+    _part('link6', 5, 0.05, (0, 0, -0.07), (0, 0, 0.01)),
+    _part('link6', 5, 0.05, (0, 0, 0), (0.088, 0, 0)),
+    _part('link7', 6, 0.045, (0, 0, -0.06), (0, 0, 0.107)),
+    _part('link7', 6, 0.03, (0.055, 0, 0.082), (0.065, 0, 0.082)),
+    _part('hand', 7, 0.04, (0, -0.09, -0.0734), (0, 0.09, -0.0734)),
+    _part('fingers', 7, 0.033, (0, -0.045, -0.02), (0, 0.045, -0.02)),
+)
+
+
 # Franka Research 3 with the Franka Hand. Kinematics and joint limits: Franka Control Interface
 # documentation, "Robot and interface specifications". Gripper range, speed and force: the
 # franka_description URDF; the documentation gives no acceleration and jerk for it, and the ones
@@ -114,4 +142,5 @@ FRANKA = Arm(
     jerk=np.array([5000.0, 5000.0, 5000.0, 5000.0, 5000.0, 5000.0, 5000.0, 2000.0]),
     torque=np.array([87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0, 100.0]),
     home=np.array([0.0, -0.2594, 0.0, -2.4315, 0.0, 2.1721, math.pi / 4, 0.04]),
+    body=_FRANKA_BODY,
 )

@@ -162,7 +162,8 @@ def _scalar(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):  # an integer that no float can hold
+            return float(value)
     if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint is not Path and type(value) is hint:

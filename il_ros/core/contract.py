@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,57 +20,12 @@ import numpy as np
 import yaml
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.core.decoders import DECODERS, decoder_for
 from il_ros.core.errors import ContractError
-from il_ros.core.limits import Limits
+from il_ros.core.limits import KeepOut, Limits
+from il_ros.core.streams import ImageStream, Stream, check_image, check_stream
 
 VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alignment:
-    """How a stream's samples become the value of a tick.
-
-    Attributes:
-        strategy: `hold` takes the newest sample at or before the tick, however old; `asof` takes
-            it up to `max_age`; `drop` only if it came within the tick's own period.
-        max_age: For `asof`, the age from which a sample is no longer valid [s].
-        time: Whose clock orders the samples: the message's `header` or the moment of `receive`.
-    """
-
-    strategy: Literal['hold', 'asof', 'drop'] = 'asof'
-    max_age: float = 0.2
-    time: Literal['header', 'receive'] = 'header'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """One observation: where it comes from and how a message becomes numbers.
-
-    Attributes:
-        topic: Relative topic name, so that a namespace and remappings apply.
-        type: ROS message type, e.g. `sensor_msgs/msg/JointState`.
-        fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
-            JointState or `[pose.position, pose.orientation]` of a PoseStamped.
-        names: Joint names, for a JointState; their order is the order of the numbers.
-        rate: Rate at which samples are expected [Hz]; 0 when they come only now and then.
-        align: How samples become the value of a tick.
-        required: Whether a frame without a valid value is unusable: the monitor stops, and
-            training leaves the frame out.
-    """
-
-    topic: str
-    type: str
-    fields: tuple[str, ...]
-    names: tuple[str, ...] = ()
-    rate: float = 0.0
-    align: Alignment = field(default_factory=Alignment)
-    required: bool = True
-
-    @cached_property
-    def size(self) -> int:
-        """How many numbers a sample has."""
-        return decoder_for(self.type).size(self.fields, self.names)
+_KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +53,60 @@ class Output:
 
     Attributes:
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
-            joint_trajectory_controller takes) or `forward_command` (std_msgs/Float64MultiArray).
+            joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
+            `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes).
         topic: The controller's command topic.
     """
 
-    adapter: Literal['joint_trajectory', 'forward_command'] = 'joint_trajectory'
+    adapter: Literal['joint_trajectory', 'forward_command', 'twist'] = 'joint_trajectory'
     topic: str = 'arm_controller/joint_trajectory'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """What the monitor does when the policy is out of its depth; hard faults always stop.
+
+    Attributes:
+        kind: `hold` decelerates and stays; `slow` goes on slowly and asks for help, and holds when
+            that does not help; `retreat` goes back along the path just travelled; `posture` goes to
+            a safe posture; `expert` hands over to the expert, if one is there, else holds.
+        speed: Share of the speed limits that the arm uses while the monitor warns, and on its way
+            back or to the posture.
+        seconds: For `slow`, how long it goes on slowly; for `retreat`, how far it goes back [s].
+        posture: Joint positions of `posture`, in the order of the action's names [rad or m].
+    """
+
+    kind: Literal['hold', 'slow', 'retreat', 'posture', 'expert'] = 'hold'
+    speed: float = 0.3
+    seconds: float = 2.0
+    posture: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """Where the action comes from in a bag that was recorded without this package's monitor.
+
+    Attributes:
+        topic: Relative topic of the commands; empty to take the position measured at the next
+            frame, as in teaching by hand.
+        type: ROS message type of the commands.
+        names: Names in the message that stand for the action's joints, in the order of the
+            action's names; the action's own names by default.
+        time: Whose clock orders the commands: the message's `header` or the moment of `receive`.
+        latency: How much later than its stamp a command reaches the robot [s].
+        max_age: Age from which a command no longer counts [s].
+    """
+
+    topic: str = ''
+    type: Literal[
+        'sensor_msgs/msg/JointState',
+        'trajectory_msgs/msg/JointTrajectory',
+        'std_msgs/msg/Float64MultiArray',
+    ] = 'sensor_msgs/msg/JointState'
+    names: tuple[str, ...] = ()
+    time: Literal['header', 'receive'] = 'receive'
+    latency: float = 0.0
+    max_age: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,8 @@ class Action:
         limits: Bounds that the monitor enforces.
         executed: Topic of what the monitor really commanded, in the policy's space.
         output: How commands leave for the robot.
+        demonstration: Where the action comes from where nobody published on `executed`; without
+            it such a bag is no demonstration.
     """
 
     names: tuple[str, ...]
@@ -124,6 +130,7 @@ class Action:
     limits: JointBounds
     executed: str = 'monitor/executed'
     output: Output = field(default_factory=Output)
+    demonstration: Demonstration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +144,28 @@ class Box:
 
     min: tuple[float, float, float]
     max: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone(Box):
+    """A box that no part of the arm may enter.
+
+    Attributes:
+        name: What is there, for messages.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace(Box):
+    """Where the tool centre point may be, and where no part of the arm may.
+
+    Attributes:
+        keep_out: Boxes that neither links nor tool may enter: posts, shelves, people's places.
+    """
+
+    keep_out: tuple[Zone, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +197,11 @@ class Contract:
         grace: How long a tick waits for streams that are due, on the receiving clock [s].
         observations: What the policy sees, in the order of its input.
         privileged: What only experts and evaluation may see.
+        images: Cameras, by key.
         action: What the policy commands.
-        workspace: Where the tool centre point may be.
+        workspace: Where the tool centre point may be, and where no part of the arm may.
         wrench: Largest contact; none when the arm has no such sensor.
+        fallback: What the monitor does when the policy is out of its depth.
     """
 
     version: int
@@ -182,9 +213,11 @@ class Contract:
     grace: float = 0.02
     observations: Mapping[str, Stream]
     privileged: Mapping[str, Stream] = field(default_factory=dict)
+    images: Mapping[str, ImageStream] = field(default_factory=dict)
     action: Action
-    workspace: Box
+    workspace: Workspace
     wrench: WrenchLimits | None = None
+    fallback: Fallback = field(default_factory=Fallback)
     text: str = field(default='', init=False, repr=False, compare=False)
 
     @cached_property
@@ -203,6 +236,11 @@ class Contract:
         """Observations and privileged observations by key."""
         return {**self.observations, **self.privileged}
 
+    @property
+    def inputs(self) -> dict[str, Stream | ImageStream]:
+        """Everything that is subscribed to: streams, then images, by key."""
+        return {**self.streams, **self.images}
+
     @cached_property
     def limits(self) -> Limits:
         """Bounds as arrays."""
@@ -218,6 +256,10 @@ class Contract:
             workspace_max=np.array(self.workspace.max),
             force=self.wrench.force if self.wrench else math.inf,
             torque=self.wrench.torque if self.wrench else math.inf,
+            keep_out=tuple(
+                KeepOut(name=zone.name, min=np.array(zone.min), max=np.array(zone.max))
+                for zone in self.workspace.keep_out
+            ),
         )
 
 
@@ -283,41 +325,39 @@ def _check(contract: Contract, source: str) -> None:
             fail(f'got {getattr(contract, name)}', name, 'a positive number')
     if contract.clock not in contract.observations:
         fail(f'got {contract.clock!r}', 'clock', ', '.join(contract.observations))
-    if set(contract.observations) & set(contract.privileged):
-        fail('a key that observations have too', 'privileged')
+    _check_keys(contract, fail)
     for key, stream in contract.streams.items():
         part = 'observations' if key in contract.observations else 'privileged'
-        _check_stream(stream, f'{source}.{part}.{key}')
+        check_stream(stream, f'{source}.{part}.{key}')
+    for key, image in contract.images.items():
+        check_image(image, f'{source}.images.{key}')
+    if contract.observations[contract.clock].align.strategy == 'interpolate':
+        fail('paces the ticks', f'observations.{contract.clock}.align.strategy', 'asof, hold, drop')
     _check_action(contract, fail)
 
 
-def _check_stream(stream: Stream, where: str) -> None:
-    if stream.topic.startswith('/'):
-        raise ContractError(
-            f'got {stream.topic!r}',
-            where=f'{where}.topic',
-            allowed='a relative name',
-            fix='remove the leading slash and remap or namespace the node',
-        )
-    if stream.type not in DECODERS:
-        raise ContractError(f'got {stream.type!r}', where=f'{where}.type', allowed=DECODERS)
-    decoder = decoder_for(stream.type)
-    decoder.check(stream.fields, stream.names, where)
-    if stream.align.time == 'header' and not decoder.stamped:
-        raise ContractError(
-            f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'
-        )
-    if stream.rate < 0 or stream.align.max_age <= 0:
-        raise ContractError('rate and align.max_age cannot be negative', where=where)
+def _check_keys(contract: Contract, fail: _Fail) -> None:
+    seen: set[str] = set()
+    for part in ('observations', 'privileged', 'images'):
+        for key in getattr(contract, part):
+            if key in seen:
+                fail('a key that is there already', f'{part}.{key}')
+            # Keys name a dataset's files.
+            if not _KEY.fullmatch(key):
+                fail(f'got {key!r}', part, 'keys of letters, digits and _, beginning with a letter')
+            seen.add(key)
 
 
 def _check_action(contract: Contract, fail: _Fail) -> None:
     action = contract.action
     if len(set(action.names)) != len(action.names) or not action.names:
         fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
+    if action.output.adapter == 'twist' and not contract.arm:
+        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
     _check_bounds(action, fail)
-    if not np.all(np.less(contract.workspace.min, contract.workspace.max)):
-        fail('not below workspace.max', 'workspace.min')
+    _check_demonstration(action, fail)
+    _check_boxes(contract, fail)
+    _check_fallback(contract, fail)
     for part in ('position', 'velocity'):
         for key in getattr(action, part):
             if key not in contract.observations:
@@ -330,6 +370,58 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:
             fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
+
+
+def _check_boxes(contract: Contract, fail: _Fail) -> None:
+    workspace = contract.workspace
+    boxes: list[tuple[str, Box]] = [('workspace', workspace)]
+    boxes += [(f'workspace.keep_out[{i}]', zone) for i, zone in enumerate(workspace.keep_out)]
+    for where, box in boxes:
+        if not np.all(np.isfinite([box.min, box.max])):
+            fail('not finite', where, 'finite numbers')
+        if not np.all(np.less(box.min, box.max)):
+            fail(f'not below {where}.max', f'{where}.min')
+    if workspace.keep_out and not contract.arm:
+        fail('the contract names no arm', 'workspace.keep_out', 'nothing without a kinematic model')
+
+
+def _check_fallback(contract: Contract, fail: _Fail) -> None:
+    fallback, limits = contract.fallback, contract.action.limits
+    if not 0 < fallback.speed <= 1:
+        fail(f'got {fallback.speed}', 'fallback.speed', '0 < speed <= 1')
+    if not 0 < fallback.seconds < math.inf:
+        fail(f'got {fallback.seconds}', 'fallback.seconds', 'a positive number')
+    if fallback.kind != 'posture':
+        if fallback.posture:
+            fail(f'not used by {fallback.kind}', 'fallback.posture', 'nothing')
+        return
+    if len(fallback.posture) != len(contract.action.names):
+        fail(
+            f'got {len(fallback.posture)} entries',
+            'fallback.posture',
+            f'{len(contract.action.names)}, one a joint',
+        )
+    bounds = zip(limits.position_min, fallback.posture, limits.position_max, strict=True)
+    if not all(low <= value <= high for low, value, high in bounds):
+        fail('outside the position limits', 'fallback.posture')
+
+
+def _check_demonstration(action: Action, fail: _Fail) -> None:
+    demonstration = action.demonstration
+    if demonstration is None:
+        return
+    if demonstration.topic.startswith('/'):
+        fail(f'got {demonstration.topic!r}', 'action.demonstration.topic', 'a relative name')
+    if demonstration.names and len(demonstration.names) != len(action.names):
+        fail(
+            f'got {len(demonstration.names)} names',
+            'action.demonstration.names',
+            f'{len(action.names)}, one a joint of the action',
+        )
+    if demonstration.type.endswith('Float64MultiArray') and demonstration.time == 'header':
+        fail('the type has no header', 'action.demonstration.time', 'receive')
+    if not 0 < demonstration.max_age < math.inf or not 0 <= demonstration.latency < math.inf:
+        fail('got a number out of range', 'action.demonstration', 'max_age > 0, latency >= 0')
 
 
 def _check_bounds(action: Action, fail: _Fail) -> None:

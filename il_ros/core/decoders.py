@@ -1,15 +1,17 @@
-"""From ROS messages to arrays, by attribute alone: rclpy's messages and a bag's are alike."""
+"""From the bytes of ROS messages to arrays, on live topics and from bags alike."""
 
 from __future__ import annotations
 
+import struct
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
 from il_ros.core.errors import ContractError, IlRosError
 
 Array = NDArray[np.float64]
@@ -28,8 +30,14 @@ class Decoder(Protocol):
     def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
         """How many numbers a message gives."""
 
-    def decode(self, message: Any, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
-        """The numbers, shape (size,). Raise IlRosError if the message lacks some."""
+    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
+        """The numbers in a message's CDR bytes, shape (size,).
+
+        Raise IlRosError if the message lacks some, or its bytes are damaged.
+        """
+
+    def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
+        """The value between `a` (share 0) and `b` (share 1), each of shape (size,)."""
 
 
 _XYZ = ('x', 'y', 'z')
@@ -38,7 +46,7 @@ _XYZW = ('x', 'y', 'z', 'w')
 
 @dataclass(frozen=True)
 class Composite:
-    """A message of fixed shape: dotted fields, each with its leaves."""
+    """A header and float64 leaves: dotted fields, in the order of the definition."""
 
     parts: Mapping[str, tuple[str, ...]]
     stamped: bool = True
@@ -55,16 +63,32 @@ class Composite:
         """Leaves of all `fields`."""
         return sum(len(self.parts[field]) for field in fields)
 
-    def decode(self, message: Any, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
+    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
         """All leaves in order; a quaternion is turned to w >= 0, so that one pose is one array."""
+        reader = Cdr(data)
+        reader.header()
+        leaves = iter(reader.doubles(sum(map(len, self.parts.values()))))
+        parts = {field: [next(leaves) for _ in names] for field, names in self.parts.items()}
         values: list[float] = []
         for field in fields:
-            part = attrgetter(field)(message)
-            numbers = [getattr(part, leaf) for leaf in self.parts[field]]
+            numbers = parts[field]
             if len(numbers) == 4 and numbers[3] < 0:
                 numbers = [-number for number in numbers]
             values += numbers
         return np.array(values)
+
+    def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
+        """Leaf by leaf; of a quaternion the shorter way, normalised."""
+        value, at = a + share * (b - a), 0
+        for field in fields:
+            part = slice(at, at + len(self.parts[field]))
+            if len(self.parts[field]) == 4:
+                end = b[part] if a[part] @ b[part] >= 0 else -b[part]
+                mixed = a[part] + share * (end - a[part])
+                mixed /= np.linalg.norm(mixed)
+                value[part] = mixed if mixed[3] >= 0 else -mixed
+            at = part.stop
+        return value
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ class JointState:
 
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """One of position, velocity, effort; at least one name."""
-        _check_fields(fields, ('position', 'velocity', 'effort'), where)
+        _check_fields(fields, _JOINT_FIELDS, where)
         if not names or len(set(names)) != len(names):
             raise ContractError(
                 f'got {list(names)}', where=f'{where}.names', allowed='one or more joint names'
@@ -85,27 +109,93 @@ class JointState:
         """Joints times fields."""
         return len(fields) * len(names)
 
-    def decode(self, message: Any, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
+    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
         """Raise IlRosError naming the joint or the field that the message does not have."""
-        place = {name: i for i, name in enumerate(message.name)}
-        missing = [name for name in names if name not in place]
-        if missing:
-            raise IlRosError(
-                f'no joint {", ".join(missing)} in the message',
-                allowed=list(message.name),
-                fix="correct the contract's names or the driver",
-            )
-        index = [place[name] for name in names]
+        layout = _layout(data)
+        places = layout.places(names)
+        columns = layout.columns(data)
         values: list[float] = []
         for field in fields:
-            column = getattr(message, field)
-            if len(column) != len(place):
+            at, count = columns[_JOINT_FIELDS.index(field)]
+            if count != len(layout.names):
                 raise IlRosError(
-                    f'{len(column)} {field} values for {len(place)} joints',
+                    f'{count} {field} values for {len(layout.names)} joints',
                     fix=f'let the driver publish {field}, or leave it out of the contract',
                 )
-            values += [column[i] for i in index]
+            column = layout.doubles.unpack_from(data, at)
+            values += [column[i] for i in places]
         return np.array(values)
+
+    def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
+        """Joint by joint."""
+        value: Array = a + share * (b - a)
+        return value
+
+
+_JOINT_FIELDS = ('position', 'velocity', 'effort')
+
+
+class _JointLayout:
+    """Where the numbers are in the messages of one driver.
+
+    A driver names the same joints in every message, so the part in front of the numbers, all of it
+    text, is compared and not read again.
+    """
+
+    def __init__(self, data: Bytes) -> None:
+        reader = Cdr(data)
+        reader.header()
+        self.names = reader.strings()
+        self.kind, self.end = data[1], reader.position
+        self.text = bytes(data[12 : self.end])
+        self.doubles = struct.Struct(f'{reader.order}{len(self.names)}d')
+        self._count = struct.Struct(f'{reader.order}I')
+        self._widest = reader.widest
+        self._places: dict[tuple[str, ...], tuple[int, ...]] = {}
+
+    def places(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """Which of the message's joints are `names`."""
+        if names not in self._places:
+            place = {name: i for i, name in enumerate(self.names)}
+            missing = [name for name in names if name not in place]
+            if missing:
+                raise IlRosError(
+                    f'no joint {", ".join(missing)} in the message',
+                    allowed=self.names,
+                    fix="correct the contract's names or the driver",
+                )
+            self._places[names] = tuple(place[name] for name in names)
+        return self._places[names]
+
+    def columns(self, data: Bytes) -> list[tuple[int, int]]:
+        """Where position, velocity and effort begin, and how many numbers each has."""
+        found, at = [], self.end
+        try:
+            for _ in _JOINT_FIELDS:
+                at += -(at - ORIGIN) % 4
+                (count,) = self._count.unpack_from(data, at)
+                at += 4
+                if count:
+                    at += -(at - ORIGIN) % self._widest
+                found.append((at, count))
+                at += 8 * count
+        except struct.error:
+            raise ends_early(data) from None
+        if at > len(data):
+            raise ends_early(data)
+        return found
+
+
+_layouts: deque[_JointLayout] = deque(maxlen=16)  # of the drivers seen last
+
+
+def _layout(data: Bytes) -> _JointLayout:
+    for layout in tuple(_layouts):
+        if data[12 : layout.end] == layout.text and data[1] == layout.kind:
+            return layout
+    layout = _JointLayout(data)
+    _layouts.appendleft(layout)
+    return layout
 
 
 def _check_fields(fields: tuple[str, ...], known: Any, where: str) -> None:

@@ -21,7 +21,7 @@ def write_atomic(path: Path | str, data: str | bytes) -> Path:
     Raises:
         IlRosError: If the system refuses; nothing of the attempt is left behind.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # '.' has no name, which the temporary one is made of
     content = data.encode() if isinstance(data, str) else data
     temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,21 +14,28 @@ from il_ros.core.errors import IlRosError
 
 @contextmanager
 def new_folder(
-    path: Path, *, overwrite: bool = False, error: type[IlRosError] = IlRosError
+    path: Path,
+    *,
+    overwrite: bool = False,
+    marker: str = '',
+    inputs: Iterable[Path] = (),
+    error: type[IlRosError] = IlRosError,
 ) -> Iterator[Path]:
     """Fill a hidden folder; when all went well, sync it to disk and rename it to `path`.
 
     After an error (Ctrl-C too) nothing of the attempt is left, and an old `path` is as it was.
 
     Args:
-        path: The folder to make; missing parents are made.
+        path: The folder to make, or a link to it; missing parents are made.
         overwrite: Whether an existing `path` is replaced.
+        marker: File by which a folder that may be replaced is known; see `require_free`.
+        inputs: What the folder is made from; see `require_free`.
         error: Kind of error to raise.
 
     Raises:
         IlRosError: (as `error`) If `path` exists and may not be replaced, or cannot be written.
     """
-    require_free(path, overwrite=overwrite, error=error)
+    path = require_free(path, overwrite=overwrite, marker=marker, inputs=inputs, error=error)
     temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
         temporary.mkdir(parents=True)
@@ -45,19 +52,63 @@ def new_folder(
 
 
 def require_free(
-    path: Path, *, overwrite: bool = False, error: type[IlRosError] = IlRosError
-) -> None:
+    path: Path,
+    *,
+    overwrite: bool = False,
+    marker: str = '',
+    inputs: Iterable[Path] = (),
+    error: type[IlRosError] = IlRosError,
+) -> Path:
     """Refuse a `path` that exists, so that long work does not end in this error.
+
+    Args:
+        path: A folder to be made, or a link to it.
+        overwrite: Whether it may be replaced if it is there: an empty folder, or one that holds
+            `marker`. Any other was not made by whoever asks, and stays.
+        marker: Path of a file inside; without one, only an empty folder is replaced.
+        inputs: What the folder is made from; it may not be one of these, nor hold or lie in one.
+        error: Kind of error to raise.
+
+    Returns:
+        `path`, absolute, without links.
 
     Raises:
         IlRosError: (as `error`) If it exists and may not be replaced, or is not a folder.
     """
-    if path.exists() and not (overwrite and path.is_dir()):
+    real = resolved(path, error)
+    for given in inputs:
+        other = resolved(given, error)
+        if real == other or real in other.parents or other in real.parents:
+            raise error(
+                f'would replace, or lie inside, what it is made from, {given}',
+                where=str(path),
+                fix='choose a folder beside it',
+            )
+    if os.path.lexists(real) and not (overwrite and real.is_dir()):
         raise error(
             'exists already',
             where=str(path),
-            fix='choose another name' + (', or ask to overwrite it' if path.is_dir() else ''),
+            fix='choose another name' + (', or ask to overwrite it' if real.is_dir() else ''),
         )
+    if real.is_dir() and not (marker and (real / marker).is_file()) and any(real.iterdir()):
+        raise error(
+            f'not overwritten: no {marker} in it' if marker else 'not overwritten: not empty',
+            where=str(path),
+            fix='choose another name, or remove the folder yourself',
+        )
+    return real
+
+
+def resolved(path: Path, error: type[IlRosError] = IlRosError) -> Path:
+    """`path`, absolute, without links; of what is not there yet, too.
+
+    Raises:
+        IlRosError: (as `error`) If links lead in a circle, or the system refuses.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as problem:  # RuntimeError: a circle
+        raise error(f'cannot be followed: {problem}', where=str(path), fix='mend it') from None
 
 
 def publish(folder: Path, path: Path) -> None:

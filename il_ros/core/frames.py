@@ -11,14 +11,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.contract import Contract, Stream
+from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (given on to whoever has frames)
+from il_ros.core.contract import Contract
+from il_ros.core.decoders import decoder_for
+from il_ros.core.streams import ImageStream, Stream
 
 Array = NDArray[np.float64]
-NS = 1_000_000_000
 
 # A stream that is due and has not come holds its first ticks back for the contract's grace; after
 # as many misses it is not waited for until it comes again, so that a lost sensor costs no latency.
@@ -35,13 +38,17 @@ class Frame:
         stamp: The tick's time [ns], the stamp of the sample that paced it.
         values: Value per key, float64 of shape (size,); NaN where invalid.
         valid: Whether the value may be used.
-        age: Age of the sample at the tick [s]; NaN if there has been none.
+        age: Age of the sample at the tick [s]; NaN if there has been none. Of an interpolated
+            value, that of the sample before the tick.
+        images: CDR bytes of each image key's message; none where invalid. Whoever wants pixels
+            decodes them (`core.images`), so that no image is decoded in vain.
     """
 
     stamp: int
     values: Mapping[str, Array]
     valid: Mapping[str, bool]
     age: Mapping[str, float]
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     def vector(self, keys: Iterable[str]) -> Array:
         """The values of `keys` one after the other, shape (D,)."""
@@ -54,8 +61,8 @@ class Frame:
 
 @dataclass
 class _History:
-    stream: Stream
-    samples: deque[tuple[int, Array]] = field(default_factory=lambda: deque(maxlen=512))
+    stream: Stream | ImageStream
+    samples: deque[tuple[int, Any]]
     missed: int = 0
 
 
@@ -68,14 +75,14 @@ class FrameBuilder:
     """
 
     def __init__(self, contract: Contract, keys: Iterable[str] | None = None) -> None:
-        streams = contract.streams
+        streams = contract.inputs
         chosen = list(contract.observations if keys is None else keys)
         if contract.clock not in chosen:
             chosen.insert(0, contract.clock)
         self.keys = tuple(chosen)
         self.rejected: dict[str, str] = {}
         self._contract = contract
-        self._histories = {key: _History(streams[key]) for key in chosen}
+        self._histories = {key: _history(streams[key], contract.rate) for key in chosen}
         self._period = round(NS / contract.rate)
         self._grace = round(NS * contract.grace)
         clock_rate = streams[contract.clock].rate or contract.rate
@@ -91,13 +98,13 @@ class FrameBuilder:
         self._last_tick = self._pending = None
 
     def add(
-        self, key: str, value: Array, *, header: int, receive: int, now: int | None = None
+        self, key: str, value: Any, *, header: int, receive: int, now: int | None = None
     ) -> list[Frame]:
         """Take one sample; give the frames that became due, oldest first.
 
         Args:
             key: The contract's key.
-            value: The decoded value, shape (size,).
+            value: The decoded value, shape (size,); of an image, its message.
             header: The message's own stamp [ns].
             receive: When it was received [ns], on the clock that header stamps are read from.
             now: The same moment on the clock that the grace is measured on [ns]; `receive` where
@@ -108,10 +115,12 @@ class FrameBuilder:
         # or not anybody polled in between (a bag has no timers).
         frames = self.poll(now)
         history = self._histories[key]
-        stamp = header if history.stream.align.time == 'header' else receive
+        align = history.stream.align
+        stamp = header if align.time == 'header' else receive
         if stamp <= 0:
             self.rejected[key] = 'its header stamp is zero'
             return frames
+        stamp -= round(NS * align.latency)
         if history.samples and stamp <= history.samples[-1][0]:
             if history.samples[-1][0] - stamp < _RESTART_NS:
                 self.rejected[key] = 'its header stamp does not advance'
@@ -154,36 +163,69 @@ class FrameBuilder:
             return False
         if not history.samples:
             return True
-        return tick - history.samples[-1][0] > 0.9 * NS / history.stream.rate
+        if history.stream.align.strategy == 'interpolate':
+            return history.samples[-1][0] < tick
+        # A device that measures late is never nearer than by its latency.
+        usual = 0.9 / history.stream.rate + history.stream.align.latency
+        return tick - history.samples[-1][0] > NS * usual
 
     def _give(self, tick: int) -> Frame:
         self._pending = None
         for key in self._awaited(tick):
             self._histories[key].missed += 1
-        values, valid, age = {}, {}, {}
+        values, valid, age, images = {}, {}, {}, {}
         for key, history in self._histories.items():
-            values[key], valid[key], age[key] = self._sample(history, tick)
-        return Frame(stamp=tick, values=values, valid=valid, age=age)
+            value, valid[key], age[key] = self._sample(history, tick)
+            if isinstance(history.stream, ImageStream):
+                images[key] = value
+            else:
+                values[key] = value
+        return Frame(stamp=tick, values=values, valid=valid, age=age, images=images)
 
-    def _sample(self, history: _History, tick: int) -> tuple[Array, bool, float]:
-        samples, align = history.samples, history.stream.align
+    def _sample(self, history: _History, tick: int) -> tuple[Any, bool, float]:
+        samples, stream = history.samples, history.stream
         while len(samples) > 1 and samples[1][0] <= tick:
             samples.popleft()
         if not samples or samples[0][0] > tick:
-            return np.full(history.stream.size, math.nan), False, math.nan
+            return _nothing(stream), False, math.nan
         stamp, value = samples[0]
         age = (tick - stamp) / NS
-        bound = {'hold': math.inf, 'asof': align.max_age, 'drop': self._period / NS}
-        if age > bound[align.strategy] or not np.all(np.isfinite(value)):
-            return np.full(history.stream.size, math.nan), False, age
+        if stream.align.strategy == 'interpolate' and isinstance(stream, Stream):
+            value = _between(samples, stream, tick)
+        bound = {'hold': math.inf, 'drop': self._period / NS}
+        fresh = age <= bound.get(stream.align.strategy, stream.align.max_age)
+        if not fresh or not (isinstance(stream, ImageStream) or np.isfinite(value).all()):
+            return _nothing(stream), False, age
         return value, True, age
+
+
+def _history(stream: Stream | ImageStream, rate: float) -> _History:
+    # A tick looks back one period and waits for less; images are large, numbers are not.
+    depth = 512 if isinstance(stream, Stream) else 4 + math.ceil(2 * stream.rate / rate)
+    return _History(stream, deque(maxlen=depth))
+
+
+def _nothing(stream: Stream | ImageStream) -> Any:
+    return None if isinstance(stream, ImageStream) else np.full(stream.size, math.nan)
+
+
+def _between(samples: deque[tuple[int, Any]], stream: Stream, tick: int) -> Array:
+    """The value at `tick`, from the samples before and behind it; the one before if need be."""
+    (before, value) = samples[0]
+    if len(samples) < 2 or samples[1][0] - before > NS * stream.align.max_age:
+        return np.asarray(value)
+    behind, following = samples[1]
+    if not np.isfinite(following).all():
+        return np.asarray(value)
+    share = (tick - before) / (behind - before)
+    return decoder_for(stream.type).blend(value, following, share, stream.fields)
 
 
 def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, str]) -> list[str]:
     """One sentence for each required stream that is not valid in `frame`."""
     texts = []
     for key, ok in frame.valid.items():
-        stream = contract.streams[key]
+        stream = contract.inputs[key]
         if ok or not stream.required:
             continue
         age = frame.age[key]

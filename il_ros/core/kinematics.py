@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,21 +40,23 @@ class SerialChain:
         object.__setattr__(self, 'fixed', fixed)
 
     def frames(self, q: Array) -> Array:
-        """Pose of each joint's frame, then of the tool centre point: shape (n + 1, 4, 4).
+        """Pose of each joint's frame, then of the tool centre point: shape (..., n + 1, 4, 4).
 
         Args:
-            q: Joint positions, shape (n,) [rad].
+            q: Joint positions, shape (..., n) [rad]; many postures at once cost little more.
         """
-        c, s = np.cos(q)[:, None], np.sin(q)[:, None]
-        local = self.fixed.copy()
+        c, s = np.cos(q)[..., None], np.sin(q)[..., None]
+        local = np.empty((*q.shape, 4, 4))
+        local[...] = self.fixed
         x, y = self.fixed[:, :, 0], self.fixed[:, :, 1]
-        local[:, :, 0] = c * x + s * y
-        local[:, :, 1] = c * y - s * x
-        frames = np.empty((len(local) + 1, 4, 4))
-        frames[0] = local[0]
-        for i in range(1, len(local)):
-            np.dot(frames[i - 1], local[i], out=frames[i])
-        np.dot(frames[-2], self.tool, out=frames[-1])
+        local[..., 0] = c * x + s * y
+        local[..., 1] = c * y - s * x
+        frames = np.empty((*q.shape[:-1], q.shape[-1] + 1, 4, 4))
+        each, own = np.moveaxis(frames, -3, 0), np.moveaxis(local, -3, 0)
+        each[0] = own[0]
+        for i in range(1, len(own)):
+            np.matmul(each[i - 1], own[i], out=each[i])
+        np.matmul(each[-2], self.tool, out=each[-1])
         return frames
 
     def forward(self, q: Array) -> tuple[Array, Array]:
@@ -63,6 +67,61 @@ class SerialChain:
     def jacobian(self, q: Array) -> Array:
         """Geometric Jacobian (6, n) of the tool centre point: linear rows, then angular rows."""
         return jacobian_of(self.frames(q))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capsule:
+    """A part of an arm: everything within `radius` of a line that a frame carries along.
+
+    Attributes:
+        name: The part's name, for messages.
+        frame: Which of `SerialChain.frames` it moves with.
+        start: One end of the line in that frame [m].
+        end: The other end [m].
+        radius: Distance from the line that the part reaches [m].
+    """
+
+    name: str
+    frame: int
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+    radius: float
+
+
+class Outline:
+    """Balls that together cover an arm's parts; a ball of radius 0 is the tool centre point.
+
+    The balls of a capsule are at most `spacing` and at most its radius apart, and larger than the
+    capsule by as much as it takes to leave no gap.
+
+    Args:
+        capsules: The parts.
+        tool: Index of the tool centre point's frame.
+        spacing: Largest distance between neighbouring centres [m].
+
+    Attributes:
+        names: The part that each ball belongs to, P of them.
+        radius: Radius of each ball, shape (P,) [m].
+    """
+
+    def __init__(self, capsules: Sequence[Capsule], *, tool: int, spacing: float = 0.05) -> None:
+        names, frames, points, radii = ['tool centre point'], [tool], [np.zeros((1, 3))], [0.0]
+        for capsule in capsules:
+            start, end = np.array(capsule.start), np.array(capsule.end)
+            length = float(np.linalg.norm(end - start))
+            count = 1 + math.ceil(length / min(spacing, capsule.radius))
+            points.append(np.linspace(start, end, count))
+            names += count * [capsule.name]
+            frames += count * [capsule.frame]
+            radii += count * [math.hypot(capsule.radius, length / max(count - 1, 1) / 2)]
+        self.names, self.radius = tuple(names), np.array(radii)
+        self._frames, self._points = np.array(frames), np.concatenate(points)
+
+    def centres(self, frames: Array) -> Array:
+        """Centre of each ball, shape (..., P, 3) [m]; frames as `SerialChain.frames` gives them."""
+        own = frames[..., self._frames, :3, :]
+        turned = np.einsum('...pij,pj->...pi', own[..., :3], self._points)
+        return np.asarray(turned + own[..., 3])
 
 
 def jacobian_of(frames: Array) -> Array:

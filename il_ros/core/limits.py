@@ -11,6 +11,21 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeepOut:
+    """A box that no part of the arm may enter.
+
+    Attributes:
+        name: What is there.
+        min: Lower corner, shape (3,) [m], in the arm's base frame.
+        max: Upper corner, shape (3,) [m].
+    """
+
+    name: str
+    min: Array
+    max: Array
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """Bounds of one arm in one task, N commanded joints in the contract's order.
 
@@ -26,6 +41,7 @@ class Limits:
         workspace_max: Upper corner of that box, shape (3,) [m].
         force: Largest norm of the wrist force [N].
         torque: Largest norm of the wrist torque [N m].
+        keep_out: Boxes that no part of the arm may enter.
     """
 
     names: tuple[str, ...]
@@ -38,3 +54,4 @@ class Limits:
     workspace_max: Array
     force: float
     torque: float
+    keep_out: tuple[KeepOut, ...] = ()

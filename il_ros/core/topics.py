@@ -8,6 +8,8 @@ from __future__ import annotations
 POLICY_CHUNK = 'policy/action_chunk'
 EXPERT_CHUNK = 'expert/action_chunk'
 MONITOR_STATUS = 'monitor/status'
+MONITOR_SCORES = 'monitor/scores'
+TAKEOVER = 'expert/takeover'
 EVENTS = 'events'
 TASK_STATE = 'task_state'
 
@@ -15,6 +17,8 @@ TYPES = {
     POLICY_CHUNK: 'il_ros/msg/ActionChunk',
     EXPERT_CHUNK: 'il_ros/msg/ActionChunk',
     MONITOR_STATUS: 'il_ros/msg/MonitorStatus',
+    MONITOR_SCORES: 'il_ros/msg/MonitorScores',
+    TAKEOVER: 'il_ros/msg/Takeover',
     EVENTS: 'il_ros/msg/EpisodeEvent',
     TASK_STATE: 'il_ros/msg/TaskState',
 }

@@ -1,151 +1,295 @@
-"""From a bag to frames and actions, by the frame builder that live nodes use."""
+"""From a bag to arrays, by the frame builder that live nodes use."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core import topics
+from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
-from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.frames import NS, Frame, FrameBuilder
-from il_ros.datasets.reader import EpisodeReader, Message
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import Frame, FrameBuilder
+from il_ros.core.images import ImageDecoder, ImageFormat
+from il_ros.core.streams import ImageStream, Stream
+from il_ros.datasets.actions import action_source
+from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.bags.reader import EpisodeReader, Message
+from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.preprocessing.measures import loss_measures
 
-# What the monitor commands on its own account is no demonstration.
-_NOT_DEMONSTRATED = ('idle', 'hold', 'alarm')
+# The names of the constants of msg/EpisodeEvent.msg, in their order.
+EVENT_KINDS = ('start', 'stop', 'mode', 'fallback', 'resume', 'perturbation', 'note')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """One episode as frames and the actions that followed them.
+    """One episode, converted.
 
     Attributes:
-        frames: Frames in order, with privileged observations.
-        actions: What was commanded after each frame, shape (F, N) [rad or m]; NaN where no
-            source was in control.
-        rejected: Why messages of a stream were not taken, by key.
+        arrays: Its frames and actions, also those that training cannot use.
+        rejected: Why messages of a key were not taken, by key.
     """
 
-    frames: tuple[Frame, ...]
-    actions: NDArray[np.float64]
+    arrays: EpisodeArrays
     rejected: Mapping[str, str] = field(default_factory=dict)
 
 
-def convert(reader: EpisodeReader) -> Conversion:
-    """Read an episode by its contract.
+def convert(reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg') -> Conversion:
+    """Read an episode by its contract, in one pass; only one image a camera is in memory raw.
+
+    Frames from before the episode's start (the recorder's pre-roll) are left out.
+
+    Args:
+        reader: An open bag.
+        image_format: How images are encoded; depth is always PNG.
 
     Raises:
         DatasetError: If a topic that is needed is not in the bag, or the bag is damaged.
     """
     contract = reader.contract
-    needed = {stream.topic for stream in contract.streams.values() if stream.required}
-    reader.require([*sorted(needed), contract.action.executed])
-    wanted = {stream.topic for stream in contract.streams.values()} | {contract.action.executed}
-    messages = list(reader.messages(wanted))
-    rejected: dict[str, str] = {}
-    frames = list(frames_of(messages, contract, contract.observations, rejected))
-    if contract.privileged:
-        # Its own builder: to wait for what no policy sees would change what the policy sees.
-        extra = {f.stamp: f for f in frames_of(messages, contract, contract.privileged, rejected)}
-        frames = [_joined(contract, frame, extra.get(frame.stamp)) for frame in frames]
+    source = action_source(contract, reader.relative_topics)
+    cameras = {key: _camera_topic(reader, image) for key, image in contract.images.items()}
+    required = [stream.topic for stream in contract.streams.values() if stream.required]
+    reader.require(dict.fromkeys([*required, *(cameras[k] for k in _required(contract))]))
+    # What no policy sees has a builder of its own: to wait for it would change what one sees.
+    seen = _Frames(contract, contract.observations, {})
+    extra = _Frames(contract, [*contract.privileged, *contract.images], cameras)
+    images = _Images(contract, image_format)
+    events: list[Event] = []
+    wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS} - {''}
+    start = reader.info.start_ns if reader.info else 0
+    for message in reader.messages(wanted):
+        kept = message.receive >= start
+        seen.add(message, kept=kept)
+        images.take(extra.add(message, kept=kept))
+        if message.topic == source.topic and kept:
+            source.add(message)
+        if message.topic == topics.EVENTS:
+            events += _event(message)
+    seen.finish()
+    images.take(extra.finish())
+    arrays = replace(
+        _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
+        entry=_entry(reader, len(seen.frames)),
+        events=tuple(sorted(events, key=lambda event: event.stamp)),
+    )
     return Conversion(
-        frames=tuple(frames),
-        actions=actions_of(messages, contract, [frame.stamp for frame in frames]),
-        rejected=rejected,
+        arrays=arrays,
+        rejected={**extra.builder.rejected, **images.rejected, **seen.builder.rejected},
     )
 
 
 def frames_of(
-    messages: Iterable[Message],
-    contract: Contract,
-    keys: Iterable[str] | None = None,
-    rejected: dict[str, str] | None = None,
-) -> Iterator[Frame]:
+    messages: Iterable[Message], contract: Contract, keys: Iterable[str] | None = None
+) -> list[Frame]:
     """The frames that a live node would have made of these messages.
 
     Args:
         messages: Messages in the order in which they were received.
         contract: What they mean.
-        keys: Which observations; the contract's ordinary ones by default.
-        rejected: Takes why messages of a stream could not be used, by key.
+        keys: Which streams; the contract's ordinary ones by default.
     """
-    builder = FrameBuilder(contract, keys)
-    by_topic: dict[str, list[str]] = defaultdict(list)
-    # The key that paces the ticks goes last: what came in the same message is then already there.
-    for key in sorted(builder.keys, key=lambda key: key == contract.clock):
-        by_topic[contract.streams[key].topic].append(key)
-    receive = 0
+    frames = _Frames(contract, contract.observations if keys is None else keys, {})
     for message in messages:
-        receive = message.receive
-        for key in by_topic.get(message.topic, ()):
-            yield from _feed(builder, contract, key, message)
-    yield from builder.poll(receive + round(NS * contract.grace))
-    if rejected is not None:
-        rejected.update(builder.rejected)
+        frames.add(message)
+    frames.finish()
+    return frames.frames
 
 
-def actions_of(
-    messages: Iterable[Message], contract: Contract, stamps: Iterable[int]
-) -> NDArray[np.float64]:
-    """What was commanded after each frame, shape (F, N) [rad or m]; NaN where nothing was.
+class _Frames:
+    """A frame builder that takes the messages of a bag."""
 
-    A command belongs to the frame whose stamp is nearest to its own, within half a period.
+    def __init__(
+        self, contract: Contract, keys: Iterable[str], camera_topics: Mapping[str, str]
+    ) -> None:
+        self.builder = FrameBuilder(contract, keys)
+        self.frames: list[Frame] = []
+        self._contract, self._receive = contract, 0
+        self._since: int | None = None
+        self._inputs = inputs = {key: contract.inputs[key] for key in self.builder.keys}
+        self._decode = {key: _decoder(stream) for key, stream in inputs.items()}
+        self._stamped = {
+            key: isinstance(stream, ImageStream) or decoder_for(stream.type).stamped
+            for key, stream in inputs.items()
+        }
+        self.topics: dict[str, list[str]] = defaultdict(list)
+        # The key that paces the ticks goes last: what came in the same message is then there.
+        for key in sorted(self.builder.keys, key=lambda key: key == contract.clock):
+            self.topics[camera_topics.get(key, inputs[key].topic)].append(key)
 
-    Raises:
-        DatasetError: If a command is not of the contract's joints.
-    """
-    ticks = np.array(list(stamps), dtype=np.int64)
-    actions = np.full((len(ticks), len(contract.action.names)), np.nan)
-    best = np.full(len(ticks), round(NS / contract.rate / 2), dtype=np.int64)
-    for message in messages:
-        if message.topic != contract.action.executed or not len(ticks):
-            continue
-        if message.value.source.lower() in _NOT_DEMONSTRATED:
-            continue
-        distance = np.abs(ticks - _stamp(message.value))
-        i = int(np.argmin(distance))
-        if distance[i] <= best[i]:
-            best[i] = distance[i]
-            actions[i] = _command(message.value, contract)
-    return actions
+    def add(self, message: Message, *, kept: bool = True) -> list[Frame]:
+        """Take a message; give the frames that became due, from the first `kept` tick on."""
+        self._receive = message.receive
+        keys = self.topics.get(message.topic)
+        if not keys:
+            return []
+        found: list[Frame] = []
+        try:
+            header = header_stamp(message.data) if self._stamped[keys[0]] else message.receive
+        except IlRosError as problem:
+            self.builder.rejected.update(dict.fromkeys(keys, str(problem)))
+            return []
+        if kept and self._since is None and self._contract.clock in keys:
+            self._since = self._tick_of(message, header)
+        for key in keys:
+            found += self._feed(key, message, header)
+        return self._keep(found)
+
+    def finish(self) -> list[Frame]:
+        """Give the frame that waited for what did not come any more."""
+        return self._keep(self.builder.poll(self._receive + round(NS * self._contract.grace)))
+
+    def _tick_of(self, message: Message, header: int) -> int:
+        align = self._inputs[self._contract.clock].align
+        stamp = header if align.time == 'header' else message.receive
+        return stamp - round(NS * align.latency)
+
+    def _keep(self, frames: list[Frame]) -> list[Frame]:
+        frames = [f for f in frames if self._since is not None and f.stamp >= self._since]
+        self.frames += [
+            # Encoded images are kept elsewhere; the messages themselves are too large to keep.
+            Frame(stamp=f.stamp, values=f.values, valid=f.valid, age=f.age)
+            for f in frames
+        ]
+        return frames
+
+    def _feed(self, key: str, message: Message, header: int) -> list[Frame]:
+        try:
+            value = self._decode[key](message)
+        except IlRosError as problem:
+            self.builder.rejected[key] = str(problem)
+            return []
+        return self.builder.add(key, value, header=header, receive=message.receive)
 
 
-def _feed(builder: FrameBuilder, contract: Contract, key: str, message: Message) -> Iterator[Frame]:
-    stream = contract.streams[key]
-    try:
-        value = decoder_for(stream.type).decode(message.value, stream.fields, stream.names)
-    except IlRosError as problem:
-        builder.rejected[key] = str(problem)
-        return
-    header = _stamp(message.value) if hasattr(message.value, 'header') else message.receive
-    yield from builder.add(key, value, header=header, receive=message.receive)
+def _decoder(stream: Stream | ImageStream) -> Callable[[Message], Any]:
+    if isinstance(stream, ImageStream):
+        return lambda message: message  # pixels are decoded when a frame has chosen them
+    decode = decoder_for(stream.type).decode
+    return lambda message: decode(message.data, stream.fields, stream.names)
 
 
-def _stamp(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * NS + int(stamp.nanosec)
+class _Images:
+    """Encodes the image of each frame once, and keeps what came out."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        image_format: ImageFormat,
+    ) -> None:
+        self.rejected: dict[str, str] = {}
+        self.by_stamp: dict[int, dict[str, bytes]] = {}
+        self._decoders = {key: ImageDecoder(image) for key, image in contract.images.items()}
+        self._format = image_format
+        self._last: dict[str, tuple[int, bytes]] = {}
+
+    def take(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self.by_stamp[frame.stamp] = {
+                key: self._encoded(key, message)
+                for key, message in frame.images.items()
+                if message is not None
+            }
+
+    def _encoded(self, key: str, message: Message) -> bytes:
+        # A camera slower than the ticks shows the same message again.
+        receive, blob = self._last.get(key, (-1, b''))
+        if receive == message.receive:
+            return blob
+        try:
+            blob = self._decoders[key].encoded(
+                message.data, message.type, image_format=self._format
+            )
+        except IlRosError as problem:
+            self.rejected[key], blob = str(problem), b''
+        self._last[key] = (message.receive, blob)
+        return blob
 
 
-def _command(chunk: Any, contract: Contract) -> NDArray[np.float64]:
-    names, n = contract.action.names, len(contract.action.names)
-    if tuple(chunk.names) != names or len(chunk.positions) < n:
-        raise DatasetError(
-            f'got joints {list(chunk.names)} and {len(chunk.positions)} positions',
-            where=contract.action.executed,
-            allowed=f'{", ".join(names)}, one position each',
+def _required(contract: Contract) -> Iterator[str]:
+    return (key for key, image in contract.images.items() if image.required)
+
+
+def _camera_topic(reader: EpisodeReader, image: ImageStream) -> str:
+    """The topic of a camera in this bag: the recorder may have made JPEGs of it."""
+    made = image.record == 'jpeg' and image.compressed_topic in reader.relative_topics
+    return image.compressed_topic if made else image.topic
+
+
+def _arrays(
+    contract: Contract,
+    frames: Sequence[Frame],
+    extra: Sequence[Frame],
+    images: _Images,
+    actions: tuple[NDArray[np.float64], NDArray[np.uint8]],
+) -> EpisodeArrays:
+    by_stamp = {frame.stamp: frame for frame in extra}
+    others = [by_stamp.get(frame.stamp) for frame in frames]
+    blobs = {
+        key: tuple(images.by_stamp.get(frame.stamp, {}).get(key, b'') for frame in frames)
+        for key in contract.images
+    }
+    values, valid, age = {}, {}, {}
+    for key, stream in contract.inputs.items():
+        chosen = frames if key in contract.observations else others
+        valid[key] = np.array([f is not None and f.valid[key] for f in chosen], dtype=bool)
+        age[key] = np.array([f.age[key] if f else np.nan for f in chosen], dtype=np.float32)
+        if isinstance(stream, ImageStream):
+            valid[key] &= np.array([bool(blob) for blob in blobs[key]], dtype=bool)
+        else:
+            missing = np.full(stream.size, np.nan)
+            stacked = [f.values[key] if f else missing for f in chosen]
+            values[key] = np.array(stacked, dtype=np.float32).reshape(len(frames), stream.size)
+    action = actions[0].astype(np.float32)
+    return EpisodeArrays(
+        entry=EpisodeEntry(id='', start=0, length=len(frames)),
+        values=values,
+        valid=valid,
+        age=age,
+        stamp=np.array([frame.stamp for frame in frames], dtype=np.int64),
+        action=action,
+        action_raw=action,
+        source=actions[1],
+        images=blobs,
+    )
+
+
+def _entry(reader: EpisodeReader, frames: int) -> EpisodeEntry:
+    info = reader.info
+    if info is None:
+        return EpisodeEntry(
+            id=reader.path.name,
+            start=0,
+            length=frames,
+            outcome='unknown',
+            bag=str(reader.path),
         )
-    return np.asarray(chunk.positions, dtype=np.float64)[:n]
+    return EpisodeEntry(
+        id=info.episode_id,
+        start=0,
+        length=frames,
+        outcome=info.outcome,
+        task=info.task,
+        seed=info.seed,
+        bag=str(reader.path),
+        flagged=info.flagged,
+        notes=info.notes,
+        measures=loss_measures(reader.contract, info),
+    )
 
 
-def _joined(contract: Contract, frame: Frame, extra: Frame | None) -> Frame:
-    values, valid, age = dict(frame.values), dict(frame.valid), dict(frame.age)
-    for key, stream in contract.privileged.items():
-        values[key] = extra.values[key] if extra else np.full(stream.size, np.nan)
-        valid[key] = extra is not None and extra.valid[key]
-        age[key] = extra.age[key] if extra else np.nan
-    return Frame(stamp=frame.stamp, values=values, valid=valid, age=age)
+def _event(message: Message) -> list[Event]:
+    try:
+        reader = Cdr(message.data)
+        stamp, kind, text = reader.header(), reader.uint8(), reader.string()
+    except IlRosError:
+        return []
+    name = EVENT_KINDS[kind] if kind < len(EVENT_KINDS) else f'kind {kind}'
+    return [Event(stamp=stamp, kind=name, text=text)]

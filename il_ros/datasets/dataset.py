@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
-from il_ros.core.errors import DatasetError
-from il_ros.core.folders import new_folder
-from il_ros.core.frames import Frame, gaps
+from il_ros.core.errors import ContractError, DatasetError
+from il_ros.datasets.array_file import hash_array, hash_file, open_array
+from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.image_store import ImageStore, RawImages, open_images
+from il_ros.datasets.layout import columns, sizes
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
-    LeftOut,
     Manifest,
-    dump_manifest,
-    hash_arrays,
+    hash_data,
     read_manifest,
 )
 
 Array = NDArray[Any]
+
+EVENTS_FILE = 'events.jsonl'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +38,16 @@ class Dataset:
         manifest: Where they came from and what they mean.
         contract: The contract they were made by.
         values: Observation per key, float32 of shape (F, size); NaN where invalid.
-        valid: Validity per key, bool of shape (F,).
+        valid: Validity per key, of streams and of images, bool of shape (F,).
         stamp: Time of each frame, int64 of shape (F,) [ns].
-        age: Age of each stream's sample, float32 of shape (F, K) [s], K keys in the order of
-            `values`.
-        action: What was commanded after each frame, float32 of shape (F, N) [rad or m].
+        age: Age of each sample, float32 of shape (F, K) [s], K keys in the order of `valid`:
+            streams, then images; NaN if there had been none.
+        action: What was commanded after each frame, float32 of shape (F, N) [rad or m]; filtered,
+            where the preprocessing says so.
+        action_raw: What was commanded, before any filter, shape and units of `action`.
+        source: Who was in control, uint8 of shape (F,), an index into `arrays.SOURCES`.
+        images: Images per key.
+        events: What happened in each episode.
     """
 
     manifest: Manifest
@@ -49,6 +57,10 @@ class Dataset:
     stamp: Array
     age: Array
     action: Array
+    action_raw: Array
+    source: Array
+    images: Mapping[str, ImageStore] = field(default_factory=dict)
+    events: Sequence[tuple[Event, ...]] = ()
 
     @property
     def frames(self) -> int:
@@ -68,166 +80,165 @@ class Dataset:
     def rows(self, episodes: Iterable[int]) -> NDArray[np.int64]:
         """Indices of the frames of the episodes with these indices, in order."""
         chosen = [self.episodes[i] for i in episodes]
-        ranges = [np.arange(e.start, e.start + e.length) for e in chosen]
+        ranges = [np.arange(e.start, e.stop) for e in chosen]
         return np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
 
     def split(self, fraction: float, seed: int) -> tuple[list[int], list[int]]:
         """Whole episodes to train on and to hold out, by index, both in order.
 
         Args:
-            fraction: Share of the episodes to hold out; at least one episode stays on each side
-                when there are two or more, and none is held out of one.
+            fraction: Share of the recordings to hold out; at least one stays on each side when
+                there are two or more, and none is held out of one.
             seed: Seed of the choice.
         """
-        count = len(self.episodes)
-        held = min(max(1, round(fraction * count)), count - 1) if fraction > 0 else 0
-        order = np.random.default_rng(seed).permutation(count).tolist()
-        return sorted(order[held:]), sorted(order[:held])
+        # Parts of one bag are near to one another: they stay on one side.
+        bags: dict[str, list[int]] = {}
+        for index, entry in enumerate(self.episodes):
+            bags.setdefault(entry.sha256 or f'{index}', []).append(index)
+        groups = list(bags.values())
+        held = min(max(1, round(fraction * len(groups))), len(groups) - 1) if fraction > 0 else 0
+        order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+        parts = (order[held:], order[:held])
+        kept, out = (sorted(i for group in part for i in groups[group]) for part in parts)
+        return kept, out
+
+    def episode_arrays(self, episode: int, *, images: bool = True) -> EpisodeArrays:
+        """One episode in memory, by its index; without its images if they are not asked for."""
+        entry = self.episodes[episode]
+        rows = slice(entry.start, entry.stop)
+        encoded = {
+            key: tuple(store.encoded(i) for i in range(entry.start, entry.stop))
+            for key, store in (self.images.items() if images else ())
+        }
+        return EpisodeArrays(
+            entry=entry,
+            values={key: np.array(array[rows]) for key, array in self.values.items()},
+            valid={key: np.array(array[rows]) for key, array in self.valid.items()},
+            age={key: np.array(self.age[rows, i]) for i, key in enumerate(self.valid)},
+            stamp=np.array(self.stamp[rows]),
+            action=np.array(self.action[rows]),
+            action_raw=np.array(self.action_raw[rows]),
+            source=np.array(self.source[rows]),
+            images=encoded,
+            events=self.events[episode] if self.events else (),
+        )
+
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """All arrays but encoded images, with the names that their files have."""
+        yield from self.values.items()
+        yield from ((f'{key}.valid', array) for key, array in self.valid.items())
+        for key, store in self.images.items():
+            if isinstance(store, RawImages):
+                yield f'{key}.pixels', store.pixels
+        yield from (('stamp', self.stamp), ('age', self.age), ('source', self.source))
+        yield from (('action', self.action), ('action_raw', self.action_raw))
 
 
-@dataclass(frozen=True, kw_only=True)
-class EpisodeData:
-    """The usable frames of one episode.
-
-    Attributes:
-        entry: Where they came from; `start` does not count yet.
-        frames: Frames whose required streams are valid and which an action followed.
-        actions: The actions, shape (len(frames), N) [rad or m].
-    """
-
-    entry: EpisodeEntry
-    frames: Sequence[Frame]
-    actions: NDArray[np.float64]
-
-
-def usable(
-    contract: Contract, entry: EpisodeEntry, frames: Sequence[Frame], actions: Array
-) -> EpisodeData:
-    """Leave out the frames that nothing can be learned from, and count them in the entry.
-
-    Args:
-        contract: Says which streams are required.
-        entry: Where the frames came from.
-        frames: Frames of one episode.
-        actions: What was commanded after each, shape (F, N); NaN where nothing was.
-    """
-    required = [key for key, stream in contract.observations.items() if stream.required]
-    good = [
-        frame.all_valid(required) and bool(np.isfinite(action).all())
-        for frame, action in zip(frames, actions, strict=True)
-    ]
-    kept = [frame for frame, keep in zip(frames, good, strict=True) if keep]
-    entry = replace(
-        entry,
-        length=len(kept),
-        left_out=len(frames) - len(kept),
-        gaps=gaps([frame.stamp for frame in kept], contract),
-    )
-    return EpisodeData(entry=entry, frames=kept, actions=actions[np.array(good, dtype=bool)])
-
-
-def assemble(
-    contract: Contract, episodes: Sequence[EpisodeData], left_out: Iterable[LeftOut] = ()
-) -> Dataset:
-    """A dataset in memory, of episodes in this order.
-
-    Raises:
-        DatasetError: If there is not one frame.
-    """
-    frames = [frame for episode in episodes for frame in episode.frames]
-    if not frames:
-        raise DatasetError('no usable frame', fix='record episodes in which a source is in control')
-    keys = list(contract.streams)
-    values = {k: np.array([f.values[k] for f in frames], dtype=np.float32) for k in keys}
-    valid = {k: np.array([f.valid[k] for f in frames], dtype=bool) for k in keys}
-    stamp = np.array([frame.stamp for frame in frames], dtype=np.int64)
-    age = np.array([[f.age[k] for k in keys] for f in frames], dtype=np.float32)
-    action = np.concatenate([episode.actions for episode in episodes]).astype(np.float32)
-    entries, start = [], 0
-    for episode in episodes:
-        entries.append(replace(episode.entry, start=start, length=len(episode.frames)))
-        start += len(episode.frames)
-    manifest = Manifest(
-        contract=contract.text,
-        contract_hash=contract.hash,
-        observations={key: stream.size for key, stream in contract.observations.items()},
-        privileged={key: stream.size for key, stream in contract.privileged.items()},
-        action_names=contract.action.names,
-        rate=contract.rate,
-        frames=len(frames),
-        episodes=tuple(entries),
-        left_out=tuple(left_out),
-        data_hash=hash_arrays(_named(values, valid, stamp, age, action), contract.hash),
-    )
-    return Dataset(
-        manifest=manifest,
-        contract=contract,
-        values=values,
-        valid=valid,
-        stamp=stamp,
-        age=age,
-        action=action,
-    )
-
-
-def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> None:
-    """Write a dataset's folder, whole or not at all.
-
-    Raises:
-        DatasetError: If `path` exists and may not be replaced, or cannot be written.
-    """
-    d = dataset
-    with new_folder(path, overwrite=overwrite, error=DatasetError) as folder:
-        for name, array in _named(d.values, d.valid, d.stamp, d.age, d.action):
-            np.save(folder / f'{name}.npy', array, allow_pickle=False)
-        (folder / MANIFEST_FILE).write_text(dump_manifest(d.manifest), encoding='utf-8')
-
-
-def load_dataset(path: Path, contract: Contract | None = None) -> Dataset:
+def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool = False) -> Dataset:
     """Open a dataset's folder; arrays stay on disk until they are read.
 
+    Args:
+        path: The folder.
+        contract: The contract that it must have been made by; any by default.
+        verify: Whether all of it is read and compared with the hashes in its manifest.
+
     Raises:
-        DatasetError: If it is not a dataset, or an array is missing or damaged.
+        DatasetError: If it is not a dataset, or an array or a file of images is missing or damaged.
         ContractError: If it was made by another contract than the given one.
     """
     manifest = read_manifest(path)
-    made_by = parse_contract(manifest.contract, source=str(path / MANIFEST_FILE))
+    made_by = _contract_of(manifest, path / MANIFEST_FILE)
     if contract is not None:
         require_same(contract, made_by, where=str(path))
-    sizes, frames = {**manifest.observations, **manifest.privileged}, manifest.frames
-    dof = len(manifest.action_names)
-    return Dataset(
+    raw, frames = manifest.image_format == 'raw', manifest.frames
+    opened = {
+        name: open_array(path, name, column, frames)
+        for name, column in columns(made_by, manifest.image_format).items()
+        if not name.endswith('.pixels')
+    }
+    valid = {key: opened[f'{key}.valid'] for key in made_by.inputs}
+    dataset = Dataset(
         manifest=manifest,
         contract=made_by,
-        values={k: _open(path, k, (frames, n), np.float32) for k, n in sizes.items()},
-        valid={k: _open(path, f'{k}.valid', (frames,), np.bool_) for k in sizes},
-        stamp=_open(path, 'stamp', (frames,), np.int64),
-        age=_open(path, 'age', (frames, len(sizes)), np.float32),
-        action=_open(path, 'action', (frames, dof), np.float32),
+        values={key: opened[key] for key in made_by.streams},
+        valid=valid,
+        images={
+            key: open_images(path, key, stream, valid[key], raw=raw)
+            for key, stream in made_by.images.items()
+        },
+        events=_read_events(path / EVENTS_FILE, len(manifest.episodes)),
+        **{name: opened[name] for name in ('stamp', 'age', 'action', 'action_raw', 'source')},
     )
+    if verify:
+        verify_dataset(dataset, path)
+    return dataset
 
 
-def _named(
-    values: Mapping[str, Array], valid: Mapping[str, Array], stamp: Array, age: Array, action: Array
-) -> Iterator[tuple[str, Array]]:
-    yield from values.items()
-    yield from ((f'{key}.valid', array) for key, array in valid.items())
-    yield from (('stamp', stamp), ('age', age), ('action', action))
+def verify_dataset(dataset: Dataset, path: Path) -> None:
+    """Read all files of a dataset in `path`, and compare them with the hashes in its manifest.
 
-
-def _open(folder: Path, name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
-    path = folder / f'{name}.npy'
-    try:
-        array: Array = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
+    Raises:
+        DatasetError: Naming the files that are not what they were when they were written.
+    """
+    found = {name: hash_array(array) for name, array in dataset.arrays()}
+    if dataset.manifest.image_format != 'raw':
+        for key in dataset.images:
+            found[f'{key}.images'] = hash_file(path / f'{key}.images')
+            found[f'{key}.offsets'] = hash_array(np.load(path / f'{key}.offsets.npy', 'r'))
+    found[EVENTS_FILE] = hash_file(path / EVENTS_FILE)
+    told = dataset.manifest.files
+    wrong = sorted(name for name in {*found, *told} if found.get(name) != told.get(name))
+    whole = hash_data(told, dataset.episodes, dataset.contract.hash)
+    if wrong or whole != dataset.manifest.data_hash:
         raise DatasetError(
-            f'cannot be opened: {problem}', where=str(path), fix='build the dataset again'
-        ) from None
-    if array.shape != shape or array.dtype != dtype:
-        raise DatasetError(
-            f'{array.dtype} of shape {array.shape}',
+            f'{", ".join(wrong) or MANIFEST_FILE} not as written',
             where=str(path),
-            allowed=f'{np.dtype(dtype)} of shape {shape}',
             fix='build the dataset again',
         )
-    return array
+
+
+def dump_events(events: Iterable[Event]) -> str:
+    """The events of one episode as a line of JSON."""
+    return json.dumps([[e.stamp, e.kind, e.text] for e in events]) + '\n'
+
+
+def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+        found = tuple(
+            tuple(Event(stamp=int(t), kind=str(k), text=str(x)) for t, k, x in json.loads(line))
+            for line in lines
+        )
+    except (OSError, ValueError, TypeError, RecursionError, OverflowError) as problem:
+        raise DatasetError(
+            f'cannot be read: {problem}', where=str(path), fix='build the dataset again'
+        ) from None
+    if len(found) != episodes:
+        raise DatasetError(
+            f'{len(found)} lines',
+            where=str(path),
+            allowed=f'{episodes}, one an episode',
+            fix='build the dataset again',
+        )
+    return found
+
+
+def _contract_of(manifest: Manifest, path: Path) -> Contract:
+    """The contract in a manifest, if manifest and contract agree."""
+    try:
+        contract = parse_contract(manifest.contract, source=str(path))
+    except ContractError as problem:
+        raise DatasetError(
+            f'its contract cannot be read: {problem}', where=str(path), fix='build it again'
+        ) from None
+    ordinary, privileged = sizes(contract)
+    told = (
+        manifest.contract_hash, manifest.observations, manifest.privileged, manifest.images,
+        manifest.action_names,
+    )  # fmt: skip
+    meant = (contract.hash, ordinary, privileged, tuple(contract.images), contract.action.names)
+    if told != meant:
+        raise DatasetError(
+            'does not fit the contract that is in it', where=str(path), fix='build it again'
+        )
+    return contract

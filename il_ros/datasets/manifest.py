@@ -6,17 +6,24 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.errors import DatasetError
+from il_ros.core.frames import NS
+from il_ros.datasets.bags.reader import Reading
+from il_ros.datasets.statistics import Statistics
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST_FILE = 'manifest.json'
+
+ImageFormat = Literal['jpeg', 'png', 'raw']
+"""How a dataset holds images: encoded, each for itself, or as one array of pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,12 @@ class EpisodeEntry:
         sha256: Hash of that bag's storage files (hex).
         left_out: Frames left out, for want of an action or of a valid required stream.
         gaps: Places where more than one and a half periods lie between two frames.
+        measures: Quality of the episode in numbers, by name (datasets/preprocessing/quality.py).
+        flagged: Whether the operator flagged it.
+        notes: What the operator wrote.
+        begin: Stamp of the first frame [ns].
+        end: Stamp of the last frame [ns].
+        sources: Share of the frames (0 to 1) in which each source was in control.
     """
 
     id: str
@@ -46,19 +59,37 @@ class EpisodeEntry:
     sha256: str = ''
     left_out: int = 0
     gaps: int = 0
+    measures: Mapping[str, float] = field(default_factory=dict)
+    flagged: bool = False
+    notes: str = ''
+    begin: int = 0
+    end: int = 0
+    sources: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def stop(self) -> int:
+        """Index of the frame after its last."""
+        return self.start + self.length
+
+    @property
+    def duration(self) -> float:
+        """Time from its first frame to its last [s]."""
+        return (self.end - self.begin) / NS
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A bag that is not in the dataset, and why.
+    """A bag, or an episode of one, that is not in the dataset, and why.
 
     Attributes:
         bag: Its folder.
         reason: Why it was left out.
+        id: The episode's id, where it is known.
     """
 
     bag: str
     reason: str
+    id: str = ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +102,23 @@ class Manifest:
         contract_hash: Its hash (hex).
         observations: How many numbers each observation has, in the contract's order.
         privileged: The same for privileged observations.
+        images: Keys of the images, in the contract's order.
+        image_format: How images are held.
         action_names: Commanded joints.
         rate: Frames per second [Hz].
         frames: Frames of all episodes.
         episodes: Episodes in order.
-        left_out: Bags that were left out.
-        data_hash: SHA-256 over all arrays and the contract's hash (hex).
+        left_out: Bags and episodes that were left out.
+        statistics: Per observation, `action` and `action_raw`: mean, std, min, max and quantiles,
+            one number a feature, in the feature's unit (datasets/statistics.py).
+        preprocessing: Settings of the preprocessing, as its file says them.
+        steps: What every step of the preprocessing did, in numbers by name; nothing where that is
+            not known of just these episodes: in a part of a dataset, or in a merged one whose
+            sources have episodes in common.
+        reading: How its bags were read; none where that is not known, or not alike of all.
+        files: SHA-256 of the contents of each array and of each file of images (hex), by name.
+        versions: Who made it: `il_ros`, `numpy`, `python`.
+        data_hash: SHA-256 over `files`, the episodes' borders and the contract's hash (hex).
     """
 
     format: int = FORMAT
@@ -84,17 +126,25 @@ class Manifest:
     contract_hash: str
     observations: Mapping[str, int]
     privileged: Mapping[str, int]
+    images: tuple[str, ...] = ()
+    image_format: ImageFormat = 'jpeg'
     action_names: tuple[str, ...]
     rate: float
     frames: int
     episodes: tuple[EpisodeEntry, ...]
     left_out: tuple[LeftOut, ...] = ()
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reading: Reading | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     data_hash: str
 
 
 def dump_manifest(manifest: Manifest) -> str:
-    """A manifest as JSON."""
-    return json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False) + '\n'
+    """A manifest as JSON; in ASCII, as a bag's notes may hold what UTF-8 has no code for."""
+    return json.dumps(dataclasses.asdict(manifest), indent=1) + '\n'
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -104,6 +154,8 @@ def read_manifest(folder: Path) -> Manifest:
         DatasetError: If it is not a dataset, is damaged, or of another format.
     """
     path = folder / MANIFEST_FILE
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError('not a folder', where=str(folder), allowed='the folder of a dataset')
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
@@ -113,12 +165,29 @@ def read_manifest(folder: Path) -> Manifest:
             allowed='a dataset',
             fix='make one by "il_ros dataset build"',
         ) from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise DatasetError(f'not JSON: {problem}', where=str(path), fix='build it again') from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
-        raise DatasetError(f'format {found}', where=str(path), allowed=str(FORMAT))
-    return parse(Manifest, data, where=str(path), error=DatasetError)
+        raise DatasetError(
+            f'format {found}', where=str(path), allowed=str(FORMAT), fix='build it again'
+        )
+    manifest = parse(Manifest, data, where=str(path), error=DatasetError)
+    _check_borders(manifest, path)
+    return manifest
+
+
+def hash_data(
+    files: Mapping[str, str], episodes: Iterable[EpisodeEntry], contract_hash: str
+) -> str:
+    """SHA-256 over the hashes of a dataset's files, its episodes' borders, its contract (hex)."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f'{name} {files[name]}\n'.encode())
+    for entry in episodes:
+        digest.update(f'{entry.start} {entry.length}\n'.encode())
+    digest.update(contract_hash.encode())
+    return digest.hexdigest()
 
 
 def hash_arrays(arrays: Iterable[tuple[str, NDArray[np.generic]]], *texts: str) -> str:
@@ -130,3 +199,23 @@ def hash_arrays(arrays: Iterable[tuple[str, NDArray[np.generic]]], *texts: str) 
     for text in texts:
         digest.update(text.encode())
     return digest.hexdigest()
+
+
+def _check_borders(manifest: Manifest, path: Path) -> None:
+    """An episode begins where the one before it ends, and the last one ends with the frames."""
+    start = 0
+    for number, entry in enumerate(manifest.episodes):
+        if entry.start != start or entry.length < 1:
+            raise DatasetError(
+                f'starts at {entry.start} with {entry.length} frames',
+                where=f'{path}.episodes[{number}]',
+                allowed=f'starts at {start}, with one frame or more',
+                fix='build it again',
+            )
+        start = entry.stop
+    if start != manifest.frames:
+        raise DatasetError(
+            f'{manifest.frames} frames, but {start} in the episodes',
+            where=str(path),
+            fix='build it again',
+        )

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+from il_ros.core.smoothness import spectral_arc_length
 from il_ros.evaluation.detection import case
 from il_ros.evaluation.episodes import EpisodeResult
-from il_ros.evaluation.smoothness import spectral_arc_length
 
 Both = tuple[EpisodeResult, EpisodeResult]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from il_ros.core.files import write_atomic
@@ -18,6 +16,7 @@ from il_ros.evaluation.detection import pair_up
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.intervals import percent
 from il_ros.evaluation.notes import seed_ranges
+from il_ros.evaluation.pages import page_environment, without_controls
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.svg import COLOURS, to_svg
 from il_ros.evaluation.worst import worst_episodes
@@ -68,13 +67,7 @@ def render(
     joint_labels: Sequence[str] = (),
 ) -> str:
     """Return the page as text; arguments as `write_report`."""
-    environment = Environment(
-        loader=PackageLoader('il_ros.evaluation'),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters.update(
         percent=lambda value: NOTHING if value is None else percent(value),
         number=lambda value, digits=2: NOTHING if value is None else f'{value:.{digits}f}',
@@ -91,7 +84,7 @@ def render(
         command=command,
         colours=COLOURS,
     )
-    return _without_controls(page)
+    return without_controls(page)
 
 
 def _titles(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -147,10 +140,5 @@ def _joint_labels(episode: EpisodeResult, labels: Sequence[str]) -> list[str]:
     """Return the labels given, or numbered ones if they do not fit the episode."""
     joints = episode.joints.shape[1]
     if len(labels) == joints:
-        return [_without_controls(label) for label in labels]
+        return [without_controls(label) for label in labels]
     return [f'joint {joint + 1} [rad or m]' for joint in range(joints)]
-
-
-def _without_controls(text: str) -> str:
-    """Replace what neither HTML nor UTF-8 can carry; reasons and names come from anywhere."""
-    return re.sub(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]', '\ufffd', text)

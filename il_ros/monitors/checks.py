@@ -15,8 +15,8 @@ from il_ros.core.limits import Array, Limits
 from il_ros.monitors.messages import Chunk, MonitorInput
 
 FaultKind = Literal[
-    'chunk', 'frame', 'deadline', 'clock', 'joint_limit', 'tracking', 'workspace', 'force',
-    'plan', 'internal',
+    'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
+    'workspace', 'keep_out', 'force', 'takeover', 'plan', 'internal',
 ]  # fmt: skip
 
 
@@ -153,6 +153,36 @@ def joint_limits(position: Array, limits: Limits, tolerance: float) -> Fault | N
     return Fault('joint_limit', text)
 
 
+def speed(velocity: Array, limits: Limits, tolerance: float) -> Fault | None:
+    """Whether measured velocities (N,) are within the limits, give or take a share `tolerance`."""
+    allowed = (1.0 + tolerance) * limits.velocity
+    inside = np.abs(velocity) <= allowed
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    text = f'{limits.names[i]}: measured at {velocity[i]:.3f}, limit {allowed[i]:.3f} rad/s or m/s'
+    return Fault('speed', text)
+
+
+def acceleration(
+    before: Array, velocity: Array, dt: float, limits: Limits, tolerance: float
+) -> Fault | None:
+    """Whether velocities (N,) changed within the limits since `before` (N,), `dt` [s] ago.
+
+    That is the mean acceleration over a control period; `tolerance` is the share by which sensors
+    and contacts may exceed the limits.
+    """
+    mean, allowed = (velocity - before) / dt, (1.0 + tolerance) * limits.acceleration
+    inside = np.abs(mean) <= allowed
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    text = (
+        f'{limits.names[i]}: accelerates by {mean[i]:.1f}, limit {allowed[i]:.1f} rad/s^2 or m/s^2'
+    )
+    return Fault('speed', text)
+
+
 def tracking(
     position: Array, commanded: Array, names: tuple[str, ...], largest: float
 ) -> Fault | None:
@@ -166,6 +196,15 @@ def tracking(
     return Fault('tracking', text)
 
 
+def beyond_workspace(points: Array, limits: Limits, margin: float) -> Array:
+    """How far points (..., 3) are outside the box that ends `margin` inside the workspace [m].
+
+    Shape (...); zero or less is inside.
+    """
+    low, high = limits.workspace_min + margin, limits.workspace_max - margin
+    return np.asarray(np.maximum(low - points, points - high).max(axis=-1))
+
+
 def workspace(
     point: Array, limits: Limits, *, what: str = 'tool centre point', margin: float = 0.0
 ) -> Fault | None:
@@ -177,6 +216,54 @@ def workspace(
     i = int(np.argmin(inside))
     text = f'{what}: {"xyz"[i]} = {point[i]:.3f} m, workspace {low[i]:.3f} .. {high[i]:.3f} m'
     return Fault('workspace', text)
+
+
+def into_zones(points: Array, limits: Limits, margin: Array | float) -> Array:
+    """How deep points are in the keep-out zones grown by `margin` on each side [m].
+
+    Args:
+        points: Points all over the arm, shape (T, P, 3) [m, base frame].
+        limits: Has the zones, Z of them.
+        margin: Shape (P,), or one for all [m].
+
+    Returns:
+        Shape (T, Z, P); zero or less is outside.
+    """
+    # Axes first: a minimum over the last three numbers costs three times as much.
+    low = np.array([zone.min for zone in limits.keep_out]).T[:, None, :, None]
+    high = np.array([zone.max for zone in limits.keep_out]).T[:, None, :, None]
+    at = np.ascontiguousarray(np.moveaxis(points, -1, 0))[:, :, None]
+    return np.asarray(np.minimum(at - low, high - at).min(axis=0) + margin)
+
+
+def keep_out(
+    points: Array,
+    limits: Limits,
+    *,
+    parts: tuple[str, ...],
+    margin: Array | float,
+    what: str = '',
+) -> Fault | None:
+    """Whether every point of the arm is outside every keep-out zone, `margin` [m] away from it.
+
+    Args:
+        points: Points all over the arm, shape (P, 3) or (T, P, 3) [m, base frame].
+        limits: Has the zones.
+        parts: What each of the P points belongs to.
+        margin: How far from a zone's sides each point has to be, shape (P,), or one for all [m].
+        what: What is looked at, for the text; what is measured by default.
+    """
+    if not limits.keep_out:
+        return None
+    points = points.reshape(-1, *points.shape[-2:])
+    clear = into_zones(points, limits, margin) <= 0.0
+    if clear.all():
+        return None
+    row, zone, i = (int(x) for x in np.unravel_index(int(np.argmin(clear)), clear.shape))
+    near = np.broadcast_to(margin, len(parts))[i]
+    at = ', '.join(f'{x:.3f}' for x in points[row, i])
+    text = f'{what}{parts[i]}: within {near:.3f} m of {limits.keep_out[zone].name!r}, at {at} m'
+    return Fault('keep_out', text)
 
 
 def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault | None:

@@ -25,7 +25,14 @@ class MonitorConfig:
         0.2, 'Largest age of the newest frame at a tick [s]; older is a missed deadline.', 0.0, 10.0
     )
     chunk_age: float = _setting(
-        1.0, 'Largest age of the newest chunk of the driving source [s].', 0.0, 60.0
+        0.3, 'Largest age of the newest chunk of the driving source [s].', 0.0, 60.0
+    )
+    chunk_blend: float = _setting(
+        0.0,
+        'Weight of each chunk relative to the one after it, in the mean of what overlapping chunks '
+        'say about a moment; 0 follows the newest alone.',
+        0.0,
+        0.99,
     )
     future: float = _setting(
         0.05, 'How far in the future a frame or chunk may be stamped [s].', 0.0, 1.0
@@ -56,8 +63,50 @@ class MonitorConfig:
     joint_tolerance: float = _setting(
         0.01, 'How far a measured joint may be outside its limits [rad or m].', 0.0, 0.2
     )
+    speed_tolerance: float = _setting(
+        0.2, 'Share by which a measured joint may be faster than its limit.', 0.0, 10.0
+    )
+    acceleration_tolerance: float = _setting(
+        2.0,
+        'Share by which the acceleration from one measured velocity to the next may exceed its '
+        'limit: sensors have noise, and contacts stop joints sharply.',
+        0.0,
+        100.0,
+    )
+    frozen_time: float = _setting(
+        0.2,
+        'How long a measurement may repeat to the last digit while it has to change [s].',
+        0.02,
+        10.0,
+    )
+    frozen_motion: float = _setting(
+        0.004, 'Motion within that time that counts as moving [rad or m].', 1e-5, 0.5
+    )
     workspace_margin: float = _setting(
-        0.01, 'How far inside the workspace box commanded motion has to end [m].', 0.0, 0.2
+        0.01,
+        'How far inside the workspace box, and outside keep-out zones, commanded motion stays [m].',
+        0.0,
+        0.2,
+    )
+    handover: float = _setting(
+        0.5,
+        'Time in which a new driver gets the arm to where it wants it, where that is further than '
+        'a tick away [s].',
+        0.0,
+        10.0,
+    )
+    takeover_age: float = _setting(
+        0.25, 'Longest silence of the device with the dead-man while it drives [s].', 0.0, 5.0
+    )
+    takeover_clutch: bool = _setting(
+        False,
+        "Whether in a takeover only the changes of the expert's targets count, as with a clutch; "
+        'else the arm goes to where the expert is.',
+    )
+    takeover_return: bool = _setting(
+        False,
+        'Whether a policy that drove before goes on when the dead-man is let go; else the arm is '
+        'held.',
     )
     standstill: float = _setting(
         0.05,
@@ -65,14 +114,20 @@ class MonitorConfig:
         0.0,
         1.0,
     )
-    novelty: bool = _setting(True, 'Whether the novelty score stops the policy, or only reports.')
-    score_window: int = _setting(
-        5, 'Ticks that the novelty score is averaged over; as it was in the calibration.', 1, 1000
+    novelty: bool = _setting(
+        True, 'Whether the scores stop the policy and slow it down, or only report.'
     )
     trigger_count: int = _setting(
-        3, 'N: ticks over the threshold, of the last trigger_window, that stop the policy.', 1, 1000
+        3, 'N: ticks over a threshold, of the last trigger_window, that count.', 1, 1000
     )
     trigger_window: int = _setting(5, 'M: ticks that trigger_count is counted in.', 1, 1000)
+    hysteresis: float = _setting(
+        0.9,
+        'Share of the warning level that scores must fall below for a warning to end.',
+        0.0,
+        1.0,
+    )
+    dwell: float = _setting(1.0, 'How long they must stay there [s].', 0.0, 60.0)
     overdue: float = _setting(
         1.25,
         'How much longer than the longest calibration episode the policy may drive without a '
@@ -81,7 +136,7 @@ class MonitorConfig:
         100.0,
     )
     allow_uncalibrated: bool = _setting(
-        False, 'Whether a policy without a calibrated novelty score may drive.'
+        False, 'Whether a policy without calibrated scores may drive.'
     )
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class ChunkIntake:
         self._source = source
         self._names, self._contract_hash, self._policy_id = names, contract_hash, policy_id
         self._config = config
-        self._follower = ChunkFollower()
+        self._follower = ChunkFollower(config.chunk_blend)
         self._bad: Fault | None = None
         self.begin(-inf)
 
@@ -46,22 +46,29 @@ class ChunkIntake:
         """What was wrong with a chunk of this source, until it is dealt with."""
         return self._bad
 
-    def offer(self, chunk: Chunk, *, forgive: bool) -> None:
+    def offer(self, chunk: Chunk, *, now: float | None, forgive: bool) -> None:
         """Check a chunk and follow it if it is newer than the last.
 
         Args:
             chunk: The chunk.
+            now: Time of the last tick [s]; None before the first.
             forgive: Whether a good chunk makes up for a bad one before it; not while driving.
         """
-        bad = self._judge(chunk)
+        bad = self._judge(chunk, now)
         if bad is None:
             self._follower.offer(chunk)
         if bad or forgive:
             self._bad = bad
 
+    @property
+    def chunk(self) -> Chunk | None:
+        """The newest good chunk."""
+        return self._follower.chunk
+
     def begin(self, not_before: float) -> None:
         """The source is about to drive; use nothing stamped before `not_before` [s]."""
         self.not_before = not_before
+        self._follower.reset(not_before)
         self._since: float | None = None  # first tick that it drove
         self._followed = False
 
@@ -92,15 +99,22 @@ class ChunkIntake:
         late = problem.kind == 'deadline' and now - self._since <= self._config.startup_grace
         return None if late and not self._followed else problem
 
-    def _judge(self, chunk: Chunk) -> Fault | None:
+    def _judge(self, chunk: Chunk, now: float | None) -> Fault | None:
         try:
-            return checks.chunk_content(
+            fault = checks.chunk_content(
                 chunk,
                 source=self._source,
                 names=self._names,
                 contract_hash=self._contract_hash,
                 policy_id=self._policy_id,
             )
+            if fault or now is None:
+                return fault
+            # Stamped ahead, it would outrank every good one to come. The present is at most a step
+            # of the clock after the last tick.
+            ahead = self._config.clock_step + self._config.future
+            what = f'{self._source} chunk'
+            return checks.stamp(what, chunk.stamp, now, max_age=inf, future=ahead)
         except Exception as error:  # a chunk that cannot even be looked at is a bad one
             return Fault('chunk', f'{self._source} chunk: {type(error).__name__}: {error}')
 
@@ -113,7 +127,7 @@ class ChunkIntake:
         config = self._config
         fault = checks.stamp(what, chunk.stamp, now, max_age=config.chunk_age, future=config.future)
         if fault and fault.kind == 'clock':
-            self.forget()  # stamped ahead, it would outrank every good one to come
+            self.forget()
             return fault
         if fault is None and self._follower.exhausted(now):
             return Fault('deadline', f'{what}: its last step has passed and none is newer')

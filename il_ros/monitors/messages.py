@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from il_ros.core.limits import Array
+from il_ros.monitors.scores.base import Moment
 
 Source = Literal['policy', 'expert']
 
@@ -41,16 +43,23 @@ class MonitorInput:
         stamp: Time of the observation [s].
         position: Joint positions in the order of the commanded joints, shape (N,) [rad or m].
         velocity: Joint velocities, shape (N,) [rad/s or m/s].
-        features: What the novelty score looks at, shape (D,).
+        moment: What the scores look at, but for the chunks, which the monitor adds.
         force: Wrist force, shape (3,) [N].
         torque: Wrist torque, shape (3,) [N m].
+        following: Values of the streams that change whenever the arm moves, by key.
         invalid: One text for each required stream that is not valid: its key, age and limit.
     """
 
     stamp: float
     position: Array | None
     velocity: Array | None = None
-    features: Array | None = None
+    moment: Moment | None = None
     force: Array | None = None
     torque: Array | None = None
+    following: Mapping[str, Array] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> Array | None:
+        """Normalised features of the observation, shape (D,)."""
+        return self.moment.features if self.moment else None

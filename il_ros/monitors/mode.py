@@ -17,6 +17,7 @@ class Mode(StrEnum):
     HOLD = 'hold'  # nobody: the arm slows down and keeps its position
     POLICY = 'policy'
     EXPERT = 'expert'
+    FALLBACK = 'fallback'  # the monitor itself, on its way to where it will wait for a resume
     ALARM = 'alarm'  # stopped and held by a fault or a trigger, until resumed
 
     @property
@@ -53,17 +54,26 @@ class ModeMachine:
     """Holds the mode; requests come from people and programs, faults and triggers from ticks.
 
     ALARM latches: only a request with `resume` leads out, to HOLD or IDLE, never to motion.
-    No request leads into ALARM: who wants to stop asks for HOLD.
+    No request leads into ALARM: who wants to stop asks for HOLD. What made the monitor leave the
+    policy stays latched while the fallback, the expert it handed over to, or a takeover out of
+    these moves the arm: who stops them or lets go finds ALARM.
     """
 
     def __init__(self) -> None:
         self.mode = Mode.IDLE
         self.reason = 'started'
+        self._back: Mode | None = None  # where the end of a takeover leads; None: no takeover
+        self._latched = ''  # why the policy was left, in FALLBACK and in a takeover out of it
 
     @property
     def publishes(self) -> bool:
         """Whether this mode commands the arm at all."""
         return self.mode is not Mode.IDLE
+
+    @property
+    def takeover(self) -> bool:
+        """Whether the expert drives because somebody holds the dead-man."""
+        return self._back is not None
 
     def request(self, mode: Mode, situation: Situation, *, resume: bool = False) -> None:
         """Go to `mode`; the present one is always granted and changes nothing.
@@ -77,25 +87,76 @@ class ModeMachine:
         if refusal:
             problem, fix = refusal
             raise ModeRefused(problem, where=f'mode {self.mode} to {mode}', fix=fix)
-        self.mode, self.reason = mode, 'resumed' if self.mode is Mode.ALARM else 'requested'
+        if mode is Mode.HOLD and self._latched:
+            # A stop is always open, but it is no word that the cause has been seen to.
+            self._enter(Mode.ALARM, f'{self._latched}; then stopped by request')
+            return
+        self._enter(mode, 'resumed' if self.mode is Mode.ALARM else 'requested')
 
-    def tick(self, *, fault: str = '', trigger: str = '') -> None:
+    def tick(self, *, fault: str = '', trigger: str = '', leave: Mode = Mode.ALARM) -> None:
         """Take in what a tick found; a fault comes before a trigger, the first reason latches.
 
         Args:
             fault: Text of a hard fault; stops every mode that commands the arm.
-            trigger: Text of a novelty trigger; stops the policy alone, since an expert is there
-                to act where the policy cannot.
+            trigger: Text of a trigger; ends the policy's drive alone, since an expert is there to
+                act where the policy cannot.
+            leave: Where a trigger leads: ALARM, FALLBACK, or EXPERT to hand over to one that is
+                known to be there.
         """
-        text = fault or (trigger if self.mode is Mode.POLICY else '')
-        if text and self.mode not in (Mode.IDLE, Mode.ALARM):
-            self.mode, self.reason = Mode.ALARM, text
+        if self.mode in (Mode.IDLE, Mode.ALARM):
+            return
+        if fault:
+            text = f'{self._latched}; then {fault}' if self._latched else fault
+            self._enter(Mode.ALARM, text)
+        elif trigger and self.mode is Mode.POLICY:
+            self._enter(leave, trigger)
+            self._latched = '' if leave is Mode.ALARM else trigger
+
+    def arrived(self) -> None:
+        """The fallback's motion has ended: wait for a resume."""
+        if self.mode is Mode.FALLBACK:
+            self._enter(Mode.ALARM, self._latched)
+
+    def take_over(self) -> bool:
+        """Somebody holds the dead-man: the expert drives, unless nobody may; says whether."""
+        if self.mode in (Mode.IDLE, Mode.ALARM) or self.takeover:
+            return False
+        latched = self._latched
+        back = Mode.POLICY if self.mode is Mode.POLICY else Mode.HOLD
+        back = Mode.ALARM if latched else back
+        self._enter(Mode.EXPERT, 'takeover')
+        self._back, self._latched = back, latched
+        return True
+
+    def let_go(self, *, to_policy: bool) -> bool:
+        """The dead-man was let go; says whether that ended a takeover.
+
+        Args:
+            to_policy: Whether a policy that drove before goes on; else the arm is held.
+        """
+        if self._back is None:
+            return False
+        back = Mode.HOLD if self._back is Mode.POLICY and not to_policy else self._back
+        text = f'{self._latched}; then corrected by hand' if self._latched else 'takeover ended'
+        self._enter(back, text)
+        return True
+
+    def _enter(self, mode: Mode, reason: str) -> None:
+        self.mode, self.reason = mode, reason
+        self._back, self._latched = None, ''
 
     def _refusal(self, mode: Mode, now: Situation, resume: bool) -> tuple[str, str] | None:
-        if mode is Mode.ALARM:
-            return 'alarm is entered by a fault or a trigger alone', 'request hold to stop'
+        if mode in (Mode.ALARM, Mode.FALLBACK):
+            return f'{mode} is entered by a fault or a trigger alone', 'request hold to stop'
         if self.mode is Mode.ALARM:
             return self._refusal_to_resume(mode, now, resume)
+        if self._latched and mode is not Mode.HOLD:
+            return f'the policy was stopped: {self._latched}', 'request hold, then resume'
+        if self.takeover and mode is not Mode.HOLD:
+            return 'somebody holds the dead-man', 'let go of it first, or request hold'
+        return self._refusal_to_move(mode, now)
+
+    def _refusal_to_move(self, mode: Mode, now: Situation) -> tuple[str, str] | None:
         if mode is Mode.IDLE and self.mode.driving:
             return 'the arm is being driven', 'request hold first'
         if (mode.driving or self.mode is Mode.IDLE) and now.unsafe:

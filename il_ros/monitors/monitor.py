@@ -1,29 +1,34 @@
 """The monitor: the last filter between whoever drives and the robot, without ROS.
 
-It composes the checks, the novelty watch, the mode machine and the motion. What it does is a
-request for a protective stop; it is not a safety-rated function.
+It composes the checks, the scores, the mode machine and the motion. What it does is a request for
+a protective stop; it is not a safety-rated function.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, isfinite, nan
+from math import inf, isfinite
 
 import numpy as np
 
+from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.intake import ChunkIntake, Target
+from il_ros.monitors.driving import Driving
+from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.intake import Target
+from il_ros.monitors.measured import Measured
 from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
-from il_ros.monitors.motion import Forward, Motion
-from il_ros.monitors.novelty import NoveltyScore
+from il_ros.monitors.motion import Motion
 from il_ros.monitors.plan import Plan
+from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.takeover import DeadMan
 from il_ros.monitors.verdict import Verdict
-from il_ros.monitors.watch import Novelty, NoveltyWatch
+from il_ros.monitors.watch import Calibration, Look, ScoreWatch
 
 __all__ = [
     'Chunk', 'Fault', 'Mode', 'ModeRefused', 'Monitor', 'MonitorConfig', 'MonitorInput', 'Plan',
@@ -36,24 +41,20 @@ _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 class Monitor:
     """Validates, scores, arbitrates, limits: one `tick` per control period.
 
-    Hard faults stop whatever the scores say; then novelty; ALARM latches until it is resumed.
+    Hard faults stop whatever the scores say; then the scores; ALARM latches until it is resumed.
     Anything unexpected inside a tick is a stop as well.
 
     Args:
         limits: What the arm may do; its names are the commanded joints in order.
         contract_hash: Hash of the contract that chunks have to be made for.
         dt: Control period [s].
-        forward: Tool centre point (3,) [m, base frame] of joint positions (N,); None when the
-            arm has no kinematic model, and then the workspace is not checked.
-        score: Novelty score of the policy; None when it is not calibrated.
-        threshold: Its threshold for the score averaged over `config.score_window` ticks.
-        policy_id: The policy that score and threshold belong to; without them '' allows any.
+        geometry: Where tool and links are at joint positions (N,); None when the arm has no
+            kinematic model, and then workspace and keep-out zones are not checked.
+        calibration: Scores and thresholds of the policy; None when it is not calibrated, and then
+            any policy's chunks are taken.
         config: Settings.
-        longest: Ticks of the longest calibration episode, None when not known.
-
-    Raises:
-        IlRosError: If score and threshold do not come together and with a policy_id, or dt is
-            not positive.
+        fallback: What to do when the scores stop the policy.
+        streams: Whether a command is good for one period only, so that a stop has to be sent.
     """
 
     def __init__(
@@ -62,30 +63,34 @@ class Monitor:
         limits: Limits,
         contract_hash: str,
         dt: float,
-        forward: Forward | None,
-        score: NoveltyScore | None,
-        threshold: float | None,
-        policy_id: str,
+        geometry: Geometry | None,
+        calibration: Calibration | None,
         config: MonitorConfig,
-        longest: int | None = None,
+        fallback: Fallback | None = None,
+        streams: bool = False,
     ) -> None:
-        _check_arguments(dt, score, threshold, policy_id)
-        self._limits, self._dt, self._forward, self._config = limits, dt, forward, config
+        if not (isfinite(dt) and dt > 0):
+            raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
+        self._dt, self._config, self._streams = dt, config, streams
+        self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
-        planned, self._contact = _shares(limits, config)
-        self._motion = Motion(planned, dt=dt, forward=forward, margin=config.workspace_margin)
-        self._watch = NoveltyWatch(score, threshold, config, longest)
-        self._intakes = {
-            source: ChunkIntake(
-                source,
-                names=limits.names,
-                contract_hash=contract_hash,
-                policy_id=policy_id,
-                config=config,
-            )
-            for source in _DRIVERS.values()
-        }
+        planned = _planned(limits, config)
+        self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
+        self._measured = Measured(limits, config, dt=dt, geometry=geometry)
+        self._watch = ScoreWatch(calibration, config)
+        self._driving = Driving(
+            planned,
+            contract_hash=contract_hash,
+            policy_id=calibration.policy_id if calibration else '',
+            dt=dt,
+            config=config,
+            fallback=fallback or Fallback(),
+            moves=self._moves,
+        )
+        self._dead_man = DeadMan(config.takeover_age)
         self._not_before = -inf
+        self._yielding: Array | None = None
+        self._midway = False  # somebody has driven since IDLE
         # Of the last tick; requests are judged by them.
         self._frame: MonitorInput | None = None
         self._fault: Fault | None = None
@@ -113,10 +118,14 @@ class Monitor:
         if mode in _DRIVERS and before is not Mode.ALARM:
             self._require_trust(_DRIVERS[mode], f'mode {before} to {mode}')
         self._machine.request(mode, self._situation(), resume=resume)
-        self._not_before = not_before
-        self._watch.reset()
+        self._not_before, self._yielding = not_before, None
+        if before is Mode.IDLE:
+            self._midway = False
+        self._dead_man.reset()
+        self._watch.begin(midway=self._midway)
+        self._measured.reset()
         if mode in _DRIVERS:
-            self._intakes[_DRIVERS[mode]].begin(not_before)
+            self._driving.begin(_DRIVERS[mode], not_before)
 
     def offer(self, chunk: Chunk, source: Source) -> None:
         """Take in a chunk; a newer one replaces it, an older one is dropped.
@@ -124,7 +133,12 @@ class Monitor:
         A bad chunk of the driving source is a fault at the next tick. One of a source that does
         not drive harms nothing: that source may not drive until it has sent a good one.
         """
-        self._intakes[source].offer(chunk, forgive=_DRIVERS.get(self.mode) != source)
+        forgive = _DRIVERS.get(self.mode) != source
+        self._driving.offer(chunk, source, now=self._now, forgive=forgive)
+
+    def dead_man(self, held: bool, now: float) -> None:
+        """Take in what an operator's device says about its dead-man, at time `now` [s]."""
+        self._dead_man.hear(held, now)
 
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
@@ -143,33 +157,40 @@ class Monitor:
         now = self._usable(now)
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
+        self._dead_man.reset()
+        if not self._machine.publishes:
+            self._motion.release()
         try:
             self._motion.brake(now)
         except Exception as error:  # the plan in hand ends in a standstill by itself
             self._fault = Fault('internal', f'{self._fault.text}; braking: {error}')
-        return self._verdict(now, self._fault, Novelty())
+        return self._verdict(now, self._fault, Look())
 
     def _tick(self, frame: MonitorInput, now: float) -> Verdict:
         fault = self._clock_fault(now)
         now = self._now = self._usable(now)
         fault = fault or self._frame_fault(frame, now)
+        before = self._machine.takeover
+        fault = fault or self._heed_dead_man(now)
         wanted = None if fault else self._wanted(frame, now)
         if isinstance(wanted, Fault):
             fault, wanted = wanted, None
-        novelty = Novelty() if fault else self._watch.look(frame.features)
-        self._machine.tick(
-            fault=fault.text if fault else '', trigger=self._watch.stop_text(novelty)
-        )
-        if fault is None:
-            fault = self._move(frame, wanted, now)
-            self._machine.tick(fault=fault.text if fault else '')
+        watched = self.mode is Mode.POLICY
+        look = Look() if fault else self._watch.look(self._moment(frame), watched)
+        if self._react(fault, look, now):
+            wanted = self._wanted(frame, now)
+        fault = fault or self._move(frame, wanted, look, now)
+        self._machine.tick(fault=fault.text if fault else '')
         if not self._machine.publishes:
             self._motion.release()
-        elif wanted is None or not self.mode.driving:
-            self._motion.brake(now)
-            self._give_way(frame, now)
+        elif self.mode is Mode.ALARM:
+            self._rest(frame, fault, now)
+        self._midway |= self.mode.driving
         self._frame, self._fault = frame, fault
-        return self._verdict(now, fault, novelty)
+        resumed = before and self.mode is Mode.POLICY
+        # What is due a period after the frame is what training pairs with it.
+        stamp = frame.stamp if frame.position is not None else now
+        return self._verdict(stamp, fault, look, watched=watched, resumed=resumed)
 
     def _usable(self, now: float) -> float:
         """`now`, or the last good time where the clock gives no number."""
@@ -179,62 +200,119 @@ class Monitor:
 
     def _clock_fault(self, now: float) -> Fault | None:
         fault = checks.clock_step(self._now, now, self._config.clock_step)
-        if self._now is not None and now < self._now:
-            self._motion.clock_went_back(self._now, now)
-            for intake in self._intakes.values():
-                intake.forget()
+        if fault:
+            if self._streams and self._now is not None:
+                self._motion.clock_jumped(self._now, self._usable(now))
+            else:
+                # Stamps mean nothing any more to whoever follows the plan by another clock. What
+                # was sent last ends in a standstill; nothing sent now could do so more surely.
+                self._motion.release()
+            self._driving.forget()
+            self._dead_man.clock_jumped()
         return fault
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:
-        """First hard fault of the measured state; the order is that of trust in what is read."""
-        config, limits = self._config, self._limits
-        fault = checks.stamp(
-            'frame', frame.stamp, now, max_age=config.frame_age, future=config.future
-        )
-        fault = fault or checks.frame_content(frame, len(limits.names))
-        if fault or frame.position is None:
+        if fault := self._measured.trust(frame, now):
             return fault
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
-            return Fault('frame', 'novelty features: missing, the policy cannot be watched')
-        fault = checks.wrench(frame.force, frame.torque, self._contact)
-        fault = fault or checks.joint_limits(frame.position, limits, config.joint_tolerance)
-        if fault is None and self._forward is not None:
-            fault = checks.workspace(self._forward(frame.position), limits)
-        if fault is None and self._motion.plan is not None:
-            commanded, _, _ = self._motion.plan.at(frame.stamp)
-            fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
-        return fault
+            return Fault('frame', 'features: missing, the policy cannot be watched')
+        return self._measured.judge(frame, self._motion.plan)
+
+    def _heed_dead_man(self, now: float) -> Fault | None:
+        """Give the arm to whoever holds the dead-man, and take it back when it is let go."""
+        machine = self._machine
+        if machine.takeover:
+            if fault := self._dead_man.silent(now):
+                return fault
+            if not self._dead_man.held:
+                machine.let_go(to_policy=self._config.takeover_return)
+                self._watch.begin(midway=True)
+                self._driving.begin('policy', now)
+        elif self._dead_man.held and not self._dead_man.silent(now) and machine.take_over():
+            self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
+        return None
+
+    def _moment(self, frame: MonitorInput) -> Moment:
+        chunk = self._driving.chunk('policy')
+        moment = frame.moment or Moment(time=frame.stamp, position=frame.position)
+        if chunk is None:
+            return moment
+        return replace(moment, chunk=chunk.positions, chunk_time=chunk.stamp, step_dt=chunk.step_dt)
 
     def _wanted(self, frame: MonitorInput, now: float) -> Target | Fault | None:
-        source = _DRIVERS.get(self.mode)
-        return self._intakes[source].pull(now, self._dt, frame.stamp) if source else None
-
-    def _move(self, frame: MonitorInput, wanted: Target | None, now: float) -> Fault | None:
-        if self.mode in (Mode.IDLE, Mode.ALARM):
+        if not (self.mode.driving or self.mode is Mode.FALLBACK):
             return None
-        if self._motion.plan is None and frame.stamp >= self._not_before:
-            if frame.position is None or not self._measured_still(frame):
+        return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
+
+    def _react(self, fault: Fault | None, look: Look, now: float) -> bool:
+        """Stop for a fault, fall back for a trigger; says whether another one drives now."""
+        before, plan = self.mode, self._motion.plan
+        trigger = '' if fault else self._watch.stop_text(look)
+        trigger = self._driving.patience(trigger, now, calm=not look.warned)
+        leave = Mode.ALARM
+        if trigger and before is Mode.POLICY and plan is not None:
+            leave = self._driving.fall_back(plan.at(now + self._dt)[0], now)
+        self._machine.tick(fault=fault.text if fault else '', trigger=trigger, leave=leave)
+        if before is Mode.POLICY and self.mode is Mode.EXPERT:
+            self._driving.begin('expert', -inf)
+        return self.mode is not before and self.mode in (Mode.EXPERT, Mode.FALLBACK)
+
+    def _move(
+        self, frame: MonitorInput, wanted: Target | Fault | None, look: Look, now: float
+    ) -> Fault | None:
+        mode, motion = self.mode, self._motion
+        if mode in (Mode.IDLE, Mode.ALARM):
+            return None
+        if motion.plan is None and frame.stamp >= self._not_before:
+            if frame.position is None or not self._measured.still(frame):
                 return Fault('frame', 'the arm moves, or its velocity is not known: cannot begin')
-            self._motion.begin(frame.position, now)
-        return self._motion.drive(*wanted, now) if wanted else None
+            motion.begin(frame.position, now)
+        if mode is Mode.FALLBACK and self._driving.arrived(now):
+            self._machine.arrived()
+        elif isinstance(wanted, Fault):
+            return wanted
+        elif wanted is not None and motion.plan is not None:
+            slowly = bool(self._warning(look))
+            return motion.drive(*self._driving.shape(wanted, now, motion.plan, slowly=slowly), now)
+        motion.brake(now)
+        return None
 
-    def _give_way(self, frame: MonitorInput, now: float) -> None:
-        """Command nothing any more in ALARM, once something has moved the arm from its rest.
+    def _rest(self, frame: MonitorInput, fault: Fault | None, now: float) -> None:
+        """Come to rest and stay, but neither press on nor come back to a place long left.
 
-        Else the old place would go on being commanded (after hand guiding, brakes, or a stop by
-        the robot itself), and the arm would jump there when its drives come back.
+        After a stop by force the arm would lean on what it ran into, because the stop ends behind
+        the contact: it gives way slowly to where it was measured then, as long as it is measured.
+        And what something has moved away from its rest (hand guiding, brakes, a stop by the robot
+        itself) is not commanded any more, or it would jump there when its drives come back.
         """
-        plan = self._motion.plan
-        if self.mode is not Mode.ALARM or plan is None or frame.position is None:
+        self._dead_man.reset()
+        plan, position = self._motion.plan, frame.position
+        if plan is None:
             return
-        away = np.abs(frame.position - plan.end)
-        if plan.at_rest(now) and not np.all(away <= self._config.tracking_error):
+        contact = fault is not None and fault.kind == 'force'
+        if contact and position is not None and not plan.at_rest(now) and self._yielding is None:
+            self._yielding = self._given_way(plan, position, now)
+        if fault is not None and not contact:
+            self._yielding = None
+        if self._yielding is None or not self._motion.settle(self._yielding, now):
+            self._motion.brake(now)
+        if position is None or not plan.at_rest(now):
+            return
+        if not np.all(np.abs(position - plan.end) <= self._config.tracking_error):
             self._motion.release()
 
-    def _measured_still(self, frame: MonitorInput) -> bool:
-        if frame.velocity is None:
-            return False
-        return bool(np.all(np.abs(frame.velocity) <= self._config.standstill))
+    def _given_way(self, plan: Plan, position: Array, now: float) -> Array:
+        """Where to rest (N,) instead of behind the contact; a gripper keeps what it holds."""
+        here, most = plan.at(now)[0], self._config.tracking_error
+        there = here + np.clip(position - here, -most, most)
+        return there if self._moves is None else np.where(self._moves, there, plan.end)
+
+    def _warning(self, look: Look) -> str:
+        """Why the policy goes slowly; empty when it does not, or another one drives."""
+        if self.mode is not Mode.POLICY:
+            return ''
+        given_time = self._watch.stop_text(look) or 'should have stopped a moment ago'
+        return self._watch.warn_text(look) or (given_time if self._driving.waiting else '')
 
     def _situation(self) -> Situation:
         frame = self._frame
@@ -245,58 +323,54 @@ class Monitor:
         return Situation(
             invalid='',
             fault=self._fault.text if self._fault else '',
-            standstill=self._motion.at_rest(self._now) and (blind or self._measured_still(frame)),
+            standstill=self._motion.at_rest(self._now) and (blind or self._measured.still(frame)),
         )
 
     def _require_trust(self, source: Source, where: str) -> None:
         if source == 'policy' and not (self._watch.calibrated or self._config.allow_uncalibrated):
             raise ModeRefused(
-                'the policy has no calibrated novelty score',
+                'the policy has no calibrated scores',
                 where=where,
                 fix='calibrate it, or set allow_uncalibrated',
             )
-        bad = self._intakes[source].bad
+        bad = self._driving.bad(source)
         if bad:
             raise ModeRefused(bad.text, where=where, fix=f'let the {source} send a good chunk')
 
-    def _verdict(self, now: float, fault: Fault | None, novelty: Novelty) -> Verdict:
+    def _verdict(
+        self,
+        stamp: float,
+        fault: Fault | None,
+        look: Look,
+        *,
+        watched: bool = False,
+        resumed: bool = False,
+    ) -> Verdict:
         plan = self._motion.plan
+        end = None if plan is None else plan.at(stamp + self._dt)[0]
+        if end is not None and self.mode.driving:
+            self._driving.travelled(stamp + self._dt, end)
         return Verdict(
             mode=self.mode,
             plan=plan,
             fault=fault,
-            score=novelty.score,
-            threshold=self._watch.threshold,
-            exceeded=novelty.exceeded,
-            triggered=novelty.triggered,
+            scores=look,
+            watched=watched,
+            warning=self._warning(look),
+            takeover=self._machine.takeover,
+            resumed=resumed,
             source=_DRIVERS.get(self.mode, ''),
             reason=self._machine.reason,
-            target_end=None if plan is None else plan.at(now + self._dt)[0],
+            target_end=end,
         )
 
 
-def _shares(limits: Limits, config: MonitorConfig) -> tuple[Limits, Limits]:
-    """What plans may use of the limits, and what contact may use of them before the arm stops."""
-    motion, contact = config.motion_share, config.wrench_share
-    planned = replace(
+def _planned(limits: Limits, config: MonitorConfig) -> Limits:
+    """What plans may use of the limits."""
+    share = config.motion_share
+    return replace(
         limits,
-        velocity=motion * limits.velocity,
-        acceleration=motion * limits.acceleration,
-        jerk=motion * limits.jerk,
+        velocity=share * limits.velocity,
+        acceleration=share * limits.acceleration,
+        jerk=share * limits.jerk,
     )
-    return planned, replace(limits, force=contact * limits.force, torque=contact * limits.torque)
-
-
-def _check_arguments(
-    dt: float, score: NoveltyScore | None, threshold: float | None, policy_id: str
-) -> None:
-    if not (isfinite(dt) and dt > 0):
-        raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
-    if (score is None) != (threshold is None):
-        raise IlRosError('score and threshold belong together', where='monitor')
-    if score is not None and not (policy_id and isfinite(nan if threshold is None else threshold)):
-        raise IlRosError(
-            f'policy {policy_id!r} with threshold {threshold}',
-            where='monitor calibration',
-            allowed='a policy id and a finite threshold',
-        )

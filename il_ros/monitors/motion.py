@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
+from il_ros.monitors.geometry import Geometry
 from il_ros.monitors.plan import Plan, Planner
 
-Forward = Callable[[Array], Array]
+# When a plan is looked at: at these shares of its tick, plus these of the stop behind it.
+_TICK = np.array([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+_STOP = np.array([0.0, 0.0, 0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
+_ROUNDING = 1e-9  # m
+
+_SETTLING = 0.1  # share of the speed limits
+_CLOSE = 1e-4  # rad or m that a settled arm may be away
 
 
 class Motion:
@@ -18,14 +27,14 @@ class Motion:
     Args:
         limits: What the arm may do.
         dt: Control period [s].
-        forward: Tool centre point (3,) [m, base frame] of joint positions (N,), or None.
-        margin: How far inside the workspace box a plan has to end [m].
+        geometry: Where tool and links are; None when the arm has no kinematic model.
+        margin: How far inside the workspace box, and outside the keep-out zones, plans stay [m].
     """
 
     def __init__(
-        self, limits: Limits, *, dt: float, forward: Forward | None, margin: float
+        self, limits: Limits, *, dt: float, geometry: Geometry | None, margin: float
     ) -> None:
-        self._limits, self._dt, self._forward, self._margin = limits, dt, forward, margin
+        self._limits, self._dt, self._geometry, self._margin = limits, dt, geometry, margin
         self._planner = Planner(limits)
         self._plan: Plan | None = None
         self._driven = False
@@ -52,6 +61,25 @@ class Motion:
             self._plan, self._driven = plan, True
         return fault
 
+    def settle(self, position: Array, now: float) -> bool:
+        """Go on slowly to a rest at `position` (N,); False once there, or if that may not be."""
+        if self._plan is None:
+            return False
+        here, speed, _ = self._plan.at(now)
+        # Not `at_rest`: a plan that is made anew in each tick has its end in the next.
+        if np.all(np.abs(here - position) < _CLOSE) and np.all(np.abs(speed) < _CLOSE):
+            return False
+        most = _SETTLING * self._limits.velocity * self._dt
+        target = here + np.clip(position - here, -most, most)
+        return self.drive(target, np.zeros_like(position), now) is None
+
+    def clock_jumped(self, last: float, now: float) -> None:
+        """Stop, on a clock that reads `now` where it should read a tick after `last` [s]."""
+        if self._plan is not None:
+            begin = self._plan.begin + now - last - self._dt
+            self._plan = self._planner.stop(replace(self._plan, begin=begin), now)
+            self._driven = False
+
     def brake(self, now: float) -> None:
         """Come to a standstill; once braking, the plan is kept to its end."""
         if self._plan is not None and self._driven:
@@ -62,17 +90,37 @@ class Motion:
         """Command nothing."""
         self._plan, self._driven = None, False
 
-    def clock_went_back(self, last: float, now: float) -> None:
-        """Go on at `now` from where the tick at `last` was to end, on a clock that jumped back."""
-        if self._plan is not None:
-            self._plan = self._plan.shifted(now - last - self._dt)
-
     def at_rest(self, now: float) -> bool:
         """Whether no motion is commanded from `now` on."""
         return self._plan is None or self._plan.at_rest(now)
 
     def _outside(self, plan: Plan) -> Fault | None:
-        if self._forward is None:
+        """Whether the whole plan, its stop included, stays where the arm may be."""
+        geometry, limits, margin = self._geometry, self._limits, self._margin
+        if geometry is None:
             return None
-        point, what = self._forward(plan.end), 'end of the planned motion'
-        return checks.workspace(point, self._limits, what=what, margin=self._margin)
+        stop = max(plan.end_time - plan.begin - self._dt, 0.0)
+        postures = plan.at(plan.begin + self._dt * _TICK + stop * _STOP)[0]
+        tools = geometry.tools(postures)
+        row = _first_worse(checks.beyond_workspace(tools, limits, margin))
+        if row is not None:
+            return checks.workspace(tools[row], limits, what='planned motion', margin=margin)
+        if not limits.keep_out or geometry.outline is None:
+            return None
+        points, near = geometry.outline(postures), geometry.radius + margin
+        row = _first_worse(checks.into_zones(points, limits, near))
+        if row is None:
+            return None
+        return checks.keep_out(
+            points[row], limits, parts=geometry.parts, margin=near, what='planned motion: '
+        )
+
+
+def _first_worse(outside: Array) -> int | None:
+    """First row of `outside` (T, ...) [m] that is outside, and further than the motion begins.
+
+    An arm that stands too near already may move away, but never nearer.
+    """
+    allowed = np.maximum(outside[0], 0.0) + _ROUNDING
+    fine = (outside <= allowed).reshape(len(outside), -1).all(axis=1)
+    return None if fine.all() else int(np.argmin(fine))

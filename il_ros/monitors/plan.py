@@ -66,10 +66,6 @@ class Plan:
         """Whether the plan stands still from `t` [s] on."""
         return t >= self.end_time
 
-    def shifted(self, seconds: float) -> Plan:
-        """The same motion, `seconds` later."""
-        return replace(self, begin=self.begin + seconds)
-
     def extremes(self) -> tuple[Array, Array, Array]:
         """Lowest position, highest position and top speed over all time, exact; each (N,)."""
         knot, p, v, a, j = self.pieces

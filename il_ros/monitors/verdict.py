@@ -8,6 +8,7 @@ from il_ros.core.limits import Array
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.plan import Plan
+from il_ros.monitors.watch import Look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,11 @@ class Verdict:
         mode: The mode after the tick.
         plan: What the arm has to do from now on; None: publish nothing.
         fault: The hard fault that is there at this tick.
-        score: Windowed novelty score; NaN when there is none.
-        threshold: Its calibrated threshold; NaN when there is none.
-        exceeded: Whether the score is above the threshold at this tick.
-        triggered: Whether the N-of-M trigger fires, also where novelty does not stop.
+        scores: What the calibrated scores say.
+        watched: Whether the policy drove when they were asked, so that they judge it.
+        warning: Why the policy drives slowly and somebody should look; empty when it does not.
+        takeover: Whether the expert drives because somebody holds the dead-man.
+        resumed: Whether the policy drives again after a takeover, and has to forget what it saw.
         source: Who drives: 'policy', 'expert', or '' for nobody.
         reason: Why the monitor is in this mode; in ALARM the first cause.
         target_end: Commanded position at the end of the tick, shape (N,) [rad or m]; None
@@ -31,10 +33,11 @@ class Verdict:
     mode: Mode
     plan: Plan | None
     fault: Fault | None
-    score: float
-    threshold: float
-    exceeded: bool
-    triggered: bool
+    scores: Look
+    watched: bool
+    warning: str
+    takeover: bool
+    resumed: bool
     source: str
     reason: str
     target_end: Array | None

@@ -1,95 +1,237 @@
-"""Channel 1: the novelty score, smoothed, compared with its threshold, counted."""
+"""The watch over one policy: its scores, what they say together, and getting nowhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 
+import numpy as np
+
+from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
+from il_ros.monitors.bank import ScoreBank
 from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import ScoreWindow
-from il_ros.monitors.novelty import NoveltyScore
+from il_ros.monitors.conformal import Bands, largest
+from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.trigger import Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
-class Novelty:
-    """What the score says at one tick.
+class Calibration:
+    """What it takes to watch one policy; one watch at a time, since the scores have a memory.
 
     Attributes:
-        score: Windowed score; NaN when there is none.
-        exceeded: Whether it is above the threshold.
-        triggered: Whether that was so often enough to stop.
+        bank: Its scores.
+        bands: From where each one is too strange.
+        longest: Ticks of the longest calibration episode.
+        policy_id: Identity of the policy that the bands are for.
+
+    Raises:
+        IlRosError: If scores and bands do not belong together, or no policy is named.
     """
 
+    bank: ScoreBank
+    bands: Bands
+    longest: int
+    policy_id: str
+
+    def __post_init__(self) -> None:
+        expected = len(self.bank.names)
+        found = {len(self.bands.loc), len(self.bands.scale), len(self.bands.begin)}
+        if found != {expected} or not self.policy_id:
+            raise IlRosError(
+                f'policy {self.policy_id!r} with {expected} scores and bands of {sorted(found)}',
+                where='calibration',
+                allowed='the identity of a policy, and a band for each score',
+                fix='calibrate the policy again',
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the scores say at one tick.
+
+    Attributes:
+        names: Names of the scores, K of them.
+        values: Averaged scores, shape (K,); NaN where one cannot be told.
+        thresholds: Where each one stops the policy at this tick, shape (K,).
+        ratios: How strange each one is, shape (K,): 1 is at its threshold; NaN where one cannot be
+            told yet.
+        score: Ratio of the strangest one: 1 is at its threshold, larger is stranger, infinite where
+            a score is missing; NaN where there is none.
+        warn: Ratio from which the watch warns; NaN without calibration.
+        channel: Name of the strangest one.
+        exceeded: Whether it is above its threshold.
+        warned: Whether the watch warns.
+        triggered: Whether a threshold was exceeded often enough to stop the policy.
+    """
+
+    names: tuple[str, ...] = ()
+    values: Array = field(default_factory=lambda: np.zeros(0))
+    thresholds: Array = field(default_factory=lambda: np.zeros(0))
+    ratios: Array = field(default_factory=lambda: np.zeros(0))
     score: float = nan
+    warn: float = nan
+    channel: str = ''
     exceeded: bool = False
+    warned: bool = False
     triggered: bool = False
 
+    def of(self, name: str) -> tuple[float, float]:
+        """Value and threshold of one score."""
+        k = self.names.index(name)
+        return float(self.values[k]), float(self.thresholds[k])
 
-class NoveltyWatch:
-    """Watches one policy with its calibrated score.
+
+class ScoreWatch:
+    """Watches one policy with its calibrated scores.
 
     Args:
-        score: The score; None when the policy is not calibrated, then nothing is ever found.
-        threshold: Its threshold for the score averaged over `config.score_window` ticks.
+        calibration: Its scores and bands; None when it is not calibrated, then nothing is found.
         config: Settings.
-        longest: Ticks of the longest calibration episode; None when that is not known.
     """
 
-    def __init__(
-        self,
-        score: NoveltyScore | None,
-        threshold: float | None,
-        config: MonitorConfig,
-        longest: int | None = None,
-    ) -> None:
-        self._score = score
-        self._longest = longest
-        self._ticks = 0
-        self.threshold = nan if threshold is None else threshold
-        self._config = config
-        self._window = ScoreWindow(config.score_window)
+    def __init__(self, calibration: Calibration | None, config: MonitorConfig) -> None:
+        self._calibration, self._config = calibration, config
         self._trigger = Trigger(config.trigger_count, config.trigger_window)
+        self._warning = _Warning(config, calibration.bands.warn if calibration else nan)
+        self._driving = self._answered = False
+        self._ticks = self._judged = 0
+        self.begin()
 
     @property
     def calibrated(self) -> bool:
-        """Whether there is a score at all."""
-        return self._score is not None
+        """Whether there is a calibration at all."""
+        return self._calibration is not None
 
     @property
     def required(self) -> bool:
-        """Whether the policy must not drive without being scored."""
+        """Whether the policy must not drive without being watched."""
         return self.calibrated and self._config.novelty
 
-    def look(self, features: Array | None) -> Novelty:
-        """Take in the features (D,) of one tick."""
-        self._ticks += 1
-        if self._score is None or features is None:
-            return Novelty()
-        score = self._window.push(self._score.score(features))
-        exceeded = not score <= self.threshold  # NaN counts as strange
-        return Novelty(score=score, exceeded=exceeded, triggered=self._trigger.push(exceeded))
+    def look(self, moment: Moment, driving: bool) -> Look:
+        """Take in one tick.
 
-    def stop_text(self, novelty: Novelty) -> str:
+        Args:
+            moment: The tick.
+            driving: Whether the policy's chunks move the arm. While they do not, what it answers is
+                not judged, the observation only for the record, and nothing triggers. Where the
+                first chunk is still to come, nothing has to be there yet.
+        """
+        if self._calibration is None:
+            return Look()
+        if driving != self._driving:
+            self._forget()
+            self._driving = driving
+        bank = self._calibration.bank
+        self._ticks += driving
+        self._answered |= driving and (moment.chunk is not None or not bank.of_answer)
+        judged = self._answered
+        seen = moment if driving else replace(moment, chunk=None, samples=None, reference=None)
+        look = self._judge(bank.look(seen), missing=judged)
+        self._judged += judged
+        if not driving:
+            return look
+        warned = self._warning.push(look.score, moment.time)
+        return replace(look, triggered=self._trigger.push(look.exceeded), warned=warned)
+
+    def stop_text(self, look: Look) -> str:
         """Why the policy has to stop; empty when it does not have to."""
         if not self._config.novelty:
             return ''
-        if not novelty.triggered:
+        if not look.triggered:
             return self._overdue()
         count, window = self._config.trigger_count, self._config.trigger_window
-        values = f'{novelty.score:.3g} above threshold {self.threshold:.3g}'
-        return f'novelty {values}, {count} of the last {window} ticks were'
+        value, limit = look.of(look.channel)
+        place = 'above' if look.exceeded else 'not above'
+        ticks = f'{count} of the last {window} ticks were'
+        if not isfinite(value):
+            return f'{look.channel} is not known (threshold {limit:.3g}), {ticks} so or above it'
+        return f'{look.channel} {value:.3g} {place} threshold {limit:.3g}, {ticks}'
+
+    def warn_text(self, look: Look) -> str:
+        """Why the policy should go slowly; empty when it should not."""
+        if not (self._config.novelty and look.warned):
+            return ''
+        if not look.channel:
+            return 'no score is known'
+        value, limit = look.of(look.channel)
+        share = f'{look.score:.2f} of its threshold {limit:.3g}'
+        return f'{look.channel} {value:.3g} is {share}, warning from {look.warn:.2f}'
+
+    def begin(self, *, midway: bool = False) -> None:
+        """Forget earlier ticks: the policy is to drive from its next tick on.
+
+        Args:
+            midway: Whether an episode goes on, somewhere in it; else it begins.
+        """
+        if self._calibration is not None:
+            bands = self._calibration.bands
+            self._bands = bands.anywhere() if midway else bands
+        self._forget()
+
+    def _forget(self) -> None:
+        self._driving = self._answered = False
+        self._ticks = self._judged = 0
+        self._trigger.reset()
+        self._warning.reset()
+        if self._calibration is not None:
+            self._calibration.bank.reset()
+
+    def _judge(self, values: Array, *, missing: bool) -> Look:
+        assert self._calibration is not None
+        bank, bands, tick = self._calibration.bank, self._bands, self._judged
+        ratios = bands.ratios(values, tick, counts=bank.counts, missing=np.inf if missing else nan)
+        score = largest(ratios)
+        return Look(
+            names=bank.names,
+            values=values,
+            thresholds=bands.thresholds(tick),
+            ratios=ratios,
+            score=score,
+            warn=bands.warn,
+            channel='' if np.isnan(score) else bank.names[int(np.nanargmax(ratios))],
+            exceeded=score > 1.0,
+        )
 
     def _overdue(self) -> str:
         """A policy that gets nowhere can look normal at every single tick."""
-        factor = self._config.overdue
-        if not factor or self._longest is None or self._ticks <= factor * self._longest:
+        factor, calibration = self._config.overdue, self._calibration
+        if not factor or calibration is None or self._ticks <= factor * calibration.longest:
             return ''
         return f'overdue: {self._ticks} ticks, {factor:g} times the longest good episode'
 
+
+class _Warning:
+    """Begins when N of M ticks were above the level, ends after a while well below it.
+
+    Args:
+        config: N, M, how far below, and how long.
+        level: The level.
+    """
+
+    def __init__(self, config: MonitorConfig, level: float) -> None:
+        self._level, self._dwell = level, config.dwell
+        # A level below zero would be raised by a share of it.
+        self._calm = level - (1.0 - config.hysteresis) * abs(level)
+        self._near = Trigger(config.trigger_count, config.trigger_window)
+        self._on = False
+        self._calm_since: float | None = None
+
+    def push(self, ratio: float, time: float) -> bool:
+        """Take in the ratio at `time` [s] and say whether to warn."""
+        often = self._near.push(ratio > self._level)
+        if not self._on:
+            self._on, self._calm_since = often, None
+        elif not ratio < self._calm:
+            self._calm_since = None
+        else:
+            self._calm_since = time if self._calm_since is None else self._calm_since
+            if time - self._calm_since >= self._dwell:
+                self.reset()
+        return self._on
+
     def reset(self) -> None:
-        """Forget earlier ticks, as at the start of an episode."""
-        self._ticks = 0
-        self._window.reset()
-        self._trigger.reset()
+        """Forget earlier ticks."""
+        self._on, self._calm_since = False, None
+        self._near.reset()

@@ -8,40 +8,43 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 
 from il_ros.core import topics
-from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.monitors.assembly import make_monitor, measured_state
 from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.latency import Latency
 from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.monitor import Monitor, Verdict
-from il_ros.msg import ActionChunk, EpisodeEvent, MonitorStatus
+from il_ros.monitors.monitor import Verdict
+from il_ros.msg import ActionChunk, MonitorStatus, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.convert import chunk_message, chunk_positions, fill_stamp, to_ns
-from il_ros.ros.diagnostics import ERROR, OK, STALE, WARN, Diagnostics, Report
+from il_ros.ros.convert import chunk_positions, to_ns
+from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.managed import ManagedNode
+from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
 from il_ros.ros.output import command_publisher
 from il_ros.ros.parameters import declare, setting
-from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.ros.qos import CHUNKS, COMMAND
+from il_ros.ros.rates import Rates
 from il_ros.ros.spin import run_node
 from il_ros.srv import LoadPolicy, SetMode
 
-Array = NDArray[np.float64]
 # Settings of the monitor that may be changed while it runs, though never while it drives.
-_DYNAMIC = ('novelty', 'allow_uncalibrated')
+_DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
-_CODES = {mode: getattr(MonitorStatus, mode.name) for mode in Mode}
-_MODES = {code: mode for mode, code in _CODES.items()}
+_ASKABLE = (
+    MonitorStatus.IDLE, MonitorStatus.HOLD, MonitorStatus.POLICY, MonitorStatus.EXPERT,
+)  # fmt: skip
+_MODES = {code: mode for mode, code in CODES.items() if code in _ASKABLE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,17 +79,16 @@ class MonitorNode(ManagedNode):
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
-        bundle = self._config.bundle
-        self._calibrated = self._load(bundle) if bundle else None
-        self._forget()
+        self._use(self._load(self._config.bundle) if self._config.bundle else None)
+        self._latency = {mode: Latency() for mode in _DRIVING}
         self._output, self._commands = command_publisher(self, self._contract)
-        executed = self._contract.action.executed
-        self._executed = self.create_publisher(ActionChunk, executed, CHUNKS)
-        self._status = self.create_publisher(MonitorStatus, topics.MONITOR_STATUS, CHUNKS)
-        self._events = self.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
+        self._reports = MonitorReports(self, self._contract)
+        self._forget()
         self._source = FrameSource(self, self._contract, self._on_frame)
         for mode in _DRIVING:
             self._subscribe(mode)
+        self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, COMMAND)
+        self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.create_service(SetMode, '~/set_mode', self._on_set_mode)
         self.create_service(LoadPolicy, '~/load', self._on_load)
         Diagnostics(self, self._report)
@@ -103,11 +105,16 @@ class MonitorNode(ManagedNode):
 
     def _forget(self) -> None:
         self._epoch = int(self.get_clock().now().nanoseconds)
-        self._monitor = self._make()
+        self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+        self._reports.reset()
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
-        self._seen = self._elapsed()
+        self._unanswered = self._ticks = self._frames = 0
+        self._chunks = dict.fromkeys(_DRIVING, 0)
+        self._rates = Rates()
+        self._seen = self._commanded = self._elapsed()
+        self._read = self._epoch
         self._verdict: Verdict | None = None
 
     def _subscribe(self, mode: Mode) -> None:
@@ -115,28 +122,10 @@ class MonitorNode(ManagedNode):
             ActionChunk, _TOPICS[mode], lambda message: self._on_chunk(message, mode), CHUNKS
         )
 
-    def _make(self) -> Monitor:
-        bundle = self._calibrated
-        calibration = bundle.calibration if bundle else None
-        settings = self._settings
-        if calibration is not None:  # the threshold holds for the window that it was made with
-            settings = replace(settings, score_window=calibration.window)
-        arm = get_arm(self._contract.arm) if self._contract.arm else None
-        return Monitor(
-            limits=self._contract.limits,
-            contract_hash=self._contract.hash,
-            dt=self._contract.period,
-            forward=(lambda q: arm.chain.forward(q[: len(arm.joints)])[0]) if arm else None,
-            score=calibration.score if calibration else None,
-            threshold=calibration.threshold if calibration else None,
-            policy_id=self._policy_id,
-            config=settings,
-            longest=calibration.longest if calibration else None,
-        )
-
-    @property
-    def _policy_id(self) -> str:
-        return self._calibrated.policy_id if self._calibrated else ''
+    def _use(self, bundle: Bundle | None) -> None:
+        self._policy_id = bundle.policy_id if bundle else ''
+        self._calibration = bundle.calibration if bundle else None
+        self._moments = bundle.moments if bundle else None
 
     def _load(self, path: str) -> Bundle:
         return load_bundle(path, contract=self._contract, device='cpu')
@@ -148,6 +137,7 @@ class MonitorNode(ManagedNode):
         return time.monotonic()
 
     def _on_frame(self, frame: Frame) -> None:
+        self._frames += 1
         self._frame, self._waiting = frame, self._elapsed()
         self._seen = self._waiting
         self._tick_if_answered()
@@ -167,7 +157,15 @@ class MonitorNode(ManagedNode):
             return
         self._monitor.offer(chunk, _DRIVING[mode])
         self._answered[mode] = stamp
+        self._chunks[mode] += 1
+        self._latency[mode].add((self.get_clock().now().nanoseconds - stamp) / NS)
         self._tick_if_answered()
+
+    def _on_takeover(self, message: Takeover) -> None:
+        if self.active:
+            # When the dead-man was read, not when the message came: a device that hangs repeats.
+            read = min(to_ns(message.header.stamp), self.get_clock().now().nanoseconds)
+            self._monitor.dead_man(message.held, self._seconds(read))
 
     def _tick_if_answered(self) -> None:
         if self._frame is None or self._waiting is None:
@@ -181,11 +179,20 @@ class MonitorNode(ManagedNode):
         if not self.active:
             return
         now = self._elapsed()
-        if self._waiting is not None:
+        if self.get_clock().now().nanoseconds < self._read:
+            self._tick()  # time went back: no silence would be noticed until it has caught up
+        elif self._waiting is not None:
             if now - self._waiting > self._config.chunk_wait * self._contract.period:
                 self._tick()
         elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
             self._tick()
+        elif self._output.streams and now - self._commanded >= self._contract.period:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Send the rest of the plan, its stop, where a command is good for one period only."""
+        if self._verdict is not None and self._verdict.plan is not None:
+            self._command(self._verdict, int(self.get_clock().now().nanoseconds))
 
     def _tick(self) -> None:
         begin = time.perf_counter()
@@ -194,24 +201,37 @@ class MonitorNode(ManagedNode):
             return
         silent = self._elapsed() - self._seen
         frame = self._frame if silent <= self._settings.frame_age else None
-        now = self.get_clock().now().nanoseconds
-        if frame is not None and self._simulated:
+        now = int(self.get_clock().now().nanoseconds)
+        before, self._read = self._read, now
+        if frame is not None and self._simulated and now >= before:
             now = max(now, frame.stamp)  # /clock may come behind the frame of its instant
         stamp = frame.stamp if frame is not None else now
+        verdict = self._judge(frame, silent, stamp, now)
         try:
-            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
-            verdict = self._monitor.tick(seen, self._seconds(now))
-        except Exception:
-            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
-            verdict = self._monitor.emergency(self._seconds(now))
-        try:
-            self._command(verdict, now, stamp)
-            self._announce(verdict, now)
-            self._publish_status(verdict, stamp, begin)
+            self._command(verdict, now)
+            self._reports.executed(verdict, stamp, self._policy_id)
+            cost = time.perf_counter() - begin
+            self._reports.tell(verdict, stamp, cost, self._policy_id)
         except Exception:  # silence is a stop too: what was sent last ends in a standstill
             self.get_logger().fatal(f'cannot command, the node ends:\n{traceback.format_exc()}')
             self.exit_code = 1
+        self._count(verdict, stamp)
         self._verdict = verdict
+
+    def _judge(self, frame: Frame | None, silent: float, stamp: int, now: int) -> Verdict:
+        try:
+            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            return self._monitor.tick(seen, self._seconds(now))
+        except Exception:
+            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
+            return self._monitor.emergency(self._seconds(now))
+
+    def _count(self, verdict: Verdict, stamp: int) -> None:
+        self._ticks += 1
+        if verdict.mode.driving and self._answered[verdict.mode] < stamp:
+            self._unanswered += 1
+        if verdict.resumed and self._policy_reset.service_is_ready():
+            self._policy_reset.call_async(Trigger.Request())
 
     def _seconds(self, stamp: int) -> float:
         """Time as the monitor counts it: since the node began, so that no digit is lost."""
@@ -222,70 +242,20 @@ class MonitorNode(ManagedNode):
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input(self, frame: Frame) -> MonitorInput:
-        action, wrench = self._contract.action, self._contract.wrench
-        contact = self._part(frame, (wrench.key,)) if wrench else None
-        return MonitorInput(
-            stamp=self._seconds(frame.stamp),
-            position=self._part(frame, action.position),
-            velocity=self._part(frame, action.velocity),
-            features=self._novelty_features(frame),
-            force=contact[:3] if contact is not None else None,
-            torque=contact[3:] if contact is not None else None,
+        moment = self._moments.of_frame(frame) if self._moments and self._calibration else None
+        return measured_state(
+            self._contract,
+            frame,
+            self._seconds(frame.stamp),
             invalid=tuple(self._source.invalid(frame)),
+            moment=moment,
         )
 
-    def _novelty_features(self, frame: Frame) -> Array | None:
-        calibration = self._calibrated.calibration if self._calibrated else None
-        return calibration.features.of_frame(frame) if calibration else None
-
-    @staticmethod
-    def _part(frame: Frame, keys: tuple[str, ...]) -> Array | None:
-        return frame.vector(keys) if keys and frame.all_valid(keys) else None
-
-    def _command(self, verdict: Verdict, now: int, stamp: int) -> None:
+    def _command(self, verdict: Verdict, now: int) -> None:
         if verdict.plan is None:
             return
         self._commands.publish(self._output.message(verdict.plan, self._seconds(now), now))
-        if verdict.target_end is not None:
-            self._executed.publish(
-                chunk_message(
-                    verdict.target_end[None],
-                    stamp=stamp,
-                    step_dt=self._contract.period,
-                    names=self._contract.action.names,
-                    frame_id=self._contract.base_frame,
-                    source=verdict.mode.value,
-                    contract_hash=self._contract.hash,
-                    policy_id=self._policy_id,
-                )
-            )
-
-    def _announce(self, verdict: Verdict, now: int) -> None:
-        before = self._verdict.mode if self._verdict is not None else Mode.IDLE
-        if verdict.mode is before:
-            return
-        text = f'{before.name} to {verdict.mode.name}: {verdict.reason}'
-        alarm = verdict.mode is Mode.ALARM
-        if alarm:  # rclpy's logger wants one severity for each line of code
-            self.get_logger().warning(text)
-        else:
-            self.get_logger().info(text)
-        kind = EpisodeEvent.FALLBACK if alarm else EpisodeEvent.MODE
-        self._events.publish(fill_stamp(EpisodeEvent(kind=kind, text=text), now))
-
-    def _publish_status(self, verdict: Verdict, stamp: int, begin: float) -> None:
-        message = MonitorStatus(
-            mode=_CODES[verdict.mode],
-            fault=verdict.fault.kind if verdict.fault is not None else '',
-            reason=verdict.reason,
-            score=verdict.score,
-            threshold=verdict.threshold,
-            exceeded=verdict.exceeded,
-            triggered=verdict.triggered,
-            policy_id=self._policy_id,
-            tick_cost=time.perf_counter() - begin,
-        )
-        self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
+        self._commanded = self._elapsed()
 
     def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> Any:
         try:
@@ -301,7 +271,7 @@ class MonitorNode(ManagedNode):
             response.message = f'mode {request.mode}; allowed: {names}'
         except IlRosError as problem:
             response.message = str(problem)
-        response.mode = _CODES[self._monitor.mode]
+        response.mode = CODES[self._monitor.mode]
         if response.success:
             self.get_logger().info(f'mode {self._monitor.mode.name} on request')
             self._waiting = self._elapsed()
@@ -320,8 +290,10 @@ class MonitorNode(ManagedNode):
     def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> Any:
         try:
             self._require_idle()
-            self._calibrated = self._load(request.path)
-            self._monitor = self._make()
+            self._use(self._load(request.path))
+            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+            self._verdict = None
+            self._latency[Mode.POLICY].reset()
             response.success = True
         except IlRosError as problem:
             response.message = str(problem)
@@ -339,7 +311,8 @@ class MonitorNode(ManagedNode):
             return SetParametersResult(successful=False, reason=str(problem))
         self._settings = replace(self._settings, **changes)
         if hasattr(self, '_monitor'):
-            self._monitor = self._make()
+            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+            self._verdict = None
         return SetParametersResult(successful=True)
 
     def _require_idle(self) -> None:
@@ -349,21 +322,27 @@ class MonitorNode(ManagedNode):
                 f'the mode is {self._monitor.mode}', allowed='idle', fix='ask for idle first'
             )
 
+    def _counted(self) -> dict[str, int]:
+        chunks = {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
+        return {'frames': self._frames, **chunks}
+
     def _report(self) -> Report:
-        if self._verdict is None:
-            return STALE, 'no observation yet', {}
-        verdict = self._verdict
-        values = {
-            'mode': verdict.mode.name,
-            'score': verdict.score,
-            'threshold': verdict.threshold,
+        report = self._reports.diagnosis()
+        silent = self._elapsed() - self._seen
+        if report is None or (silent > self._settings.frame_age and not self._simulated):
+            return STALE, f'no observation for {silent:.1f} s', {'policy_id': self._policy_id}
+        level, text, values = report
+        invalid = '; '.join(self._source.invalid(self._frame)) if self._frame else ''
+        more: dict[str, object] = {
             'policy_id': self._policy_id,
-            'invalid': '; '.join(self._source.invalid(self._frame)) if self._frame else '',
+            'ticks': self._ticks,
+            **{f'{name} [Hz]': rate for name, rate in self._rates.update(self._counted()).items()},
+            'frames without an answer': self._unanswered,
+            'invalid': invalid,
+            **{f'{m} latency p95 [s]': f'{x.value:.4f}' for m, x in self._latency.items()},
+            **stream_values(self._frame),
         }
-        if verdict.mode is Mode.ALARM:
-            return ERROR, verdict.reason, values
-        level = WARN if verdict.exceeded or values['invalid'] else OK
-        return level, verdict.reason or verdict.mode.name, values
+        return max(level, WARN) if invalid else level, text, {**values, **more}
 
 
 def main() -> int:

@@ -123,7 +123,12 @@ class Simulator(ManagedNode):
         truth = self._world.privileged()
         posture = np.concatenate([truth['joint_position'], truth['gripper_position']])
         with self._commanded:
-            self._controller = TrajectoryController(self._world.names, posture)
+            self._controller = TrajectoryController(
+                self._world.names,
+                posture,
+                period=self._world.period,
+                acceleration=self._contract.limits.acceleration,
+            )
         self._publish()
 
     def _publish(self) -> None:

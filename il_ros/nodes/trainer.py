@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
 
 from il_ros.action import TrainPolicy
-from il_ros.algorithms.bc import BcConfig, Progress, train_bundle
+from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.algorithms.training_settings import Progress
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.datasets.augmentation.assembly import load_augmentation
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.parameters import declare, setting
 from il_ros.ros.spin import run_node
@@ -107,10 +110,12 @@ class Trainer(ManagedNode):
                 raise UnknownNameError(
                     f'unknown algorithm {goal.algorithm!r}', where='algorithm', allowed=ALGORITHMS
                 )
+            files, settings = augmentation_files(goal.settings)
             news.validation_loss = train_bundle(
                 self._inside(goal.dataset),
                 self._inside(goal.output),
-                override(BcConfig(), goal.settings),
+                override(BcConfig(), settings),
+                augmentation=load_augmentation(*map(self._inside, files)),
                 on_epoch=news.take,
                 cancelled=self._stop.is_set,
             )
@@ -127,6 +132,14 @@ class Trainer(ManagedNode):
                 f'got {path!r}', where='path', allowed=f'a folder inside {root} (parameter root)'
             )
         return resolved
+
+
+def augmentation_files(settings: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Part a goal's settings into the files of `augmentation=FILE` and all others."""
+    given, prefix = list(settings), 'augmentation='
+    files = [text.removeprefix(prefix) for text in given if text.startswith(prefix)]
+    others = [text for text in given if not text.startswith(prefix)]
+    return files, others
 
 
 class _News:

@@ -34,6 +34,14 @@ class Policy(ABC):
         valid; whoever calls sees to that.
         """
 
+    def embedding(self, frame: Frame) -> NDArray[np.float64] | None:
+        """What the policy makes of a frame in its last hidden layer, shape (E,).
+
+        It depends on nothing but the frame; NaN where a required stream is invalid. None for a
+        policy that has no such layer.
+        """
+        return None
+
     def reset(self) -> None:
         """Forget what was seen, as at the beginning of an episode; for policies with a memory."""
         return

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ from il_ros.core.files import write_atomic
 from il_ros.core.folders import new_folder
 from il_ros.core.registry import lookup
 from il_ros.datasets.manifest import hash_arrays
+from il_ros.monitors.watch import Calibration
 from il_ros.policies.base import POLICIES, Policy
-from il_ros.policies.calibration import Calibration, Novelty, Threshold
+from il_ros.policies.calibration import FittedScores, Threshold
+from il_ros.policies.moments import Moments
 
-FORMAT = 1
+FORMAT = 2
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
 CALIBRATION_FILE = 'calibration.safetensors'
@@ -80,13 +83,13 @@ class Bundle:
     Attributes:
         policy: The policy, ready to act.
         training: How it came about.
-        novelty: Novelty score fitted to its training frames; none if there is no such score.
-        threshold: Threshold of that score; none as long as it is not calibrated.
+        scores: Scores fitted to its training frames; none if it cannot be watched.
+        threshold: Where these are too strange; none as long as they are not calibrated.
     """
 
     policy: Policy
     training: Training
-    novelty: Novelty | None = None
+    scores: FittedScores | None = None
     threshold: Threshold | None = None
 
     @property
@@ -99,12 +102,22 @@ class Bundle:
         """Identity of the policy: 16 hex digits over weights, configuration and contract."""
         return policy_identity(self.policy)
 
-    @property
+    @cached_property
     def calibration(self) -> Calibration | None:
-        """Score and threshold together; none as long as there is no threshold."""
-        if self.novelty is None or self.threshold is None:
+        """Scores and thresholds for a monitor; none as long as there are no thresholds."""
+        if self.scores is None or self.threshold is None:
             return None
-        return Calibration(novelty=self.novelty, limit=self.threshold)
+        return Calibration(
+            bank=self.scores.bank(self.threshold.window),
+            bands=self.threshold.bands,
+            longest=self.threshold.longest,
+            policy_id=self.threshold.policy_id,
+        )
+
+    @cached_property
+    def moments(self) -> Moments | None:
+        """What makes the moments that the scores look at; none without scores."""
+        return self.scores.moments(self.policy) if self.scores else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +137,8 @@ class _Info:
     contract: str
     contract_hash: str
     training: Training
-    score: str | None
+    channels: tuple[tuple[str, ...], ...]
+    horizon: int
     calibration: Threshold | None
     files: Mapping[str, _File]
 
@@ -136,13 +150,13 @@ def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
         BundleError: If `path` exists and may not be replaced, or cannot be written.
     """
     contents = {POLICY_FILE: safetensors.numpy.save(dict(bundle.policy.arrays()))}
-    if bundle.novelty is not None:
-        contents[CALIBRATION_FILE] = safetensors.numpy.save(bundle.novelty.arrays())
+    if bundle.scores is not None:
+        contents[CALIBRATION_FILE] = safetensors.numpy.save(bundle.scores.arrays())
     files = {
         name: _File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in contents.items()
     }
-    with new_folder(path, overwrite=overwrite, error=BundleError) as folder:
+    with new_folder(path, overwrite=overwrite, marker=INFO_FILE, error=BundleError) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         (folder / INFO_FILE).write_text(_dump(_info(bundle, files)), encoding='utf-8')
@@ -168,11 +182,9 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
         require_same(contract, made_for, where=str(path))
     policy_class = _known('policy', info.policy, POLICIES, path)
     policy = policy_class.load(made_for, info.config, _read(path, POLICY_FILE, info), device)
-    novelty = None
-    if info.score is not None:
-        novelty = Novelty.from_arrays(made_for, info.score, _read(path, CALIBRATION_FILE, info))
+    scores = _load_scores(path, info, made_for) if info.channels else None
     bundle = Bundle(
-        policy=policy, training=info.training, novelty=novelty, threshold=info.calibration
+        policy=policy, training=info.training, scores=scores, threshold=info.calibration
     )
     found = {info.policy_id, *([info.calibration.policy_id] if info.calibration else [])}
     if found != {bundle.policy_id}:
@@ -181,11 +193,12 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
             where=str(path / INFO_FILE),
             fix='it was changed by hand: train or calibrate again',
         )
+    _require_whole(bundle, path / INFO_FILE)
     return bundle
 
 
 def save_threshold(path: Path, bundle: Bundle, limit: Threshold) -> None:
-    """Replace the threshold in the bundle's folder at `path`; nothing else changes."""
+    """Replace the thresholds in the bundle's folder at `path`; nothing else changes."""
     info = _read_info(path)
     info = _info(replace(bundle, threshold=limit), info.files)
     write_atomic(path / INFO_FILE, _dump(info))
@@ -207,7 +220,8 @@ def _info(bundle: Bundle, files: Mapping[str, _File]) -> _Info:
         contract=bundle.contract.text,
         contract_hash=bundle.contract.hash,
         training=bundle.training,
-        score=bundle.novelty.kind if bundle.novelty else None,
+        channels=bundle.scores.specs if bundle.scores else (),
+        horizon=bundle.scores.horizon if bundle.scores else 0,
         calibration=bundle.threshold,
         files=files,
     )
@@ -234,7 +248,9 @@ def _read_info(path: Path) -> _Info:
         ) from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
-        raise BundleError(f'format {found}', where=str(file), allowed=str(FORMAT))
+        raise BundleError(
+            f'format {found}', where=str(file), allowed=str(FORMAT), fix='train the policy again'
+        )
     return parse(_Info, data, where=str(file), error=BundleError)
 
 
@@ -258,6 +274,29 @@ def _read(path: Path, name: str, info: _Info) -> Arrays:
     except Exception as problem:  # safetensors has no error type of its own for all cases
         raise BundleError(f'not safetensors: {problem}', where=str(file), fix=fix) from None
     return arrays
+
+
+def _load_scores(path: Path, info: _Info, contract: Contract) -> FittedScores:
+    arrays = _read(path, CALIBRATION_FILE, info)
+    try:
+        return FittedScores.from_arrays(contract, info.channels, info.horizon, arrays)
+    except IlRosError as problem:
+        raise type(problem)(
+            f'{problem.where}: {problem.problem}' if problem.where else problem.problem,
+            where=str(path),
+            allowed=problem.allowed,
+            fix=problem.fix or 'train the policy again',
+        ) from None
+
+
+def _require_whole(bundle: Bundle, file: Path) -> None:
+    """A calibration that does not fit the scores is found now, not when the robot is to move."""
+    try:
+        _ = bundle.calibration
+    except (IlRosError, ValueError, IndexError) as problem:
+        raise BundleError(
+            f'calibration: {problem}', where=str(file), fix='calibrate the policy again'
+        ) from None
 
 
 def _known(kind: str, name: str, registry: Mapping[str, str], path: Path) -> type[Policy]:

@@ -8,8 +8,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.contract import Contract, Stream
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
+from il_ros.core.streams import Stream
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -51,10 +53,19 @@ class Features:
         keys: Observations that are used, in the contract's order.
         size: Number of features, D.
         optional: Which features come from streams that may be missing, bool (D,).
+
+    Raises:
+        IlRosError: If one of the keys to leave out is no observation.
     """
 
     def __init__(self, contract: Contract, leave_out: Collection[str] | None = None) -> None:
         unused = motion_keys(contract) if leave_out is None else leave_out
+        if unknown := [key for key in unused if key not in contract.observations]:
+            raise IlRosError(
+                f'no observation {", ".join(unknown)}',
+                where='leave_out',
+                allowed=contract.observations,
+            )
         self.keys = tuple(key for key in contract.observations if key not in unused)
         self._streams = [contract.observations[key] for key in self.keys]
         self._sizes = [stream.size for stream in self._streams]

@@ -91,8 +91,9 @@ class MlpPolicy(Policy):
         self._shape = (config.horizon, len(contract.action.names))
         self._blend = ChunkBlend(config.horizon, config.blend, NS / contract.rate)
         self._check()
+        self._network = NumpyMlp(config, weights)
         self._forward: Callable[[Floats], Floats] = (
-            NumpyMlp(config, weights) if device == 'cpu' else _torch_forward(self, weights, device)
+            self._network if device == 'cpu' else _torch_forward(self, weights, device)
         )
 
     def act(self, frame: Frame) -> Array:
@@ -101,6 +102,11 @@ class MlpPolicy(Policy):
         chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
         chunk += self._relative * frame.vector(self.contract.action.position)
         return self._blend.add(frame.stamp, chunk)
+
+    def embedding(self, frame: Frame) -> Array:
+        """See `Policy.embedding`; always computed on the CPU."""
+        x = network_input(self.features, self.inputs, self.features.of_frame(frame))
+        return self._network.hidden(x).astype(np.float64)
 
     def reset(self) -> None:
         """Forget the last chunks."""
@@ -165,12 +171,16 @@ class NumpyMlp:
 
     def __call__(self, x: Floats) -> Floats:
         """Outputs, shape (O,), of inputs, shape (D,)."""
-        last = len(self._matrices) - 1
-        for i, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
+        y: Floats = self.hidden(x) @ self._matrices[-1]
+        y += self._biases[-1]
+        return y
+
+    def hidden(self, x: Floats) -> Floats:
+        """What the last hidden layer gives, shape (E,); the inputs where there is no such layer."""
+        for i, (matrix, bias) in enumerate(zip(self._matrices[:-1], self._biases, strict=False)):
             x = x @ matrix
             x += bias
-            if i < last:
-                x = self._activation(_layer_norm(x, *self._norms[i]) if self._norms else x)
+            x = self._activation(_layer_norm(x, *self._norms[i]) if self._norms else x)
         return x
 
 

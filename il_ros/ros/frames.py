@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from il_ros.core.cdr import header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame, FrameBuilder, describe_invalid
-from il_ros.ros.convert import to_ns
 from il_ros.ros.messages import message_type
-from il_ros.ros.qos import SENSOR_IN
+from il_ros.ros.qos import LATCHED, SENSOR_IN
 
 
 class FrameSource:
@@ -39,11 +38,14 @@ class FrameSource:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
         for topic, group in self._by_topic().items():
+            streams = [contract.streams[key] for key in group]
             node.create_subscription(
-                message_type(contract.streams[group[0]].type),
+                message_type(streams[0].type),
                 topic,
                 self._receiver(group),
-                SENSOR_IN,
+                LATCHED if any(stream.latched for stream in streams) else SENSOR_IN,
+                # The contract's decoders read the bytes, as they do from a bag.
+                raw=True,
             )
         self._timer = node.create_timer(
             contract.grace / 2, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -63,21 +65,22 @@ class FrameSource:
         clock_topic = self._contract.streams[self._contract.clock].topic
         return dict(sorted(groups.items(), key=lambda item: item[0] == clock_topic))
 
-    def _receiver(self, keys: list[str]) -> Callable[[Any], None]:
+    def _receiver(self, keys: list[str]) -> Callable[[bytes], None]:
         ordered = sorted(keys, key=lambda key: key == self._contract.clock)
 
-        def receive(message: Any) -> None:
+        def receive(data: bytes) -> None:
             received = self._node.get_clock().now().nanoseconds
-            header = to_ns(message.header.stamp) if hasattr(message, 'header') else received
             for key in ordered:
-                self._take(key, message, header, received)
+                self._take(key, data, received)
 
         return receive
 
-    def _take(self, key: str, message: Any, header: int, received: int) -> None:
+    def _take(self, key: str, data: bytes, received: int) -> None:
         stream = self._contract.streams[key]
+        decoder = decoder_for(stream.type)
         try:
-            value = decoder_for(stream.type).decode(message, stream.fields, stream.names)
+            value = decoder.decode(data, stream.fields, stream.names)
+            header = header_stamp(data) if decoder.stamped else received
         except IlRosError as problem:
             self.builder.rejected[key] = str(problem)
             self._node.get_logger().error(

@@ -23,7 +23,7 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
-from il_ros.msg import ActionChunk, MonitorStatus, TaskState
+from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
 from il_ros.ros.convert import to_ns
 from il_ros.ros.qos import CHUNKS
@@ -67,16 +67,15 @@ class Trace:
     """What the monitor said and did in one episode.
 
     Attributes:
-        scores: Novelty of each tick by its time since the reset [s]; NaN where there was none.
+        scores: How strange each tick was by the calibrated scores (1.0 is where the policy is
+            stopped), by its time since the reset [s]; NaN where that could not be told.
         joints: Commanded joints by the time of their tick since the reset [s], each (N,).
-        threshold: Calibrated threshold of the novelty; none without a calibration.
         alarm: When the monitor fell back, since the reset [s]; none if it did not.
         reason: Why it did.
     """
 
     scores: dict[float, float] = field(default_factory=dict)
     joints: dict[float, Array] = field(default_factory=dict)
-    threshold: float | None = None
     alarm: float | None = None
     reason: str = ''
 
@@ -115,6 +114,7 @@ class Graph:
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
+        self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
             ActionChunk, contract.action.executed, self._on_executed, CHUNKS
         )
@@ -252,7 +252,9 @@ class Graph:
         while True:
             state = self.step(_BLOCK)
             alarm = self._trace.alarm
-            if state.done or (alarm is not None and state.elapsed > alarm + _AFTER_ALARM):
+            falling_back = self._mode == MonitorStatus.FALLBACK
+            over = alarm is not None and state.elapsed > alarm + _AFTER_ALARM
+            if state.done or (over and not falling_back):
                 return state
 
     def _begin(
@@ -264,13 +266,14 @@ class Graph:
         follow it.
         """
         for attempt in range(_ATTEMPTS):
-            stamp = self.reset(seed, perturbations)
-            if record:
-                self.start_recording('', seed, notes)
+            stamp, recording = self.reset(seed, perturbations), False
             try:
+                if record:
+                    self.start_recording('', seed, notes)
+                    recording = True
                 return self._enter(mode, stamp)
             except BaseException as problem:
-                if record:
+                if recording:
                     self.stop_recording(StopEpisode.Request.DISCARDED, 'it did not begin')
                 if attempt == _ATTEMPTS - 1 or not isinstance(problem, IlRosError):
                     raise
@@ -337,11 +340,14 @@ class Graph:
         if since < 0:
             return
         self._mode = message.mode
-        self._trace.scores[since] = message.score
-        if not math.isnan(message.threshold):
-            self._trace.threshold = message.threshold
-        if message.mode == MonitorStatus.ALARM and self._trace.alarm is None:
+        stopped = message.mode in (MonitorStatus.ALARM, MonitorStatus.FALLBACK)
+        if stopped and self._trace.alarm is None:
             self._trace.alarm, self._trace.reason = since, message.reason
+
+    def _on_scores(self, message: MonitorScores) -> None:
+        since = self._since_reset(message)
+        if since >= 0:
+            self._trace.scores[since] = message.score
 
     def _on_executed(self, message: ActionChunk) -> None:
         since = self._since_reset(message)

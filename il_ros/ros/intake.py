@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.spin import WAKE, make_executor
+
+T = TypeVar('T')
 
 
 class Intake:
@@ -23,11 +28,14 @@ class Intake:
 
     Args:
         owner: The node that the subscriptions belong to; its remappings apply.
+
+    Attributes:
+        node: The hidden node.
     """
 
     def __init__(self, owner: ManagedNode) -> None:
         self._owner = owner
-        self._node = Node(
+        self.node = Node(
             f'{owner.get_name()}_intake',
             namespace=owner.get_namespace(),
             context=owner.context,
@@ -47,14 +55,54 @@ class Intake:
         qos: QoSProfile,
         *,
         raw: bool = False,
-    ) -> None:
-        """Subscribe to a relative topic of the owner; before `start`."""
-        name = self._owner.resolve_topic_name(topic)
-        self._node.create_subscription(kind, name, callback, qos, raw=raw)
+        events: SubscriptionEventCallbacks | None = None,
+    ) -> Any:
+        """Subscribe to a relative topic of the owner; before `start`, or in the intake's thread.
+
+        Args:
+            kind: Class of the messages.
+            topic: Name of the topic.
+            callback: Takes each message.
+            qos: Quality of service.
+            raw: Whether the callback takes the message's bytes.
+            events: Callbacks for what the middleware reports.
+
+        Returns:
+            The subscription, for `unsubscribe`.
+        """
+        # An absolute name was resolved before: remapping it again could lead elsewhere.
+        name = topic if topic.startswith('/') else self._owner.resolve_topic_name(topic)
+        return self.node.create_subscription(
+            kind, name, callback, qos, raw=raw, event_callbacks=events
+        )
+
+    def unsubscribe(self, subscription: Any) -> None:
+        """End a subscription; in the intake's thread, where none of its callbacks can run."""
+        self.node.destroy_subscription(subscription)
+
+    def call(self, work: Callable[[], T], timeout: float) -> T | None:
+        """Do something in the intake's thread; gives its result, none if that took too long."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except Exception as problem:
+                done.set_exception(problem)
+
+        self._executor.create_task(run)
+        try:
+            return done.result(timeout)
+        except TimeoutError:
+            return None
+
+    def every(self, period: float, work: Callable[[], None]) -> None:
+        """Do something in the intake's thread again and again [s of the machine's clock]."""
+        self.node.create_timer(period, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def start(self) -> None:
         """Begin to serve the subscriptions."""
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._thread.start()
 
     def close(self) -> None:
@@ -62,7 +110,7 @@ class Intake:
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5 * WAKE)
-        self._node.destroy_node()
+        self.node.destroy_node()
 
     def _spin(self) -> None:
         try:

@@ -75,6 +75,12 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         """Lifecycle callback."""
         return self._down()
 
+    def wind_down(self) -> None:
+        """Stop working before the process ends, while answers can still be sent."""
+        if self.active:
+            self.active = False
+            self._guarded('deactivate', self.deactivate)
+
     def destroy_node(self) -> None:
         """Go down in order, then destroy the node."""
         self._down()
@@ -101,9 +107,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         return result
 
     def _down(self) -> TransitionCallbackReturn:
-        if self.active:
-            self.active = False
-            self._guarded('deactivate', self.deactivate)
+        self.wind_down()
         return self._release()
 
     def _autostart(self) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.core.kinematics import resolve
 from il_ros.monitors.plan import Plan
 from il_ros.ros.convert import doubles, to_duration, to_ns, to_stamp
 from il_ros.ros.qos import COMMAND
@@ -20,15 +23,24 @@ from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
 
-_FINE = 0.01  # s between points within the tick that the command is for
 _COARSE = 0.04  # s between points of the stop behind it
 _APART = 1e-3  # s that two points are apart at least
+_STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
+_DAMPING = 0.02  # of the simulated servoing
+_PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
 
 
 class Output(Protocol):
-    """Turns plans into one controller's messages, and, for the simulator, back."""
+    """Turns plans into one controller's messages, and, for the simulator, back.
+
+    Attributes:
+        message_type: Of the controller's command topic.
+        streams: Whether a message is good for one period only, so that the rest of a plan has to
+            be sent, too, when nothing new comes.
+    """
 
     message_type: Any
+    streams: bool
 
     def message(self, plan: Plan, begin: float, stamp: int) -> Any:
         """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
@@ -41,11 +53,12 @@ class JointTrajectoryOutput:
     """One trajectory a tick: the motion until the next tick, and behind it a stop.
 
     The points carry positions, velocities and accelerations, so that the controller's quintic
-    spline is the plan; the last point rests, so that a monitor that falls silent leaves an arm
+    splines follow the plan; the last point rests, so that a monitor that falls silent leaves an arm
     that comes to a standstill within its limits.
     """
 
     message_type = JointTrajectory
+    streams = False
 
     def __init__(self, contract: Contract) -> None:
         self._names, self._dt = list(contract.action.names), contract.period
@@ -53,14 +66,15 @@ class JointTrajectoryOutput:
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
         end = max(plan.end_time - begin, self._dt)
-        step = min(_FINE, self._dt)
-        fine = np.arange(step, self._dt + 1e-9, step)
-        # Two points must not fall together: a controller refuses times that do not increase.
-        coarse = np.arange(self._dt + _COARSE, end - _APART, _COARSE)
-        offsets = np.concatenate([fine, coarse, [end]] if end > fine[-1] + _APART else [fine])
+        # One point for the tick itself: a command that comes late finds the arm behind the plan,
+        # and the nearer the first point, the more sharply the controller would catch up. Two points
+        # must not fall together: a controller refuses times that do not increase.
+        stop = np.arange(self._dt + _COARSE, end - _APART, _COARSE)
+        last = [end] if end > self._dt + _APART else []
+        offsets = np.concatenate([[self._dt], stop, last])
         position, velocity, acceleration = plan.at(begin + offsets)
         velocity[-1] = acceleration[-1] = 0.0
-        message = JointTrajectory(joint_names=self._names)
+        message = JointTrajectory(joint_names=list(self._names))
         message.header.stamp = to_stamp(stamp)
         message.points = [
             JointTrajectoryPoint(
@@ -91,28 +105,91 @@ class JointTrajectoryOutput:
 
 
 class ForwardCommandOutput:
-    """The position at the next tick, for a forward_command_controller."""
+    """The position at the next tick, for a forward_command_controller.
+
+    When a command comes late, the plan is further than the arm: the position then follows it at no
+    more than the speed limits, from what was sent last.
+    """
 
     message_type = Float64MultiArray
+    streams = True
 
     def __init__(self, contract: Contract) -> None:
         self._dt = contract.period
+        self._most = contract.limits.velocity * contract.period
+        self._last: tuple[float, Array] | None = None
 
     def message(self, plan: Plan, begin: float, stamp: int) -> Float64MultiArray:
         """Position of each joint at the next tick."""
-        return Float64MultiArray(data=doubles(plan.at(begin + self._dt)[0]))
+        position = plan.at(begin + self._dt)[0]
+        if self._last is not None and abs(begin - self._last[0]) < _STALL:
+            before = self._last[1]
+            position = before + np.clip(position - before, -self._most, self._most)
+        self._last = begin, position
+        return Float64MultiArray(data=doubles(position))
 
     def apply(
         self, message: Float64MultiArray, controller: TrajectoryController, now: float
     ) -> int:
-        """Step to it."""
+        """Move to it."""
         controller.command(np.asarray(message.data), now)
         return 0
+
+
+class TwistOutput:
+    """The velocity of the tool centre point in the coming period, for a servoing node.
+
+    Linear [m/s] and angular [rad/s] in the contract's base frame: the plan's mean joint velocities
+    in the period through the geometric Jacobian of its middle (Siciliano et al. 2009, section 3.1),
+    so that what the tool moves adds up to the plan's.
+
+    A twist says nothing of a gripper: it has to be commanded another way. Nor does it of an elbow:
+    an arm with more than six joints drifts away from the plan's joints while its tool follows, and
+    then the check of `tracking_error` stops it. Take `joint_trajectory` where there is a choice.
+    """
+
+    message_type = TwistStamped
+    streams = True
+
+    def __init__(self, contract: Contract) -> None:
+        self._arm = get_arm(contract.arm)
+        self._dt, self._frame_id = contract.period, contract.base_frame
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> TwistStamped:
+        """Twist of the tool; zero once the plan rests."""
+        n = len(self._arm.joints)
+        begins, middle, ends = plan.at(begin + self._dt * _PERIOD)[0][:, :n]
+        twist = (self._arm.chain.jacobian(middle) @ ((ends - begins) / self._dt)).tolist()
+        message = TwistStamped()
+        message.header.stamp, message.header.frame_id = to_stamp(stamp), self._frame_id
+        linear, angular = message.twist.linear, message.twist.angular
+        linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = twist
+        return message
+
+    def apply(self, message: TwistStamped, controller: TrajectoryController, now: float) -> int:
+        """Move the joints so that the tool has this twist (damped least squares)."""
+        linear, angular = message.twist.linear, message.twist.angular
+        twist = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+        here = controller.positions(np.array([now]))[0]
+        velocity = self._servo(here, twist)
+        # A servo turns with the arm many times within a period: the middle stands for it.
+        velocity = self._servo(here + velocity * self._dt / 2, twist)
+        controller.command_velocity(velocity, now)
+        return to_ns(message.header.stamp)
+
+    def _servo(self, position: Array, twist: Array) -> Array:
+        """Joint velocities (N,) for a twist (6,) of the tool; only the arm's joints move."""
+        n = len(self._arm.joints)
+        velocity = np.zeros(len(position))
+        jacobian = self._arm.chain.jacobian(position[:n])
+        velocity[:n] = resolve(jacobian, twist, damping=_DAMPING, pull=np.zeros(n))
+        return velocity
 
 
 _OUTPUTS: dict[str, type[Any]] = {
     'joint_trajectory': JointTrajectoryOutput,
     'forward_command': ForwardCommandOutput,
+    'twist': TwistOutput,
 }
 
 

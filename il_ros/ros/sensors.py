@@ -17,7 +17,7 @@ from il_ros.core.decoders import DECODERS, Composite
 from il_ros.core.errors import ContractError
 from il_ros.ros.convert import doubles, fill_stamp
 from il_ros.ros.messages import message_type
-from il_ros.ros.qos import SENSOR_OUT
+from il_ros.ros.qos import LATCHED, SENSOR_OUT
 
 Array = NDArray[np.float64]
 Values = Mapping[str, Array | None]
@@ -52,7 +52,9 @@ class SensorPublishers:
         self._topics = sorted(self._keys, key=lambda topic: topic == clock_topic)
         self._publishers = {
             topic: node.create_publisher(
-                message_type(contract.observations[keys[0]].type), topic, SENSOR_OUT
+                message_type(contract.observations[keys[0]].type),
+                topic,
+                LATCHED if any(contract.observations[key].latched for key in keys) else SENSOR_OUT,
             )
             for topic, keys in self._keys.items()
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from types import FrameType
 
 import rclpy
@@ -15,8 +17,17 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from il_ros.core.errors import IlRosError
+from il_ros.ros.managed import ManagedNode
 
+_ANSWERS = 10
 WAKE = 0.1  # s; Python sees a signal at the latest this long after it came
+
+
+def share_profile() -> None:
+    """Give Fast DDS 2 (Jazzy) the profile by the name that it knows the variable by."""
+    profile = os.environ.get('FASTDDS_DEFAULT_PROFILES_FILE')
+    if profile and version('rclpy').startswith('7.'):
+        os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', profile)
 
 
 def make_executor() -> Executor:
@@ -39,6 +50,7 @@ def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopped.set()
 
+    share_profile()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -50,6 +62,11 @@ def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:
         executor.add_node(node)
         while not stopped.is_set() and getattr(node, 'exit_code', None) is None:
             executor.spin_once(timeout_sec=WAKE)
+        if isinstance(node, ManagedNode):
+            stopped.set()
+            node.wind_down()
+            for _ in range(_ANSWERS):  # what the end has to tell whoever waits
+                executor.spin_once(timeout_sec=0.0)
         return getattr(node, 'exit_code', None) or 0
     except IlRosError as problem:
         print(f'error: {problem}', file=sys.stderr, flush=True)

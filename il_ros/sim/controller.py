@@ -1,7 +1,9 @@
-"""What a joint_trajectory_controller does with the trajectories it is sent.
+"""What a robot's controller does with what it is sent, and when nothing comes any more.
 
-It refuses what ros2_controllers refuses, follows quintic (or cubic, or linear) splines through the
-points, and rests on the last point when no newer trajectory comes.
+Trajectories are taken as a joint_trajectory_controller takes them: it refuses what ros2_controllers
+refuses, follows quintic (or cubic, or linear) splines through the points, and rests on the last.
+Single positions and velocities are taken as the position and speed interfaces of an arm take them
+(servoj and speedj of a UR): they are worth something for `TIMEOUT` periods, then the arm brakes.
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ from numpy.typing import NDArray
 from il_ros.core.errors import IlRosError
 
 Array = NDArray[np.float64]
+
+Knot = tuple[float, Array, Array, Array]  # time, position, velocity, acceleration
+
+TIMEOUT = 2.0  # control periods after a position or velocity at which the arm begins to brake
+MOMENT = 1e-3  # shortest time that braking takes [s]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,33 +45,89 @@ class Trajectory:
 
 
 class TrajectoryController:
-    """Holds where it is until it gets a trajectory, then follows it.
+    """Holds where it is until it is told something, then does that.
 
     Args:
         names: Joints in the order of every array.
         position: Where it begins, shape (N,).
+        period: Control period: how long a move to a single position takes [s].
+        acceleration: Deceleration when single positions or velocities stop coming, one for all
+            joints or shape (N,) [rad/s^2 or m/s^2].
     """
 
-    def __init__(self, names: Sequence[str], position: Array) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        position: Array,
+        *,
+        period: float = 0.05,
+        acceleration: Array | float = 4.0,
+    ) -> None:
         self._names = tuple(names)
+        self._period = period
+        self._acceleration = np.broadcast_to(np.asarray(acceleration, float), len(self._names))
         self.hold(position)
 
     def hold(self, position: Array) -> None:
-        """Rest at `position`, shape (N,), and forget every trajectory."""
+        """Rest at `position`, shape (N,), and forget what came before."""
         zeros = np.zeros(len(self._names))
-        self._knots: list[tuple[float, Array, Array, Array]] = [
-            (-np.inf, np.array(position, dtype=float), zeros, zeros)
-        ]
+        self._knots: list[Knot] = [(-np.inf, np.array(position, dtype=float), zeros, zeros)]
         self._coefficients: list[Array] = []
 
     def command(self, position: Array, now: float) -> None:
-        """Step to `position` at once, as a forward_command_controller does."""
+        """Move linearly to `position`, shape (N,), within one period.
+
+        When nothing new has come by then it goes on at the same speed, because a command that is
+        a little late is no reason to jerk; `TIMEOUT` periods after the command it comes to a
+        standstill, and holds.
+
+        Raises:
+            IlRosError: If it is not one finite number for each joint; the motion stays as it was.
+        """
+        target = self._numbers(position, 'position')
+        here = self._sample([now])[0][0]
+        self._go((target - here) / self._period, now)
+
+    def command_velocity(self, velocity: Array, now: float) -> None:
+        """Move with `velocity`, shape (N,) [rad/s or m/s], from where it is at `now`.
+
+        `TIMEOUT` periods after the command it comes to a standstill when nothing new has come.
+
+        Raises:
+            IlRosError: If it is not one finite number for each joint; the motion stays as it was.
+        """
+        self._go(self._numbers(velocity, 'velocity'), now)
+
+    def _go(self, velocity: Array, now: float) -> None:
+        """Constant speed until the time-out, then constant deceleration to rest."""
         zeros = np.zeros(len(self._names))
-        self._knots = [(now, np.array(position, dtype=float), zeros, zeros)]
-        self._coefficients = []
+        start, last = self._sample([now])[0][0], TIMEOUT * self._period
+        # All joints rest at the same time, so that the tool brakes on its path.
+        braking = max(float(np.max(np.abs(velocity) / self._acceleration)), MOMENT)
+        late = start + velocity * last
+        end = late + velocity * braking / 2
+        self._knots = [
+            (now, start, velocity, zeros),
+            (now + last, late, velocity, -velocity / braking),
+            (now + last + braking, end, zeros, zeros),
+        ]
+        self._coefficients = [_parabola(*knot[1:]) for knot in self._knots[:-1]]
+
+    def _numbers(self, values: Array, what: str) -> Array:
+        values = np.asarray(values, dtype=float)
+        shape = (len(self._names),)
+        if values.shape != shape or not np.isfinite(values).all():
+            problem = f'shape {values.shape}' if values.shape != shape else 'not finite'
+            raise IlRosError(
+                f'{what}: {problem}', where='command', allowed=f'finite, shape {shape}'
+            )
+        return values
 
     def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
-        """Replace what is being followed, from the trajectory's start on.
+        """Replace what is being followed, from `now` on.
+
+        The way to the first point that is still to come begins at once, also when the trajectory
+        is stamped in the future.
 
         Raises:
             IlRosError: If a joint_trajectory_controller would refuse it: other joints, sizes that
@@ -73,12 +136,11 @@ class TrajectoryController:
         """
         order = self._order(names)
         self._check(trajectory, now, len(names))
-        start = max(trajectory.start, now)
-        position, velocity, acceleration = (column[0] for column in self._sample([start]))
-        knots = [(start, position, velocity, acceleration)]
+        position, velocity, acceleration = (column[0] for column in self._sample([now]))
+        knots: list[Knot] = [(now, position, velocity, acceleration)]
         for i, offset in enumerate(trajectory.times):
             time = trajectory.start + float(offset)
-            if time > start + 1e-9:
+            if time > now + 1e-9:
                 knots.append((time, *self._point(trajectory, i, order)))
         self._knots = knots
         self._coefficients = [
@@ -151,6 +213,12 @@ def _quintic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> A
         (-30 * h + 14 * v * t - 2 * a * t * t) / (2 * t**4),
         (12 * h - 6 * v * t + a * t * t) / (2 * t**5),
     ])  # fmt: skip
+
+
+def _parabola(position: Array, velocity: Array, acceleration: Array) -> Array:
+    """Coefficients, shape (6, N), of a constant acceleration from a state on."""
+    rest = np.zeros((3, len(position)))
+    return np.concatenate([[position, velocity, acceleration / 2], rest])
 
 
 def _evaluate(coefficients: Array, t: Array) -> Array:

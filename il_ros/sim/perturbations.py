@@ -38,6 +38,7 @@ KINDS = {
     'sensor_dropout': Kind(value='none', sizes=(0,), target='observation'),
     'sensor_freeze': Kind(value='none', sizes=(0,), target='observation'),
     'action_delay': Kind(value='delay of the command [s]', sizes=(1,)),
+    'action_scale': Kind(value="factor on each period's commanded motion", sizes=(1,)),
     'command_noise': Kind(value='standard deviation of the joint offset [rad]', sizes=(1,)),
     'friction_scale': Kind(value="factor on the object's friction", sizes=(1,), episode=True),
     'mass_scale': Kind(value="factor on the body's mass", sizes=(1,), target='body', episode=True),

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from il_ros.algorithms.chunks import chunk_data, chunk_targets
-from il_ros.datasets.dataset import assemble, usable
+from il_ros.datasets.assemble import assemble, usable
 from il_ros.policies.mlp import MlpConfig
 
 CONFIG = MlpConfig(horizon=3, absolute=('hand',))

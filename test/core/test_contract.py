@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.core.contract import load_contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
@@ -33,6 +35,20 @@ def test_the_contract_that_ships_is_read_with_sizes_and_limits():
     assert contract.limits.position_max.shape == (8,)
     assert np.all(contract.limits.workspace_min < contract.limits.workspace_max)
     assert contract.limits.force == contract.wrench.force
+
+
+def test_keep_out_zones_and_the_fallback_are_read():
+    posture = [0.0, -0.2, 0.0, -2.4, 0.0, 2.2, 0.8, 0.04]
+    contract = parse_contract(
+        changed(
+            workspace__keep_out=[{'name': 'post', 'min': [0, 0, 0], 'max': [0.1, 0.1, 1]}],
+            fallback={'kind': 'posture', 'posture': posture},
+        )
+    )
+    (zone,) = contract.limits.keep_out
+    assert (zone.name, zone.max.tolist()) == ('post', [0.1, 0.1, 1.0])
+    assert contract.fallback.posture == tuple(posture)
+    assert parse_contract(TEXT).fallback.kind == 'hold'
 
 
 def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
@@ -84,7 +100,7 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
         ),
         (
             {'observations__wrench__rate': -1.0},
-            'c.observations.wrench: rate and align.max_age cannot be negative',
+            'c.observations.wrench.rate: got -1.0; allowed: zero or more, finite',
         ),
         ({'action__names': ['a', 'a']}, "c.action.names: got ['a', 'a']; allowed: one or more"),
         (
@@ -106,6 +122,32 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             'c.action.limits.position_max: got [nan',
         ),
         ({'workspace__min': [0, 0, 1.0]}, 'c.workspace.min: not below workspace.max'),
+        ({'workspace__min': [0, 0, float('nan')]}, 'c.workspace: not finite'),
+        (
+            {'workspace__keep_out': [{'name': 'p', 'min': [0, 0, 0], 'max': [1, 1, 0]}]},
+            'c.workspace.keep_out[0].min: not below workspace.keep_out[0].max',
+        ),
+        (
+            {'workspace__keep_out': [{'min': [0, 0, 0], 'max': [1, 1, 1]}]},
+            'c.workspace.keep_out[0]',
+        ),
+        (
+            {'arm': '', 'workspace__keep_out': [{'name': 'p', 'min': [0] * 3, 'max': [1] * 3}]},
+            'c.workspace.keep_out: the contract names no arm',
+        ),
+        (
+            {'arm': '', 'action__output': {'adapter': 'twist', 'topic': 'servo'}},
+            "c.action.output.adapter: 'twist' without an arm",
+        ),
+        ({'fallback': {'kind': 'run'}}, "c.fallback.kind: got 'run'"),
+        ({'fallback': {'speed': 0.0}}, 'c.fallback.speed: got 0.0; allowed: 0 < speed <= 1'),
+        ({'fallback': {'seconds': -1.0}}, 'c.fallback.seconds: got -1.0; allowed: a positive'),
+        ({'fallback': {'kind': 'posture', 'posture': [0.0]}}, 'c.fallback.posture: got 1 entries'),
+        (
+            {'fallback': {'kind': 'posture', 'posture': [9.0] * 8}},
+            'c.fallback.posture: outside the position limits',
+        ),
+        ({'fallback': {'posture': [0.0] * 8}}, 'c.fallback.posture: not used by hold'),
         ({'workspace__min': [0, 0]}, 'c.workspace.min: got 2 entries; allowed: 3 entries'),
         (
             {'wrench__key': 'tcp_pose'},
@@ -122,7 +164,7 @@ def test_what_is_wrong_is_named_by_its_path(changes, text):
 def test_a_key_cannot_be_both_seen_and_privileged():
     data = yaml.safe_load(TEXT)
     data['privileged'] = {'wrench': data['observations']['wrench']}
-    with pytest.raises(ContractError, match='privileged: a key that observations have too'):
+    with pytest.raises(ContractError, match=r'privileged\.wrench: a key that is there already'):
         parse_contract(yaml.safe_dump(data))
 
 
@@ -155,3 +197,126 @@ def test_two_contracts_that_differ_are_told_apart_by_their_lines():
     assert text.startswith(f"bag: made for contract 'franka_pick_place' ({theirs.hash[:12]}), not")
     assert '\n  -rate: 10.0' in text
     assert '\n  +rate: 20.0' in text
+
+
+CAMERA = {'topic': 'front/image_raw', 'size': [24, 32]}
+
+
+def filmed(**changes):
+    data = yaml.safe_load(TEXT)
+    data['images'] = {'front': CAMERA | changes}
+    return yaml.safe_dump(data, sort_keys=False)
+
+
+def test_cameras_are_read_with_their_defaults():
+    contract = parse_contract(filmed())
+    front = contract.images['front']
+    assert (front.size, front.encoding, front.record, front.quality) == (
+        (24, 32), 'rgb8', 'raw', 95
+    )  # fmt: skip
+    assert front.compressed_topic == 'front/image_raw/compressed'
+    assert list(contract.inputs) == [*contract.streams, 'front']
+    assert parse_contract(TEXT).images == {}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'size': [0, 32]}, 'c.images.front.size: got [0, 32]; allowed: 1 to 8192 pixels a side'),
+        ({'source_size': [9999, 1]}, 'c.images.front.source_size: got [9999, 1]; allowed: 1 to'),
+        ({'quality': 0}, 'c.images.front.quality: got 0; allowed: 1 to 100'),
+        ({'encoding': 'yuv'}, "c.images.front.encoding: got 'yuv'; allowed: rgb8, mono8, 16UC1"),
+        ({'topic': '/front'}, "c.images.front.topic: got '/front'; allowed: a relative name"),
+        (
+            {'align': {'strategy': 'interpolate'}},
+            'c.images.front.align.strategy: an image cannot be interpolated; allowed: hold, asof',
+        ),
+        (
+            {'record': 'jpeg', 'encoding': '16UC1'},
+            'c.images.front.record: JPEG of 16UC1 from sensor_msgs/msg/Image; allowed: raw, or',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_camera_is_named(changes, text):
+    with pytest.raises(ContractError) as caught:
+        parse_contract(filmed(**changes), source='c')
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'topic': '/leader'}, "demonstration.topic: got '/leader'; allowed: a relative name"),
+        ({'names': ['a']}, 'demonstration.names: got 1 names; allowed: 8, one a joint'),
+        (
+            {'type': 'std_msgs/msg/Float64MultiArray', 'time': 'header'},
+            'demonstration.time: the type has no header; allowed: receive',
+        ),
+        ({'max_age': 0.0}, 'demonstration: got a number out of range; allowed: max_age > 0'),
+    ],
+)
+def test_what_is_wrong_with_a_demonstration_is_named(changes, text):
+    with pytest.raises(ContractError) as caught:
+        parse_contract(changed(action__demonstration=changes), source='c')
+    assert str(caught.value).startswith(f'c.action.{text}')
+
+
+def test_keys_name_files_and_so_cannot_lead_anywhere():
+    data = yaml.safe_load(TEXT)
+    data['observations']['../escape'] = data['observations']['wrench']
+    with pytest.raises(ContractError, match=r"observations: got '\.\./escape'; allowed: keys of"):
+        parse_contract(yaml.safe_dump(data))
+
+
+# Whatever YAML can hold; numbers beyond what a float takes too.
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def contract_or_error(text):
+    try:
+        return parse_contract(text, source='c')
+    except ContractError as problem:
+        return problem
+
+
+def paths(data, prefix=()):
+    for key, value in data.items():
+        yield (*prefix, key)
+        if isinstance(value, dict):
+            yield from paths(value, (*prefix, key))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_value_anywhere_is_a_contract_or_one_clear_error(data):
+    tree = yaml.safe_load(filmed())
+    path = data.draw(st.sampled_from(sorted(paths(tree), key=str)))
+    place = tree
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = data.draw(VALUES)
+    text = yaml.safe_dump(tree, allow_unicode=True)
+    contract = contract_or_error(text)
+    if isinstance(contract, ContractError):
+        assert str(contract).startswith('c')
+        return
+    assert len(contract.hash) == 64
+    assert all(stream.size > 0 for stream in contract.streams.values())
+    assert contract.limits.position_min.shape == (len(contract.action.names),)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cut=st.integers(0, len(TEXT)), noise=st.text(max_size=20))
+def test_any_text_is_a_contract_or_one_clear_error(cut, noise):
+    contract_or_error(TEXT[:cut] + noise + TEXT[cut:])

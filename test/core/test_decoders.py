@@ -1,23 +1,15 @@
-from types import SimpleNamespace as Message
-
+import numpy as np
 import pytest
+from cdr_messages import cdr, joints, make, pose
+from hypothesis import given
+from hypothesis import strategies as st
 
+from il_ros.core.cdr import header_stamp
 from il_ros.core.decoders import DECODERS, decoder_for
 from il_ros.core.errors import ContractError, IlRosError
 
 JOINTS = decoder_for('sensor_msgs/msg/JointState')
 POSE = decoder_for('geometry_msgs/msg/PoseStamped')
-
-
-def joints(**changes):
-    values = {'name': ['c', 'a', 'b'], 'position': [3.0, 1.0, 2.0], 'velocity': [], 'effort': []}
-    return Message(**values | changes)
-
-
-def pose(quaternion):
-    position = Message(x=1.0, y=2.0, z=3.0)
-    orientation = Message(**dict(zip('xyzw', quaternion, strict=True)))
-    return Message(pose=Message(position=position, orientation=orientation))
 
 
 def test_joints_are_taken_by_name_whatever_their_order_in_the_message():
@@ -29,6 +21,30 @@ def test_several_fields_follow_one_another():
     message = joints(velocity=[0.3, 0.1, 0.2])
     values = JOINTS.decode(message, ('velocity', 'position'), ('b', 'c'))
     assert values.tolist() == [0.2, 0.3, 2.0, 3.0]
+
+
+@given(
+    name=st.lists(st.text(max_size=9), min_size=1, max_size=9, unique=True),
+    frame=st.text(max_size=9),
+    little=st.booleans(),
+    stamp=st.integers(0, 2**31 * 10**9 - 1),
+    data=st.data(),
+)
+def test_any_joint_state_gives_what_it_says(name, frame, little, stamp, data):
+    """Alignment depends on the lengths of all texts before the numbers."""
+    name = [text.replace('\0', '') or f'joint {i}' for i, text in enumerate(name)]
+    numbers = st.lists(st.floats(allow_nan=False), min_size=len(name), max_size=len(name))
+    position, effort = data.draw(numbers), data.draw(numbers)
+    message = joints(
+        name, position, effort=effort, little=little, stamp=stamp, frame_id=frame.replace('\0', '')
+    )
+    last = {text: i for i, text in enumerate(name)}
+    for text, i in last.items():
+        assert JOINTS.decode(message, ('position', 'effort'), (text,)).tolist() == [
+            position[i],
+            effort[i],
+        ]
+    assert header_stamp(message) == stamp
 
 
 def test_a_missing_joint_is_named():
@@ -53,22 +69,80 @@ def test_a_pose_and_its_opposite_quaternion_are_one_array():
 
 
 def test_the_order_of_the_fields_is_the_order_of_the_numbers():
-    values = POSE.decode(pose((0, 0, 0, 1)), ('pose.orientation', 'pose.position'), ())
+    values = POSE.decode(pose((0.0, 0.0, 0.0, 1.0)), ('pose.orientation', 'pose.position'), ())
     assert values.tolist() == [0, 0, 0, 1, 1, 2, 3]
 
 
-def test_every_decoder_counts_what_it_gives():
-    xyz = Message(x=1.0, y=2.0, z=3.0)
-    both = Message(force=xyz, torque=xyz, linear=xyz, angular=xyz)
-    message = Message(point=xyz, wrench=both, twist=both)
-    for name, fields in {
-        'geometry_msgs/msg/PointStamped': ('point',),
-        'geometry_msgs/msg/WrenchStamped': ('wrench.torque', 'wrench.force'),
-        'geometry_msgs/msg/TwistStamped': ('twist.linear',),
-    }.items():
-        decoder = DECODERS[name]
+@pytest.mark.parametrize('little', [True, False])
+def test_every_type_gives_the_leaves_of_its_fields(little):
+    up, down = (
+        make('geometry_msgs/msg/Vector3', x=1.0, y=2.0, z=3.0),
+        make('geometry_msgs/msg/Vector3', x=4.0, y=5.0, z=6.0),
+    )
+    point = make('geometry_msgs/msg/Point', x=1.0, y=2.0, z=3.0)
+    made = {
+        ('geometry_msgs/msg/PointStamped', 'point'): {'point': point},
+        ('geometry_msgs/msg/WrenchStamped', 'wrench.force'): {
+            'wrench': make('geometry_msgs/msg/Wrench', force=up, torque=down)
+        },
+        ('geometry_msgs/msg/TwistStamped', 'twist.linear'): {
+            'twist': make('geometry_msgs/msg/Twist', linear=up, angular=down)
+        },
+    }
+    for (kind, field), parts in made.items():
+        decoder = DECODERS[kind]
         assert decoder.stamped
-        assert decoder.decode(message, fields, ()).shape == (decoder.size(fields, ()),)
+        values = decoder.decode(cdr(kind, little=little, **parts), (field,), ())
+        assert values.tolist() == [1, 2, 3]
+        assert decoder.size((field,), ()) == 3
+    wrench = made['geometry_msgs/msg/WrenchStamped', 'wrench.force']
+    kind = 'geometry_msgs/msg/WrenchStamped'
+    both = DECODERS[kind].decode(cdr(kind, **wrench), ('wrench.torque', 'wrench.force'), ())
+    assert both.tolist() == [4, 5, 6, 1, 2, 3]
+
+
+@given(cut=st.integers(0, 200), noise=st.binary(max_size=200), kind=st.sampled_from([*DECODERS]))
+def test_damaged_bytes_are_an_error_or_numbers_and_nothing_else(cut, noise, kind):
+    whole = joints() if kind.endswith('JointState') else pose((0.0, 0.0, 0.0, 1.0))
+    names = ('a',) if kind.endswith('JointState') else ()
+    decoder = DECODERS[kind]
+    fields = {'JointState': ('position',)}.get(kind.split('/')[-1]) or tuple(decoder.parts)
+    for data in (whole[:cut] + noise, b'\0\1\0\0' + noise):
+        try:
+            values = decoder.decode(data, fields, names)
+        except IlRosError:
+            continue
+        assert values.shape == (decoder.size(fields, names),)
+
+
+def test_what_is_not_plain_cdr_is_refused():
+    with pytest.raises(IlRosError, match='not plain CDR: begins with 00 0b 00 00'):
+        JOINTS.decode(b'\0\x0b\0\0' + bytes(40), ('position',), ('a',))
+    with pytest.raises(IlRosError, match='begins with nothing'):
+        JOINTS.decode(b'', ('position',), ('a',))
+
+
+def test_version_2_aligns_doubles_to_four_bytes():
+    message = bytearray(joints(name=('a',), position=(7.0,), frame_id='base'))
+    # Version 1 pads the 4 bytes before the first double; version 2 does not.
+    at = 4 + 8 + 4 + 5  # encapsulation, stamp, length, 'base\0'
+    at += -(at - 4) % 4 + 4 + 4 + 2  # names: count, length, 'a\0'
+    at += -(at - 4) % 4 + 4  # positions: count
+    assert at % 8 == 0  # so that padding there was
+    message[1] = 7
+    del message[at : at + 4]
+    assert JOINTS.decode(bytes(message), ('position',), ('a',)).tolist() == [7]
+
+
+def test_a_pose_between_two_turns_the_shorter_way():
+    half = np.sqrt(0.5)
+    fields = ('pose.position', 'pose.orientation')
+    a = np.array([0, 0, 0, 0, 0, 0, 1.0])
+    b = np.array([2, 0, 0, 0, 0, -half, -half])  # 90 degrees about z, the other sign
+    middle = POSE.blend(a, b, 0.5, fields)
+    assert middle[:3].tolist() == [1, 0, 0]
+    np.testing.assert_allclose(middle[3:], [0, 0, np.sin(np.pi / 8), np.cos(np.pi / 8)])
+    np.testing.assert_allclose(POSE.blend(a, b, 0.0, fields), a)
 
 
 def test_fields_that_the_type_does_not_have_are_refused():
@@ -81,3 +155,14 @@ def test_fields_that_the_type_does_not_have_are_refused():
         JOINTS.check((), ('a',), 'here')
     with pytest.raises(ContractError, match=r"here\.names: got \['a', 'a'\]; allowed: one or more"):
         JOINTS.check(('position',), ('a', 'a'), 'here')
+
+
+def test_the_bytes_of_the_middleware_are_read_too():
+    rclpy = pytest.importorskip('rclpy.serialization')
+    from sensor_msgs.msg import JointState
+
+    message = JointState(name=['a', 'b'], position=[1.0, 2.0])
+    message.header.stamp.sec, message.header.frame_id = 3, 'base'
+    data = rclpy.serialize_message(message)
+    assert JOINTS.decode(data, ('position',), ('b', 'a')).tolist() == [2, 1]
+    assert header_stamp(data) == 3 * 10**9

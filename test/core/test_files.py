@@ -71,3 +71,10 @@ def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
     with pytest.raises(IlRosError, match=r'a\.txt: cannot be written: Is a directory'):
         write_atomic(tmp_path / 'a.txt', 'x')
     assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_path_without_a_name_is_refused_like_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IlRosError, match='cannot be written: Is a directory'):
+        write_atomic('.', 'x')
+    assert os.listdir(tmp_path) == []

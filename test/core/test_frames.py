@@ -281,3 +281,75 @@ def test_whatever_comes_frames_are_honest(samples):
                 strategy = CONTRACT.observations[key].align.strategy
                 bound = {'asof': 0.2, 'drop': 0.05, 'hold': math.inf}[strategy]
                 assert 0 <= age <= bound
+
+
+def aligned(text, key='wrench'):
+    """A contract whose `key` is aligned in another way."""
+    return parse_contract(TEXT.replace(f'  {key}: {{', f'  {key}: {{align: {{{text}}}, '))
+
+
+def test_interpolation_waits_for_the_sample_behind_the_tick_and_takes_what_lies_between():
+    builder = FrameBuilder(aligned('strategy: interpolate, max_age: 0.06'))
+    feed(builder, 'wrench', START - 10 * MS, value=[1, 0, 0])
+    assert tick(builder, START, ['speed', 'position']) == []
+    (frame,) = feed(builder, 'wrench', START + 30 * MS, receive=START + 1, value=[5, 0, 8])
+    # A quarter of the way from -10 ms to 30 ms.
+    np.testing.assert_allclose(frame.values['wrench'], [2, 0, 2])
+    assert frame.age['wrench'] == pytest.approx(0.01)
+
+
+def test_interpolation_does_not_reach_over_a_gap_and_does_not_wait_for_ever():
+    contract = aligned('strategy: interpolate, max_age: 0.06')
+    builder = FrameBuilder(contract)
+    feed(builder, 'wrench', START - 40 * MS, value=[1, 0, 0])
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = feed(builder, 'wrench', START + 21 * MS, receive=START + 1, value=[5, 0, 0])
+    assert frame.values['wrench'].tolist() == [1, 0, 0]  # 61 ms apart: the one before
+    builder = FrameBuilder(contract)
+    feed(builder, 'wrench', START - 70 * MS, value=[1, 0, 0])
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = builder.poll(START + 20 * MS)
+    assert not frame.valid['wrench']
+    assert frame.age['wrench'] == pytest.approx(0.07)
+
+
+def test_a_device_that_measures_late_is_put_where_it_measured():
+    builder = FrameBuilder(aligned('latency: 0.03'))
+    feed(builder, 'wrench', START + 20 * MS, receive=START, value=[1, 0, 0])
+    feed(builder, 'wrench', START + 40 * MS, receive=START, value=[2, 0, 0])
+    (frame,) = tick(builder, START, ['speed', 'position'])
+    assert frame.values['wrench'].tolist() == [1, 0, 0]  # measured at -10 ms, not at 10 ms
+    assert frame.age['wrench'] == pytest.approx(0.01)
+
+
+def test_an_image_is_handed_on_as_it_came_and_never_made_up():
+    camera = 'images: {front: {topic: front, size: [2, 2], rate: 10.0}}\naction:\n'
+    contract = parse_contract(TEXT.replace('action:\n', camera))
+    builder = FrameBuilder(contract, [*contract.observations, 'front'])
+    first = tick(builder, START) + builder.poll(START + 20 * MS)
+    assert [(f.images, f.valid['front']) for f in first] == [({'front': None}, False)]
+    builder.add('front', b'pixels', header=START + 40 * MS, receive=START + 40 * MS)
+    (frame,) = tick(builder, START + 50 * MS)
+    assert frame.images == {'front': b'pixels'}
+    assert (frame.valid['front'], frame.age['front']) == (True, pytest.approx(0.01))
+    assert 'front' not in frame.values
+    # Live nodes that do not ask for images do not wait for them.
+    assert len(tick(FrameBuilder(contract), START)) == 1
+
+
+def test_a_device_that_measures_late_does_not_hold_ticks_back():
+    builder = FrameBuilder(aligned('latency: 0.06'))
+    for i in range(4):
+        stamp = START + i * 50 * MS
+        frames = tick(builder, stamp)
+        assert [frame.stamp for frame in frames] == [
+            stamp
+        ]  # at once, the sample being old by design
+
+
+def test_interpolation_with_a_sample_that_is_not_finite_takes_the_one_before():
+    builder = FrameBuilder(aligned('strategy: interpolate, max_age: 0.06'))
+    feed(builder, 'wrench', START - 10 * MS, value=[1, 0, 0])
+    tick(builder, START, ['speed', 'position'])
+    (frame,) = feed(builder, 'wrench', START + 30 * MS, receive=START + 1, value=[math.nan, 0, 0])
+    assert frame.values['wrench'].tolist() == [1, 0, 0]

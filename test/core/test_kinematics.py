@@ -19,7 +19,7 @@ from il_ros.core.geometry import (
     rotation_vector,
     yaw,
 )
-from il_ros.core.kinematics import jacobian_of, resolve, solve_ik
+from il_ros.core.kinematics import Capsule, Outline, jacobian_of, resolve, solve_ik
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks import make_task
 
@@ -63,6 +63,64 @@ def test_the_jacobian_is_the_derivative(q):
         np.testing.assert_allclose(
             jacobian[3:, i], rotation_vector(r1 @ r0.T) / (2 * step), atol=1e-6
         )
+
+
+def test_many_postures_at_once_are_the_same_as_one_by_one():
+    q = np.random.default_rng(0).uniform(LOWER, UPPER, (4, 3, 7))
+    frames = FRANKA.chain.frames(q)
+    assert frames.shape == (4, 3, 8, 4, 4)
+    for index in np.ndindex(4, 3):
+        np.testing.assert_allclose(frames[index], FRANKA.chain.frames(q[index]), atol=1e-14)
+
+
+def test_balls_leave_no_gap_in_a_capsule_and_reach_little_further():
+    part = Capsule(name='rod', frame=0, start=(0, 0, 0), end=(0, 0, 0.2), radius=0.03)
+    outline = Outline([part], tool=1)
+    assert outline.names == ('tool centre point', *8 * ['rod'])  # 0.2 / 0.03: seven gaps
+    frames = np.stack([np.eye(4), np.eye(4)])
+    frames[0, :3, 3], frames[1, :3, 3] = [1.0, 2.0, 3.0], [0.0, 0.0, 9.0]
+    centres = outline.centres(frames)
+    np.testing.assert_array_equal(centres[0], [0.0, 0.0, 9.0])
+    np.testing.assert_allclose(centres[[1, -1]], [[1, 2, 3], [1, 2, 3.2]])
+    rng = np.random.default_rng(0)
+    turn = rng.uniform(0, 2 * math.pi, 2000)
+    skin = np.stack([0.03 * np.cos(turn), 0.03 * np.sin(turn), rng.uniform(0, 0.2, 2000)], axis=1)
+    gap = np.linalg.norm(skin[:, None] + [1.0, 2.0, 3.0] - centres[1:], axis=-1)
+    assert (gap - outline.radius[1:]).min(axis=1).max() <= 1e-12
+    assert outline.radius[0] == 0.0
+    assert outline.radius[1:].max() < 1.12 * 0.03  # half a gap of 0.03 / 2: sqrt(1 + 1 / 4) at most
+
+
+def skin(model, data, geom, rng):
+    """Points (200, 3) on the surface of a capsule, or the corners of a box, in the world."""
+    size = model.geom_size[geom]
+    if model.geom_type[geom] == int(mujoco.mjtGeom.mjGEOM_CAPSULE):
+        way = rng.standard_normal((200, 3))
+        local = size[0] * way / np.linalg.norm(way, axis=1)[:, None]
+        local[:, 2] += rng.uniform(-size[1], size[1], 200)
+    else:
+        local = size * np.array(list(np.ndindex(2, 2, 2))) * 2 - size
+    return local @ data.geom_xmat[geom].reshape(3, 3).T + data.geom_xpos[geom]
+
+
+def test_the_body_of_the_franka_covers_the_simulated_one(model):
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    body, names = Outline(FRANKA.body, tool=7), [model.body(i).name for i in range(model.nbody)]
+    moving = [
+        geom
+        for geom in range(model.ngeom)
+        if names[model.geom_bodyid[geom]].startswith('fr3_')
+        and names[model.geom_bodyid[geom]] != 'fr3_link0'
+    ]
+    assert len(moving) >= 11
+    for q in rng.uniform(LOWER, UPPER, (10, 7)):
+        data.qpos[:7], data.qpos[7:9] = q, FRANKA.position_max[-1]
+        mujoco.mj_kinematics(model, data)
+        centres = body.centres(FRANKA.chain.frames(q))
+        for geom in moving:
+            points = skin(model, data, geom, rng)
+            gap = np.linalg.norm(points[:, None] - centres, axis=-1) - body.radius
+            assert gap.min(axis=1).max() <= 1e-6, names[model.geom_bodyid[geom]]
 
 
 def test_inverse_kinematics_converge_near_the_table():

@@ -1,5 +1,7 @@
 """Episodes made up message by message, as the recorder node would write them."""
 
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +9,19 @@ import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.core.contract import parse_contract
+from il_ros.core.images import encode
+from il_ros.datasets.arrays import EpisodeArrays, Event
 from il_ros.datasets.bags import EpisodeWriter
+from il_ros.datasets.manifest import EpisodeEntry
 
 MS = 1_000_000
 CHUNK = 'il_ros/msg/ActionChunk'
 CHUNK_TEXT = (Path(__file__).parents[2] / 'msg' / 'ActionChunk.msg').read_text()
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STORE.register(get_types_from_msg(CHUNK_TEXT, CHUNK))
+EVENT = 'il_ros/msg/EpisodeEvent'
+EVENT_TEXT = (Path(__file__).parents[2] / 'msg' / 'EpisodeEvent.msg').read_text()
+STORE.register(get_types_from_msg(EVENT_TEXT, EVENT))
 
 TEXT = """
 version: 1
@@ -73,6 +81,9 @@ class Messages:
             header=self.header(stamp),
             wrench=both(force=xyz(x=force, y=0.0, z=0.0), torque=zero),
         )
+
+    def event(self, stamp, kind, text):
+        return self._cdr(EVENT, header=self.header(stamp), kind=kind, text=text)
 
     def chunk(self, stamp, positions, names=('a', 'b'), source='expert'):
         return self._cdr(
@@ -144,3 +155,74 @@ def record(open_writer, messages):
         return writer.close(outcome, 'done')
 
     return make
+
+
+@pytest.fixture
+def camera_contract():
+    """The contract with two cameras: colour, and a depth camera that may fail."""
+    cameras = """
+images:
+  wrist: {topic: wrist, size: [24, 32]}
+  depth: {topic: depth, encoding: 16UC1, size: [12, 16], required: false}
+"""
+    return parse_contract(TEXT + cameras)
+
+
+@pytest.fixture
+def camera_episode(camera_contract):
+    """An episode in memory, made up by its seed; every sixth image of the depth camera is missing.
+
+    Where `gap` is given, a second passes before that frame.
+    """
+
+    def make(seed, frames=6, gap=None, **entry):
+        rng = np.random.default_rng(seed)
+        stamp = 10**9 + np.arange(frames, dtype=np.int64) * 50 * MS
+        if gap is not None:
+            stamp[gap:] += 10**9
+        values = {
+            key: rng.normal(size=(frames, stream.size)).astype(np.float32)
+            for key, stream in camera_contract.streams.items()
+        }
+        values['object'][:] = np.nan
+        valid = {key: np.full(frames, key != 'object') for key in camera_contract.inputs}
+        valid['depth'][5::6] = False
+        colours = rng.integers(0, 255, (frames, 3), np.uint8)
+        wrist = tuple(encode(np.tile(c, (24, 32, 1)), 'jpeg') for c in colours)
+        depth = tuple(
+            encode(np.full((12, 16), i * 100, np.uint16), 'png') if valid['depth'][i] else b''
+            for i in range(frames)
+        )
+        action = rng.normal(size=(frames, 2)).astype(np.float32)
+        return EpisodeArrays(
+            entry=EpisodeEntry(
+                **{'id': f'e{seed}', 'start': 0, 'length': 0, 'sha256': f'{seed:064x}'} | entry
+            ),
+            values=values,
+            valid=valid,
+            age={key: np.zeros(frames, np.float32) for key in camera_contract.inputs},
+            stamp=stamp,
+            action=action,
+            action_raw=action + np.float32(0.5),
+            source=np.full(frames, 2, np.uint8),
+            images={'wrist': wrist, 'depth': depth},
+            events=(Event(stamp=int(stamp[0]), kind='note', text='ø\u2028' * seed),),
+        )
+
+    return make
+
+
+@pytest.fixture
+def file_limit():
+    """While it lasts, the system refuses files of more bytes, as a full disk would."""
+
+    @contextmanager
+    def limited(size):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.core.limits import Limits
+from il_ros.core.limits import KeepOut, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.messages import Chunk, MonitorInput
+from il_ros.monitors.scores.base import Moment
 
 NAMES = ('a', 'b')
 LIMITS = Limits(
@@ -106,7 +107,8 @@ def test_clock_step():
         ({'position': np.array([0, np.nan])}, 'measured position: element 1 is nan'),
         ({'position': np.zeros(3)}, 'measured position: shape (3,), allowed (2,)'),
         ({'velocity': np.array([np.inf, 0])}, 'measured velocity: element 0 is inf'),
-        ({'features': np.array([0, 0, np.nan])}, 'measured features: element 2 is nan'),
+        ({'moment': Moment(time=1.0, features=np.array([0, 0, np.nan]))},
+         'measured features: element 2 is nan'),
         ({'force': np.zeros(2)}, 'measured force: shape (2,), allowed (3,)'),
         ({'torque': np.array([0, 0, -np.inf])}, 'measured torque: element 2 is -inf'),
     ],
@@ -143,3 +145,52 @@ def test_wrench():
     assert fault == checks.Fault('force', 'wrist force: 40.80 N, limit 40.00 N')
     fault = checks.wrench(None, np.array([0, 6.0, -8.0]), LIMITS)
     assert fault.text == 'wrist torque: 10.00 N m, limit 8.00 N m'
+
+
+def test_speed_and_acceleration():
+    assert checks.speed(np.array([1.2, -1.2]), LIMITS, 0.2) is None
+    fault = checks.speed(np.array([0.0, -1.3]), LIMITS, 0.2)
+    assert fault == checks.Fault('speed', 'b: measured at -1.300, limit 1.200 rad/s or m/s')
+    assert checks.speed(np.array([np.nan, 0.0]), LIMITS, 0.2) is not None
+    before = np.array([0.2, 0.0])
+    # (0.5 - 0.2) / 0.1 = 3 = (1 + 2) * 1
+    assert checks.acceleration(before, np.array([0.499, 0.0]), 0.1, LIMITS, 2.0) is None
+    fault = checks.acceleration(before, np.array([0.6, 0.0]), 0.1, LIMITS, 2.0)
+    assert fault.text == 'a: accelerates by 4.0, limit 3.0 rad/s^2 or m/s^2'
+
+
+POST = replace(
+    LIMITS, keep_out=(KeepOut(name='post', min=np.array([0.4, 0, 0]), max=np.array([0.5, 0.1, 1])),)
+)
+
+
+def test_keep_out_zones_name_the_zone_the_part_and_the_place():
+    parts = ('elbow', 'tool')
+    points = np.array([[0.2, 0.0, 0.5], [0.38, 0.05, 0.5]])
+    assert checks.keep_out(points, LIMITS, parts=parts, margin=9.0) is None  # no zone
+    assert checks.keep_out(points, POST, parts=parts, margin=0.019) is None
+    fault = checks.keep_out(points, POST, parts=parts, margin=0.021)
+    assert fault.kind == 'keep_out'
+    assert fault.text == "tool: within 0.021 m of 'post', at 0.380, 0.050, 0.500 m"
+    motion = np.stack([points, points + np.array([0.1, 0.0, 0.0])])
+    fault = checks.keep_out(motion, POST, parts=parts, margin=0.0, what='planned motion: ')
+    assert fault.text.startswith("planned motion: tool: within 0.000 m of 'post', at 0.480")
+    assert checks.keep_out(np.full((2, 3), np.nan), POST, parts=parts, margin=0.0) is not None
+
+
+def test_each_part_has_a_margin_of_its_own():
+    points, parts = np.array([[0.38, 0.05, 0.5], [0.38, 0.05, 0.5]]), ('thin', 'thick')
+    margin = np.array([0.01, 0.03])
+    assert checks.keep_out(points, POST, parts=parts, margin=margin - 0.011) is None
+    fault = checks.keep_out(points, POST, parts=parts, margin=margin)
+    assert fault.text.startswith("thick: within 0.030 m of 'post'")
+
+
+def test_depths_are_signed_distances_along_the_nearest_axis():
+    # 0.38 is 0.02 in front of 0.4; 0.46 is 0.04 from 0.5, and 0.03 from the side at y = 0.1.
+    points = np.array([[[0.38, 0.05, 0.5], [0.46, 0.07, 0.5]]])
+    np.testing.assert_allclose(checks.into_zones(points, POST, 0.0), [[[-0.02, 0.03]]])
+    np.testing.assert_allclose(checks.into_zones(points, POST, 0.05), [[[0.03, 0.08]]])
+    # The box is 0.2 .. 0.8, -0.5 .. 0.5, 0 .. 0.7, less 0.01 on each side.
+    points = np.array([[0.5, 0.0, 0.3], [0.9, 0.0, 0.3]])
+    np.testing.assert_allclose(checks.beyond_workspace(points, LIMITS, 0.01), [-0.29, 0.11])

@@ -1,15 +1,32 @@
-"""The conformal threshold: its rank, its promise, its refusals."""
+"""The conformal thresholds: their rank, their promise, their refusals."""
+
+from math import inf, nan
 
 import numpy as np
 import pytest
 
 from il_ros.monitors.conformal import (
+    Bands,
     CalibrationError,
     ScoreWindow,
-    episode_maximum,
     episodes_needed,
+    joint_bands,
+    largest,
     threshold,
 )
+from il_ros.monitors.scaling import levels
+
+
+def one_tick(*rows):
+    """Episodes of one tick, of one score each row."""
+    return [np.array([[float(value) for value in values]]) for values in zip(*rows, strict=True)]
+
+
+def ratio(bands, values, tick, **more):
+    return largest(bands.ratios(values, tick, **more))
+
+
+# One score --------------------------------------------------------------------------------------
 
 
 def test_rank_by_hand():
@@ -40,22 +57,200 @@ def test_the_rate_of_false_alarms_is_what_was_promised():
     assert np.mean(alarms) == pytest.approx(0.1, abs=0.015)
 
 
-def test_windowed_maximum():
-    assert episode_maximum([1, 3, 8, 1, 0], window=1) == 8
-    assert episode_maximum([1, 3, 8, 1, 0], window=2) == 5.5  # (3 + 8) / 2
-    assert episode_maximum([9, 0, 0], window=3) == 9  # the window fills up from one
+def test_the_window_fills_up_from_one_and_steps_over_what_is_no_number():
     window = ScoreWindow(2)
     assert [window.push(x) for x in (1, 3, 8)] == [1, 2, 5.5]
     window.reset()
     assert window.push(4) == 4
+    assert window.push(inf) == inf
+    assert window.push(6) == 6  # of the last two, the only number
+    assert window.push(8) == 7
 
 
 def test_bad_numbers_are_refused():
     with pytest.raises(CalibrationError, match='alpha is 0; allowed: 0 < alpha < 1'):
         threshold([1.0], 0)
     with pytest.raises(CalibrationError, match='a maximum is not finite'):
-        threshold([1.0, np.nan], 0.5)
-    with pytest.raises(CalibrationError, match='an episode has no score'):
-        episode_maximum([], 3)
-    with pytest.raises(CalibrationError, match='a score that is not finite'):
-        episode_maximum([1.0, np.nan], 3)
+        threshold([1.0, nan], 0.5)
+
+
+def test_one_score_keeps_its_unit_and_spends_no_episode():
+    traces = [np.array([[1.0], [value], [0.5]]) for value in range(1, 20)]
+    bands = joint_bands(traces, alpha=0.05, warn_alpha=0.5)
+    assert len(bands.maxima) == 19
+    assert bands.stop == 19.0
+    assert bands.thresholds(7).tolist() == [19.0]
+    assert ratio(bands, np.array([19.0]), 0) == 1.0
+    assert ratio(bands, np.array([38.0]), 0) == 2.0
+    # rank ceil(20 * 0.5) = 10
+    assert bands.warn == pytest.approx(10 / 19)
+    assert bands.thresholds(0, bands.warn)[0] == pytest.approx(10.0)
+
+
+# Several scores ---------------------------------------------------------------------------------
+
+
+def test_scales_and_threshold_by_hand():
+    # 24 episodes at alpha 0.05: 5 for the scales, 19 for the threshold.
+    first = one_tick([1, 3, 1, 3, 2], [100, 300, 100, 300, 200])
+    # Over whole episodes of one tick: loc 2 and 200; the maxima lie on average at 0 above it, so
+    # give each of these episodes a second tick that is one (and a hundred) higher.
+    first = [np.vstack([e, [[4.0, 400.0]]]) for e in first]
+    # loc = (10 + 20) / 10 = 3, scale = 4 - 3 = 1; a hundred times that for the other one.
+    rest = one_tick(range(3, 22), [300 + 50 * i for i in range(19)])
+    bands = joint_bands([*first, *rest], alpha=0.05)
+    np.testing.assert_allclose(bands.loc[:, 0], [3, 300])
+    np.testing.assert_allclose(bands.scale[:, 0], [1, 100])
+    # z of the i-th of the rest: max(i, 0.5 i) = i; rank 19 of 19.
+    np.testing.assert_allclose(bands.maxima, range(19))
+    assert bands.stop == 18.0
+    np.testing.assert_allclose(bands.thresholds(0), [21, 2100])
+    assert ratio(bands, np.array([12.0, 2100.0]), 0) == pytest.approx(1.0)
+    np.testing.assert_allclose(bands.ratios(np.array([12.0, 300.0]), 5), [0.5, 0.0])
+
+
+def episodes(rng, count, ticks=40):
+    """Three scores that have nothing in common but their episode: units, tails, memory."""
+    start = rng.normal(size=(count, 1))
+    walk = np.cumsum(rng.normal(size=(count, ticks)), axis=1)
+    return [
+        np.stack(
+            [
+                rng.gamma(2.0, size=ticks),
+                1000 * rng.normal(size=ticks) + 500 * start[i],
+                np.abs(walk[i]) * (1 + np.arange(ticks) / ticks),
+            ],
+            axis=1,
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(('varying', 'spent'), [(False, 7), (True, 10)])
+def test_the_chance_that_any_score_alarms_is_what_was_promised(varying, spent):
+    """An upper bound for any scores, and no looser than one rank, as Bonferroni's would be."""
+    rng, alarms, trials, tests = np.random.default_rng(1), 0, 300, 10
+    for _ in range(trials):
+        bands = joint_bands(episodes(rng, 39), alpha=0.1, varying=varying)
+        for trace in episodes(rng, tests):
+            alarms += any(ratio(bands, v, t) > 1 for t, v in enumerate(trace))
+    n = 39 - spent
+    assert len(bands.maxima) == n
+    exact = 1 - np.ceil((n + 1) * 0.9) / (n + 1)
+    assert alarms / (trials * tests) == pytest.approx(exact, abs=0.018)  # three standard errors
+
+
+def test_a_varying_band_follows_the_course_of_an_episode():
+    rng = np.random.default_rng(0)
+    course = 10 * np.sin(np.linspace(0, np.pi, 100))[:, None]
+    traces = [course + rng.normal(size=(100, 1)) for _ in range(30)]
+    fixed = joint_bands(traces, alpha=0.1)
+    varying = joint_bands(traces, alpha=0.1, varying=True)
+    assert varying.loc.shape == (1, 100)
+    assert len(varying.maxima) == 30 - 10
+    assert fixed.thresholds(0) == fixed.thresholds(50)
+    assert varying.thresholds(0)[0] < 0.6 * fixed.thresholds(0)[0]
+    assert varying.thresholds(50)[0] == pytest.approx(fixed.thresholds(50)[0], rel=0.15)
+    # A score that would be normal in the middle is strange at the beginning, and not before.
+    assert ratio(varying, np.array([10.0]), 0) > 1 > ratio(varying, np.array([10.0]), 50)
+    assert varying.thresholds(500) == varying.thresholds(99)
+
+
+def test_where_few_episodes_go_on_the_band_stays_as_it_was():
+    traces = [np.arange(n, dtype=float)[:, None] for n in (3, 5, 50)]
+    loc, scale = levels(traces, varying=True)
+    assert loc.shape == scale.shape == (1, 5)
+
+
+@pytest.mark.parametrize('stop', [-3.0, 0.0, 1e-12, 4.0])
+def test_a_ratio_is_one_at_the_threshold_and_grows_whatever_the_sign(stop):
+    bands = Bands(loc=np.array([[2.0]]), scale=np.array([[0.5]]), begin=(0,), stop=stop, warn=1.0)
+    at = bands.thresholds(0)
+    assert ratio(bands, at, 0) == pytest.approx(1.0, abs=1e-9)
+    found = [ratio(bands, at + d, 0) for d in (-5.0, -0.1, 0.1, 5.0)]
+    assert found == sorted(found)
+    assert found[1] < 1 < found[2]
+    for level in (-0.5, 0.5, 2.0):
+        assert ratio(bands, bands.thresholds(0, level), 0) == pytest.approx(level)
+
+
+def test_a_score_has_to_be_there_from_its_first_tick_on():
+    traces = [np.array([[1.0, nan], [1.0, 2.0], [2.0, float(i)]]) for i in range(24)]
+    bands = joint_bands(traces, alpha=0.05)
+    assert bands.begin == (0, 1)
+    assert ratio(bands, np.array([1.0, nan]), 0) < 1
+    assert ratio(bands, np.array([1.0, nan]), 1) == inf
+    assert ratio(bands, np.array([nan, nan]), 0) == inf
+    assert np.isnan(ratio(bands, np.array([nan, nan]), 0, missing=nan))
+    assert ratio(bands, np.array([inf, 1.0]), 5) == inf
+    assert ratio(bands, np.array([-inf, 1.0]), 5) == inf
+
+
+def refused(traces, **options):
+    with pytest.raises(CalibrationError) as error:
+        joint_bands(traces, **{'alpha': 0.05, 'names': ('a', 'b')} | options)
+    return str(error.value)
+
+
+def test_what_no_threshold_can_be_made_of_is_refused():
+    good = one_tick(range(23), range(23))
+    text = '23 episodes are too few for alpha 0.05; allowed: 24 or more: 5 for the scale of the '
+    assert text + 'scores, 19 for the threshold; to fix: record' in refused(good)
+    assert 'allowed: 29 or more: 10 for the scale' in refused(good, varying=True)
+    assert '0 episodes are too few' in refused([])
+    assert 'warn alpha is 0.01; allowed: 0.05 or more' in refused(good, warn_alpha=0.01)
+    assert 'alpha is 1.5; allowed: 0 < alpha < 1' in refused(good, alpha=1.5)
+    hole = np.array([[1.0, 1.0], [1.0, nan], [1.0, 1.0]])
+    assert 'b: an episode has a score that is not finite; to fix:' in refused([*good, hole])
+    nothing = np.array([[nan, 1.0], [nan, 1.0]])
+    assert 'a: an episode has no score; to fix: leave that' in refused([*good, nothing])
+    assert 'a: an episode has no score' in refused([*good, np.zeros((0, 2))])
+    still = one_tick(range(30), [3] * 30)
+    assert 'never varies: it has no scale; to fix: leave that score out' in refused(still)
+
+
+def test_thresholds_that_hold_anywhere_are_the_largest_of_all():
+    bands = Bands(
+        loc=np.array([[1.0, 5.0, 2.0]]),
+        scale=np.array([[1.0, 0.5, 4.0]]),
+        begin=(0,),
+        stop=2.0,
+        warn=0.5,
+    )
+    # 1 + 2, 5 + 1, 2 + 8
+    assert [bands.thresholds(t)[0] for t in range(3)] == [3.0, 6.0, 10.0]
+    anywhere = bands.anywhere()
+    assert [anywhere.thresholds(t)[0] for t in (0, 1, 99)] == [10.0, 10.0, 10.0]
+    assert ratio(anywhere, np.array([10.0]), 0) == 1.0
+    # Warnings, at half of the height above loc: 1 + 1, 5 + 0.5, 2 + 4
+    assert [bands.thresholds(t, 0.5)[0] for t in range(3)] == [2.0, 5.5, 6.0]
+    assert anywhere.thresholds(0, 0.5)[0] == 6.0
+
+
+def test_a_warning_anywhere_is_no_sooner_than_at_its_own_tick():
+    bands = Bands(
+        loc=np.array([[10.0, 0.0]]), scale=np.array([[0.1, 5.0]]), begin=(0,), stop=2.0, warn=0.5
+    )
+    assert bands.anywhere().thresholds(0)[0] == pytest.approx(10.2)
+    assert bands.anywhere().thresholds(0, 0.5)[0] == pytest.approx(10.1)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'stop': float('nan')}, {'stop': float('inf')}, {'warn': float('nan')}, {'warn': 1.5},
+        {'scale': np.array([[-1.0]])}, {'scale': np.array([[0.0]])},
+        {'loc': np.array([[np.nan]])},
+    ],
+)  # fmt: skip
+def test_a_threshold_that_nothing_would_exceed_is_refused(change):
+    good = {'loc': np.zeros((1, 1)), 'scale': np.ones((1, 1)), 'stop': 1.0, 'warn': 0.5}
+    with pytest.raises(CalibrationError, match=r'bands: stop .*calibrate the policy again'):
+        Bands(begin=(0,), **{**good, **change})
+
+
+def test_a_score_of_the_answer_is_awaited_by_chunks_not_by_ticks():
+    bands = Bands(loc=np.zeros((2, 1)), scale=np.ones((2, 1)), begin=(0, 1), stop=1.0, warn=0.5)
+    values = np.array([0.5, np.nan])
+    assert ratio(bands, values, 5, counts=np.array([5, 0])) == 0.5
+    assert ratio(bands, values, 5, counts=np.array([5, 1])) == np.inf

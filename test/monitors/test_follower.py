@@ -74,3 +74,29 @@ def test_the_sender_cannot_change_it_afterwards():
     follower.offer(sent)
     sent.positions[:] = 99
     assert follower.target(10.1)[0][0] == 1
+
+
+def blended(blend, *chunks):
+    follower = ChunkFollower(blend)
+    for each in chunks:
+        assert follower.offer(each)
+    return follower
+
+
+def test_overlapping_chunks_are_averaged_with_the_newest_weighing_most():
+    follower = blended(0.5, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
+    assert follower.target(10.25)[0][0] == pytest.approx((3 + 0.5 * 0) / 1.5)
+    assert follower.target(10.35)[0][0] == 3  # the older one has nothing to say any more
+
+
+def test_without_blending_the_newest_alone_is_followed():
+    follower = blended(0.0, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
+    assert follower.target(10.25)[0][0] == 3
+
+
+def test_what_is_too_old_is_dropped_and_newer_stays():
+    follower = blended(0.5, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
+    follower.reset(not_before=10.05)
+    assert follower.target(10.25)[0][0] == 3
+    follower.reset(not_before=10.15)
+    assert follower.chunk is None

@@ -148,13 +148,10 @@ def test_extremes_are_those_of_a_fine_sampling():
     np.testing.assert_allclose(speed, np.abs(velocity).max(axis=0), atol=1e-3)
 
 
-def test_hold_clips_to_the_limits_and_shifting_moves_time():
+def test_hold_clips_to_the_limits():
     planner = Planner(LIMITS)
     plan = planner.hold(np.array([9.0, -1.0, -9.0]), 1.0)
     np.testing.assert_array_equal(plan.end, [2.7, -1.0, 0.0])
-    moved = planner.towards(plan, 1.0, MIDDLE, ZERO, DT).shifted(5.0)
-    assert moved.begin == 6.0
-    np.testing.assert_array_equal(moved.at(6.0)[0], plan.end)
 
 
 def test_a_plan_cannot_be_changed_from_outside():

@@ -8,11 +8,14 @@ import pytest
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
 from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle, save_threshold
-from il_ros.policies.calibration import Novelty, calibrate
+from il_ros.policies.calibration import calibrate, fit_bank
 from il_ros.policies.features import Features
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
 from il_ros.policies.normalizer import Normalizer
 
+CHANNELS = (
+    ('look', 'clustered_mahalanobis', 'observation'), ('answer', 'tce', 'observation'),
+)  # fmt: skip
 FIX = 'to fix: copy the bundle again, or train again'
 
 
@@ -36,8 +39,9 @@ def bundle(task):
         algorithm='bc', config={'epochs': 1}, metrics={'best_loss': 0.5}, data_hash='ab',
         episodes=('e0',), seeds=(0,), held_out=(),
     )  # fmt: skip
-    novelty = Novelty.fit(task.dataset(range(5)), range(5))
-    return Bundle(policy=make_policy(task), training=training, novelty=novelty)
+    policy = make_policy(task)
+    scores = fit_bank(policy, task.dataset(range(5)), range(5), CHANNELS)
+    return Bundle(policy=policy, training=training, scores=scores)
 
 
 @pytest.fixture
@@ -46,10 +50,10 @@ def path(bundle, tmp_path):
     return tmp_path / 'bundle'
 
 
-def make_limit(task, bundle, first=50):
+def make_limit(task, bundle, first=50, **options):
     return calibrate(
-        bundle.novelty, task.dataset(range(first, first + 20)), range(20), alpha=0.1, window=5,
-        source='rollouts', policy_id=bundle.policy_id,
+        bundle.scores, bundle.policy, task.dataset(range(first, first + 20)), range(20), alpha=0.1,
+        source='rollouts', policy_id=bundle.policy_id, **options,
     )  # fmt: skip
 
 
@@ -66,27 +70,59 @@ def test_what_is_saved_is_loaded_and_acts_the_same(task, bundle, path):
     assert loaded.contract.text == task.contract.text
     assert loaded.calibration is None
     assert 'numpy' in loaded.training.versions
-    x = bundle.novelty.features.of_frame(frame)
-    assert loaded.novelty.score.score(x) == bundle.novelty.score.score(x)
+    assert loaded.scores.specs == CHANNELS
+    (one,), (other,) = (b.scores.traces(b.policy, task.dataset([7]), [0]) for b in (bundle, loaded))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_the_identity_is_of_weights_config_and_contract_alone(task, bundle):
     assert make_policy(task, seed=0).arrays().keys() == make_policy(task, seed=1).arrays().keys()
     other = replace(bundle, policy=make_policy(task, seed=1))
     assert other.policy_id != bundle.policy_id
-    assert replace(bundle, novelty=None).policy_id == bundle.policy_id
+    assert replace(bundle, scores=None).policy_id == bundle.policy_id
 
 
-def test_a_threshold_can_be_set_and_set_again(task, bundle, path):
+@pytest.mark.parametrize('varying', [False, True])
+def test_thresholds_can_be_set_and_set_again(task, bundle, path, varying):
     before = {n: (path / n).read_bytes() for n in os.listdir(path) if n != 'bundle.json'}
     for first in (50, 80):
-        limit = make_limit(task, bundle, first)
+        limit = make_limit(task, bundle, first, varying=varying, window=3)
         save_threshold(path, bundle, limit)
         loaded = load_bundle(path)
         assert loaded.threshold == limit
-        assert loaded.calibration.threshold == limit.value
-        assert loaded.calibration.window == 5
+        assert loaded.calibration.policy_id == loaded.policy_id
+        assert (loaded.calibration.longest, loaded.calibration.bank.window) == (30, 3)
+        np.testing.assert_array_equal(loaded.calibration.bands.loc, limit.loc)
+        assert loaded.calibration.bands.thresholds(4)[0] == limit.bands.thresholds(4)[0]
     assert {n: (path / n).read_bytes() for n in before} == before
+
+
+def test_what_makes_the_moments_knows_what_the_scores_need(task, bundle, path):
+    loaded = load_bundle(path)
+    (moment,) = loaded.moments.of_episode(task.dataset([3], length=1), 0)
+    assert moment.chunk.shape == (2, 2)
+    assert moment.embedding is None
+    assert replace(bundle, scores=None).moments is None
+
+
+def test_a_bundle_without_scores_is_a_bundle(bundle, tmp_path):
+    save_bundle(replace(bundle, scores=None), tmp_path / 'bare')
+    loaded = load_bundle(tmp_path / 'bare')
+    assert (loaded.scores, loaded.moments, loaded.calibration) == (None, None, None)
+
+
+def test_a_calibration_that_does_not_fit_the_scores_is_refused_when_it_is_loaded(
+    task, bundle, path
+):
+    limit = make_limit(task, bundle)
+    save_threshold(path, bundle, replace(limit, loc=limit.loc[:1]))
+    with pytest.raises(
+        BundleError, match=r'calibration: .*2 scores and bands of \[1, 2\]; allowed'
+    ):
+        load_bundle(path)
+    save_threshold(path, bundle, replace(limit, loc=((1.0,), (1.0, 2.0))))
+    with pytest.raises(BundleError, match=r'calibration: .*; to fix: calibrate the policy again'):
+        load_bundle(path)
 
 
 def test_a_threshold_of_another_policy_is_refused(task, bundle, path):
@@ -138,10 +174,12 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         load_bundle(tmp_path / 'none')
     with pytest.raises(BundleError, match=r'no bundle\.json in it; .*; to fix: make one by "il_ro'):
         load_bundle(tmp_path)
-    edit(path, format=7)
-    with pytest.raises(BundleError, match=r'bundle\.json: format 7; allowed: 1'):
-        load_bundle(path)
-    edit(path, format=1, extra=1)
+    for other in (1, 7):
+        edit(path, format=other)
+        text = rf'bundle\.json: format {other}; allowed: 2; to fix: train the policy again'
+        with pytest.raises(BundleError, match=text):
+            load_bundle(path)
+    edit(path, format=2, extra=1)
     with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
         load_bundle(path)
 
@@ -153,8 +191,13 @@ def test_an_unknown_policy_or_score_is_named_with_those_that_are_known(path):
     assert str(caught.value).startswith(
         f"{path / 'bundle.json'}: unknown policy 'diffusion'; allowed: mlp; to fix: use one of"
     )
-    edit(path, policy='mlp', score='guess')
-    with pytest.raises(IlRosError, match=r"unknown score 'guess'; allowed: .*mahalanobis"):
+    edit(path, policy='mlp', channels=[['look', 'guess', 'observation']])
+    with pytest.raises(IlRosError) as caught:
+        load_bundle(path)
+    assert str(caught.value).startswith(f"{path}: unknown score 'guess'; allowed: ")
+    assert 'mahalanobis' in str(caught.value)
+    edit(path, channels=[['other', 'tce', 'observation']])
+    with pytest.raises(IlRosError, match=f'{path}: .*; to fix: train the policy again'):
         load_bundle(path)
 
 

@@ -1,84 +1,168 @@
 import numpy as np
 import pytest
 
-from il_ros.core.errors import DatasetError
-from il_ros.datasets.dataset import assemble
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.datasets.assemble import assemble
 from il_ros.monitors.conformal import CalibrationError
-from il_ros.policies.calibration import Calibration, Novelty, NoveltyFeatures, calibrate, enough
+from il_ros.policies.base import Policy
+from il_ros.policies.calibration import DEFAULT_CHANNELS, calibrate, enough, fit_bank
+from il_ros.policies.fitted import FittedScores
+
+LOOK = ('look', 'clustered_mahalanobis', 'observation')
+ANSWER = ('answer', 'tce', 'observation')
+INSIDE = ('inside', 'mahalanobis', 'embedding')
 
 
 @pytest.fixture(scope='module')
-def novelty(task):
-    return Novelty.fit(task.dataset(range(20)), range(20))
+def policy(task, follower):
+    return follower(task.contract)
 
 
-def limit(novelty, dataset, episodes, alpha=0.1):
+@pytest.fixture(scope='module')
+def scores(task, policy):
+    return fit_bank(policy, task.dataset(range(20)), range(20), [LOOK])
+
+
+@pytest.fixture(scope='module')
+def several(task, policy):
+    return fit_bank(policy, task.dataset(range(20)), range(20), [LOOK, ANSWER, INSIDE])
+
+
+def limit(scores, policy, dataset, episodes, alpha=0.1, **options):
+    options = {'varying': False, **options}
     return calibrate(
-        novelty, dataset, episodes, alpha=alpha, window=5, source='rollouts', policy_id='p'
+        scores, policy, dataset, episodes, alpha=alpha, source='rollouts', policy_id='p', **options
     )
 
 
-def test_the_threshold_is_of_the_largest_windowed_score_of_each_episode(task, novelty):
+def score(scores, policy, frame):
+    bank = scores.bank(1)
+    return float(bank.trace([scores.moments(policy).of_frame(frame)])[0, 0])
+
+
+def test_the_threshold_is_of_the_largest_windowed_score_of_each_episode(task, scores, policy):
     dataset = task.dataset(range(100, 119))
-    found = limit(novelty, dataset, range(19))
-    scores = [novelty.score.score(novelty.features.of_frame(f)) for f in task.episode(103).frames]
-    windowed = [np.mean(scores[max(0, i - 4) : i + 1]) for i in range(len(scores))]
+    found = limit(scores, policy, dataset, range(19))
+    each = [score(scores, policy, frame) for frame in task.episode(103).frames]
+    windowed = [np.mean(each[max(0, i - 4) : i + 1]) for i in range(len(each))]
     assert found.maxima[3] == pytest.approx(max(windowed), rel=1e-4)
-    assert found.value == sorted(found.maxima)[17]  # rank ceil(20 * 0.9) of 19
+    assert found.stop == sorted(found.maxima)[17]  # rank ceil(20 * 0.9) of 19
+    assert found.bands.thresholds(0)[0] == found.stop  # a single score keeps its unit
     assert found.episodes[0] == 'e100'
     assert found.seeds == tuple(range(100, 119))
-    calibration = Calibration(novelty=novelty, limit=found)
-    assert (calibration.threshold, calibration.window) == (found.value, 5)
+    assert (found.window, found.longest, found.begin) == (5, 30, (0,))
 
 
-def test_what_is_new_scores_above_what_was_held_out(task, novelty):
-    found = limit(novelty, task.dataset(range(100, 119)), range(19))
-
-    def score(frame):
-        return novelty.score.score(novelty.features.of_frame(frame))
-
-    assert score(task.frame(0, a=0.1, x=0.4)) < found.value
-    assert score(task.frame(0, a=0.1, x=1.5)) > 2 * found.value  # the object is elsewhere
-    assert not score(task.frame(0, object=True)) <= found.value  # and a NaN is never normal
-    assert np.isfinite(score(task.frame(0, goal=True)))
+def test_what_is_new_scores_above_what_was_held_out(task, scores, policy):
+    found = limit(scores, policy, task.dataset(range(100, 119)), range(19))
+    assert score(scores, policy, task.frame(0, a=0.1, x=0.4)) < found.stop
+    assert score(scores, policy, task.frame(0, a=0.1, x=1.5)) > 2 * found.stop
+    assert not score(scores, policy, task.frame(0, object=True)) <= found.stop
+    assert np.isfinite(score(scores, policy, task.frame(0, goal=True)))
 
 
-def test_floating_noise_on_what_does_not_vary_is_no_novelty(task, novelty):
+def test_floating_noise_on_what_does_not_vary_is_no_novelty(task, scores, policy):
     frame = task.frame(0, a=0.1, x=0.4)
-    before = novelty.score.score(novelty.features.of_frame(frame))
+    before = score(scores, policy, frame)
     frame.values['goal'][:] += 1e-6
     frame.values['wrench'][:] += 1e-6
-    assert novelty.score.score(novelty.features.of_frame(frame)) == pytest.approx(before, rel=1e-2)
+    assert score(scores, policy, frame) == pytest.approx(before, rel=1e-2)
 
 
-def test_it_is_made_again_from_its_arrays(task, novelty):
-    again = Novelty.from_arrays(task.contract, novelty.kind, novelty.arrays())
-    x = novelty.features.of_frame(task.frame(0))
-    np.testing.assert_array_equal(again.features.of_frame(task.frame(0)), x)
-    assert again.score.score(x) == novelty.score.score(x)
+def test_several_scores_share_one_threshold(task, several, policy):
+    dataset = task.dataset(range(100, 130))
+    found = limit(several, policy, dataset, range(30), varying=False)
+    bands = found.bands
+    assert bands.loc.shape == bands.scale.shape == (3, 1)
+    assert (len(found.episodes), len(found.maxima)) == (30, 24)  # 6 for the scales
+    assert found.begin == (0, 1, 0)  # two chunks it takes to compare one with the other
+    traces = several.traces(policy, dataset, range(6, 30))
+    tops = [np.nanmax((t - bands.loc[:, 0]) / bands.scale[:, 0]) for t in traces]
+    np.testing.assert_allclose(found.maxima, tops)
+    assert 0 < found.warn <= 1
 
 
-def test_fitting_is_repeatable(task, novelty):
-    again = Novelty.fit(task.dataset(range(20)), range(20))
-    for name, array in novelty.arrays().items():
-        np.testing.assert_array_equal(again.arrays()[name], array)
+def test_thresholds_may_follow_the_course_of_an_episode(task, several, policy):
+    found = limit(several, policy, task.dataset(range(100, 130)), range(30), varying=True)
+    assert found.varying
+    assert np.shape(found.loc) == np.shape(found.scale) == (3, 30)
+    assert len(found.maxima) == 20
 
 
-def test_of_one_frame_and_of_a_dataset_are_the_same(task):
-    dataset = task.dataset([1, 2])
-    features = NoveltyFeatures.fit(dataset, dataset.rows([0, 1]))
-    one = features.of_frame(task.episode(2).frames[3])
-    np.testing.assert_allclose(features.of_dataset(dataset, np.array([33]))[0], one, atol=1e-5)
+def test_they_are_made_again_from_their_arrays(task, several, policy):
+    again = FittedScores.from_arrays(
+        task.contract, several.specs, several.horizon, several.arrays()
+    )
+    dataset = task.dataset([5])
+    (one,), (other,) = (s.traces(policy, dataset, [0]) for s in (several, again))
+    np.testing.assert_array_equal(one, other)
+    assert np.isfinite(one[1:]).all()
 
 
-def test_too_few_episodes_and_failures_are_refused(task, novelty):
-    assert enough(19, 0.05)
-    assert not enough(18, 0.05)
+def test_fitting_is_repeatable(task, several, policy):
+    same = fit_bank(policy, task.dataset(range(20)), range(20), [LOOK, ANSWER, INSIDE])
+    other = fit_bank(policy, task.dataset(range(20)), range(20), [LOOK], seed=1)
+    for name, array in several.arrays().items():
+        np.testing.assert_array_equal(same.arrays()[name], array)
+    assert not np.array_equal(
+        other.arrays()['score.look.means'], several.arrays()['score.look.means']
+    )
+
+
+def test_what_the_expert_did_next_stays_within_its_episode(task, policy, monkeypatch):
+    seen = []
+
+    class Spy:
+        needs = ('chunk',)
+
+        def fit(self, normal):
+            seen.append(normal)
+            return self
+
+        def reset(self):
+            pass
+
+    monkeypatch.setattr('il_ros.policies.fitted.lookup', lambda *_: Spy)
+    dataset = task.dataset(range(3), length=4)
+    fit_bank(policy, dataset, [0, 2], [('spy', 'spy', 'observation')])
+    (normal,) = seen
+    assert list(normal.lengths) == [4, 4]
+    assert normal.chunks.shape == (8, 3, 2)  # as many steps as the policy answers
+    first = dataset.action[:4]
+    np.testing.assert_array_equal(normal.chunks[1], first[1:4])
+    np.testing.assert_array_equal(normal.chunks[3], first[[3, 3, 3]])
+    np.testing.assert_array_equal(normal.position[4], [dataset.values['arm'][8, 0], 0.0])
+    assert normal.features.shape[0] == 8
+
+
+def test_a_policy_without_an_embedding_is_refused(task, policy, monkeypatch):
+    monkeypatch.setattr(type(policy), 'embedding', Policy.embedding)
+    with pytest.raises(IlRosError) as caught:
+        fit_bank(policy, task.dataset(range(3)), range(3), [INSIDE])
+    assert str(caught.value) == (
+        "channels: a policy of kind 'follower' has no embedding; to fix: let the scores look at "
+        'the observation'
+    )
+
+
+@pytest.mark.parametrize(('episodes', 'alpha', 'channels', 'is_enough'), [
+    (59, 0.02, 1, True), (58, 0.02, 1, False), (58, 0.02, 3, False), (59, 0.02, 3, True),
+])  # fmt: skip
+def test_how_many_episodes_are_enough(episodes, alpha, channels, is_enough):
+    assert enough(episodes, alpha, channels) == is_enough
+
+
+def test_too_few_episodes_and_failures_are_refused(task, scores, policy):
     with pytest.raises(
         CalibrationError, match=r'18 episodes are too few for alpha 0.05; allowed: '
     ):
-        limit(novelty, task.dataset(range(100, 118)), range(18), alpha=0.05)
+        limit(scores, policy, task.dataset(range(100, 118)), range(18), alpha=0.05)
     failed = task.episode(100)
     object.__setattr__(failed.entry, 'outcome', 'failure')
     with pytest.raises(DatasetError, match='calibration: e100 did not succeed; to fix: build the'):
-        limit(novelty, assemble(task.contract, [failed]), [0])
+        limit(scores, policy, assemble(task.contract, [failed]), [0])
+
+
+def test_the_default_scores_can_be_had(task, policy):
+    found = fit_bank(policy, task.dataset(range(20)), range(20))
+    assert found.specs == DEFAULT_CHANNELS

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
+from il_ros.core.errors import IlRosError
 from il_ros.policies.features import Features, motion_keys
 
 
@@ -55,3 +57,8 @@ def test_observations_can_be_left_out(task):
 def test_speeds_and_forces_are_left_out_unless_they_are_asked_for(task):
     assert motion_keys(task.contract) == ('speed', 'wrench')
     assert Features(task.contract).keys == ('arm', 'hand', 'object', 'goal')
+
+
+def test_a_key_that_is_no_observation_cannot_be_left_out(task):
+    with pytest.raises(IlRosError, match='leave_out: no observation nope; allowed: '):
+        Features(task.contract, ['nope'])

@@ -44,6 +44,23 @@ def test_numpy_and_torch_compute_the_same(task, activation, layer_norm, hidden):
         np.testing.assert_allclose(forward(x), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize('hidden', [(32, 16), ()])
+def test_the_embedding_is_what_the_last_layer_sees_and_depends_on_the_frame_alone(task, hidden):
+    policy, network = make(task, hidden=hidden)
+    frame = task.frame(3, a=0.2)
+    embedding = policy.embedding(frame)
+    last = network.layers[-1]
+    with torch.no_grad():
+        y = last(torch.from_numpy(embedding.astype(np.float32))).numpy().reshape(4, 2)
+    policy.reset()
+    chunk = policy.act(frame) - np.array([0.2, 0.0])  # joint a is relative to where it is
+    np.testing.assert_allclose(y, chunk, rtol=1e-4, atol=1e-4)
+    policy.act(task.frame(4))
+    np.testing.assert_array_equal(policy.embedding(frame), embedding)
+    assert embedding.shape == ((16,) if hidden else (policy.features.size,))
+    assert np.isnan(policy.embedding(task.frame(3, object=True))).any()
+
+
 def test_joints_are_relative_to_where_they_are_but_for_the_absolute_ones(task):
     policy, _ = make(task, absolute=('hand',), leave_out=('arm', 'hand'))
     one, other = policy.act(task.frame(0)), policy.act(task.frame(100, a=0.3, b=0.02))

@@ -15,7 +15,7 @@ from il_ros.launching import packages
 from .conftest import CONTRACT
 
 pytestmark = pytest.mark.graph
-NODES = ('simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer')
+NODES = ('simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box')
 
 
 def start(node, **parameters):
@@ -28,7 +28,7 @@ def start(node, **parameters):
 def parameters(node, tmp_path):
     if node == 'trainer':
         return {'root': tmp_path}
-    extra = {'directory': tmp_path} if node == 'recorder' else {}
+    extra = {'directory': tmp_path} if node in ('recorder', 'black_box') else {}
     return {'contract': CONTRACT, **extra}
 
 
@@ -107,6 +107,8 @@ def an_observation_the_simulator_lacks(data):
         ('expert', None, {'expert': 'juggle'}, ("unknown expert 'juggle'", 'pick_place')),
         ('recorder', None, {'contract': '/nowhere.yaml'}, ('/nowhere.yaml: no such file',)),
         ('policy', None, {'bundle': '/nowhere'}, ('/nowhere',)),
+        ('black_box', None, {'events': "['alarm']"}, ('parameter events: got alarm', 'fallback')),
+        ('black_box', None, {'keep': 0}, ('/black_box parameter keep', 'min 1')),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error_and_a_bad_exit(node, change, extra, texts, tmp_path):

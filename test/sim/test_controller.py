@@ -1,12 +1,13 @@
-"""The simulated controller follows splines, and refuses what a real one refuses."""
+"""The simulated controller follows what it is sent, refuses what a real one refuses, and stops."""
 
 import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.sim.controller import Trajectory, TrajectoryController
+from il_ros.sim.controller import TIMEOUT, Trajectory, TrajectoryController
 
 NAMES = ('a', 'b')
+PERIOD, LIMIT = 0.05, 10.0
 
 
 def trajectory(**changes):
@@ -22,7 +23,13 @@ def trajectory(**changes):
 
 @pytest.fixture
 def controller():
-    return TrajectoryController(NAMES, np.zeros(2))
+    return TrajectoryController(NAMES, np.zeros(2), period=PERIOD, acceleration=LIMIT)
+
+
+def motion(controller, begin, end, step=1e-4):
+    """Speeds, shape (T, 2), and accelerations, shape (T - 1, 2), by finite differences."""
+    speed = np.diff(controller.positions(np.arange(begin, end, step)), axis=0) / step
+    return speed, np.diff(speed, axis=0) / step
 
 
 def test_holds_until_told(controller):
@@ -59,9 +66,92 @@ def test_joints_are_found_by_name_not_by_place(controller):
     np.testing.assert_allclose(controller.positions(np.array([3.0]))[0], [1, 2])
 
 
-def test_forward_command_steps_and_holds(controller):
-    controller.command(np.array([0.3, 0.4]), now=2.0)
-    np.testing.assert_array_equal(controller.positions(np.array([2.0, 5.0])), [[0.3, 0.4]] * 2)
+def test_a_trajectory_of_the_future_is_approached_from_now_on(controller):
+    # It begins at 3.0 and its first point is due at 3.5; until then the controller has 2.5 s.
+    controller.follow(NAMES, trajectory(start=3.0), now=1.0)
+    reached = controller.positions(np.array([1.0, 3.5, 4.0, 9.0]))
+    np.testing.assert_allclose(reached, [[0, 0], [0.5, 1], [1, 2], [1, 2]], atol=1e-12)
+
+
+def test_a_position_is_reached_linearly_within_one_period(controller):
+    controller.command(np.array([0.1, -0.2]), now=2.0)
+    reached = controller.positions(2.0 + PERIOD * np.array([0.0, 0.25, 0.5, 1.0]))
+    share = np.array([[0.0], [0.25], [0.5], [1.0]])
+    np.testing.assert_allclose(reached, share * [0.1, -0.2], atol=1e-12)
+
+
+def test_positions_in_time_are_passed_through_at_an_even_speed(controller):
+    reached = []
+    for tick in range(10):
+        controller.command(np.array([0.05, 0.02]) * (tick + 1), now=tick * PERIOD)
+        reached.append(motion(controller, tick * PERIOD, (tick + 1) * PERIOD)[0])
+    speed = np.concatenate(reached)
+    np.testing.assert_allclose(speed, np.tile([1.0, 0.4], (len(speed), 1)), atol=1e-8)
+
+
+def test_a_position_that_comes_late_does_not_make_the_arm_jerk(controller):
+    controller.command(np.array([0.05, 0.0]), now=0.0)
+    late = 1.5 * PERIOD
+    before, _ = motion(controller, 0.0, late)
+    controller.command(np.array([0.05, 0.0]) * 2.5, now=late)
+    after, _ = motion(controller, late, late + PERIOD)
+    np.testing.assert_allclose(np.concatenate([before, after])[:, 0], 1.0, atol=1e-8)
+
+
+@pytest.mark.parametrize('kind', ['command', 'command_velocity'])
+def test_silence_ends_in_a_standstill_within_the_limit(controller, kind):
+    # 2 rad/s: it goes on for the time-out, then needs 2 / 10 = 0.2 s and 2^2 / (2 * 10) = 0.2 rad.
+    value = {'command': [2 * PERIOD, -PERIOD], 'command_velocity': [2.0, -1.0]}[kind]
+    getattr(controller, kind)(np.array(value), now=1.0)
+    timeout, braking = TIMEOUT * PERIOD, 0.2
+    speed, acceleration = motion(controller, 1.0, 1.0 + timeout + braking + 1.0)
+    assert np.abs(acceleration).max() <= LIMIT * (1 + 1e-3)
+    np.testing.assert_allclose(speed[: round(timeout / 1e-4) - 1], [[2.0, -1.0]] * 999, atol=1e-8)
+    np.testing.assert_allclose(speed[round((timeout + braking) / 1e-4) + 1 :], 0.0, atol=1e-9)
+    rest = controller.positions(np.array([1.0 + timeout + braking, 60.0]))
+    np.testing.assert_allclose(rest, [[2 * timeout + 0.2, -timeout - 0.1]] * 2, atol=1e-12)
+
+
+def test_each_joint_brakes_within_its_own_limit():
+    limits = np.array([10.0, 1.0])
+    controller = TrajectoryController(NAMES, np.zeros(2), period=PERIOD, acceleration=limits)
+    controller.command_velocity(np.array([1.0, 0.5]), now=0.0)
+    _, acceleration = motion(controller, 0.0, 1.0)
+    # The second joint needs 0.5 s; the first one takes as long, at 2 rad/s^2.
+    np.testing.assert_allclose(np.abs(acceleration).max(axis=0), [2.0, 1.0], rtol=1e-3)
+
+
+def test_after_a_standstill_it_takes_commands_again(controller):
+    controller.command_velocity(np.array([1.0, 0.0]), now=0.0)
+    rest = controller.positions(np.array([5.0]))[0]
+    controller.command(rest + 0.01, now=5.0)
+    reached = controller.positions(np.array([5.0, 5.0 + PERIOD]))
+    np.testing.assert_allclose(reached, [rest, rest + 0.01], atol=1e-12)
+    controller.follow(NAMES, trajectory(start=6.0), now=6.0)
+    np.testing.assert_allclose(controller.positions(np.array([9.0]))[0], [1, 2], atol=1e-12)
+
+
+def test_velocities_are_integrated(controller):
+    for tick, speed in enumerate([0.2, 0.4, 0.6, 0.4, 0.2, 0.0]):
+        controller.command_velocity(np.array([speed, -speed]), now=tick * PERIOD)
+    # (0.2 + 0.4 + 0.6 + 0.4 + 0.2) * 0.05
+    np.testing.assert_allclose(controller.positions(np.array([9.0]))[0], [0.09, -0.09], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'value', 'text'),
+    [
+        ('command', [0.0, np.nan], r'command: position: not finite; allowed: finite, shape \(2,\)'),
+        ('command', [0.0] * 3, r'command: position: shape \(3,\); allowed: finite, shape \(2,\)'),
+        ('command_velocity', [np.inf, 0.0], 'command: velocity: not finite'),
+    ],
+)
+def test_a_position_or_velocity_that_is_none_is_refused(controller, kind, value, text):
+    controller.command_velocity(np.array([0.1, 0.1]), now=0.0)
+    before = controller.positions(np.array([0.05, 9.0]))
+    with pytest.raises(IlRosError, match=text):
+        getattr(controller, kind)(np.array(value), now=0.02)
+    np.testing.assert_array_equal(controller.positions(np.array([0.05, 9.0])), before)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.sim.perturbations import KINDS, Perturbation
+from il_ros.sim.world import World
+
+SUITE = Path(__file__).parents[2] / 'config/suites/monitor.yaml'
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known():
@@ -47,3 +53,16 @@ def test_some_kinds_hold_for_the_episode():
         'object_outside', 'friction_scale', 'mass_scale',
     }  # fmt: skip
     assert Perturbation(kind='mass_scale', start=5.0, value=(2.0,)).active(0.0)
+
+
+def test_each_trouble_of_the_monitors_suite_is_there_weak_and_strong():
+    suite = yaml.safe_load(SUITE.read_text(encoding='utf-8'))
+    names = {name.rsplit('_', 1)[0] for name in suite}
+    assert len(names) == 10
+    assert set(suite) == {f'{name}_{form}' for name in names for form in ('weak', 'strong')}
+    world = World('pick_place')
+    for items in suite.values():
+        perturbations = [
+            Perturbation(**{**item, 'value': tuple(item.get('value', ()))}) for item in items
+        ]
+        world.reset(0, perturbations)

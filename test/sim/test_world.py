@@ -276,6 +276,20 @@ def test_a_delayed_command_comes_late_by_its_delay(reach):
     np.testing.assert_allclose(late[2:], prompt[:-2], atol=2e-3)
 
 
+def test_a_scaled_command_slows_and_overshoots_the_arm(reach):
+    def trace(factor):
+        reach.reset(0, [Perturbation(kind='action_scale', value=(factor,))])
+        out = []
+        for block in [*moved(reach, 0, 0.3, 10), *moved(reach, 0, 0.0, 1)]:
+            reach.step(block)
+            out.append(posture(reach)[0])
+        return np.array(out)
+
+    prompt, slow, fast = trace(1.0), trace(0.3), trace(1.5)
+    assert slow[5] < prompt[5] - 0.02
+    assert fast[5] > prompt[5] + 0.005
+
+
 def test_command_noise_disturbs_the_arm_and_not_the_gripper(reach):
     reach.reset(0, [Perturbation(kind='command_noise', duration=2.0, value=(0.01,))])
     target, offsets = posture(reach), []

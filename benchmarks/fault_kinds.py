@@ -1,0 +1,190 @@
+"""What can go wrong on the graph, each as one function that makes it so."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fault_relay import Change
+from benchmarks.fault_rig import Rig
+from il_ros.core.frames import NS
+from il_ros.ros.convert import to_ns, to_stamp
+
+Inject = Callable[[Rig, np.random.Generator], None]
+STARVED = 2.0  # s that the processor is kept busy
+_BEAT = 0.05  # s between two messages of the operator's device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong while the arm moves.
+
+    Attributes:
+        name: Short name, unique.
+        inject: Makes it so; it stays so until the rig is tidied up.
+        driver: Who drives when it happens.
+        limit: In how many seconds the arm has to stand.
+        rides: Whether going on within the limits is as good as a stop; then `limit` counts from
+            when the monitor stopped.
+        mute: Whether nobody is left who could give the reason.
+        prepare: What has to be done first, while the arm moves already.
+    """
+
+    name: str
+    inject: Inject
+    driver: str = 'policy'
+    limit: float = 1.0
+    rides: bool = False
+    mute: bool = False
+    prepare: Callable[[Rig], bool] = lambda rig: True
+
+
+def _signal(node: str, number: int) -> Inject:
+    return lambda rig, rng: rig.signal(node, number)
+
+
+def _tamper(wire: str, make: Callable[[np.random.Generator], Change]) -> Inject:
+    def inject(rig: Rig, rng: np.random.Generator) -> None:
+        rig.relay.changes[wire] = make(rng)
+
+    return inject
+
+
+def _always(change: Change) -> Callable[[np.random.Generator], Change]:
+    return lambda rng: change
+
+
+def _nan_chunk(message: Any) -> Any:
+    message.positions[len(message.positions) // 2] = math.nan
+    return message
+
+
+def _swapped_names(message: Any) -> Any:
+    message.names = [message.names[1], message.names[0], *message.names[2:]]
+    return message
+
+
+def _other_contract(message: Any) -> Any:
+    message.contract_hash = message.contract_hash[::-1]
+    return message
+
+
+def _stamped(seconds: float) -> Change:
+    def change(message: Any) -> Any:
+        stamp = to_ns(message.header.stamp) + round(seconds * NS)
+        message.header.stamp = to_stamp(max(stamp, 0))
+        return message
+
+    return change
+
+
+def _jump(rng: np.random.Generator) -> Change:
+    joint, size = int(rng.integers(7)), float(rng.choice([-1.0, 1.0]))
+
+    def change(message: Any) -> Any:
+        n = len(message.names)
+        for i in range(joint, len(message.positions), n):
+            message.positions[i] += size
+        return message
+
+    return change
+
+
+def _clock(seconds: float) -> Change:
+    def change(message: Any) -> Any:
+        message.clock = to_stamp(max(to_ns(message.clock) + round(seconds * NS), 0))
+        return message
+
+    return change
+
+
+def _lossy(rng: np.random.Generator) -> Change:
+    return lambda message: message if rng.random() < 0.5 else None
+
+
+def _frozen(_: np.random.Generator) -> Change:
+    first: list[Any] = []
+
+    def change(message: Any) -> Any:
+        first.append(message)
+        for part in ('position', 'velocity', 'effort'):
+            setattr(message, part, getattr(first[0], part))
+        return message
+
+    return change
+
+
+def _nan_joint(rng: np.random.Generator) -> Change:
+    joint = int(rng.integers(8))
+
+    def change(message: Any) -> Any:
+        message.position[joint] = math.nan
+        return message
+
+    return change
+
+
+def _too_few_joints(message: Any) -> Any:
+    message.position = message.position[:5]
+    return message
+
+
+def _spike(_: np.random.Generator) -> Change:
+    """One sample of 200 N along the hand's axis."""
+    sent: list[Any] = []
+
+    def change(message: Any) -> Any:
+        if not sent:
+            message.wrench.force.z += 200.0
+        sent.append(message)
+        return message
+
+    return change
+
+
+def _starve(rig: Rig, _: np.random.Generator) -> None:
+    loop = f'import time\nend = time.monotonic() + {STARVED}\nwhile time.monotonic() < end: pass'
+    for _ in range(2):
+        rig.run([sys.executable, '-c', loop])
+
+
+def _take_over(rig: Rig) -> bool:
+    """Let go of the dead-man, hold it, and wait until the expert drives."""
+    for held in (False, True):
+        for _ in range(10):
+            rig.hold(held)
+            rig.spin(_BEAT)
+            if held and rig.referee.status.takeover:
+                return True
+    return False
+
+
+FAULTS = (
+    Fault(name='policy killed', inject=_signal('policy', signal.SIGKILL)),
+    Fault(name='expert killed', inject=_signal('expert', signal.SIGKILL), driver='expert'),
+    Fault(name='policy stopped', inject=_signal('policy', signal.SIGSTOP)),
+    Fault(name='monitor stopped', inject=_signal('monitor', signal.SIGSTOP), limit=2.0, mute=True),
+    Fault(name='monitor killed', inject=_signal('monitor', signal.SIGKILL), limit=2.0, mute=True),
+    Fault(name='NaN in a chunk', inject=_tamper('chunk', _always(_nan_chunk))),
+    Fault(name='joint names swapped in a chunk', inject=_tamper('chunk', _always(_swapped_names))),
+    Fault(name='chunk for another contract', inject=_tamper('chunk', _always(_other_contract))),
+    Fault(name='chunks 2 s late', inject=_tamper('chunk', _always(_stamped(-2.0)))),
+    Fault(name='chunks 1 s early', inject=_tamper('chunk', _always(_stamped(1.0)))),
+    Fault(name='chunk jumps by 1 rad', inject=_tamper('chunk', _jump), rides=True),
+    Fault(name='clock back 1 s', inject=_tamper('clock', _always(_clock(-1.0)))),
+    Fault(name='clock ahead 5 s', inject=_tamper('clock', _always(_clock(5.0)))),
+    Fault(name='half of joint_states lost', inject=_tamper('joints', _lossy), rides=True),
+    Fault(name='joint_states silent', inject=_tamper('joints', _always(lambda message: None))),
+    Fault(name='joint_states frozen', inject=_tamper('joints', _frozen)),
+    Fault(name='NaN in joint_states', inject=_tamper('joints', _nan_joint)),
+    Fault(name='joints missing', inject=_tamper('joints', _always(_too_few_joints))),
+    Fault(name='wrench spike', inject=_tamper('wrench', _spike)),
+    Fault(name='processor starved', inject=_starve, limit=STARVED, rides=True),
+    Fault(name='takeover device silent', inject=lambda rig, rng: None, prepare=_take_over),
+)

@@ -1,0 +1,193 @@
+"""A whole graph in processes of its own, with wires that can be tampered with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import rclpy
+from il_ros.msg import MonitorStatus, Takeover
+from il_ros.srv import ResetWorld, SetMode
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from benchmarks.demonstrations import CONTRACT
+from benchmarks.fault_referee import STANDING, Referee
+from benchmarks.fault_relay import Relay, remappings
+from il_ros.cli.session import isolate
+from il_ros.core import topics
+from il_ros.core.errors import IlRosError
+from il_ros.launching import packages
+from il_ros.launching.children import Child, log_directory
+from il_ros.launching.processes import Supervisor
+from il_ros.ros.convert import to_stamp
+from il_ros.ros.spin import make_executor
+
+NODES = ('simulator', 'expert', 'policy', 'monitor')
+MODES = {'policy': MonitorStatus.POLICY, 'expert': MonitorStatus.EXPERT}
+MOVING = 0.3  # joint speed from which the arm counts as under way [rad/s, m/s]
+_START = 30.0  # s that a node may take to answer
+_ENTRY = 8.0  # s that a mode may take to be granted
+_GAP = 0.5  # s between two attempts of that
+
+
+class Rig:
+    """Simulator in real time, expert, policy and monitor; as a context manager.
+
+    Args:
+        bundle: The policy's bundle.
+        log: Folder for what the nodes say.
+    """
+
+    def __init__(self, bundle: Path, log: Path) -> None:
+        self._bundle, self._log = bundle, log
+        self._children: dict[str, Child] = {}
+        self._stopped: set[str] = set()
+
+    def __enter__(self) -> Self:
+        isolate()
+        self._stack = ExitStack()
+        self._supervisor = self._stack.enter_context(Supervisor(sink=log_directory(self._log)))
+        try:
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+            self._stack.callback(rclpy.try_shutdown)
+            self.node = Node('faults')
+            self._stack.callback(self.node.destroy_node)
+            self._executor = make_executor()
+            self._executor.add_node(self.node)
+            self.relay, self.referee = Relay(self.node), Referee(node=self.node)
+            self._takeover = self.node.create_publisher(Takeover, f'/{topics.TAKEOVER}', 10)
+            self._reset = self.node.create_client(ResetWorld, '/simulator/reset')
+            self._mode = self.node.create_client(SetMode, '/monitor/set_mode')
+            for name in NODES:
+                self.start(name)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.resume()
+        self._stack.close()
+
+    def start(self, name: str) -> None:
+        """Start the process of one node."""
+        settings = {
+            'simulator': ['speed:=1.0'],
+            'expert': ['use_sim_time:=true'],
+            'policy': ['use_sim_time:=true', f'bundle:={self._bundle}', 'device:=cpu'],
+            'monitor': ['use_sim_time:=true', 'allow_uncalibrated:=true'],
+        }[name]
+        words = [w for each in (f'contract:={CONTRACT}', *settings) for w in ('-p', each)]
+        path = packages.executable('il_ros', name, os.environ, 'faults')
+        self._children[name] = self._supervisor.start(
+            name, [str(path), '--ros-args', *words, *remappings(name)], expect='anything'
+        )
+
+    def restart(self) -> None:
+        """End every node at once and start all of them anew."""
+        for name, child in self._children.items():
+            if child.returncode is None:
+                self.signal(name, signal.SIGKILL)
+                child.wait(_START)
+        self._stopped.clear()
+        self.relay.changes.clear()
+        for name in NODES:
+            self.start(name)
+
+    def run(self, argv: Sequence[str]) -> Child:
+        """Start a process that is no node."""
+        return self._supervisor.start('load', argv, expect='anything')
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a node's process."""
+        os.kill(self._children[name].pid, number)
+        if number == signal.SIGSTOP:
+            self._stopped.add(name)
+
+    def resume(self) -> None:
+        """Let every stopped process go on."""
+        for name in self._stopped:
+            with suppress(ProcessLookupError):
+                os.kill(self._children[name].pid, signal.SIGCONT)
+        self._stopped.clear()
+
+    def hold(self, held: bool) -> None:
+        """Say whether the operator holds the dead-man."""
+        message = Takeover(held=held)
+        message.header.stamp = to_stamp(self.referee.stamp)
+        self._takeover.publish(message)
+
+    def spin(self, seconds: float) -> None:
+        """Serve the wires for a while [s of the wall]."""
+        self.wait(lambda: False, seconds)
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Serve the wires until something is so, or for so long; gives whether it is."""
+        end = time.monotonic() + seconds
+        while not done():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self._executor.spin_once(timeout_sec=min(left, 0.05))
+        return True
+
+    def drive(self, mode: str, seed: int) -> None:
+        """Begin an episode with this driver.
+
+        Raises:
+            IlRosError: If the arm does not come to rest, or the monitor refuses.
+        """
+        self._tidy()
+        stamp = self._call(self._reset, ResetWorld.Request(seed=seed), _START).stamp
+        self._enter(SetMode.Request(mode=MODES[mode], not_before=stamp))
+
+    def _tidy(self) -> None:
+        """Undo what a fault did; the arm rests and nobody drives."""
+        self.relay.changes.clear()
+        self.resume()
+        for name, child in self._children.items():
+            if child.returncode is not None:
+                self.start(name)
+        if self.referee.status.mode in MODES.values():
+            with suppress(IlRosError):  # it may have found a reason to stop in the meantime
+                self._call(self._mode, SetMode.Request(mode=MonitorStatus.HOLD), _START)
+        self.wait(lambda: self.referee.speed < STANDING, 3.0)
+        self._enter(SetMode.Request(mode=MonitorStatus.IDLE, resume=True))
+
+    def _enter(self, request: SetMode.Request) -> None:
+        end = time.monotonic() + _ENTRY
+        while True:
+            try:
+                self._call(self._mode, request, _START)
+            except IlRosError:
+                if time.monotonic() > end:
+                    raise
+                self.spin(_GAP)
+            else:
+                return
+
+    def _call(self, client: Any, request: Any, timeout: float) -> Any:
+        where = client.srv_name
+        if not self.wait(client.service_is_ready, timeout):
+            raise IlRosError(f'no service after {timeout} s', where=where, fix=f'see {self._log}')
+        # A server that has just started may lose its first answer.
+        for patience in (3.0, timeout):
+            future = client.call_async(request)
+            if self.wait(future.done, patience):
+                response = future.result()
+                if not response.success:
+                    raise IlRosError(response.message, where=where)
+                return response
+        raise IlRosError(f'no answer within {timeout} s', where=where, fix=f'see {self._log}')

@@ -1,0 +1,165 @@
+"""The loop around a network and a loss: batches, AdamW, averaged weights, early stopping.
+
+What is learned is in the algorithm's own file; here is how it is optimised. Training follows a
+moving average of the weights and stops when that no longer gets better on what it never trains on.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from il_ros.algorithms.chunks import Batch
+from il_ros.algorithms.torch_tools import tensorboard, warmup_cosine
+from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
+from il_ros.core.errors import IlRosError
+from il_ros.policies.networks import Mlp
+
+
+class Source(Protocol):
+    """Training samples, as many in every epoch."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def draw(self, epoch: int) -> Batch:
+        """Those of an epoch, counted from 1."""
+
+
+Loss = Callable[[Mlp, Batch, torch.Generator | None], torch.Tensor]
+"""Loss of a network on a batch (dimensionless); the generator is None on held-out episodes."""
+
+
+def fit(
+    network: Mlp,
+    source: Source,
+    held_out: Batch,
+    *,
+    loss: Loss,
+    config: Optimisation,
+    hooks: Hooks,
+) -> dict[str, float]:
+    """Train until the epochs or the patience end it; leave the best averaged weights.
+
+    Returns:
+        Losses, epochs, frames, samples per second, seconds.
+
+    Raises:
+        IlRosError: If the loss stops being finite, or training is cancelled.
+    """
+    average = copy.deepcopy(network).requires_grad_(False)
+    best, best_loss, best_epoch = _copy(network), math.inf, 0
+    started, busy = time.perf_counter(), 0.0
+    with tensorboard(hooks.log_dir) as log:
+        for now in _epochs(network, average, source, held_out, loss=loss, config=config):
+            decides = now.validation_loss if len(held_out) else now.training_loss
+            _require_finite(decides, now.epoch)
+            if decides < best_loss:
+                best, best_loss, best_epoch = _copy(average), decides, now.epoch
+            progress = replace(now, best_loss=best_loss)
+            busy += len(source) / progress.samples_per_s
+            log(progress.epoch, _scalars(progress))
+            hooks.after(progress)
+            if progress.epoch - best_epoch >= config.patience:
+                break
+    network.load_state_dict(best)
+    return {
+        'best_loss': best_loss,
+        'best_epoch': best_epoch,
+        'epochs': progress.epoch,
+        'training_loss': progress.training_loss,
+        'validation_loss': progress.validation_loss,
+        'training_frames': len(source),
+        'held_out_frames': len(held_out),
+        'samples_per_s': progress.epoch * len(source) / busy,
+        'seconds': time.perf_counter() - started,
+    }
+
+
+def _epochs(
+    network: Mlp,
+    average: Mlp,
+    source: Source,
+    held_out: Batch,
+    *,
+    loss: Loss,
+    config: Optimisation,
+) -> Iterator[Progress]:
+    """Train epoch by epoch, and let the averaged network follow; say how each epoch went."""
+    device = next(network.parameters()).device
+    random = torch.Generator(device).manual_seed(config.seed)
+    batches = math.ceil(len(source) / config.batch)
+    step = _stepper(network, average, config, config.epochs * batches)
+    for epoch in range(1, config.epochs + 1):
+        begun, total = time.perf_counter(), torch.zeros((), device=device)
+        samples = source.draw(epoch)
+        order = torch.randperm(len(samples), generator=random, device=device)
+        for rows in torch.split(order, config.batch):
+            value = loss(network, samples.at(rows), random)
+            rate = step(value)
+            total += value.detach()
+        seconds = time.perf_counter() - begun
+        yield Progress(
+            epoch=epoch,
+            epochs=config.epochs,
+            training_loss=float(total) / batches,
+            validation_loss=_validation(average, held_out, loss),
+            best_loss=math.nan,
+            learning_rate=rate,
+            samples_per_s=len(samples) / seconds,
+        )
+
+
+def _stepper(
+    network: Mlp, average: Mlp, config: Optimisation, steps: int
+) -> Callable[[torch.Tensor], float]:
+    """A function of a loss that takes one step down it; gives the learning rate of the next."""
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(config.warmup, steps))
+    weights: list[torch.Tensor] = list(network.parameters())
+    averaged: list[torch.Tensor] = list(average.parameters())
+
+    def step(loss: torch.Tensor) -> float:
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, config.gradient_norm)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averaged, weights, 1.0 - config.average)
+        return float(schedule.get_last_lr()[0])
+
+    return step
+
+
+def _validation(average: Mlp, held_out: Batch, loss: Loss) -> float:
+    if not len(held_out):
+        return math.nan
+    with torch.inference_mode():
+        return float(loss(average, held_out, None))
+
+
+def _require_finite(loss: float, epochs: int) -> None:
+    if not math.isfinite(loss):
+        raise IlRosError(
+            f'the loss is {loss} after {epochs} epochs',
+            where='training',
+            fix='lower the learning rate',
+        )
+
+
+def _scalars(progress: Progress) -> dict[str, float]:
+    return {k: v for k, v in vars(progress).items() if k not in ('epoch', 'epochs')}
+
+
+def _copy(network: Mlp) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in network.state_dict().items()}

@@ -1,0 +1,110 @@
+"""What the training loop is told, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How a network is optimised, whatever it learns.
+
+    Attributes:
+        epochs: Passes over the training frames, at most.
+        batch: Frames in a batch.
+        learning_rate: Peak learning rate of AdamW (Loshchilov & Hutter 2019).
+        weight_decay: Its decoupled weight decay.
+        warmup: Share of all steps in which the rate rises to the peak; it then falls to zero on
+            half a cosine (Loshchilov & Hutter 2017).
+        held_out: Share of the episodes kept for early stopping and calibration.
+        patience: Epochs without a better held-out loss after which training stops.
+        gradient_norm: Largest norm of a gradient.
+        average: Share of the averaged weights that a step keeps. The policy is this moving
+            average (Polyak & Juditsky 1992), which rolls out better than the weights themselves.
+        seed: Seed of the split, the weights, the batches and the noise. On the CPU one seed
+            gives one policy, bit for bit.
+        threads: Threads of torch; small networks gain nothing from more.
+        device: Where to train; `auto` takes cuda where there is one.
+    """
+
+    epochs: int = 200
+    batch: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    held_out: float = 0.15
+    patience: int = 40
+    gradient_norm: float = 1.0
+    average: float = 0.99
+    seed: int = 0
+    threads: int = 1
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+
+    def check(self) -> None:
+        """Refuse settings that make no sense.
+
+        Raises:
+            IlRosError: It names the setting.
+        """
+        for name in ('epochs', 'batch', 'learning_rate', 'patience', 'gradient_norm', 'threads'):
+            self._require(name, getattr(self, name) > 0, 'more than 0')
+        for name in ('warmup', 'held_out'):
+            self._require(name, 0 <= getattr(self, name) < 1, '0 <= x < 1')
+
+    def _require(self, name: str, fine: bool, allowed: str) -> None:
+        if not fine:
+            raise IlRosError(f'got {getattr(self, name)}', where=f'config.{name}', allowed=allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where training stands after an epoch.
+
+    Attributes:
+        epoch: Epochs done.
+        epochs: Epochs at most.
+        training_loss: Mean loss of the epoch's batches (dimensionless).
+        validation_loss: Loss on held-out episodes; NaN where none is held out.
+        best_loss: Lowest loss so far, on held-out episodes where there are any.
+        learning_rate: Rate of the last step.
+        samples_per_s: Frames trained on per second.
+    """
+
+    epoch: int
+    epochs: int
+    training_loss: float
+    validation_loss: float
+    best_loss: float
+    learning_rate: float
+    samples_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What happens around the epochs.
+
+    Attributes:
+        on_epoch: Called after each epoch.
+        log_dir: Where to write TensorBoard scalars; nowhere if None.
+        cancelled: Asked after each epoch whether to give up.
+    """
+
+    on_epoch: Callable[[Progress], None] | None = None
+    log_dir: Path | None = None
+    cancelled: Callable[[], bool] | None = None
+
+    def after(self, progress: Progress) -> None:
+        """Tell and ask.
+
+        Raises:
+            IlRosError: If it is cancelled.
+        """
+        if self.on_epoch is not None:
+            self.on_epoch(progress)
+        if self.cancelled is not None and self.cancelled():
+            raise IlRosError(f'cancelled after {progress.epoch} epochs', where='training')

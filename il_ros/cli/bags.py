@@ -1,0 +1,274 @@
+"""``il_ros bags``: what is in episode bags, what is wrong with them, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.datasets.bags.check import (
+    BagContent,
+    Finding,
+    find_bags,
+    judge,
+    part_target,
+    read_bag,
+)
+from il_ros.datasets.bags.episode import (
+    FORMAT,
+    EpisodeInfo,
+    Outcome,
+    read_episode_info,
+    write_episode_info,
+)
+from il_ros.datasets.bags.part import whole_path
+from il_ros.datasets.bags.recovery import check as check_bags
+from il_ros.datasets.bags.recovery import recover as recover_bag
+from il_ros.datasets.bags.scan import is_bag
+
+Folder = tyro.conf.Positional[Path]
+Folders = tyro.conf.Positional[list[Path]]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+_COLOURS = {'ok': 'green', 'running': 'cyan'}
+
+
+def check(paths: Folders, *, all: Flag = False) -> int:
+    """Look at every bag below folders, hidden ones too; read every byte of them.
+
+    Exit code 1 if something is wrong with one of them.
+
+    Args:
+        paths: Bags, or folders of bags.
+        all: List the bags that are in order too.
+    """
+    console = Console()
+    findings = check_bags(_given(paths))
+    listed = findings if all else [finding for finding in findings if finding.state != 'ok']
+    if listed:
+        console.print(_table(listed))
+    for finding in listed:
+        if finding.problem:
+            _say(console, f'{finding.path}: {finding.state}: {finding.problem}')
+        if finding.fix:
+            _say(console, f'    {finding.fix}')
+    wrong = sum(finding.wrong for finding in findings)
+    console.print(f'{len(findings)} bags, {wrong} with something wrong')
+    return 1 if wrong else 0
+
+
+def recover(paths: Folders, *, keep: Flag = False) -> int:
+    """Make bags of everything whole in damaged ones, in their place.
+
+    Exit code 1 if one could not be recovered.
+
+    Args:
+        paths: Damaged bags and hidden folders of episodes, or folders of them: then those that
+            "il_ros bags check" finds wrong.
+        keep: Keep a damaged bag as NAME.damaged.
+    """
+    console = Console()
+    failed = 0
+    for finding in check_bags(_given(paths)):
+        if finding.state == 'running':
+            _say(console, f'{finding.path}: {finding.problem}: left alone')
+        elif finding.state == 'leftover':
+            _say(
+                console, ': '.join(filter(None, (f'{finding.path}', finding.problem, finding.fix)))
+            )
+        elif finding.wrong:
+            failed += not _recovered(finding.path, keep, console)
+    return 1 if failed else 0
+
+
+def mark(
+    bag: Folder,
+    *,
+    outcome: Outcome | None = None,
+    reason: str | None = None,
+    notes: str | None = None,
+    flagged: Flag = False,
+    no_flagged: Flag = False,
+) -> int:
+    """Change what an episode says of itself.
+
+    Args:
+        bag: The episode.
+        outcome: How it ended.
+        reason: Why it ended so.
+        notes: The operator's notes; they replace those that are there.
+        flagged: It has to be looked at.
+        no_flagged: It does not have to be looked at any more.
+    """
+    if flagged and no_flagged:
+        raise DatasetError('--flagged and --no-flagged', allowed='one of them')
+    bag = _one(bag)
+    info = read_episode_info(bag)
+    if info is None:
+        raise DatasetError(
+            'no episode.json in it', where=str(bag), allowed='an episode that il_ros recorded'
+        )
+    flag = flagged if flagged or no_flagged else None
+    given = {'outcome': outcome, 'reason': reason, 'notes': notes, 'flagged': flag}
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name, value in changes.items():
+        if isinstance(value, str) and _printable(value) != value:
+            raise DatasetError(
+                f'got {_printable(value)}', where=f'--{name}', allowed='text in UTF-8'
+            )
+    if not changes:
+        raise DatasetError('nothing to change', where=str(bag), allowed=given)
+    changed = replace(info, format=FORMAT, **changes)  # type: ignore[arg-type]
+    write_episode_info(bag, changed)
+    for name, value in changes.items():
+        _say(Console(), f'{bag}: {name} {getattr(info, name)!r} is now {value!r}')
+    return 0
+
+
+def info(bag: Folder) -> int:
+    """Say what is in a bag: topics, rates, losses, who recorded it and when.
+
+    Args:
+        bag: The bag.
+    """
+    console = Console()
+    bag = _one(bag)
+    finding = judge(bag)
+    if finding.state in ('running', 'unreadable', 'leftover'):
+        raise DatasetError(f'{finding.state}: {finding.problem}', where=str(bag))
+    content = read_bag(bag)
+    if content.info is not None:
+        console.print(_about(content.info))
+    console.print(_topics(content))
+    start, end = content.span
+    console.print(
+        f'{content.messages} messages, {(end - start) * 1e-9:.3f} s, '
+        f'{finding.bytes / 1e6:.1f} MB in {len(content.scans)} files: {finding.state}'
+    )
+    if finding.wrong:
+        _say(console, f'{finding.problem}\n    {finding.fix}')
+    return 0
+
+
+def _given(paths: list[Path]) -> list[Path]:
+    if not paths:
+        raise DatasetError('no path given', allowed='bags, or folders of bags')
+    return paths
+
+
+def _one(path: Path) -> Path:
+    """The path of one bag.
+
+    Raises:
+        DatasetError: If it is none; of a folder of bags, naming some.
+    """
+    path = whole_path(path)
+    if not path.is_dir():
+        raise DatasetError(
+            'not a folder' if path.exists() else 'no such folder',
+            where=str(path),
+            allowed='the folder of a bag',
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise DatasetError('cannot be read: Permission denied', where=str(path))
+    if is_bag(path) or part_target(path):
+        return path
+    inside = find_bags([path])
+    raise DatasetError(
+        f'holds {len(inside)} bags, is not one' if inside else 'not a bag',
+        where=str(path),
+        allowed=[*map(str, inside[:3]), *(['...'] if inside[3:] else [])] or 'the folder of a bag',
+    )
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a line as it is, so that a path in it can be copied."""
+    console.print(_printable(text), soft_wrap=True, markup=False, highlight=False)
+
+
+def _printable(text: str) -> str:
+    """A text without what UTF-8 has no code for: file names and arguments may be any bytes."""
+    return text.encode('utf-8', 'backslashreplace').decode()
+
+
+def _cell(text: object) -> str:
+    """What goes into a table as it is, brackets too."""
+    return escape(_printable(str(text)))
+
+
+def _recovered(bag: Path, keep: bool, console: Console) -> bool:
+    try:
+        recover_bag(bag, keep=keep, report=lambda text: _say(console, text))
+    except IlRosError as problem:
+        _say(console, f'error: {problem}')
+        return False
+    return True
+
+
+def _table(findings: Iterable[Finding]) -> Table:
+    table = Table('bag', 'state', 'topics', 'messages', 'seconds', 'MB')
+    for finding in findings:
+        table.add_row(
+            _cell(finding.path.name),
+            f'[{_COLOURS.get(finding.state, "red")}]{finding.state}',
+            str(len(finding.topics)),
+            str(finding.messages),
+            f'{finding.seconds:.1f}',
+            f'{finding.bytes / 1e6:.1f}',
+        )
+    return table
+
+
+def _about(info: EpisodeInfo) -> Table:
+    table = Table('episode', _cell(info.episode_id))
+    rows: dict[str, object] = {
+        'outcome': f'{info.outcome} {info.reason}'.strip(),
+        'task': info.task,
+        'seed': info.seed,
+        'notes': info.notes,
+        'flagged': 'yes' if info.flagged else '',
+        'state': info.state,
+        'recorded': f'{info.started} to {info.ended or "?"}',
+        'host': info.host,
+        'namespace': info.namespace,
+        'contract': info.contract_hash[:16],
+        'versions': ', '.join(f'{name} {text}' for name, text in info.versions.items()),
+        'dropped': '; '.join(info.recovery.dropped) if info.recovery else '',
+    }
+    for name, value in rows.items():
+        if value not in ('', None):
+            table.add_row(name, _cell(value))
+    return table
+
+
+def _topics(content: BagContent) -> Table:
+    table = Table('topic', 'type', 'messages', 'MB', 'Hz', 'expected', 'lost', 'in the queue')
+    said = content.info.topics if content.info else {}
+    types = {t.name: t.type for scan in content.scans for t in scan.topics.values()}
+    for name, count in sorted(content.topics.items()):
+        size, rate = _size_and_rate(content, name)
+        topic = said.get(name)
+        known = (f'{topic.expected_rate:g}', str(topic.lost), str(topic.overflow)) if topic else ()
+        row = (_cell(name), _cell(types[name]), str(count), f'{size / 1e6:.2f}', f'{rate:.1f}')
+        table.add_row(*row, *known)
+    return table
+
+
+def _size_and_rate(content: BagContent, name: str) -> tuple[int, float]:
+    """Bytes of a topic's messages, and how often they came [Hz]."""
+    of: list[tuple[int, int, int, int]] = []
+    for scan in content.scans:
+        for number, topic in scan.topics.items():
+            if topic.name == name and scan.counts[number]:
+                row = (scan.counts[number], scan.sizes[number])
+                of.append((*row, scan.first[number], scan.last[number]))
+    count = sum(row[0] for row in of)
+    span = max((row[3] for row in of), default=0) - min((row[2] for row in of), default=0)
+    return sum(row[1] for row in of), (count - 1) * 1e9 / span if span > 0 else 0.0

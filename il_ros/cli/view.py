@@ -1,0 +1,47 @@
+"""``il_ros view``: an episode in Rerun, from a bag or from a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import DatasetError
+from il_ros.datasets.bags.episode import find_episodes
+from il_ros.datasets.bags.reader import EpisodeReader
+from il_ros.datasets.dataset import load_dataset
+from il_ros.datasets.manifest import MANIFEST_FILE
+from il_ros.datasets.view.bag import view_bag
+from il_ros.datasets.view.dataset import view_dataset
+
+
+def view(
+    source: tyro.conf.Positional[Path],
+    out: Path,
+    episode: int = 0,
+    contract: Path | None = None,
+) -> int:
+    """Write an episode as a file that Rerun opens ("rerun FILE.rrd"); no display is needed.
+
+    Args:
+        source: A dataset, a bag, or a folder of bags.
+        out: The file (.rrd); what was there is replaced.
+        episode: Which episode, from 0.
+        contract: Contract file to read a bag by; the one in the bag by default.
+    """
+    given = load_contract(contract) if contract else None
+    if (source / MANIFEST_FILE).exists():
+        entities = view_dataset(load_dataset(source, given), episode, out)
+    else:
+        bags = find_episodes([source])
+        if not 0 <= episode < len(bags):
+            raise DatasetError(
+                f'no episode {episode}', where=str(source), allowed=f'0 to {len(bags) - 1}'
+            )
+        with EpisodeReader(bags[episode], given) as reader:
+            entities = view_bag(reader, out)
+    rows = sum(entities.values())
+    Console().print(f'{len(entities)} entities, {rows} rows: {out}', soft_wrap=True, markup=False)
+    return 0

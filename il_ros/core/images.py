@@ -1,0 +1,221 @@
+"""From the bytes of image messages to pixels, and to the encoded images that a dataset keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.cdr import Bytes, Cdr
+from il_ros.core.errors import IlRosError
+from il_ros.core.streams import IMAGE, ImageStream
+
+Pixels = NDArray[Any]
+ImageFormat = Literal['jpeg', 'png']
+
+# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel, and the conversion of
+# OpenCV that leads to RGB, BGR being what its codecs take.
+_LAYOUTS: dict[str, tuple[int, int]] = {
+    'rgb8': (3, 1), 'bgr8': (3, 1), 'rgba8': (4, 1), 'bgra8': (4, 1), 'mono8': (1, 1),
+    '8UC1': (1, 1), '8UC3': (3, 1), 'mono16': (1, 2), '16UC1': (1, 2), '32FC1': (1, 4),
+}  # fmt: skip
+_TO_RGB = {
+    'bgr8': 'COLOR_BGR2RGB', '8UC3': 'COLOR_BGR2RGB', 'rgba8': 'COLOR_RGBA2RGB',
+    'bgra8': 'COLOR_BGRA2RGB', 'mono8': 'COLOR_GRAY2RGB', '8UC1': 'COLOR_GRAY2RGB',
+}  # fmt: skip
+_TO_GRAY = {
+    'bgr8': 'COLOR_BGR2GRAY', '8UC3': 'COLOR_BGR2GRAY', 'rgb8': 'COLOR_RGB2GRAY',
+    'rgba8': 'COLOR_RGBA2GRAY', 'bgra8': 'COLOR_BGRA2GRAY',
+}  # fmt: skip
+_READ = {
+    'rgb8': 'IMREAD_COLOR_RGB',
+    'mono8': 'IMREAD_GRAYSCALE',
+    '16UC1': 'IMREAD_UNCHANGED',
+}
+_DEPTH = ('16UC1', 'mono16', '32FC1')
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawImage:
+    """A sensor_msgs/Image as it came.
+
+    Attributes:
+        encoding: As sensor_msgs/image_encodings.hpp names it.
+        pixels: Shape (H, W) or (H, W, C), in the message's own channel order.
+    """
+
+    encoding: str
+    pixels: Pixels
+
+
+def raw_image(data: Bytes) -> RawImage:
+    """Read the CDR bytes of a sensor_msgs/Image; the pixels are a view of them.
+
+    Raises:
+        IlRosError: If the encoding is not known, or the sizes do not fit together.
+    """
+    reader = Cdr(data)
+    reader.header()
+    height, width = reader.uint32(), reader.uint32()
+    encoding, big, step = reader.string(), reader.uint8(), reader.uint32()
+    octets = reader.octets()
+    if encoding not in _LAYOUTS:
+        raise IlRosError(f'image encoding {encoding!r}', allowed=_LAYOUTS)
+    channels, depth = _LAYOUTS[encoding]
+    row = width * channels * depth
+    if not height or not width or step < row or len(octets) < height * step:
+        raise IlRosError(
+            f'{len(octets)} bytes for an image of {height} x {width} {encoding}, step {step}',
+            fix='mend the camera driver',
+        )
+    lines = np.frombuffer(octets, np.uint8, height * step).reshape(height, step)[:, :row]
+    kind = {1: 'u1', 2: 'u2', 4: 'f4'}[depth]
+    pixels = np.ascontiguousarray(lines).view(np.dtype(kind).newbyteorder('>' if big else '<'))
+    return RawImage(
+        encoding=encoding,
+        pixels=pixels.reshape((height, width, channels) if channels > 1 else (height, width)),
+    )
+
+
+def compressed_bytes(data: Bytes) -> bytes:
+    """The encoded image in the CDR bytes of a sensor_msgs/CompressedImage.
+
+    Raises:
+        IlRosError: If the bytes end early.
+    """
+    reader = Cdr(data)
+    reader.header()
+    reader.skip_string()
+    return bytes(reader.octets())
+
+
+class ImageDecoder:
+    """Decodes the images of one stream in one episode; all have to be of one size.
+
+    Args:
+        stream: What the contract says of it.
+    """
+
+    def __init__(self, stream: ImageStream) -> None:
+        self._stream = stream
+        self._size = stream.source_size
+
+    def pixels(self, data: Bytes, type_name: str = '') -> Pixels:
+        """The image as the contract wants it.
+
+        Args:
+            data: CDR bytes of the message.
+            type_name: The message's type; the stream's own by default.
+
+        Returns:
+            uint8 (H, W, 3) RGB, uint8 (H, W) gray, or uint16 (H, W) depth [mm].
+
+        Raises:
+            IlRosError: If the message is damaged, of another size, or cannot be converted.
+        """
+        if (type_name or self._stream.type) == IMAGE:
+            image = raw_image(data)
+            self._require_size(image.pixels)
+            found = _converted(image, self._stream.encoding)
+        else:
+            found = decode(compressed_bytes(data), self._stream.encoding)
+            self._require_size(found)
+        return _resized(found, self._stream.size)
+
+    def encoded(
+        self, data: Bytes, type_name: str = '', *, image_format: ImageFormat = 'jpeg'
+    ) -> bytes:
+        """The image, encoded; depth is always PNG. A JPEG that fits is taken as it is.
+
+        Raises:
+            IlRosError: As `pixels` does.
+        """
+        stream = self._stream
+        if (type_name or stream.type) != IMAGE and image_format == 'jpeg':
+            blob = compressed_bytes(data)
+            if blob[:2] == b'\xff\xd8' and stream.encoding == 'rgb8':
+                found = decode(blob, stream.encoding)  # a damaged one must not get in unmarked
+                self._require_size(found)
+                if found.shape[:2] == stream.size:
+                    return blob
+                return encode(_resized(found, stream.size), image_format, stream.quality)
+        return encode(self.pixels(data, type_name), image_format, stream.quality)
+
+    def _require_size(self, pixels: Pixels) -> None:
+        size = (pixels.shape[0], pixels.shape[1])
+        self._size = self._size or size
+        if size != self._size:
+            raise IlRosError(
+                f'an image of {size[0]} x {size[1]}',
+                allowed=f'{self._size[0]} x {self._size[1]}, as the first one or source_size',
+                fix='leave the resolution of the camera alone while recording',
+            )
+
+
+def encode(pixels: Pixels, image_format: ImageFormat, quality: int = 95) -> bytes:
+    """Encode RGB, gray or 16 bit pixels; 16 bits are always PNG.
+
+    Raises:
+        IlRosError: If OpenCV cannot.
+    """
+    import cv2
+
+    png = image_format == 'png' or pixels.dtype != np.uint8
+    turned = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    options = [] if png else [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, blob = cv2.imencode('.png' if png else '.jpg', turned, options)
+    if not done:
+        raise IlRosError(f'OpenCV cannot encode an image of shape {pixels.shape}')
+    return blob.tobytes()
+
+
+def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
+    """Pixels of an encoded image: RGB, gray or 16 bit, by the contract's encoding.
+
+    Raises:
+        IlRosError: If it is damaged or has not the depth that is wanted.
+    """
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(np.frombuffer(blob, np.uint8), getattr(cv2, _READ[encoding]))
+    except cv2.error:
+        pixels = None
+    if pixels is None or (encoding == '16UC1') != (pixels.dtype == np.uint16):
+        raise IlRosError(
+            f'not an encoded image of {encoding}: {len(blob)} bytes', fix='leave the image out'
+        )
+    return np.asarray(pixels)
+
+
+def _converted(image: RawImage, encoding: str) -> Pixels:
+    import cv2
+
+    found, pixels = image.encoding, image.pixels
+    if encoding == '16UC1':
+        if found not in _DEPTH:
+            raise IlRosError(f'image encoding {found!r}', allowed=_DEPTH)
+        if found != '32FC1':
+            return pixels.astype(np.uint16, copy=False)
+        millimetres = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0
+        return np.clip(millimetres, 0, 65535).round().astype(np.uint16)
+    if found == encoding or (encoding == 'mono8' and found == '8UC1'):
+        return pixels
+    table = _TO_RGB if encoding == 'rgb8' else _TO_GRAY
+    if found not in table:
+        raise IlRosError(f'image encoding {found!r}', allowed=(encoding, *table))
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, table[found])))
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    import cv2
+
+    if pixels.shape[:2] == size:
+        return pixels
+    # Depth has edges that must not be mixed; shrinking anything else takes the mean.
+    shrinks = size[0] < pixels.shape[0]
+    depth, area, linear = cv2.INTER_NEAREST, cv2.INTER_AREA, cv2.INTER_LINEAR
+    how = depth if pixels.dtype == np.uint16 else area if shrinks else linear
+    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=how))

@@ -1,0 +1,173 @@
+"""What the contract says of one observation: its topic, its numbers or pixels, its timing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Literal
+
+from il_ros.core.decoders import DECODERS, decoder_for
+from il_ros.core.errors import ContractError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How a stream's samples become the value of a tick.
+
+    Attributes:
+        strategy: `hold` takes the newest sample at or before the tick, however old; `asof` takes
+            it up to `max_age`; `drop` only if it came within the tick's own period; `interpolate`
+            waits for a sample behind the tick and takes the value in between, if the two lie no
+            further apart than `max_age`, and else does as `asof`. An image is never interpolated.
+        max_age: For `asof` and `interpolate`, the age from which a sample is no longer valid [s].
+        time: Whose clock orders the samples: the message's `header` or the moment of `receive`.
+        latency: How much earlier than its stamp the device really measured [s].
+    """
+
+    strategy: Literal['hold', 'asof', 'drop', 'interpolate'] = 'asof'
+    max_age: float = 0.2
+    time: Literal['header', 'receive'] = 'header'
+    latency: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """One observation: where it comes from and how a message becomes numbers.
+
+    Attributes:
+        topic: Relative topic name, so that a namespace and remappings apply.
+        type: ROS message type, e.g. `sensor_msgs/msg/JointState`.
+        fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
+            JointState or `[pose.position, pose.orientation]` of a PoseStamped.
+        names: Joint names, for a JointState; their order is the order of the numbers.
+        rate: Rate at which samples are expected [Hz]; 0 when they come only now and then.
+        align: How samples become the value of a tick.
+        required: Whether a frame without a valid value is unusable: the monitor stops, and
+            training leaves the frame out.
+        latched: Whether it is published once and kept for whoever comes later (reliable,
+            transient local).
+        follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
+            or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
+    """
+
+    topic: str
+    type: str
+    fields: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    rate: float = 0.0
+    align: Alignment = field(default_factory=Alignment)
+    required: bool = True
+    latched: bool = False
+    follows_arm: bool = False
+
+    @cached_property
+    def size(self) -> int:
+        """How many numbers a sample has."""
+        return decoder_for(self.type).size(self.fields, self.names)
+
+
+IMAGE: Final = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE: Final = 'sensor_msgs/msg/CompressedImage'
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageStream:
+    """One camera.
+
+    Attributes:
+        topic: Relative topic name.
+        type: `sensor_msgs/msg/Image` or `sensor_msgs/msg/CompressedImage`.
+        encoding: What a consumer gets: `rgb8`, `mono8`, or `16UC1` (depth [mm]).
+        size: Height and width of what a consumer gets [pixel]; images are resized to it.
+        source_size: Height and width that the camera sends [pixel]; by default those of its first
+            image. An image of another size is refused.
+        rate: Rate at which images are expected [Hz]; 0 when they come only now and then.
+        align: How images become that of a tick.
+        required: Whether a frame without a valid image is unusable.
+        record: Whether the recorder stores a raw stream as it is, or as JPEG on
+            `<topic>/compressed`.
+        quality: JPEG quality, wherever one is made of this stream.
+        latched: Whether it is published once and kept (reliable, transient local).
+    """
+
+    topic: str
+    type: Literal['sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'] = IMAGE
+    encoding: Literal['rgb8', 'mono8', '16UC1'] = 'rgb8'
+    size: tuple[int, int]
+    source_size: tuple[int, int] | None = None
+    rate: float = 30.0
+    align: Alignment = field(default_factory=Alignment)
+    required: bool = True
+    record: Literal['raw', 'jpeg'] = 'raw'
+    quality: int = 95
+    latched: bool = False
+
+    @property
+    def compressed_topic(self) -> str:
+        """Where the recorder puts the JPEGs, by image_transport's custom."""
+        return f'{self.topic}/compressed'
+
+
+def check_stream(stream: Stream, where: str) -> None:
+    """Refuse a stream that cannot be.
+
+    Raises:
+        ContractError: With the dotted path of what is wrong.
+    """
+    _check_timing(stream, where)
+    if stream.type not in DECODERS:
+        raise ContractError(f'got {stream.type!r}', where=f'{where}.type', allowed=DECODERS)
+    decoder = decoder_for(stream.type)
+    decoder.check(stream.fields, stream.names, where)
+    if stream.align.time == 'header' and not decoder.stamped:
+        raise ContractError(
+            f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'
+        )
+
+
+def check_image(stream: ImageStream, where: str) -> None:
+    """Refuse an image stream that cannot be.
+
+    Raises:
+        ContractError: With the dotted path of what is wrong.
+    """
+    _check_timing(stream, where)
+    for name, size in (('size', stream.size), ('source_size', stream.source_size)):
+        if size is not None and not all(1 <= side <= 8192 for side in size):
+            raise ContractError(
+                f'got {list(size)}', where=f'{where}.{name}', allowed='1 to 8192 pixels a side'
+            )
+    if not 1 <= stream.quality <= 100:
+        raise ContractError(f'got {stream.quality}', where=f'{where}.quality', allowed='1 to 100')
+    if stream.align.strategy == 'interpolate':
+        raise ContractError(
+            'an image cannot be interpolated',
+            where=f'{where}.align.strategy',
+            allowed='hold, asof, drop',
+        )
+    if stream.record == 'jpeg' and (stream.type != IMAGE or stream.encoding == '16UC1'):
+        raise ContractError(
+            f'JPEG of {stream.encoding} from {stream.type}',
+            where=f'{where}.record',
+            allowed=f'raw, or jpeg for rgb8 and mono8 from {IMAGE}',
+        )
+
+
+def _check_timing(stream: Stream | ImageStream, where: str) -> None:
+    if stream.topic.startswith('/') or not stream.topic:
+        raise ContractError(
+            f'got {stream.topic!r}',
+            where=f'{where}.topic',
+            allowed='a relative name',
+            fix='remove the leading slash and remap or namespace the node',
+        )
+    numbers = {
+        'rate': (stream.rate, 0 <= stream.rate < math.inf),
+        'align.max_age': (stream.align.max_age, stream.align.max_age > 0),
+        'align.latency': (stream.align.latency, 0 <= stream.align.latency < math.inf),
+    }
+    for name, (value, fine) in numbers.items():
+        if not fine:
+            allowed = 'a positive number' if name == 'align.max_age' else 'zero or more, finite'
+            raise ContractError(f'got {value}', where=f'{where}.{name}', allowed=allowed)

@@ -1,0 +1,96 @@
+"""One episode in memory as arrays: what conversion gives and what preprocessing works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.frames import NS
+from il_ros.datasets.manifest import EpisodeEntry
+
+# Who was in control at a frame, by the code that the `source` array holds. `demonstrator` is
+# whoever drove a robot that our monitor did not stand before.
+SOURCES = ('none', 'policy', 'expert', 'demonstrator')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in an episode.
+
+    Attributes:
+        stamp: When [ns], on the clock of the frames' stamps.
+        kind: Name of the kind, in lower case: start, stop, mode, fallback, resume, ...
+        text: What happened, in words.
+    """
+
+    stamp: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeArrays:
+    """One episode, or a segment of one, F frames.
+
+    Attributes:
+        entry: Where it came from; its `start` does not count.
+        values: Observation per key (ordinary, then privileged), float32 of shape (F, size), in the
+            contract's units; NaN where invalid.
+        valid: Validity per key, of streams and of images, bool of shape (F,).
+        age: Age of the sample at the tick per key, of streams and of images, float32 of shape (F,)
+            [s]; NaN if there had been none.
+        stamp: Time of each frame, int64 of shape (F,) [ns].
+        action: What training takes as the action, float32 of shape (F, N) [rad or m]; NaN where
+            nobody was in control.
+        action_raw: What was commanded, before any filter, shape and units of `action`.
+        source: Who was in control, uint8 of shape (F,), an index into `SOURCES`.
+        images: Encoded image (JPEG or PNG) of each frame per key, F of them; empty where invalid.
+        events: What happened, in order.
+    """
+
+    entry: EpisodeEntry
+    values: Mapping[str, NDArray[np.float32]]
+    valid: Mapping[str, NDArray[np.bool_]]
+    age: Mapping[str, NDArray[np.float32]]
+    stamp: NDArray[np.int64]
+    action: NDArray[np.float32]
+    action_raw: NDArray[np.float32]
+    source: NDArray[np.uint8]
+    images: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are."""
+        return len(self.stamp)
+
+    @property
+    def duration(self) -> float:
+        """Time from the first frame to the last [s]."""
+        return float(self.stamp[-1] - self.stamp[0]) / NS if self.frames else 0.0
+
+    def take(
+        self, rows: NDArray[np.int64] | slice, entry: EpisodeEntry | None = None
+    ) -> EpisodeArrays:
+        """The frames at `rows`, in that order; `entry` in the place of this one's, if given."""
+        chosen = np.arange(self.frames)[rows]
+
+        def pick(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            return {key: array[chosen] for key, array in arrays.items()}
+
+        return replace(
+            self,
+            entry=replace(entry or self.entry, length=len(chosen)),
+            values=pick(self.values),
+            valid=pick(self.valid),
+            age=pick(self.age),
+            stamp=self.stamp[chosen],
+            action=self.action[chosen],
+            action_raw=self.action_raw[chosen],
+            source=self.source[chosen],
+            images={key: tuple(blobs[i] for i in chosen) for key, blobs in self.images.items()},
+        )

@@ -1,0 +1,151 @@
+"""What an augmentation takes and gives: raw samples, in the contract's units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.arms import Arm
+from il_ros.core.contract import Contract
+from il_ros.core.decoders import decoder_for
+from il_ros.core.errors import DatasetError
+from il_ros.core.streams import Stream
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Frames and the commands that followed them, B of them, before any normalisation.
+
+    Attributes:
+        values: Observation per key of the contract, float32 of shape (B, size), in the contract's
+            units; NaN where invalid.
+        chunk: Absolute joint targets, float32 of shape (B, H, N) [rad or m]; step i is due
+            (i + 1) periods after the frame.
+        mask: Which steps are known, bool of shape (B, H).
+        images: Image per key, uint8 of shape (B, height, width, 3) or (B, height, width), or
+            uint16 of shape (B, height, width) for depth.
+    """
+
+    values: Mapping[str, Floats]
+    chunk: Floats
+    mask: NDArray[np.bool_]
+    images: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.chunk)
+
+
+Step = Callable[[Samples, np.random.Generator], Samples]
+"""One augmentation. It gives new samples of the same shapes and dtypes and leaves its argument as
+it was; all that it draws comes from the generator."""
+
+
+def parts(stream: Stream) -> Iterator[tuple[str, slice]]:
+    """Each field of a stream and the place of its numbers in a sample."""
+    at = 0
+    for name in stream.fields:
+        size = decoder_for(stream.type).size((name,), stream.names)
+        yield name, slice(at, at + size)
+        at += size
+
+
+def measured(contract: Contract, values: Mapping[str, Floats]) -> Array:
+    """Where the commanded joints are, shape (B, N) [rad or m]."""
+    columns = [values[key] for key in contract.action.position]
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def position_columns(contract: Contract) -> dict[str, tuple[list[int], list[int]]]:
+    """Where observations hold positions of commanded joints, and of which, by key."""
+    names, found = contract.action.names, {}
+    for key, stream in contract.observations.items():
+        place = dict(parts(stream)).get('position')
+        if place is None:
+            continue
+        pairs = [
+            (place.start + i, names.index(n)) for i, n in enumerate(stream.names) if n in names
+        ]
+        if pairs:
+            found[key] = ([column for column, _ in pairs], [joint for _, joint in pairs])
+    return found
+
+
+def arm_columns(arm: Arm, names: tuple[str, ...]) -> list[int]:
+    """Where the arm's joints are among the commanded ones.
+
+    Raises:
+        DatasetError: If the action lacks one.
+    """
+    missing = [joint for joint in arm.joints if joint not in names]
+    if missing:
+        raise DatasetError(
+            f'the action has no joint {missing[0]} of the arm {arm.name!r}',
+            where='contract.action.names',
+            allowed=arm.joints,
+            fix='correct the contract, or leave its arm empty',
+        )
+    return [names.index(joint) for joint in arm.joints]
+
+
+def beyond(values: Array, low: Array, high: Array) -> Array:
+    """How far values are beyond their bounds, 0 inside."""
+    return np.asarray(np.maximum(np.maximum(low - values, values - high), 0.0))
+
+
+def require_fit(contract: Contract, samples: Samples) -> None:
+    """Refuse samples of another contract, and those with more in them than is augmented.
+
+    Raises:
+        DatasetError: It names the keys, or the joints.
+    """
+    sizes = {key: stream.size for key, stream in contract.observations.items()}
+    found = {key: values.shape[1] for key, values in samples.values.items()}
+    if found != sizes:
+        raise DatasetError(
+            f'observations {found}', where='samples', allowed=f'those of {contract.name!r}: {sizes}'
+        )
+    if samples.chunk.shape[2] != len(contract.action.names):
+        raise DatasetError(
+            f'{samples.chunk.shape[2]} joints', where='samples.chunk', allowed=contract.action.names
+        )
+
+
+def observed_key(contract: Contract, key: str, where: str) -> Stream:
+    """The observation called `key`.
+
+    Raises:
+        DatasetError: If the contract has none; `where` is the place that names it.
+    """
+    if key not in contract.observations:
+        raise DatasetError(
+            f'the contract {contract.name!r} has no observation {key!r}',
+            where=where,
+            allowed=contract.observations,
+        )
+    return contract.observations[key]
+
+
+def require_share(value: float, where: str) -> None:
+    """Refuse a probability or share that is none.
+
+    Raises:
+        DatasetError: If `value` is not within 0 and 1.
+    """
+    require_within(value, 0.0, 1.0, where)
+
+
+def require_within(value: float, low: float, high: float, where: str) -> None:
+    """Refuse a setting that is out of range (both ends belong to it).
+
+    Raises:
+        DatasetError: With the range.
+    """
+    if not low <= value <= high:
+        raise DatasetError(f'got {value}', where=where, allowed=f'{low:g} to {high:g}')

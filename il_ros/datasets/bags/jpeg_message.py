@@ -1,0 +1,66 @@
+"""Raw images to JPEG on their way into the bag."""
+
+from __future__ import annotations
+
+import struct
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.images import RawImage, raw_image
+from il_ros.core.streams import ImageStream
+
+_LITTLE = b'\x00\x01'  # plain CDR, little endian, as every ROS 2 machine of today sends it
+_FRAME_ID = 12  # where its length is: behind the encapsulation header and the stamp
+# The conversion of OpenCV that leads to BGR, which is what its encoder takes.
+_TO_BGR = {
+    'bgr8': '', '8UC3': '', 'mono8': '', '8UC1': '', 'rgb8': 'COLOR_RGB2BGR',
+    'bgra8': 'COLOR_BGRA2BGR', 'rgba8': 'COLOR_RGBA2BGR',
+}  # fmt: skip
+
+
+def jpeg_message(data: bytes, stream: ImageStream) -> bytes:
+    """The CDR bytes of a sensor_msgs/Image as those of a sensor_msgs/CompressedImage.
+
+    Args:
+        data: The raw image.
+        stream: What the contract says of it: its quality, and the size that the camera sends.
+
+    Raises:
+        IlRosError: If the image is damaged, of another size, or has no 8 bit colours or greys.
+    """
+    if data[:2] != _LITTLE:
+        raise IlRosError('not plain CDR in little endian order')
+    image = raw_image(data)
+    size = image.pixels.shape[:2]
+    if stream.source_size is not None and size != stream.source_size:
+        raise IlRosError(f'an image of {size[0]} x {size[1]}', allowed=f'{stream.source_size}')
+    if image.encoding not in _TO_BGR:
+        raise IlRosError(f'image encoding {image.encoding!r}', allowed=_TO_BGR)
+    return _message(data, image.encoding, _jpeg(image, stream.quality))
+
+
+def _jpeg(image: RawImage, quality: int) -> bytes:
+    import cv2
+
+    turn = _TO_BGR[image.encoding]
+    try:
+        pixels = cv2.cvtColor(image.pixels, getattr(cv2, turn)) if turn else image.pixels
+        done, blob = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error as problem:
+        raise IlRosError(f'OpenCV cannot encode it: {problem}') from None
+    if not done:  # a side is longer than JPEG can say
+        raise IlRosError(f'OpenCV cannot encode an image of {image.pixels.shape}')
+    return bytes(blob.data)
+
+
+def _message(raw: bytes, encoding: str, blob: bytes) -> bytes:
+    """A CompressedImage with the header of `raw`; the format is as image_transport words it."""
+    (length,) = struct.unpack_from('<I', raw, _FRAME_ID)
+    stored = 'mono8' if encoding in ('mono8', '8UC1') else 'bgr8'
+    text = f'{encoding}; jpeg compressed {stored}\0'.encode()
+    head = _padded(raw[: _FRAME_ID + 4 + length])
+    middle = _padded(struct.pack('<I', len(text)) + text)
+    return b''.join((head, middle, struct.pack('<I', len(blob)), blob))
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)

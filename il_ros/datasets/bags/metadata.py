@@ -1,0 +1,301 @@
+"""`metadata.yaml` of a rosbag2 folder, version 9, as `ros2 bag` of Jazzy and later writes it.
+
+Layout: rosbag2_storage `BagMetadata` and its YAML conversion (github.com/ros2/rosbag2).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+from rosbags.interfaces import QosDurability, QosHistory, QosLiveliness, QosReliability
+from rosbags.typesys.store import Typestore
+
+from il_ros.core.errors import DatasetError
+from il_ros.core.files import write_atomic
+
+METADATA_FILE = 'metadata.yaml'
+VERSION = 9
+_ROOT = 'rosbag2_bagfile_information'
+_ENUMS = {
+    'history': QosHistory,
+    'reliability': QosReliability,
+    'durability': QosDurability,
+    'liveliness': QosLiveliness,
+}
+_NEWER = 'read it with the version that wrote it, or update il_ros'
+_FOREVER = {'sec': 9223372036, 'nsec': 854775807}
+_PROFILE: Mapping[str, Any] = {
+    'history': 'keep_last',
+    'depth': 10,
+    'reliability': 'reliable',
+    'durability': 'volatile',
+    'deadline': _FOREVER,
+    'lifespan': _FOREVER,
+    'liveliness': 'automatic',
+    'liveliness_lease_duration': _FOREVER,
+    'avoid_ros_namespace_conventions': False,
+}
+
+
+class RefusedError(DatasetError):
+    """A file of a bag that is not damaged, and must not be read or replaced as if it were."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagTopic:
+    """One topic as an MCAP file describes it.
+
+    Attributes:
+        name: Absolute name.
+        type: ROS message type.
+        definition: Text of the definition, those of the types in it included.
+        schema_encoding: `ros2msg`, or `ros2idl`.
+        message_encoding: `cdr`.
+        metadata: Of the MCAP channel: `offered_qos_profiles` (YAML) and `topic_type_hash`.
+    """
+
+    name: str
+    type: str
+    definition: bytes
+    schema_encoding: str = 'ros2msg'
+    message_encoding: str = 'cdr'
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagFile:
+    """One file of a bag.
+
+    Attributes:
+        name: Of the file, in the bag's folder.
+        start: Earliest log time [ns]; 0 without a message.
+        end: Latest log time [ns]; 0 without a message.
+        messages: How many.
+    """
+
+    name: str
+    start: int = 0
+    end: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagMetadata:
+    """What the `metadata.yaml` of a bag says.
+
+    Attributes:
+        storage: `mcap` or `sqlite3`.
+        files: Names of its files, in order, each in the bag's own folder.
+        topics: Messages by topic.
+        messages: Messages of all topics.
+        duration: [ns]
+        compression_mode: `message`, `file`, or empty.
+        compression_format: `zstd`, or empty.
+    """
+
+    storage: str
+    files: tuple[str, ...]
+    topics: Mapping[str, int]
+    messages: int
+    duration: int
+    compression_mode: str = ''
+    compression_format: str = ''
+
+
+def describe_topic(
+    store: Typestore, name: str, type_name: str, qos: Sequence[Mapping[str, object]] = ()
+) -> BagTopic:
+    """A topic of a type that `store` knows, with its definition and its hash (REP 2011)."""
+    definition, _ = store.generate_msgdef(type_name, ros_version=2)
+    metadata = {
+        'offered_qos_profiles': yaml.safe_dump(offered_qos(name, qos), sort_keys=False).strip(),
+        'topic_type_hash': store.hash_rihs01(type_name),
+    }
+    return BagTopic(name=name, type=type_name, definition=definition.encode(), metadata=metadata)
+
+
+def offered_qos(topic: str, profiles: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Whole QoS profiles, in rosbag2's words, of the policies that are given.
+
+    Raises:
+        DatasetError: On a policy or a value that rosbag2 does not know.
+    """
+    return [_profile(topic, dict(profile)) for profile in profiles]
+
+
+def _profile(topic: str, given: dict[str, object]) -> dict[str, object]:
+    if unknown := sorted(set(given) - set(_PROFILE)):
+        raise DatasetError(
+            f'unknown policy {unknown[0]!r}', where=f'{topic}: QoS', allowed=_PROFILE
+        )
+    # Copies: yaml would write one dictionary met twice as an anchor, which C++ readers may refuse.
+    filled = {
+        key: dict(value) if isinstance(value, Mapping) else value
+        for key, value in (dict(_PROFILE) | given).items()
+    }
+    for key, enum in _ENUMS.items():
+        value = filled[key]
+        names = [member.name.lower() for member in enum]
+        if isinstance(value, int) and value in {int(m.value) for m in enum}:  # before version 9
+            value = enum(value).name.lower()
+        if value not in names:
+            raise DatasetError(f'got {value!r}', where=f'{topic}: QoS.{key}', allowed=names)
+        filled[key] = value
+    return filled
+
+
+def bag_information(
+    files: Sequence[BagFile],
+    topics: Sequence[tuple[BagTopic, int]],
+    *,
+    storage: str = 'mcap',
+    compression_mode: str = '',
+) -> dict[str, object]:
+    """What `metadata.yaml` says of a bag of `files` with messages counted by topic."""
+    full = [file for file in files if file.messages]
+    start = min((file.start for file in full), default=0)
+    end = max((file.end for file in full), default=0)
+    return {
+        'version': VERSION,
+        'storage_identifier': storage,
+        'duration': {'nanoseconds': end - start},
+        'starting_time': {'nanoseconds_since_epoch': start},
+        'message_count': sum(file.messages for file in files),
+        'topics_with_message_count': [
+            {'topic_metadata': _topic_metadata(topic), 'message_count': count}
+            for topic, count in topics
+        ],
+        'compression_format': 'zstd' if compression_mode else '',
+        'compression_mode': compression_mode,
+        'relative_file_paths': [file.name for file in files],
+        'files': [_file_metadata(file) for file in files],
+        'custom_data': None,
+        'ros_distro': os.environ.get('ROS_DISTRO', 'il_ros'),
+    }
+
+
+def information_text(information: Mapping[str, object], *, bare: bool = False) -> str:
+    """The text of `metadata.yaml`; `bare` as it is inside an MCAP file, without the first key."""
+    data = dict(information) if bare else {_ROOT: dict(information)}
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def _topic_metadata(topic: BagTopic) -> dict[str, object]:
+    try:
+        profiles = yaml.safe_load(topic.metadata.get('offered_qos_profiles', '') or '[]')
+        qos = offered_qos(topic.name, profiles or [])
+    except (yaml.YAMLError, TypeError, ValueError, DatasetError):
+        qos = []  # of somebody else's bag; players then choose a profile themselves
+    return {
+        'name': topic.name,
+        'type': topic.type,
+        'serialization_format': topic.message_encoding,
+        'offered_qos_profiles': qos,
+        'type_description_hash': topic.metadata.get('topic_type_hash', ''),
+    }
+
+
+def _file_metadata(file: BagFile) -> dict[str, object]:
+    return {
+        'path': file.name,
+        'starting_time': {'nanoseconds_since_epoch': file.start},
+        'duration': {'nanoseconds': file.end - file.start},
+        'message_count': file.messages,
+    }
+
+
+def write_metadata(folder: Path, text: str) -> None:
+    """Write `metadata.yaml`, whole or not at all."""
+    write_atomic(folder / METADATA_FILE, text)
+
+
+def require_inside(path: Path) -> None:
+    """Refuse a file of a bag that is a link out of the bag's folder.
+
+    Raises:
+        RefusedError: If it is one.
+    """
+    # Not Path.resolve, which ends in a RuntimeError where links go round.
+    target = Path(os.path.realpath(path))
+    if path.is_symlink() and not target.is_relative_to(path.parent.resolve()):
+        raise RefusedError(
+            'is a link that leads out of the folder',
+            where=str(path),
+            allowed='files in the folder of the bag',
+            fix='do not trust this bag; or put the file where the link is',
+        )
+
+
+def newer(what: str, where: str, allowed: object) -> RefusedError:
+    """The error for a file of a format that is newer than this code."""
+    return RefusedError(
+        f'{what}, newer than this version of il_ros knows',
+        where=where,
+        allowed=str(allowed),
+        fix=_NEWER,
+    )
+
+
+def read_metadata(folder: Path) -> BagMetadata | None:
+    """What `metadata.yaml` in `folder` says; none if it is not there.
+
+    Raises:
+        DatasetError: If it is damaged.
+        RefusedError: If it leads or names a file out of the bag's folder, or is of a newer version.
+    """
+    path = folder / METADATA_FILE
+    require_inside(path)
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding='utf-8')
+        # The YAML parser in Python recurses: a file made to go deep ends in a RecursionError.
+        return _parse(yaml.safe_load(text)[_ROOT], str(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise _bad(path, problem) from None
+    except yaml.YAMLError as problem:
+        raise _bad(path, problem) from None
+
+
+def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
+    if int(data['version']) > VERSION:
+        raise newer(f'version {data["version"]}', where, f'up to {VERSION}')
+    topics: dict[str, int] = {}
+    for entry in data['topics_with_message_count']:
+        name = str(entry['topic_metadata']['name'])
+        topics[name] = topics.get(name, 0) + int(entry['message_count'])
+    return BagMetadata(
+        storage=str(data['storage_identifier']),
+        files=tuple(_inside(str(name), where) for name in data['relative_file_paths']),
+        topics=topics,
+        messages=int(data['message_count']),
+        duration=int(data['duration']['nanoseconds']),
+        compression_mode=str(data.get('compression_mode') or '').lower().replace('none', ''),
+        compression_format=str(data.get('compression_format') or ''),
+    )
+
+
+def _inside(name: str, where: str) -> str:
+    """The plain name behind a relative path; before version 4 it began with the bag's name."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or '..' in path.parts or not path.name or '\0' in name:
+        raise RefusedError(
+            f'got {name!r}',
+            where=f'{where}: relative_file_paths',
+            allowed='files in the folder of the bag',
+            fix='do not trust this bag; or correct the paths',
+        )
+    return path.name
+
+
+def _bad(path: Path, problem: Exception) -> DatasetError:
+    return DatasetError(
+        f'damaged: {type(problem).__name__} {" ".join(str(problem).split())[:200]}',
+        where=str(path),
+        fix='run "il_ros bags recover" on the folder',
+    )

@@ -1,0 +1,113 @@
+"""The hidden folder in which an episode lies until it is whole: its lock and its reserve."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+from pathlib import Path
+
+LOCK_FILE = 'lock'
+RESERVE_FILE = 'reserve'
+
+
+def command(*words: object) -> str:
+    """A command line that can be copied to a shell, whatever is in the paths."""
+    return shlex.join(map(str, words))
+
+
+def whole_path(path: Path) -> Path:
+    """An absolute path, so that a folder given as `.` has a name."""
+    return path.resolve() if '..' in path.parts else path.absolute()
+
+
+def part_of(path: Path) -> Path:
+    """The hidden folder of the episode that will be at `path`."""
+    return path.with_name(f'.{path.name}.part')
+
+
+def lock(part: Path, *, wait: bool = False) -> int:
+    """Hold the lock of a hidden folder, so that nobody recovers it; gives a descriptor to close.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    Args:
+        part: The hidden folder.
+        wait: Whether to wait for it; in a new folder only who looks at it can have it, briefly.
+
+    Raises:
+        BlockingIOError: If a process holds it, which then records or recovers this episode.
+        OSError: If the folder cannot be written.
+    """
+    descriptor = os.open(part / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    return _hold(descriptor, 0 if wait else fcntl.LOCK_NB)
+
+
+def lock_folder(folder: Path) -> int:
+    """Hold a lock on a folder itself; gives a descriptor to close.
+
+    Raises:
+        BlockingIOError: If a process holds it.
+        OSError: If the folder cannot be read.
+    """
+    return _hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_NB)
+
+
+def _hold(descriptor: int, how: int) -> int:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def is_locked(part: Path) -> bool:
+    """Whether a process holds the lock of a hidden folder."""
+    try:
+        descriptor = os.open(part / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def reserve(part: Path, size: int) -> None:
+    """Take `size` bytes of the disk, to be given back when it is full.
+
+    Raises:
+        OSError: If there is no room.
+    """
+    if size:
+        with (part / RESERVE_FILE).open('xb') as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def release(part: Path) -> None:
+    """Give the reserve back."""
+    (part / RESERVE_FILE).unlink(missing_ok=True)
+
+
+def leave(part: Path) -> None:
+    """Take a hidden folder away that holds nothing any more.
+
+    Raises:
+        OSError: If there is something else in it.
+    """
+    for name in (RESERVE_FILE, LOCK_FILE):
+        (part / name).unlink(missing_ok=True)
+    part.rmdir()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

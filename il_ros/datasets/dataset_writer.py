@@ -1,0 +1,272 @@
+"""Datasets onto disk, an episode at a time, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract, require_same
+from il_ros.core.errors import DatasetError
+from il_ros.core.folders import new_folder
+from il_ros.datasets.array_file import ArrayFile, BlobFile, open_array
+from il_ros.datasets.arrays import EpisodeArrays
+from il_ros.datasets.bags.reader import Reading
+from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
+from il_ros.datasets.describe import described, make_manifest
+from il_ros.datasets.image_store import RawImages, pixel_blocks
+from il_ros.datasets.layout import columns
+from il_ros.datasets.manifest import (
+    MANIFEST_FILE,
+    EpisodeEntry,
+    ImageFormat,
+    LeftOut,
+    dump_manifest,
+)
+from il_ros.datasets.statistics import statistics_of
+
+Array = NDArray[Any]
+
+
+class DatasetWriter:
+    """Writes a dataset; use it as a context manager, `add` episodes, and `finish`.
+
+    Nothing but the episode that is added is in memory. The folder appears when `finish` is called;
+    if the block is left in any other way, nothing of it stays.
+
+    Args:
+        out: Folder of the dataset.
+        contract: What the arrays mean.
+        overwrite: Whether a dataset that is there already is replaced.
+        inputs: Folders that it is made from, which `out` may neither hold nor lie in.
+        image_format: `raw` decodes images into an array of pixels; else they stay as they come.
+
+    Raises:
+        DatasetError: If `out` exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        contract: Contract,
+        *,
+        overwrite: bool = False,
+        inputs: Iterable[Path] = (),
+        image_format: ImageFormat = 'jpeg',
+    ) -> None:
+        self.path, self.contract, self.image_format = out, contract, image_format
+        self._columns = columns(contract, image_format)
+        self._context = new_folder(
+            out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
+        )
+        self._entries: list[EpisodeEntry] = []
+        self._events: list[str] = []
+        self._stack = ExitStack()
+        self._finished = False
+
+    def __enter__(self) -> DatasetWriter:
+        self._folder = self._context.__enter__()
+        try:
+            self._open_files()
+        except BaseException as problem:
+            self._context.__exit__(type(problem), problem, problem.__traceback__)
+            raise
+        return self
+
+    def _open_files(self) -> None:
+        keys = () if self.image_format == 'raw' else tuple(self.contract.images)
+        with ExitStack() as stack:
+            self._files = {
+                name: stack.enter_context(ArrayFile(self._folder / f'{name}.npy', column))
+                for name, column in self._columns.items()
+            }
+            self._blobs = {
+                key: stack.enter_context(
+                    BlobFile(self._folder / f'{key}.images', self._folder / f'{key}.offsets.npy')
+                )
+                for key in keys
+            }
+            self._stack = stack.pop_all()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._stack.close()
+        except OSError as problem:  # on a full disk the rest of a file cannot be written either
+            error = error or problem
+        if not self._finished:
+            dropped = error or DatasetError('not finished', where=str(self.path))
+            self._context.__exit__(type(dropped), dropped, trace)
+
+    @property
+    def frames(self) -> int:
+        """Frames so far."""
+        return sum(entry.length for entry in self._entries)
+
+    @property
+    def episodes(self) -> int:
+        """Episodes so far."""
+        return len(self._entries)
+
+    def add(self, episode: EpisodeArrays) -> None:
+        """Write an episode behind those that are there.
+
+        Raises:
+            DatasetError: If its arrays do not fit the contract or each other.
+        """
+        self._add_streams(episode)
+        for key, stream in self.contract.images.items():
+            images, where = episode.images.get(key, ()), f'{episode.entry.id}.{key}'
+            there = np.array([bool(image) for image in images], bool)
+            if not np.array_equal(there, episode.valid[key]):
+                raise DatasetError(
+                    'an image is missing where it is marked valid, or the other way round',
+                    where=where,
+                    allowed='bytes where valid, none elsewhere',
+                )
+            if key in self._blobs:
+                self._blobs[key].append(images)
+            else:
+                for block in pixel_blocks(stream, images, where):
+                    self._files[f'{key}.pixels'].append(block)
+
+    def copy(self, dataset: Dataset, episode: int, *, name: str = '') -> None:
+        """Write an episode of another dataset behind those that are there, by its index.
+
+        Args:
+            dataset: The other dataset.
+            episode: Index in it.
+            name: Id that it gets here; the one that it has there by default.
+
+        Raises:
+            ContractError: If the dataset was made by another contract.
+            DatasetError: If its arrays do not fit the contract or each other.
+        """
+        require_same(self.contract, dataset.contract, where=str(self.path))
+        raw = {k: s for k, s in dataset.images.items() if isinstance(s, RawImages)}
+        if self.image_format != 'raw' or len(raw) != len(dataset.images):
+            self.add(_named(dataset.episode_arrays(episode), name))
+            return
+        self._add_streams(_named(dataset.episode_arrays(episode, images=False), name))
+        for key, store in raw.items():
+            pixels = store.pixels[dataset.episodes[episode].start : dataset.episodes[episode].stop]
+            self._files[f'{key}.pixels'].append(pixels)
+
+    def finish(
+        self,
+        *,
+        left_out: Iterable[LeftOut] = (),
+        preprocessing: Mapping[str, Any] | None = None,
+        steps: Mapping[str, Mapping[str, float]] | None = None,
+        reading: Reading | None = None,
+    ) -> Dataset:
+        """Write the manifest, give the folder its name, and open it.
+
+        Args:
+            left_out: Bags and episodes that are not in it, and why.
+            preprocessing: Settings of the preprocessing.
+            steps: What every step of the preprocessing did to these episodes.
+            reading: How its bags were read, where all were read alike.
+
+        Raises:
+            DatasetError: If there is no episode, or the disk refuses.
+        """
+        if not self._entries:
+            raise DatasetError(
+                'no usable frame',
+                where=str(self.path),
+                fix='record episodes in which a source is in control',
+            )
+        hashes = self._close_files()
+        names = [n for n in self._columns if n in self.contract.streams or n.startswith('action')]
+        opened = {
+            name: open_array(self._folder, name, self._columns[name], self.frames) for name in names
+        }
+        manifest = make_manifest(
+            self.contract,
+            self._entries,
+            hashes,
+            image_format=self.image_format,
+            left_out=left_out,
+            statistics=statistics_of(opened),
+            preprocessing=preprocessing,
+            steps=steps,
+            reading=reading,
+        )
+        (self._folder / MANIFEST_FILE).write_text(dump_manifest(manifest), encoding='utf-8')
+        self._finished = True
+        self._context.__exit__(None, None, None)
+        return load_dataset(self.path)
+
+    def _add_streams(self, episode: EpisodeArrays) -> None:
+        rows = self._rows_of(episode)
+        lengths = {name: len(array) for name, array in rows.items()}
+        if not episode.frames or set(lengths.values()) != {episode.frames}:
+            raise DatasetError(
+                f'{episode.frames} frames, and arrays of lengths {lengths}',
+                where=episode.entry.id,
+                allowed='one frame or more, a row in each array',
+            )
+        for name, array in rows.items():
+            self._files[name].append(array)
+        self._entries.append(described(episode, self.contract))
+        self._events.append(dump_events(episode.events))
+
+    def _rows_of(self, episode: EpisodeArrays) -> dict[str, Array]:
+        """The arrays of an episode, by the names of their files; pixels are not among them."""
+        try:
+            rows: dict[str, Array] = {key: episode.values[key] for key in self.contract.streams}
+            rows |= {f'{key}.valid': episode.valid[key] for key in self.contract.inputs}
+            rows['age'] = np.stack([episode.age[key] for key in self.contract.inputs], axis=1)
+        except KeyError as problem:
+            raise DatasetError(
+                f'no array of {problem}', where=episode.entry.id, allowed=list(self.contract.inputs)
+            ) from None
+        fixed = ('stamp', 'action', 'action_raw', 'source')
+        return rows | {name: getattr(episode, name) for name in fixed}
+
+    def _close_files(self) -> dict[str, str]:
+        """Close all; give the hash of each, by name."""
+        hashes = {name: file.close() for name, file in self._files.items()}
+        for key, blobs in self._blobs.items():
+            hashes[f'{key}.images'], hashes[f'{key}.offsets'] = blobs.close()
+        events = ''.join(self._events).encode()
+        (self._folder / EVENTS_FILE).write_bytes(events)
+        hashes[EVENTS_FILE] = hashlib.sha256(events).hexdigest()
+        return hashes
+
+
+def _named(episode: EpisodeArrays, name: str) -> EpisodeArrays:
+    return replace(episode, entry=replace(episode.entry, id=name)) if name else episode
+
+
+def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Dataset:
+    """Write a dataset to another folder, whole or not at all, and open it there.
+
+    Raises:
+        DatasetError: If `path` exists and may not be replaced, or cannot be written.
+    """
+    told = dataset.manifest
+    writer = DatasetWriter(
+        path, dataset.contract, overwrite=overwrite, image_format=told.image_format
+    )
+    with writer:
+        for episode in range(len(dataset.episodes)):
+            writer.copy(dataset, episode)
+        return writer.finish(
+            left_out=told.left_out,
+            preprocessing=told.preprocessing,
+            steps=told.steps,
+            reading=told.reading,
+        )

@@ -1,0 +1,205 @@
+"""The images of a dataset by frame: encoded ones in one file, or an array of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.images import decode, encode
+from il_ros.core.streams import ImageStream
+from il_ros.datasets.array_file import open_array
+from il_ros.datasets.layout import Column, pixels_column
+
+Pixels = NDArray[Any]
+
+_BLOCK = 64  # images that are in memory at a time where all are gone through
+
+
+class ImageStore(Protocol):
+    """Images of one key, one for each frame.
+
+    Attributes:
+        stream: What the contract says of them.
+    """
+
+    stream: ImageStream
+
+    @property
+    def suffix(self) -> str:
+        """Ending of a file that has what `encoded` gives: `.jpg` or `.png`."""
+        ...
+
+    def __len__(self) -> int:
+        """Frames."""
+        ...
+
+    def __getitem__(self, frame: int) -> Pixels:
+        """Pixels: uint8 (H, W, 3) RGB, uint8 (H, W) gray, or uint16 (H, W) depth [mm].
+
+        Raises:
+            DatasetError: If the frame has no image, or a damaged one.
+        """
+        ...
+
+    def encoded(self, frame: int) -> bytes:
+        """The image as JPEG or PNG; empty where the frame has none."""
+        ...
+
+
+class EncodedImages:
+    """Images in one file, each encoded for itself.
+
+    Args:
+        stream: What the contract says of them.
+        blob: All bytes, uint8 of shape (B,).
+        offsets: Where each image begins, int64 of shape (F + 1,); the last one is B.
+        where: Names them in errors.
+    """
+
+    def __init__(
+        self, stream: ImageStream, blob: NDArray[np.uint8], offsets: NDArray[np.int64], where: str
+    ) -> None:
+        self.stream = stream
+        # A view that is no memmap: indexing it costs a tenth.
+        self.blob, self.offsets = blob.view(np.ndarray), offsets.view(np.ndarray)
+        self._where, self._shape = where, pixels_column(stream).shape
+
+    @property
+    def suffix(self) -> str:
+        """Ending of a file that has what `encoded` gives, by the first image that there is."""
+        there = np.flatnonzero(np.diff(self.offsets))
+        start = int(self.offsets[there[0]]) if len(there) else 0
+        return '.png' if bytes(self.blob[start : start + 4]) == b'\x89PNG' else '.jpg'
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, frame: int) -> Pixels:
+        start, stop = self._range(frame)
+        if start == stop:
+            raise DatasetError(f'no image at frame {frame}', where=self._where)
+        try:
+            pixels = decode(self.blob[start:stop].data, self.stream.encoding)
+        except IlRosError as problem:
+            raise DatasetError(
+                f'frame {frame}: {problem.problem}',
+                where=self._where,
+                fix='build the dataset again',
+            ) from None
+        if pixels.shape != self._shape:
+            raise DatasetError(
+                f'frame {frame} of shape {pixels.shape}',
+                where=self._where,
+                allowed=str(self._shape),
+                fix='build the dataset again',
+            )
+        return pixels
+
+    def encoded(self, frame: int) -> bytes:
+        """The image as it was put in; empty where the frame has none."""
+        start, stop = self._range(frame)
+        return self.blob[start:stop].tobytes()
+
+    def _range(self, frame: int) -> tuple[int, int]:
+        if not 0 <= frame < len(self):
+            raise IndexError(f'frame {frame} of {len(self)}')
+        return int(self.offsets[frame]), int(self.offsets[frame + 1])
+
+
+class RawImages:
+    """Images as one array of pixels.
+
+    Args:
+        stream: What the contract says of them.
+        pixels: Shape (F, H, W) or (F, H, W, 3).
+        valid: Which frames have one, bool of shape (F,).
+        where: Names them in errors.
+    """
+
+    suffix = '.png'
+
+    def __init__(
+        self, stream: ImageStream, pixels: Pixels, valid: NDArray[np.bool_], where: str = 'images'
+    ) -> None:
+        self.stream = stream
+        self.pixels = pixels.view(np.ndarray)
+        self._valid, self._where = valid, where
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, frame: int) -> Pixels:
+        if not self._valid[frame]:
+            raise DatasetError(f'no image at frame {frame}', where=self._where)
+        image: Pixels = self.pixels[frame]
+        return image
+
+    def encoded(self, frame: int) -> bytes:
+        """The image as PNG, which loses nothing; empty where the frame has none."""
+        return encode(self.pixels[frame], 'png') if self._valid[frame] else b''
+
+
+def open_images(
+    folder: Path, key: str, stream: ImageStream, valid: NDArray[np.bool_], *, raw: bool
+) -> ImageStore:
+    """Open the images of a key, memory-mapped; `valid` says which frames have one.
+
+    Raises:
+        DatasetError: If a file is missing or damaged.
+    """
+    frames = len(valid)
+    if raw:
+        pixels = open_array(folder, f'{key}.pixels', pixels_column(stream), frames)
+        return RawImages(stream, pixels, valid, str(folder / f'{key}.pixels.npy'))
+    offsets = open_array(folder, f'{key}.offsets', Column(dtype=np.dtype(np.int64)), frames + 1)
+    path = folder / f'{key}.images'
+    try:
+        size = path.stat().st_size
+        blob = np.memmap(path, np.uint8, mode='r') if size else np.empty(0, np.uint8)
+    except (OSError, ValueError) as problem:
+        raise DatasetError(
+            f'cannot be opened: {problem}', where=str(path), fix='build the dataset again'
+        ) from None
+    lengths = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != size or (lengths < 0).any():
+        raise DatasetError(
+            f'{size} bytes, but its offsets go from {offsets[0]} to {offsets[-1]}',
+            where=str(path),
+            fix='build the dataset again',
+        )
+    if not np.array_equal(lengths > 0, valid):
+        frame = int(np.flatnonzero((lengths > 0) != valid)[0])
+        raise DatasetError(
+            f'frame {frame} is marked {"valid" if valid[frame] else "invalid"}, but its image has '
+            f'{lengths[frame]} bytes',
+            where=str(path),
+            fix='build the dataset again',
+        )
+    return EncodedImages(stream, blob, offsets, str(path))
+
+
+def pixel_blocks(stream: ImageStream, images: tuple[bytes, ...], where: str) -> Iterator[Pixels]:
+    """Encoded images as blocks of pixels, shape (n, H, W[, 3]); zeros where there is none.
+
+    Raises:
+        DatasetError: If one is damaged or of another size.
+    """
+    column = pixels_column(stream)
+    for start in range(0, len(images), _BLOCK):
+        chosen = images[start : start + _BLOCK]
+        lengths = [len(image) for image in chosen]
+        store = EncodedImages(
+            stream,
+            np.frombuffer(b''.join(chosen), np.uint8),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            where,
+        )
+        block = np.zeros((len(chosen), *column.shape), column.dtype)
+        for i in np.flatnonzero(lengths):
+            block[i] = store[int(i)]
+        yield block

@@ -1,0 +1,177 @@
+"""Choose episodes by a condition on what the manifest says of them.
+
+The language is a small part of Python's expressions, read by Python's parser and evaluated here,
+so that nothing in it can run: fields, numbers, texts, lists, comparisons, `in`, `and`, `or`,
+`not`, and `+ - * /`.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from il_ros.core.errors import DatasetError
+from il_ros.datasets.manifest import EpisodeEntry
+
+FIELDS = (
+    'id', 'outcome', 'task', 'seed', 'bag', 'frames', 'duration', 'gaps', 'left_out', 'flagged',
+    'notes', 'measures', 'sources',
+)  # fmt: skip
+"""What a condition may name; `measures` and `sources` have parts, as in `measures.jerk`."""
+
+_LONGEST = 2000  # characters; a deeper nesting than they allow would exhaust Python's parser
+_GROUPS = ('measures', 'sources')
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def select(entries: Iterable[EpisodeEntry], query: str) -> list[int]:
+    """Indices of the episodes that a condition holds for, in order.
+
+    Args:
+        entries: The episodes.
+        query: E.g. `outcome == "success" and duration < 10 and measures.jerk < 50`.
+
+    Raises:
+        DatasetError: If it is no condition, names an unknown field, or compares what cannot be.
+    """
+    tree = _parse(query)
+    return [i for i, entry in enumerate(entries) if _Evaluation(query, entry).holds(tree)]
+
+
+def fields_of(entry: EpisodeEntry) -> dict[str, Any]:
+    """The values that a condition sees; `duration` in seconds."""
+    told = {name: getattr(entry, name) for name in FIELDS if name not in ('frames',)}
+    return told | {'frames': entry.length}
+
+
+def _parse(query: str) -> ast.expr:
+    try:
+        if len(query) > _LONGEST:
+            raise ValueError(f'{len(query)} characters, allowed {_LONGEST}')
+        return ast.parse(query.strip(), mode='eval').body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+        text = problem.msg if isinstance(problem, SyntaxError) else str(problem)
+        _fail(query, f'not a condition: {text}')
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A condition and the episode that it is asked of."""
+
+    query: str
+    entry: EpisodeEntry
+
+    def holds(self, tree: ast.expr) -> bool:
+        try:
+            found = self._value(tree)
+        except (TypeError, ValueError, ArithmeticError) as problem:
+            _fail(self.query, f'of episode {self.entry.id}: {problem}')
+        except RecursionError:
+            _fail(self.query, 'nested too deeply')
+        if not isinstance(found, bool):
+            _fail(self.query, f'gives {found!r}', 'a condition, which is true or false')
+        return found
+
+    def _value(self, node: ast.expr) -> Any:
+        kinds: Mapping[type[ast.expr], Callable[[Any], Any]] = {
+            ast.Constant: self._constant,
+            ast.Name: self._name,
+            ast.Attribute: self._attribute,
+            ast.List: self._items,
+            ast.Tuple: self._items,
+            ast.BoolOp: self._bool,
+            ast.UnaryOp: self._unary,
+            ast.BinOp: self._arithmetic,
+            ast.Compare: self._compare,
+        }
+        if type(node) not in kinds:
+            _fail(
+                self.query,
+                f'{ast.unparse(node)!r} cannot be used',
+                'fields, numbers, texts, lists, comparisons, in, and, or, not, + - * /',
+            )
+        return kinds[type(node)](node)
+
+    def _constant(self, node: ast.Constant) -> Any:
+        if not isinstance(node.value, str | int | float | bool | None):
+            _fail(self.query, f'{node.value!r} cannot be used', 'numbers, texts, True, False, None')
+        return node.value
+
+    def _name(self, node: ast.Name) -> Any:
+        fields = fields_of(self.entry)
+        if node.id not in fields:
+            _fail(self.query, f'no field {node.id!r}', FIELDS)
+        if node.id in _GROUPS:
+            _fail(self.query, f'{node.id} has parts', [f'{node.id}.{k}' for k in fields[node.id]])
+        return fields[node.id]
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        if not isinstance(node.value, ast.Name) or node.value.id not in _GROUPS:
+            _fail(self.query, f'no field {ast.unparse(node)!r}', FIELDS)
+        group = getattr(self.entry, node.value.id)
+        if node.value.id == 'sources':  # one that never was in control has no share
+            return group.get(node.attr, 0.0)
+        if node.attr not in group:
+            _fail(
+                self.query,
+                f'episode {self.entry.id} has no field {ast.unparse(node)!r}',
+                [f'{node.value.id}.{name}' for name in group] or 'no measure: it has none',
+            )
+        return group[node.attr]
+
+    def _items(self, node: ast.List | ast.Tuple) -> list[Any]:
+        return [self._value(item) for item in node.elts]
+
+    def _bool(self, node: ast.BoolOp) -> bool:
+        # `all` and `any` stop where Python would, so that one part may guard the next.
+        parts = (self.holds(part) for part in node.values)
+        return all(parts) if isinstance(node.op, ast.And) else any(parts)
+
+    def _unary(self, node: ast.UnaryOp) -> Any:
+        if isinstance(node.op, ast.Not):
+            return not self.holds(node.operand)
+        value = self._value(node.operand)
+        if isinstance(node.op, ast.USub):
+            return -value
+        _fail(self.query, f'{ast.unparse(node)!r} cannot be used', 'not, -')
+
+    def _arithmetic(self, node: ast.BinOp) -> Any:
+        left, right = self._value(node.left), self._value(node.right)
+        numbers = isinstance(left, int | float) and isinstance(right, int | float)
+        if type(node.op) not in _ARITHMETIC or not numbers:
+            _fail(self.query, f'{ast.unparse(node)!r} cannot be used', '+ - * / of numbers')
+        return _ARITHMETIC[type(node.op)](left, right)
+
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self._value(node.left)
+        for kind, part in zip(node.ops, node.comparators, strict=True):
+            if type(kind) not in _COMPARE:
+                _fail(self.query, f'{ast.unparse(node)!r} cannot be used', '== != < <= > >= in')
+            right = self._value(part)
+            if not _COMPARE[type(kind)](left, right):
+                return False
+            left = right
+        return True
+
+
+def _fail(query: str, problem: str, allowed: str | Iterable[object] = '') -> NoReturn:
+    shown = query if len(query) <= 200 else query[:200] + '…'
+    raise DatasetError(problem, where=f'query {shown!r}', allowed=allowed)

@@ -1,0 +1,144 @@
+"""How alike the episodes of a dataset are, and where in the space of states they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.dataset_summary import Coverage
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_MOST = 5.0  # standard deviations that one number of a state may be from its mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageSettings:
+    """How much is compared, and what counts as the same.
+
+    Attributes:
+        episodes: Largest number of episodes to compare; a seeded choice of more.
+        phases: States taken of each episode, evenly over its frames.
+        points: Largest number of states in the projection.
+        duplicate: Two episodes closer than this many standard deviations are the same.
+    """
+
+    episodes: int = 2000
+    phases: int = 24
+    points: int = 3000
+    duplicate: float = 0.05
+
+
+def choose(count: int, most: int, seed: int) -> Indices:
+    """Indices of at most `most` of `count` things, in order, chosen by `seed`."""
+    if count <= most:
+        return np.arange(count, dtype=np.int64)
+    chosen = np.random.default_rng(seed).choice(count, max(most, 0), replace=False)
+    return np.sort(chosen).astype(np.int64)
+
+
+def coverage_of(
+    columns: Sequence[NDArray[np.float32]],
+    borders: Sequence[tuple[int, int]],
+    *,
+    seed: int = 0,
+    settings: CoverageSettings = CoverageSettings(),
+) -> Coverage | None:
+    """Compare the episodes state by state at the same share of their length.
+
+    The distance of two episodes is the root mean square difference of their states, each number of
+    a state divided by its standard deviation over the dataset. What is not valid counts as the
+    mean, so that a sensor that fails does not make an episode unlike all others.
+
+    Args:
+        columns: Observations side by side, each of shape (F, size).
+        borders: First frame and number of frames of each episode.
+        seed: Of the choice of episodes and of points.
+        settings: How much is compared.
+
+    Returns:
+        None if there is no episode, or no number that changes.
+    """
+    chosen = choose(len(borders), settings.episodes, seed)
+    if not len(chosen) or not columns:
+        return None
+    states = _standardised(_states(columns, [borders[i] for i in chosen], settings.phases))
+    if not states.shape[2]:
+        return None
+    nearest, distance = _nearest(states)
+    projected, explained = _principal(states)
+    shown = choose(projected[..., 0].size, settings.points, seed)
+    progress = np.tile(np.linspace(0.0, 1.0, settings.phases), len(chosen))
+    return Coverage(
+        episodes=chosen,
+        nearest=np.where(nearest < 0, -1, chosen[nearest]),
+        distance=distance,
+        points=projected.reshape(-1, 2)[shown],
+        progress=progress[shown],
+        starts=projected[:, 0],
+        ends=projected[:, -1],
+        explained=explained,
+        duplicate=settings.duplicate,
+    )
+
+
+def _states(
+    columns: Sequence[NDArray[np.float32]], borders: Sequence[tuple[int, int]], phases: int
+) -> Array:
+    """States at the same phases of each episode, shape (E, P, D)."""
+    shares = np.linspace(0.0, 1.0, phases)
+    rows = np.array([start + np.rint(shares * (length - 1)) for start, length in borders])
+    taken = rows.astype(np.int64)
+    parts = [np.asarray(column[taken.ravel()], dtype=np.float64) for column in columns]
+    return np.concatenate(parts, axis=1).reshape(*taken.shape, -1)
+
+
+def _standardised(states: Array) -> Array:
+    """Mean 0 and standard deviation 1 over the dataset; numbers that never change are dropped.
+
+    A blow on a force sensor is a hundred deviations and would hide all else: it counts as `_MOST`.
+    """
+    flat: Array = states.reshape(-1, states.shape[2])
+    known = np.isfinite(flat)
+    flat = np.where(known, flat, np.nan)[:, known.any(axis=0)]
+    mean, std = np.nanmean(flat, axis=0), np.nanstd(flat, axis=0)
+    # Rounding makes a constant of 0.7 spread by 1e-8; that is no motion.
+    moves = std > 1e-6 * np.maximum(1.0, np.abs(mean))
+    scaled: Array = np.nan_to_num((flat[:, moves] - mean[moves]) / std[moves])
+    return np.clip(scaled, -_MOST, _MOST).reshape(*states.shape[:2], int(moves.sum()))
+
+
+def _nearest(states: Array) -> tuple[Indices, Array]:
+    """Place and distance of the most similar other episode of each."""
+    from scipy.spatial import cKDTree
+
+    count = len(states)
+    if count < 2:
+        return np.full(count, -1, dtype=np.int64), np.full(count, np.nan)
+    paths = states.reshape(count, -1) / np.sqrt(states[0].size)
+    found = cKDTree(paths).query(paths, k=2)
+    distances, neighbours = np.asarray(found[0]), np.asarray(found[1])
+    # An episode's copy is as near as itself, and may come first.
+    itself = neighbours[:, 0] == np.arange(count)
+    at = np.where(itself, 1, 0)
+    row = np.arange(count)
+    return neighbours[row, at].astype(np.int64), distances[row, at]
+
+
+def _principal(states: Array) -> tuple[Array, tuple[float, float]]:
+    """Two leading principal components of the states, shape (E, P, 2), and their shares."""
+    flat = states.reshape(-1, states.shape[2])
+    values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False).reshape(flat.shape[1], -1))
+    axes = vectors[:, ::-1][:, :2]
+    # The sign of an eigenvector is anybody's choice: the largest number of each is positive.
+    signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])
+    projected = flat @ (axes * signs)
+    shares = np.maximum(values[::-1], 0.0) / max(float(np.maximum(values, 0.0).sum()), 1e-12)
+    if projected.shape[1] < 2:
+        projected = np.pad(projected, ((0, 0), (0, 1)))
+        shares = np.append(shares, 0.0)
+    return projected.reshape(*states.shape[:2], 2), (float(shares[0]), float(shares[1]))

@@ -1,0 +1,78 @@
+"""From a contract: a monitor, and what goes into it at a tick."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from il_ros.core.arms import get_arm
+from il_ros.core.contract import Contract
+from il_ros.core.frames import Frame
+from il_ros.core.limits import Array
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.messages import MonitorInput
+from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.watch import Calibration
+
+
+def make_monitor(
+    contract: Contract, calibration: Calibration | None, config: MonitorConfig
+) -> Monitor:
+    """The monitor of a contract, with what is known of a policy.
+
+    Args:
+        contract: Joints, limits, arm, fallback.
+        calibration: Scores and thresholds of the policy; None without any.
+        config: Settings.
+
+    Raises:
+        UnknownNameError: If the contract names an arm that is not known.
+    """
+    geometry = Geometry.of_arm(get_arm(contract.arm)) if contract.arm else None
+    return Monitor(
+        limits=contract.limits,
+        contract_hash=contract.hash,
+        dt=contract.period,
+        geometry=geometry,
+        calibration=calibration,
+        config=config,
+        fallback=contract.fallback,
+        streams=contract.action.output.adapter != 'joint_trajectory',
+    )
+
+
+def measured_state(
+    contract: Contract,
+    frame: Frame,
+    stamp: float,
+    *,
+    invalid: tuple[str, ...],
+    moment: Moment | None = None,
+) -> MonitorInput:
+    """What the monitor looks at in a frame.
+
+    Args:
+        contract: What the frame's observations are.
+        frame: The frame.
+        stamp: Its stamp as the monitor counts time [s].
+        invalid: One text for each required stream that is not valid.
+        moment: What the scores see of it; none where nothing is scored.
+    """
+    action, wrench = contract.action, contract.wrench
+    contact = _part(frame, (wrench.key,)) if wrench else None
+    following = [key for key, stream in contract.observations.items() if stream.follows_arm]
+    return MonitorInput(
+        stamp=stamp,
+        position=_part(frame, action.position),
+        velocity=_part(frame, action.velocity),
+        moment=replace(moment, time=stamp) if moment else None,
+        force=contact[:3] if contact is not None else None,
+        torque=contact[3:] if contact is not None else None,
+        following={key: frame.values[key] for key in following if frame.valid[key]},
+        invalid=invalid,
+    )
+
+
+def _part(frame: Frame, keys: tuple[str, ...]) -> Array | None:
+    return frame.vector(keys) if keys and frame.all_valid(keys) else None

@@ -1,0 +1,179 @@
+"""Several scores of one policy side by side, smoothed alike: one channel each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
+from il_ros.core.registry import lookup
+from il_ros.monitors.conformal import ScoreWindow
+from il_ros.monitors.scores.base import SCORES, Input, Moment, Score
+
+On = Literal['observation', 'embedding']
+Spec = tuple[str, str, On]
+"""Name of a channel, its kind of score in the registry, and what the score looks at."""
+
+_ANSWER: frozenset[Input] = frozenset({'chunk', 'samples'})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A score and what it looks at.
+
+    Attributes:
+        name: Its name among the channels of a bank.
+        kind: The score's name in the registry.
+        on: Whether its features are those of the observation or the policy's embedding.
+        score: The score, fitted.
+    """
+
+    name: str
+    kind: str
+    on: On
+    score: Score
+
+    @property
+    def spec(self) -> Spec:
+        """All but the score itself."""
+        return self.name, self.kind, self.on
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """Parts of a moment that it cannot do without."""
+        needs = frozenset(self.score.needs)
+        if self.on == 'embedding' and 'features' in needs:
+            return needs - {'features'} | {'embedding'}
+        return needs
+
+    @property
+    def of_answer(self) -> bool:
+        """Whether it looks at what the policy answers, not at the observation alone."""
+        return bool(self.needs & _ANSWER)
+
+    def tell(self, moment: Moment) -> float:
+        """Its score of this moment; NaN where something that it needs is not there."""
+        if any(getattr(moment, part) is None for part in self.needs):
+            return nan
+        if self.on == 'embedding':
+            moment = replace(moment, features=moment.embedding)
+        return self.score.score(moment)
+
+
+class ScoreBank:
+    """The scores of one policy, each averaged over the last `window` ticks.
+
+    A score that is not a finite number (nothing to compare with yet, an input missing) is given
+    out as it is at its own tick and left out of the averages that follow: it neither hides nor
+    spreads. A chunk that was judged before tells nothing new: scores of the policy's answer stay
+    as they are until the next chunk, however much slower than the ticks the policy is.
+
+    Args:
+        channels: The scores, K of them; their earlier ticks are forgotten.
+        window: Ticks that each one is averaged over.
+
+    Raises:
+        IlRosError: If there is no channel, or two of one name.
+    """
+
+    def __init__(self, channels: Sequence[Channel], window: int) -> None:
+        self.channels, self.window = tuple(channels), window
+        self.names = tuple(channel.name for channel in channels)
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise IlRosError(
+                f'channels are {list(self.names)}',
+                where='score bank',
+                allowed='one or more different names',
+            )
+        self._needs = frozenset[Input]().union(*(channel.needs for channel in channels))
+        self._windows = [ScoreWindow(window) for _ in channels]
+        self._chunk_time: float | None = None
+        self.reset()
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """Parts of a moment that some channel cannot do without."""
+        return self._needs
+
+    @property
+    def of_answer(self) -> bool:
+        """Whether some channel looks at what the policy answers."""
+        return bool(self._needs & _ANSWER)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How much each channel had seen before this tick, shape (K,).
+
+        Scores of the policy's answer see its chunks, however slow the policy is; others see ticks.
+        """
+        return self._counts - 1
+
+    def look(self, moment: Moment) -> Array:
+        """Averaged scores at this moment, shape (K,); not finite where one cannot be told."""
+        known = moment.chunk is not None and moment.chunk_time == self._chunk_time
+        for i, channel in enumerate(self.channels):
+            if not (known and channel.of_answer):
+                self._counts[i] += moment.chunk is not None or not channel.of_answer
+                self._values[i] = self._windows[i].push(channel.tell(moment))
+        self._chunk_time = None if moment.chunk is None else moment.chunk_time
+        return self._values.copy()
+
+    def trace(self, moments: Iterable[Moment]) -> Array:
+        """Averaged scores of an episode from its beginning, shape (T, K)."""
+        self.reset()
+        looks = [self.look(moment) for moment in moments]
+        return np.array(looks).reshape(len(looks), len(self.channels))
+
+    def reset(self) -> None:
+        """Forget earlier ticks, as at the beginning of an episode."""
+        for channel, window in zip(self.channels, self._windows, strict=True):
+            channel.score.reset()
+            window.reset()
+        self._values = np.full(len(self.channels), nan)
+        self._counts = np.zeros(len(self.channels), dtype=np.int64)
+        self._chunk_time = None
+
+    def arrays(self) -> dict[str, Array]:
+        """What the scores learned, by channel and name."""
+        return {
+            f'{channel.name}.{name}': array
+            for channel in self.channels
+            for name, array in channel.score.arrays().items()
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, specs: Iterable[Sequence[str]], window: int, arrays: Mapping[str, NDArray[Any]]
+    ) -> Self:
+        """The bank whose `arrays` were saved.
+
+        Args:
+            specs: What `Channel.spec` says of each channel.
+            window: Ticks that the scores are averaged over.
+            arrays: What `arrays` gave.
+
+        Raises:
+            UnknownNameError: If a kind of score is not known.
+            IlRosError: If arrays are missing or do not belong together.
+        """
+        return cls([_channel(spec, arrays) for spec in specs], window)
+
+
+def _channel(spec: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> Channel:
+    if len(spec) != 3 or spec[2] not in get_args(On):
+        raise IlRosError(
+            f'got {list(spec)}', where='channels', allowed=f'name, kind, one of {get_args(On)}'
+        )
+    name, kind, on = spec
+    start = f'{name}.'
+    learned = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+    score: Score = lookup('score', kind, SCORES).from_arrays(learned)
+    return Channel(
+        name=name, kind=kind, on='embedding' if on == 'embedding' else 'observation', score=score
+    )

@@ -1,0 +1,166 @@
+"""Where the arm is to go at the end of a tick: by a source's chunks, or by the fallback."""
+
+from __future__ import annotations
+
+from math import inf
+
+from numpy import bool_, clip, full
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Fallback
+from il_ros.core.limits import Array, Limits
+from il_ros.monitors.checks import Fault
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.fallback import Trail, Way, way_of
+from il_ros.monitors.handover import Handover
+from il_ros.monitors.intake import ChunkIntake, Target
+from il_ros.monitors.messages import Chunk, Source
+from il_ros.monitors.mode import Mode
+from il_ros.monitors.plan import Plan
+
+_SETTLE = 0.2  # s that the arm has to come to rest behind the fallback's end
+
+
+class Driving:
+    """The chunks of both sources, the way from one driver to the next, and the fallback's motion.
+
+    Args:
+        limits: What the arm may do.
+        contract_hash: Hash of the contract that chunks have to be made for.
+        policy_id: The policy that is calibrated; empty lets any through.
+        dt: Control period [s].
+        config: Settings.
+        fallback: The contract's.
+        moves: Which joints the fallback moves, (N,), all if None; a gripper keeps what it holds.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        contract_hash: str,
+        policy_id: str,
+        dt: float,
+        config: MonitorConfig,
+        fallback: Fallback,
+        moves: NDArray[bool_] | None,
+    ) -> None:
+        self._limits, self._dt, self._config = limits, dt, config
+        self._fallback = fallback
+        self._moves = full(len(limits.names), True) if moves is None else moves
+        sources: tuple[Source, ...] = ('policy', 'expert')
+        self._intakes = {
+            source: ChunkIntake(
+                source,
+                names=limits.names,
+                contract_hash=contract_hash,
+                policy_id=policy_id,
+                config=config,
+            )
+            for source in sources
+        }
+        self._handover = Handover(config.handover, limits.velocity, limits.acceleration, dt)
+        self._trail = Trail(fallback.seconds)
+        self._way: Way | None = None
+        self._way_begin = 0.0
+        self._slow_since = inf
+
+    def offer(self, chunk: Chunk, source: Source, *, now: float | None, forgive: bool) -> None:
+        """Take in a chunk of a source (see `ChunkIntake.offer`)."""
+        self._intakes[source].offer(chunk, now=now, forgive=forgive)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the policy has a trigger against it and is given some time."""
+        return self._slow_since < inf
+
+    def bad(self, source: Source) -> Fault | None:
+        """What was wrong with a source's chunk, until it is dealt with."""
+        return self._intakes[source].bad
+
+    def chunk(self, source: Source) -> Chunk | None:
+        """A source's newest good chunk."""
+        return self._intakes[source].chunk
+
+    def begin(self, source: Source, not_before: float, *, clutch: bool = False) -> None:
+        """A source is about to drive, by nothing stamped before `not_before` [s]."""
+        self._intakes[source].begin(not_before)
+        self._handover.begin(clutch=clutch)
+        self._trail.clear()
+        self._slow_since = inf
+
+    def forget(self) -> None:
+        """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
+        for intake in self._intakes.values():
+            intake.forget()
+        self._trail.clear()
+
+    def patience(self, trigger: str, now: float, *, calm: bool) -> str:
+        """The trigger that counts: a contract that goes on slowly first lets some time pass.
+
+        Args:
+            trigger: Why the policy should stop; empty without a reason.
+            now: The present [s].
+            calm: Whether the scores have long been as they should be.
+        """
+        if self._fallback.kind != 'slow':
+            return trigger
+        if calm and not trigger:
+            self._slow_since = inf
+        elif trigger:
+            self._slow_since = min(self._slow_since, now)
+        waited = now - self._slow_since
+        late = bool(trigger) and waited >= self._fallback.seconds
+        return f'{trigger}; slowly for {waited:.1f} s' if late else ''
+
+    def fall_back(self, position: Array, now: float) -> Mode:
+        """Prepare the contract's fallback from `position` (N,) on; gives the mode it takes."""
+        if self._fallback.kind == 'expert':
+            expert = self._intakes['expert']
+            fresh = expert.chunk is not None and now - expert.chunk.stamp <= self._config.chunk_age
+            return Mode.EXPERT if fresh and expert.bad is None else Mode.ALARM
+        self._way = way_of(
+            self._fallback, trail=self._trail, start=position, limits=self._limits, move=self._moves
+        )
+        self._way_begin = now
+        if self._way is None:
+            return Mode.ALARM
+        self._handover.begin()
+        return Mode.FALLBACK
+
+    def arrived(self, now: float) -> bool:
+        """Whether the fallback's motion has ended."""
+        return self._way is None or now - self._way_begin > self._way.duration + _SETTLE
+
+    def travelled(self, time: float, position: Array) -> None:
+        """The arm is commanded to be at `position` (N,) at `time` [s], by a source."""
+        self._trail.add(time, position)
+
+    def pull(self, source: Source | None, now: float, frame_stamp: float) -> Target | Fault | None:
+        """What is wanted at the end of this tick, as it is asked for.
+
+        Args:
+            source: Who drives; None for the fallback.
+            now: The present [s].
+            frame_stamp: Stamp of the newest frame [s].
+
+        Returns:
+            Position and velocity (N,); a fault; or None: come to rest.
+        """
+        if source is not None:
+            return self._intakes[source].pull(now, self._dt, frame_stamp)
+        return self._way.at(now + self._dt - self._way_begin) if self._way else None
+
+    def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target:
+        """The target, without a jump from the driver before, and slowly while the monitor warns.
+
+        Slowly is a share of each step, and never more than that share of the speed limits.
+        """
+        end = now + self._dt
+        position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
+        if not slowly:
+            return position, velocity
+        here, share = plan.at(now)[0], self._fallback.speed
+        most = share * self._limits.velocity
+        step = clip(share * (position - here), -most * self._dt, most * self._dt)
+        return here + step, clip(share * velocity, -most, most)

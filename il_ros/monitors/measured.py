@@ -1,0 +1,107 @@
+"""Hard faults of what is measured: whether to trust it, and whether the arm is where it may be."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+
+from il_ros.core.limits import Array, Limits
+from il_ros.monitors import checks
+from il_ros.monitors.checks import Fault
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.frozen import FrozenWatch
+from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.messages import MonitorInput
+from il_ros.monitors.plan import Plan
+
+# Neighbouring speeds of a quick, coarse encoder differ by more than any joint accelerates.
+_ACCELERATION_TIME = 0.05  # s
+
+
+class Measured:
+    """Judges the measured state of each tick; the first fault found is told.
+
+    Args:
+        limits: What the arm may do.
+        config: Settings.
+        dt: Control period [s].
+        geometry: Where tool and links are; None when the arm has no kinematic model.
+    """
+
+    def __init__(
+        self, limits: Limits, config: MonitorConfig, *, dt: float, geometry: Geometry | None
+    ) -> None:
+        self._limits, self._config, self._geometry = limits, config, geometry
+        self._frozen = FrozenWatch(
+            ceil(config.frozen_time / dt) + 1,
+            config.frozen_motion,
+            geometry.moves if geometry else None,
+        )
+        self._before: deque[tuple[float, Array]] = deque()
+        share = config.wrench_share
+        self._contact = replace(limits, force=share * limits.force, torque=share * limits.torque)
+
+    def reset(self) -> None:
+        """Forget earlier ticks: another mode begins."""
+        self._frozen.reset()
+
+    def trust(self, frame: MonitorInput, now: float) -> Fault | None:
+        """Whether the frame is of now, complete, and made of numbers."""
+        config = self._config
+        fault = checks.stamp(
+            'frame', frame.stamp, now, max_age=config.frame_age, future=config.future
+        )
+        return fault or checks.frame_content(frame, len(self._limits.names))
+
+    def judge(self, frame: MonitorInput, plan: Plan | None) -> Fault | None:
+        """Whether the arm is where it may be, and where it was told to be."""
+        if frame.position is None:
+            return None
+        config, limits = self._config, self._limits
+        fault = checks.wrench(frame.force, frame.torque, self._contact)
+        fault = fault or checks.joint_limits(frame.position, limits, config.joint_tolerance)
+        fault = fault or self._moves_too_fast(frame)
+        fault = fault or self._is_where_it_may_not_be(frame.position)
+        commanded = None if plan is None else plan.at(frame.stamp)[0]
+        if fault is None and commanded is not None:
+            fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
+        return fault or self._frozen.look(frame.position, commanded, frame.following)
+
+    def _moves_too_fast(self, frame: MonitorInput) -> Fault | None:
+        velocity, past = frame.velocity, self._before
+        if velocity is None or (past and not frame.stamp > past[-1][0]):
+            past.clear()
+            return None
+        past.append((frame.stamp, velocity))
+        while len(past) > 2 and frame.stamp - past[1][0] >= _ACCELERATION_TIME:
+            past.popleft()
+        limits, config = self._limits, self._config
+        fault = checks.speed(velocity, limits, config.speed_tolerance)
+        since, before = past[0]
+        if fault or frame.stamp - since < _ACCELERATION_TIME / 2:
+            return fault
+        dt, tolerance = frame.stamp - since, config.acceleration_tolerance
+        return checks.acceleration(before, velocity, dt, limits, tolerance)
+
+    def _is_where_it_may_not_be(self, position: Array) -> Fault | None:
+        geometry = self._geometry
+        if geometry is None:
+            return None
+        fault = checks.workspace(geometry.tools(position[None])[0], self._limits)
+        if fault or not self._limits.keep_out or geometry.outline is None:
+            return fault
+        return checks.keep_out(
+            geometry.outline(position[None]),
+            self._limits,
+            parts=geometry.parts,
+            margin=geometry.radius,
+        )
+
+    def still(self, frame: MonitorInput) -> bool:
+        """Whether every joint is known to stand."""
+        if frame.velocity is None:
+            return False
+        return bool(np.all(np.abs(frame.velocity) <= self._config.standstill))

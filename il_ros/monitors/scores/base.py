@@ -1,0 +1,122 @@
+"""What a score sees, learns from, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, Self
+
+import numpy as np
+
+from il_ros.core.limits import Array
+
+Input = Literal['features', 'embedding', 'chunk', 'samples', 'reference']
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One tick as the scores see it; None stands for what is not known.
+
+    Attributes:
+        time: Stamp of the observation [s].
+        features: Normalised features of the observation, shape (D,).
+        embedding: What the policy makes of it in its last hidden layer, shape (E,).
+        position: Measured joint positions, shape (N,) [rad or m].
+        chunk: The policy's newest answer: joint positions, shape (H, N) [rad or m].
+        chunk_time: Stamp of the observation that the chunk answers [s].
+        step_dt: Time between the chunk's steps [s]; step i is due ``chunk_time + (i+1) step_dt``.
+        samples: Several answers to the same observation, from a policy that draws them, shape
+            (S, H, N) [rad or m].
+        reference: What a simple backup heuristic would do, shape (H, N) [rad or m].
+    """
+
+    time: float
+    features: Array | None = None
+    embedding: Array | None = None
+    position: Array | None = None
+    chunk: Array | None = None
+    chunk_time: float = 0.0
+    step_dt: float = 0.0
+    samples: Array | None = None
+    reference: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normal:
+    """What is normal: the frames that the policy was trained on, episode after episode.
+
+    Attributes:
+        features: Shape (F, D), as in `Moment.features`; or the policy's embeddings, where the
+            score is asked to look at those instead.
+        lengths: Frames of each episode, in order; their sum is F.
+        position: Measured joint positions, shape (F, N) [rad or m].
+        chunks: What the expert did next, shape (F, H, N) [rad or m]; the last step repeats at an
+            episode's end.
+        seed: Seed of whatever a fit draws.
+    """
+
+    features: Array
+    lengths: Sequence[int]
+    position: Array
+    chunks: Array
+    seed: int = 0
+
+    @property
+    def spread(self) -> Array:
+        """How far a chunk goes from the measured position, standard deviation, (N,) [rad or m].
+
+        At least a thousandth, below which a joint counts as not moved at all.
+        """
+        deviation: Array = (self.chunks - self.position[:, None]).std(axis=(0, 1))
+        return np.maximum(deviation, 1e-3)
+
+    @property
+    def actions(self) -> Array:
+        """Chunks as changes from the measured position, in units of their spread, (F, H, N)."""
+        return (self.chunks - self.position[:, None]) / self.spread
+
+
+class Score(Protocol):
+    """A nonconformity score; larger is stranger.
+
+    Attributes:
+        needs: Which parts of a `Moment` it cannot do without.
+    """
+
+    needs: ClassVar[tuple[Input, ...]]
+
+    def fit(self, normal: Normal) -> Self:
+        """Learn what is normal; returns itself."""
+        ...
+
+    def score(self, moment: Moment) -> float:
+        """Nonconformity of this tick; NaN where it cannot be told, as at the first of two."""
+        ...
+
+    def reset(self) -> None:
+        """Forget earlier ticks, as at the beginning of an episode."""
+        ...
+
+    def arrays(self) -> dict[str, Array]:
+        """What was learned, to be saved as safetensors."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
+        """The score whose `arrays` were saved."""
+        ...
+
+
+SCORES = {
+    'mahalanobis': 'il_ros.monitors.scores.mahalanobis:Mahalanobis',
+    'clustered_mahalanobis': 'il_ros.monitors.scores.clusters:ClusteredMahalanobis',
+    'knn': 'il_ros.monitors.scores.knn:NearestNeighbours',
+    'rnd': 'il_ros.monitors.scores.rnd:RandomNetworkDistillation',
+    'flow': 'il_ros.monitors.scores.flow:FlowDensity',
+    'ensemble': 'il_ros.monitors.scores.ensemble:EnsembleDisagreement',
+    'tce': 'il_ros.monitors.scores.tce:TemporalConsistency',
+    'stac': 'il_ros.monitors.scores.stac:Stac',
+    'cusum': 'il_ros.monitors.scores.cusum:InputDrift',
+    'deviation': 'il_ros.monitors.scores.deviation:HeuristicDeviation',
+}
+"""Scores by name; third parties use entry points of the group `il_ros.score`."""

@@ -1,0 +1,141 @@
+"""A Mahalanobis distance that follows a task through its phases."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.limits import Array
+from il_ros.monitors.scores.base import Input, Moment, Normal
+from il_ros.monitors.scores.features import features_of, scales_of, training_features
+from il_ros.monitors.scores.mahalanobis import gaussian
+from il_ros.monitors.scores.stored import take
+
+_WHERE = 'clustered mahalanobis score'
+_MOST = 60  # clusters
+_FRAMES = 100  # training frames a cluster has at least on average
+_ROUNDS = 30  # of Lloyd's algorithm; it settles much earlier
+
+
+class ClusteredMahalanobis:
+    """Mahalanobis distance to the nearest of several clusters of the training features.
+
+    One Gaussian around a whole task reaches over everything between its phases: a gripper that
+    closes on nothing lies well inside it. A Gaussian for each stretch of the motion does not
+    (Lee et al. 2018, section 2.1, with k-means clusters in the place of classes). Each cluster's
+    covariance is shrunk (`gaussian`).
+
+    Attributes:
+        means: Shape (K, D).
+        whitenings: Shape (K, D, D); ``|whitening (x - mean)|`` is the distance to a cluster.
+    """
+
+    needs: ClassVar[tuple[Input, ...]] = ('features',)
+
+    def __init__(self) -> None:
+        self._where = _WHERE
+        self._use(np.zeros((1, 0)), np.zeros((1, 0, 0)))
+
+    def fit(self, normal: Normal) -> Self:
+        """Learn means (K, D) and whitenings (K, D, D).
+
+        Raises:
+            IlRosError: If the features are not a finite matrix of at least two rows.
+        """
+        X = training_features(normal)
+        count = min(_MOST, max(1, len(X) // _FRAMES))
+        members = k_means((X - X.mean(axis=0)) / scales_of(X), count, normal.seed)
+        # A cluster of few frames has no covariance of its own to speak of.
+        parts = [X[members == i] for i in range(count) if np.sum(members == i) > X.shape[1]]
+        means, whitenings = zip(*map(gaussian, parts or [X]), strict=True)
+        self._use(np.stack(means), np.stack(whitenings))
+        return self
+
+    def score(self, moment: Moment) -> float:
+        """Smallest Mahalanobis distance, in standard deviations.
+
+        Raises:
+            IlRosError: If there are not D features.
+        """
+        nearest = self.nearest(moment)
+        if nearest is None:
+            return nan
+        assert moment.features is not None
+        z = self.whitenings[nearest] @ (moment.features - self.means[nearest])
+        return float(np.sqrt(z @ z))
+
+    def nearest(self, moment: Moment) -> int | None:
+        """Which cluster is the nearest, 0..K-1; None where the features are not known.
+
+        Raises:
+            IlRosError: If there are not D features.
+        """
+        x = features_of(moment, len(self._centre), self._where)
+        if x is None:
+            return None
+        rough = self._rough @ (x - self._centre).astype(np.float32)
+        apart = rough.reshape(self._offsets.shape) - self._offsets
+        return int(np.einsum('ij,ij->i', apart, apart).argmin())
+
+    def reset(self) -> None:
+        """Nothing: it has no memory."""
+
+    def arrays(self) -> dict[str, Array]:
+        """'means' (K, D) and 'whitenings' (K, D, D)."""
+        return {'means': self.means, 'whitenings': self.whitenings}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array], where: str = _WHERE) -> Self:
+        """The score whose `arrays` were saved.
+
+        Args:
+            arrays: What was saved.
+            where: Whose they are, for errors.
+
+        Raises:
+            IlRosError: If an array is missing or the shapes do not belong together.
+        """
+        score = cls()
+        score._where = where
+        score._use(*take(arrays, where, means='KD', whitenings='KDD'))
+        return score
+
+    def _use(self, means: Array, whitenings: Array) -> None:
+        self.means, self.whitenings = means, whitenings
+        self._centre: Array = means.mean(axis=0)
+        offsets = np.matmul(whitenings, (means - self._centre)[:, :, None])[:, :, 0]
+        # Single precision finds the nearest cluster in half the time.
+        self._rough = whitenings.reshape(means.size, means.shape[1]).astype(np.float32)
+        self._offsets = offsets.astype(np.float32)
+
+
+def k_means(X: Array, count: int, seed: int = 0) -> NDArray[np.intp]:
+    """Which of `count` clusters each row of X (n, D) belongs to, shape (n,).
+
+    Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007).
+    """
+    rng = np.random.default_rng(seed)
+    centres = X[rng.integers(len(X), size=1)]
+    while len(centres) < count:
+        nearest = _squared_distances(X, centres).min(axis=1)
+        total = float(nearest.sum())
+        if total <= 0.0:  # fewer different rows than clusters
+            break
+        centres = np.vstack([centres, X[rng.choice(len(X), p=nearest / total)]])
+    members = np.full(len(X), -1, dtype=np.intp)
+    for _ in range(_ROUNDS):
+        before, members = members, _squared_distances(X, centres).argmin(axis=1)
+        if np.array_equal(before, members):
+            break
+        for i in np.unique(members):
+            centres[i] = X[members == i].mean(axis=0)
+    return members
+
+
+def _squared_distances(X: Array, centres: Array) -> Array:
+    squares = np.sum(X * X, axis=1)[:, None] + np.sum(centres * centres, axis=1)
+    distances: Array = np.maximum(squares - 2.0 * X @ centres.T, 0.0)
+    return distances

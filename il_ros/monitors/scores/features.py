@@ -1,0 +1,110 @@
+"""The features of a moment and of the training frames, checked and brought to one scale."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
+from il_ros.monitors.scores.base import Moment, Normal
+
+
+def training_features(normal: Normal) -> Array:
+    """Features of the training frames, shape (F, D).
+
+    Raises:
+        IlRosError: If they are not a finite matrix of at least two rows, or not those of
+            `Normal.lengths`.
+    """
+    X = np.asarray(normal.features, dtype=np.float64)
+    if X.ndim != 2 or len(X) < 2 or X.shape[1] < 1 or not np.isfinite(X).all():
+        raise IlRosError(
+            f'cannot fit to an array of shape {X.shape}',
+            where='score features',
+            allowed='at least two rows (F, D) of finite numbers',
+        )
+    if sum(normal.lengths) != len(X):
+        raise IlRosError(
+            f'{len(X)} frames, but the episodes have {sum(normal.lengths)}',
+            where='score features',
+            allowed='as many frames as the lengths of the episodes add up to',
+        )
+    return X
+
+
+def training_spread(normal: Normal) -> Array:
+    """Spread of the training actions, shape (N,) [rad or m].
+
+    Raises:
+        IlRosError: If chunks and positions are not finite, do not belong together, or are none.
+    """
+    chunks, position = np.shape(normal.chunks), np.shape(normal.position)
+    fit = len(chunks) == 3 and position == (chunks[0], chunks[2]) and min(chunks) > 0
+    if not fit or not (np.isfinite(normal.chunks).all() and np.isfinite(normal.position).all()):
+        raise IlRosError(
+            f'chunks {chunks} and position {position}',
+            where='score actions',
+            allowed='finite numbers of shapes (F, H, N) and (F, N)',
+        )
+    return normal.spread
+
+
+def features_of(moment: Moment, size: int, where: str) -> Array | None:
+    """Features of one tick, shape (D,); None where they are not known.
+
+    Raises:
+        IlRosError: If there are not `size` of them.
+    """
+    x = moment.features
+    if x is not None and x.shape != (size,):
+        raise IlRosError(f'features have shape {x.shape}', where=where, allowed=f'({size},)')
+    return x
+
+
+def scales_of(X: Array) -> Array:
+    """What to divide each feature by, shape (D,), from training frames (F, D).
+
+    A feature that never varied would be standardised to its rounding noise; it counts as one that
+    varied by a thousandth, so that a change is strange and noise is not.
+    """
+    deviation: Array = X.std(axis=0)
+    size = np.maximum(1.0, np.abs(X.mean(axis=0)))
+    return np.where(deviation <= 1e-6 * size, 1e-3 * size, deviation)
+
+
+class Standard:
+    """Features with zero mean and unit spread over the training frames.
+
+    Args:
+        mean: Mean of each feature, shape (D,).
+        scale: Spread of each feature, shape (D,).
+        where: Whose they are, for errors.
+    """
+
+    def __init__(self, mean: Array, scale: Array, where: str) -> None:
+        self.mean, self.scale, self._where = mean, scale, where
+        self._rate = 1.0 / scale
+
+    @classmethod
+    def fit(cls, X: Array, where: str) -> Self:
+        """Mean and spread of training frames (F, D)."""
+        return cls(X.mean(axis=0), scales_of(X), where)
+
+    def arrays(self) -> dict[str, Array]:
+        """'mean' and 'scale', shape (D,) each."""
+        return {'mean': self.mean, 'scale': self.scale}
+
+    def of(self, moment: Moment) -> Array | None:
+        """Standardised features of a tick, shape (D,); None where they are not known.
+
+        Raises:
+            IlRosError: If there are not D of them.
+        """
+        x = features_of(moment, len(self.mean), self._where)
+        return None if x is None else (x - self.mean) * self._rate
+
+    def of_frames(self, X: Array) -> Array:
+        """Standardised features of many frames, shape (F, D)."""
+        return (X - self.mean) * self._rate

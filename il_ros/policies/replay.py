@@ -1,0 +1,241 @@
+"""A recorded episode judged again, tick by tick, as the monitor judged it or would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core import topics
+from il_ros.core.cdr import header_stamp
+from il_ros.core.errors import BundleError, DatasetError
+from il_ros.core.frames import NS, Frame
+from il_ros.datasets.bags.reader import EpisodeReader
+from il_ros.datasets.convert import frames_of
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.watch import Look, ScoreWatch
+from il_ros.policies.bundle import Bundle
+from il_ros.policies.moments import Moments
+
+Array = NDArray[np.float64]
+
+_POLICY = 2  # the mode in which the policy drives, in msg/MonitorStatus.msg
+_OVERDUE = 'overdue'  # what the reason begins with where no score stopped it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """One frame, judged again.
+
+    Attributes:
+        stamp: Its stamp [ns].
+        driving: Whether the policy drove.
+        look: What the scores say.
+        stop: Why the policy had to stop; empty when it did not.
+        warning: Why it had to go slowly; empty when it did not.
+    """
+
+    stamp: int
+    driving: bool
+    look: Look
+    stop: str
+    warning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the monitor said of one frame when the episode was recorded.
+
+    Attributes:
+        driving: Whether the policy drove.
+        score: Its ratio; NaN without one.
+        stopped: Whether the scores stopped the policy at this frame.
+    """
+
+    driving: bool
+    score: float
+    stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """An episode, judged again.
+
+    Attributes:
+        ticks: Its frames but for those with a required observation missing, where a monitor stops
+            without asking the scores.
+        told: What the monitor said then, by the frame's stamp; empty where the bag has none of it.
+        same_policy: Whether the policy of the bundle drove then; else its chunks were made anew,
+            for states that another one brought about.
+    """
+
+    ticks: Sequence[Tick]
+    told: Mapping[int, Told]
+    same_policy: bool
+
+    def first(self, kind: str) -> Tick | None:
+        """The first tick with a `stop` or a `warning`; none if there is none."""
+        return next((tick for tick in self.ticks if getattr(tick, kind)), None)
+
+    def stopped(self) -> int | None:
+        """Stamp of the frame [ns] at which the scores stopped the policy then; none if never."""
+        return min((stamp for stamp, told in self.told.items() if told.stopped), default=None)
+
+    def largest(self) -> dict[str, tuple[float, float]]:
+        """Largest ratio to its threshold, and when [s from the first frame], by score."""
+        names = self.ticks[0].look.names if self.ticks else ()
+        found: dict[str, tuple[float, float]] = {}
+        for k, name in enumerate(names):
+            seen = [(float(t.look.ratios[k]), self.seconds(t)) for t in self.ticks if t.driving]
+            told = [pair for pair in seen if np.isfinite(pair[0])]
+            found[name] = max(told, default=(nan, nan))
+        return found
+
+    def seconds(self, tick: Tick) -> float:
+        """When a tick was [s], from the first frame on."""
+        return (tick.stamp - self.ticks[0].stamp) / NS
+
+    def differences(self) -> Array:
+        """By how much the ratio differs from what the monitor said, where both have one."""
+        said = {stamp: told.score for stamp, told in self.told.items() if told.driving}
+        pairs = [(t.look.score, said[t.stamp]) for t in self.ticks if t.stamp in said]
+        array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        # Infinite on both sides is the same, and its difference is no number.
+        array = array[~np.isnan(array).any(axis=1) & (array[:, 0] != array[:, 1])]
+        equal = sum(a == b for a, b in pairs)
+        return np.concatenate([np.zeros(equal), np.abs(array[:, 0] - array[:, 1])])
+
+
+def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Replay:
+    """Judge a recorded episode with the scores and thresholds of a bundle.
+
+    The frames are those that the monitor saw. The chunks are those in the bag where the bundle's
+    policy made them, else it answers the frames anew. Where the bag does not say who drove, the
+    policy is taken to have driven all along.
+
+    Args:
+        reader: An open bag.
+        bundle: The bundle, calibrated.
+        config: Settings of the monitor.
+
+    Raises:
+        BundleError: If the bundle is not calibrated.
+        DatasetError: If the bag lacks a topic of the contract, has no frame, or is damaged.
+    """
+    moments = bundle.moments
+    if bundle.calibration is None or moments is None:
+        raise BundleError('is not calibrated', fix='run "il_ros monitor calibrate"')
+    frames = _frames(reader)
+    recorded = _chunks(reader, bundle.policy_id)
+    told = _told(reader, [frame.stamp for frame in frames])
+    watch = ScoreWatch(bundle.calibration, config)
+    answers = _recorded(frames, recorded) if recorded else _made(frames, bundle)
+    ticks = [
+        _tick(watch, moments, frame, answer, told, epoch=frames[0].stamp)
+        for frame, answer in zip(frames, answers, strict=True)
+    ]
+    return Replay(ticks=ticks, told=told, same_policy=bool(recorded))
+
+
+def _tick(
+    watch: ScoreWatch,
+    moments: Moments,
+    frame: Frame,
+    answer: tuple[int, Array] | None,
+    told: Mapping[int, Told],
+    *,
+    epoch: int,
+) -> Tick:
+    stamp, chunk = answer if answer else (epoch, None)
+    moment = moments.of_frame(frame, chunk, (stamp - epoch) / NS, epoch=epoch)
+    # A frame that the monitor did not speak of came before or after its time.
+    driving = told[frame.stamp].driving if frame.stamp in told else not told
+    look = watch.look(moment, driving)
+    stop = watch.stop_text(look) if driving else ''
+    return Tick(
+        stamp=frame.stamp, driving=driving, look=look, stop=stop, warning=watch.warn_text(look)
+    )
+
+
+def _frames(reader: EpisodeReader) -> list[Frame]:
+    contract = reader.contract
+    required = [key for key, stream in contract.observations.items() if stream.required]
+    reader.require(dict.fromkeys(contract.observations[key].topic for key in required))
+    wanted = dict.fromkeys(stream.topic for stream in contract.observations.values())
+    frames = frames_of(reader.messages(wanted), contract)
+    whole = [frame for frame in frames if frame.all_valid(required)]
+    if not whole:
+        raise DatasetError('no frame with all required observations', where=str(reader.path))
+    return whole
+
+
+def _recorded(
+    frames: Sequence[Frame], chunks: Mapping[int, Array]
+) -> Iterator[tuple[int, Array] | None]:
+    """The newest of the recorded chunks at each frame."""
+    newest: tuple[int, Array] | None = None
+    waiting = sorted(chunks, reverse=True)
+    for frame in frames:
+        while waiting and waiting[-1] <= frame.stamp:
+            stamp = waiting.pop()
+            newest = stamp, chunks[stamp]
+        yield newest
+
+
+def _made(frames: Sequence[Frame], bundle: Bundle) -> Iterator[tuple[int, Array]]:
+    bundle.policy.reset()
+    for frame in frames:
+        yield frame.stamp, bundle.policy.act(frame)
+
+
+def _chunks(reader: EpisodeReader, policy_id: str) -> dict[int, Array]:
+    """The chunks in the bag that this policy made, by the stamp of what they answer."""
+    found: dict[int, Array] = {}
+    for message, data in _messages(reader, topics.POLICY_CHUNK):
+        joints = len(message.names)
+        whole = joints and len(message.positions) == joints * message.horizon > 0
+        if message.policy_id == policy_id and whole:  # others are faults that the monitor told
+            found[header_stamp(data)] = np.asarray(message.positions).reshape(-1, joints)
+    return found
+
+
+def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, Told]:
+    """What the monitor said of each frame: its scores, or at least its status of that time."""
+    scores = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_SCORES)}
+    status = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_STATUS)}
+    stops = {stamp for stamp, message in status.items() if _stopped(message)}
+    waiting, now, told = sorted(status, reverse=True), None, {}
+    for stamp in stamps:
+        while waiting and waiting[-1] <= stamp:
+            now = status[waiting.pop()]
+        said = scores.get(stamp, status.get(stamp))
+        if stamp in scores:
+            driving = bool(scores[stamp].driving)
+        elif scores or now is None:
+            continue
+        else:
+            driving = now.mode == _POLICY
+        told[stamp] = Told(
+            # The tick that stops the policy still judged it.
+            driving=driving or stamp in stops,
+            score=said.score if said is not None else nan,
+            stopped=stamp in stops,
+        )
+    return told
+
+
+def _stopped(status: Any) -> bool:
+    """Whether this status tells that the scores have just stopped the policy."""
+    overdue = not status.fault and status.reason.startswith(_OVERDUE)
+    return bool(status.mode != _POLICY and (status.triggered or overdue))
+
+
+def _messages(reader: EpisodeReader, topic: str) -> Iterator[tuple[Any, bytes]]:
+    if reader.topics.get(reader.absolute(topic)) != topics.TYPES[topic]:
+        return
+    for message in reader.messages([topic]):
+        yield reader.deserialize(message), message.data

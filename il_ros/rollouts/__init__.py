@@ -1,0 +1,1 @@
+"""Episodes in one process: simulator, policy and monitor without ROS."""

@@ -1,0 +1,59 @@
+"""Demonstrations and rollouts as datasets, with no graph and no bags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from il_ros.core.contract import Contract
+from il_ros.datasets.assemble import EpisodeData, assemble, usable
+from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.rollouts.drivers import ExpertDriver
+from il_ros.rollouts.guards import Guard, Unguarded
+from il_ros.rollouts.loop import Stage
+from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.perturbations import Perturbation
+
+NOISE = 0.002
+"""Disturbance of the joints while an expert demonstrates [rad], as in the demo: demonstrations
+then show how to get back (DART, Laskey et al. 2017)."""
+
+
+def demonstrate(
+    contract: Contract,
+    task: str,
+    seeds: Iterable[int],
+    *,
+    noise: float = NOISE,
+    guard: Guard | None = None,
+) -> Dataset:
+    """The expert's episodes of a task as a dataset in memory, one for each seed.
+
+    Args:
+        contract: What the topics mean.
+        task: Name of the task.
+        seeds: Of the scenes.
+        noise: Standard deviation of the joints' disturbance [rad].
+        guard: What stands between expert and arm; nothing by default.
+    """
+    stage = Stage(contract, task, ExpertDriver(task, contract), guard or Unguarded())
+    disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
+    rollouts = [stage.run(seed, disturbed) for seed in seeds]
+    return dataset_of_rollouts(contract, task, rollouts)
+
+
+def dataset_of_rollouts(contract: Contract, task: str, rollouts: Iterable[Rollout]) -> Dataset:
+    """Rollouts whose frames hold every stream of the contract, as a dataset in memory."""
+    return assemble(contract, [_episode(contract, task, rollout) for rollout in rollouts])
+
+
+def _episode(contract: Contract, task: str, rollout: Rollout) -> EpisodeData:
+    entry = EpisodeEntry(
+        id=f'{task}_{rollout.seed}',
+        start=0,
+        length=0,
+        outcome='success' if rollout.success else 'failure',
+        task=task,
+        seed=rollout.seed,
+    )
+    return usable(contract, entry, rollout.frames, rollout.actions)

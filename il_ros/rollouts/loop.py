@@ -1,0 +1,122 @@
+"""Episodes in one process: simulator, frame builder, driver and guard, in lock-step without ROS.
+
+One control period is what it is on the graph: the sensors speak, the frame is built, the driver
+answers it, the guard says what is commanded, and the arm moves until the next instant. The same
+seed, driver and guard give the same episode, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import NS, Frame
+from il_ros.rollouts.drivers import Driver
+from il_ros.rollouts.guards import Guard
+from il_ros.rollouts.rollout import Rollout
+from il_ros.rollouts.senses import Senses
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.world import World
+
+Array = NDArray[np.float64]
+
+AFTER_ALARM = 1.0
+"""How long an episode goes on after the guard has stopped it [s], to see that the arm rests."""
+
+
+class Stage:
+    """One simulated arm with whoever drives and guards it, for one episode after the other.
+
+    Args:
+        contract: What the topics mean.
+        task: Name of the simulator's task.
+        driver: Who drives.
+        guard: What stands between driver and arm.
+
+    Raises:
+        UnknownNameError: If there is no such task.
+    """
+
+    def __init__(self, contract: Contract, task: str, driver: Driver, guard: Guard) -> None:
+        self.contract, self.driver, self.guard = contract, driver, guard
+        self._world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
+        self._senses = Senses(contract, driver.keys)
+        steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
+        self._offsets = steps * (self._world.period / self._world.substeps)
+
+    def run(
+        self,
+        seed: int,
+        perturbations: Sequence[Perturbation] = (),
+        *,
+        name: str = '',
+        watch: Callable[[Frame], None] | None = None,
+    ) -> Rollout:
+        """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
+
+        Args:
+            seed: Of the scene.
+            perturbations: What goes wrong.
+            name: What the perturbations are called.
+            watch: Called with each frame, once its period is over.
+        """
+        world, taken = self._begin(seed, perturbations)
+        alarm: float | None = None
+        while not world.state().done and (alarm is None or world.time < alarm + AFTER_ALARM - 1e-9):
+            self._period(taken)
+            if watch is not None and taken.frame is not None:
+                watch(taken.frame)
+            if alarm is None and self.guard.stopped:
+                alarm, taken.reason = taken.time, self.guard.stopped
+        state = world.state()
+        return Rollout(
+            seed=seed,
+            perturbation=name,
+            frames=tuple(taken.frames),
+            chunks=tuple(taken.chunks),
+            actions=np.array(taken.actions).reshape(-1, len(world.names)),
+            success=state.success and alarm is None,
+            progress=state.progress,
+            duration=state.time if alarm is None else alarm,
+            violations=state.violations,
+            alarm=alarm,
+            reason=taken.reason,
+        )
+
+    def _begin(self, seed: int, perturbations: Sequence[Perturbation]) -> tuple[World, _Taken]:
+        world = self._world
+        world.reset(seed, perturbations)
+        self._senses.reset()
+        self.driver.reset()
+        truth = world.privileged()
+        posture = np.concatenate([truth[key] for key in self.contract.action.position])
+        self.guard.reset(posture)
+        return world, _Taken()
+
+    def _period(self, taken: _Taken) -> None:
+        world = self._world
+        taken.time = world.time
+        stamp = NS + round(world.time * NS)
+        frame = taken.frame = self._senses.look(world.observe(), stamp)
+        chunk = None if frame is None else self.driver.act(frame)
+        invalid = () if frame is None else self._senses.invalid(frame)
+        action = self.guard.tick(frame, chunk, stamp / NS, invalid)
+        if frame is not None:
+            taken.frames.append(frame)
+            taken.chunks.append(chunk)
+            taken.actions.append(np.full(len(world.names), np.nan) if action is None else action)
+        world.step(self.guard.setpoints(stamp / NS + self._offsets))
+
+
+class _Taken:
+    """What has been gathered of an episode so far."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.chunks: list[Array | None] = []
+        self.actions: list[Array] = []
+        self.frame: Frame | None = None
+        self.time, self.reason = 0.0, ''

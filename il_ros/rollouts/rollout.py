@@ -1,0 +1,145 @@
+"""What one episode gave, in memory and on disk."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.files import write_atomic
+from il_ros.core.frames import NS, Frame
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One episode: what was seen, answered and done, and how it ended.
+
+    Attributes:
+        seed: Of the scene.
+        perturbation: Name of what went wrong; empty for nothing.
+        frames: Frames in order, F of them; their stamps begin at one second.
+        chunks: The driver's answer to each frame, shape (H, N) [rad or m]; none where none came.
+        actions: What was commanded for the end of each frame's period, shape (F, N) [rad or m];
+            NaN where nothing was.
+        success: Whether the task was done, with nobody having stopped it.
+        progress: How much of the way was done, 0 to 1.
+        duration: From the reset to the goal, the time limit or the stop [s].
+        violations: How often limits were left, by kind.
+        alarm: When the guard stopped the driver, since the reset [s]; none if it did not.
+        reason: Why it did.
+    """
+
+    seed: int
+    perturbation: str = ''
+    frames: tuple[Frame, ...]
+    chunks: tuple[Array | None, ...]
+    actions: Array
+    success: bool
+    progress: float
+    duration: float
+    violations: Mapping[str, int] = field(default_factory=dict)
+    alarm: float | None = None
+    reason: str = ''
+
+    @property
+    def outcome(self) -> str:
+        """In words: success, stopped, or time limit."""
+        if self.alarm is not None:
+            return 'stopped'
+        return 'success' if self.success else 'time limit'
+
+    @property
+    def violated(self) -> int:
+        """Limit violations of all kinds."""
+        return sum(self.violations.values())
+
+    @property
+    def times(self) -> Array:
+        """Time of each frame since the reset, shape (F,) [s]."""
+        return np.array([frame.stamp - NS for frame in self.frames]) / NS
+
+
+_FACTS = (
+    'seed', 'perturbation', 'success', 'progress', 'duration', 'violations', 'alarm', 'reason',
+)  # fmt: skip
+
+
+def save_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
+    """Write episodes of one contract and one driver into one file (npz), whole or not at all.
+
+    Raises:
+        IlRosError: If no frame was answered, or the file cannot be written.
+    """
+    frames = [frame for rollout in rollouts for frame in rollout.frames]
+    chunks = [chunk for rollout in rollouts for chunk in rollout.chunks]
+    known = [chunk for chunk in chunks if chunk is not None]
+    if not known:
+        raise IlRosError('nothing to save: no frame was answered', where=str(path))
+    keys = list(frames[0].values)
+    nothing = np.full(known[0].shape, np.nan)
+    facts = [{name: getattr(rollout, name) for name in _FACTS} for rollout in rollouts]
+    arrays: dict[str, Any] = {
+        'facts': np.array(json.dumps({'keys': keys, 'episodes': facts})),
+        'lengths': np.array([len(rollout.frames) for rollout in rollouts]),
+        'stamps': np.array([frame.stamp for frame in frames], np.int64),
+        'valid': np.array([[frame.valid[key] for key in keys] for frame in frames]),
+        'age': np.array([[frame.age[key] for key in keys] for frame in frames]),
+        'answered': np.array([chunk is not None for chunk in chunks]),
+        'chunks': np.array([nothing if chunk is None else chunk for chunk in chunks]),
+        'actions': np.concatenate([rollout.actions for rollout in rollouts]),
+        **{f'value.{key}': np.array([frame.values[key] for frame in frames]) for key in keys},
+    }
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_atomic(path, content.getvalue())
+
+
+def load_rollouts(path: Path) -> list[Rollout]:
+    """Read what `save_rollouts` wrote.
+
+    Raises:
+        IlRosError: If it is no such file.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        facts = json.loads(str(arrays['facts']))
+        ends = np.cumsum(arrays['lengths']).tolist()
+        starts = [0, *ends[:-1]]
+        return [
+            _episode(arrays, facts['keys'], fact, slice(start, end))
+            for fact, start, end in zip(facts['episodes'], starts, ends, strict=True)
+        ]
+    except (OSError, KeyError, ValueError, TypeError) as problem:
+        raise IlRosError(
+            f'no rollouts can be read: {problem}', where=str(path), fix='run them again'
+        ) from None
+
+
+def _episode(
+    arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], fact: Mapping[str, Any], rows: slice
+) -> Rollout:
+    span = range(rows.start, rows.stop)
+    return Rollout(
+        **fact,
+        frames=tuple(
+            Frame(
+                stamp=int(arrays['stamps'][i]),
+                values={key: arrays[f'value.{key}'][i] for key in keys},
+                valid=dict(zip(keys, arrays['valid'][i].tolist(), strict=True)),
+                age=dict(zip(keys, arrays['age'][i].tolist(), strict=True)),
+            )
+            for i in span
+        ),
+        chunks=tuple(arrays['chunks'][i] if arrays['answered'][i] else None for i in span),
+        actions=arrays['actions'][rows],
+    )

@@ -1,0 +1,119 @@
+"""Which topics are recorded, and what a bag says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
+
+from il_ros.core import topics
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.streams import IMAGE, ImageStream, Stream
+from il_ros.ros.definitions import definition_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedTopic:
+    """A topic that samples come on, as the bag describes it.
+
+    Attributes:
+        type: ROS message type.
+        definition: Text of its definition.
+        qos: Profiles that its publishers offer, in rosbag2's words.
+        rate: What the contract expects [Hz]; 0 where it names none.
+        publishers: How many there are.
+        latched: Whether it is subscribed to as latched.
+        optional: Whether an episode can do without it if its type cannot be described.
+        image: How its images become JPEG on the way; none for samples that are stored as they come.
+    """
+
+    type: str
+    definition: str | None = None
+    qos: Sequence[Mapping[str, object]] = ()
+    rate: float = 0.0
+    publishers: int = 0
+    latched: bool = False
+    optional: bool = False
+    image: ImageStream | None = None
+
+
+def planned_topics(contract: Contract, resolve: Callable[[str], str]) -> dict[str, RecordedTopic]:
+    """The contract's topics and the package's own, by absolute name.
+
+    Args:
+        contract: The contract.
+        resolve: Gives the absolute name of a relative one.
+
+    Raises:
+        IlRosError: If a type is not installed.
+    """
+    types = {contract.action.executed: topics.TYPES[topics.POLICY_CHUNK], **topics.TYPES}
+    planned = {resolve(name): _topic(kind) for name, kind in types.items()}
+    streams: list[Stream | ImageStream] = [*contract.streams.values(), *contract.images.values()]
+    for stream in streams:
+        name = resolve(stream.topic)
+        rate = max([stream.rate, *(s.rate for s in streams if s.topic == stream.topic)])
+        image = stream if isinstance(stream, ImageStream) and stream.record == 'jpeg' else None
+        planned[name] = _topic(
+            stream.type,
+            rate=0.0 if stream.latched else rate,
+            latched=any(s.latched for s in streams if s.topic == stream.topic),
+            image=image if stream.type == IMAGE else None,
+        )
+    _refuse_mixed(contract, resolve, planned)
+    return planned
+
+
+def _refuse_mixed(
+    contract: Contract, resolve: Callable[[str], str], planned: Mapping[str, RecordedTopic]
+) -> None:
+    """Refuse two streams whose messages would get into one topic of the bag."""
+    ways: dict[str, str] = {}
+    for key, image in contract.images.items():
+        if ways.setdefault(image.topic, image.record) != image.record:
+            raise IlRosError(
+                f'{image.topic} is to be recorded in two ways', where=f'images.{key}.record',
+                allowed=ways[image.topic],
+            )  # fmt: skip
+        if image.record == 'jpeg' and resolve(image.compressed_topic) in planned:
+            raise IlRosError(
+                f'{image.compressed_topic} is recorded, too', where=f'images.{key}.record',
+                allowed='raw', fix="or leave the driver's own compressed topic out",
+            )  # fmt: skip
+
+
+def extra_topic(type_name: str) -> RecordedTopic:
+    """A topic that nothing is known of but its type.
+
+    Raises:
+        IlRosError: If the type is not installed.
+    """
+    return _topic(type_name, optional=True)
+
+
+def _topic(type_name: str, **more: Any) -> RecordedTopic:
+    return RecordedTopic(type=type_name, definition=definition_of(type_name), **more)
+
+
+def offered(offers: Sequence[Any]) -> tuple[dict[str, object], ...]:
+    """The QoS of publishers as rclpy tells it, in rosbag2's words; alike ones once."""
+    named: dict[tuple[object, ...], dict[str, object]] = {}
+    for offer in offers:
+        qos = offer.qos_profile
+        policies = {
+            'reliability': _name(qos.reliability, ReliabilityPolicy),
+            'durability': _name(qos.durability, DurabilityPolicy),
+            'liveliness': _name(qos.liveliness, LivelinessPolicy),
+        }
+        known = {name: text for name, text in policies.items() if text}
+        named[tuple(known.items())] = dict(known)
+    return tuple(named.values())
+
+
+def _name(policy: Any, kind: Any) -> str:
+    """The policy's name; nothing for one that a publisher cannot be known by."""
+    unclear = (kind.SYSTEM_DEFAULT, kind.UNKNOWN, kind.BEST_AVAILABLE)
+    return '' if policy in unclear else str(policy.name).lower()

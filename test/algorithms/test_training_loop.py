@@ -1,0 +1,67 @@
+"""The loop against the same written out by hand, with every random draw in its place."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from il_ros.algorithms.bc import BcConfig, train_bc
+from il_ros.algorithms.chunks import chunk_data
+from il_ros.algorithms.torch_tools import torch_threads, warmup_cosine
+from il_ros.algorithms.training_settings import Optimisation
+from il_ros.core.errors import IlRosError
+from il_ros.policies.mlp import MlpConfig, network_sizes
+from il_ros.policies.networks import Mlp
+
+CONFIG = BcConfig(
+    policy=MlpConfig(hidden=(16,), horizon=4, absolute=('hand',)), epochs=3, batch=64,
+    held_out=0.0, device='cpu',
+)  # fmt: skip
+
+
+def by_hand(dataset, config):
+    """Weights of the averaged network after the last epoch."""
+    data = chunk_data(dataset, config.policy, range(len(dataset.episodes)))
+    train = data.batch(np.arange(dataset.frames), torch.device('cpu'))
+    sizes = network_sizes(config.policy, train.x.shape[1], (4, 2))
+    torch.manual_seed(config.seed)
+    network = Mlp(sizes, config.policy.activation, config.policy.layer_norm)
+    average = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+    random = torch.Generator().manual_seed(config.seed)
+    steps = config.epochs * -(-len(train) // 64)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(0.05, steps))
+    for _ in range(config.epochs):
+        order = torch.randperm(len(train), generator=random)
+        for rows in torch.split(order, 64):
+            x = train.x[rows]
+            x = x + 0.05 * torch.randn(x.shape, generator=random)
+            each = nn.functional.huber_loss(network(x), train.y[rows], delta=0.1, reduction='none')
+            mask = train.mask[rows]
+            optimizer.zero_grad()
+            ((each * mask).sum() / (mask.sum() * 0.1)).backward()
+            nn.utils.clip_grad_norm_(list(network.parameters()), 1.0)
+            optimizer.step()
+            schedule.step()
+            for name, weight in network.named_parameters():
+                average[name].lerp_(weight.detach(), 1.0 - 0.99)
+    return average
+
+
+def test_it_is_what_one_would_write_by_hand_bit_for_bit(task):
+    dataset = task.dataset(range(6))
+    policy = train_bc(dataset, CONFIG).policy
+    with torch.random.fork_rng(devices=[]), torch_threads(1):
+        expected = by_hand(dataset, CONFIG)
+    for name, weight in expected.items():
+        np.testing.assert_array_equal(policy.arrays()[f'network.{name}'], weight.numpy())
+
+
+@pytest.mark.parametrize('name', ['epochs', 'batch', 'learning_rate', 'patience', 'threads'])
+def test_settings_that_make_no_sense_are_refused(name):
+    config = replace(Optimisation(), **{name: 0})
+    with pytest.raises(IlRosError) as caught:
+        config.check()
+    assert str(caught.value) == f'config.{name}: got 0; allowed: more than 0'

@@ -1,0 +1,177 @@
+"""The one plan: it stays where the arm may be, all along."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from il_ros.core.arms import FRANKA
+from il_ros.core.limits import KeepOut
+from il_ros.monitors import checks
+from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.motion import Motion
+
+DT = 0.05
+BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])
+LIMITS = FRANKA.limits(*BOX, force=1.0, torque=1.0)
+ARM = Geometry.of_arm(FRANKA)
+TIP = FRANKA.chain.forward(FRANKA.home[:7])[0]
+GANTRY = Geometry(lambda q: q[:, :3])
+BASE = np.eye(8)[0]
+
+
+def motion(*zones, box=BOX, start=FRANKA.home, geometry=ARM):
+    limits = replace(LIMITS, keep_out=zones, workspace_min=box[0], workspace_max=box[1])
+    made = Motion(limits, dt=DT, geometry=geometry, margin=0.01)
+    made.begin(start, 0.0)
+    return made
+
+
+def turn(made, speed=2.0, ticks=40):
+    """Turn the whole arm about its base until it may not go on; gives the fault."""
+    target = FRANKA.home.copy()
+    for tick in range(ticks):
+        target = target + BASE * speed * DT
+        fault = made.drive(target, BASE * speed, tick * DT)
+        if fault:
+            made.brake(tick * DT)
+            return fault, target[0]
+    return None, target[0]
+
+
+def tool(made, times):
+    return ARM.tools(made.plan.at(times)[0])
+
+
+def clearance(made, zone):
+    """Smallest distance of the body from the zone, over all time."""
+    points = ARM.outline(made.plan.at(np.linspace(0, 9, 2000))[0])
+    gap = np.linalg.norm(np.clip(points, zone.min, zone.max) - points, axis=-1)
+    return (gap - ARM.radius).min()
+
+
+def test_free_motion_goes_on():
+    assert turn(motion())[0] is None
+
+
+def test_without_a_kinematic_model_nothing_is_looked_at():
+    nowhere = (np.zeros(3), np.zeros(3))
+    assert turn(motion(box=nowhere, geometry=None))[0] is None
+
+
+def test_the_arm_stops_before_the_workspace_ends():
+    box = (BOX[0], np.array([2.0, 0.3, 2.0]))
+    made = motion(box=box)
+    fault, _ = turn(made)
+    assert fault.kind == 'workspace'
+    assert fault.text.startswith('planned motion: y = 0.')
+    assert fault.text.endswith('m, workspace -1.990 .. 0.290 m')
+    assert 0.2 < tool(made, np.linspace(0, 9, 500))[:, 1].max() <= 0.29 + 1e-6
+
+
+def test_a_way_out_is_seen_though_it_begins_and_ends_inside():
+    # An arm of one metre that turns: its tool's x is largest in the middle of the way.
+    arm = Geometry(lambda q: np.stack([np.cos(q[:, 0]), np.sin(q[:, 0]), 0 * q[:, 0]], axis=1))
+    made = motion(start=FRANKA.home - 0.5 * BASE, geometry=arm)
+    for tick in range(20):
+        goal = FRANKA.home + (-0.5 + 2.0 * DT * tick) * BASE
+        begin, here = tick * DT, made.plan.at(tick * DT)[0]
+        if here[0] > -0.2:
+            break
+        assert made.drive(goal, 2.0 * BASE, begin) is None
+    plan = made._planner.towards(made.plan, begin, goal, 2.0 * BASE, DT)
+    made._limits = replace(made._limits, workspace_max=np.array([1.006, 2.0, 2.0]))
+    ends = arm.tools(np.stack([here, plan.end]))
+    assert checks.beyond_workspace(ends, made._limits, 0.01).max() < 0.0
+    fault = made.drive(goal, 2.0 * BASE, begin)
+    assert fault.text.startswith('planned motion: x = ')
+    assert fault.text.endswith('m, workspace -1.990 .. 0.996 m')
+
+
+def test_an_arm_that_stands_too_near_may_leave_but_not_go_nearer():
+    start = FRANKA.home.copy()
+    start[:3] = [0.495, 0.0, 0.0]  # 5 mm from the side, where plans keep 10 mm
+    box = (np.full(3, -0.5), np.full(3, 0.5))
+    made = motion(box=box, start=start, geometry=GANTRY)
+    fault = made.drive(start + 0.004 * BASE, np.zeros(8), 0.0)
+    assert fault.text.startswith('planned motion: x = 0.49')
+    assert made.drive(start, np.zeros(8), 0.0) is None
+    for tick in range(10):
+        assert made.drive(start - 0.1 * BASE, np.zeros(8), tick * DT) is None
+    assert made.plan.at(10 * DT)[0][0] < 0.49  # inside by now, and not to come back
+    faults = [made.drive(start, np.zeros(8), (10 + tick) * DT) for tick in range(10)]
+    fault = next(fault for fault in faults if fault)
+    assert fault.text.startswith('planned motion: x = 0.49')
+
+
+def test_it_may_leave_a_keep_out_zone_that_it_stands_too_near():
+    reach = (ARM.outline(FRANKA.home[None])[0, :, 1] + ARM.radius).max()  # the hand, sideways
+    zone = KeepOut(
+        name='bin', min=np.array([0.0, reach + 0.005, 0.0]), max=np.array([1.0, 1.0, 1.0])
+    )
+    assert motion(zone).drive(FRANKA.home - 0.02 * BASE, np.zeros(8), 0.0) is None
+    fault = motion(zone).drive(FRANKA.home + 0.02 * BASE, np.zeros(8), 0.0)
+    assert fault.text.startswith('planned motion: fr3_hand: within 0.05')
+    assert "m of 'bin', at 0." in fault.text
+
+
+def test_a_link_stops_before_a_keep_out_zone_that_the_tool_would_pass_under():
+    # Beside the elbow, high above the tool.
+    elbow = FRANKA.chain.frames(FRANKA.home[:7])[3, :3, 3]
+    low = np.array([elbow[0] - 0.3, 0.2, elbow[2] - 0.05])
+    zone = KeepOut(name='shelf', min=low, max=low + np.array([0.6, 0.3, 0.2]))
+    made = motion(zone)
+    fault, angle = turn(made)
+    assert fault.kind == 'keep_out'
+    assert fault.text.startswith('planned motion: fr3_link')
+    assert "of 'shelf', at" in fault.text
+    assert 0.05 < angle < 1.5
+    assert 0.009 <= clearance(made, zone) < 0.2
+
+
+@pytest.mark.parametrize('speed', [0.5, 1.0, 2.4])
+def test_a_thin_zone_is_not_jumped_over(speed):
+    zone = KeepOut(
+        name='post', min=TIP + np.array([-0.05, 0.2, -0.5]), max=TIP + np.array([0.05, 0.21, 0.5])
+    )
+    made = motion(zone)
+    fault, _ = turn(made, speed)
+    assert fault.kind == 'keep_out'
+    assert clearance(made, zone) >= 0.009
+
+
+def test_between_the_looks_no_motion_leaves_the_workspace_or_touches_a_zone():
+    rng = np.random.default_rng(3)
+    zones = (
+        KeepOut(name='post', min=np.array([0.3, 0.3, 0.0]), max=np.array([0.35, 0.35, 0.9])),
+        KeepOut(name='shelf', min=np.array([0.4, -0.6, 0.4]), max=np.array([0.9, -0.3, 0.45])),
+    )
+    box = (np.array([0.25, -0.45, 0.1]), np.array([0.65, 0.4, 0.6]))
+    faults = set()
+    for _ in range(12):
+        made, goal = motion(*zones, box=box), FRANKA.home
+        for tick in range(60):
+            if tick % 8 == 0:
+                goal = FRANKA.home + rng.normal(0.0, 0.7, 8)
+            here = made.plan.at(tick * DT)[0]
+            step = np.clip(goal - here, -LIMITS.velocity * DT, LIMITS.velocity * DT)
+            fault = made.drive(here + step, 0.9 * step / DT, tick * DT)
+            if fault:
+                faults.add(fault.kind)
+                made.brake(tick * DT)
+            q = made.plan.at(np.linspace(tick * DT, made.plan.end_time, 40))[0]
+            assert checks.beyond_workspace(ARM.tools(q), made._limits, 0.0).max() <= 0.0
+            assert checks.into_zones(ARM.outline(q), made._limits, ARM.radius).max() <= 0.0
+    assert faults == {'workspace', 'keep_out'}
+
+
+def test_looking_at_the_whole_plan_is_quick():
+    made = motion()
+    turn(made, ticks=6)
+    costs = []
+    for _ in range(300):
+        begin = time.process_time()
+        assert made._outside(made.plan) is None
+        costs.append(time.process_time() - begin)
+    assert np.median(costs) < 5e-4  # 0.06 ms on a busy machine; here it shares a core

@@ -1,0 +1,63 @@
+"""The dead-man switch."""
+
+from il_ros.monitors.takeover import DeadMan
+
+
+def heard(*messages):
+    switch = DeadMan(max_age=0.25)
+    for held, now in messages:
+        switch.hear(held, now)
+    return switch
+
+
+def test_it_is_held_after_it_was_seen_open():
+    assert heard((False, 1.0), (True, 1.1)).held
+    assert not heard((False, 1.0), (True, 1.1), (False, 1.2)).held
+
+
+def test_a_switch_that_is_stuck_takes_nothing():
+    switch = heard((True, 1.0), (True, 1.1))
+    assert not switch.held
+    switch.hear(False, 1.2)
+    switch.hear(True, 1.3)
+    assert switch.held
+
+
+def test_after_a_reset_it_has_to_be_let_go_first():
+    switch = heard((False, 1.0), (True, 1.1))
+    switch.reset()
+    switch.hear(True, 1.2)
+    assert not switch.held
+
+
+def test_a_device_that_comes_back_from_a_silence_has_to_be_let_go_first():
+    switch = heard((False, 1.0), (True, 60.0))
+    assert not switch.held
+    switch.hear(False, 60.1)
+    switch.hear(True, 60.2)
+    assert switch.held
+
+
+def test_a_device_that_repeats_itself_is_silent():
+    switch = heard((False, 1.0), (True, 1.1))
+    for _ in range(9):
+        switch.hear(True, 1.1)
+    assert switch.silent(1.5) is not None
+    switch.hear(False, 1.05)  # late on its way: older than what is known
+    assert switch.held
+
+
+def test_after_a_jump_of_the_clock_any_time_is_taken():
+    switch = heard((False, 99.0), (True, 99.1))
+    switch.clock_jumped()
+    switch.hear(False, 2.0)
+    switch.hear(True, 2.1)
+    assert switch.held
+
+
+def test_silence_is_a_fault_with_its_limit():
+    switch = heard((False, 1.0), (True, 1.1))
+    assert switch.silent(1.35) is None
+    fault = switch.silent(1.36)
+    assert fault.kind == 'takeover'
+    assert fault.text == 'takeover: nothing from its device for 0.260 s, limit 0.250 s'

@@ -1,0 +1,100 @@
+"""Moments: of single frames and of whole episodes, with nothing that nobody needs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from il_ros.core.contract import load_contract
+from il_ros.core.frames import NS, Frame
+from il_ros.experts import make_heuristic
+from il_ros.policies.features import Features
+from il_ros.policies.moments import Moments, NoveltyFeatures, frames_of_episode
+from il_ros.policies.normalizer import Normalizer
+
+CONTRACT = Path(__file__).parents[2] / 'config/contracts/franka_reach.yaml'
+
+
+@pytest.fixture(scope='module')
+def dataset(task):
+    return task.dataset(range(3), length=6)
+
+
+@pytest.fixture(scope='module')
+def features(dataset):
+    return NoveltyFeatures.fit(dataset, dataset.rows(range(3)))
+
+
+@pytest.fixture
+def make(task, features, follower):
+    def moments(*needs):
+        policy = follower(task.contract)
+        return policy, Moments(policy, features, needs, 3)
+
+    return moments
+
+
+def test_a_moment_has_what_a_score_needs_and_no_more(task, make):
+    policy, moments = make('features')
+    frame = task.frame(4, a=0.3, b=0.02)
+    found = moments.of_frame(frame)
+    np.testing.assert_array_equal(found.features, moments.features.of_frame(frame))
+    np.testing.assert_array_equal(found.position, [0.3, 0.02])
+    assert (found.embedding, found.reference, found.chunk, found.samples) == (None,) * 4
+    assert (found.time, found.step_dt) == (1.2, 0.05)
+    assert policy.acted == 0
+    _, moments = make('embedding', 'reference')
+    found = moments.of_frame(frame, np.ones((3, 2)), 0.2, epoch=NS)
+    np.testing.assert_array_equal(found.embedding, [0.3, 0.02])
+    np.testing.assert_array_equal(found.reference, [[0.3, 0.02]] * 3)  # holds: no other is known
+    np.testing.assert_array_equal(found.chunk, np.ones((3, 2)))
+    assert (found.time, found.chunk_time) == (0.2, 0.2)
+
+
+def test_what_is_not_valid_is_not_there(task, make):
+    _, moments = make('reference')
+    found = moments.of_frame(task.frame(0, arm=True))
+    assert found.position is None
+    assert found.reference is None
+    assert np.isnan(found.features).any()
+
+
+def test_an_episode_is_answered_frame_by_frame_if_a_score_wants_that(make, dataset):
+    policy, moments = make('features', 'chunk')
+    policy.acted = 99
+    found = moments.of_episode(dataset, 1)
+    assert policy.acted == 6  # its memory was cleared before the first of six
+    frames = list(frames_of_episode(dataset, 1))
+    for frame, moment in zip(frames, found, strict=True):
+        np.testing.assert_array_equal(moment.chunk, policy.act(frame))
+        assert moment.chunk_time == moment.time
+    assert [m.time for m in found] == pytest.approx([0.05 * i for i in range(6)])
+    policy, moments = make('features')
+    assert moments.of_episode(dataset, 1)[0].chunk is None
+    assert policy.acted == 0
+
+
+def test_features_of_frames_and_of_a_dataset_are_the_same(make, dataset):
+    _, moments = make('features')
+    of_rows = moments.features.of_dataset(dataset, dataset.rows([2]))
+    of_frames = [moment.features for moment in moments.of_episode(dataset, 2)]
+    np.testing.assert_allclose(np.array(of_frames), of_rows, atol=1e-12)
+
+
+def test_the_reference_goes_straight_where_arm_and_observations_allow(follower):
+    contract = load_contract(CONTRACT)
+    rng = np.random.default_rng(0)
+    home = make_heuristic('straight').arm.home
+    values = {key: 0.1 * rng.random(s.size) for key, s in contract.observations.items()}
+    values |= {'joint_position': home[:-1], 'gripper_position': home[-1:]}
+    frame = Frame(
+        stamp=NS, values=values, valid=dict.fromkeys(values, True), age=dict.fromkeys(values, 0.0)
+    )
+    size = Features(contract).size
+    plain = NoveltyFeatures(contract, Normalizer(mean=np.zeros(size), scale=np.ones(size)))
+    moments = Moments(follower(contract), plain, ('reference',), 5)
+    found = moments.of_frame(frame).reference
+    expected = make_heuristic('straight').act(values, horizon=5, dt=contract.period)
+    np.testing.assert_array_equal(found, expected)
+    frame.valid['goal_position'] = False
+    assert moments.of_frame(frame).reference is None

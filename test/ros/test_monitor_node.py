@@ -1,0 +1,114 @@
+"""The monitor on a real graph: who may take over, what it tells others."""
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from il_ros.msg import MonitorStatus, Takeover  # noqa: E402
+
+from il_ros.core.errors import IlRosError  # noqa: E402
+from il_ros.ros.convert import fill_stamp, to_ns  # noqa: E402
+from il_ros.ros.qos import CHUNKS, COMMAND  # noqa: E402
+
+pytestmark = pytest.mark.graph
+PATIENCE = 20.0
+
+
+class Operator:
+    """Stands beside the arm: a dead-man switch, and eyes on the status."""
+
+    def __init__(self, client):
+        self.client, self.told = client, []
+        self._publisher = client.node.create_publisher(Takeover, 'expert/takeover', COMMAND)
+        client.node.create_subscription(MonitorStatus, 'monitor/status', self.told.append, CHUNKS)
+        client.episode(10, 'expert')  # after it all nodes have found one another
+        deadline = time.monotonic() + PATIENCE
+        while not self._publisher.get_subscription_count() and time.monotonic() < deadline:
+            client._executor.spin_once(timeout_sec=0.05)
+
+    def begin(self, seed):
+        stamp = self.client.reset(seed)
+        self.now = to_ns(stamp)
+        self.client._enter('hold', stamp)
+        for _ in range(5):  # only the newest word of the device counts, so one may be passed over
+            self.until(False, mode=MonitorStatus.HOLD)
+
+    def until(self, held, **wanted):
+        """Step with the dead-man like that (None: silent) until the status says what is wanted."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if held is not None:
+                self._publisher.publish(fill_stamp(Takeover(held=held), self.now))
+            self.now = to_ns(self.client.step(1).header.stamp)
+            newest = self.told[-1] if self.told else None
+            if newest and all(getattr(newest, k) == v for k, v in wanted.items()):
+                return newest
+        raise AssertionError(f'{wanted} never came; last: {self.told[-1:]}')
+
+
+@pytest.fixture(scope='module')
+def operator(client):
+    return Operator(client)
+
+
+def test_the_dead_man_takes_the_arm_and_gives_it_back(client, operator):
+    operator.begin(11)
+    told = operator.until(True, mode=MonitorStatus.EXPERT, takeover=True)
+    assert told.reason == 'takeover'
+    with pytest.raises(IlRosError, match='somebody holds the dead-man'):
+        client.set_mode('idle')
+    for _ in range(10):
+        operator.until(True, takeover=True)
+    commanded = client._trace.joints
+    first, last = commanded[min(commanded)], commanded[max(commanded)]
+    assert np.abs(last - first).max() > 0.02  # the expert moved the arm
+    told = operator.until(False, mode=MonitorStatus.HOLD, takeover=False)
+    assert told.reason == 'takeover ended'
+    client._rest()
+
+
+def test_a_device_that_dies_while_it_drives_stops_the_arm(client, operator):
+    operator.begin(12)
+    operator.until(True, takeover=True)
+    told = operator.until(None, mode=MonitorStatus.ALARM)
+    assert told.reason.startswith('takeover: nothing from its device for 0.')
+    client._rest()
+
+
+def test_the_status_comes_on_change_and_ten_times_a_second(client, operator):
+    operator.told.clear()
+    client.episode(13, 'expert')
+    stamps = np.array([to_ns(told.header.stamp) for told in operator.told])
+    content = [(told.mode, told.reason, told.fault) for told in operator.told]
+    same = np.array([a == b for a, b in pairwise(content)])
+    gaps = np.diff(stamps)
+    assert same.sum() > 20
+    assert (gaps[same] >= 100_000_000 - 1).all()  # nothing new: not more often
+    assert np.median(gaps[same]) == 100_000_000
+    modes = [told.mode for told in operator.told]
+    assert {MonitorStatus.IDLE, MonitorStatus.EXPERT, MonitorStatus.HOLD} <= set(modes)
+
+
+def test_diagnostics_are_in_the_standard_form(client):
+    found = {}
+
+    def take(message):
+        for status in message.status:
+            found[status.name] = {value.key: value.value for value in status.values}
+
+    client.node.create_subscription(DiagnosticArray, '/diagnostics', take, 10)
+    deadline = time.monotonic() + PATIENCE
+    while 'monitor' not in found and time.monotonic() < deadline:
+        client._executor.spin_once(timeout_sec=0.1)
+    values = found['monitor']
+    assert values['mode'] == 'IDLE'
+    assert int(values['ticks']) > 50
+    assert float(values['expert latency p95 [s]']) >= 0.0
+    assert float(values['tick_p95_ms']) > 0.0
+    assert float(values['age joint_position']) == 0.0
+    assert values['frames without an answer'].isdigit()

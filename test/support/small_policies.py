@@ -1,0 +1,37 @@
+"""A policy that is trained and calibrated within seconds."""
+
+from pathlib import Path
+
+from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.core.contract import load_contract
+from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.policies.bundle import load_bundle, save_threshold
+from il_ros.policies.calibration import calibrate
+from il_ros.policies.mlp import MlpConfig
+from il_ros.rollouts.cases import calibration_cases
+from il_ros.rollouts.demonstrations import dataset_of_rollouts, demonstrate
+from il_ros.rollouts.pool import Setup, run_cases
+
+REACH = Path('config/contracts/franka_reach.yaml')
+
+
+def make_reach_bundle(folder):
+    """The bundle of a small policy of the reach task, calibrated on rollouts of its own."""
+    contract, path = load_contract(REACH), folder / 'bundle'
+    save_dataset(demonstrate(contract, 'reach', range(40)), folder / 'dataset')
+    config = BcConfig(policy=MlpConfig(hidden=(64, 64)), epochs=80, batch=64, device='cpu')
+    train_bundle(folder / 'dataset', path, config)
+    setup = Setup(contract=REACH, task='reach', bundle=path, guard='limits')
+    good = [rollout for rollout in run_cases(setup, calibration_cases(32)) if rollout.success]
+    rollouts, bundle = dataset_of_rollouts(contract, 'reach', good), load_bundle(path)
+    threshold = calibrate(
+        bundle.scores,
+        bundle.policy,
+        rollouts,
+        range(len(rollouts.episodes)),
+        source='rollouts',
+        policy_id=bundle.policy_id,
+        alpha=0.05,
+    )
+    save_threshold(path, bundle, threshold)
+    return path
