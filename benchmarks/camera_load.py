@@ -111,6 +111,7 @@ action:
   velocity: [velocity]
   limits: {{position_min: {[-1] * 7}, position_max: {[1] * 7}, velocity: {[1] * 7},
            acceleration: {[1] * 7}, jerk: {[1] * 7}}}
+  demonstration: {{}}
 workspace: {{min: [0, 0, 0], max: [1, 1, 1]}}
 """
 

@@ -23,3 +23,6 @@ TYPES = {
     TASK_STATE: 'il_ros/msg/TaskState',
 }
 """Type of each topic, as a contract would write it."""
+
+MODES = ('idle', 'hold', 'policy', 'expert', 'alarm', 'fallback')
+"""Names of the mode constants of msg/MonitorStatus.msg, in their order."""

@@ -189,7 +189,7 @@ class Monitor:
         self._frame, self._fault = frame, fault
         resumed = before and self.mode is Mode.POLICY
         # What is due a period after the frame is what training pairs with it.
-        stamp = frame.stamp if frame.position is not None else now
+        stamp = now if fault or frame.position is None else frame.stamp
         return self._verdict(stamp, fault, look, watched=watched, resumed=resumed)
 
     def _usable(self, now: float) -> float:
@@ -359,7 +359,6 @@ class Monitor:
             warning=self._warning(look),
             takeover=self._machine.takeover,
             resumed=resumed,
-            source=_DRIVERS.get(self.mode, ''),
             reason=self._machine.reason,
             target_end=end,
         )

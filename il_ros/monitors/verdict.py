@@ -24,7 +24,6 @@ class Verdict:
         warning: Why the policy drives slowly and somebody should look; empty when it does not.
         takeover: Whether the expert drives because somebody holds the dead-man.
         resumed: Whether the policy drives again after a takeover, and has to forget what it saw.
-        source: Who drives: 'policy', 'expert', or '' for nobody.
         reason: Why the monitor is in this mode; in ALARM the first cause.
         target_end: Commanded position at the end of the tick, shape (N,) [rad or m]; None
             without a plan.
@@ -38,6 +37,5 @@ class Verdict:
     warning: str
     takeover: bool
     resumed: bool
-    source: str
     reason: str
     target_end: Array | None

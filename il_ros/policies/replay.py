@@ -23,7 +23,7 @@ from il_ros.policies.moments import Moments
 
 Array = NDArray[np.float64]
 
-_POLICY = 2  # the mode in which the policy drives, in msg/MonitorStatus.msg
+_POLICY = topics.MODES.index('policy')
 _OVERDUE = 'overdue'  # what the reason begins with where no score stopped it
 
 

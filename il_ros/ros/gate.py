@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
-from il_ros.core.streams import ImageStream, Stream
 
 _PERIODS = 3  # a slow stream is fresh for so many of its periods
 
@@ -28,22 +28,21 @@ class Needed:
 
 
 def needed_topics(contract: Contract, names: Mapping[str, str], fresh: float) -> list[Needed]:
-    """What the contract requires.
+    """What the contract requires, and a monitor where only that tells what was commanded.
 
     Args:
         contract: The contract.
-        names: Absolute name of each of its topics.
+        names: Absolute name of each of its topics, and of the monitor's status.
         fresh: How old the newest message of a stream may be [s].
     """
     keys: dict[str, list[str]] = {}
     rates: dict[str, float] = {}
-    streams: dict[str, Stream | ImageStream] = {**contract.streams, **contract.images}
-    for key, stream in streams.items():
+    for key, stream in contract.inputs.items():
         if stream.required:
             keys.setdefault(stream.topic, []).append(key)
             rate = 0.0 if stream.latched else stream.rate
             rates[stream.topic] = max(rates.get(stream.topic, 0.0), rate)
-    return [
+    needed = [
         Needed(
             topic=names[topic],
             keys=tuple(found),
@@ -51,6 +50,11 @@ def needed_topics(contract: Contract, names: Mapping[str, str], fresh: float) ->
         )
         for topic, found in keys.items()
     ]
+    if contract.action.demonstration is None:
+        # Its commands begin with the episode; that its status was heard tells that they will be.
+        status = names[topics.MONITOR_STATUS]
+        needed.append(Needed(topic=status, keys=('action',), max_age=None))
+    return needed
 
 
 def not_fresh(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from math import nan
-
 from rclpy.node import Node
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.monitors.latency import Latency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
@@ -38,7 +36,7 @@ class MonitorReports:
         self._status = node.create_publisher(MonitorStatus, topics.MONITOR_STATUS, CHUNKS)
         self._scores = node.create_publisher(MonitorScores, topics.MONITOR_SCORES, CHUNKS)
         self._events = node.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
-        self._costs: deque[float] = deque(maxlen=200)
+        self._cost = Latency(cold=0)
         self.reset()
 
     def reset(self) -> None:
@@ -46,7 +44,7 @@ class MonitorReports:
         self._last: Verdict | None = None
         self._said: tuple[object, ...] = ()
         self._said_at = 0
-        self._costs.clear()
+        self._cost.reset()
 
     def executed(self, verdict: Verdict, stamp: int, policy_id: str) -> None:
         """What was commanded for the frame at `stamp` [ns], in the policy's space."""
@@ -74,7 +72,7 @@ class MonitorReports:
             cost: What the tick cost [s].
             policy_id: Whose calibration is in use.
         """
-        self._costs.append(cost)
+        self._cost.add(cost)
         self._announce(verdict, stamp)
         self._last = verdict
         if verdict.scores.names:
@@ -112,7 +110,7 @@ class MonitorReports:
             'mode': verdict.mode.name,
             'takeover': verdict.takeover,
             'score': f'{scores.score:.3g}',
-            'tick_p95_ms': f'{1e3 * _p95(self._costs):.3f}',
+            'tick_p95_ms': f'{1e3 * self._cost.value:.3f}',
         }
         for name, value, limit in zip(scores.names, scores.values, scores.thresholds, strict=True):
             values[f'score {name}'] = f'{value:.4g} of {limit:.4g}'
@@ -158,8 +156,3 @@ def stream_values(frame: Frame | None) -> dict[str, object]:
     if frame is None:
         return {}
     return {f'age {key}': f'{age:.3f}' for key, age in frame.age.items()}
-
-
-def _p95(costs: deque[float]) -> float:
-    ordered = sorted(costs)
-    return ordered[int(0.95 * (len(ordered) - 1))] if ordered else nan

@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.streams import IMAGE, ImageStream, Stream
+from il_ros.core.streams import IMAGE, ImageStream
 from il_ros.ros.definitions import definition_of
 
 
@@ -52,7 +52,7 @@ def planned_topics(contract: Contract, resolve: Callable[[str], str]) -> dict[st
     """
     types = {contract.action.executed: topics.TYPES[topics.POLICY_CHUNK], **topics.TYPES}
     planned = {resolve(name): _topic(kind) for name, kind in types.items()}
-    streams: list[Stream | ImageStream] = [*contract.streams.values(), *contract.images.values()]
+    streams = contract.inputs.values()
     for stream in streams:
         name = resolve(stream.topic)
         rate = max([stream.rate, *(s.rate for s in streams if s.topic == stream.topic)])

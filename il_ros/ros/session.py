@@ -130,12 +130,12 @@ class Session:
         self._root = Path(config.directory)
         self._room = Room(self._root, config.min_free)
         self._storage = _storage(config)
-        names = [stream.topic for stream in contract.streams.values()]
-        names += [image.topic for image in contract.images.values()]
+        names = [stream.topic for stream in contract.inputs.values()]
+        names.append(topics.MONITOR_STATUS)
         resolved = {name: node.resolve_topic_name(name) for name in names}
         self._needed = needed_topics(contract, resolved, config.fresh) if config.fresh else []
         self._events = node.resolve_topic_name(topics.EVENTS)
-        self._status = node.resolve_topic_name(topics.MONITOR_STATUS)
+        self._status = resolved[topics.MONITOR_STATUS]
         self._publisher = node.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
         self.listener = Listener(
             node,

@@ -17,7 +17,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 
 from il_ros.action import RecordEpisode  # noqa: E402
-from il_ros.msg import EpisodeEvent  # noqa: E402
+from il_ros.msg import EpisodeEvent, MonitorStatus  # noqa: E402
 from il_ros.srv import StartEpisode, StopEpisode  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.duration import Duration  # noqa: E402
@@ -54,6 +54,7 @@ action:
   position: [position]
   velocity: [velocity]
   limits: {position_min: [-1], position_max: [1], velocity: [1], acceleration: [1], jerk: [1]}
+  demonstration: {}
 workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 """
 RELIABLE = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
@@ -61,6 +62,13 @@ LOSSY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+
+
+def line_of(executable, rules, parameters):
+    path = packages.executable('il_ros', executable, os.environ, 'test')
+    words = [word for rule in rules for word in ('-r', rule)]
+    words += [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
+    return [str(path), '--ros-args', *words]
 
 
 class Bench:
@@ -72,25 +80,13 @@ class Bench:
         self.folder, self.process = folder, None
         self.out = folder / 'episodes'
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self.node = self._node()
+        self.node = Node('bench', namespace=f'bench{random.SystemRandom().randrange(10**9)}')
         (folder / 'contract.yaml').write_text(CONTRACT)
-
-    def _node(self):
-        return Node('bench', namespace=f'bench{random.SystemRandom().randrange(10**9)}')
-
-    def move(self):
-        """Go to another namespace, where nobody waits for a recorder that is dead."""
-        self.node.destroy_node()
-        self.node, self.process = self._node(), None
 
     def launch(self, *, remap=(), **parameters):
         given = {'contract': self.folder / 'contract.yaml', 'directory': self.out} | parameters
-        path = packages.executable('il_ros', self.executable, os.environ, 'test')
-        words = [word for name, value in given.items() for word in ('-p', f'{name}:={value}')]
-        rules = [
-            word for rule in (f'__ns:={self.node.get_namespace()}', *remap) for word in ('-r', rule)
-        ]
-        self.process = subprocess.Popen([str(path), '--ros-args', *rules, *words])
+        rules = (f'__ns:={self.node.get_namespace()}', *remap)
+        self.process = subprocess.Popen(line_of(self.executable, rules, given))
         return self
 
     def publisher(self, kind, topic, qos=RELIABLE):
@@ -123,11 +119,23 @@ class Bench:
         return f'{self.node.get_namespace()}/{topic}'
 
     def close(self):
-        if self.process is not None:
+        try:
+            self.end()
+        finally:
+            self.node.destroy_node()
+            rclpy.shutdown()
+
+    def end(self):
+        """As an operator would; for what a kill can do see support/numbered_joints.py."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            assert self.process.wait(20) == 0
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.node.destroy_node()
-        rclpy.shutdown()
+            raise
 
 
 @pytest.fixture
@@ -298,6 +306,24 @@ def test_the_gate_names_what_is_not_fresh_and_why(bench):
     assert not list(bench.out.glob('.*.part'))
 
 
+def test_the_gate_waits_for_the_monitor_that_tells_what_was_commanded(bench):
+    (bench.folder / 'contract.yaml').write_text(CONTRACT.replace('  demonstration: {}\n', ''))
+    bench.launch(fresh=10.0)
+    arm = bench.publisher(JointState, 'joint_states')
+    name = bench.name('monitor/status')
+    answer, deadline = bench.call(StartEpisode, 'start'), time.monotonic() + 20
+    assert f'{name} (action): nobody publishes it; to fix: ' in answer.message
+    monitor = bench.publisher(MonitorStatus, 'monitor/status')
+    while not answer.success and time.monotonic() < deadline:
+        arm.publish(joints(0))
+        monitor.publish(MonitorStatus(mode=MonitorStatus.EXPERT))
+        answer = bench.call(StartEpisode, 'start')
+    assert answer.success, answer.message
+    monitor.publish(MonitorStatus(mode=MonitorStatus.EXPERT))
+    _, (info, _) = bench.stop()
+    assert info['topics']['monitor/status']['messages'] == 1
+
+
 def test_limits_end_an_episode_and_say_which(bench):
     bench.launch(fresh=0.0, max_size=100_000)
     camera = bench.publisher(Image, 'depth/image')
@@ -366,43 +392,49 @@ def test_ctrl_c_ends_the_episode_within_three_seconds(bench):
     assert len(found['joint_states']) == 100
 
 
-def killed_and_recovered(bench, seconds):
+def killed_and_recovered(folder, domain, seconds):
     """Kill a recording after so long; what was on the disk for a second must come back."""
-    bench.launch(fresh=0.0)
-    publisher = bench.publisher(JointState, 'joint_states')
-    bench.start(task='killed')
-    sent, deadline = [], time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        publisher.publish(joints(len(sent)))
-        sent.append(time.monotonic())
-        time.sleep(0.001)
-    bench.process.kill()
-    died = time.monotonic()
-    bench.process.wait()
-    (part,) = bench.out.glob('.*.part')
-    (finding,) = check([bench.out])
+    (folder / 'contract.yaml').write_text(CONTRACT)
+    out = folder / 'episodes'
+    # A domain of its own: what a kill leaves in shared memory harms nobody else.
+    environment = os.environ | {'ROS_DOMAIN_ID': str(int(domain) + 101)}
+    given = {'contract': folder / 'contract.yaml', 'directory': out, 'fresh': 0.0}
+    recorder = subprocess.Popen(line_of('recorder', (), given), env=environment)
+    publisher = subprocess.Popen(
+        [sys.executable, ROOT / 'test/support/numbered_joints.py'],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert publisher.stdout.readline() == 'recording\n'
+        time.sleep(seconds)
+    finally:
+        recorder.kill()
+        died = time.monotonic()
+        recorder.wait()
+        sent, _ = publisher.communicate()
+    (part,) = out.glob('.*.part')
+    (finding,) = check([out])
     assert finding.state == 'orphan'
     info, found = read(recover(part))
     assert (info['state'], info['task']) == ('recovered', 'killed')
     arrived = [deserialize_message(d, JointState) for _, d in found.get('joint_states', ())]
     numbers = [int(message.effort[0]) for message in arrived]
     assert numbers == list(range(len(numbers)))
-    assert len(numbers) >= sum(stamp < died - 1.5 for stamp in sent)
-    shutil.rmtree(bench.out)
-    bench.move()
+    assert len(numbers) >= sum(float(stamp) < died - 1.5 for stamp in sent.split())
+    shutil.rmtree(out)
 
 
 @pytest.mark.parametrize('seconds', [0.3, 2.5])
-def test_a_killed_recording_is_recovered(bench, seconds):
-    killed_and_recovered(bench, seconds)
+def test_a_killed_recording_is_recovered(domain, tmp_path, seconds):
+    killed_and_recovered(tmp_path, domain, seconds)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_twenty_killed_recordings_are_recovered(bench):
+def test_twenty_killed_recordings_are_recovered(domain, tmp_path):
     moments = random.Random(0)
     for _ in range(20):
-        killed_and_recovered(bench, moments.uniform(0.05, 3.0))
+        killed_and_recovered(tmp_path, domain, moments.uniform(0.05, 3.0))
 
 
 @pytest.mark.slow

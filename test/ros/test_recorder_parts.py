@@ -273,6 +273,7 @@ def test_the_instant_of_a_clock_that_stands_still():
 
 def test_the_gate_takes_the_fastest_stream_of_a_topic_and_leaves_the_optional_out():
     names = {'joint_states': '/joint_states', 'wrench': '/wrench', 'camera0/image': '/cam'}
+    names['monitor/status'] = '/monitor/status'
     needed = {need.topic: need for need in needed_topics(CONTRACT, names, 0.5)}
     assert needed['/joint_states'].keys == ('position', 'velocity')
     assert set(needed) == {'/joint_states', '/wrench', '/cam'}

@@ -25,9 +25,6 @@ from il_ros.datasets.view.dataset import about, moments_at, show_events, show_jo
 from il_ros.datasets.view.layout import layout
 from il_ros.datasets.view.rerun_file import Moments, RerunFile, entity
 
-MODES = ('idle', 'hold', 'policy', 'expert', 'alarm', 'fallback')
-"""Names of the constants of msg/MonitorStatus.msg, in their order."""
-
 _IMAGES_AT_ONCE = 64
 _ENCODED = (b'\xff\xd8', b'\x89P')
 
@@ -207,7 +204,7 @@ class _Viewer:
         rows = self._rows[topics.MONITOR_STATUS]
         rows.values.append(
             _Status(
-                mode=MODES[found.mode] if found.mode < len(MODES) else f'mode {found.mode}',
+                mode=_mode_name(found.mode),
                 fault=found.fault,
                 reason=found.reason,
                 triggered=bool(found.triggered),
@@ -273,3 +270,7 @@ class _Viewer:
         start = int(self._ticks[0]) if len(self._ticks) else 0
         moments = moments_at(np.full(len(texts), start, dtype=np.int64), self._ticks)
         self._file.texts('events/unreadable', moments, texts, ['ERROR'] * len(texts))
+
+
+def _mode_name(mode: int) -> str:
+    return topics.MODES[mode] if mode < len(topics.MODES) else f'mode {mode}'
