@@ -60,7 +60,7 @@ class Sizes:
     demonstrations: int = 120
     calibration: int = 60
     nominal: int = 50
-    perturbed: int = 160
+    perturbed: int = 165
     training: BcConfig = field(default_factory=BcConfig)
 
 

@@ -16,7 +16,7 @@ from il_ros.monitors.messages import Chunk, MonitorInput
 
 FaultKind = Literal[
     'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
-    'workspace', 'keep_out', 'force', 'takeover', 'plan', 'internal',
+    'workspace', 'keep_out', 'force', 'takeover', 'jump', 'plan', 'internal',
 ]  # fmt: skip
 
 
@@ -194,6 +194,26 @@ def tracking(
     i = int(np.argmin(inside))
     text = f'{names[i]}: {error[i]:.4f} from its command, limit {largest:.4f} rad or m'
     return Fault('tracking', text)
+
+
+def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:
+    """Whether targets are within reach of who follows them.
+
+    Whoever goes after a target at its speed limit lags behind by what it took to get that fast.
+
+    Args:
+        distance: From where the joints are commanded to where they are wanted, (N,) [rad or m].
+        limits: What the arm may do.
+        patience: How long a joint at its speed limit may need beyond that [s].
+    """
+    far = np.abs(distance)
+    most = limits.velocity * (patience + limits.velocity / (2.0 * limits.acceleration))
+    inside = far <= most
+    if inside.all():
+        return None
+    i = int(np.argmin(inside))
+    text = f'{limits.names[i]}: wanted {far[i]:.3f} from its command, limit {most[i]:.3f} rad or m'
+    return Fault('jump', text)
 
 
 def beyond_workspace(points: Array, limits: Limits, margin: float) -> Array:

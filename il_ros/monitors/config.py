@@ -34,6 +34,13 @@ class MonitorConfig:
         0.0,
         0.99,
     )
+    jump: float = _setting(
+        0.2,
+        'How far from where it is commanded a joint of the arm may be wanted: as far as it comes '
+        'in this time at its speed limit, once it is as fast as that [s]; 0 for anywhere.',
+        0.0,
+        10.0,
+    )
     future: float = _setting(
         0.05, 'How far in the future a frame or chunk may be stamped [s].', 0.0, 1.0
     )
@@ -68,8 +75,8 @@ class MonitorConfig:
     )
     acceleration_tolerance: float = _setting(
         2.0,
-        'Share by which the acceleration from one measured velocity to the next may exceed its '
-        'limit: sensors have noise, and contacts stop joints sharply.',
+        'Share by which the measured acceleration, over 0.05 s or more, may exceed its limit: '
+        'sensors have noise, and contacts stop joints sharply.',
         0.0,
         100.0,
     )

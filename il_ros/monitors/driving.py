@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
-from numpy import bool_, clip, full
+from numpy import bool_, clip, full, where
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
 from il_ros.core.limits import Array, Limits
+from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.fallback import Trail, Way, way_of
@@ -151,16 +152,20 @@ class Driving:
             return self._intakes[source].pull(now, self._dt, frame_stamp)
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
-    def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target:
+    def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:
         """The target, without a jump from the driver before, and slowly while the monitor warns.
 
-        Slowly is a share of each step, and never more than that share of the speed limits.
+        Slowly is a share of each step, and never more than that share of the speed limits. A
+        target out of reach is a fault, but for a gripper, which is told to open from one step to
+        the next.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
-        if not slowly:
-            return position, velocity
         here, share = plan.at(now)[0], self._fallback.speed
+        if not slowly:
+            far = where(self._moves, position - here, 0.0)
+            fault = checks.jump(far, self._limits, self._config.jump) if self._config.jump else None
+            return fault or (position, velocity)
         most = share * self._limits.velocity
         step = clip(share * (position - here), -most * self._dt, most * self._dt)
         return here + step, clip(share * velocity, -most, most)

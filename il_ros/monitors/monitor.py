@@ -35,6 +35,7 @@ __all__ = [
     'Source', 'Verdict',
 ]  # fmt: skip
 
+_GIVE_WAY = 2.0  # s after a stop by force, the stop included
 _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 
 
@@ -89,7 +90,7 @@ class Monitor:
         )
         self._dead_man = DeadMan(config.takeover_age)
         self._not_before = -inf
-        self._yielding: Array | None = None
+        self._yielding: tuple[Array, float] | None = None  # where to (N,), until when [s]
         self._midway = False  # somebody has driven since IDLE
         # Of the last tick; requests are judged by them.
         self._frame: MonitorInput | None = None
@@ -273,7 +274,8 @@ class Monitor:
             return wanted
         elif wanted is not None and motion.plan is not None:
             slowly = bool(self._warning(look))
-            return motion.drive(*self._driving.shape(wanted, now, motion.plan, slowly=slowly), now)
+            target = self._driving.shape(wanted, now, motion.plan, slowly=slowly)
+            return target if isinstance(target, Fault) else motion.drive(*target, now)
         motion.brake(now)
         return None
 
@@ -281,7 +283,8 @@ class Monitor:
         """Come to rest and stay, but neither press on nor come back to a place long left.
 
         After a stop by force the arm would lean on what it ran into, because the stop ends behind
-        the contact: it gives way slowly to where it was measured then, as long as it is measured.
+        the contact: it gives way slowly to where it was measured then, as long as it is measured,
+        and not for long.
         And what something has moved away from its rest (hand guiding, brakes, a stop by the robot
         itself) is not commanded any more, or it would jump there when its drives come back.
         """
@@ -291,10 +294,11 @@ class Monitor:
             return
         contact = fault is not None and fault.kind == 'force'
         if contact and position is not None and not plan.at_rest(now) and self._yielding is None:
-            self._yielding = self._given_way(plan, position, now)
+            self._yielding = self._given_way(plan, position, now), now + _GIVE_WAY
         if fault is not None and not contact:
             self._yielding = None
-        if self._yielding is None or not self._motion.settle(self._yielding, now):
+        way = self._yielding
+        if way is None or now > way[1] or not self._motion.settle(way[0], now):
             self._motion.brake(now)
         if position is None or not plan.at_rest(now):
             return

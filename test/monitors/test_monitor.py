@@ -76,7 +76,8 @@ class Rig:
             dt=DT,
             geometry=Geometry(forward),
             calibration=calibration(window) if score else None,
-            config=MonitorConfig(**{'handover': 0.0, **config}),
+            # Its sources name a far goal and wait; real ones lead the arm there.
+            config=MonitorConfig(**{'handover': 0.0, 'jump': 0.0, **config}),
             fallback=fallback,
         )
         self.now, self.position, self.velocity = 100.0, np.array(start, float), ZERO
@@ -509,6 +510,49 @@ def test_giving_way_is_slow_short_and_never_blind():
     verdict = rig.tick(force=np.full(3, 99.0), position=rest + 0.05, velocity=ZERO)
     np.testing.assert_array_equal(verdict.plan.end, rest)  # what comes at rest moves nothing
     assert verdict.mode is Mode.ALARM
+
+
+def test_giving_way_ends_whatever_the_force_does():
+    rig = Rig()
+    rig.drive(ticks=8, goal=0.7)
+    begin, spring = rig.now, 0.05  # what it ran into pushes it back further and further
+    while rig.now < begin + 2.0:
+        pushed = rig.plan.at(rig.now + DT)[0] - spring
+        verdict = rig.tick(force=np.full(3, 99.0), position=pushed, velocity=ZERO)
+    for _ in range(8):
+        verdict = rig.tick(force=np.full(3, 99.0))
+    assert verdict.plan.at_rest(rig.now)
+
+
+@pytest.mark.parametrize('mode', [Mode.POLICY, Mode.EXPERT])
+def test_a_target_out_of_reach_is_a_fault(mode):
+    rig = Rig(jump=0.2)
+    before = rig.drive(mode, goal=0.1)
+    rig.offer([0.1, 0.1, -0.6], mode.value)
+    verdict = rig.tick()
+    # 1.9 rad/s (0.95 of the limit) for 0.2 s, and what it takes to get as fast at 9.5 rad/s^2.
+    assert_stops(rig, verdict, 'z: wanted ')
+    assert verdict.reason.endswith(' from its command, limit 0.570 rad or m')
+    assert verdict.fault.kind == 'jump'
+    assert verdict.plan.end[2] > before.plan.end[2] - 0.05  # it did not follow
+
+
+def test_a_gripper_may_jump_and_a_new_driver_is_led_there():
+    rig = Rig(jump=0.2, handover=0.5)
+    rig.monitor._driving._moves = np.array([True, True, False])
+    assert rig.drive(ticks=30, goal=[0.7, 0.0, 0.0]).target_end[0] == pytest.approx(0.7, abs=1e-6)
+    rig.offer([0.7, 0.0, -0.7])
+    assert rig.tick().mode is Mode.POLICY
+    rig.offer([0.0, 0.0, -0.7])
+    assert_stops(rig, rig.tick(), 'x: wanted 0.700')
+
+
+def test_who_leads_the_arm_at_its_speed_limit_is_no_jump():
+    rig = Rig(jump=0.2)
+    rig.drive(ticks=1, goal=0.0)
+    for step in range(9):
+        rig.offer(0.1 * step)  # 2 rad/s at 20 Hz, from a standstill
+        assert rig.tick().mode is Mode.POLICY
 
 
 def test_giving_way_keeps_what_the_gripper_holds():

@@ -55,11 +55,12 @@ def test_some_kinds_hold_for_the_episode():
     assert Perturbation(kind='mass_scale', start=5.0, value=(2.0,)).active(0.0)
 
 
-def test_each_trouble_of_the_monitors_suite_is_there_weak_and_strong():
+def test_each_trouble_of_the_monitors_suite_is_there_in_three_strengths():
     suite = yaml.safe_load(SUITE.read_text(encoding='utf-8'))
     names = {name.rsplit('_', 1)[0] for name in suite}
     assert len(names) == 10
-    assert set(suite) == {f'{name}_{form}' for name in names for form in ('weak', 'strong')}
+    forms = ('weak', 'medium', 'strong')
+    assert set(suite) == {f'{name}_{form}' for name in names for form in forms}
     world = World('pick_place')
     for items in suite.values():
         perturbations = [
