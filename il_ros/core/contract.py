@@ -10,7 +10,8 @@ import difflib
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -240,6 +241,18 @@ class Contract:
     def inputs(self) -> dict[str, Stream | ImageStream]:
         """Everything that is subscribed to: streams, then images, by key."""
         return {**self.streams, **self.images}
+
+    def by_topic(self, keys: Iterable[str]) -> dict[str, list[str]]:
+        """These streams by their topics, in the order in which an instant is taken in.
+
+        The stream that paces the ticks comes last, topic and stream: what was published with it
+        is there already when its tick begins.
+        """
+        groups: dict[str, list[str]] = defaultdict(list)
+        for key in sorted(keys, key=lambda key: key == self.clock):
+            groups[self.streams[key].topic].append(key)
+        clock_topic = self.streams[self.clock].topic
+        return dict(sorted(groups.items(), key=lambda item: item[0] == clock_topic))
 
     @cached_property
     def limits(self) -> Limits:

@@ -27,7 +27,7 @@ def write_atomic(path: Path | str, data: str | bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_and_rename(temporary, path, content)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise IlRosError(
             f'cannot be written: {error.strerror or error}',
@@ -50,9 +50,9 @@ def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
         raise
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make the rename itself durable: it is a change of the folder, not of the file."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or a folder's names, survive a power cut; a rename changes the folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.files import sync
 
 
 @contextmanager
@@ -114,21 +115,13 @@ def resolved(path: Path, error: type[IlRosError] = IlRosError) -> Path:
 def publish(folder: Path, path: Path) -> None:
     """Sync all of `folder` to disk, then rename it to `path`, in the place of what was there."""
     for file in folder.rglob('*'):
-        _sync(file)
-    _sync(folder)
+        sync(file)
+    sync(folder)
     # A folder cannot be renamed onto a full one: for an instant neither name is there, but both
     # contents are whole.
     old = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.old')
     if path.exists():
         path.rename(old)
     folder.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

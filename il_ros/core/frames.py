@@ -23,6 +23,9 @@ from il_ros.core.streams import ImageStream, Stream
 
 Array = NDArray[np.float64]
 
+GAP = 1.5
+"""Time between two frames from which they no longer follow one another [periods]."""
+
 # A stream that is due and has not come holds its first ticks back for the contract's grace; after
 # as many misses it is not waited for until it comes again, so that a lost sensor costs no latency.
 _PATIENCE = 3
@@ -242,5 +245,5 @@ def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, st
 
 def gaps(stamps: Iterable[int], contract: Contract) -> int:
     """How many steps between consecutive `stamps` [ns] are longer than one and a half periods."""
-    limit = 1.5 * NS / contract.rate
+    limit = GAP * NS / contract.rate
     return sum(later - earlier > limit for earlier, later in pairwise(stamps))

@@ -14,7 +14,7 @@ from il_ros.core.cdr import NS, Cdr
 from il_ros.core.contract import Contract, Demonstration
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.frames import Frame
+from il_ros.core.frames import GAP, Frame
 from il_ros.datasets.arrays import SOURCES
 from il_ros.datasets.bags.reader import Message
 
@@ -185,7 +185,7 @@ class Measured:
         actions, codes = _nothing(frames, self.contract)
         keys = self.contract.action.position
         for i, (frame, following) in enumerate(pairwise(frames)):
-            near = following.stamp - frame.stamp <= 1.5 * NS / self.contract.rate
+            near = following.stamp - frame.stamp <= GAP * NS / self.contract.rate
             if near and following.all_valid(keys):
                 actions[i], codes[i] = following.vector(keys), _DEMONSTRATOR
         return actions, codes

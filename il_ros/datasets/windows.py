@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.frames import NS
+from il_ros.core.frames import GAP, NS
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.preprocessing.motion import GAP
 
 Rows = NDArray[np.int64]
 

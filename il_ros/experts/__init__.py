@@ -5,7 +5,7 @@ from __future__ import annotations
 from il_ros.core.registry import lookup
 from il_ros.experts.base import Expert
 
-__all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_expert', 'make_heuristic']
+__all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic']
 
 # By the name of the task.
 EXPERTS = {
@@ -37,3 +37,13 @@ def make_heuristic(name: str) -> Expert:
     """
     heuristic: Expert = lookup('heuristic', name, HEURISTICS)()
     return heuristic
+
+
+def make_any(name: str) -> Expert:
+    """The scripted expert of a task, or a heuristic.
+
+    Raises:
+        UnknownNameError: If neither has this name; it lists those that do.
+    """
+    found: Expert = lookup('expert', name, {**EXPERTS, **HEURISTICS})()
+    return found

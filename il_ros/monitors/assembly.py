@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
@@ -57,7 +55,7 @@ def measured_state(
         frame: The frame.
         stamp: Its stamp as the monitor counts time [s].
         invalid: One text for each required stream that is not valid.
-        moment: What the scores see of it; none where nothing is scored.
+        moment: What the scores see of it, by the same clock; none where nothing is scored.
     """
     action, wrench = contract.action, contract.wrench
     contact = _part(frame, (wrench.key,)) if wrench else None
@@ -66,7 +64,7 @@ def measured_state(
         stamp=stamp,
         position=_part(frame, action.position),
         velocity=_part(frame, action.velocity),
-        moment=replace(moment, time=stamp) if moment else None,
+        moment=moment,
         force=contact[:3] if contact is not None else None,
         torque=contact[3:] if contact is not None else None,
         following={key: frame.values[key] for key in following if frame.valid[key]},

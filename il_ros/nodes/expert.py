@@ -13,8 +13,7 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
-from il_ros.core.registry import lookup
-from il_ros.experts import EXPERTS, HEURISTICS, Expert
+from il_ros.experts import make_any
 from il_ros.msg import ActionChunk
 from il_ros.ros.convert import chunk_message, frame_of
 from il_ros.ros.frames import FrameSource
@@ -48,7 +47,7 @@ class ExpertNode(ManagedNode):
     def configure(self) -> None:
         """Load the expert; offer its service."""
         self._contract = load_contract(self._config.contract)
-        self._expert = _make(self._config.expert)
+        self._expert = make_any(self._config.expert)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         FrameSource(self, self._contract, self._on_frame, self._contract.streams)
         self.create_service(QueryExpert, '~/query', self._on_query)
@@ -104,15 +103,10 @@ class ExpertNode(ManagedNode):
         try:
             for parameter in parameters:
                 if parameter.name == 'expert':
-                    self._expert = _make(parameter.value)
+                    self._expert = make_any(parameter.value)
         except IlRosError as problem:
             return SetParametersResult(successful=False, reason=str(problem))
         return SetParametersResult(successful=True)
-
-
-def _make(name: str) -> Expert:
-    expert: Expert = lookup('expert', name, {**EXPERTS, **HEURISTICS})()
-    return expert
 
 
 def main() -> int:

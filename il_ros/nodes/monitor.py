@@ -242,7 +242,8 @@ class MonitorNode(ManagedNode):
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input(self, frame: Frame) -> MonitorInput:
-        moment = self._moments.of_frame(frame) if self._moments and self._calibration else None
+        moments = self._moments if self._calibration else None
+        moment = moments.of_frame(frame, epoch=self._epoch) if moments else None
         return measured_state(
             self._contract,
             frame,

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
-from il_ros.core.registry import lookup
-from il_ros.experts import EXPERTS, HEURISTICS, Expert
+from il_ros.experts import make_any
 from il_ros.monitors.messages import Source
 from il_ros.policies.base import Policy
 
@@ -78,7 +77,7 @@ class ExpertDriver:
     policy_id = ''
 
     def __init__(self, name: str, contract: Contract, *, horizon: int = 4) -> None:
-        self._expert: Expert = lookup('expert', name, {**EXPERTS, **HEURISTICS})()
+        self._expert = make_any(name)
         self.keys = tuple(contract.streams)
         self._horizon, self._period = horizon, contract.period
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -30,11 +29,7 @@ class Senses:
         self.builder = FrameBuilder(contract, keys)
         self._contract = contract
         self._grace = round(contract.grace * NS)
-        topics: dict[str, list[str]] = defaultdict(list)
-        for key in sorted(self.builder.keys, key=lambda key: key == contract.clock):
-            topics[contract.streams[key].topic].append(key)
-        clock_topic = contract.streams[contract.clock].topic
-        self._topics = [topics[name] for name in sorted(topics, key=lambda n: n == clock_topic)]
+        self._topics = list(contract.by_topic(self.builder.keys).values())
 
     def reset(self) -> None:
         """Forget every sample, as at the beginning of an episode."""

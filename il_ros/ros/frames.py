@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from rclpy.clock import Clock, ClockType
@@ -37,7 +36,7 @@ class FrameSource:
     ) -> None:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
-        for topic, group in self._by_topic().items():
+        for topic, group in contract.by_topic(self.builder.keys).items():
             streams = [contract.streams[key] for key in group]
             node.create_subscription(
                 message_type(streams[0].type),
@@ -56,21 +55,10 @@ class FrameSource:
         """One sentence for each required stream that is not valid in `frame`."""
         return describe_invalid(self._contract, frame, self.builder.rejected)
 
-    def _by_topic(self) -> dict[str, list[str]]:
-        groups: dict[str, list[str]] = defaultdict(list)
-        for key in self.builder.keys:
-            groups[self._contract.streams[key].topic].append(key)
-        # The stream that paces the ticks goes last within a tick of equal stamps, so that what
-        # was published with it is already there.
-        clock_topic = self._contract.streams[self._contract.clock].topic
-        return dict(sorted(groups.items(), key=lambda item: item[0] == clock_topic))
-
     def _receiver(self, keys: list[str]) -> Callable[[bytes], None]:
-        ordered = sorted(keys, key=lambda key: key == self._contract.clock)
-
         def receive(data: bytes) -> None:
             received = self._node.get_clock().now().nanoseconds
-            for key in ordered:
+            for key in keys:
                 self._take(key, data, received)
 
         return receive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -44,12 +43,7 @@ class SensorPublishers:
 
     def __init__(self, node: Node, contract: Contract, joints: Sequence[str]) -> None:
         self._contract, self._joints = contract, list(joints)
-        self._keys: dict[str, list[str]] = defaultdict(list)
-        for key, stream in contract.observations.items():
-            self._keys[stream.topic].append(key)
-        # Whatever paces the ticks is published last, when the rest of the instant is out.
-        clock_topic = contract.observations[contract.clock].topic
-        self._topics = sorted(self._keys, key=lambda topic: topic == clock_topic)
+        self._keys = contract.by_topic(contract.observations)
         self._publishers = {
             topic: node.create_publisher(
                 message_type(contract.observations[keys[0]].type),
@@ -65,8 +59,7 @@ class SensorPublishers:
         Gives whether the stream that paces the ticks was among what went out.
         """
         sent = False
-        for topic in self._topics:
-            keys = self._keys[topic]
+        for topic, keys in self._keys.items():
             for key in keys:
                 if key not in values:
                     raise ContractError(

@@ -79,15 +79,24 @@ class RecorderConfig:
         0, 'Largest episode: it ends there [bytes]; 0 for no limit.', low=0, high=_MOST
     )
     max_file_size: int = setting(
-        0, 'Size at which the next file of a bag begins [bytes]; 0 for one.', low=0, high=_MOST
+        Storage.max_file_size,
+        'Size at which the next file of a bag begins [bytes]; 0 for one.',
+        low=0,
+        high=_MOST,
     )
     chunk_size: int = setting(
-        4 << 20, 'Size at which a chunk of the bag ends [bytes].', low=1 << 10, high=1 << 30
+        Storage.chunk_size,
+        'Size at which a chunk of the bag ends [bytes].',
+        low=1 << 10,
+        high=1 << 30,
     )
     reserve: int = setting(
-        1 << 20, 'Room kept to end an episode with on a full disk [bytes].', low=0, high=_GIB
+        Storage.reserve,
+        'Room kept to end an episode with on a full disk [bytes].',
+        low=0,
+        high=_GIB,
     )
-    compression: str = setting('none', 'Of the chunks of the bag: none or zstd.')
+    compression: str = setting(Storage.compression, 'Of the chunks of the bag: none or zstd.')
     min_free: int = setting(
         _GIB, 'Room on the disk at which an episode ends [bytes].', low=0, high=_MOST
     )

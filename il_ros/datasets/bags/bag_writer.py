@@ -9,6 +9,7 @@ from pathlib import Path
 from mcap.records import Attachment, Metadata
 
 from il_ros.core.errors import DatasetError
+from il_ros.core.files import sync
 from il_ros.datasets.bags.mcap_file import DiskFullError, McapFile, Storage
 from il_ros.datasets.bags.metadata import (
     BagFile,
@@ -17,7 +18,6 @@ from il_ros.datasets.bags.metadata import (
     information_text,
     write_metadata,
 )
-from il_ros.datasets.bags.part import sync_folder
 
 
 @dataclass(slots=True)
@@ -179,7 +179,7 @@ class BagWriter:
         self._files.append(_Span(name))
         for topic in self.topics:
             topic.channel = self._file.add(topic.about)
-        sync_folder(self._folder)
+        sync(self._folder)
 
     def close(self) -> None:
         """End the last file and write `metadata.yaml`."""

@@ -102,12 +102,3 @@ def leave(part: Path) -> None:
     for name in (RESERVE_FILE, LOCK_FILE):
         (part / name).unlink(missing_ok=True)
     part.rmdir()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from pathlib import Path
 from mcap.records import Attachment, Metadata
 
 from il_ros.core.errors import DatasetError
+from il_ros.core.files import sync
 from il_ros.core.folders import publish, require_free
 from il_ros.datasets.bags.bag_writer import BagWriter
 from il_ros.datasets.bags.check import (
@@ -34,7 +35,7 @@ from il_ros.datasets.bags.metadata import (
     information_text,
     write_metadata,
 )
-from il_ros.datasets.bags.part import command, lock, lock_folder, sync_folder, whole_path
+from il_ros.datasets.bags.part import command, lock, lock_folder, whole_path
 from il_ros.datasets.bags.recovered import (
     compression_mode,
     count_of,
@@ -183,7 +184,7 @@ def _keep(content: BagContent) -> list[str]:
         new = _kept_name(content.folder, name)
         _copy(content.folder / name, content.folder / new)
         kept.append(new)
-    sync_folder(content.folder)
+    sync(content.folder)
     return kept
 
 

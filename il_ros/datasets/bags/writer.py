@@ -20,6 +20,7 @@ from rosbags.typesys.store import Typestore
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.files import sync
 from il_ros.core.folders import publish, require_free
 from il_ros.datasets.bags.bag_writer import BagWriter, WrittenTopic
 from il_ros.datasets.bags.episode import (
@@ -32,7 +33,7 @@ from il_ros.datasets.bags.episode import (
 )
 from il_ros.datasets.bags.mcap_file import DiskFullError, Storage, disk_error
 from il_ros.datasets.bags.metadata import BagTopic, describe_topic
-from il_ros.datasets.bags.part import leave, lock, part_of, release, reserve, sync_folder
+from il_ros.datasets.bags.part import leave, lock, part_of, release, reserve
 
 __all__ = ['DiskFullError', 'EpisodeWriter', 'Storage', 'absolute']
 
@@ -279,7 +280,7 @@ class EpisodeWriter:
             )
             opened.callback(self._bag.discard)
             for folder in (self.part, self.part.parent):
-                sync_folder(folder)
+                sync(folder)
         except (OSError, IlRosError) as problem:
             shutil.rmtree(self.part, ignore_errors=True)
             with contextlib.suppress(OSError):

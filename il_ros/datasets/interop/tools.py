@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.files import sync
 from il_ros.core.folders import require_free
 from il_ros.datasets.arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.manifest import EpisodeEntry
@@ -68,12 +69,9 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        for name in (temporary, path.parent):
-            descriptor = os.open(name, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
-            if name is temporary:
-                os.replace(temporary, path)
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
     except OSError as problem:
         raise DatasetError(
             f'cannot be written: {problem.strerror or problem}',

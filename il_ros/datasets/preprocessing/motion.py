@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.frames import NS
+from il_ros.core.frames import GAP, NS
 from il_ros.datasets.arrays import EpisodeArrays
 
 Array = NDArray[np.float64]
 Range = tuple[int, int]
 """Rows from the first number up to, but without, the second."""
-
-GAP = 1.5
-"""Time between two frames from which they no longer follow one another [periods]."""
 
 
 def gripper_joints(contract: Contract, words: Iterable[str]) -> NDArray[np.bool_]:

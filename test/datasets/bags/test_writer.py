@@ -306,7 +306,7 @@ def test_an_episode_that_cannot_begin_leaves_no_open_file(open_writer, monkeypat
     def refuse(_):
         raise OSError(errno.EIO, 'Input/output error')
 
-    monkeypatch.setattr('il_ros.datasets.bags.writer.sync_folder', refuse)
+    monkeypatch.setattr('il_ros.datasets.bags.writer.sync', refuse)
     with pytest.raises(DatasetError, match='cannot be written: Input/output error'):
         open_writer()
     assert sorted(os.listdir('/proc/self/fd')) == before
