@@ -197,17 +197,15 @@ def tracking(
 
 
 def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:
-    """Whether targets are within reach of who follows them.
-
-    Whoever goes after a target at its speed limit lags behind by what it took to get that fast.
+    """Whether targets are within reach: an arm is led to where it is to go.
 
     Args:
         distance: From where the joints are commanded to where they are wanted, (N,) [rad or m].
         limits: What the arm may do.
-        patience: How long a joint at its speed limit may need beyond that [s].
+        patience: How long a joint may need to get there at its speed limit [s].
     """
     far = np.abs(distance)
-    most = limits.velocity * (patience + limits.velocity / (2.0 * limits.acceleration))
+    most = patience * limits.velocity
     inside = far <= most
     if inside.all():
         return None

@@ -530,9 +530,9 @@ def test_a_target_out_of_reach_is_a_fault(mode):
     before = rig.drive(mode, goal=0.1)
     rig.offer([0.1, 0.1, -0.6], mode.value)
     verdict = rig.tick()
-    # 1.9 rad/s (0.95 of the limit) for 0.2 s, and what it takes to get as fast at 9.5 rad/s^2.
+    # 0.95 of 2 rad/s for 0.2 s.
     assert_stops(rig, verdict, 'z: wanted ')
-    assert verdict.reason.endswith(' from its command, limit 0.570 rad or m')
+    assert verdict.reason.endswith(' from its command, limit 0.380 rad or m')
     assert verdict.fault.kind == 'jump'
     assert verdict.plan.end[2] > before.plan.end[2] - 0.05  # it did not follow
 
