@@ -12,6 +12,7 @@ import math
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -74,6 +75,7 @@ def run(times: int = TIMES, names: Sequence[str] = (), log: Path | None = None) 
         for fault in chosen:
             # A graph of its own for each kind: what one leaves behind is no excuse for another.
             with Rig(bundle, (log or Path(scratch) / 'log') / fault.name.replace(' ', '_')) as rig:
+                _warm_up(rig, fault)
                 for seed in draw_seeds('ood', times):
                     results.append(_inject(rig, fault, seed))
                     _say(results[-1])
@@ -137,6 +139,13 @@ def _bundle(folder: Path) -> Path:
     config = replace(BcConfig(), epochs=40, device='cpu')
     train_bundle(folder / 'dataset', folder / 'bundle', config)
     return folder / 'bundle'
+
+
+def _warm_up(rig: Rig, fault: Fault) -> None:
+    """Drive once: the first answers of nodes that have just started come late."""
+    with suppress(IlRosError):
+        rig.drive(fault.driver, draw_seeds('ood', 1)[0])
+    rig.spin(MOMENTS[1])
 
 
 def _inject(rig: Rig, fault: Fault, seed: int) -> Injection:
