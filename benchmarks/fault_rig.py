@@ -78,7 +78,7 @@ class Rig:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.resume()
+        self.end_stopped()
         self._stack.close()
 
     def start(self, name: str) -> None:
@@ -116,11 +116,12 @@ class Rig:
         if number == signal.SIGSTOP:
             self._stopped.add(name)
 
-    def resume(self) -> None:
-        """Let every stopped process go on."""
+    def end_stopped(self) -> None:
+        """End every stopped process: its peers gave it up, and DDS may not find it again."""
         for name in self._stopped:
             with suppress(ProcessLookupError):
-                os.kill(self._children[name].pid, signal.SIGCONT)
+                os.kill(self._children[name].pid, signal.SIGKILL)
+            self._children[name].wait(_START)
         self._stopped.clear()
 
     def hold(self, held: bool) -> None:
@@ -156,7 +157,7 @@ class Rig:
     def _tidy(self) -> None:
         """Undo what a fault did; the arm rests and nobody drives."""
         self.relay.changes.clear()
-        self.resume()
+        self.end_stopped()
         for name, child in self._children.items():
             if child.returncode is not None:
                 self.start(name)
