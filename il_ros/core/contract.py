@@ -57,10 +57,14 @@ class Output:
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
             `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes).
         topic: The controller's command topic.
+        ahead: How far in the future a trajectory begins [control periods], below 1. One that comes
+            late by no more than that changes nothing of the motion; one that comes later has to be
+            caught up with. The other adapters' commands hold from when they come.
     """
 
     adapter: Literal['joint_trajectory', 'forward_command', 'twist'] = 'joint_trajectory'
     topic: str = 'arm_controller/joint_trajectory'
+    ahead: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +246,12 @@ class Contract:
         """Everything that is subscribed to: streams, then images, by key."""
         return {**self.streams, **self.images}
 
+    @property
+    def command_delay(self) -> float:
+        """How much later than the monitor's plan the arm is to move [s]."""
+        output = self.action.output
+        return output.ahead * self.period if output.adapter == 'joint_trajectory' else 0.0
+
     def by_topic(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """These streams by their topics, in the order in which an instant is taken in.
 
@@ -367,6 +377,8 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
     if action.output.adapter == 'twist' and not contract.arm:
         fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
+    if not 0.0 <= action.output.ahead < 1.0:
+        fail(f'got {action.output.ahead}', 'action.output.ahead', '0 or more, below 1')
     _check_bounds(action, fail)
     _check_demonstration(action, fail)
     _check_boxes(contract, fail)

@@ -37,6 +37,7 @@ def make_monitor(
         config=config,
         fallback=contract.fallback,
         streams=contract.action.output.adapter != 'joint_trajectory',
+        delay=contract.command_delay,
     )
 
 

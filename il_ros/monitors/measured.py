@@ -29,12 +29,20 @@ class Measured:
         config: Settings.
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
+        delay: How much later than the plan the arm moves [s].
     """
 
     def __init__(
-        self, limits: Limits, config: MonitorConfig, *, dt: float, geometry: Geometry | None
+        self,
+        limits: Limits,
+        config: MonitorConfig,
+        *,
+        dt: float,
+        geometry: Geometry | None,
+        delay: float = 0.0,
     ) -> None:
         self._limits, self._config, self._geometry = limits, config, geometry
+        self._delay = delay
         self._frozen = FrozenWatch(
             ceil(config.frozen_time / dt) + 1,
             config.frozen_motion,
@@ -65,7 +73,7 @@ class Measured:
         fault = fault or checks.joint_limits(frame.position, limits, config.joint_tolerance)
         fault = fault or self._moves_too_fast(frame)
         fault = fault or self._is_where_it_may_not_be(frame.position)
-        commanded = None if plan is None else plan.at(frame.stamp)[0]
+        commanded = None if plan is None else plan.at(frame.stamp - self._delay)[0]
         if fault is None and commanded is not None:
             fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
         return fault or self._frozen.look(frame.position, commanded, frame.following)

@@ -56,6 +56,7 @@ class Monitor:
         config: Settings.
         fallback: What to do when the scores stop the policy.
         streams: Whether a command is good for one period only, so that a stop has to be sent.
+        delay: How much later than the plan the arm moves [s].
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Monitor:
         config: MonitorConfig,
         fallback: Fallback | None = None,
         streams: bool = False,
+        delay: float = 0.0,
     ) -> None:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
@@ -77,7 +79,7 @@ class Monitor:
         self._machine = ModeMachine()
         planned = _planned(limits, config)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
-        self._measured = Measured(limits, config, dt=dt, geometry=geometry)
+        self._measured = Measured(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
         self._driving = Driving(
             planned,

@@ -62,6 +62,7 @@ class Gate:
         self._monitor = self._make()
         self._posture: Array = posture
         self._plan: Plan | None = None
+        self._before: Plan | None = None
         self._seen = -np.inf
         self._driven = False
         self.verdict, self.stopped = None, ''
@@ -76,7 +77,8 @@ class Gate:
         verdict = self._monitor.tick(seen, now)
         if not self._driven and self._enter(now):
             verdict = self._monitor.tick(seen, now)
-        self._plan = verdict.plan or self._plan
+        if verdict.plan is not None:
+            self._before, self._plan = self._plan or verdict.plan, verdict.plan
         if self._driven and not self.stopped and verdict.mode is not _MODES[self._source]:
             self.stopped = verdict.reason
         self.verdict = verdict
@@ -84,9 +86,11 @@ class Gate:
 
     def setpoints(self, times: Array) -> Array:
         """See `Guard.setpoints`."""
-        if self._plan is None:
+        if self._plan is None or self._before is None:
             return np.tile(self._posture, (len(times), 1))
-        return self._plan.at(times)[0]
+        due = times - self._contract.command_delay
+        begun = (due >= self._plan.begin)[:, None]
+        return np.where(begun, self._plan.at(due)[0], self._before.at(due)[0])
 
     def _enter(self, now: float) -> bool:
         """Ask for the driver's mode; refused, it is asked again at the next tick."""

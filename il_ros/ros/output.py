@@ -52,7 +52,9 @@ class Output(Protocol):
 class JointTrajectoryOutput:
     """One trajectory a tick: the motion until the next tick, and behind it a stop.
 
-    The points carry positions, velocities and accelerations, so that the controller's quintic
+    It begins a little in the future, so that the controller gets it before the one in hand brakes.
+    On its way to the first point it follows the motion before, which the plan continues. The points
+    carry positions, velocities and accelerations, so that the controller's quintic
     splines follow the plan; the last point rests, so that a monitor that falls silent leaves an arm
     that comes to a standstill within its limits.
     """
@@ -62,20 +64,21 @@ class JointTrajectoryOutput:
 
     def __init__(self, contract: Contract) -> None:
         self._names, self._dt = list(contract.action.names), contract.period
+        self._ahead = round(contract.command_delay * NS)
 
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
         end = max(plan.end_time - begin, self._dt)
-        # One point for the tick itself: a command that comes late finds the arm behind the plan,
-        # and the nearer the first point, the more sharply the controller would catch up. Two points
-        # must not fall together: a controller refuses times that do not increase.
+        # One point for the tick itself: the nearer the first point, the more sharply the controller
+        # would catch up when the command comes too late after all. Two points must not fall
+        # together: a controller refuses times that do not increase.
         stop = np.arange(self._dt + _COARSE, end - _APART, _COARSE)
         last = [end] if end > self._dt + _APART else []
         offsets = np.concatenate([[self._dt], stop, last])
         position, velocity, acceleration = plan.at(begin + offsets)
         velocity[-1] = acceleration[-1] = 0.0
         message = JointTrajectory(joint_names=list(self._names))
-        message.header.stamp = to_stamp(stamp)
+        message.header.stamp = to_stamp(stamp + self._ahead)
         message.points = [
             JointTrajectoryPoint(
                 positions=doubles(position[i]),
@@ -101,7 +104,7 @@ class JointTrajectoryOutput:
             accelerations=_optional(message, 'accelerations'),
         )
         controller.follow(message.joint_names, trajectory, now)
-        return stamp
+        return stamp - self._ahead if stamp else 0
 
 
 class ForwardCommandOutput:
