@@ -33,6 +33,7 @@ class Driving:
         config: Settings.
         fallback: The contract's.
         moves: Which joints the fallback moves, (N,), all if None; a gripper keeps what it holds.
+        delay: How much later than the plan the arm moves [s]: chunks are of the arm's time.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Driving:
         config: MonitorConfig,
         fallback: Fallback,
         moves: NDArray[bool_] | None,
+        delay: float = 0.0,
     ) -> None:
         self._limits, self._dt, self._config = limits, dt, config
+        self._delay = delay
         self._fallback = fallback
         self._moves = full(len(limits.names), True) if moves is None else moves
         sources: tuple[Source, ...] = ('policy', 'expert')
@@ -149,7 +152,7 @@ class Driving:
             Position and velocity (N,); a fault; or None: come to rest.
         """
         if source is not None:
-            return self._intakes[source].pull(now, self._dt, frame_stamp)
+            return self._intakes[source].pull(now, self._dt + self._delay, frame_stamp)
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
     def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:

@@ -76,16 +76,16 @@ class ChunkIntake:
         """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
         self._follower.reset()
 
-    def pull(self, now: float, dt: float, frame_stamp: float) -> Target | Fault | None:
-        """What the source wants at the end of this tick, while it drives.
+    def pull(self, now: float, lead: float, frame_stamp: float) -> Target | Fault | None:
+        """What the source wants when the arm has carried out this tick, while it drives.
 
         Args:
             now: The present [s].
-            dt: Length of the tick [s].
+            lead: How far from now that is [s].
             frame_stamp: Stamp of the newest frame [s].
 
         Returns:
-            Position and velocity (N,) at ``now + dt``; a fault; or None: wait, it has just begun.
+            Position and velocity (N,) at ``now + lead``; a fault; or None: wait, it has just begun.
         """
         if self._bad:
             bad, self._bad = self._bad, None
@@ -94,7 +94,7 @@ class ChunkIntake:
         problem = self._problem(now, frame_stamp)
         if problem is None:
             self._followed = True
-            return self._follower.target(now + dt)
+            return self._follower.target(now + lead)
         # What is late may still come in the beginning; what is wrong is wrong at once.
         late = problem.kind == 'deadline' and now - self._since <= self._config.startup_grace
         return None if late and not self._followed else problem

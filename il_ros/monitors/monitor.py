@@ -74,7 +74,7 @@ class Monitor:
     ) -> None:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
-        self._dt, self._config, self._streams = dt, config, streams
+        self._dt, self._config, self._streams, self._delay = dt, config, streams, delay
         self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
         planned = _planned(limits, config)
@@ -89,6 +89,7 @@ class Monitor:
             config=config,
             fallback=fallback or Fallback(),
             moves=self._moves,
+            delay=delay,
         )
         self._dead_man = DeadMan(config.takeover_age)
         self._not_before = -inf
@@ -353,9 +354,10 @@ class Monitor:
         resumed: bool = False,
     ) -> Verdict:
         plan = self._motion.plan
-        end = None if plan is None else plan.at(stamp + self._dt)[0]
+        due = stamp + self._dt - self._delay
+        end = None if plan is None else plan.at(due)[0]
         if end is not None and self.mode.driving:
-            self._driving.travelled(stamp + self._dt, end)
+            self._driving.travelled(due, end)
         return Verdict(
             mode=self.mode,
             plan=plan,

@@ -25,7 +25,7 @@ class Verdict:
         takeover: Whether the expert drives because somebody holds the dead-man.
         resumed: Whether the policy drives again after a takeover, and has to forget what it saw.
         reason: Why the monitor is in this mode; in ALARM the first cause.
-        target_end: Commanded position at the end of the tick, shape (N,) [rad or m]; None
+        target_end: Where the arm is to be at the end of the tick, shape (N,) [rad or m]; None
             without a plan.
     """
 
