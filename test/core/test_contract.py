@@ -139,6 +139,10 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             {'arm': '', 'action__output': {'adapter': 'twist', 'topic': 'servo'}},
             "c.action.output.adapter: 'twist' without an arm",
         ),
+        (
+            {'action__output': {'ahead': 1.0}},
+            'c.action.output.ahead: got 1.0; allowed: 0 or more, below 1',
+        ),
         ({'fallback': {'kind': 'run'}}, "c.fallback.kind: got 'run'"),
         ({'fallback': {'speed': 0.0}}, 'c.fallback.speed: got 0.0; allowed: 0 < speed <= 1'),
         ({'fallback': {'seconds': -1.0}}, 'c.fallback.seconds: got -1.0; allowed: a positive'),

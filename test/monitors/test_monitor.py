@@ -68,7 +68,15 @@ class Rig:
     """A monitor with an arm behind it that does exactly what the plan says."""
 
     def __init__(
-        self, *, score=True, window=5, start=ZERO, forward=lambda q: q, fallback=None, **config
+        self,
+        *,
+        score=True,
+        window=5,
+        start=ZERO,
+        forward=lambda q: q,
+        fallback=None,
+        delay=0.0,
+        **config,
     ):
         self.monitor = Monitor(
             limits=LIMITS,
@@ -79,6 +87,7 @@ class Rig:
             # Its sources name a far goal and wait; real ones lead the arm there.
             config=MonitorConfig(**{'handover': 0.0, 'jump': 0.0, **config}),
             fallback=fallback,
+            delay=delay,
         )
         self.now, self.position, self.velocity = 100.0, np.array(start, float), ZERO
         self.plan = None
@@ -522,6 +531,27 @@ def test_giving_way_ends_whatever_the_force_does():
     for _ in range(8):
         verdict = rig.tick(force=np.full(3, 99.0))
     assert verdict.plan.at_rest(rig.now)
+
+
+def test_an_arm_that_moves_later_than_the_plan_is_where_its_driver_wants_it():
+    """At 0.5 rad/s, with trajectories that begin half a tick ahead."""
+    rig = Rig(delay=DT / 2, tracking_error=0.01)
+    rig.tick()
+    rig.monitor.request(Mode.POLICY)
+    begin, plans = rig.now, []
+    for _ in range(14):
+        due = rig.now - begin + DT * np.arange(1, 9)
+        rig.offer(positions=np.outer(0.5 * due, [1.0, 0.0, 0.0]))
+        rig.now += DT
+        late = rig.now - DT / 2
+        plan = next((p for p in reversed(plans) if p.begin <= late), None)
+        if plan is not None:
+            rig.position, rig.velocity, _ = plan.at(late)
+        verdict = rig.monitor.tick(rig.frame(), rig.now)
+        assert verdict.mode is Mode.POLICY, verdict.reason  # compared with where it has to be
+        plans.append(verdict.plan)
+    assert rig.position[0] == pytest.approx(0.5 * (rig.now - begin), abs=1e-3)
+    assert verdict.target_end[0] == pytest.approx(0.5 * (rig.now + DT - begin), abs=1e-3)
 
 
 @pytest.mark.parametrize('mode', [Mode.POLICY, Mode.EXPERT])
