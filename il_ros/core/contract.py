@@ -66,6 +66,11 @@ class Output:
     topic: str = 'arm_controller/joint_trajectory'
     ahead: float = 0.5
 
+    @property
+    def streams(self) -> bool:
+        """Whether a command is good for one period only, so that stops have to be sent, too."""
+        return self.adapter != 'joint_trajectory'
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
@@ -250,7 +255,7 @@ class Contract:
     def command_delay(self) -> float:
         """How much later than the monitor's plan the arm is to move [s]."""
         output = self.action.output
-        return output.ahead * self.period if output.adapter == 'joint_trajectory' else 0.0
+        return 0.0 if output.streams else output.ahead * self.period
 
     def by_topic(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """These streams by their topics, in the order in which an instant is taken in.

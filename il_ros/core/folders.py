@@ -112,6 +112,16 @@ def resolved(path: Path, error: type[IlRosError] = IlRosError) -> Path:
         raise error(f'cannot be followed: {problem}', where=str(path), fix='mend it') from None
 
 
+def free_space(path: Path) -> int:
+    """Room on the disk that `path` is on, or will be on [bytes].
+
+    Raises:
+        OSError: If the disk does not answer.
+    """
+    found = next(p for p in (path, *path.absolute().parents) if p.exists())
+    return shutil.disk_usage(found).free
+
+
 def publish(folder: Path, path: Path) -> None:
     """Sync all of `folder` to disk, then rename it to `path`, in the place of what was there."""
     for file in folder.rglob('*'):

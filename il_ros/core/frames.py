@@ -244,6 +244,6 @@ def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, st
 
 
 def gaps(stamps: Iterable[int], contract: Contract) -> int:
-    """How many steps between consecutive `stamps` [ns] are longer than one and a half periods."""
+    """How many steps between consecutive `stamps` [ns] are longer than `GAP` periods."""
     limit = GAP * NS / contract.rate
     return sum(later - earlier > limit for earlier, later in pairwise(stamps))

@@ -105,8 +105,13 @@ class ImageStream:
 
     @property
     def compressed_topic(self) -> str:
-        """Where the recorder puts the JPEGs, by image_transport's custom."""
-        return f'{self.topic}/compressed'
+        """Where the recorder puts the JPEGs."""
+        return compressed(self.topic)
+
+
+def compressed(topic: str) -> str:
+    """Where the JPEGs of a raw image topic go, by image_transport's custom."""
+    return f'{topic}/compressed'
 
 
 def check_stream(stream: Stream, where: str) -> None:

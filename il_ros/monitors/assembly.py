@@ -36,7 +36,7 @@ def make_monitor(
         calibration=calibration,
         config=config,
         fallback=contract.fallback,
-        streams=contract.action.output.adapter != 'joint_trajectory',
+        streams=contract.action.output.streams,
         delay=contract.command_delay,
     )
 

@@ -35,9 +35,9 @@ class MonitorConfig:
         0.99,
     )
     jump: float = _setting(
-        0.15,
-        'How far from where it is commanded a joint of the arm may be wanted: as far as it comes '
-        'in this time at its speed limit [s]; 0 for anywhere.',
+        0.1,
+        'How far from where it is commanded a joint of the arm may be wanted at the end of a tick: '
+        'as far as it comes in the tick and this time more at its speed limit [s]; 0 for anywhere.',
         0.0,
         10.0,
     )

@@ -159,16 +159,20 @@ class Driving:
         """The target, without a jump from the driver before, and slowly while the monitor warns.
 
         Slowly is a share of each step, and never more than that share of the speed limits. A
-        target out of reach is a fault, but for a gripper, which is told to open from one step to
-        the next.
+        target out of reach is a fault, but not for a gripper, which is told to open from one step
+        to the next, nor for an arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, share = plan.at(now)[0], self._fallback.speed
         if not slowly:
-            far = where(self._moves, position - here, 0.0)
-            fault = checks.jump(far, self._limits, self._config.jump) if self._config.jump else None
-            return fault or (position, velocity)
+            return self._jump(position - here) or (position, velocity)
         most = share * self._limits.velocity
         step = clip(share * (position - here), -most * self._dt, most * self._dt)
         return here + step, clip(share * velocity, -most, most)
+
+    def _jump(self, distance: Array) -> Fault | None:
+        patience = self._config.jump
+        if not patience:
+            return None
+        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + patience)

@@ -310,7 +310,7 @@ class Monitor:
 
     def _given_way(self, plan: Plan, position: Array, now: float) -> Array:
         """Where to rest (N,) instead of behind the contact; a gripper keeps what it holds."""
-        here, most = plan.at(now)[0], self._config.tracking_error
+        here, most = plan.at(now - self._delay)[0], self._config.tracking_error
         there = here + np.clip(position - here, -most, most)
         return there if self._moves is None else np.where(self._moves, there, plan.end)
 

@@ -186,7 +186,9 @@ class MonitorNode(ManagedNode):
                 self._tick()
         elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
             self._tick()
-        elif self._output.streams and now - self._commanded >= self._contract.period:
+        elif (
+            self._contract.action.output.streams and now - self._commanded >= self._contract.period
+        ):
             self._go_on()
 
     def _go_on(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.core.streams import compressed
 from il_ros.datasets.bags.writer import EpisodeWriter
 from il_ros.ros.gate import Needed, not_fresh
 from il_ros.ros.instant import CLOCK, Instant
@@ -18,7 +19,7 @@ from il_ros.ros.losses import Sample
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.preroll import PreRoll
 from il_ros.ros.recorded_topics import RecordedTopic, extra_topic, offered
-from il_ros.ros.recording import Recording, stored_name
+from il_ros.ros.recording import Recording
 from il_ros.ros.subscriptions import Subscriptions, Topic
 
 _LOOK = 1.0  # s between two looks at the graph
@@ -86,7 +87,7 @@ class Listener:
     @property
     def stored_as_jpeg(self) -> set[str]:
         """Topics that the bag gets JPEGs on."""
-        return {stored_name(name) for name, topic in self._planned.items() if topic.image}
+        return {compressed(name) for name, topic in self._planned.items() if topic.image}
 
     def now(self) -> int:
         """Time of the node's clock [ns]."""

@@ -35,12 +35,9 @@ class Output(Protocol):
 
     Attributes:
         message_type: Of the controller's command topic.
-        streams: Whether a message is good for one period only, so that the rest of a plan has to
-            be sent, too, when nothing new comes.
     """
 
     message_type: Any
-    streams: bool
 
     def message(self, plan: Plan, begin: float, stamp: int) -> Any:
         """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
@@ -60,7 +57,6 @@ class JointTrajectoryOutput:
     """
 
     message_type = JointTrajectory
-    streams = False
 
     def __init__(self, contract: Contract) -> None:
         self._names, self._dt = list(contract.action.names), contract.period
@@ -115,7 +111,6 @@ class ForwardCommandOutput:
     """
 
     message_type = Float64MultiArray
-    streams = True
 
     def __init__(self, contract: Contract) -> None:
         self._dt = contract.period
@@ -152,7 +147,6 @@ class TwistOutput:
     """
 
     message_type = TwistStamped
-    streams = True
 
     def __init__(self, contract: Contract) -> None:
         self._arm = get_arm(contract.arm)

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.streams import COMPRESSED_IMAGE
+from il_ros.core.streams import COMPRESSED_IMAGE, compressed
 from il_ros.datasets.bags.episode import Loss, Outcome
 from il_ros.datasets.bags.jpeg_message import jpeg_message
 from il_ros.datasets.bags.writer import DiskFullError, EpisodeWriter
@@ -144,7 +144,7 @@ class Recording:
         stop_ns = time.time_ns()
         self._end(patience)
         losses = {
-            name if topic.image is None else stored_name(name): self._loss(name)
+            name if topic.image is None else compressed(name): self._loss(name)
             for name, topic in self._topics.items()
         }
         return self.writer.close(
@@ -194,7 +194,7 @@ class Recording:
         if topic is None:
             topic = self._topics[name] = self._describe(name)
             if topic.image is not None:
-                self.writer.add_topic(stored_name(name), COMPRESSED_IMAGE, qos=topic.qos)
+                self.writer.add_topic(compressed(name), COMPRESSED_IMAGE, qos=topic.qos)
                 return topic
             try:
                 self.writer.add_topic(name, topic.type, topic.definition, qos=topic.qos)
@@ -257,7 +257,7 @@ class Recording:
             return
         if job is not None:
             try:
-                sample = came._replace(topic=stored_name(came.topic), data=job.result())
+                sample = came._replace(topic=compressed(came.topic), data=job.result())
             except Exception:  # what cannot be converted is stored as it came
                 self.count(came.topic).faults += 1
                 self.writer.add_topic(came.topic, topic.type, topic.definition, qos=topic.qos)
@@ -268,8 +268,3 @@ class Recording:
             source_ns=sample.source_ns,
             sequence=sample.sequence,
         )
-
-
-def stored_name(topic: str) -> str:
-    """Where the JPEGs of a raw image topic are stored, by image_transport's custom."""
-    return f'{topic}/compressed'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.folders import free_space
 
 
 class Room:
@@ -26,8 +26,7 @@ class Room:
         Raises:
             OSError: If the disk does not answer.
         """
-        found = next(p for p in (self._root, *self._root.absolute().parents) if p.exists())
-        return shutil.disk_usage(found).free
+        return free_space(self._root)
 
     def require(self) -> str:
         """Make the folder; gives a warning if room is short, empty if not.

@@ -556,11 +556,11 @@ def test_an_arm_that_moves_later_than_the_plan_is_where_its_driver_wants_it():
 
 @pytest.mark.parametrize('mode', [Mode.POLICY, Mode.EXPERT])
 def test_a_target_out_of_reach_is_a_fault(mode):
-    rig = Rig(jump=0.2)
+    rig = Rig(jump=0.15)
     before = rig.drive(mode, goal=0.1)
     rig.offer([0.1, 0.1, -0.6], mode.value)
     verdict = rig.tick()
-    # 0.95 of 2 rad/s for 0.2 s.
+    # 0.95 of 2 rad/s for a tick and 0.15 s.
     assert_stops(rig, verdict, 'z: wanted ')
     assert verdict.reason.endswith(' from its command, limit 0.380 rad or m')
     assert verdict.fault.kind == 'jump'
@@ -568,7 +568,7 @@ def test_a_target_out_of_reach_is_a_fault(mode):
 
 
 def test_a_gripper_may_jump_and_a_new_driver_is_led_there():
-    rig = Rig(jump=0.2, handover=0.5)
+    rig = Rig(jump=0.15, handover=0.5)
     rig.monitor._driving._moves = np.array([True, True, False])
     assert rig.drive(ticks=30, goal=[0.7, 0.0, 0.0]).target_end[0] == pytest.approx(0.7, abs=1e-6)
     rig.offer([0.7, 0.0, -0.7])
@@ -578,10 +578,20 @@ def test_a_gripper_may_jump_and_a_new_driver_is_led_there():
 
 
 def test_who_leads_the_arm_at_its_speed_limit_is_no_jump():
-    rig = Rig(jump=0.2)
+    rig = Rig(jump=0.15)
     rig.drive(ticks=1, goal=0.0)
     for step in range(9):
         rig.offer(0.1 * step)  # 2 rad/s at 20 Hz, from a standstill
+        assert rig.tick().mode is Mode.POLICY
+
+
+def test_the_way_of_a_tick_is_no_jump_however_long_a_tick_is():
+    rig = Rig(jump=0.02)  # at 0.95 of 2 rad/s less than half the way of a tick
+    rig.drive(ticks=1, goal=0.0)
+    place = 0.0
+    for step in np.linspace(0.0, 0.06, 12):
+        place += step
+        rig.offer(place)
         assert rig.tick().mode is Mode.POLICY
 
 

@@ -7,8 +7,9 @@ pytest.importorskip('rclpy')
 
 from hypothesis import given
 from hypothesis import strategies as st
-from il_ros.msg import ActionChunk
+from il_ros.msg import ActionChunk, MonitorStatus
 
+from il_ros.core import topics
 from il_ros.core.frames import Frame
 from il_ros.ros import convert
 
@@ -16,6 +17,11 @@ from il_ros.ros import convert
 @given(st.integers(0, 2**31 * 10**9 - 1))
 def test_stamps_keep_every_nanosecond(nanoseconds):
     assert convert.to_ns(convert.to_stamp(nanoseconds)) == nanoseconds
+
+
+def test_the_modes_have_the_numbers_of_the_message():
+    numbers = [getattr(MonitorStatus, name.upper()) for name in topics.MODES]
+    assert numbers == list(range(len(topics.MODES)))
 
 
 def test_a_chunk_keeps_its_rows():

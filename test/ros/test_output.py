@@ -54,7 +54,6 @@ def test_forward_command_is_the_position_at_the_next_tick(contract):
     plan, begin = list(plans(contract, contract.period))[-1]
     message = output.message(plan, begin, 1)
     np.testing.assert_allclose(message.data, plan.at(begin + contract.period)[0])
-    assert output.streams
     controller = TrajectoryController(contract.action.names, plan.end, period=contract.period)
     assert output.apply(message, controller, 3.0) == 0
     there = controller.positions(np.array([3.0 + contract.period]))[0]
@@ -65,7 +64,6 @@ def test_a_twist_is_what_the_tool_does(contract):
     output = TwistOutput(contract)
     plan, begin = list(plans(contract, contract.period))[-10]
     message = output.message(plan, begin, 7_000_000_000)
-    assert output.streams
     assert message.header.frame_id == contract.base_frame
     ends = [FRANKA.chain.forward(plan.at(begin + t)[0][:7]) for t in (0.0, contract.period)]
     linear, angular = message.twist.linear, message.twist.angular

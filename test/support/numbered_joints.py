@@ -24,7 +24,9 @@ def main():
     publisher = node.create_publisher(JointState, 'joint_states', qos)
     client = node.create_client(StartEpisode, 'recorder/start')
     assert client.wait_for_service(20)
+    deadline = time.monotonic() + 20
     while not publisher.get_subscription_count():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     future = client.call_async(StartEpisode.Request(task='killed'))
     rclpy.spin_until_future_complete(node, future, timeout_sec=20)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.folders import free_space
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.arrays import EpisodeArrays
@@ -163,12 +163,11 @@ def _require_room(dataset: Dataset, out: Path) -> None:
         dataset.frames * math.prod(pixels_column(store.stream).shape) * 2
         for store in dataset.images.values()
     )
-    folder = next(path for path in out.absolute().parents if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_space(out.parent)
     if free < numbers + pixels + _SPARE:
         raise DatasetError(
             f'{free / 1e6:.1f} MB of room left',
-            where=str(folder),
+            where=str(out),
             allowed=f'{(numbers + pixels + _SPARE) / 1e6:.1f} MB, which is sure to be enough',
             fix='make room on the disk',
         )

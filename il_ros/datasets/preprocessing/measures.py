@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
+from il_ros.core.streams import compressed
 from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.bags.episode import EpisodeInfo
 from il_ros.datasets.bags.writer import absolute
@@ -58,7 +59,7 @@ def loss_measures(contract: Contract, info: EpisodeInfo) -> Measures:
     for key, stream in contract.inputs.items():
         name = absolute(info.namespace, stream.topic)
         # An image stream that the recorder compresses has the name that image_transport gives it.
-        topic = info.topics.get(name) or info.topics.get(f'{name}/compressed')
+        topic = info.topics.get(name) or info.topics.get(compressed(name))
         if topic is not None:
             found[f'loss.{key}'] = topic.lost / max(topic.messages + topic.lost, 1)
     return found
