@@ -35,7 +35,7 @@ class MonitorConfig:
         0.99,
     )
     jump: float = _setting(
-        0.1,
+        0.2,
         'How far from where it is commanded a joint of the arm may be wanted at the end of a tick: '
         'as far as it comes in the tick and this time more at its speed limit [s]; 0 for anywhere.',
         0.0,

@@ -24,7 +24,7 @@ from il_ros.monitors.measured import Measured
 from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
 from il_ros.monitors.motion import Motion
-from il_ros.monitors.plan import Plan
+from il_ros.monitors.plan import Plan, plannable
 from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.takeover import DeadMan
 from il_ros.monitors.verdict import Verdict
@@ -35,7 +35,7 @@ __all__ = [
     'Source', 'Verdict',
 ]  # fmt: skip
 
-_GIVE_WAY = 2.0  # s after a stop by force, the stop included
+_GIVE_WAY = 2.5  # s after a stop by force, the stop included
 _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 
 
@@ -77,7 +77,7 @@ class Monitor:
         self._dt, self._config, self._streams, self._delay = dt, config, streams, delay
         self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
-        planned = _planned(limits, config)
+        planned = plannable(limits, config.motion_share, dt)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
         self._measured = Measured(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
@@ -298,11 +298,13 @@ class Monitor:
         contact = fault is not None and fault.kind == 'force'
         if contact and position is not None and not plan.at_rest(now) and self._yielding is None:
             self._yielding = self._given_way(plan, position, now), now + _GIVE_WAY
+            self._motion.brake(now)
         if fault is not None and not contact:
             self._yielding = None
         way = self._yielding
-        if way is None or now > way[1] or not self._motion.settle(way[0], now):
-            self._motion.brake(now)
+        if way is not None and now <= way[1] and self._motion.settle(way[0], now):
+            return
+        self._motion.brake(now)
         if position is None or not plan.at_rest(now):
             return
         if not np.all(np.abs(position - plan.end) <= self._config.tracking_error):
@@ -370,14 +372,3 @@ class Monitor:
             reason=self._machine.reason,
             target_end=end,
         )
-
-
-def _planned(limits: Limits, config: MonitorConfig) -> Limits:
-    """What plans may use of the limits."""
-    share = config.motion_share
-    return replace(
-        limits,
-        velocity=share * limits.velocity,
-        acceleration=share * limits.acceleration,
-        jerk=share * limits.jerk,
-    )

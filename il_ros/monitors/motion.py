@@ -18,6 +18,7 @@ _STOP = np.array([0.0, 0.0, 0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
 _ROUNDING = 1e-9  # m
 
 _SETTLING = 0.1  # share of the speed limits
+_EASE = 0.5  # share of the acceleration limits
 _CLOSE = 1e-4  # rad or m that a settled arm may be away
 
 
@@ -62,16 +63,26 @@ class Motion:
         return fault
 
     def settle(self, position: Array, now: float) -> bool:
-        """Go on slowly to a rest at `position` (N,); False once there, or if that may not be."""
+        """Go on slowly, from a standstill, to a rest at `position` (N,).
+
+        Returns:
+            False once there, or if that may not be.
+        """
         if self._plan is None:
             return False
+        if not self._driven and not self._plan.at_rest(now):
+            return True  # it is still stopping
         here, speed, _ = self._plan.at(now)
+        way, limits, dt = position - here, self._limits, self._dt
         # Not `at_rest`: a plan that is made anew in each tick has its end in the next.
-        if np.all(np.abs(here - position) < _CLOSE) and np.all(np.abs(speed) < _CLOSE):
+        if np.all(np.abs(way) < _CLOSE) and np.all(np.abs(speed) < _CLOSE):
             return False
-        most = _SETTLING * self._limits.velocity * self._dt
-        target = here + np.clip(position - here, -most, most)
-        return self.drive(target, np.zeros_like(position), now) is None
+        # A speed that the joints can have by the end of the tick, and the place they reach with it:
+        # a place asked for too soon would be raced for, and make the motion stutter.
+        most, change = _SETTLING * limits.velocity, _EASE * limits.acceleration * dt
+        wanted = np.clip(way / (2 * dt), -most, most)
+        end = speed + np.clip(wanted - speed, -change, change)
+        return self.drive(here + (speed + end) / 2 * dt, end, now) is None
 
     def clock_jumped(self, last: float, now: float) -> None:
         """Stop, on a clock that reads `now` where it should read a tick after `last` [s]."""

@@ -18,7 +18,30 @@ POSITION_TOLERANCE = 1e-7  # [rad or m], what rounding in ruckig may cost; no en
 _HEADROOM = 1.0 - 1e-6  # plans use this share of the limits, so that rounding never exceeds them
 _SLACK = 1.0 + 1e-9
 
+# A trajectory controller sees a plan as quintic splines between points a period apart, and those
+# swing beyond an acceleration that changes at once: by 60 % from one end of its range to the other.
+# With this share of the acceleration, built up over this share of a period, they stay within it.
+_SPLINE_SHARE = 0.8
+_SPLINE_RAMP = 1 / 3
+
 State = tuple[Array, Array, Array]
+
+
+def plannable(limits: Limits, share: float, dt: float) -> Limits:
+    """What plans may use of the limits, so that their splines stay within `share` of them.
+
+    Args:
+        limits: What the arm may do.
+        share: Of the velocity, acceleration and jerk limits.
+        dt: Control period [s].
+    """
+    acceleration = share * _SPLINE_SHARE * limits.acceleration
+    return replace(
+        limits,
+        velocity=share * limits.velocity,
+        acceleration=acceleration,
+        jerk=np.minimum(share * limits.jerk, acceleration / (_SPLINE_RAMP * dt)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from il_ros.core.arms import FRANKA
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
 from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.plan import Planner
+from il_ros.monitors.plan import Planner, plannable
 from il_ros.ros.convert import to_ns
 from il_ros.ros.output import ForwardCommandOutput, JointTrajectoryOutput, TwistOutput
 from il_ros.sim.controller import TrajectoryController
@@ -210,18 +210,11 @@ def test_an_empty_trajectory_is_refused(contract):
 
 @pytest.mark.parametrize('late', [0.0, 0.5])
 @pytest.mark.parametrize('rate', [20.0, 50.0, 100.0])
-def test_a_controller_keeps_the_speed_limits_and_exceeds_accelerations_by_a_known_share(
-    contract, rate, late
-):
+def test_a_controllers_splines_keep_the_limits_of_speed_and_acceleration(contract, rate, late):
     """However late a command is, up to half a period: trajectories begin as far ahead."""
     contract = replace(contract, rate=rate)
-    limits, dt, config = contract.limits, contract.period, MonitorConfig()
-    planned = replace(
-        limits,
-        velocity=config.motion_share * limits.velocity,
-        acceleration=config.motion_share * limits.acceleration,
-        jerk=config.motion_share * limits.jerk,
-    )
+    limits, dt = contract.limits, contract.period
+    planned = plannable(limits, MonitorConfig().motion_share, dt)
     output, planner = JointTrajectoryOutput(contract), Planner(planned)
     rng, middle = np.random.default_rng(int(rate)), (limits.position_min + limits.position_max) / 2
     plan, speed = planner.hold(middle, 0.0), np.zeros(len(middle))
@@ -237,8 +230,11 @@ def test_a_controller_keeps_the_speed_limits_and_exceeds_accelerations_by_a_know
         if tick % 20 == 0:
             speed = rng.uniform(-1, 1, len(middle)) * planned.velocity
         target = plan.at(now)[0] + speed * dt
-        plan = planner.towards(plan, now, target, speed, dt)
+        if tick % 20 < 15:
+            plan = planner.towards(plan, now, target, speed, dt)
+        elif tick % 20 == 15:
+            plan = planner.stop(plan, now)
         output.apply(output.message(plan, now, round((now + 1.0) * 1e9)), controller, comes + 1.0)
         before = comes
-    assert 0.8 < fastest <= 1.0
-    assert 0.9 < sharpest <= 1.6  # as docs/monitor.md says
+    assert 0.7 < fastest <= 1.0
+    assert 0.8 < sharpest <= 1.0
