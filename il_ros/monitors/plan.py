@@ -20,9 +20,10 @@ _SLACK = 1.0 + 1e-9
 
 # A trajectory controller sees a plan as quintic splines between points a period apart, and those
 # swing beyond an acceleration that changes at once: by 60 % from one end of its range to the other.
-# With this share of the acceleration, built up over this share of a period, they stay within it.
-_SPLINE_SHARE = 0.8
-_SPLINE_RAMP = 1 / 3
+# With this share of the acceleration, built up over this share of a period, they stay within it. A
+# longer ramp would allow a larger share, but then targets are reached in time less often.
+_SPLINE_SHARE = 0.75
+_SPLINE_RAMP = 0.16
 
 State = tuple[Array, Array, Array]
 
