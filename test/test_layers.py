@@ -26,6 +26,7 @@ HEAVY = {  # library: the only layers that may import it
     'rclpy': {'ros', 'nodes'},
     'torch': {'policies', 'algorithms', 'monitors'},
     'mujoco': {'sim'},
+    'gymnasium': {'sim'},
     'rosbags': {'datasets'},
     'mcap': {'datasets'},
     'pyarrow': {'datasets'},

@@ -128,6 +128,15 @@ def _say_limit(console: Console, bundle: Bundle, limit: Threshold) -> None:
             f'{_span(warns)} (alpha {limit.warn_alpha:g})',
             soft_wrap=True,
         )
+    if limit.decided_by:
+        episode, times = limit.decided_by
+        console.print(
+            f'careful: {episode} alone sets these thresholds, {times:.1f} times above what the '
+            'other episodes would: look whether the policy had to try again in it, and record '
+            'more rollouts',
+            style='yellow',
+            soft_wrap=True,
+        )
 
 
 def _span(values: list[float]) -> str:

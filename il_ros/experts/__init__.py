@@ -10,6 +10,7 @@ __all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_h
 # By the name of the task.
 EXPERTS = {
     'reach': 'il_ros.experts.reach:ReachExpert',
+    'push': 'il_ros.experts.push:PushExpert',
     'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
 }
 

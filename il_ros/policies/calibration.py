@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 ALPHA = 0.02
 """Largest rate of nominal episodes with a false alarm, where none other is asked for."""
 
+_FAR = 1.5
+"""How many times above the next an episode's value is remarkable."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
@@ -74,6 +77,19 @@ class Threshold:
             warn=self.warn,
             maxima=self.maxima,
         )
+
+    @property
+    def decided_by(self) -> tuple[str, float] | None:
+        """The episode that alone sets the thresholds so high, and how many times above the next.
+
+        None where no single episode does. With few episodes `stop` is the largest value of all, and
+        one episode in which the policy had to try again hides every failure that is less strange.
+        """
+        below = [value for value in self.maxima if value < self.stop]
+        if self.stop not in self.maxima or not below or not 0 < _FAR * max(below) < self.stop:
+            return None
+        spent = len(self.episodes) - len(self.maxima)
+        return self.episodes[spent + self.maxima.index(self.stop)], self.stop / max(below)
 
 
 def calibrate(

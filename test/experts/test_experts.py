@@ -103,7 +103,7 @@ def test_a_missing_observation_is_named():
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(
-        UnknownNameError, match=r"unknown expert 'stack'; allowed: pick_place, reach"
+        UnknownNameError, match=r"unknown expert 'stack'; allowed: pick_place, push, reach"
     ):
         make_expert('stack')
     with pytest.raises(UnknownNameError, match=r"unknown heuristic 'zig'; allowed: hold, straight"):

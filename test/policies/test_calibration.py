@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,19 @@ def test_floating_noise_on_what_does_not_vary_is_no_novelty(task, scores, policy
     frame.values['goal'][:] += 1e-6
     frame.values['wrench'][:] += 1e-6
     assert score(scores, policy, frame) == pytest.approx(before, rel=1e-2)
+
+
+def test_an_episode_that_alone_decides_is_named(task, several, policy):
+    found = limit(several, policy, task.dataset(range(100, 130)), range(30))
+    assert found.decided_by is None
+    values = list(found.maxima)
+    values[4] = 3 * max(values)
+    odd = replace(found, maxima=tuple(values), stop=values[4])
+    name, times = odd.decided_by
+    assert name == 'e110'  # 6 of them went to the scales
+    assert times == pytest.approx(3.0)
+    # Where the threshold is not the largest value, one odd episode decides nothing.
+    assert replace(found, maxima=tuple(values)).decided_by is None
 
 
 def test_several_scores_share_one_threshold(task, several, policy):

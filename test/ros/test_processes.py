@@ -101,7 +101,7 @@ def an_observation_the_simulator_lacks(data):
                                            'allowed: topic, type, fields', 'to fix: correct or')),
         ('simulator', an_observation_the_simulator_lacks, {}, ('sonar: the simulator has no such',
                                                                'allowed: joint_position')),
-        ('simulator', None, {'task': 'juggle'}, ("unknown task 'juggle'", 'pick_place, reach')),
+        ('simulator', None, {'task': 'juggle'}, ("unknown task 'juggle'", 'pick_place, push')),
         ('simulator', None, {'speed': -1.0}, ('/simulator parameter speed', 'min 0.0')),
         ('monitor', an_unknown_arm, {}, ("unknown arm 'octopus'; allowed: franka",)),
         ('expert', None, {'expert': 'juggle'}, ("unknown expert 'juggle'", 'pick_place')),

@@ -121,7 +121,9 @@ def test_set_points_are_checked(reach):
 
 
 def test_the_wrong_task_rate_or_limits_are_refused(reach):
-    with pytest.raises(UnknownNameError, match=r"unknown task 'stack'; allowed: pick_place, reach"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown task 'stack'; allowed: pick_place, push, reach"
+    ):
         World('stack')
     with pytest.raises(IlRosError, match=r'no multiple of the physics step'):
         World('reach', rate=30.0, timestep=0.002)

@@ -9,6 +9,7 @@ __all__ = ['TASKS', 'Draw', 'Task', 'make_task']
 
 TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
+    'push': 'il_ros.sim.tasks.push:Push',
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
 }
 

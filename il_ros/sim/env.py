@@ -1,0 +1,176 @@
+"""The built-in tasks as Gymnasium environments, for training that needs many interactions.
+
+The physics, sensors and limits are those of the simulator node: a set-point that is taken here is
+taken there. Importing this module registers every task: `gymnasium.make('il_ros/pick_place-v0')`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.sim.tasks import TASKS
+from il_ros.sim.world import World
+
+Array = NDArray[np.float64]
+
+Reward = Literal['progress', 'sparse']
+
+SEEDS = 2**31  # scenes that `reset` without a seed chooses from
+
+
+class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
+    """One task, one control period a step.
+
+    Observations are the sensors' keys as `World.observe` gives them: SI units, the base frame. An
+    action is how fast each joint's set-point moves during the period, as a share of its speed
+    limit, shape (N,) in [-1, 1]; set-points stay within the position limits. An episode terminates
+    at success, and is truncated at the task's time limit.
+
+    The reward `progress` is how much of the way the step has covered, and 1 more at success, so
+    that an episode's sum is at most 2; `sparse` is 1 at success and 0 before.
+
+    Args:
+        task: Name of the task.
+        reward: What a step is worth.
+        rate: Control rate [Hz].
+        arm: Name of the arm.
+        render_mode: `rgb_array` for images of the front camera, or none.
+        width: Of these images [pixels].
+        height: Of these images [pixels].
+
+    Attributes:
+        world: The simulated robot and its task.
+
+    Raises:
+        UnknownNameError: If the task or the arm is unknown.
+        IlRosError: If the reward or the render mode is.
+    """
+
+    metadata = {'render_modes': ['rgb_array'], 'render_fps': 20}  # noqa: RUF012
+
+    def __init__(
+        self,
+        task: str,
+        *,
+        reward: Reward = 'progress',
+        rate: float = 20.0,
+        arm: str = 'franka',
+        render_mode: str | None = None,
+        width: int = 256,
+        height: int = 256,
+    ) -> None:
+        _one_of('reward', reward, get_args(Reward))
+        _one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
+        self.world = World(task, rate=rate, arm=arm)
+        self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
+        self.metadata = {**self.metadata, 'render_fps': round(rate)}
+        limits, steps = self.world.limits, self.world.substeps
+        self._lower, self._upper = limits.position_min, limits.position_max
+        self._stride = limits.velocity * self.world.period
+        self._shares = np.arange(1, steps + 1)[:, None] / steps
+        self.action_space = spaces.Box(-1.0, 1.0, (len(limits.names),), np.float64)
+        self.observation_space = spaces.Dict(
+            {
+                key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
+                for key, value in self.world.privileged().items()
+            }
+        )
+        self._begin(0)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Begin the episode of `seed`; without one, of the next seed of the generator.
+
+        Raises:
+            IlRosError: If there are options: none are known.
+        """
+        super().reset(seed=seed)
+        if options:
+            raise IlRosError(f'options {sorted(options)}', where='reset', allowed='none')
+        self._begin(seed if seed is not None else int(self.np_random.integers(SEEDS)))
+        return self._observation(), self._info()
+
+    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
+        """Move the set-points for one period.
+
+        Raises:
+            IlRosError: If the action has another shape or is not finite.
+        """
+        action = np.asarray(action, np.float64)
+        if action.shape != self.action_space.shape or not np.isfinite(action).all():
+            raise IlRosError(
+                f'shape {action.shape}, or not finite',
+                where='action',
+                allowed=f'finite, shape {self.action_space.shape}',
+            )
+        last = self._target
+        target = last + np.clip(action, -1.0, 1.0) * self._stride
+        self._target = np.clip(target, self._lower, self._upper)
+        self.world.step(last + self._shares * (self._target - last))
+        before, self._state = self._state, self.world.state()
+        reward = float(self._state.success)
+        if self._reward == 'progress':
+            reward += self._state.progress - before.progress
+        terminated = self._state.success
+        truncated = self._state.done and not terminated
+        return self._observation(), reward, terminated, truncated, self._info()
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """The front camera's image, shape (height, width, 3), if the render mode asks for one."""
+        if self.render_mode is None:
+            return None
+        return self.world.render('front', *self._size)
+
+    def close(self) -> None:
+        """Give back what rendering holds."""
+        self.world.close()
+
+    def _begin(self, seed: int) -> None:
+        self.world.reset(seed)
+        scene = self.world.privileged()
+        self._target = np.concatenate([scene['joint_position'], scene['gripper_position']])
+        self._state = self.world.state()
+
+    def _observation(self) -> dict[str, Array]:
+        # Nothing drops out: that takes a perturbation.
+        return {key: value for key, value in self.world.observe().items() if value is not None}
+
+    def _info(self) -> dict[str, Any]:
+        state = self._state
+        return {
+            'is_success': state.success,
+            'progress': state.progress,
+            'violations': sum(state.violations.values()),
+            'scene_seed': state.seed,
+        }
+
+
+def environment_id(task: str) -> str:
+    """The id that Gymnasium knows a task by."""
+    return f'il_ros/{task}-v0'
+
+
+def register() -> None:
+    """Tell Gymnasium about every built-in task."""
+    for task in TASKS:
+        if environment_id(task) not in gymnasium.registry:
+            gymnasium.register(
+                environment_id(task),
+                entry_point='il_ros.sim.env:TaskEnv',
+                kwargs={'task': task},
+            )
+
+
+def _one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise IlRosError(f'{what} {value!r}', where='environment', allowed=map(str, allowed))
+
+
+register()

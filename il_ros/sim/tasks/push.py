@@ -1,0 +1,84 @@
+"""Push: slide a puck over the table to the goal, without gripping it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.reach import add_goal
+
+Array = NDArray[np.float64]
+
+RADIUS = 0.035  # of the puck [m]
+HEIGHT = 0.04  # of the puck [m]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """Push a puck of 7 cm to the goal on the table.
+
+    Attributes:
+        box_min: Lower corner of the training box, from which the puck comes [m].
+        box_max: Upper corner of that box [m].
+        goal_min: Lower corner of the box that goals come from, to the left of the first [m].
+        goal_max: Upper corner of that box [m].
+        tolerance: Largest horizontal distance of the puck to the goal at success [m].
+        time_limit: Length of an episode that does not succeed [s].
+    """
+
+    box_min: tuple[float, float] = (0.44, -0.16)
+    box_max: tuple[float, float] = (0.56, -0.04)
+    goal_min: tuple[float, float] = (0.44, 0.1)
+    goal_max: tuple[float, float] = (0.56, 0.2)
+    tolerance: float = 0.02
+    time_limit: float = 10.0
+
+    name = 'push'
+    has_object = True
+
+    @property
+    def workspace(self) -> tuple[Array, Array]:
+        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
+        return np.array([0.25, -0.4, 0.005]), np.array([0.8, 0.4, 0.6])
+
+    def build(self, spec: Any) -> None:
+        """Add the puck and the mark of the goal."""
+        puck = spec.worldbody.add_body(name='object')
+        puck.add_freejoint(name='object')
+        puck.add_geom(
+            name='object',
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=[RADIUS, HEIGHT / 2, 0],
+            mass=0.25,
+            rgba=[0.2, 0.4, 0.8, 1],
+            condim=4,
+            friction=[0.5, 0.01, 0.0001],
+            priority=1,  # the puck's friction counts in every contact, so that scaling it acts
+        )
+        add_goal(spec, 0.012)
+
+    def draw(self, rng: np.random.Generator, outside: float) -> Draw:
+        """Puck and goal in their boxes; only the puck goes outside, never towards the goals."""
+        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
+        flat = (HEIGHT / 2, 0.0, 0.0, 0.0, 1.0)
+        return Draw(goal=np.array([*goal, HEIGHT / 2]), object_pose=np.array([*place, *flat]))
+
+    def success(self, scene: Mapping[str, Array]) -> bool:
+        """The puck lies within `tolerance` of the goal."""
+        return _to_goal(scene) < self.tolerance and scene['object_pose'][2] < HEIGHT / 2 + 0.005
+
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+        """Share of the puck's way to the goal that is covered."""
+        return 1.0 - _to_goal(scene) / max(_to_goal(first), self.tolerance)
+
+
+def _to_goal(scene: Mapping[str, Array]) -> float:
+    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])

@@ -1,0 +1,125 @@
+"""The tasks as Gymnasium environments: the checker's rules, the simulator's physics."""
+
+import numpy as np
+import pytest
+
+gymnasium = pytest.importorskip('gymnasium')
+
+from gymnasium.utils.env_checker import check_env  # noqa: E402
+
+from il_ros.core.errors import IlRosError, UnknownNameError  # noqa: E402
+from il_ros.experts import make_expert  # noqa: E402
+from il_ros.sim.env import TaskEnv, environment_id  # noqa: E402
+from il_ros.sim.tasks import TASKS  # noqa: E402
+from il_ros.sim.world import World  # noqa: E402
+
+
+@pytest.mark.parametrize('task', list(TASKS))
+@pytest.mark.filterwarnings('ignore:.*infinity.*:UserWarning')
+def test_gymnasium_finds_nothing_wrong(task):
+    env = gymnasium.make(environment_id(task))
+    assert env.spec.id == f'il_ros/{task}-v0'
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+def act(env, target):
+    """The action that brings the set-points to `target` (N,) in one step."""
+    stride = env.world.limits.velocity * env.world.period
+    return (target - env._target) / stride
+
+
+@pytest.mark.parametrize('task', list(TASKS))
+def test_an_expert_succeeds_in_it(task):
+    env, expert = TaskEnv(task), make_expert(task)
+    observation, info = env.reset(seed=3)
+    assert info['scene_seed'] == 3
+    rewards, terminated, truncated = [], False, False
+    while not (terminated or truncated):
+        target = expert.act(observation, horizon=1, dt=env.world.period)[0]
+        observation, reward, terminated, truncated, info = env.step(act(env, target))
+        rewards.append(reward)
+    assert terminated
+    assert not truncated
+    assert info['is_success']
+    assert info['violations'] == 0
+    assert 1.5 < sum(rewards) <= 2.0
+    assert rewards[-1] >= 1.0
+
+
+def test_it_is_the_simulator():
+    env, world = TaskEnv('pick_place'), World('pick_place')
+    env.reset(seed=5)
+    world.reset(5)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        before = env._target
+        observation, *_ = env.step(rng.uniform(-0.3, 0.3, 8))
+        share = np.arange(1, world.substeps + 1)[:, None] / world.substeps
+        world.step(before + share * (env._target - before))
+        for key, value in world.observe().items():
+            np.testing.assert_array_equal(observation[key], value)
+
+
+def test_without_a_seed_every_episode_is_another_and_the_order_repeats():
+    def scenes():
+        env = TaskEnv('reach')
+        env.reset(seed=0)
+        return [env.reset()[1]['scene_seed'] for _ in range(3)]
+
+    assert scenes() == scenes()
+    assert len(set(scenes())) == 3
+
+
+def test_set_points_stay_inside_the_limits_whatever_is_asked():
+    env = TaskEnv('reach')
+    env.reset(seed=0)
+    for _ in range(60):
+        env.step(np.full(8, 50.0))
+    np.testing.assert_array_less(env._target, env.world.limits.position_max + 1e-12)
+    speed = 1.05 * env.world.limits.velocity
+    assert (np.abs(env.world.observe()['joint_velocity']) < speed[:7]).all()
+
+
+def test_an_episode_without_success_is_truncated_at_the_time_limit():
+    env = TaskEnv('reach', reward='sparse')
+    env.reset(seed=0)
+    steps, total, truncated = 0, 0.0, False
+    while not truncated:
+        _, reward, terminated, truncated, _ = env.step(np.zeros(8))
+        assert not terminated
+        steps, total = steps + 1, total + reward
+    assert (steps, total) == (100, 0.0)
+
+
+def test_many_at_once():
+    envs = gymnasium.make_vec(environment_id('reach'), num_envs=3, vectorization_mode='sync')
+    observation, info = envs.reset(seed=7)
+    assert observation['joint_position'].shape == (3, 7)
+    np.testing.assert_array_equal(info['scene_seed'], [7, 8, 9])
+    envs.step(np.zeros((3, 8)))
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    ('change', 'text'),
+    [
+        ({'reward': 'shaped'}, "environment: reward 'shaped'; allowed: progress, sparse"),
+        ({'render_mode': 'human'}, "environment: render_mode 'human'; allowed: None, rgb_array"),
+    ],
+)
+def test_unknown_settings_are_named(change, text):
+    with pytest.raises(IlRosError) as caught:
+        TaskEnv('reach', **change)
+    assert str(caught.value).startswith(text)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(UnknownNameError, match="unknown task 'juggle'; allowed: "):
+        TaskEnv('juggle')
+    env = TaskEnv('reach')
+    with pytest.raises(IlRosError, match=r'action: shape \(3,\), or not finite; allowed: finite'):
+        env.step(np.zeros(3))
+    with pytest.raises(IlRosError, match='not finite'):
+        env.step(np.full(8, np.nan))
+    with pytest.raises(IlRosError, match=r"reset: options \['box'\]; allowed: none"):
+        env.reset(options={'box': 1})
