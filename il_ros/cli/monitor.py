@@ -128,11 +128,11 @@ def _say_limit(console: Console, bundle: Bundle, limit: Threshold) -> None:
             f'{_span(warns)} (alpha {limit.warn_alpha:g})',
             soft_wrap=True,
         )
-    if limit.decided_by:
-        episode, times = limit.decided_by
+    odd, times = limit.odd
+    if odd:
         console.print(
-            f'careful: {episode} alone sets these thresholds, {times:.1f} times above what the '
-            'other episodes would: look whether the policy had to try again in it, and record '
+            f'careful: {", ".join(odd)} set these thresholds, {times:.1f} times above what the '
+            'other episodes would: look whether the policy had to try again there, and record '
             'more rollouts',
             style='yellow',
             soft_wrap=True,

@@ -37,7 +37,7 @@ class PushExpert(CartesianExpert):
         aside: Sideways distance from which on it comes down anew [m].
     """
 
-    radius: float = 0.035
+    radius: float = 0.0425
     tip: float = 0.0105
     room: float = 0.02
     low: float = 0.018

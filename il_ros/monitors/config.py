@@ -55,8 +55,8 @@ class MonitorConfig:
     )
     motion_share: float = _setting(
         0.95,
-        "Share of the contract's velocity, acceleration and jerk limits that plans use; the rest "
-        'is for what the arm overshoots.',
+        "Share of the contract's velocity, acceleration and jerk limits that plans use at most; "
+        'the rest is for what the arm overshoots.',
         0.1,
         1.0,
     )

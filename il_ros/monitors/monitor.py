@@ -35,7 +35,7 @@ __all__ = [
     'Source', 'Verdict',
 ]  # fmt: skip
 
-_GIVE_WAY = 2.5  # s after a stop by force, the stop included
+_GIVE_WAY = 5.0  # s after a stop by force, the stop included; the fastest wrist needs four
 _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 
 
@@ -77,7 +77,7 @@ class Monitor:
         self._dt, self._config, self._streams, self._delay = dt, config, streams, delay
         self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
-        planned = plannable(limits, config.motion_share, dt)
+        planned = plannable(limits, config.motion_share, dt, splines=not streams)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
         self._measured = Measured(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
@@ -162,6 +162,7 @@ class Monitor:
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
         self._dead_man.reset()
+        self._yielding = None
         if not self._machine.publishes:
             self._motion.release()
         try:
@@ -299,10 +300,12 @@ class Monitor:
         if contact and position is not None and not plan.at_rest(now) and self._yielding is None:
             self._yielding = self._given_way(plan, position, now), now + _GIVE_WAY
             self._motion.brake(now)
-        if fault is not None and not contact:
-            self._yielding = None
         way = self._yielding
-        if way is not None and now <= way[1] and self._motion.settle(way[0], now):
+        if way is not None:
+            other = fault is not None and not contact
+            if other or now > way[1] or self._led_away(frame, plan, way[0]):
+                way = self._yielding = None
+        if way is not None and self._motion.settle(way[0], now):
             return
         self._motion.brake(now)
         if position is None or not plan.at_rest(now):
@@ -315,6 +318,16 @@ class Monitor:
         here, most = plan.at(now - self._delay)[0], self._config.tracking_error
         there = here + np.clip(position - here, -most, most)
         return there if self._moves is None else np.where(self._moves, there, plan.end)
+
+    def _led_away(self, frame: MonitorInput, plan: Plan, there: Array) -> bool:
+        """Whether something else moves the arm, so that it is not on its way to `there` (N,)."""
+        if frame.position is None:
+            return False
+        here, most = plan.at(frame.stamp - self._delay)[0], self._config.tracking_error
+        beyond = np.maximum(
+            np.minimum(here, there) - frame.position, frame.position - np.maximum(here, there)
+        )
+        return bool(np.any((beyond > most) & (True if self._moves is None else self._moves)))
 
     def _warning(self, look: Look) -> str:
         """Why the policy goes slowly; empty when it does not, or another one drives."""

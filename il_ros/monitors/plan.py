@@ -28,21 +28,23 @@ _SPLINE_RAMP = 0.16
 State = tuple[Array, Array, Array]
 
 
-def plannable(limits: Limits, share: float, dt: float) -> Limits:
-    """What plans may use of the limits, so that their splines stay within `share` of them.
+def plannable(limits: Limits, share: float, dt: float, *, splines: bool) -> Limits:
+    """What plans may use of the limits.
 
     Args:
         limits: What the arm may do.
         share: Of the velocity, acceleration and jerk limits.
         dt: Control period [s].
+        splines: Whether the arm follows splines through points of the plan, and these have to stay
+            within the limits as well.
     """
-    acceleration = share * _SPLINE_SHARE * limits.acceleration
-    return replace(
-        limits,
-        velocity=share * limits.velocity,
-        acceleration=acceleration,
-        jerk=np.minimum(share * limits.jerk, acceleration / (_SPLINE_RAMP * dt)),
+    velocity, acceleration, jerk = (
+        share * limit for limit in (limits.velocity, limits.acceleration, limits.jerk)
     )
+    if splines:
+        acceleration = _SPLINE_SHARE * acceleration
+        jerk = np.minimum(jerk, acceleration / (_SPLINE_RAMP * dt))
+    return replace(limits, velocity=velocity, acceleration=acceleration, jerk=jerk)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ Array = NDArray[np.float64]
 ALPHA = 0.02
 """Largest rate of nominal episodes with a false alarm, where none other is asked for."""
 
-_FAR = 1.5
-"""How many times above the next an episode's value is remarkable."""
+_FEW, _FAR = 10, 1.5
+"""One episode in so many is few, and so many times above the next is far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +79,20 @@ class Threshold:
         )
 
     @property
-    def decided_by(self) -> tuple[str, float] | None:
-        """The episode that alone sets the thresholds so high, and how many times above the next.
+    def odd(self) -> tuple[tuple[str, ...], float]:
+        """The few episodes that set the thresholds, and how many times higher than the others.
 
-        None where no single episode does. With few episodes `stop` is the largest value of all, and
-        one episode in which the policy had to try again hides every failure that is less strange.
+        With few episodes `stop` is about the largest value of all, and one or two episodes in which
+        the policy had to try again hide every failure that is less strange than they were. No
+        episodes and 1 where there are no such few.
         """
-        below = [value for value in self.maxima if value < self.stop]
-        if self.stop not in self.maxima or not below or not 0 < _FAR * max(below) < self.stop:
-            return None
         spent = len(self.episodes) - len(self.maxima)
-        return self.episodes[spent + self.maxima.index(self.stop)], self.stop / max(below)
+        ranked = sorted(zip(self.maxima, self.episodes[spent:], strict=True), reverse=True)
+        for few in range(1, max(1, len(ranked) // _FEW) + 1):
+            (least, _), (next_, _) = ranked[few - 1], ranked[few] if few < len(ranked) else (0, '')
+            if self.stop >= least > _FAR * next_ > 0:
+                return tuple(name for _, name in ranked[:few]), self.stop / next_
+        return (), 1.0
 
 
 def calibrate(

@@ -1,7 +1,7 @@
 """The built-in tasks as Gymnasium environments, for training that needs many interactions.
 
-The physics, sensors and limits are those of the simulator node: a set-point that is taken here is
-taken there. Importing this module registers every task: `gymnasium.make('il_ros/pick_place-v0')`.
+Physics and sensors are those of the simulator node: the same seed and set-points give the same
+episode. Importing this module registers every task: `gymnasium.make('il_ros/pick_place-v0')`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Limits
 from il_ros.sim.tasks import TASKS
-from il_ros.sim.world import World
+from il_ros.sim.world import TaskState, World
 
 Array = NDArray[np.float64]
 
@@ -24,13 +25,14 @@ Reward = Literal['progress', 'sparse']
 SEEDS = 2**31  # scenes that `reset` without a seed chooses from
 
 
-class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
+class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
     """One task, one control period a step.
 
     Observations are the sensors' keys as `World.observe` gives them: SI units, the base frame. An
     action is how fast each joint's set-point moves during the period, as a share of its speed
-    limit, shape (N,) in [-1, 1]; set-points stay within the position limits. An episode terminates
-    at success, and is truncated at the task's time limit.
+    limit, shape (N,) in [-1, 1]; set-points stay within the position and speed limits. Nothing else
+    is held back, as the monitor would: what leaves a limit is counted in `info['violations']`. An
+    episode terminates at success, and is truncated at the task's time limit.
 
     The reward `progress` is how much of the way the step has covered, and 1 more at success, so
     that an episode's sum is at most 2; `sparse` is 1 at success and 0 before.
@@ -38,6 +40,8 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     Args:
         task: Name of the task.
         reward: What a step is worth.
+        limits: What the joints may do and what counts as a violation, as of a contract; by default
+            the arm's own limits and the task's workspace.
         rate: Control rate [Hz].
         arm: Name of the arm.
         render_mode: `rgb_array` for images of the front camera, or none.
@@ -49,7 +53,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
 
     Raises:
         UnknownNameError: If the task or the arm is unknown.
-        IlRosError: If the reward or the render mode is.
+        IlRosError: If the reward or the render mode is, or the limits name other joints.
     """
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 20}  # noqa: RUF012
@@ -59,6 +63,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
         task: str,
         *,
         reward: Reward = 'progress',
+        limits: Limits | None = None,
         rate: float = 20.0,
         arm: str = 'franka',
         render_mode: str | None = None,
@@ -67,20 +72,22 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     ) -> None:
         _one_of('reward', reward, get_args(Reward))
         _one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
-        self.world = World(task, rate=rate, arm=arm)
+        self.world = World(task, limits=limits, rate=rate, arm=arm)
         self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
-        limits, steps = self.world.limits, self.world.substeps
-        self._lower, self._upper = limits.position_min, limits.position_max
-        self._stride = limits.velocity * self.world.period
+        bounds, steps = self.world.limits, self.world.substeps
+        self._lower, self._upper = bounds.position_min, bounds.position_max
+        self._stride = bounds.velocity * self.world.period
         self._shares = np.arange(1, steps + 1)[:, None] / steps
-        self.action_space = spaces.Box(-1.0, 1.0, (len(limits.names),), np.float64)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(bounds.names),), np.float64)
         self.observation_space = spaces.Dict(
             {
                 key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
                 for key, value in self.world.privileged().items()
             }
         )
+        self._target: Array
+        self._state: TaskState
         self._begin(0)
 
     def reset(
@@ -122,7 +129,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
         truncated = self._state.done and not terminated
         return self._observation(), reward, terminated, truncated, self._info()
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """The front camera's image, shape (height, width, 3), if the render mode asks for one."""
         if self.render_mode is None:
             return None

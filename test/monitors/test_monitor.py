@@ -534,11 +534,37 @@ def test_giving_way_is_even():
     np.testing.assert_allclose(np.array(speeds)[back[1] : back[-1]], -0.19, atol=5e-3)
 
 
+def test_an_emergency_ends_giving_way():
+    rig = Rig()
+    rig.drive(ticks=5, goal=0.7)
+    for _ in range(15):
+        rig.tick(force=np.full(3, 99.0), position=rig.position - 0.05, velocity=ZERO)
+    assert rig.velocity[0] < -0.1
+    rest = rig.monitor.emergency(rig.now + DT).plan.end
+    rig.now += DT
+    for _ in range(20):
+        verdict = rig.tick(force=np.full(3, 99.0), velocity=ZERO)
+        np.testing.assert_array_equal(verdict.plan.end, rest)
+
+
+def test_who_is_led_away_while_giving_way_is_let_go():
+    rig = Rig()
+    rig.drive(ticks=5, goal=0.7)
+    contact = rig.position.copy()
+    for _ in range(15):
+        rig.tick(force=np.full(3, 99.0), position=contact, velocity=ZERO)
+    assert rig.velocity[0] < -0.1
+    for _ in range(4):  # somebody pulls the arm back, further than the contact
+        verdict = rig.tick(force=np.full(3, 99.0), position=contact - 0.3, velocity=ZERO)
+    assert verdict.plan is None
+    assert verdict.mode is Mode.ALARM
+
+
 def test_giving_way_ends_whatever_the_force_does():
     rig = Rig()
     rig.drive(ticks=8, goal=0.7)
     begin, spring = rig.now, 0.05  # what it ran into pushes it back further and further
-    while rig.now < begin + 2.5:
+    while rig.now < begin + 5.0:
         pushed = rig.plan.at(rig.now + DT)[0] - spring
         verdict = rig.tick(force=np.full(3, 99.0), position=pushed, velocity=ZERO)
     for _ in range(8):
@@ -573,7 +599,7 @@ def test_a_target_out_of_reach_is_a_fault(mode):
     before = rig.drive(mode, goal=0.1)
     rig.offer([0.1, 0.1, -0.6], mode.value)
     verdict = rig.tick()
-    # 0.95 of 2 rad/s for a tick and 0.15 s.
+    # 0.95 of 2 rad/s for a tick and 0.2 s.
     assert_stops(rig, verdict, 'z: wanted ')
     assert verdict.reason.endswith(' from its command, limit 0.475 rad or m')
     assert verdict.fault.kind == 'jump'

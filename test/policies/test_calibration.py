@@ -71,17 +71,19 @@ def test_floating_noise_on_what_does_not_vary_is_no_novelty(task, scores, policy
     assert score(scores, policy, frame) == pytest.approx(before, rel=1e-2)
 
 
-def test_an_episode_that_alone_decides_is_named(task, several, policy):
+@pytest.mark.parametrize('few', [[4], [4, 11]])
+def test_the_few_episodes_that_set_the_thresholds_are_named(task, several, policy, few):
     found = limit(several, policy, task.dataset(range(100, 130)), range(30))
-    assert found.decided_by is None
-    values = list(found.maxima)
-    values[4] = 3 * max(values)
-    odd = replace(found, maxima=tuple(values), stop=values[4])
-    name, times = odd.decided_by
-    assert name == 'e110'  # 6 of them went to the scales
-    assert times == pytest.approx(3.0)
-    # Where the threshold is not the largest value, one odd episode decides nothing.
-    assert replace(found, maxima=tuple(values)).decided_by is None
+    assert found.odd == ((), 1.0)
+    values, top = list(found.maxima), max(found.maxima)
+    for rank, index in enumerate(few):
+        values[index] = (3.0 + 0.1 * rank) * top
+    odd = replace(found, maxima=tuple(values), stop=max(values))
+    names, times = odd.odd
+    assert sorted(names) == [f'e{106 + index}' for index in few]  # 6 went to the scales
+    assert times == pytest.approx(3.0 + 0.1 * (len(few) - 1))
+    # Where the threshold lies below them they set nothing.
+    assert replace(found, maxima=tuple(values)).odd == ((), 1.0)
 
 
 def test_several_scores_share_one_threshold(task, several, policy):

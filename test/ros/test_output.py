@@ -214,7 +214,7 @@ def test_a_controllers_splines_keep_the_limits_of_speed_and_acceleration(contrac
     """However late a command is, up to half a period: trajectories begin as far ahead."""
     contract = replace(contract, rate=rate)
     limits, dt = contract.limits, contract.period
-    planned = plannable(limits, MonitorConfig().motion_share, dt)
+    planned = plannable(limits, MonitorConfig().motion_share, dt, splines=True)
     output, planner = JointTrajectoryOutput(contract), Planner(planned)
     rng, middle = np.random.default_rng(int(rate)), (limits.position_min + limits.position_max) / 2
     plan, speed = planner.hold(middle, 0.0), np.zeros(len(middle))
@@ -238,3 +238,14 @@ def test_a_controllers_splines_keep_the_limits_of_speed_and_acceleration(contrac
         before = comes
     assert 0.7 < fastest <= 1.0
     assert 0.8 < sharpest <= 1.0
+    # The stop that is carried out when nothing comes any more: its points lie further apart.
+    speed = np.full(len(middle), 0.9) * planned.velocity
+    for tick in range(200, 212):
+        plan = planner.towards(plan, tick * dt, plan.at(tick * dt)[0] + speed * dt, speed, dt)
+        output.apply(
+            output.message(plan, tick * dt, round((tick * dt + 1.0) * 1e9)),
+            controller,
+            tick * dt + 1.0,
+        )
+    tail = controller._sample(1.0 + np.linspace(211 * dt, plan.end_time + dt, 2000))[2]
+    assert (np.abs(tail) <= 1.1 * limits.acceleration).all()

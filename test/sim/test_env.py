@@ -1,17 +1,21 @@
 """The tasks as Gymnasium environments: the checker's rules, the simulator's physics."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
-gymnasium = pytest.importorskip('gymnasium')
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.experts import make_expert
+from il_ros.sim.env import TaskEnv, environment_id
+from il_ros.sim.tasks import TASKS
+from il_ros.sim.world import World
 
-from gymnasium.utils.env_checker import check_env  # noqa: E402
-
-from il_ros.core.errors import IlRosError, UnknownNameError  # noqa: E402
-from il_ros.experts import make_expert  # noqa: E402
-from il_ros.sim.env import TaskEnv, environment_id  # noqa: E402
-from il_ros.sim.tasks import TASKS  # noqa: E402
-from il_ros.sim.world import World  # noqa: E402
+CONTRACTS = Path(__file__).parents[2] / 'config/contracts'
 
 
 @pytest.mark.parametrize('task', list(TASKS))
@@ -71,13 +75,36 @@ def test_without_a_seed_every_episode_is_another_and_the_order_repeats():
 
 
 def test_set_points_stay_inside_the_limits_whatever_is_asked():
-    env = TaskEnv('reach')
+    limits = load_contract(CONTRACTS / 'franka_reach.yaml').limits
+    env = TaskEnv('reach', limits=limits)
     env.reset(seed=0)
+    last, fastest = env._target, np.zeros(8)
     for _ in range(60):
-        env.step(np.full(8, 50.0))
-    np.testing.assert_array_less(env._target, env.world.limits.position_max + 1e-12)
-    speed = 1.05 * env.world.limits.velocity
-    assert (np.abs(env.world.observe()['joint_velocity']) < speed[:7]).all()
+        *_, info = env.step(np.full(8, 50.0))
+        fastest = np.maximum(fastest, np.abs(env._target - last) / env.world.period)
+        last = env._target
+        assert (last <= limits.position_max).all()
+    np.testing.assert_allclose(fastest[:7], limits.velocity[:7])
+    assert info['violations'] > 0  # nobody eased the start: it is counted
+
+
+def test_limits_of_other_joints_are_refused():
+    limits = load_contract(CONTRACTS / 'franka_reach.yaml').limits
+    with pytest.raises(IlRosError, match='limits for joints a, b'):
+        TaskEnv('reach', limits=replace(limits, names=('a', 'b')))
+
+
+@pytest.mark.filterwarnings('ignore:.*GLFW')
+def test_images_where_there_is_opengl():
+    assert TaskEnv('reach').render() is None
+    env = TaskEnv('push', render_mode='rgb_array', width=32, height=24)
+    try:
+        image = env.render()
+    except IlRosError as error:
+        assert 'OpenGL is missing' in str(error)  # noqa: PT017
+    else:
+        assert image.shape == (24, 32, 3)
+    env.close()
 
 
 def test_an_episode_without_success_is_truncated_at_the_time_limit():

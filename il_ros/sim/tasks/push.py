@@ -16,13 +16,13 @@ from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
 
-RADIUS = 0.035  # of the puck [m]
+RADIUS = 0.0425  # of the puck [m]
 HEIGHT = 0.04  # of the puck [m]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Push:
-    """Push a puck of 7 cm to the goal on the table.
+    """Push a puck, too wide for the fingers, to the goal on the table.
 
     Attributes:
         box_min: Lower corner of the training box, from which the puck comes [m].
@@ -56,7 +56,7 @@ class Push:
             name='object',
             type=mujoco.mjtGeom.mjGEOM_CYLINDER,
             size=[RADIUS, HEIGHT / 2, 0],
-            mass=0.25,
+            mass=0.3,
             rgba=[0.2, 0.4, 0.8, 1],
             condim=4,
             friction=[0.5, 0.01, 0.0001],
