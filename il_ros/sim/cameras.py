@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -13,6 +13,9 @@ from il_ros.core.errors import IlRosError, UnknownNameError
 
 class Cameras:
     """Renders the cameras of one model, with one lazily made renderer for each image size."""
+
+    # Why no image can be rendered. Of the process: a second try in vain may abort it (GLFW).
+    _missing: ClassVar[str] = ''
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -40,17 +43,22 @@ class Cameras:
 
     def _renderer(self, width: int, height: int) -> Any:
         if (width, height) not in self._renderers:
-            try:
-                renderer = mujoco.Renderer(self._model, height, width)
-            # What a missing OpenGL raises depends on the back end, down to AttributeError.
-            except Exception as error:
-                raise IlRosError(
-                    f'no image can be rendered: OpenGL is missing ({error})',
-                    where='camera',
-                    fix='install libegl1, libopengl0 and libgl1-mesa-dri and set MUJOCO_GL=egl, '
-                    'or use a contract without images',
-                ) from error
+            renderer = self._made(width, height)
             for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
                 renderer.scene.flags[flag] = 0
             self._renderers[width, height] = renderer
         return self._renderers[width, height]
+
+    def _made(self, width: int, height: int) -> Any:
+        if not Cameras._missing:
+            try:
+                return mujoco.Renderer(self._model, height, width)
+            # What a missing OpenGL raises depends on the back end, down to AttributeError.
+            except Exception as error:
+                Cameras._missing = str(error) or type(error).__name__
+        raise IlRosError(
+            f'no image can be rendered: OpenGL is missing ({Cameras._missing})',
+            where='camera',
+            fix='install libegl1, libopengl0 and libgl1-mesa-dri and set MUJOCO_GL=egl, '
+            'or use a contract without images',
+        )

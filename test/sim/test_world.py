@@ -346,16 +346,17 @@ def test_an_unknown_camera_is_refused(reach):
 
 @pytest.mark.filterwarnings('ignore:.*GLFW')
 @pytest.mark.filterwarnings('ignore:.*X11')
-def test_an_image_or_a_clear_error(reach):
-    try:
-        image = reach.render('front', 64, 48)
-    except IlRosError as error:
-        assert 'OpenGL is missing' in str(error)  # noqa: PT017
-        assert 'MUJOCO_GL=egl' in str(error)  # noqa: PT017
-    else:
-        assert image.shape == (48, 64, 3)
-        assert image.std() > 1.0
-    reach.close()
+def test_an_image_or_a_clear_error_however_often(reach):
+    for _ in range(3):
+        try:
+            image = reach.render('front', 64, 48)
+        except IlRosError as error:
+            assert 'OpenGL is missing (' in str(error)  # noqa: PT017
+            assert 'MUJOCO_GL=egl' in str(error)  # noqa: PT017
+        else:
+            assert image.shape == (48, 64, 3)
+            assert image.std() > 1.0
+        reach.close()
 
 
 def test_it_steps_faster_than_real_time_by_far(place):
