@@ -93,7 +93,9 @@ class Monitor:
         )
         self._dead_man = DeadMan(config.takeover_age)
         self._not_before = -inf
-        self._yielding: tuple[Array, float] | None = None  # where to (N,), until when [s]
+        # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
+        self._yielding: tuple[Array, float] | None = None
+        self._may_yield = True
         self._midway = False  # somebody has driven since IDLE
         # Of the last tick; requests are judged by them.
         self._frame: MonitorInput | None = None
@@ -122,7 +124,8 @@ class Monitor:
         if mode in _DRIVERS and before is not Mode.ALARM:
             self._require_trust(_DRIVERS[mode], f'mode {before} to {mode}')
         self._machine.request(mode, self._situation(), resume=resume)
-        self._not_before, self._yielding = not_before, None
+        self._not_before = not_before
+        self._yielding, self._may_yield = None, True
         if before is Mode.IDLE:
             self._midway = False
         self._dead_man.reset()
@@ -162,7 +165,7 @@ class Monitor:
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
         self._dead_man.reset()
-        self._yielding = None
+        self._yielding, self._may_yield = None, False
         if not self._machine.publishes:
             self._motion.release()
         try:
@@ -288,25 +291,26 @@ class Monitor:
 
         After a stop by force the arm would lean on what it ran into, because the stop ends behind
         the contact: it gives way slowly to where it was measured then, as long as it is measured,
-        and not for long.
-        And what something has moved away from its rest (hand guiding, brakes, a stop by the robot
-        itself) is not commanded any more, or it would jump there when its drives come back.
+        not for long, and only once. And what something has moved away from its rest (hand guiding,
+        brakes, a stop by the robot itself) is not commanded any more, or it would jump there when
+        its drives come back.
         """
         self._dead_man.reset()
         plan, position = self._motion.plan, frame.position
         if plan is None:
             return
         contact = fault is not None and fault.kind == 'force'
-        if contact and position is not None and not plan.at_rest(now) and self._yielding is None:
+        if contact and position is not None and not plan.at_rest(now) and self._may_yield:
             self._yielding = self._given_way(plan, position, now), now + _GIVE_WAY
+            self._may_yield = False
             self._motion.brake(now)
-        way = self._yielding
-        if way is not None:
+        if self._yielding is not None:
+            there, until = self._yielding
             other = fault is not None and not contact
-            if other or now > way[1] or self._led_away(frame, plan, way[0]):
-                way = self._yielding = None
-        if way is not None and self._motion.settle(way[0], now):
-            return
+            if other or now > until or self._led_away(frame, plan, there):
+                self._yielding = None
+            elif self._motion.settle(there, now):
+                return
         self._motion.brake(now)
         if position is None or not plan.at_rest(now):
             return

@@ -564,12 +564,20 @@ def test_giving_way_ends_whatever_the_force_does():
     rig = Rig()
     rig.drive(ticks=8, goal=0.7)
     begin, spring = rig.now, 0.05  # what it ran into pushes it back further and further
-    while rig.now < begin + 5.0:
+    while rig.now < begin + 6.0:
         pushed = rig.plan.at(rig.now + DT)[0] - spring
         verdict = rig.tick(force=np.full(3, 99.0), position=pushed, velocity=ZERO)
-    for _ in range(8):
-        verdict = rig.tick(force=np.full(3, 99.0))
     assert verdict.plan.at_rest(rig.now)
+
+
+def test_after_an_emergency_nothing_gives_way():
+    rig = Rig()
+    rig.drive(ticks=8, goal=0.7)
+    rig.now += DT
+    end = rig.monitor.emergency(rig.now).plan.end
+    for _ in range(20):
+        verdict = rig.tick(force=np.full(3, 99.0), position=end - 0.05, velocity=ZERO)
+        np.testing.assert_array_equal(verdict.plan.end, end)
 
 
 def test_an_arm_that_moves_later_than_the_plan_is_where_its_driver_wants_it():
