@@ -55,6 +55,7 @@ _FIRST = 3.0  # s
 # that, so none of them waits for a command that does not come any more.
 _BLOCK = 2
 _COMMAND = 5.0  # s that a command may take to come
+_LAST_COMMAND = 1.0  # the same after an alarm, when there may be none any more
 _LAST_WORDS = 0.3  # s that each call may take when something has gone wrong
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
 _ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
@@ -113,6 +114,7 @@ class Graph:
             name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
+        self._let_go = False  # nobody commands the arm after an alarm
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
         self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
@@ -154,21 +156,24 @@ class Graph:
         )
         response = self._call('simulator/reset', request)
         self._trace, self._reset_stamp = Trace(), to_ns(response.stamp)
+        self._let_go = False
         return response.stamp
 
     def step(self, steps: int) -> TaskState:
         """Advance in lock-step, each period answering the command for its observation.
 
-        After an alarm nothing is waited for: an arm that was moved away is not commanded any more.
+        After an alarm commands are waited for as long as there are any (a stop, giving way): an arm
+        that was moved away is not commanded any more.
         """
-        waiting = self._trace.alarm is None
-        request = StepWorld.Request(steps=steps, wait_for_command=waiting, timeout=_COMMAND)
+        timeout = _COMMAND if self._trace.alarm is None else _LAST_COMMAND
+        request = StepWorld.Request(steps=steps, wait_for_command=not self._let_go, timeout=timeout)
         try:
             return self._call('simulator/step', request).state
         except IlRosError:
-            # Only an alarm that came while a command was waited for is a reason to try again.
-            if not waiting or self._trace.alarm is None:
+            # Only an alarm, also one that came in the meantime, is a reason to go on without.
+            if self._let_go or self._trace.alarm is None:
                 raise
+            self._let_go = True
             return self.step(steps)
 
     def set_mode(self, mode: str, *, resume: bool = False, not_before: Any = None) -> None:
