@@ -122,10 +122,14 @@ class CartesianExpert(ABC):
 
     def read(self, observation: Mapping[str, Array]) -> Scene:
         """The scene of an observation; the tool is filled in from the joints."""
-        goal = observation['goal_position']
-        gripper = float(observation['gripper_position'][0])
+        goal, thing = observation['goal_position'], observation.get('object_pose')
         return Scene(
-            tool=goal, tilt=0.0, gripper=gripper, goal=goal, cube=goal.copy(), cube_yaw=0.0
+            tool=goal,
+            tilt=0.0,
+            gripper=float(observation['gripper_position'][0]),
+            goal=goal,
+            cube=goal.copy() if thing is None else thing[:3].copy(),
+            cube_yaw=0.0,
         )
 
     def roll(self, scene: Scene, moved: Array, gripper: float) -> None:

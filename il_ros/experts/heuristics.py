@@ -37,13 +37,6 @@ class Straight(CartesianExpert):
     Without an object it goes straight to the goal, which is all that `reach` needs.
     """
 
-    def read(self, observation: Mapping[str, Array]) -> Scene:
-        """The scene, with the object where there is one."""
-        scene = super().read(observation)
-        if 'object_pose' in observation:
-            scene.cube = observation['object_pose'][:3]
-        return scene
-
     def decide(self, scene: Scene) -> Wish:
         """To the object with an open gripper; from there on to the goal with a closed one."""
         error = scene.cube - scene.tool

@@ -43,12 +43,10 @@ class PickPlaceExpert(CartesianExpert):
     keys: ClassVar[tuple[str, ...]] = (*CartesianExpert.keys, 'object_pose')
 
     def read(self, observation: Mapping[str, Array]) -> Scene:
-        """The scene, with the cube."""
+        """The scene, with the turn of the cube."""
         scene = super().read(observation)
-        cube = observation['object_pose']
-        scene.cube = cube[:3].copy()
         quarter = math.pi / 2
-        angle = yaw(cube[3:])
+        angle = yaw(observation['object_pose'][3:])
         scene.cube_yaw = angle - quarter * round(angle / quarter)
         return scene
 

@@ -8,7 +8,6 @@ centre turns away.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,12 +52,6 @@ class PushExpert(CartesianExpert):
         """Distance of the tool to the centre of a puck that touches the fingers [m]."""
         return self.radius + self.tip
 
-    def read(self, observation: Mapping[str, Array]) -> Scene:
-        """The scene, with the puck."""
-        scene = super().read(observation)
-        scene.cube = observation['object_pose'][:3].copy()
-        return scene
-
     def roll(self, scene: Scene, moved: Array, gripper: float) -> None:
         """A puck that the fingers touch moves with them."""
         scene.gripper = gripper
@@ -73,8 +66,7 @@ class PushExpert(CartesianExpert):
         """Push where that leads to the goal; else go behind the puck."""
         way, distance = self._way(scene)
         ahead, beside = self._behind(scene, way)
-        turn = math.atan2(way[1], way[0])
-        turn %= math.pi  # the fingers are alike on either side
+        turn = math.atan2(way[1], way[0]) % math.pi  # the fingers are alike on either side
         is_low = scene.tool[2] < self.low + _NEAR
         if distance < 0.004 and is_low:
             return Wish(linear=np.zeros(3), yaw=scene.tilt, gripper=0.0)

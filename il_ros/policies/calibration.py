@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +89,10 @@ class Threshold:
         """
         spent = len(self.episodes) - len(self.maxima)
         ranked = sorted(zip(self.maxima, self.episodes[spent:], strict=True), reverse=True)
-        for few in range(1, max(1, len(ranked) // _FEW) + 1):
-            (least, _), (next_, _) = ranked[few - 1], ranked[few] if few < len(ranked) else (0, '')
-            if self.stop >= least > _FAR * next_ > 0:
-                return tuple(name for _, name in ranked[:few]), self.stop / next_
+        most = max(1, len(ranked) // _FEW)
+        for few, ((least, _), (below, _)) in enumerate(islice(pairwise(ranked), most), start=1):
+            if self.stop >= least > _FAR * below > 0:
+                return tuple(name for _, name in ranked[:few]), self.stop / below
         return (), 1.0
 
 

@@ -88,7 +88,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         )
         self._target: Array
         self._state: TaskState
-        self._begin(0)
+        self._begin()  # the world stands as after `reset(0)`
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -101,7 +101,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         super().reset(seed=seed)
         if options:
             raise IlRosError(f'options {sorted(options)}', where='reset', allowed='none')
-        self._begin(seed if seed is not None else int(self.np_random.integers(SEEDS)))
+        self.world.reset(seed if seed is not None else int(self.np_random.integers(SEEDS)))
+        self._begin()
         return self._observation(), self._info()
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
@@ -139,8 +140,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         """Give back what rendering holds."""
         self.world.close()
 
-    def _begin(self, seed: int) -> None:
-        self.world.reset(seed)
+    def _begin(self) -> None:
         scene = self.world.privileged()
         self._target = np.concatenate([scene['joint_position'], scene['gripper_position']])
         self._state = self.world.state()
@@ -164,20 +164,12 @@ def environment_id(task: str) -> str:
     return f'il_ros/{task}-v0'
 
 
-def register() -> None:
-    """Tell Gymnasium about every built-in task."""
-    for task in TASKS:
-        if environment_id(task) not in gymnasium.registry:
-            gymnasium.register(
-                environment_id(task),
-                entry_point='il_ros.sim.env:TaskEnv',
-                kwargs={'task': task},
-            )
-
-
 def _one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
         raise IlRosError(f'{what} {value!r}', where='environment', allowed=map(str, allowed))
 
 
-register()
+for _task in TASKS:
+    gymnasium.register(
+        environment_id(_task), entry_point='il_ros.sim.env:TaskEnv', kwargs={'task': _task}
+    )

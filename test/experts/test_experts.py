@@ -10,6 +10,7 @@ from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.experts import EXPERTS, make_expert, make_heuristic
 from il_ros.experts.base import ramp, toward
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.tasks import pick_place, push
 from il_ros.sim.world import World
 
 WORLDS = {task: World(task) for task in EXPERTS}
@@ -108,6 +109,11 @@ def test_unknown_names_list_the_known_ones():
         make_expert('stack')
     with pytest.raises(UnknownNameError, match=r"unknown heuristic 'zig'; allowed: hold, straight"):
         make_heuristic('zig')
+
+
+def test_experts_know_the_size_of_what_they_handle():
+    assert make_expert('push').radius == push.RADIUS
+    assert make_expert('pick_place').half == pick_place.EDGE / 2
 
 
 def test_hold_holds():

@@ -398,7 +398,7 @@ class DiskProbe:
 
     def __init__(self, folder):
         self._file, self._end, self.worst = (folder / 'probe').open('wb'), threading.Event(), 0.0
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):

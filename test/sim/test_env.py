@@ -95,6 +95,7 @@ def test_limits_of_other_joints_are_refused():
 
 
 @pytest.mark.filterwarnings('ignore:.*GLFW')
+@pytest.mark.filterwarnings('ignore:.*X11')
 def test_images_where_there_is_opengl():
     assert TaskEnv('reach').render() is None
     env = TaskEnv('push', render_mode='rgb_array', width=32, height=24)

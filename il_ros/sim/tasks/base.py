@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -56,6 +57,11 @@ class Task(Protocol):
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
         """How much of the way is done, 0 to 1, from the episode's first scene on."""
+
+
+def to_goal(scene: Mapping[str, Array]) -> float:
+    """Horizontal distance from the object to the goal [m]."""
+    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
 
 
 def draw_in_box(

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -84,20 +84,16 @@ class PickPlace:
         resting = cube[2] < EDGE / 2 + 0.005
         is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
         return bool(
-            _to_goal(scene) < self.tolerance and resting and is_open and above > self.retreat
+            to_goal(scene) < self.tolerance and resting and is_open and above > self.retreat
         )
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
         """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
-        carried = 1.0 - _to_goal(scene) / _to_goal(first)
+        carried = 1.0 - to_goal(scene) / to_goal(first)
         near = 1.0 - _to_cube(scene) / _to_cube(first)
         if carried > 0.05:  # the hand may leave a cube that it has moved
             near = 1.0
         return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
-
-
-def _to_goal(scene: Mapping[str, Array]) -> float:
-    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
 
 
 def _to_cube(scene: Mapping[str, Array]) -> float:

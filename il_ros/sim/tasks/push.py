@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -73,12 +72,8 @@ class Push:
 
     def success(self, scene: Mapping[str, Array]) -> bool:
         """The puck lies within `tolerance` of the goal."""
-        return _to_goal(scene) < self.tolerance and scene['object_pose'][2] < HEIGHT / 2 + 0.005
+        return to_goal(scene) < self.tolerance and scene['object_pose'][2] < HEIGHT / 2 + 0.005
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
         """Share of the puck's way to the goal that is covered."""
-        return 1.0 - _to_goal(scene) / max(_to_goal(first), self.tolerance)
-
-
-def _to_goal(scene: Mapping[str, Array]) -> float:
-    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
+        return 1.0 - to_goal(scene) / max(to_goal(first), self.tolerance)
