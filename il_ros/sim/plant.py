@@ -20,7 +20,15 @@ from il_ros.sim.tasks.base import Draw, Task
 Array = NDArray[np.float64]
 
 SENSORS = 12  # force, torque, acceleration of the tool, position of the tool centre point
-SCALED = ('body_mass', 'body_inertia', 'body_gravcomp', 'geom_friction')
+# What an episode may change of the model; a reset puts it back.
+CHANGED = (
+    'body_pos',
+    'body_quat',
+    'body_mass',
+    'body_inertia',
+    'body_gravcomp',
+    'geom_friction',
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +54,12 @@ class Plant:
         self.data = mujoco.MjData(self.model)
         self._joints = len(arm.joints)
         self._stroke = arm.position_min[-1], arm.position_max[-1]
-        self._has_object = task.has_object
         self._tcp = self.model.site('tcp').id
         self._bodies = {'hand': self.model.body('fr3_hand').id}
-        if task.has_object:
+        self._observed = {f'{name}_pose': self.model.body(name).id for name in task.observed}
+        if 'object' in task.observed:
             self._bodies['object'] = self.model.body('object').id
-        self._nominal = {name: getattr(self.model, name).copy() for name in SCALED}
+        self._nominal = {name: getattr(self.model, name).copy() for name in CHANGED}
         self._last: Array = np.zeros(self._joints + 1)
         self._lead = SERVO.lead / timestep
         self._qpos = np.empty((substeps, self.model.nq))
@@ -83,12 +91,11 @@ class Plant:
             self._scale(p)
         mujoco.mj_setConst(self.model, self.data)
         mujoco.mj_resetData(self.model, self.data)
+        for name, place in draw.bodies.items():
+            self._put(self.model.body(name).id, place)
         self.data.qpos[: self._joints] = start[:-1]
         self.data.qpos[self._joints : self._joints + 2] = start[-1]
         self.data.mocap_pos[0] = draw.goal
-        if draw.object_pose is not None:
-            x, y, z, qx, qy, qz, qw = draw.object_pose
-            self.data.qpos[-7:] = x, y, z, qw, qx, qy, qz
         self.data.ctrl[:] = start
         self._last = start.copy()
         mujoco.mj_forward(self.model, self.data)
@@ -102,7 +109,8 @@ class Plant:
             # The controller compensates the weight that it knows, not the one that it has.
             model.body_gravcomp[body] /= factor
         elif p.kind == 'friction_scale':
-            model.geom_friction[model.body_geomadr[self.body(p)]] *= p.value[0]
+            first = model.body_geomadr[self.body(p)]
+            model.geom_friction[first : first + model.body_geomnum[self.body(p)]] *= p.value[0]
 
     def push(self, perturbations: Sequence[Perturbation]) -> None:
         """Replace the external forces by those of these perturbations."""
@@ -111,9 +119,30 @@ class Plant:
             self.data.xfrc_applied[self.body(p), :3] += p.value
 
     def move_object(self, displacement: tuple[float, ...]) -> None:
-        """Shift the object at once, and leave it at rest."""
-        self.data.qpos[-7 : -7 + len(displacement)] += displacement
-        self.data.qvel[-6:] = 0.0
+        """Shift the object at once, with what it is mounted on, and leave it at rest."""
+        body = int(self.model.body_rootid[self._bodies['object']])
+        start = self._free(body)
+        if start is None:
+            self.model.body_pos[body, : len(displacement)] += displacement
+        else:
+            self.data.qpos[start : start + len(displacement)] += displacement
+            velocity = int(self.model.body_dofadr[body])
+            self.data.qvel[velocity : velocity + 6] = 0.0
+
+    def _put(self, body: int, place: Array) -> None:
+        """Put a body, with what is mounted on it, at a pose (7,) of the base frame."""
+        position, quaternion = place[:3], place[[6, 3, 4, 5]]  # MuJoCo's w comes first
+        start = self._free(body)
+        if start is None:
+            self.model.body_pos[body], self.model.body_quat[body] = position, quaternion
+        else:
+            self.data.qpos[start : start + 7] = *position, *quaternion
+
+    def _free(self, body: int) -> int | None:
+        """Where the pose of a body with a free joint begins in `qpos`; None for a mounted one."""
+        joint = int(self.model.body_jntadr[body])
+        is_free = joint >= 0 and self.model.jnt_type[joint] == int(mujoco.mjtJoint.mjJNT_FREE)
+        return int(self.model.jnt_qposadr[joint]) if is_free else None
 
     def step(self, targets: Array) -> Log:
         """Follow the set-points, shape (substeps, N), one physics step for each."""
@@ -151,9 +180,8 @@ class Plant:
             'tcp_pose': pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp].reshape(3, 3)),
             'wrench': external_wrench(data.sensordata[None])[0],
         }
-        if self._has_object:
-            body = self._bodies['object']
-            scene['object_pose'] = pose(data.xpos[body], data.xmat[body].reshape(3, 3))
+        for key, body in self._observed.items():
+            scene[key] = pose(data.xpos[body], data.xmat[body].reshape(3, 3))
         return scene
 
 

@@ -15,7 +15,7 @@ def build_model(task: Task, arm: Arm, timestep: float) -> Any:
     """Compile the scene to a mujoco.MjModel; `timestep` is the physics step [s].
 
     The table's surface is the plane z = 0 of the arm's base frame. Joints come in this order: the
-    arm's, the two fingers', then a task's free object.
+    arm's, the two fingers', then those of the task.
     """
     spec = mujoco.MjSpec()
     spec.modelname = f'{arm.name}_{task.name}'

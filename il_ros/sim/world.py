@@ -165,8 +165,9 @@ class World:
         """What the robot's sensors say now, by observation key; None for what has dropped out.
 
         Keys are joint_position (7,), joint_velocity (7,), joint_effort (8,), gripper_position
-        (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and, with an
-        object, object_pose (7,); rad, m, N, s; poses in the base frame, the wrench in the hand's.
+        (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and a pose
+        (7,) for each body that the task observes, as object_pose; rad, m, N, s; poses in the base
+        frame, the wrench in the hand's.
         """
         return {key: None if value is None else value.copy() for key, value in self._seen.items()}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -12,7 +15,9 @@ from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.kinematics import solve_ik
 from il_ros.experts import make_expert
 from il_ros.sim.perturbations import Perturbation
-from il_ros.sim.tasks import TASKS, make_task
+from il_ros.sim.tasks import TASKS, Draw, make_task
+from il_ros.sim.tasks.pick_place import PickPlace
+from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.violations import Violations
 from il_ros.sim.world import World
 
@@ -69,6 +74,41 @@ def test_the_observation_has_the_contracts_keys_and_shapes(place):
     }  # fmt: skip
     assert place.names[0] == 'fr3_joint1'
     assert (place.substeps, place.period) == (25, 0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mounted(PickPlace):
+    """The cube stands on a box that is mounted somewhere else in every episode."""
+
+    name = 'mounted'
+
+    def build(self, spec):
+        """Add the box, and on it a cube that slides."""
+        box = spec.worldbody.add_body(name='box')
+        box.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.05, 0.05, 0.05])
+        cube = box.add_body(name='object', pos=[0.0, 0.0, 0.07])
+        cube.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[1, 0, 0], damping=1.0)
+        cube.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.02, 0.02, 0.02])
+        add_goal(spec, 0.01)
+
+    def draw(self, rng, outside):
+        """The box turned by a quarter about the vertical."""
+        place = np.array([rng.uniform(0.5, 0.6), 0.3, 0.05, 0, 0, math.sqrt(0.5), math.sqrt(0.5)])
+        return Draw(goal=np.array([0.5, 0.0, 0.02]), bodies={'box': place})
+
+
+def test_a_mounted_body_is_where_the_seed_put_it_and_moves_with_what_is_on_it():
+    world = World(Mounted())
+    for seed in (1, 2):
+        world.reset(seed, [Perturbation(kind='object_moved', start=0.1, value=(0.0, 0.05))])
+        before = world.privileged()['object_pose']
+        assert 0.5 < before[0] < 0.6
+        np.testing.assert_allclose(before[1:], [0.3, 0.12, 0, 0, *2 * [math.sqrt(0.5)]], atol=1e-9)
+        hold(world, 4)
+        after = world.privileged()['object_pose']
+        np.testing.assert_allclose(after - before, [0, 0.05, *5 * [0]], atol=1e-9)
+    world.reset(2)
+    np.testing.assert_allclose(world.privileged()['object_pose'], before)  # put back, too
 
 
 def test_a_task_without_an_object_has_no_object_pose(reach):

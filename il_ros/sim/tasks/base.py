@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,12 +19,12 @@ class Draw:
 
     Attributes:
         goal: Goal position in the base frame, shape (3,) [m].
-        object_pose: Where the object starts, shape (7,): position [m] and quaternion xyzw; None
-            when the task has no object.
+        bodies: Where bodies of the task start, by name, shape (7,): position [m] and quaternion
+            xyzw in the base frame. A body without a free joint is mounted there for the episode.
     """
 
     goal: Array
-    object_pose: Array | None = None
+    bodies: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -43,8 +43,8 @@ class Task(Protocol):
         """Lower and upper corner of the box for the tool centre point, base frame [m]."""
 
     @property
-    def has_object(self) -> bool:
-        """Whether there is a body named `object`."""
+    def observed(self) -> tuple[str, ...]:
+        """Bodies whose pose is observed, as `<body>_pose`; what is handled is called `object`."""
 
     def build(self, spec: Any) -> None:
         """Add the task's bodies to the model's specification (mujoco.MjSpec)."""

@@ -44,7 +44,7 @@ class PickPlace:
     time_limit: float = 10.0
 
     name = 'pick_place'
-    has_object = True
+    observed = ('object',)
 
     @property
     def workspace(self) -> tuple[Array, Array]:
@@ -73,9 +73,8 @@ class PickPlace:
         goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
         half = 0.5 * rng.uniform(-self.yaw, self.yaw)
         turn = (0.0, 0.0, math.sin(half), math.cos(half))
-        return Draw(
-            goal=np.array([*goal, EDGE / 2]), object_pose=np.array([*place, EDGE / 2, *turn])
-        )
+        cube = np.array([*place, EDGE / 2, *turn])
+        return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
     def success(self, scene: Mapping[str, Array]) -> bool:
         """The cube rests within `tolerance` of the goal, the hand is open and above it."""

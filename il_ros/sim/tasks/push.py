@@ -40,7 +40,7 @@ class Push:
     time_limit: float = 10.0
 
     name = 'push'
-    has_object = True
+    observed = ('object',)
 
     @property
     def workspace(self) -> tuple[Array, Array]:
@@ -68,7 +68,8 @@ class Push:
         place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
         goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
         flat = (HEIGHT / 2, 0.0, 0.0, 0.0, 1.0)
-        return Draw(goal=np.array([*goal, HEIGHT / 2]), object_pose=np.array([*place, *flat]))
+        puck = np.array([*place, *flat])
+        return Draw(goal=np.array([*goal, HEIGHT / 2]), bodies={'object': puck})
 
     def success(self, scene: Mapping[str, Array]) -> bool:
         """The puck lies within `tolerance` of the goal."""

@@ -32,7 +32,7 @@ class Reach:
     time_limit: float = 5.0
 
     name = 'reach'
-    has_object = False
+    observed = ()
 
     @property
     def workspace(self) -> tuple[Array, Array]:
