@@ -23,7 +23,7 @@ NS = 1_000_000_000
 
 def with_cameras(count: int, side: int = 128, rate: float = 30.0) -> Contract:
     """The pick_place contract with square cameras."""
-    text = CONTRACT.read_text(encoding='utf-8')
+    text = load_contract(CONTRACT).text
     cameras = [
         f'  camera{i}: {{topic: camera{i}/image, size: [{side}, {side}], rate: {rate}}}'
         for i in range(count)

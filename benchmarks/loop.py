@@ -38,7 +38,7 @@ def run() -> Iterator[Row]:
 
 
 def _latency(folder: Path) -> Iterator[Row]:
-    text = CONTRACT.read_text(encoding='utf-8').replace('rate: 20.0', f'rate: {RATE}')
+    text = load_contract(CONTRACT).text.replace('rate: 20.0', f'rate: {RATE}')
     path = folder / 'contract.yaml'
     path.write_text(text, encoding='utf-8')
     contract = parse_contract(text)

@@ -9,24 +9,21 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NoReturn, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import yaml
 
 from il_ros.core.config import parse, read_yaml
+from il_ros.core.contract_checks import check_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.limits import KeepOut, Limits
-from il_ros.core.streams import ImageStream, Stream, check_image, check_stream
-
-VERSION = 1
-_KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
+from il_ros.core.streams import ImageStream, Stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,12 +291,45 @@ class Contract:
 def load_contract(path: str | Path) -> Contract:
     """Read and check a contract file.
 
+    One that says `extends: FILE` says only what is different from the contract in FILE, beside it:
+    mappings are merged key by key, anything else is replaced, and what is null is left out. What
+    travels in bags, datasets and bundles is the whole.
+
     Raises:
         ContractError: With the dotted path of what is wrong.
     """
     path = Path(path)
-    read_yaml(path, ContractError)
-    return parse_contract(path.read_text(encoding='utf-8'), source=path.name)
+    data = _merged(path, ())
+    if data is None:
+        return parse_contract(path.read_text(encoding='utf-8'), source=path.name)
+    return parse_contract(yaml.safe_dump(data, sort_keys=False), source=path.name)
+
+
+def _merged(path: Path, behind: tuple[Path, ...]) -> Any:
+    """The mapping of a contract file laid over what it extends; None if it extends nothing."""
+    data = read_yaml(path, ContractError)
+    if behind and not isinstance(data, dict):
+        raise ContractError('not a mapping', where=path.name)
+    if not isinstance(data, dict) or 'extends' not in data:
+        return data if behind else None
+    base = data.pop('extends')
+    if not isinstance(base, str) or Path(base).name != base:
+        raise ContractError(
+            f'got {base!r}', where=f'{path.name}.extends', allowed='a file beside it'
+        )
+    chain = (*behind, path)
+    if path.with_name(base) in chain:
+        names = ' > '.join(file.name for file in chain)
+        raise ContractError(f'{names} > {base}', where=f'{path.name}.extends', allowed='no circle')
+    return _over(_merged(path.with_name(base), chain), data)
+
+
+def _over(base: Any, own: Any) -> Any:
+    """`own` laid over `base`."""
+    if not isinstance(base, dict) or not isinstance(own, dict):
+        return own
+    merged = {**base, **{key: _over(base.get(key), value) for key, value in own.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def parse_contract(text: str, *, source: str = 'contract') -> Contract:
@@ -314,7 +344,7 @@ def parse_contract(text: str, *, source: str = 'contract') -> Contract:
         raise ContractError(f'not YAML: {problem}', where=source) from None
     contract = parse(Contract, data, where=source, error=ContractError)
     object.__setattr__(contract, 'text', text)
-    _check(contract, source)
+    check_contract(contract, source)
     return contract
 
 
@@ -336,132 +366,3 @@ def require_same(mine: Contract, theirs: Contract, *, where: str) -> None:
         where=where,
         fix=f'use the contract it was made for, or make it again; they differ in:\n  {shown}',
     )
-
-
-class _Fail(Protocol):
-    def __call__(self, problem: str, where: str, allowed: object = '') -> NoReturn: ...
-
-
-def _check(contract: Contract, source: str) -> None:
-    def fail(problem: str, where: str, allowed: object = '') -> NoReturn:
-        raise ContractError(problem, where=f'{source}.{where}', allowed=str(allowed))
-
-    if contract.version != VERSION:
-        fail(f'got {contract.version}', 'version', VERSION)
-    for name in ('rate', 'grace'):
-        if not (0 < getattr(contract, name) < math.inf):
-            fail(f'got {getattr(contract, name)}', name, 'a positive number')
-    if contract.clock not in contract.observations:
-        fail(f'got {contract.clock!r}', 'clock', ', '.join(contract.observations))
-    _check_keys(contract, fail)
-    for key, stream in contract.streams.items():
-        part = 'observations' if key in contract.observations else 'privileged'
-        check_stream(stream, f'{source}.{part}.{key}')
-    for key, image in contract.images.items():
-        check_image(image, f'{source}.images.{key}')
-    if contract.observations[contract.clock].align.strategy == 'interpolate':
-        fail('paces the ticks', f'observations.{contract.clock}.align.strategy', 'asof, hold, drop')
-    _check_action(contract, fail)
-
-
-def _check_keys(contract: Contract, fail: _Fail) -> None:
-    seen: set[str] = set()
-    for part in ('observations', 'privileged', 'images'):
-        for key in getattr(contract, part):
-            if key in seen:
-                fail('a key that is there already', f'{part}.{key}')
-            # Keys name a dataset's files.
-            if not _KEY.fullmatch(key):
-                fail(f'got {key!r}', part, 'keys of letters, digits and _, beginning with a letter')
-            seen.add(key)
-
-
-def _check_action(contract: Contract, fail: _Fail) -> None:
-    action = contract.action
-    if len(set(action.names)) != len(action.names) or not action.names:
-        fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
-    if action.output.adapter == 'twist' and not contract.arm:
-        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
-    if not 0.0 <= action.output.ahead < 1.0:
-        fail(f'got {action.output.ahead}', 'action.output.ahead', '0 or more, below 1')
-    _check_bounds(action, fail)
-    _check_demonstration(action, fail)
-    _check_boxes(contract, fail)
-    _check_fallback(contract, fail)
-    for part in ('position', 'velocity'):
-        for key in getattr(action, part):
-            if key not in contract.observations:
-                fail(f'got {key!r}', f'action.{part}', ', '.join(contract.observations))
-    for part in ('position', 'velocity'):
-        measured = [n for key in getattr(action, part) for n in contract.observations[key].names]
-        if tuple(measured) != action.names:
-            fail(f'measures {measured}', f'action.{part}', f'the joints {list(action.names)}')
-    if contract.wrench:
-        key = contract.wrench.key
-        if key not in contract.observations or contract.observations[key].size != 6:
-            fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
-
-
-def _check_boxes(contract: Contract, fail: _Fail) -> None:
-    workspace = contract.workspace
-    boxes: list[tuple[str, Box]] = [('workspace', workspace)]
-    boxes += [(f'workspace.keep_out[{i}]', zone) for i, zone in enumerate(workspace.keep_out)]
-    for where, box in boxes:
-        if not np.all(np.isfinite([box.min, box.max])):
-            fail('not finite', where, 'finite numbers')
-        if not np.all(np.less(box.min, box.max)):
-            fail(f'not below {where}.max', f'{where}.min')
-    if workspace.keep_out and not contract.arm:
-        fail('the contract names no arm', 'workspace.keep_out', 'nothing without a kinematic model')
-
-
-def _check_fallback(contract: Contract, fail: _Fail) -> None:
-    fallback, limits = contract.fallback, contract.action.limits
-    if not 0 < fallback.speed <= 1:
-        fail(f'got {fallback.speed}', 'fallback.speed', '0 < speed <= 1')
-    if not 0 < fallback.seconds < math.inf:
-        fail(f'got {fallback.seconds}', 'fallback.seconds', 'a positive number')
-    if fallback.kind != 'posture':
-        if fallback.posture:
-            fail(f'not used by {fallback.kind}', 'fallback.posture', 'nothing')
-        return
-    if len(fallback.posture) != len(contract.action.names):
-        fail(
-            f'got {len(fallback.posture)} entries',
-            'fallback.posture',
-            f'{len(contract.action.names)}, one a joint',
-        )
-    bounds = zip(limits.position_min, fallback.posture, limits.position_max, strict=True)
-    if not all(low <= value <= high for low, value, high in bounds):
-        fail('outside the position limits', 'fallback.posture')
-
-
-def _check_demonstration(action: Action, fail: _Fail) -> None:
-    demonstration = action.demonstration
-    if demonstration is None:
-        return
-    if demonstration.topic.startswith('/'):
-        fail(f'got {demonstration.topic!r}', 'action.demonstration.topic', 'a relative name')
-    if demonstration.names and len(demonstration.names) != len(action.names):
-        fail(
-            f'got {len(demonstration.names)} names',
-            'action.demonstration.names',
-            f'{len(action.names)}, one a joint of the action',
-        )
-    if demonstration.type.endswith('Float64MultiArray') and demonstration.time == 'header':
-        fail('the type has no header', 'action.demonstration.time', 'receive')
-    if not 0 < demonstration.max_age < math.inf or not 0 <= demonstration.latency < math.inf:
-        fail('got a number out of range', 'action.demonstration', 'max_age > 0, latency >= 0')
-
-
-def _check_bounds(action: Action, fail: _Fail) -> None:
-    n = len(action.names)
-    for name, values in vars(action.limits).items():
-        if len(values) != n:
-            fail(f'got {len(values)} entries', f'action.limits.{name}', f'{n}, one a joint')
-        if not np.all(np.isfinite(values)):
-            fail(f'got {list(values)}', f'action.limits.{name}', 'finite numbers')
-        if not name.startswith('position') and min(values) <= 0:
-            fail(f'got {list(values)}', f'action.limits.{name}', 'positive numbers')
-    if not np.all(np.less(action.limits.position_min, action.limits.position_max)):
-        fail('not below position_max', 'action.limits.position_min')

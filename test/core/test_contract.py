@@ -10,7 +10,7 @@ from il_ros.core.contract import load_contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
 
 FRANKA = Path(__file__).parents[2] / 'config' / 'contracts' / 'franka_pick_place.yaml'
-TEXT = FRANKA.read_text(encoding='utf-8')
+TEXT = load_contract(FRANKA).text
 
 
 def changed(**changes):
@@ -324,3 +324,70 @@ def test_any_value_anywhere_is_a_contract_or_one_clear_error(data):
 @given(cut=st.integers(0, len(TEXT)), noise=st.text(max_size=20))
 def test_any_text_is_a_contract_or_one_clear_error(cut, noise):
     contract_or_error(TEXT[:cut] + noise + TEXT[cut:])
+
+
+def extending(folder, **files):
+    """The path of the first of these contract files, written to a folder."""
+    for name, data in files.items():
+        (folder / f'{name}.yaml').write_text(yaml.safe_dump(data, sort_keys=False))
+    return folder / f'{next(iter(files))}.yaml'
+
+
+def test_a_contract_that_extends_another_says_only_what_is_different(tmp_path):
+    own = {
+        'extends': 'base.yaml',
+        'name': 'own',
+        'observations': {'wrench': None, 'tcp_pose': {'rate': 40.0}},
+        'wrench': None,
+        'workspace': {'min': [0.0, 0.0, 0.0]},
+    }
+    contract = load_contract(extending(tmp_path, own=own, base=yaml.safe_load(TEXT)))
+    base = parse_contract(TEXT)
+    assert contract.name == 'own'
+    assert 'wrench' not in contract.observations
+    assert contract.wrench is None
+    assert contract.observations['tcp_pose'].rate == 40.0
+    assert contract.observations['tcp_pose'].topic == base.observations['tcp_pose'].topic
+    assert contract.workspace.min == (0.0, 0.0, 0.0)
+    assert contract.workspace.max == base.workspace.max
+    assert contract.action == base.action
+    # What travels is the whole, and says the same anywhere.
+    whole = parse_contract(contract.text)
+    assert whole == contract
+    assert whole.hash == contract.hash
+
+
+def test_a_contract_may_extend_one_that_extends_another(tmp_path):
+    first = {'extends': 'second.yaml', 'name': 'first'}
+    second = {'extends': 'third.yaml', 'rate': 10.0, 'name': 'second'}
+    path = extending(tmp_path, first=first, second=second, third=yaml.safe_load(TEXT))
+    contract = load_contract(path)
+    assert (contract.name, contract.rate) == ('first', 10.0)
+
+
+@pytest.mark.parametrize(
+    ('base', 'text'),
+    [
+        ('none.yaml', 'none.yaml: no such file'),
+        ('../base.yaml', "own.yaml.extends: got '../base.yaml'; allowed: a file beside it"),
+        (3, 'own.yaml.extends: got 3; allowed: a file beside it'),
+        ('own.yaml', 'own.yaml.extends: own.yaml > own.yaml; allowed: no circle'),
+        ('back.yaml', 'back.yaml.extends: own.yaml > back.yaml > own.yaml; allowed: no circle'),
+        ('list.yaml', 'list.yaml: not a mapping'),
+        ('base.yaml', "own.yaml: unknown key 'colour'"),
+    ],
+)
+def test_a_contract_that_extends_what_it_cannot_is_refused(tmp_path, base, text):
+    own = {'extends': base, 'name': 'own', 'colour': 'red'} if base == 'base.yaml' else {}
+    own = own or {'extends': base, 'name': 'own'}
+    back = {'extends': 'own.yaml'}
+    data = yaml.safe_load(TEXT)
+    path = extending(tmp_path, own=own, base=data, back=back, list=[1])
+    with pytest.raises(ContractError) as caught:
+        load_contract(path)
+    assert text in str(caught.value)
+
+
+def test_a_text_that_travels_extends_nothing():
+    with pytest.raises(ContractError, match="unknown key 'extends'"):
+        parse_contract('extends: franka.yaml')

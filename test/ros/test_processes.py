@@ -10,6 +10,7 @@ import time
 import pytest
 import yaml
 
+from il_ros.core.contract import load_contract
 from il_ros.launching import packages
 
 from .conftest import CONTRACT
@@ -75,7 +76,7 @@ def test_a_node_ends_within_three_seconds(node, number, tmp_path, wait_until_act
 
 
 def bad_contract(tmp_path, change):
-    data = yaml.safe_load(CONTRACT.read_text())
+    data = yaml.safe_load(load_contract(CONTRACT).text)
     change(data)
     path = tmp_path / 'bad.yaml'
     path.write_text(yaml.safe_dump(data))

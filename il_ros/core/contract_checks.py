@@ -1,0 +1,153 @@
+"""What a contract has to fulfil beyond its types: each rule with the dotted path that breaks it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import numpy as np
+
+from il_ros.core.errors import ContractError
+from il_ros.core.streams import check_image, check_stream
+
+if TYPE_CHECKING:
+    from il_ros.core.contract import Action, Box, Contract
+
+VERSION = 1
+_KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
+
+
+class _Fail(Protocol):
+    def __call__(self, problem: str, where: str, allowed: object = '') -> NoReturn: ...
+
+
+def check_contract(contract: Contract, source: str) -> None:
+    """Check what types cannot say; `source` names the contract in errors.
+
+    Raises:
+        ContractError: With the dotted path of what is wrong.
+    """
+
+    def fail(problem: str, where: str, allowed: object = '') -> NoReturn:
+        raise ContractError(problem, where=f'{source}.{where}', allowed=str(allowed))
+
+    if contract.version != VERSION:
+        fail(f'got {contract.version}', 'version', VERSION)
+    for name in ('rate', 'grace'):
+        if not (0 < getattr(contract, name) < math.inf):
+            fail(f'got {getattr(contract, name)}', name, 'a positive number')
+    if contract.clock not in contract.observations:
+        fail(f'got {contract.clock!r}', 'clock', ', '.join(contract.observations))
+    _check_keys(contract, fail)
+    for key, stream in contract.streams.items():
+        part = 'observations' if key in contract.observations else 'privileged'
+        check_stream(stream, f'{source}.{part}.{key}')
+    for key, image in contract.images.items():
+        check_image(image, f'{source}.images.{key}')
+    if contract.observations[contract.clock].align.strategy == 'interpolate':
+        fail('paces the ticks', f'observations.{contract.clock}.align.strategy', 'asof, hold, drop')
+    _check_action(contract, fail)
+
+
+def _check_keys(contract: Contract, fail: _Fail) -> None:
+    seen: set[str] = set()
+    for part in ('observations', 'privileged', 'images'):
+        for key in getattr(contract, part):
+            if key in seen:
+                fail('a key that is there already', f'{part}.{key}')
+            # Keys name a dataset's files.
+            if not _KEY.fullmatch(key):
+                fail(f'got {key!r}', part, 'keys of letters, digits and _, beginning with a letter')
+            seen.add(key)
+
+
+def _check_action(contract: Contract, fail: _Fail) -> None:
+    action = contract.action
+    if len(set(action.names)) != len(action.names) or not action.names:
+        fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
+    if action.output.adapter == 'twist' and not contract.arm:
+        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
+    if not 0.0 <= action.output.ahead < 1.0:
+        fail(f'got {action.output.ahead}', 'action.output.ahead', '0 or more, below 1')
+    _check_bounds(action, fail)
+    _check_demonstration(action, fail)
+    _check_boxes(contract, fail)
+    _check_fallback(contract, fail)
+    for part in ('position', 'velocity'):
+        for key in getattr(action, part):
+            if key not in contract.observations:
+                fail(f'got {key!r}', f'action.{part}', ', '.join(contract.observations))
+    for part in ('position', 'velocity'):
+        measured = [n for key in getattr(action, part) for n in contract.observations[key].names]
+        if tuple(measured) != action.names:
+            fail(f'measures {measured}', f'action.{part}', f'the joints {list(action.names)}')
+    if contract.wrench:
+        key = contract.wrench.key
+        if key not in contract.observations or contract.observations[key].size != 6:
+            fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
+
+
+def _check_boxes(contract: Contract, fail: _Fail) -> None:
+    workspace = contract.workspace
+    boxes: list[tuple[str, Box]] = [('workspace', workspace)]
+    boxes += [(f'workspace.keep_out[{i}]', zone) for i, zone in enumerate(workspace.keep_out)]
+    for where, box in boxes:
+        if not np.all(np.isfinite([box.min, box.max])):
+            fail('not finite', where, 'finite numbers')
+        if not np.all(np.less(box.min, box.max)):
+            fail(f'not below {where}.max', f'{where}.min')
+    if workspace.keep_out and not contract.arm:
+        fail('the contract names no arm', 'workspace.keep_out', 'nothing without a kinematic model')
+
+
+def _check_fallback(contract: Contract, fail: _Fail) -> None:
+    fallback, limits = contract.fallback, contract.action.limits
+    if not 0 < fallback.speed <= 1:
+        fail(f'got {fallback.speed}', 'fallback.speed', '0 < speed <= 1')
+    if not 0 < fallback.seconds < math.inf:
+        fail(f'got {fallback.seconds}', 'fallback.seconds', 'a positive number')
+    if fallback.kind != 'posture':
+        if fallback.posture:
+            fail(f'not used by {fallback.kind}', 'fallback.posture', 'nothing')
+        return
+    if len(fallback.posture) != len(contract.action.names):
+        fail(
+            f'got {len(fallback.posture)} entries',
+            'fallback.posture',
+            f'{len(contract.action.names)}, one a joint',
+        )
+    bounds = zip(limits.position_min, fallback.posture, limits.position_max, strict=True)
+    if not all(low <= value <= high for low, value, high in bounds):
+        fail('outside the position limits', 'fallback.posture')
+
+
+def _check_demonstration(action: Action, fail: _Fail) -> None:
+    demonstration = action.demonstration
+    if demonstration is None:
+        return
+    if demonstration.topic.startswith('/'):
+        fail(f'got {demonstration.topic!r}', 'action.demonstration.topic', 'a relative name')
+    if demonstration.names and len(demonstration.names) != len(action.names):
+        fail(
+            f'got {len(demonstration.names)} names',
+            'action.demonstration.names',
+            f'{len(action.names)}, one a joint of the action',
+        )
+    if demonstration.type.endswith('Float64MultiArray') and demonstration.time == 'header':
+        fail('the type has no header', 'action.demonstration.time', 'receive')
+    if not 0 < demonstration.max_age < math.inf or not 0 <= demonstration.latency < math.inf:
+        fail('got a number out of range', 'action.demonstration', 'max_age > 0, latency >= 0')
+
+
+def _check_bounds(action: Action, fail: _Fail) -> None:
+    n = len(action.names)
+    for name, values in vars(action.limits).items():
+        if len(values) != n:
+            fail(f'got {len(values)} entries', f'action.limits.{name}', f'{n}, one a joint')
+        if not np.all(np.isfinite(values)):
+            fail(f'got {list(values)}', f'action.limits.{name}', 'finite numbers')
+        if not name.startswith('position') and min(values) <= 0:
+            fail(f'got {list(values)}', f'action.limits.{name}', 'positive numbers')
+    if not np.all(np.less(action.limits.position_min, action.limits.position_max)):
+        fail('not below position_max', 'action.limits.position_min')
