@@ -171,5 +171,8 @@ def _one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
 
 for _task in TASKS:
     gymnasium.register(
-        environment_id(_task), entry_point='il_ros.sim.env:TaskEnv', kwargs={'task': _task}
+        environment_id(_task),
+        entry_point='il_ros.sim.env:TaskEnv',
+        vector_entry_point='il_ros.sim.vector_env:TaskVectorEnv',
+        kwargs={'task': _task},
     )

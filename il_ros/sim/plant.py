@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from mujoco.rollout import Rollout
 from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm
@@ -19,6 +20,9 @@ from il_ros.sim.tasks.base import Draw, Task
 
 Array = NDArray[np.float64]
 
+STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
+CONTROLS = int(mujoco.mjtState.mjSTATE_CTRL)
+FORCES = int(mujoco.mjtState.mjSTATE_XFRC_APPLIED)
 SENSORS = 12  # force, torque, acceleration of the tool, position of the tool centre point
 # What an episode may change of the model; a reset puts it back.
 CHANGED = (
@@ -62,9 +66,10 @@ class Plant:
         self._nominal = {name: getattr(self.model, name).copy() for name in CHANGED}
         self._last: Array = np.zeros(self._joints + 1)
         self._lead = SERVO.lead / timestep
-        self._qpos = np.empty((substeps, self.model.nq))
-        self._qvel = np.empty((substeps, self.model.nv))
-        self._sensors = np.empty((substeps, SENSORS))
+        self._rollout = Rollout(nthread=0)
+        self._start = np.empty((1, mujoco.mj_stateSize(self.model, STATE)))
+        self._states = np.empty((1, substeps, self._start.shape[1]))
+        self._sensors = np.empty((1, substeps, SENSORS))
 
     def body(self, perturbation: Perturbation) -> int:
         """Id of the body that a perturbation concerns.
@@ -91,11 +96,11 @@ class Plant:
             self._scale(p)
         mujoco.mj_setConst(self.model, self.data)
         mujoco.mj_resetData(self.model, self.data)
+        self.model.body_pos[self.model.body('goal').id] = draw.goal
         for name, place in draw.bodies.items():
             self._put(self.model.body(name).id, place)
         self.data.qpos[: self._joints] = start[:-1]
         self.data.qpos[self._joints : self._joints + 2] = start[-1]
-        self.data.mocap_pos[0] = draw.goal
         self.data.ctrl[:] = start
         self._last = start.copy()
         mujoco.mj_forward(self.model, self.data)
@@ -151,22 +156,36 @@ class Plant:
         np.clip(targets[:, -1], *self._stroke, out=targets[:, -1])
         speed = np.diff(targets, axis=0, prepend=self._last[None])
         self._last = targets[-1].copy()
-        model, data, advance = self.model, self.data, mujoco.mj_step
-        ctrl, qpos, qvel, sensordata = data.ctrl, data.qpos, data.qvel, data.sensordata
-        for i, command in enumerate(targets + self._lead * speed):
-            ctrl[:] = command
-            advance(model, data)
-            self._qpos[i] = qpos
-            self._qvel[i] = qvel
-            self._sensors[i] = sensordata
-        mujoco.mj_forward(model, data)  # what is observed belongs to the end of the period
-        n = self._joints + 1
+        self._advance(targets + self._lead * speed)
+        states, sensors, n = self._states[0], self._sensors[0], self._joints + 1
+        velocity = 1 + self.model.nq  # a state is the time, the positions, the velocities
         return Log(
-            position=self._qpos[:, :n],
-            velocity=self._qvel[:, :n],
-            tool=self._sensors[:, 9:],
-            wrench=external_wrench(self._sensors),
+            position=states[:, 1 : 1 + n],
+            velocity=states[:, velocity : velocity + n],
+            tool=sensors[:, 9:],
+            wrench=external_wrench(sensors),
         )
+
+    def _advance(self, commands: Array) -> None:
+        """One physics step for each row of actuator commands, in one call that needs no lock."""
+        spec = CONTROLS
+        if self.data.xfrc_applied.any():
+            forces = np.tile(self.data.xfrc_applied.ravel(), (len(commands), 1))
+            commands, spec = np.hstack([commands, forces]), CONTROLS | FORCES
+        mujoco.mj_getState(self.model, self.data, self._start[0], STATE)
+        self._rollout.rollout(
+            [self.model],
+            [self.data],
+            self._start,
+            commands[None],
+            control_spec=spec,
+            skip_checks=True,
+            nstep=len(commands),
+            initial_warmstart=self.data.qacc_warmstart[None],
+            state=self._states,
+            sensordata=self._sensors,
+        )
+        mujoco.mj_forward(self.model, self.data)  # what is observed belongs to the end
 
     def scene(self) -> dict[str, Array]:
         """The clean scene: every observation but the goal, as it is now."""

@@ -62,8 +62,8 @@ def _distance(scene: Mapping[str, Array]) -> float:
 
 
 def add_goal(spec: Any, radius: float) -> None:
-    """Add the mocap body `goal`: a ball that is seen but not touched, of `radius` [m]."""
-    goal = spec.worldbody.add_body(name='goal', mocap=True)
+    """Add the body `goal`: a ball that is seen but not touched, of `radius` [m]."""
+    goal = spec.worldbody.add_body(name='goal')
     goal.add_geom(
         type=mujoco.mjtGeom.mjGEOM_SPHERE,
         size=[radius, 0, 0],
