@@ -100,9 +100,10 @@ def threshold(maxima: Sequence[float], alpha: float) -> float:
 class Bands:
     """From where each of K scores is too strange, at every tick, on one scale.
 
-    A score counts as ``z = (value - loc) / scale``, and the policy stops where z is above `stop`,
-    the same number for all scores and ticks. The ratio ``1 + (z - stop) / |stop|`` is z / stop
-    where that is positive, 1 exactly at the threshold, and grows with z whatever the sign.
+    A score counts as ``z = (value - loc) / scale``, and the policy stops where the mean of z over
+    the scores is above `stop`, the same number for all ticks. The ratio ``1 + (z - stop) / |stop|``
+    is z / stop where that is positive, 1 exactly at the threshold, and grows with z whatever the
+    sign; the mean of the scores' ratios is the ratio of their mean (see `together`).
 
     Attributes:
         loc: Where each score usually is, shape (K, T); T is 1 where it is the same all along, and
@@ -190,10 +191,14 @@ def _unit(stop: float) -> float:
     return abs(stop) if abs(stop) > 1e-9 else 1.0
 
 
-def largest(ratios: Array) -> float:
-    """The largest number among `ratios`; NaN where there is none."""
+def together(ratios: Array) -> float:
+    """The mean of these ratios, as far as they are told; NaN where none is.
+
+    What only one score sees has to be the stranger for it, and what several see a little of
+    counts: the noise of scores of different kinds is averaged out.
+    """
     told = ratios[~np.isnan(ratios)]
-    return float(told.max()) if len(told) else nan
+    return float(told.mean()) if len(told) else nan
 
 
 def joint_bands(
@@ -204,14 +209,14 @@ def joint_bands(
     varying: bool = False,
     names: Sequence[str] = (),
 ) -> Bands:
-    """One threshold for several scores, any of which stops the policy.
+    """One threshold for the mean of several scores.
 
     A first part of the episodes says where each score usually is and how far it goes above that,
     over whole episodes or (`varying`) around each tick, as the modulation of functional prediction
-    bands (Diquigiovanni et al. 2022). On that scale the largest value over scores and ticks of
-    each other episode is its one nonconformity value, and the threshold is the `threshold` of
-    these. So the chance that any score at any tick of a new nominal episode is above its own
-    threshold is at most `alpha`; no share of it is lost to there being several scores, as dividing
+    bands (Diquigiovanni et al. 2022). On that scale the scores of a tick are averaged, the largest
+    mean over the ticks of each other episode is its one nonconformity value, and the threshold is
+    the `threshold` of these. So the chance that the mean is above it at any tick of a new nominal
+    episode is at most `alpha`; no share of it is lost to there being several scores, as dividing
     `alpha` among them (Bonferroni) would. What is promised and what is not: see `threshold`. A
     single score whose threshold does not vary needs no scale, and no episode is spent on one.
 
@@ -315,7 +320,8 @@ def _require_variation(loc: Array, scale: Array, names: Sequence[str]) -> None:
 
 
 def _maximum(loc: Array, scale: Array, trace: Array) -> float:
-    """Largest value over scores and ticks of one episode, in units of the scale."""
+    """Largest mean of the scores over the ticks of one episode, in units of the scale."""
     columns = np.minimum(np.arange(len(trace)), loc.shape[1] - 1)
     heights = (trace - loc[:, columns].T) / scale[:, columns].T
-    return float(np.max(heights[np.isfinite(heights)]))
+    means = [together(row) for row in heights]
+    return float(np.nanmax(means))

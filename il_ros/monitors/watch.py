@@ -11,7 +11,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.monitors.bank import ScoreBank
 from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands, largest
+from il_ros.monitors.conformal import Bands, together
 from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.trigger import Trigger
 
@@ -57,11 +57,11 @@ class Look:
         thresholds: Where each one stops the policy at this tick, shape (K,).
         ratios: How strange each one is, shape (K,): 1 is at its threshold; NaN where one cannot be
             told yet.
-        score: Ratio of the strangest one: 1 is at its threshold, larger is stranger, infinite where
-            a score is missing; NaN where there is none.
+        score: Mean of the ratios: 1 is at the threshold, larger is stranger, infinite where a score
+            is missing; NaN where there is none.
         warn: Ratio from which the watch warns; NaN without calibration.
         channel: Name of the strangest one.
-        exceeded: Whether it is above its threshold.
+        exceeded: Whether the mean is above the threshold; then the strangest one is, too.
         warned: Whether the watch warns.
         triggered: Whether a threshold was exceeded often enough to stop the policy.
     """
@@ -182,7 +182,7 @@ class ScoreWatch:
         assert self._calibration is not None
         bank, bands, tick = self._calibration.bank, self._bands, self._judged
         ratios = bands.ratios(values, tick, counts=bank.counts, missing=np.inf if missing else nan)
-        score = largest(ratios)
+        score = together(ratios)
         return Look(
             names=bank.names,
             values=values,

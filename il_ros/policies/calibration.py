@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Threshold:
     """From where the averaged scores of a policy are too strange, by split conformal prediction.
 
     Attributes:
+        rule: How scores are taken together; thresholds of another rule would mean something else.
         stop: Where it is stopped, see `Bands`; in the score's own unit for a single score.
         warn: Where it is warned of, as a ratio; at most 1.
         loc: Where each score usually is, K rows of T ticks.
@@ -51,6 +53,7 @@ class Threshold:
         policy_id: Identity of the policy that the thresholds are for.
     """
 
+    rule: Literal['mean']
     stop: float
     warn: float
     loc: tuple[tuple[float, ...], ...]
@@ -148,6 +151,7 @@ def calibrate(
         names=[channel.name for channel in scores.channels],
     )
     return Threshold(
+        rule='mean',
         stop=bands.stop,
         warn=bands.warn,
         loc=_plain(bands.loc),

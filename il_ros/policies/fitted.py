@@ -25,11 +25,16 @@ WINDOW = 5
 """Ticks that the scores are averaged over, where no other number is asked for."""
 
 DEFAULT_CHANNELS: tuple[Spec, ...] = (
-    ('clustered_mahalanobis', 'clustered_mahalanobis', 'observation'),
+    ('knn_embedding', 'knn', 'embedding'),
     ('flow', 'flow', 'observation'),
-    ('mahalanobis_embedding', 'mahalanobis', 'embedding'),
+    ('ensemble', 'ensemble', 'observation'),
+    ('tce', 'tce', 'observation'),
 )
-"""The scores that a policy is watched with, where none other are asked for: name, kind, input."""
+"""The scores that a policy is watched with, where none other are asked for: name, kind, input.
+
+One of each kind: whether the policy has been in such a state, whether there are such observations,
+whether one can tell what the expert would do, and whether the policy keeps to what it said.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +109,7 @@ def fit_bank(
     policy: Policy,
     dataset: Dataset,
     episodes: Iterable[int],
-    channels: Sequence[Spec] = DEFAULT_CHANNELS,
+    channels: Sequence[Spec] | None = None,
     seed: int = 0,
 ) -> FittedScores:
     """Fit scores to the episodes (indices) that a policy was trained on.
@@ -113,7 +118,8 @@ def fit_bank(
         policy: The policy.
         dataset: What it was trained on.
         episodes: The episodes that it was trained on.
-        channels: Which scores, and what each one looks at.
+        channels: Which scores, and what each one looks at; by default `DEFAULT_CHANNELS`, without
+            `tce` where a chunk is one step, so that two of them have nothing in common.
         seed: Seed of whatever a fit draws.
 
     Raises:
@@ -125,6 +131,8 @@ def fit_bank(
     rows = dataset.rows(chosen)
     features = NoveltyFeatures.fit(dataset, rows)
     horizon = _horizon(policy, dataset, chosen)
+    if channels is None:
+        channels = [spec for spec in DEFAULT_CHANNELS if horizon > 1 or spec[1] != 'tce']
     seen = {'observation': features.blur(features.of_dataset(dataset, rows), seed)}
     if any(on == 'embedding' for _, _, on in channels):
         seen['embedding'] = _embeddings(policy, dataset, chosen)

@@ -17,7 +17,7 @@ from il_ros.core.frames import NS
 from il_ros.evaluation.scores import ScoreResult, Trace
 from il_ros.monitors.bank import ScoreBank
 from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands, largest
+from il_ros.monitors.conformal import Bands, together
 from il_ros.monitors.scores.base import Moment
 from il_ros.policies.moments import Moments
 from il_ros.rollouts.rollout import Rollout
@@ -56,10 +56,10 @@ class Scored:
         return np.array(ratios).reshape(rows.shape)
 
     def trace(self, ratios: Array) -> Trace:
-        """The episode as the largest of these ratios, shape (T, any), saw it."""
+        """The episode as these scores, their ratios of shape (T, K), saw it together."""
         return Trace(
             times=self.times,
-            ratios=np.array([largest(row) for row in ratios]),
+            ratios=np.array([together(row) for row in ratios]),
             failed=self.failed,
             perturbed=bool(self.perturbation),
             duration=self.duration,
@@ -95,9 +95,9 @@ def _scored(bank: ScoreBank, moments: Moments, rollout: Rollout) -> Scored:
 
 
 def overdue(scored: Scored, longest: int, config: MonitorConfig) -> Array:
-    """How far an episode is overdue at each tick, shape (T, 1): above 1 the monitor stops it."""
+    """How far an episode is overdue at each tick, shape (T,): above 1 the monitor stops it."""
     most = config.overdue * longest if config.overdue else inf
-    return np.arange(1, len(scored.times) + 1)[:, None] / most
+    return np.arange(1, len(scored.times) + 1) / most
 
 
 def whole_monitor(
@@ -113,7 +113,8 @@ def whole_monitor(
             ended it: the time limit of the task.
         config: Settings of the monitor.
     """
-    trace = scored.trace(np.concatenate([ratios, overdue(scored, longest, config)], axis=1))
+    trace = scored.trace(ratios)
+    trace = replace(trace, ratios=np.fmax(trace.ratios, overdue(scored, longest, config)))
     return replace(trace, stopped=scored.duration, duration=limit) if scored.gated else trace
 
 

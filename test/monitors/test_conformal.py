@@ -11,8 +11,8 @@ from il_ros.monitors.conformal import (
     ScoreWindow,
     episodes_needed,
     joint_bands,
-    largest,
     threshold,
+    together,
 )
 from il_ros.monitors.scaling import levels
 
@@ -23,7 +23,7 @@ def one_tick(*rows):
 
 
 def ratio(bands, values, tick, **more):
-    return largest(bands.ratios(values, tick, **more))
+    return together(bands.ratios(values, tick, **more))
 
 
 # One score --------------------------------------------------------------------------------------

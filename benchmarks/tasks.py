@@ -1,0 +1,109 @@
+"""The table of the tasks: expert, heuristic, and behaviour cloning of few and many demonstrations.
+
+`python -m benchmarks.tasks` makes it; what its folder holds already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.rows import machine
+from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.cli.evaluate import versions
+from il_ros.core.contract import load_contract
+from il_ros.core.files import write_atomic
+from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.evaluation.intervals import Rate
+from il_ros.evaluation.suites import draw_seeds
+from il_ros.rollouts.cases import nominal_cases
+from il_ros.rollouts.demonstrations import demonstrate
+from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.tasks import TASKS
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / 'runs/tasks'
+DEMONSTRATIONS = (50, 200)
+EPISODES = {'expert': 200, 'heuristic': 50, 'bc': 100}
+COLUMNS = ('expert', 'heuristic', *(f'bc_{count}' for count in DEMONSTRATIONS))
+
+
+def measure(task: str, robot: str = 'franka') -> dict[str, Rate]:
+    """Success rates on undisturbed episodes, by column; kept in files."""
+    found = {}
+    for column in COLUMNS:
+        path = FOLDER / f'{robot}_{task}' / f'{column}.json'
+        if not path.exists():
+            rollouts = run_cases(
+                _setup(task, robot, column),
+                nominal_cases(EPISODES[column.split('_')[0]]),
+                processes=os.cpu_count() or 1,
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')
+        outcome = json.loads(path.read_text(encoding='utf-8'))
+        found[column] = Rate(outcome['successes'], outcome['episodes'])
+        print(f'{robot} {task}, {column}: {found[column]}, violations {outcome["violations"]}')
+    return found
+
+
+def _outcome(rollouts: Sequence[Rollout]) -> dict[str, int]:
+    return {
+        'successes': sum(rollout.success for rollout in rollouts),
+        'episodes': len(rollouts),
+        'violations': sum(rollout.violated for rollout in rollouts),
+    }
+
+
+def _setup(task: str, robot: str, column: str) -> Setup:
+    """Who drives; a policy is trained first. The hard checks watch a policy alone."""
+    contract = ROOT / f'config/contracts/{robot}_{task}.yaml'
+    if column == 'expert':
+        return Setup(contract=contract, task=task)
+    if column == 'heuristic':
+        return Setup(contract=contract, task=task, expert='straight')
+    bundle = _bundle(task, robot, contract, int(column.removeprefix('bc_')))
+    return Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+
+
+def _bundle(task: str, robot: str, contract: Path, count: int) -> Path:
+    folder = FOLDER / f'{robot}_{task}' / f'bc_{count}'
+    bundle, data = folder / 'bundle', folder / 'dataset'
+    if not bundle.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        seeds = draw_seeds('demonstrations', count)
+        save_dataset(demonstrate(load_contract(contract), task, seeds), data)
+        train_bundle(data, bundle, replace(BcConfig(), seed=0))
+    return bundle
+
+
+def lines(results: dict[str, dict[str, Rate]]) -> Iterator[str]:
+    """The table as Markdown."""
+    yield f'| task | {" | ".join(COLUMNS)} |'
+    yield f'|---|{len(COLUMNS) * "---|"}'
+    for task, rates in results.items():
+        yield f'| `{task}` | {" | ".join(str(rates[column]) for column in COLUMNS)} |'
+
+
+def main() -> None:
+    """Measure every task, or those asked for, and write the table."""
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.tasks', description=__doc__)
+    parser.add_argument('tasks', nargs='*', choices=[*TASKS, []], help='by default all')
+    parser.add_argument('--robot', default='franka', help='whose contracts are used')
+    options = parser.parse_args()
+    results = {task: measure(task, options.robot) for task in options.tasks or TASKS}
+    text = '\n'.join(lines(results)) + '\n'
+    write_atomic(FOLDER / f'{options.robot}.md', text)
+    about = {'machine': machine(), 'versions': versions()}
+    write_atomic(FOLDER / f'{options.robot}.json', json.dumps(about, indent=2) + '\n')
+    print(text)
+
+
+if __name__ == '__main__':
+    main()
