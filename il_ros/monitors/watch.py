@@ -77,6 +77,13 @@ class Look:
     warned: bool = False
     triggered: bool = False
 
+    @property
+    def others(self) -> str:
+        """For messages: what several scores come to; empty where there is one."""
+        if len(self.names) < 2:
+            return ''
+        return f' (all {len(self.names)} on average {self.score:.2f} of theirs)'
+
     def of(self, name: str) -> tuple[float, float]:
         """Value and threshold of one score."""
         k = self.names.index(name)
@@ -143,11 +150,11 @@ class ScoreWatch:
             return self._overdue()
         count, window = self._config.trigger_count, self._config.trigger_window
         value, limit = look.of(look.channel)
-        place = 'above' if look.exceeded else 'not above'
+        place = 'above' if value > limit else 'not above'
         ticks = f'{count} of the last {window} ticks were'
         if not isfinite(value):
             return f'{look.channel} is not known (threshold {limit:.3g}), {ticks} so or above it'
-        return f'{look.channel} {value:.3g} {place} threshold {limit:.3g}, {ticks}'
+        return f'{look.channel} {value:.3g} {place} threshold {limit:.3g}{look.others}, {ticks}'
 
     def warn_text(self, look: Look) -> str:
         """Why the policy should go slowly; empty when it should not."""
@@ -156,7 +163,7 @@ class ScoreWatch:
         if not look.channel:
             return 'no score is known'
         value, limit = look.of(look.channel)
-        share = f'{look.score:.2f} of its threshold {limit:.3g}'
+        share = f'{np.nanmax(look.ratios):.2f} of its threshold {limit:.3g}{look.others}'
         return f'{look.channel} {value:.3g} is {share}, warning from {look.warn:.2f}'
 
     def begin(self, *, midway: bool = False) -> None:

@@ -101,12 +101,13 @@ def test_scales_and_threshold_by_hand():
     bands = joint_bands([*first, *rest], alpha=0.05)
     np.testing.assert_allclose(bands.loc[:, 0], [3, 300])
     np.testing.assert_allclose(bands.scale[:, 0], [1, 100])
-    # z of the i-th of the rest: max(i, 0.5 i) = i; rank 19 of 19.
-    np.testing.assert_allclose(bands.maxima, range(19))
-    assert bands.stop == 18.0
-    np.testing.assert_allclose(bands.thresholds(0), [21, 2100])
-    assert ratio(bands, np.array([12.0, 2100.0]), 0) == pytest.approx(1.0)
-    np.testing.assert_allclose(bands.ratios(np.array([12.0, 300.0]), 5), [0.5, 0.0])
+    # z of the i-th of the rest: the mean of i and 0.5 i; rank 19 of 19.
+    np.testing.assert_allclose(bands.maxima, 0.75 * np.arange(19))
+    assert bands.stop == 13.5
+    np.testing.assert_allclose(bands.thresholds(0), [16.5, 1650])
+    # Heights of 18 and 9 above the usual: 13.5 on average.
+    assert ratio(bands, np.array([21.0, 1200.0]), 0) == pytest.approx(1.0)
+    np.testing.assert_allclose(bands.ratios(np.array([9.75, 300.0]), 5), [0.5, 0.0])
 
 
 def episodes(rng, count, ticks=40):

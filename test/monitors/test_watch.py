@@ -100,15 +100,27 @@ def test_a_look_has_all_scores_with_their_thresholds():
     assert not first.exceeded
     np.testing.assert_array_equal(second.values, [3, 5])
     np.testing.assert_array_equal(second.thresholds, [2, 2])
-    assert (second.score, second.exceeded, second.channel) == (2.5, True, 'jump')
+    assert (second.score, second.exceeded, second.channel) == (2.0, True, 'jump')
     assert second.of('look') == (3.0, 2.0)
 
 
 def test_the_strangest_score_is_named():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
     assert rig.watch.stop_text(rig.look(0.0, 0)) == ''
-    assert rig.watch.stop_text(rig.look(3.0, 5)).startswith('jump 5 above threshold 2')
-    assert rig.watch.stop_text(rig.look(3.0, 5)).startswith('look 3 above threshold 2')
+    assert rig.watch.stop_text(rig.look(3.0, 5)) == (
+        'jump 5 above threshold 2 (all 2 on average 2.00 of theirs), 1 of the last 1 ticks were'
+    )
+    text = rig.watch.stop_text(rig.look(5.0, 5))
+    assert text.startswith('look 5 above threshold 2 (all 2 on average 1.25 of theirs)')
+
+
+def test_one_strange_score_among_normal_ones_has_to_be_the_stranger():
+    rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
+    rig.look(0.0, 0)
+    assert not rig.look(3.0, 0).exceeded  # 1.5 of its threshold, 0.75 on average
+    again = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
+    again.look(0.0, 0)
+    assert again.look(4.2, 0).exceeded
 
 
 def test_exactly_at_the_threshold_is_not_above_it():

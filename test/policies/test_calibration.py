@@ -94,7 +94,8 @@ def test_several_scores_share_one_threshold(task, several, policy):
     assert (len(found.episodes), len(found.maxima)) == (30, 24)  # 6 for the scales
     assert found.begin == (0, 1, 0)  # two chunks it takes to compare one with the other
     traces = several.traces(policy, dataset, range(6, 30))
-    tops = [np.nanmax((t - bands.loc[:, 0]) / bands.scale[:, 0]) for t in traces]
+    heights = [(t - bands.loc[:, 0]) / bands.scale[:, 0] for t in traces]
+    tops = [np.nanmax(np.nanmean(height, axis=1)) for height in heights]
     np.testing.assert_allclose(found.maxima, tops)
     assert 0 < found.warn <= 1
 
@@ -183,3 +184,12 @@ def test_too_few_episodes_and_failures_are_refused(task, scores, policy):
 def test_the_default_scores_can_be_had(task, policy):
     found = fit_bank(policy, task.dataset(range(20)), range(20))
     assert found.specs == DEFAULT_CHANNELS
+
+
+def test_chunks_of_one_step_are_not_compared_with_each_other(task, policy):
+    class OneStep(type(policy)):
+        def act(self, frame):
+            return super().act(frame)[:1]
+
+    found = fit_bank(OneStep(task.contract), task.dataset(range(20)), range(20))
+    assert [name for name, _, _ in found.specs] == ['knn_embedding', 'flow', 'ensemble']
