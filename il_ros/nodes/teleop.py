@@ -82,7 +82,8 @@ class TeleopNode(ManagedNode):
     def deactivate(self) -> None:
         """Let go of the arm."""
         self._operator.lose()
-        self._tell()
+        if self._said:
+            self._say(False, self._now())
 
     def release(self) -> None:
         """Give the terminal back."""
@@ -96,15 +97,14 @@ class TeleopNode(ManagedNode):
     def _on_reading(self, reading: Reading) -> None:
         if not self.active:
             return
-        self._operator.hear(reading)
+        self._operator.hear(reading, self._now())
         self._tell()
         for press in reading.pressed:
             self._episodes.press(press)
 
     def _on_problem(self, problem: IlRosError) -> None:
         self.get_logger().error(f'nothing is commanded: {problem}', throttle_duration_sec=5.0)
-        self._operator.lose()
-        self._tell()
+        self.deactivate()
 
     def _on_executed(self, message: ActionChunk) -> None:
         rows = chunk_positions(message)
@@ -145,13 +145,9 @@ class TeleopNode(ManagedNode):
         )
 
     def _watch(self) -> None:
-        if not self.active:
-            return
-        asking = self._operator.asking
-        self._operator.look(self._now())
-        if asking and not self._operator.asking:
-            self.get_logger().warning('the device is silent: the arm is let go')
-        self._tell()
+        if self.active:
+            self._operator.look(self._now())
+            self._tell()
 
     def _tell(self) -> None:
         """Say whether the dead-man is held; of a device that is silent, once that it is not."""
@@ -159,6 +155,7 @@ class TeleopNode(ManagedNode):
         if read is None:
             if self._said:
                 self._say(False, self._now())
+                self.get_logger().warning('the arm is let go: the device is silent')
         elif asking != self._said or not 0.0 <= read - self._told < _TELL:
             self._say(asking, read)
 

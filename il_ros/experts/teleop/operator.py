@@ -62,11 +62,14 @@ class Operator:
         """When the device was read last [s]; none while it is silent."""
         return self._reading.read if self._reading else None
 
-    def hear(self, reading: Reading) -> None:
-        """Take in what the device says."""
+    def hear(self, reading: Reading, now: float) -> None:
+        """Take in what the device says, at `now` [s]; a part of it may be older than that."""
         before = self._reading
         if before is not None and not 0.0 <= reading.read - before.read <= self._timeout:
             self.lose()
+        if not 0.0 <= now - reading.read <= self._timeout:
+            self.lose()
+            return
         self._reading = reading
         if not reading.held:
             self._still |= self._moving  # where the last chunk led, if it is to be kept at all

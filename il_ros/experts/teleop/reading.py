@@ -23,7 +23,8 @@ class Reading:
     """One moment of a device, in the arm's terms.
 
     Attributes:
-        read: When it was read [s]; of a device of several parts, when the oldest part was.
+        read: When it was read [s]; of a device of several parts, when the oldest part was (minus
+            infinity as long as one of them never was).
         held: Whether the dead-man is held: the arm does what the rest of the reading says.
         keep: Whether the arm is asked for all the same, to be kept where it is.
         twist: Velocity of the tool centre point, linear then angular, shape (6,) [m/s, rad/s].

@@ -79,7 +79,9 @@ def test_what_cannot_be_is_refused_by_its_path(change, text):
 
 
 def test_every_joint_needs_one_of_the_leader():
-    with pytest.raises(IlRosError, match=r'config: joints and gripper name .*; allowed: each of fr'):
+    with pytest.raises(
+        IlRosError, match=r'config: joints and gripper name .*; allowed: each of fr'
+    ):
         make_device(changed(gripper={}), CONTRACT)
 
 

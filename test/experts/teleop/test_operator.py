@@ -40,7 +40,8 @@ class Bench:
         self.operator = Operator(self.pilot, timeout=TIMEOUT, period=PERIOD, horizon=3)
 
     def hear(self, held=False, **more):
-        self.operator.hear(Reading(read=self.now, held=held, **more))
+        reading = Reading(read=self.now, held=held, **more)
+        self.operator.hear(reading, self.now)
 
     def frame(self, measured=(0.0, 0.0), *, dt=PERIOD, **more):
         self.now += dt
@@ -109,6 +110,14 @@ def test_a_clock_that_jumps_lets_go(bench, jump):
     bench.hear(held=True)
     assert not bench.operator.asking
     assert bench.frame() is None
+
+
+@pytest.mark.parametrize('read', [-math.inf, 0.5, 1.5])
+def test_a_device_of_which_a_part_is_silent_counts_for_nothing(bench, read):
+    bench.hear()
+    bench.operator.hear(Reading(read=read, held=True), bench.now)
+    assert bench.frame() is None
+    assert bench.operator.read is None
 
 
 def test_a_frame_of_the_past_lets_go(bench):
