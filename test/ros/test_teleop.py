@@ -98,7 +98,7 @@ class Place:
         process = self.processes.pop(name)
         process.terminate()
         try:
-            return process.wait(5.0)
+            return process.wait(20.0)
         finally:
             process.kill()
 

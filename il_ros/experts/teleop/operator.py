@@ -75,10 +75,8 @@ class Operator:
             self._still |= self._moving  # where the last chunk led, if it is to be kept at all
             self._moving, self.refusal = False, ''
         self._still &= reading.keep
-        if reading.held or reading.keep:
-            self._pressed += reading.pressed
-        else:
-            self._armed, self._pressed = True, ()
+        self._pressed = self._pressed + reading.pressed if reading.held else ()
+        self._armed |= not (reading.held or reading.keep)
 
     def lose(self) -> None:
         """Nothing is known of the device any more: let go."""

@@ -170,6 +170,7 @@ def test_a_gripper_is_taken_up_where_it_was_commanded(bench):
 
 def test_a_press_between_two_frames_is_not_lost_and_counts_once(bench):
     bench.hear(pressed=('gripper_toggle',))  # nobody holds the dead-man
+    bench.hear(keep=True, pressed=('gripper_toggle',))
     bench.hear(held=True, pressed=('gripper_toggle',))
     bench.hear(held=True)
     bench.frame()
