@@ -6,7 +6,7 @@ BOXES = {  # name: (x, y, width, title, subtitle)
     'arm': (20, 150, 150, 'robot driver', 'or simulator'),
     'recorder': (260, 20, 150, 'recorder', 'MCAP episode bags'),
     'policy': (260, 110, 150, 'policy', 'CPU or CUDA, hot swap'),
-    'expert': (260, 200, 150, 'expert', 'scripted, on query'),
+    'expert': (260, 200, 150, 'expert', 'scripted, or a person'),
     'monitor': (560, 150, 170, 'monitor', 'checks, scores, fallback'),
     'trainer': (560, 20, 170, 'trainer', 'dataset to bundle'),
 }

@@ -46,3 +46,4 @@ def test_a_demo_gets_one_on_request(tmp_path: Path) -> None:
 def test_the_other_files(tmp_path: Path) -> None:
     assert list(nodes('simulation', tmp_path)) == ['simulator', 'expert']
     assert list(nodes('record', tmp_path)) == ['recorder']
+    assert list(nodes('teleop', tmp_path)) == ['teleop']

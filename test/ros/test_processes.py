@@ -16,20 +16,30 @@ from il_ros.launching import packages
 from .conftest import CONTRACT
 
 pytestmark = pytest.mark.graph
-NODES = ('simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box')
+NODES = (
+    'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box', 'teleop',
+)  # fmt: skip
 
 
 def start(node, **parameters):
     path = packages.executable('il_ros', node, os.environ, 'test')
     arguments = [f'{name}:={value}' for name, value in parameters.items()]
     line = [str(path), '--ros-args', *(word for text in arguments for word in ('-p', text))]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def parameters(node, tmp_path):
     if node == 'trainer':
         return {'root': tmp_path}
     extra = {'directory': tmp_path} if node in ('recorder', 'black_box') else {}
+    if node == 'teleop':
+        extra = {'device': 'twist'}
     return {'contract': CONTRACT, **extra}
 
 
@@ -110,6 +120,10 @@ def an_observation_the_simulator_lacks(data):
         ('policy', None, {'bundle': '/nowhere'}, ('/nowhere',)),
         ('black_box', None, {'events': "['alarm']"}, ('parameter events: got alarm', 'fallback')),
         ('black_box', None, {'keep': 0}, ('/black_box parameter keep', 'min 1')),
+        ('teleop', None, {'device': 'wheel'}, ("unknown device 'wheel'; allowed: joy, twist",)),
+        ('teleop', None, {'device': 'joy'}, ('config.axes: missing',)),
+        ('teleop', None, {'device': 'keyboard'}, ('keyboard: standard input is no terminal',)),
+        ('teleop', None, {'timeout': 9.0}, ('/teleop parameter timeout', 'max 2.0')),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error_and_a_bad_exit(node, change, extra, texts, tmp_path):

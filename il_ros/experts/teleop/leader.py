@@ -1,0 +1,171 @@
+"""A leader arm: its joints as the follower's, and whether the two are near enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
+from il_ros.experts.teleop.buttons import Buttons
+from il_ros.experts.teleop.motion import MotionConfig
+from il_ros.experts.teleop.pedal import Pedal
+from il_ros.experts.teleop.reading import Press, Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderJoint:
+    """Which joint of the leader stands for one of the follower's.
+
+    Attributes:
+        leader: Its name in the leader's JointState.
+        sign: -1 where the two turn in opposite directions.
+        offset: Position of the follower's joint when the leader's is at zero [rad].
+    """
+
+    leader: str
+    sign: Literal[1, -1] = 1
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderGripper:
+    """Which joint of the leader stands for one of the follower's gripper.
+
+    Attributes:
+        leader: Its name in the leader's JointState.
+        closed: Its position when the follower's is to be at its lower limit.
+        open: Its position when the follower's is to be at its upper limit.
+    """
+
+    leader: str
+    closed: float
+    open: float
+
+    def __post_init__(self) -> None:
+        if self.closed == self.open:
+            raise ValueError(f'closed and open are both {self.open}')
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderConfig:
+    """How a leader arm is taken.
+
+    Attributes:
+        joints: The leader's joint for each of the follower's, by the follower's names.
+        gripper: The same for the follower's gripper.
+        buttons: Buttons of a Joy beside it, a pedal for example; with a dead-man.
+        tolerance: How near the leader has to be for it to take over [rad].
+        gripper_tolerance: The same for a gripper [m].
+        motion: How the arm follows.
+    """
+
+    joints: Mapping[str, LeaderJoint]
+    gripper: Mapping[str, LeaderGripper] = field(default_factory=dict)
+    buttons: Buttons
+    tolerance: float = 0.1
+    gripper_tolerance: float = 0.01
+    motion: MotionConfig = field(default_factory=MotionConfig)
+
+    def __post_init__(self) -> None:
+        if self.buttons.dead_man is None:
+            raise ValueError('buttons.dead_man is missing; a leader arm has no dead-man of its own')
+        if not (0.0 < self.tolerance < math.inf and 0.0 < self.gripper_tolerance < math.inf):
+            raise ValueError('tolerance and gripper_tolerance; allowed: above 0')
+
+
+class LeaderDevice:
+    """Reads the leader's joints and the buttons beside it.
+
+    Args:
+        config: Which joint is which.
+        contract: The follower's.
+
+    Raises:
+        IlRosError: If a joint of the follower has none of the leader, or two.
+    """
+
+    def __init__(self, config: LeaderConfig, contract: Contract) -> None:
+        names, given = contract.action.names, [*config.joints, *config.gripper]
+        if sorted(names) != sorted(given):
+            raise IlRosError(
+                f'joints and gripper name {given}',
+                where='config',
+                allowed=f'each of {", ".join(names)} once',
+            )
+        low, high = contract.limits.position_min, contract.limits.position_max
+        self._leaders: list[str] = []
+        self._factor, self._offset = np.ones(len(names)), np.zeros(len(names))
+        for i, name in enumerate(names):
+            if name in config.joints:
+                joint = config.joints[name]
+                self._factor[i], self._offset[i] = joint.sign, joint.offset
+                self._leaders.append(joint.leader)
+            else:
+                hand = config.gripper[name]
+                self._factor[i] = (high[i] - low[i]) / (hand.open - hand.closed)
+                self._offset[i] = low[i] - self._factor[i] * hand.closed
+                self._leaders.append(hand.leader)
+        self._pedal = Pedal(config.buttons)
+        self._joints: Array | None = None
+        self._read = -math.inf
+
+    def joint_state(self, names: Sequence[str], positions: Sequence[float], now: float) -> Reading:
+        """What the leader's joints, read at `now` [s], say.
+
+        Raises:
+            IlRosError: If one of them is missing or not finite.
+        """
+        found = dict(zip(names, positions, strict=False))
+        missing = [name for name in self._leaders if not math.isfinite(found.get(name, math.nan))]
+        if missing:
+            raise IlRosError(
+                f'no finite position of {", ".join(missing)}',
+                where='leader/joint_states',
+                allowed=f'positions of {", ".join(self._leaders)}',
+            )
+        self._joints = self._factor * [found[name] for name in self._leaders] + self._offset
+        self._read = now
+        return self._reading(())
+
+    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
+        """What the buttons beside it, read at `now` [s], say.
+
+        Raises:
+            IlRosError: If the message lacks one of them.
+        """
+        return self._reading(self._pedal.press(axes, buttons, now))
+
+    def _reading(self, pressed: tuple[Press, ...]) -> Reading:
+        return Reading(
+            read=min(self._read, self._pedal.read),
+            held=self._pedal.held and self._joints is not None,
+            keep=self._pedal.keep,
+            joints=self._joints,
+            pressed=pressed,
+        )
+
+
+def far_away(
+    leader: Array, follower: Array, tolerance: Array, names: Sequence[str]
+) -> str:  # fmt: skip
+    """Which joints of the leader are how far from the follower's, in words; empty: none.
+
+    Args:
+        leader: Where the leader wants the joints, shape (N,) [rad, m].
+        follower: Where they are, shape (N,).
+        tolerance: How far apart they may be, shape (N,).
+        names: The follower's names.
+    """
+    gap = leader - follower
+    texts = [
+        f'{name} {gap[i]:+.3f} (allowed {tolerance[i]:.3f})'
+        for i, name in enumerate(names)
+        if not abs(gap[i]) <= tolerance[i]
+    ]
+    return f'the leader is away from the arm: {", ".join(texts)}' if texts else ''

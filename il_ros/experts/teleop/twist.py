@@ -1,0 +1,106 @@
+"""A geometry_msgs/TwistStamped as a tool's motion, with the buttons of a Joy beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.experts.teleop.buttons import Buttons, Linger
+from il_ros.experts.teleop.motion import MotionConfig
+from il_ros.experts.teleop.pedal import Pedal
+from il_ros.experts.teleop.reading import Frame, Press, Reading
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwistConfig:
+    """How a twist is taken.
+
+    Attributes:
+        linear: Largest speed; a faster twist is slowed as a whole [m/s].
+        angular: Largest turning speed, likewise [rad/s].
+        deadzone: Share of both up to which a twist counts as none.
+        tool_frame: Name that `header.frame_id` has when the twist is told in the tool's axes.
+        linger: Without a dead-man button, how long the device counts as held after its last
+            twist other than zero [s].
+        buttons: Buttons of a Joy beside it; none: no Joy is listened to.
+        motion: How the arm follows.
+    """
+
+    linear: float = 0.25
+    angular: float = 1.0
+    deadzone: float = 0.01
+    tool_frame: str = 'tool'
+    linger: float = 0.5
+    buttons: Buttons | None = None
+    motion: MotionConfig = field(default_factory=MotionConfig)
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.linear < np.inf and 0.0 < self.angular < np.inf):
+            raise ValueError(f'linear {self.linear}, angular {self.angular}; allowed: above 0')
+        if not 0.0 <= self.deadzone < 1.0:
+            raise ValueError(f'deadzone is {self.deadzone}; allowed: 0 or more, below 1')
+
+
+class TwistDevice:
+    """Reads one twist after the other; without a dead-man button, moving it is holding it.
+
+    Args:
+        config: How twists are taken.
+        base_frame: Name of the frame of the arm's base.
+    """
+
+    def __init__(self, config: TwistConfig, base_frame: str) -> None:
+        self._config = config
+        self._frames: dict[str, Frame] = {
+            '': 'base', base_frame: 'base', config.tool_frame: 'tool'
+        }  # fmt: skip
+        self._moved = Linger(config.linger)
+        self._pedal = Pedal(config.buttons or Buttons())
+        self._twist: Array = np.zeros(6)
+        self._frame, self._read = self._frames[''], -math.inf
+
+    def twist(self, values: Sequence[float], frame_id: str, now: float) -> Reading:
+        """What a twist (6,) [m/s, rad/s] that was read at `now` [s] says.
+
+        Raises:
+            IlRosError: If it is told in an unknown frame, or not finite.
+        """
+        if frame_id not in self._frames:
+            allowed = ', '.join(name for name in self._frames if name)
+            raise IlRosError(f'told in frame {frame_id!r}', where='twist', allowed=allowed)
+        value = np.array(values, dtype=np.float64)
+        if not np.isfinite(value).all():
+            raise IlRosError(f'got {value.tolist()}', where='twist', allowed='finite numbers')
+        most = np.array([self._config.linear, self._config.angular])
+        size = float((np.linalg.norm(value.reshape(2, 3), axis=1) / most).max())
+        value = np.zeros(6) if size <= self._config.deadzone else value / max(size, 1.0)
+        self._twist, self._frame, self._read = value, self._frames[frame_id], now
+        return self._reading(now, ())
+
+    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
+        """What the buttons beside it, read at `now` [s], say.
+
+        Raises:
+            IlRosError: If the message lacks one of them.
+        """
+        return self._reading(now, self._pedal.press(axes, buttons, now))
+
+    def _reading(self, now: float, pressed: tuple[Press, ...]) -> Reading:
+        pedal = self._pedal
+        moved = self._moved.update(bool(self._twist.any()), now)
+        return Reading(
+            read=min(self._read, pedal.read) if pedal.has_dead_man else self._read,
+            held=pedal.held if pedal.has_dead_man else moved,
+            keep=pedal.keep,
+            twist=self._twist,
+            frame=self._frame,
+            gripper=pedal.gripper,
+            pressed=pressed,
+        )

@@ -1,0 +1,108 @@
+"""Where an operator's device is read: a topic, two, or the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.clock import Clock, ClockType
+from sensor_msgs.msg import JointState, Joy
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS
+from il_ros.experts.teleop.devices import Device
+from il_ros.experts.teleop.joy import JoyDevice
+from il_ros.experts.teleop.keyboard import Keyboard
+from il_ros.experts.teleop.leader import LeaderDevice
+from il_ros.experts.teleop.reading import Reading
+from il_ros.experts.teleop.terminal import Terminal
+from il_ros.experts.teleop.twist import TwistDevice
+from il_ros.ros.managed import ManagedNode
+from il_ros.ros.qos import SENSOR_IN
+
+_KEYS = 0.02  # s between two looks at the terminal
+
+
+class DeviceInput:
+    """Reads one device and calls back with every reading, or with why there is none.
+
+    Args:
+        node: The node that owns the subscriptions.
+        device: What reads the messages or keys.
+        hear: Called with each reading.
+        lose: Called with what cannot be understood.
+
+    Raises:
+        IlRosError: If the device is a keyboard and there is no terminal.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        device: Device,
+        hear: Callable[[Reading], None],
+        lose: Callable[[IlRosError], None],
+    ) -> None:
+        self._node, self._hear, self._lose = node, hear, lose
+        self._terminal: Terminal | None = None
+        if isinstance(device, Keyboard):
+            self._open_terminal(device)
+            return
+        node.create_subscription(Joy, 'joy', self._joy(device), SENSOR_IN)
+        if isinstance(device, TwistDevice):
+            node.create_subscription(TwistStamped, 'twist', self._twist(device), SENSOR_IN)
+        if isinstance(device, LeaderDevice):
+            topic = 'leader/joint_states'
+            node.create_subscription(JointState, topic, self._joints(device), SENSOR_IN)
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
+
+    def _open_terminal(self, keyboard: Keyboard) -> None:
+        terminal = self._terminal = Terminal()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+
+        def look() -> None:
+            try:
+                text = terminal.read()
+            except IlRosError as problem:
+                self._lose(problem)
+                self._node.exit_code = 1  # nobody can press anything any more
+                return
+            self._hear(keyboard.keys(text, self._now()))
+
+        self._node.create_timer(_KEYS, look, clock=steady)
+
+    def _joy(
+        self, device: JoyDevice | TwistDevice | LeaderDevice
+    ) -> Callable[[Joy], None]:  # fmt: skip
+        return lambda message: self._take(
+            lambda: device.joy(message.axes, message.buttons, self._now())
+        )
+
+    def _twist(self, device: TwistDevice) -> Callable[[TwistStamped], None]:
+        def take(message: TwistStamped) -> None:
+            linear, angular = message.twist.linear, message.twist.angular
+            values = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+            self._take(lambda: device.twist(values, message.header.frame_id, self._now()))
+
+        return take
+
+    def _joints(self, device: LeaderDevice) -> Callable[[JointState], None]:
+        return lambda message: self._take(
+            lambda: device.joint_state(message.name, message.position, self._now())
+        )
+
+    def _take(self, read: Callable[[], Reading]) -> None:
+        try:
+            reading = read()
+        except IlRosError as problem:
+            self._lose(problem)
+            return
+        self._hear(reading)
+
+    def _now(self) -> float:
+        return float(self._node.get_clock().now().nanoseconds) / NS

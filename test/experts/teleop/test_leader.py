@@ -1,0 +1,141 @@
+"""A leader arm: which joint is which, how far away it is, and that the arm follows it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from il_ros.core.arms import FRANKA
+from il_ros.core.config import parse
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
+from il_ros.experts.teleop.leader import LeaderConfig
+from il_ros.experts.teleop.reading import Reading
+
+from .conftest import CONFIG
+
+CONTRACT = load_contract(CONFIG / 'contracts/franka_reach.yaml')
+LIMITS, DT = CONTRACT.limits, CONTRACT.period
+PATH = CONFIG / 'teleop/leader.yaml'
+SHIPPED = load_config('leader', str(PATH))
+NAMES = [*(f'leader_joint{i}' for i in range(1, 8)), 'leader_gripper']
+
+
+def changed(**changes):
+    import yaml
+
+    data = yaml.safe_load(PATH.read_text())
+    data.update(changes)
+    return parse(LeaderConfig, data, where='leader.yaml')
+
+
+def at(joints):
+    return Reading(read=0.0, held=True, joints=np.array(joints, dtype=float))
+
+
+def test_joints_are_mapped_by_name_sign_offset_and_range():
+    joints = {name: {'leader': joint.leader} for name, joint in SHIPPED.joints.items()}
+    joints['fr3_joint2'] = {'leader': 'elbow', 'sign': -1, 'offset': 0.5}
+    grip = {'fr3_finger_joint1': {'leader': 'trigger', 'closed': 0.8, 'open': -0.2}}
+    device = make_device(changed(joints=joints, gripper=grip), CONTRACT)
+    names = ['trigger', 'elbow', *NAMES[2:7], 'leader_joint1', 'unknown']
+    reading = device.joint_state(names, [0.3, 0.2, 3, 4, 5, 6, 7, 1, 99], 2.0)
+    # Trigger 0.3 is half way between closed and open: half of 0.04 m.
+    np.testing.assert_allclose(reading.joints, [1, 0.5 - 0.2, 3, 4, 5, 6, 7, 0.02])
+
+
+def test_it_is_as_old_as_its_older_part():
+    device = make_device(SHIPPED, CONTRACT)
+    assert device.joint_state(NAMES, [0.0] * 8, 1.0).read == -np.inf
+    reading = device.joy([], [1], 1.5)
+    assert (reading.read, reading.held) == (1.0, True)
+    assert device.joint_state(NAMES, [0.0] * 8, 2.0).read == 1.5
+
+
+def test_a_leader_that_lacks_a_joint_is_refused_by_name():
+    device = make_device(SHIPPED, CONTRACT)
+    with pytest.raises(IlRosError, match=r'leader/joint_states: no finite position of leader_grip'):
+        device.joint_state(NAMES[:7], [0.0] * 7, 0.0)
+    with pytest.raises(IlRosError, match=r'no finite position of leader_joint3, leader_gripper'):
+        device.joint_state(NAMES, [0, 0, float('nan'), 0, 0, 0, 0], 0.0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'text'),
+    [
+        ({'buttons': {'success': 1}}, r'leader.yaml: buttons.dead_man is missing; a leader arm'),
+        ({'tolerance': 0.0}, r'leader.yaml: tolerance and gripper_tolerance; allowed: above 0'),
+        (
+            {'gripper': {'fr3_finger_joint1': {'leader': 'a', 'closed': 1.0, 'open': 1.0}}},
+            r'leader.yaml.gripper.fr3_finger_joint1: closed and open are both 1.0',
+        ),
+        ({'joints': {'fr3_joint1': {'link': 'a'}}}, r"joints.fr3_joint1: unknown key 'link'"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_path(change, text):
+    with pytest.raises(IlRosError, match=text):
+        changed(**change)
+
+
+def test_every_joint_needs_one_of_the_leader():
+    with pytest.raises(
+        IlRosError, match=r'config: joints and gripper name .*; allowed: each of fr'
+    ):
+        make_device(changed(gripper={}), CONTRACT)
+
+
+def test_a_gripper_is_not_one_of_the_arms_joints():
+    joints = {name: {'leader': name} for name in CONTRACT.action.names}
+    with pytest.raises(IlRosError, match=r'config.joints: got .*; grippers belong under gripper'):
+        make_pilot(changed(joints=joints, gripper={}), CONTRACT, 4)
+
+
+def test_far_away_it_may_not_take_over_and_says_by_how_much():
+    pilot = make_pilot(SHIPPED, CONTRACT, 4)
+    leader = FRANKA.home + np.array([0.09, 0, 0.42, 0, -0.11, 0, 0, -0.03])
+    assert pilot.begin(FRANKA.home, at(leader)) == (
+        'the leader is away from the arm: fr3_joint3 +0.420 (allowed 0.100), '
+        'fr3_joint5 -0.110 (allowed 0.100), fr3_finger_joint1 -0.030 (allowed 0.010)'
+    )
+    assert pilot.begin(FRANKA.home, at(FRANKA.home + 0.009)) == ''
+    assert 'fr3_joint1 +nan' in pilot.begin(FRANKA.home, at(FRANKA.home * np.nan))
+
+
+def test_the_arm_follows_closely_and_comes_to_rest_where_the_leader_is():
+    pilot, position = make_pilot(SHIPPED, CONTRACT, 4), FRANKA.home
+    times = np.arange(1, 81) * DT
+    swing = np.where(times < 3.0, 0.3 * (1 - np.cos(2 * np.pi * times / 3.0)), 0.0)
+    assert pilot.begin(position, at(position)) == ''
+    behind = []
+    for tick, angle in enumerate(swing):
+        leader = FRANKA.home + angle * np.eye(8)[0]
+        position = pilot.chunk(position, at(leader), int(tick > 0))[0]
+        behind.append(abs(position[0] - leader[0]))
+    assert max(behind) < 0.05
+    np.testing.assert_allclose(position, FRANKA.home, atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    goals=st.lists(
+        st.tuples(st.lists(st.floats(-4.0, 4.0), min_size=8, max_size=8), st.integers(1, 30)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_no_leader_leads_out_of_a_limit(goals):
+    pilot, position = make_pilot(SHIPPED, CONTRACT, 4), FRANKA.home
+    pilot.begin(position, at(position))
+    steps = 0
+    for goal, ticks in goals:
+        for _ in range(ticks):
+            chunk = pilot.chunk(position, at(goal), steps)
+            speed = np.diff(np.vstack([position, chunk]), axis=0) / DT
+            assert (np.abs(speed) <= 0.5 * LIMITS.velocity + 1e-9).all()
+            assert (chunk >= LIMITS.position_min - 1e-12).all()
+            assert (chunk <= LIMITS.position_max + 1e-12).all()
+            tools = FRANKA.chain.frames(chunk[:, :7])[:, -1, :3, 3]
+            assert (tools >= LIMITS.workspace_min + 0.02 - 1e-6).all()
+            assert (tools <= LIMITS.workspace_max - 0.02 + 1e-6).all()
+            position, steps = chunk[0], 1
