@@ -1,4 +1,4 @@
-"""The simulator node: a MuJoCo arm that looks to ROS like a real one."""
+"""The simulator node: the contract's arm in MuJoCo, which looks to ROS like a real one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,12 @@ class Simulator(ManagedNode):
         """Build the world and everything that shows it."""
         config = self._config
         self._contract = contract = load_contract(config.contract)
-        self._world = World(config.task, limits=contract.limits, rate=contract.rate)
+        self._world = World(
+            config.task,
+            limits=contract.limits,
+            rate=contract.rate,
+            arm=contract.arm,
+        )
         self._output = make_output(contract)
         self._sensors = SensorPublishers(self, contract, self._world.names)
         self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm
+from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.cameras import Cameras
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import Plant
+from il_ros.sim.robots import make_robot
 from il_ros.sim.sensing import Sensing
 from il_ros.sim.tasks import Task, make_task
 from il_ros.sim.violations import Violations
@@ -80,12 +81,13 @@ class World:
         limits: Limits | None = None,
         rate: float = 20.0,
         timestep: float = 0.002,
-        arm: str = 'franka',
+        arm: str = DEFAULT_ARM,
     ) -> None:
-        self._arm: Arm = get_arm(arm)
         self._task = make_task(task) if isinstance(task, str) else task
-        self.names = self._arm.names
-        self.limits = limits or self._arm.limits(*self._task.workspace, force=FORCE, torque=TORQUE)
+        known = get_arm(arm)
+        self.limits = limits or known.limits(*self._task.workspace, force=FORCE, torque=TORQUE)
+        self._robot = make_robot(known)
+        self.names = self._robot.names
         self.period = 1.0 / rate
         self.substeps = round(self.period / timestep)
         if self.substeps < 1 or abs(self.substeps * timestep - self.period) > 1e-9:
@@ -100,7 +102,7 @@ class World:
                 where='simulator',
                 allowed=self.names,
             )
-        self._plant = Plant(self._task, self._arm, timestep, self.substeps)
+        self._plant = Plant(self._task, self._robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self._plant.model)
         self.reset(0)
@@ -120,7 +122,7 @@ class World:
         rng = np.random.default_rng(seed)
         outside = [p for p in perturbations if p.kind == 'object_outside']
         draw = self._task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
-        start = self._arm.home.copy()
+        start = self._robot.home.copy()
         start[:-1] += rng.uniform(-START_NOISE, START_NOISE, len(start) - 1)
         start[-1] *= rng.uniform()
         for p in perturbations:
@@ -164,10 +166,10 @@ class World:
     def observe(self) -> dict[str, Array | None]:
         """What the robot's sensors say now, by observation key; None for what has dropped out.
 
-        Keys are joint_position (7,), joint_velocity (7,), joint_effort (8,), gripper_position
+        Keys are joint_position (n,), joint_velocity (n,), joint_effort (n + 1,), gripper_position
         (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and a pose
-        (7,) for each body that the task observes, as object_pose; rad, m, N, s; poses in the base
-        frame, the wrench in the hand's.
+        (7,) for each body that the task observes, as object_pose; rad, m, N, s; n is the arm's
+        number of joints; poses are in the base frame, the wrench in the hand's.
         """
         return {key: None if value is None else value.copy() for key, value in self._seen.items()}
 
