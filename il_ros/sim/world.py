@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.cameras import Cameras
 from il_ros.sim.commands import CommandPath
+from il_ros.sim.mjcf import read_robot
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import Plant
+from il_ros.sim.robot import Robot
 from il_ros.sim.robots import make_robot
 from il_ros.sim.sensing import Sensing
 from il_ros.sim.tasks import Task, make_task
@@ -61,7 +64,8 @@ class World:
         limits: What counts as a violation; by default the arm's limits and the task's workspace.
         rate: Control rate [Hz].
         timestep: Physics step [s]; the control period must be a multiple of it.
-        arm: Name of the arm.
+        arm: Name of the arm; it may be empty where there is a model.
+        model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
@@ -71,7 +75,8 @@ class World:
 
     Raises:
         UnknownNameError: If the task or the arm is unknown.
-        IlRosError: If `rate` and `timestep` do not fit, or the limits name other joints.
+        IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
+            cannot be used (`il_ros.sim.mjcf`).
     """
 
     def __init__(
@@ -82,11 +87,11 @@ class World:
         rate: float = 20.0,
         timestep: float = 0.002,
         arm: str = DEFAULT_ARM,
+        model: Path | None = None,
     ) -> None:
         self._task = make_task(task) if isinstance(task, str) else task
-        known = get_arm(arm)
-        self.limits = limits or known.limits(*self._task.workspace, force=FORCE, torque=TORQUE)
-        self._robot = make_robot(known)
+        self.limits = limits or _own_limits(arm, self._task, model)
+        self._robot = _robot(arm, model, self.limits)
         self.names = self._robot.names
         self.period = 1.0 / rate
         self.substeps = round(self.period / timestep)
@@ -215,3 +220,15 @@ class World:
                 f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}'
             )
         return targets
+
+
+def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:
+    if model is not None:
+        raise IlRosError('a model without limits', where='simulator', fix="give a contract's")
+    return get_arm(arm).limits(*task.workspace, force=FORCE, torque=TORQUE)
+
+
+def _robot(arm: str, model: Path | None, limits: Limits) -> Robot:
+    if model is None:
+        return make_robot(get_arm(arm))
+    return read_robot(model, limits, get_arm(arm) if arm else None)

@@ -115,6 +115,7 @@ def an_observation_the_simulator_lacks(data):
         ('simulator', None, {'task': 'juggle'}, ("unknown task 'juggle'", 'pick_place, push')),
         ('simulator', None, {'speed': -1.0}, ('/simulator parameter speed', 'min 0.0')),
         ('simulator', an_unknown_arm, {}, ("unknown arm 'octopus'; allowed: franka, ur5e",)),
+        ('simulator', None, {'model': '/no_arm.xml'}, ('/no_arm.xml: no MJCF that can be read',)),
         ('monitor', an_unknown_arm, {}, ("unknown arm 'octopus'; allowed: franka, ur5e",)),
         ('expert', None, {'expert': 'juggle'}, ("unknown expert 'juggle'", 'pick_place')),
         ('recorder', None, {'contract': '/nowhere.yaml'}, ('/nowhere.yaml: no such file',)),
