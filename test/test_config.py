@@ -2,24 +2,37 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from il_ros.cli.evaluate import load_perturbations
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
 
 CONFIG = Path(__file__).parents[1] / 'config'
+CONTRACTS = sorted(CONFIG.glob('contracts/*.yaml'))
 SUITES = sorted(CONFIG.glob('suites/*.yaml'))
 
 
 @pytest.mark.parametrize('task', list(TASKS))
 def test_every_task_has_a_contract_and_a_suite(task):
-    contract = load_contract(CONFIG / f'contracts/franka_{task}.yaml')
-    assert contract.name == f'franka_{task}'
-    world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
-    assert set(contract.observations) <= set(world.observe())
+    assert CONFIG / f'contracts/franka_{task}.yaml' in CONTRACTS
     assert CONFIG / f'suites/{task}.yaml' in SUITES
+
+
+@pytest.mark.parametrize('path', CONTRACTS, ids=lambda path: path.stem)
+def test_every_contract_fits_its_arm_and_its_task(path):
+    contract = load_contract(path)
+    assert contract.name == path.stem
+    arm, task = get_arm(contract.arm), path.stem.removeprefix(contract.arm)[1:] or 'reach'
+    world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
+    for key, stream in contract.observations.items():
+        assert world.observe()[key].shape == (stream.size,)
+    for name in ('velocity', 'acceleration', 'jerk', 'position_max'):
+        assert np.all(getattr(contract.limits, name) <= getattr(arm, name)), name
+    assert np.all(contract.limits.position_min >= arm.position_min)
 
 
 @pytest.mark.parametrize('path', SUITES, ids=lambda path: path.stem)

@@ -17,6 +17,7 @@ from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
 from il_ros.cli.train import bc
+from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SUITES, draw_seeds
@@ -27,6 +28,7 @@ def demo(
     *,
     out: Path = Path('runs/demo'),
     task: str = 'pick_place',
+    arm: str = DEFAULT_ARM,
     demonstrations: int = 120,
     rollouts: int = 66,
     episodes: int = 50,
@@ -38,6 +40,7 @@ def demo(
     Args:
         out: Folder of everything it makes; what an earlier demo left there is replaced.
         task: Task of the simulator.
+        arm: Arm of the simulator, one with a contract for the task in `config/contracts`.
         demonstrations: Episodes of the expert that are recorded for training.
         rollouts: Episodes of the trained policy that the monitor is calibrated on.
         episodes: Episodes a suite of the evaluation.
@@ -45,7 +48,7 @@ def demo(
         seed: Seed of the training.
     """
     console, begin = Console(), time.monotonic()
-    places = _places(task)
+    places = _places(task, arm)
     _clear(out)
     contract = load_contract(places['contract'])
     with graph(
@@ -79,12 +82,12 @@ def demo(
     return 0
 
 
-def _places(task: str) -> dict[str, Path]:
+def _places(task: str, arm: str) -> dict[str, Path]:
     import os
 
     share = packages.share('il_ros', os.environ, 'demo') / 'config'
     return {
-        'contract': share / 'contracts' / f'franka_{task}.yaml',
+        'contract': share / 'contracts' / f'{arm}_{task}.yaml',
         'perturbations': share / 'suites' / f'{task}.yaml',
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
 from il_ros.experts.base import Expert
 
@@ -20,31 +23,37 @@ HEURISTICS = {
 }
 
 
-def make_expert(task: str) -> Expert:
-    """The scripted expert of a task.
+def make_expert(task: str, arm: str = DEFAULT_ARM) -> Expert:
+    """The scripted expert of a task, for the arm of this name.
 
     Raises:
-        UnknownNameError: If the task has no expert; it lists those that do.
+        UnknownNameError: If the task has no expert or the arm is unknown; it lists those there are.
+        IlRosError: If the arm's name is empty and the expert needs one.
     """
-    expert: Expert = lookup('expert', task, EXPERTS)()
-    return expert
+    return _made('expert', task, EXPERTS, arm)
 
 
-def make_heuristic(name: str) -> Expert:
+def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
     """A floor for evaluation, for any task: `hold` stays, `straight` goes straight there.
 
     Raises:
-        UnknownNameError: If no heuristic has this name; it lists those that do.
+        UnknownNameError: If there is no such heuristic or arm; it lists those there are.
+        IlRosError: If the arm's name is empty and the heuristic needs one.
     """
-    heuristic: Expert = lookup('heuristic', name, HEURISTICS)()
-    return heuristic
+    return _made('heuristic', name, HEURISTICS, arm)
 
 
-def make_any(name: str) -> Expert:
+def make_any(name: str, arm: str = DEFAULT_ARM) -> Expert:
     """The scripted expert of a task, or a heuristic.
 
     Raises:
-        UnknownNameError: If neither has this name; it lists those that do.
+        UnknownNameError: If neither has this name or the arm is unknown; it lists those there are.
+        IlRosError: If the arm's name is empty and what was asked for needs one.
     """
-    found: Expert = lookup('expert', name, {**EXPERTS, **HEURISTICS})()
-    return found
+    return _made('expert', name, {**EXPERTS, **HEURISTICS}, arm)
+
+
+def _made(kind: str, name: str, registry: Mapping[str, str], arm: str) -> Expert:
+    """What the registry has, called with its arm: none where a contract names none."""
+    expert: Expert = lookup(kind, name, registry)(arm=get_arm(arm) if arm else None)
+    return expert

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import FRANKA, Arm
+from il_ros.core.arms import Arm
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_about, rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
@@ -102,11 +102,11 @@ class CartesianExpert(ABC):
     """A velocity field for the tool, followed by damped least squares within the joint limits.
 
     Attributes:
-        arm: The arm.
+        arm: The arm that it moves.
         pace: How fast it moves.
     """
 
-    arm: Arm = FRANKA
+    arm: Arm
     pace: Pace = field(default_factory=Pace)
 
     keys: ClassVar[tuple[str, ...]] = (
@@ -115,6 +115,14 @@ class CartesianExpert(ABC):
         'gripper_position',
         'goal_position',
     )
+
+    def __post_init__(self) -> None:
+        if self.arm is None:  # a contract may name none
+            raise IlRosError(
+                'no arm, whose kinematics it needs',
+                where=type(self).__name__,
+                fix='name the arm in the contract',
+            )
 
     @abstractmethod
     def decide(self, scene: Scene) -> Wish:

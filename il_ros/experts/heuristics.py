@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arms import Arm
 from il_ros.experts.base import CartesianExpert, Scene, Wish, toward
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hold(CartesianExpert):
-    """Stays where it is."""
+class Hold:
+    """Stays where it is; the only one that needs no arm.
 
-    keys: ClassVar[tuple[str, ...]] = ('joint_position', 'gripper_position')
+    Attributes:
+        arm: The arm, which it does not look at.
+    """
+
+    arm: Arm | None = None
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """The present joint positions, over and over."""
         here = np.concatenate([observation['joint_position'], observation['gripper_position']])
         return np.tile(here, (horizon, 1))
-
-    def decide(self, scene: Scene) -> Wish:
-        """Nothing."""
-        return Wish(linear=np.zeros(3), yaw=0.0, gripper=scene.gripper)
 
 
 @dataclass(frozen=True, kw_only=True)

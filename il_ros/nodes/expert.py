@@ -10,6 +10,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from il_ros.core import topics
+from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
@@ -43,11 +44,13 @@ class ExpertNode(ManagedNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self._streaming = self._config.stream
         self._newest: Frame | None = None
+        self._arm = DEFAULT_ARM  # until there is a contract to name one
 
     def configure(self) -> None:
         """Load the expert; offer its service."""
         self._contract = load_contract(self._config.contract)
-        self._expert = make_any(self._config.expert)
+        self._arm = self._contract.arm
+        self._expert = make_any(self._config.expert, self._arm)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         FrameSource(self, self._contract, self._on_frame, self._contract.streams)
         self.create_service(QueryExpert, '~/query', self._on_query)
@@ -103,7 +106,7 @@ class ExpertNode(ManagedNode):
         try:
             for parameter in parameters:
                 if parameter.name == 'expert':
-                    self._expert = make_any(parameter.value)
+                    self._expert = make_any(parameter.value, self._arm)
         except IlRosError as problem:
             return SetParametersResult(successful=False, reason=str(problem))
         return SetParametersResult(successful=True)

@@ -1,4 +1,4 @@
-"""The simulator node: a MuJoCo arm that looks to ROS like a real one."""
+"""The simulator node: the contract's arm in MuJoCo, which looks to ROS like a real one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class SimulatorConfig:
 
     contract: str = setting('', 'Contract file: what is published and taken.')
     task: str = setting('pick_place', 'Name of the task.')
+    model: str = setting('', "MJCF file of the arm; without it the contract's arm is drawn.")
     seed: int = setting(0, 'Seed of the first episode.', low=0)
     speed: float = setting(
         1.0, 'Simulated seconds per second; 0 advances by ~/step alone.', low=0.0, high=100.0
@@ -72,7 +74,13 @@ class Simulator(ManagedNode):
         """Build the world and everything that shows it."""
         config = self._config
         self._contract = contract = load_contract(config.contract)
-        self._world = World(config.task, limits=contract.limits, rate=contract.rate)
+        self._world = World(
+            config.task,
+            limits=contract.limits,
+            rate=contract.rate,
+            arm=contract.arm,
+            model=Path(config.model) if config.model else None,
+        )
         self._output = make_output(contract)
         self._sensors = SensorPublishers(self, contract, self._world.names)
         self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)

@@ -179,6 +179,6 @@ def _heuristic(contract: Contract) -> Expert | None:
     arm = get_arm(contract.arm) if contract.arm else None
     if arm is None or not set(Straight.keys) <= set(contract.observations):
         return None
-    if arm.name != Straight().arm.name or arm.names != contract.action.names:
+    if arm.names != contract.action.names:
         return None
-    return make_heuristic('straight')
+    return make_heuristic('straight', arm.name)

@@ -66,18 +66,18 @@ class ExpertDriver:
 
     Args:
         name: The task whose expert it is, or a heuristic.
-        contract: Says what there is to see.
+        contract: Says what there is to see, and which arm moves.
         horizon: Steps of a chunk.
 
     Raises:
-        UnknownNameError: If there is no such expert.
+        UnknownNameError: If there is no such expert, or the contract names no known arm.
     """
 
     source: Source = 'expert'
     policy_id = ''
 
     def __init__(self, name: str, contract: Contract, *, horizon: int = 4) -> None:
-        self._expert = make_any(name)
+        self._expert = make_any(name, contract.arm)
         self.keys = tuple(contract.streams)
         self._horizon, self._period = horizon, contract.period
 

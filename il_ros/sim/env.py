@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.tasks import TASKS
@@ -65,7 +66,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         reward: Reward = 'progress',
         limits: Limits | None = None,
         rate: float = 20.0,
-        arm: str = 'franka',
+        arm: str = DEFAULT_ARM,
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,

@@ -10,11 +10,10 @@ import numpy as np
 from mujoco.rollout import Rollout
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import pose
-from il_ros.sim.arm_model import HAND_MASS, SERVO, TOOL_MASS_Z
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.robot import Robot, external_wrench, set_posture
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks.base import Draw, Task
 
@@ -53,19 +52,19 @@ class Plant:
         data: Its mujoco.MjData.
     """
 
-    def __init__(self, task: Task, arm: Arm, timestep: float, substeps: int) -> None:
-        self.model = build_model(task, arm, timestep)
+    def __init__(self, task: Task, robot: Robot, timestep: float, substeps: int) -> None:
+        self._robot = robot
+        self.model = build_model(task, robot, timestep)
         self.data = mujoco.MjData(self.model)
-        self._joints = len(arm.joints)
-        self._stroke = arm.position_min[-1], arm.position_max[-1]
+        self._joints = len(robot.names) - 1
         self._tcp = self.model.site('tcp').id
-        self._bodies = {'hand': self.model.body('fr3_hand').id}
+        self._bodies = {'hand': self.model.body(robot.hand).id}
         self._observed = {f'{name}_pose': self.model.body(name).id for name in task.observed}
         if 'object' in task.observed:
             self._bodies['object'] = self.model.body('object').id
         self._nominal = {name: getattr(self.model, name).copy() for name in CHANGED}
         self._last: Array = np.zeros(self._joints + 1)
-        self._lead = SERVO.lead / timestep
+        self._lead = robot.lead / timestep
         self._rollout = Rollout(nthread=0)
         self._start = np.empty((1, mujoco.mj_stateSize(self.model, STATE)))
         self._states = np.empty((1, substeps, self._start.shape[1]))
@@ -99,8 +98,7 @@ class Plant:
         self.model.body_pos[self.model.body('goal').id] = draw.goal
         for name, place in draw.bodies.items():
             self._put(self.model.body(name).id, place)
-        self.data.qpos[: self._joints] = start[:-1]
-        self.data.qpos[self._joints : self._joints + 2] = start[-1]
+        set_posture(self.model, self.data.qpos, start)
         self.data.ctrl[:] = start
         self._last = start.copy()
         mujoco.mj_forward(self.model, self.data)
@@ -153,7 +151,7 @@ class Plant:
         """Follow the set-points, shape (substeps, N), one physics step for each."""
         targets = targets.copy()
         # A gripper knows its stroke: it does not push against its own stops.
-        np.clip(targets[:, -1], *self._stroke, out=targets[:, -1])
+        np.clip(targets[:, -1], *self._robot.stroke, out=targets[:, -1])
         speed = np.diff(targets, axis=0, prepend=self._last[None])
         self._last = targets[-1].copy()
         self._advance(targets + self._lead * speed)
@@ -163,7 +161,7 @@ class Plant:
             position=states[:, 1 : 1 + n],
             velocity=states[:, velocity : velocity + n],
             tool=sensors[:, 9:],
-            wrench=external_wrench(sensors),
+            wrench=external_wrench(sensors, self._robot),
         )
 
     def _advance(self, commands: Array) -> None:
@@ -197,26 +195,8 @@ class Plant:
             'gripper_position': data.qpos[n : n + 1].copy(),
             'gripper_velocity': data.qvel[n : n + 1].copy(),
             'tcp_pose': pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp].reshape(3, 3)),
-            'wrench': external_wrench(data.sensordata[None])[0],
+            'wrench': external_wrench(data.sensordata[None], self._robot)[0],
         }
         for key, body in self._observed.items():
             scene[key] = pose(data.xpos[body], data.xmat[body].reshape(3, 3))
         return scene
-
-
-def external_wrench(sensors: Array) -> Array:
-    """Wrench that the surroundings put on the hand, rows (6,) [N, N m], in the hand's frame.
-
-    The tool's own weight and inertia are taken out with its known mass and measured acceleration,
-    as a robot's load compensation does; torques are about the wrist.
-
-    Args:
-        sensors: Rows of force, torque and acceleration of the tool, shape (rows, SENSORS).
-    """
-    load = HAND_MASS * sensors[:, 6:9]
-    lever = TOOL_MASS_Z * load
-    wrench = -sensors[:, :6]
-    wrench[:, :3] += load
-    wrench[:, 3] -= lever[:, 1]
-    wrench[:, 4] += lever[:, 0]
-    return wrench

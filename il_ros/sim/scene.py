@@ -6,19 +6,18 @@ from typing import Any
 
 import mujoco
 
-from il_ros.core.arms import Arm
-from il_ros.sim.arm_model import add_arm
+from il_ros.sim.robot import Robot
 from il_ros.sim.tasks.base import Task
 
 
-def build_model(task: Task, arm: Arm, timestep: float) -> Any:
+def build_model(task: Task, robot: Robot, timestep: float) -> Any:
     """Compile the scene to a mujoco.MjModel; `timestep` is the physics step [s].
 
     The table's surface is the plane z = 0 of the arm's base frame. Joints come in this order: the
-    arm's, the two fingers', then those of the task.
+    commanded ones, others of the arm's, then those of the task.
     """
     spec = mujoco.MjSpec()
-    spec.modelname = f'{arm.name}_{task.name}'
+    spec.modelname = f'{robot.name}_{task.name}'
     spec.compiler.degree = False
     spec.option.timestep = timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -26,7 +25,8 @@ def build_model(task: Task, arm: Arm, timestep: float) -> Any:
     spec.option.impratio = 10  # grasps do not creep
     spec.option.iterations = 20
     _add_surroundings(spec)
-    add_arm(spec, arm)
+    robot.add(spec)
+    spec.add_exclude(bodyname1='table', bodyname2=robot.foot)
     task.build(spec)
     return spec.compile()
 
@@ -41,4 +41,3 @@ def _add_surroundings(spec: Any) -> None:
     )
     table = spec.worldbody.add_body(name='table', pos=[0.4, 0, -0.02])
     table.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.6, 0.7, 0.02], rgba=[0.75, 0.7, 0.62, 1])
-    spec.add_exclude(bodyname1='table', bodyname2='fr3_link1')

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm
+from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.cameras import Cameras
 from il_ros.sim.commands import CommandPath
+from il_ros.sim.mjcf import read_robot
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import Plant
+from il_ros.sim.robot import Robot
+from il_ros.sim.robots import make_robot
 from il_ros.sim.sensing import Sensing
 from il_ros.sim.tasks import Task, make_task
 from il_ros.sim.violations import Violations
@@ -60,7 +64,8 @@ class World:
         limits: What counts as a violation; by default the arm's limits and the task's workspace.
         rate: Control rate [Hz].
         timestep: Physics step [s]; the control period must be a multiple of it.
-        arm: Name of the arm.
+        arm: Name of the arm; it may be empty where there is a model.
+        model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
@@ -70,7 +75,8 @@ class World:
 
     Raises:
         UnknownNameError: If the task or the arm is unknown.
-        IlRosError: If `rate` and `timestep` do not fit, or the limits name other joints.
+        IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
+            cannot be used (`il_ros.sim.mjcf`).
     """
 
     def __init__(
@@ -80,12 +86,13 @@ class World:
         limits: Limits | None = None,
         rate: float = 20.0,
         timestep: float = 0.002,
-        arm: str = 'franka',
+        arm: str = DEFAULT_ARM,
+        model: Path | None = None,
     ) -> None:
-        self._arm: Arm = get_arm(arm)
         self._task = make_task(task) if isinstance(task, str) else task
-        self.names = self._arm.names
-        self.limits = limits or self._arm.limits(*self._task.workspace, force=FORCE, torque=TORQUE)
+        self.limits = limits or _own_limits(arm, self._task, model)
+        self._robot = _robot(arm, model, self.limits)
+        self.names = self._robot.names
         self.period = 1.0 / rate
         self.substeps = round(self.period / timestep)
         if self.substeps < 1 or abs(self.substeps * timestep - self.period) > 1e-9:
@@ -100,7 +107,7 @@ class World:
                 where='simulator',
                 allowed=self.names,
             )
-        self._plant = Plant(self._task, self._arm, timestep, self.substeps)
+        self._plant = Plant(self._task, self._robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self._plant.model)
         self.reset(0)
@@ -120,7 +127,7 @@ class World:
         rng = np.random.default_rng(seed)
         outside = [p for p in perturbations if p.kind == 'object_outside']
         draw = self._task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
-        start = self._arm.home.copy()
+        start = self._robot.home.copy()
         start[:-1] += rng.uniform(-START_NOISE, START_NOISE, len(start) - 1)
         start[-1] *= rng.uniform()
         for p in perturbations:
@@ -164,10 +171,10 @@ class World:
     def observe(self) -> dict[str, Array | None]:
         """What the robot's sensors say now, by observation key; None for what has dropped out.
 
-        Keys are joint_position (7,), joint_velocity (7,), joint_effort (8,), gripper_position
+        Keys are joint_position (n,), joint_velocity (n,), joint_effort (n + 1,), gripper_position
         (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and a pose
-        (7,) for each body that the task observes, as object_pose; rad, m, N, s; poses in the base
-        frame, the wrench in the hand's.
+        (7,) for each body that the task observes, as object_pose; rad, m, N, s; n is the arm's
+        number of joints; poses are in the base frame, the wrench in the hand's.
         """
         return {key: None if value is None else value.copy() for key, value in self._seen.items()}
 
@@ -213,3 +220,15 @@ class World:
                 f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}'
             )
         return targets
+
+
+def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:
+    if model is not None:
+        raise IlRosError('a model without limits', where='simulator', fix="give a contract's")
+    return get_arm(arm).limits(*task.workspace, force=FORCE, torque=TORQUE)
+
+
+def _robot(arm: str, model: Path | None, limits: Limits) -> Robot:
+    if model is None:
+        return make_robot(get_arm(arm))
+    return read_robot(model, limits, get_arm(arm) if arm else None)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.geometry import (
     matrix_about,
     matrix_from_quaternion,
@@ -20,6 +19,9 @@ from il_ros.core.geometry import (
     yaw,
 )
 from il_ros.core.kinematics import Capsule, Outline, jacobian_of, resolve, solve_ik
+from il_ros.core.robots.franka import FRANKA
+from il_ros.core.robots.ur5e import UR5E
+from il_ros.sim.robots import make_robot
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks import make_task
 
@@ -27,18 +29,23 @@ LOWER, UPPER = FRANKA.position_min[:-1], FRANKA.position_max[:-1]
 postures = st.integers(0, 2**31).map(lambda seed: np.random.default_rng(seed).uniform(LOWER, UPPER))
 
 
+@pytest.fixture(scope='module', params=[FRANKA, UR5E], ids=['franka', 'ur5e'])
+def arm(request):
+    return request.param
+
+
 @pytest.fixture(scope='module')
-def model():
-    return build_model(make_task('reach'), FRANKA, 0.002)
+def model(arm):
+    return build_model(make_task('reach'), make_robot(arm), 0.002)
 
 
-def test_forward_kinematics_are_mujocos(model):
+def test_forward_kinematics_are_mujocos(arm, model):
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     for _ in range(50):
-        q = rng.uniform(LOWER, UPPER)
-        data.qpos[:7] = q
+        q = rng.uniform(arm.position_min, arm.position_max)[:-1]
+        data.qpos[: len(q)] = q
         mujoco.mj_kinematics(model, data)
-        position, rotation = FRANKA.chain.forward(q)
+        position, rotation = arm.chain.forward(q)
         np.testing.assert_allclose(position, data.site('tcp').xpos, atol=1e-9)
         np.testing.assert_allclose(rotation.ravel(), data.site('tcp').xmat, atol=1e-9)
 
@@ -48,6 +55,46 @@ def test_the_franka_ready_posture_has_its_published_tool_pose():
     position, rotation = FRANKA.chain.forward(q)
     np.testing.assert_allclose(position, [0.3069, 0.0, 0.5903 - 0.1034], atol=1e-4)
     np.testing.assert_allclose(rotation, np.diag([1.0, -1.0, -1.0]), atol=1e-9)
+
+
+# Universal Robots' table for the UR5e, in standard Denavit-Hartenberg parameters: a row a joint.
+PUBLISHED = [  # d [m], a [m], alpha [rad]
+    (0.1625, 0.0, math.pi / 2),
+    (0.0, -0.425, 0.0),
+    (0.0, -0.3922, 0.0),
+    (0.1333, 0.0, math.pi / 2),
+    (0.0997, 0.0, -math.pi / 2),
+    (0.0996, 0.0, 0.0),
+]
+
+
+def standard(theta, d, a, alpha):
+    """One joint as Denavit and Hartenberg have it: Rot_z(theta) Trans(0, 0, d) Trans(a) Rot_x."""
+    c, s, ca, sa = math.cos(theta), math.sin(theta), math.cos(alpha), math.sin(alpha)
+    return np.array([
+        [c, -s * ca, s * sa, a * c],
+        [s, c * ca, -c * sa, a * s],
+        [0, sa, ca, d],
+        [0, 0, 0, 1],
+    ])  # fmt: skip
+
+
+@given(st.lists(st.floats(-2 * math.pi, 2 * math.pi), min_size=6, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_the_ur5e_is_where_its_published_parameters_have_it(q):
+    flange = np.eye(4)
+    for theta, row in zip(q, PUBLISHED, strict=True):
+        flange = flange @ standard(theta, *row)
+    position, rotation = UR5E.chain.forward(np.array(q))
+    np.testing.assert_allclose(rotation, flange[:3, :3], atol=1e-12)
+    np.testing.assert_allclose(position - 0.1034 * rotation[:, 2], flange[:3, 3], atol=1e-12)
+
+
+def test_a_ur5e_at_zero_lies_along_minus_x_as_on_its_pendant():
+    position, rotation = UR5E.chain.forward(np.zeros(6))
+    # -0.425 - 0.3922; -(0.1333 + 0.0996) and the tool; 0.1625 - 0.0997
+    np.testing.assert_allclose(position, [-0.8172, -0.2329 - 0.1034, 0.0628], atol=1e-9)
+    np.testing.assert_allclose(rotation[:, 2], [0, -1, 0], atol=1e-9)
 
 
 @given(postures)
@@ -103,39 +150,39 @@ def skin(model, data, geom, rng):
     return local @ data.geom_xmat[geom].reshape(3, 3).T + data.geom_xpos[geom]
 
 
-def test_the_body_of_the_franka_covers_the_simulated_one(model):
-    data, rng = mujoco.MjData(model), np.random.default_rng(0)
-    body, names = Outline(FRANKA.body, tool=7), [model.body(i).name for i in range(model.nbody)]
-    moving = [
+def test_the_body_of_an_arm_covers_the_simulated_one(arm, model):
+    data, rng, n = mujoco.MjData(model), np.random.default_rng(0), len(arm.joints)
+    body, names = Outline(arm.body, tool=n), [model.body(i).name for i in range(model.nbody)]
+    bodies = set(np.flatnonzero(model.body_rootid == model.body(make_robot(arm).hand).rootid))
+    moving = [  # the base is welded to the world
         geom
-        for geom in range(model.ngeom)
-        if names[model.geom_bodyid[geom]].startswith('fr3_')
-        and names[model.geom_bodyid[geom]] != 'fr3_link0'
+        for geom, body_id in enumerate(model.geom_bodyid)
+        if body_id in bodies and model.body_weldid[body_id] != 0
     ]
-    assert len(moving) >= 11
-    for q in rng.uniform(LOWER, UPPER, (10, 7)):
-        data.qpos[:7], data.qpos[7:9] = q, FRANKA.position_max[-1]
+    assert len(moving) >= n + 3  # every link, the hand and two fingers
+    for q in rng.uniform(arm.position_min[:-1], arm.position_max[:-1], (10, n)):
+        data.qpos[:n], data.qpos[n : n + 2] = q, arm.position_max[-1]
         mujoco.mj_kinematics(model, data)
-        centres = body.centres(FRANKA.chain.frames(q))
+        centres = body.centres(arm.chain.frames(q))
         for geom in moving:
             points = skin(model, data, geom, rng)
             gap = np.linalg.norm(points[:, None] - centres, axis=-1) - body.radius
             assert gap.min(axis=1).max() <= 1e-6, names[model.geom_bodyid[geom]]
 
 
-def test_inverse_kinematics_converge_near_the_table():
-    rng = np.random.default_rng(1)
+def test_inverse_kinematics_converge_near_the_table(arm):
+    rng, lower, upper = np.random.default_rng(1), arm.position_min[:-1], arm.position_max[:-1]
     for _ in range(50):
         position = rng.uniform([0.35, -0.25, 0.02], [0.65, 0.25, 0.45])
         rotation = matrix_about(2, rng.uniform(-0.5, 0.5)) @ matrix_about(0, math.pi)
         found = solve_ik(
-            FRANKA.chain, position, rotation, start=FRANKA.home[:-1], lower=LOWER, upper=UPPER
+            arm.chain, position, rotation, start=arm.home[:-1], lower=lower, upper=upper
         )
         assert found.converged
-        reached, turned = FRANKA.chain.forward(found.q)
+        reached, turned = arm.chain.forward(found.q)
         np.testing.assert_allclose(reached, position, atol=1e-5)
         np.testing.assert_allclose(turned, rotation, atol=3e-5)
-        assert np.all((found.q >= LOWER) & (found.q <= UPPER))
+        assert np.all((found.q >= lower) & (found.q <= upper))
 
 
 def test_out_of_reach_is_said_and_stays_within_the_limits():

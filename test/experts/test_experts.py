@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.errors import IlRosError, UnknownNameError
-from il_ros.experts import EXPERTS, make_expert, make_heuristic
+from il_ros.core.robots.franka import FRANKA
+from il_ros.experts import EXPERTS, HEURISTICS, make_any, make_expert, make_heuristic
 from il_ros.experts.base import ramp, toward
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.tasks import pick_place, push
@@ -41,6 +41,15 @@ def test_the_expert_succeeds_within_the_limits(task, every):
         assert not any(beyond.values()), (seed, beyond)
         assert state.progress == 1.0
         assert state.time < 7.0
+
+
+@pytest.mark.parametrize('task', list(EXPERTS))
+def test_it_succeeds_within_the_limits_of_an_arm_with_fewer_joints(task):
+    world, expert = World(task, arm='ur5e'), make_expert(task, 'ur5e')
+    for seed in range(6):
+        state = run(world, expert, seed)
+        assert state.success, seed
+        assert not any(state.violations.values()), (seed, state.violations)
 
 
 @pytest.mark.parametrize('task', list(EXPERTS))
@@ -109,11 +118,21 @@ def test_unknown_names_list_the_known_ones():
         make_expert('stack')
     with pytest.raises(UnknownNameError, match=r"unknown heuristic 'zig'; allowed: hold, straight"):
         make_heuristic('zig')
+    with pytest.raises(UnknownNameError, match=r"unknown arm 'ur3'; allowed: franka, ur5e"):
+        make_expert('reach', 'ur3')
 
 
 def test_experts_know_the_size_of_what_they_handle():
     assert make_expert('push').radius == push.RADIUS
     assert make_expert('pick_place').half == pick_place.EDGE / 2
+
+
+def test_without_an_arm_there_is_only_holding():
+    for name in {*EXPERTS, *HEURISTICS} - {'hold'}:
+        with pytest.raises(IlRosError, match=r'no arm, whose kinematics it needs; to fix: name'):
+            make_any(name, '')
+    scene = WORLDS['reach'].observe()
+    assert make_any('hold', '').act(scene, horizon=2, dt=0.05).shape == (2, 8)
 
 
 def test_hold_holds():

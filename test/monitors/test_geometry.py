@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from il_ros.core.arms import FRANKA
+from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.geometry import Geometry
 
 ARM = Geometry.of_arm(FRANKA)

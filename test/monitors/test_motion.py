@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.limits import KeepOut
+from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
 from il_ros.monitors.geometry import Geometry
 from il_ros.monitors.motion import Motion

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.experts import make_heuristic
@@ -12,7 +13,7 @@ from il_ros.policies.features import Features
 from il_ros.policies.moments import Moments, NoveltyFeatures, frames_of_episode
 from il_ros.policies.normalizer import Normalizer
 
-CONTRACT = Path(__file__).parents[2] / 'config/contracts/franka_reach.yaml'
+CONTRACTS = Path(__file__).parents[2] / 'config/contracts'
 
 
 @pytest.fixture(scope='module')
@@ -81,10 +82,11 @@ def test_features_of_frames_and_of_a_dataset_are_the_same(make, dataset):
     np.testing.assert_allclose(np.array(of_frames), of_rows, atol=1e-12)
 
 
-def test_the_reference_goes_straight_where_arm_and_observations_allow(follower):
-    contract = load_contract(CONTRACT)
+@pytest.mark.parametrize('name', ['franka_reach', 'ur5e_pick_place'])
+def test_the_reference_goes_straight_where_arm_and_observations_allow(follower, name):
+    contract = load_contract(CONTRACTS / f'{name}.yaml')
     rng = np.random.default_rng(0)
-    home = make_heuristic('straight').arm.home
+    home = get_arm(contract.arm).home
     values = {key: 0.1 * rng.random(s.size) for key, s in contract.observations.items()}
     values |= {'joint_position': home[:-1], 'gripper_position': home[-1:]}
     frame = Frame(
@@ -94,7 +96,7 @@ def test_the_reference_goes_straight_where_arm_and_observations_allow(follower):
     plain = NoveltyFeatures(contract, Normalizer(mean=np.zeros(size), scale=np.ones(size)))
     moments = Moments(follower(contract), plain, ('reference',), 5)
     found = moments.of_frame(frame).reference
-    expected = make_heuristic('straight').act(values, horizon=5, dt=contract.period)
+    expected = make_heuristic('straight', contract.arm).act(values, horizon=5, dt=contract.period)
     np.testing.assert_array_equal(found, expected)
     frame.valid['goal_position'] = False
     assert moments.of_frame(frame).reference is None

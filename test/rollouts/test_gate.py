@@ -29,6 +29,16 @@ def test_an_expert_reaches_its_goal_through_the_monitor():
     assert guarded.guard.verdict.mode is Mode.EXPERT
 
 
+def test_an_expert_places_the_cube_with_a_ur5e_through_the_monitor():
+    contract = load_contract(Path('config/contracts/ur5e_pick_place.yaml'))
+    driver = ExpertDriver('pick_place', contract)
+    guarded = Stage(contract, 'pick_place', driver, limits_gate(contract, 'expert'))
+    rollout = guarded.run(3)
+    assert (rollout.outcome, rollout.violated, rollout.reason) == ('success', 0, '')
+    assert np.isfinite(rollout.actions).all()
+    assert rollout.actions.shape[1] == 7
+
+
 def test_the_monitor_smooths_what_goes_to_the_servos():
     class Hasty(ExpertDriver):
         def act(self, frame):

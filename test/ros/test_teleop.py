@@ -19,7 +19,7 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import JointState, Joy  # noqa: E402
 
-from il_ros.core.arms import FRANKA  # noqa: E402
+from il_ros.core.robots.franka import FRANKA  # noqa: E402
 from il_ros.datasets.bags.episode import read_episode_info  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.ros.convert import to_ns  # noqa: E402

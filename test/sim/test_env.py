@@ -50,6 +50,13 @@ def test_an_expert_succeeds_in_it(task):
     assert rewards[-1] >= 1.0
 
 
+def test_another_arm_is_an_argument():
+    env = gymnasium.make(environment_id('reach'), arm='ur5e')
+    observation, _ = env.reset(seed=0)
+    assert observation['joint_position'].shape == (6,)
+    assert env.action_space.shape == (7,)
+
+
 def test_it_is_the_simulator():
     env, world = TaskEnv('pick_place'), World('pick_place')
     env.reset(seed=5)

@@ -10,9 +10,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from il_ros.core.arms import FRANKA
+from il_ros.core.arms import ARMS
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.kinematics import solve_ik
+from il_ros.core.robots.franka import FRANKA
 from il_ros.experts import make_expert
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.tasks import TASKS, Draw, make_task
@@ -76,6 +77,33 @@ def test_the_observation_has_the_contracts_keys_and_shapes(place):
     assert (place.substeps, place.period) == (25, 0.05)
 
 
+def test_an_arm_with_six_joints_has_six_in_its_observation():
+    world = World('reach', arm='ur5e')
+    shapes = {key: value.shape for key, value in world.observe().items()}
+    assert shapes == {
+        'joint_position': (6,), 'joint_velocity': (6,), 'joint_effort': (7,),
+        'gripper_position': (1,), 'gripper_velocity': (1,), 'tcp_pose': (7,), 'wrench': (6,),
+        'goal_position': (3,),
+    }  # fmt: skip
+    assert world.names[0] == 'shoulder_pan_joint'
+
+
+def test_the_franka_moves_as_it_did_before_there_were_other_arms(place):
+    """Numbers of the version with one arm; the hand touches nothing, which magnifies rounding."""
+    place.reset(0)
+    for block in moved(place, 1, 0.3, 10):
+        place.step(block)
+    scene = place.privileged()
+    then = [
+        0.04126813029907142, 0.05397874571636675, 0.022938283003731273, -2.428241937983046,
+        0.043508534698029316, 2.2033845715457203, 0.7356723383660326,
+    ]  # fmt: skip
+    np.testing.assert_allclose(scene['joint_position'], then, rtol=0, atol=1e-9)
+    felt = [0.0001242916542314454, -3.936704981877259e-05, -3.830551875694255e-09]
+    turned = [0.0009238477328918342, -0.00296930734418642, 0.0005439512125560646]
+    np.testing.assert_allclose(scene['wrench'], felt + turned, rtol=0, atol=1e-8)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mounted(PickPlace):
     """The cube stands on a box that is mounted somewhere else in every episode."""
@@ -132,23 +160,28 @@ def test_seeds_differ_and_stay_in_their_boxes(task):
     assert np.all((goals > lower) & (goals < upper))
 
 
-def test_at_rest_the_wrench_is_zero_and_the_arm_stays(place):
-    place.reset(5)
-    start = posture(place)
-    hold(place, 20)
-    assert np.abs(place.observe()['wrench']).max() < 0.05
-    np.testing.assert_allclose(posture(place), start, atol=1e-4)
-    assert not any(place.state().violations.values())
+@pytest.mark.parametrize('arm', list(ARMS))
+def test_at_rest_the_wrench_is_zero_and_the_arm_stays(arm):
+    world = World('pick_place', arm=arm)
+    world.reset(5)
+    start = posture(world)
+    hold(world, 20)
+    assert np.abs(world.observe()['wrench']).max() < 0.05
+    np.testing.assert_allclose(posture(world), start, atol=1e-4)
+    assert not any(world.state().violations.values())
 
 
-def test_the_servos_follow_a_moving_set_point_closely(reach):
-    reach.reset(0)
-    worst = 0.0
-    for block in moved(reach, 0, 0.5, 20):  # up to 0.75 rad/s
-        reach.step(block)
-        worst = max(worst, float(np.abs(posture(reach) - block[-1])[:7].max()))
-    assert worst < 0.005
-    assert not any(reach.state().violations.values())
+@pytest.mark.parametrize('arm', list(ARMS))
+def test_the_servos_follow_every_joint_up_to_its_acceleration_limit(arm):
+    world = World('reach', arm=arm)
+    for joint in range(len(world.names) - 1):
+        world.reset(0)
+        worst = 0.0
+        for block in moved(world, joint, 0.5, 11):  # up to 6 * 0.5 / 0.55^2 = 9.9 rad/s^2
+            world.step(block)
+            worst = max(worst, float(np.abs(posture(world) - block[-1])[:-1].max()))
+        assert worst < 0.005
+        assert not any(world.state().violations.values())
 
 
 def test_set_points_are_checked(reach):

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.contract import load_contract
 from il_ros.core.geometry import pose
+from il_ros.core.robots.franka import FRANKA
 from il_ros.datasets.augmentation.base import Samples
 
 CONFIG = Path(__file__).parents[3] / 'config'

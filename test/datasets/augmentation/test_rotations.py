@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from il_ros.core.arms import FRANKA
+from il_ros.core.robots.franka import FRANKA
 from il_ros.datasets.augmentation.rotations import (
     from_small_matrix,
     from_vector,

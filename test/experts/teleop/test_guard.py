@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.robots.franka import FRANKA
 from il_ros.experts.teleop.guard import Guard, arm_joints
 from il_ros.experts.teleop.motion import MotionConfig
 

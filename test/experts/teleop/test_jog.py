@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
+from il_ros.core.robots.franka import FRANKA
 from il_ros.experts.teleop.jog import Jog
 from il_ros.experts.teleop.motion import MotionConfig
 from il_ros.experts.teleop.reading import Reading

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.arms import FRANKA
 from il_ros.core.config import parse
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.robots.franka import FRANKA
 from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
 from il_ros.experts.teleop.leader import LeaderConfig
 from il_ros.experts.teleop.reading import Reading

@@ -1,0 +1,1 @@
+"""The numbers of each known arm, one file each; `il_ros.core.arms` lists them."""

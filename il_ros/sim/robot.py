@@ -1,0 +1,106 @@
+"""What the scene and the physics need to know of an arm, wherever its model comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robot:
+    """A simulated arm with its gripper.
+
+    Attributes:
+        name: For the model's name.
+        names: Commanded joints, N of them; the last one is the gripper's.
+        home: Posture that tasks start around, shape (N,) [rad, m].
+        stroke: Least and largest position of the gripper joint [m].
+        lead: How far ahead of the set-point each servo is commanded, shape (N,) [s].
+        foot: Body that the first joint moves; it may touch the table.
+        hand: Body that carries the tool centre point.
+        load: Mass that hangs on the wrist, the hand with all it carries [kg].
+        load_at: Centre of that mass in the hand's frame, shape (3,) [m].
+        add: Adds it to a specification (mujoco.MjSpec) that has no joints yet: the commanded
+            joints first and in their order, one actuator for each, the site `tcp`, and what
+            `add_sensors` adds.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    home: Array
+    stroke: tuple[float, float]
+    lead: Array
+    foot: str
+    hand: str
+    load: float
+    load_at: Array
+    add: Callable[[Any], None]
+
+
+def add_sensors(spec: Any, hand: Any, load_at: Array) -> None:
+    """Wrist force and torque, the load's acceleration, and the tool centre point's position.
+
+    Args:
+        spec: The specification (mujoco.MjSpec), with a site `tcp`.
+        hand: Its body that carries the tool.
+        load_at: Centre of mass of what hangs on the wrist, in the hand's frame, shape (3,) [m].
+    """
+    hand.add_site(name='wrist')
+    hand.add_site(name='tool_mass', pos=load_at)
+    for name, kind, site in (
+        ('force', mujoco.mjtSensor.mjSENS_FORCE, 'wrist'),
+        ('torque', mujoco.mjtSensor.mjSENS_TORQUE, 'wrist'),
+        ('acceleration', mujoco.mjtSensor.mjSENS_ACCELEROMETER, 'tool_mass'),
+        ('tcp_position', mujoco.mjtSensor.mjSENS_FRAMEPOS, 'tcp'),
+    ):
+        spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=site)
+
+
+def set_posture(model: Any, qpos: Array, posture: Array) -> None:
+    """Put the commanded joints at `posture`, shape (N,), and those that an equality ties to them.
+
+    Args:
+        model: The mujoco.MjModel.
+        qpos: Positions of all its joints, shape (nq,), to write into.
+        posture: Where the first N are to be [rad, m].
+    """
+    n = len(posture)
+    qpos[:n] = posture
+    for tie in np.flatnonzero(model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)):
+        if model.eq_obj2id[tie] < 0:
+            continue
+        # one - its zero = offset + slope * (other - its zero), as MuJoCo defines it
+        one, other = model.jnt_qposadr[[model.eq_obj1id[tie], model.eq_obj2id[tie]]]
+        offset, slope = model.eq_data[tie, :2]
+        if other < n <= one:
+            qpos[one] = model.qpos0[one] + offset + slope * (qpos[other] - model.qpos0[other])
+        elif one < n <= other and slope:
+            qpos[other] = model.qpos0[other] + (qpos[one] - model.qpos0[one] - offset) / slope
+
+
+def external_wrench(sensors: Array, robot: Robot) -> Array:
+    """Wrench that the surroundings put on the hand, rows (6,) [N, N m], in the hand's frame.
+
+    The tool's own weight and inertia are taken out with its known mass and measured acceleration,
+    as a robot's load compensation does; torques are about the wrist.
+
+    Args:
+        sensors: Rows of force, torque and acceleration of the tool, shape (rows, 9 or more).
+        robot: Whose wrist it is.
+    """
+    load = robot.load * sensors[:, 6:9]
+    x, y, z = robot.load_at
+    wrench = -sensors[:, :6]
+    wrench[:, :3] += load
+    # The cross product written out: np.cross costs more than all the rest of this function.
+    wrench[:, 3] += y * load[:, 2] - z * load[:, 1]
+    wrench[:, 4] += z * load[:, 0] - x * load[:, 2]
+    wrench[:, 5] += x * load[:, 1] - y * load[:, 0]
+    return wrench

@@ -1,0 +1,23 @@
+"""How the known arms look and move in the simulator: one file and one line each."""
+
+from __future__ import annotations
+
+from il_ros.core.arms import Arm
+from il_ros.core.registry import lookup
+from il_ros.sim.arm_model import drawn_robot
+from il_ros.sim.robot import Robot
+
+# By the name of the arm in `il_ros.core.arms`.
+MODELS = {
+    'franka': 'il_ros.sim.robots.franka:FRANKA',
+    'ur5e': 'il_ros.sim.robots.ur5e:UR5E',
+}
+
+
+def make_robot(arm: Arm) -> Robot:
+    """The arm as the simulator draws it.
+
+    Raises:
+        UnknownNameError: If nobody has said how it looks; it lists the arms that somebody has.
+    """
+    return drawn_robot(arm, lookup('arm_model', arm.name, MODELS))
