@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,8 +144,9 @@ def test_being_beyond_a_limit_already_does_not_count(always, make_samples, rng):
 
 
 def test_a_workspace_that_is_not_symmetric_counts_too(contract, franka, make_samples, rng):
-    text = contract.text.replace('min: [0.20, -0.50, -0.01]', 'min: [0.20, -0.05, -0.01]')
-    step = MirrorSamples(parse_contract(text), replace(franka, probability=1.0))
+    data = yaml.safe_load(contract.text)
+    data['workspace']['min'][1] = -0.05
+    step = MirrorSamples(parse_contract(yaml.safe_dump(data)), replace(franka, probability=1.0))
     samples = make_samples(300)
     path = np.concatenate([samples.values['joint_position'][:, None], samples.chunk[..., :7]], 1)
     y = np.array([[FRANKA.chain.forward(q.astype(float))[0][1] for q in row] for row in path])

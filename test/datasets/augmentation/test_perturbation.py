@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,8 +128,9 @@ def test_samples_near_a_body_stay_and_so_do_those_whose_body_is_not_seen(
 
 
 def test_the_tool_does_not_leave_the_workspace(contract, make_samples, rng):
-    text = contract.text.replace('max: [0.80, 0.50, 0.80]', 'max: [0.80, 0.50, 0.30]')
-    small, samples = parse_contract(text), make_samples(500)
+    data = yaml.safe_load(contract.text)
+    data['workspace']['max'][2] = 0.30
+    small, samples = parse_contract(yaml.safe_dump(data)), make_samples(500)
     result = PerturbState(small, FAR)(samples, rng)
     height = result.values['tcp_pose'][:, 2], samples.values['tcp_pose'][:, 2]
     assert (height[0] <= np.maximum(height[1], 0.30) + 1e-6).all()
