@@ -12,7 +12,7 @@ from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset import build
-from il_ros.cli.evaluate import Evaluation, load_perturbations, write
+from il_ros.cli.evaluate import FLOOR, load_perturbations, run_plan, write
 from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
@@ -22,6 +22,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
+from il_ros.rollouts.cases import plan_suites
 
 
 def demo(
@@ -73,8 +74,10 @@ def demo(
             calibrate(out / 'bundle', out / 'rollouts')
         with _step(console, f'4/5 evaluate on {episodes} episodes a suite'):
             cases = load_perturbations(places['perturbations'])
-            evaluation = Evaluation(client, task, cases, 'straight', console)
-            results = evaluation.run(out / 'bundle', tuple(SUITES), episodes)
+            plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
+            from il_ros.ros.evaluation import GraphRuns
+
+            results = run_plan(GraphRuns(client, task, out / 'bundle', 'straight'), plan, console)
     with _step(console, '5/5 report'):
         summary = write(results, out, command=f'il_ros demo --out {out} --seed {seed}')
     console.print(f'{summary["headline"]}', style='bold')

@@ -1,17 +1,17 @@
-"""``il_ros evaluate``: how good a policy is, on the running graph, with intervals."""
+"""``il_ros evaluate``: how good a policy is, over a graph or in one process, with intervals."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import il_ros
 from il_ros.cli.session import graph
@@ -21,15 +21,14 @@ from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episodes import EpisodeResult, write_episodes
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
-from il_ros.evaluation.suites import SUITES, Suite, nominal_seeds, ood_cases
+from il_ros.evaluation.suites import SUITES
+from il_ros.rollouts.cases import Planned, plan_suites
+from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.pool import cores
 from il_ros.sim.perturbations import Perturbation
 
-if TYPE_CHECKING:
-    from il_ros.ros.graph import Episode, Graph
-
-Perturbations = Mapping[str, tuple[Perturbation, ...]]
-Case = tuple[int, str]
 FLOOR = 20
+"""Episodes of the heuristic, which fails slowly."""
 
 
 def evaluate(
@@ -45,8 +44,10 @@ def evaluate(
     task: str = 'pick_place',
     start: bool = False,
     namespace: str = '/',
+    in_process: bool = False,
+    processes: int = 0,
 ) -> int:
-    """Drive seeded episodes through a graph in lock-step and write report.json and report.html.
+    """Drive seeded episodes in lock-step and write report.json and report.html.
 
     Args:
         bundle: Bundle of the policy.
@@ -60,21 +61,26 @@ def evaluate(
         task: Name of the simulator's task.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
+        in_process: Use no graph: simulator, policy and monitor in one process, without ROS.
+        processes: How many episodes are simulated at once in process; 0 for one a core.
     """
     console = Console()
     cases = load_perturbations(perturbations)
-    with graph(
-        load_contract(contract),
+    plan = plan_suites(suites, episodes, cases, floor=floor)
+    with _runner(
+        bundle=bundle,
+        contract=contract,
+        task=task,
+        heuristic=heuristic,
         start=start,
         namespace=namespace,
-        contract=str(contract.resolve()),
-        task=task,
-    ) as client:
-        evaluation = Evaluation(client, task, cases, heuristic, console)
-        results = evaluation.run(bundle, suites, episodes, floor)
+        processes=(processes or cores()) if in_process else 0,
+    ) as runner:
+        results = run_plan(runner, plan, console)
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
-        f'--out {out} --episodes {episodes} --task {task} --start'
+        f'--out {out} --episodes {episodes} --task {task} '
+        f'{"--in-process" if in_process else "--start"}'
     )
     summary = write(results, out, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
@@ -99,82 +105,59 @@ def load_perturbations(path: Path) -> dict[str, tuple[Perturbation, ...]]:
     }
 
 
-class Evaluation:
-    """Runs suites on one graph, one episode after the other."""
+class Runner(Protocol):
+    """Runs the episodes of an evaluation."""
 
-    def __init__(
-        self,
-        client: Graph,
-        task: str,
-        perturbations: Perturbations,
-        heuristic: str,
-        console: Console,
-    ) -> None:
-        self._client, self._task = client, task
-        self._perturbations, self._heuristic = perturbations, heuristic
-        self._console = console
+    def run(self, plan: Sequence[Planned]) -> Generator[EpisodeResult, None, None]:
+        """Run what is planned, in its order."""
 
-    def run(
-        self, bundle: Path, names: Sequence[str], episodes: int, floor: int = FLOOR
-    ) -> list[EpisodeResult]:
-        """Run the suites of these names with the policy of `bundle`."""
-        unknown = [name for name in names if name not in SUITES]
-        if unknown:
-            raise IlRosError(f'unknown suite {", ".join(unknown)}', allowed=SUITES)
-        self._client.load(bundle)
-        results: list[EpisodeResult] = []
-        for name in names:
-            count = min(floor, episodes) if name == 'heuristic' else episodes
-            results += self._suite(name, SUITES[name], count)
-        return results
 
-    def _suite(self, name: str, suite: Suite, episodes: int) -> list[EpisodeResult]:
-        client, policy = self._client, suite.controller == 'policy'
-        if not policy:
-            expert = self._heuristic if suite.controller == 'heuristic' else self._task
-            client.set_parameters('expert', expert=expert)
-        mode = 'policy' if policy else 'expert'
-        cases = self._cases(suite, episodes)
-        with client.watching(novelty=suite.watched):
-            return [
-                self._result(
-                    name,
-                    client.episode(seed, mode, self._perturbations.get(disturbed, ())),
-                    disturbed,
-                )
-                for seed, disturbed in track(
-                    cases, f'evaluating: {suite.title}', console=self._console
-                )
-            ]
+@contextmanager
+def _runner(
+    *,
+    bundle: Path,
+    contract: Path,
+    task: str,
+    heuristic: str,
+    start: bool,
+    namespace: str,
+    processes: int,
+) -> Iterator[Runner]:
+    """What runs the episodes: a graph, or so many processes where there are any."""
+    if processes:
+        yield Rehearsal(contract, task, bundle, heuristic, processes=processes)
+        return
+    with graph(
+        load_contract(contract),
+        start=start,
+        namespace=namespace,
+        contract=str(contract.resolve()),
+        task=task,
+    ) as client:
+        from il_ros.ros.evaluation import GraphRuns
 
-    def _cases(self, suite: Suite, episodes: int) -> Sequence[Case]:
-        if suite.seeds == 'ood':
-            return ood_cases(episodes, tuple(self._perturbations))
-        return [(seed, '') for seed in nominal_seeds(episodes)]
+        yield GraphRuns(client, task, bundle, heuristic)
 
-    def _result(self, suite: str, episode: Episode, disturbed: str) -> EpisodeResult:
-        state, trace = episode.state, episode.trace
-        times = sorted({*trace.joints, *trace.scores})
-        size = len(next(iter(trace.joints.values()), ()))
-        nothing = np.full(size, np.nan)
-        return EpisodeResult(
-            suite=suite,
-            task=self._task,
-            seed=episode.seed,
-            success=state.success,
-            duration=state.elapsed,
-            progress=state.progress,
-            violations=episode.violations,
-            fallback=trace.alarm is not None,
-            fallback_time=trace.alarm,
-            reason=trace.reason or ('goal reached' if state.success else 'time limit of the task'),
-            perturbations=(disturbed,) if disturbed else (),
-            times=np.array(times),
-            scores=np.array([trace.scores.get(time, np.nan) for time in times]),
-            threshold=1.0 if trace.scores else None,
-            joints=np.array([trace.joints.get(time, nothing) for time in times]).reshape(-1, size),
-            bag=episode.bag,
-        )
+
+def run_plan(runner: Runner, plan: Sequence[Planned], console: Console) -> list[EpisodeResult]:
+    """Run what is planned and show how far it is."""
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    results: list[EpisodeResult] = []
+    with Progress(*columns, console=console) as progress, closing(runner.run(plan)) as episodes:
+        names = [one.suite for one in plan]
+        bars = {
+            name: progress.add_task(SUITES[name].title, total=names.count(name))
+            for name in dict.fromkeys(names)
+        }
+        for episode in episodes:
+            results.append(episode)
+            progress.advance(bars[episode.suite])
+    return results
 
 
 def write(results: list[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:

@@ -17,6 +17,9 @@ from il_ros.evaluation import json_values as jv
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.json_values import Array
 
+AFTER_ALARM = 1.0
+"""How long an episode goes on after the monitor has stopped it [s], to see that the arm rests."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EpisodeResult:
@@ -142,6 +145,11 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     'joints': jv.read_columns,
     'bag': jv.read_text,
 }
+
+
+def why_it_ended(alarm: str, success: bool) -> str:
+    """Why an episode ended, for a reader: the monitor's reason, if it stopped it, comes first."""
+    return alarm or ('goal reached' if success else 'time limit of the task')
 
 
 def write_episodes(path: Path | str, episodes: Iterable[EpisodeResult]) -> Path:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
 from il_ros.rollouts.guards import Guard
 from il_ros.rollouts.rollout import Rollout
@@ -22,9 +23,7 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 
 Array = NDArray[np.float64]
-
-AFTER_ALARM = 1.0
-"""How long an episode goes on after the guard has stopped it [s], to see that the arm rests."""
+Watch = Callable[[Frame, Array | None], None]
 
 
 class Stage:
@@ -53,22 +52,22 @@ class Stage:
         perturbations: Sequence[Perturbation] = (),
         *,
         name: str = '',
-        watch: Callable[[Frame], None] | None = None,
+        watch: Watch | None = None,
     ) -> Rollout:
         """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
+
+        A guard that then moves the arm by itself is given the time to end that.
 
         Args:
             seed: Of the scene.
             perturbations: What goes wrong.
             name: What the perturbations are called.
-            watch: Called with each frame, once its period is over.
+            watch: Called with each frame and its answer, before the arm moves on.
         """
         world, taken = self._begin(seed, perturbations)
         alarm: float | None = None
-        while not world.state().done and (alarm is None or world.time < alarm + AFTER_ALARM - 1e-9):
-            self._period(taken)
-            if watch is not None and taken.frame is not None:
-                watch(taken.frame)
+        while not world.state().done and not self._settled(alarm):
+            self._period(taken, watch)
             if alarm is None and self.guard.stopped:
                 alarm, taken.reason = taken.time, self.guard.stopped
         state = world.state()
@@ -81,10 +80,20 @@ class Stage:
             success=state.success and alarm is None,
             progress=state.progress,
             duration=state.time if alarm is None else alarm,
+            elapsed=state.time,
             violations=state.violations,
             alarm=alarm,
             reason=taken.reason,
         )
+
+    def truth(self) -> dict[str, Array]:
+        """Every observation as it truly is at this instant, by key."""
+        return self._world.privileged()
+
+    def _settled(self, alarm: float | None) -> bool:
+        if alarm is None or self.guard.moving:
+            return False
+        return self._world.time >= alarm + AFTER_ALARM - 1e-9
 
     def _begin(self, seed: int, perturbations: Sequence[Perturbation]) -> tuple[World, _Taken]:
         world = self._world
@@ -96,11 +105,11 @@ class Stage:
         self.guard.reset(posture)
         return world, _Taken()
 
-    def _period(self, taken: _Taken) -> None:
+    def _period(self, taken: _Taken, watch: Watch | None) -> None:
         world = self._world
         taken.time = world.time
         stamp = NS + round(world.time * NS)
-        frame = taken.frame = self._senses.look(world.observe(), stamp)
+        frame = self._senses.look(world.observe(), stamp)
         chunk = None if frame is None else self.driver.act(frame)
         invalid = () if frame is None else self._senses.invalid(frame)
         action = self.guard.tick(frame, chunk, stamp / NS, invalid)
@@ -108,6 +117,8 @@ class Stage:
             taken.frames.append(frame)
             taken.chunks.append(chunk)
             taken.actions.append(np.full(len(world.names), np.nan) if action is None else action)
+            if watch is not None:
+                watch(frame, chunk)
         world.step(self.guard.setpoints(stamp / NS + self._offsets))
 
 
@@ -118,5 +129,4 @@ class _Taken:
         self.frames: list[Frame] = []
         self.chunks: list[Array | None] = []
         self.actions: list[Array] = []
-        self.frame: Frame | None = None
         self.time, self.reason = 0.0, ''
