@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,14 +21,18 @@ from il_ros.cli.session import graph
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.episodes import EpisodeResult, write_episodes
+from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
+from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.cases import Planned, plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import cores
 from il_ros.sim.perturbations import Perturbation
+
+Perturbations = Mapping[str, Sequence[Perturbation]]
 
 FLOOR = 20
 """Episodes of the heuristic, which fails slowly."""
@@ -46,8 +53,12 @@ def evaluate(
     namespace: str = '/',
     in_process: bool = False,
     processes: int = 0,
+    overwrite: bool = False,
 ) -> int:
     """Drive seeded episodes in lock-step and write report.json and report.html.
+
+    Each episode is on disk before the next one is run; the same command goes on where it stopped,
+    and more episodes or suites can be added to what is there.
 
     Args:
         bundle: Bundle of the policy.
@@ -63,20 +74,31 @@ def evaluate(
         namespace: Namespace of the running graph.
         in_process: Use no graph: simulator, policy and monitor in one process, without ROS.
         processes: How many episodes are simulated at once in process; 0 for one a core.
+        overwrite: Begin anew where there are episodes already.
     """
     console = Console()
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
-    with _runner(
-        bundle=bundle,
-        contract=contract,
+    identity = identify(
+        load_bundle(bundle, load_contract(contract)),
+        cases,
         task=task,
         heuristic=heuristic,
-        start=start,
-        namespace=namespace,
-        processes=(processes or cores()) if in_process else 0,
-    ) as runner:
-        results = run_plan(runner, plan, console)
+        run='in process' if in_process else 'graph',
+    )
+    with Journal(out, identity, anew=overwrite) as journal:
+        if missing(plan, journal, task):
+            with _runner(
+                bundle=bundle,
+                contract=contract,
+                task=task,
+                heuristic=heuristic,
+                start=start,
+                namespace=namespace,
+                processes=(processes or cores()) if in_process else 0,
+            ) as runner:
+                run_plan(runner, plan, journal, task, console)
+        results = journal.episodes
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
         f'--out {out} --episodes {episodes} --task {task} '
@@ -103,6 +125,43 @@ def load_perturbations(path: Path) -> dict[str, tuple[Perturbation, ...]]:
         )
         for name, items in data.items()
     }
+
+
+def identify(
+    bundle: Bundle, perturbations: Perturbations, *, task: str, heuristic: str, run: str
+) -> dict[str, str]:
+    """What episodes must share to be counted together; see `Journal`.
+
+    Args:
+        bundle: Of the policy.
+        perturbations: Those of the suites, by name.
+        task: Name of the task.
+        heuristic: Which simple rule is the floor.
+        run: How episodes are run: `graph` or `in process`.
+    """
+    limit = asdict(bundle.threshold) if bundle.threshold else None
+    return {
+        'policy': bundle.policy_id,
+        'calibration': _hash(limit) if limit else '',
+        'contract': bundle.contract.hash[:16],
+        'task': task,
+        'heuristic': heuristic,
+        'run': run,
+        **{
+            f'perturbations.{name}': _hash([asdict(one) for one in some])
+            for name, some in perturbations.items()
+        },
+    }
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def missing(plan: Sequence[Planned], journal: Journal, task: str) -> list[Planned]:
+    """What is planned and not yet done, in its order."""
+    done = journal.done
+    return [one for one in plan if (one.suite, one.key(task)) not in done]
 
 
 class Runner(Protocol):
@@ -139,35 +198,36 @@ def _runner(
         yield GraphRuns(client, task, bundle, heuristic)
 
 
-def run_plan(runner: Runner, plan: Sequence[Planned], console: Console) -> list[EpisodeResult]:
-    """Run what is planned and show how far it is."""
+def run_plan(
+    runner: Runner, plan: Sequence[Planned], journal: Journal, task: str, console: Console
+) -> None:
+    """Run what is planned and not yet done, write each episode down, and show how far it is."""
     columns = (
         TextColumn('{task.description}'),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    results: list[EpisodeResult] = []
-    with Progress(*columns, console=console) as progress, closing(runner.run(plan)) as episodes:
-        names = [one.suite for one in plan]
+    left = missing(plan, journal, task)
+    names, open_ = [one.suite for one in plan], [one.suite for one in left]
+    with Progress(*columns, console=console) as progress, closing(runner.run(left)) as episodes:
         bars = {
-            name: progress.add_task(SUITES[name].title, total=names.count(name))
+            name: progress.add_task(SUITES[name].title, total=count, completed=count - rest)
             for name in dict.fromkeys(names)
+            for count, rest in [(names.count(name), open_.count(name))]
         }
         for episode in episodes:
-            results.append(episode)
+            journal.add(episode)
             progress.advance(bars[episode.suite])
-    return results
 
 
-def write(results: list[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:
+def write(results: Sequence[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:
     """Summarise and write the report; gives the summary."""
     summary = summarise(
         results,
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
-    write_episodes(out / 'episodes.jsonl', results)
     write_report(out, summary, results, command=command)
     return summary
 

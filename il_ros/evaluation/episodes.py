@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from il_ros.core.files import write_atomic
 from il_ros.evaluation import json_values as jv
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.json_values import Array
@@ -152,25 +151,30 @@ def why_it_ended(alarm: str, success: bool) -> str:
     return alarm or ('goal reached' if success else 'time limit of the task')
 
 
-def write_episodes(path: Path | str, episodes: Iterable[EpisodeResult]) -> Path:
-    """Write episodes as JSON Lines, atomically (errors: see `write_atomic`)."""
-    lines = (json.dumps(episode.to_json(), allow_nan=False) for episode in episodes)
-    return write_atomic(path, ''.join(f'{line}\n' for line in lines))
+def episode_line(episode: EpisodeResult) -> str:
+    """One episode as a line of JSON Lines, its end included."""
+    return json.dumps(episode.to_json(), allow_nan=False) + '\n'
 
 
 def read_episodes(path: Path | str) -> tuple[EpisodeResult, ...]:
-    """Read what `write_episodes` wrote.
+    """Read a file of `episode_line`s.
 
     Raises:
         EvaluationError: At the first line that is no episode, with file, line and key.
     """
     try:
-        lines = Path(path).read_text(encoding='utf-8').splitlines()
+        text = Path(path).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(
             f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode a line'
         ) from error
-    return tuple(_read_line(line, f'{path}:{number}') for number, line in enumerate(lines, 1))
+    return read_lines(text, str(path))
+
+
+def read_lines(text: str, where: str) -> tuple[EpisodeResult, ...]:
+    """Read episodes, one a line; errors as `read_episodes`, naming `where`."""
+    lines = text.splitlines()
+    return tuple(_read_line(line, f'{where}:{number}') for number, line in enumerate(lines, 1))
 
 
 def _read_line(line: str, where: str) -> EpisodeResult:
@@ -181,7 +185,7 @@ def _read_line(line: str, where: str) -> EpisodeResult:
             f'not JSON: {error}',
             where=where,
             allowed='one episode a line',
-            fix='the file was cut short or edited: run the evaluation again',
+            fix='the file was cut short or edited: a cut end is mended when the evaluation goes on',
         ) from error
     return EpisodeResult.from_json(values, where)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from il_ros.core.errors import UnknownNameError
+from il_ros.evaluation.detection import Key
 from il_ros.evaluation.suites import SUITES, draw_seeds, nominal_seeds, ood_cases
 from il_ros.sim.perturbations import Perturbation
 
@@ -36,6 +37,10 @@ class Planned:
 
     suite: str
     case: Case
+
+    def key(self, task: str) -> Key:
+        """What its result shares with it, see `il_ros.evaluation.detection.case`."""
+        return task, self.case.seed, (self.case.name,) if self.case.name else ()
 
 
 def plan_suites(
