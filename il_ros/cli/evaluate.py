@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import il_ros
+from il_ros.cli.episodes import Runner, identify, missing, run_plan
 from il_ros.cli.session import graph
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.files import write_atomic
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
+from il_ros.evaluation.table import episodes_csv
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.rollouts.cases import Planned, plan_suites
+from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import cores
 from il_ros.sim.perturbations import Perturbation
-
-Perturbations = Mapping[str, Sequence[Perturbation]]
 
 FLOOR = 20
 """Episodes of the heuristic, which fails slowly."""
@@ -55,7 +52,7 @@ def evaluate(
     processes: int = 0,
     overwrite: bool = False,
 ) -> int:
-    """Drive seeded episodes in lock-step and write report.json and report.html.
+    """Drive seeded episodes in lock-step and write report.json, report.html and episodes.csv.
 
     Each episode is on disk before the next one is run; the same command goes on where it stopped,
     and more episodes or suites can be added to what is there.
@@ -79,8 +76,9 @@ def evaluate(
     console = Console()
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
+    loaded = load_bundle(bundle, load_contract(contract))
     identity = identify(
-        load_bundle(bundle, load_contract(contract)),
+        loaded,
         cases,
         task=task,
         heuristic=heuristic,
@@ -101,10 +99,10 @@ def evaluate(
         results = journal.episodes
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
-        f'--out {out} --episodes {episodes} --task {task} '
-        f'{"--in-process" if in_process else "--start"}'
+        f'--out {out} --episodes {episodes} --floor {floor} --suites {" ".join(suites)} '
+        f'--heuristic {heuristic} --task {task} {"--in-process" if in_process else "--start"}'
     )
-    summary = write(results, out, command=command)
+    summary = write(results, out, loaded, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
 
@@ -125,50 +123,6 @@ def load_perturbations(path: Path) -> dict[str, tuple[Perturbation, ...]]:
         )
         for name, items in data.items()
     }
-
-
-def identify(
-    bundle: Bundle, perturbations: Perturbations, *, task: str, heuristic: str, run: str
-) -> dict[str, str]:
-    """What episodes must share to be counted together; see `Journal`.
-
-    Args:
-        bundle: Of the policy.
-        perturbations: Those of the suites, by name.
-        task: Name of the task.
-        heuristic: Which simple rule is the floor.
-        run: How episodes are run: `graph` or `in process`.
-    """
-    limit = asdict(bundle.threshold) if bundle.threshold else None
-    return {
-        'policy': bundle.policy_id,
-        'calibration': _hash(limit) if limit else '',
-        'contract': bundle.contract.hash[:16],
-        'task': task,
-        'heuristic': heuristic,
-        'run': run,
-        **{
-            f'perturbations.{name}': _hash([asdict(one) for one in some])
-            for name, some in perturbations.items()
-        },
-    }
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def missing(plan: Sequence[Planned], journal: Journal, task: str) -> list[Planned]:
-    """What is planned and not yet done, in its order."""
-    done = journal.done
-    return [one for one in plan if (one.suite, one.key(task)) not in done]
-
-
-class Runner(Protocol):
-    """Runs the episodes of an evaluation."""
-
-    def run(self, plan: Sequence[Planned]) -> Generator[EpisodeResult, None, None]:
-        """Run what is planned, in its order."""
 
 
 @contextmanager
@@ -198,38 +152,31 @@ def _runner(
         yield GraphRuns(client, task, bundle, heuristic)
 
 
-def run_plan(
-    runner: Runner, plan: Sequence[Planned], journal: Journal, task: str, console: Console
-) -> None:
-    """Run what is planned and not yet done, write each episode down, and show how far it is."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    left = missing(plan, journal, task)
-    names, open_ = [one.suite for one in plan], [one.suite for one in left]
-    with Progress(*columns, console=console) as progress, closing(runner.run(left)) as episodes:
-        bars = {
-            name: progress.add_task(SUITES[name].title, total=count, completed=count - rest)
-            for name in dict.fromkeys(names)
-            for count, rest in [(names.count(name), open_.count(name))]
-        }
-        for episode in episodes:
-            journal.add(episode)
-            progress.advance(bars[episode.suite])
-
-
-def write(results: Sequence[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:
-    """Summarise and write the report; gives the summary."""
+def write(
+    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, command: str
+) -> dict[str, Any]:
+    """Summarise and write report.json, report.html and episodes.csv; gives the summary."""
     summary = summarise(
         results,
         versions=versions(),
+        training=_training(bundle),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
+    write_atomic(out / 'episodes.csv', episodes_csv(results))
     write_report(out, summary, results, command=command)
     return summary
+
+
+def _training(bundle: Bundle) -> dict[str, Any]:
+    training = bundle.training
+    held_out = bool(training.metrics.get('held_out_frames'))
+    return {
+        'policy': f'{bundle.policy.kind} {bundle.policy_id}',
+        'algorithm': training.algorithm,
+        'episodes': len(training.episodes),
+        'held_out_episodes': len(training.held_out),
+        'held_out_loss': training.metrics.get('best_loss') if held_out else None,
+    }
 
 
 def versions() -> dict[str, str]:

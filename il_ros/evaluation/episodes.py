@@ -42,6 +42,12 @@ class EpisodeResult:
         threshold: Novelty from which the monitor counts a tick as novel, None without one.
         joints: Commanded joint positions, NaN where none was sent, shape (T, N) [rad or m], or
             (0, 0) if they were not kept.
+        takeovers: How often an operator took the arm from whoever drove.
+        latencies: Time from having an observation to having the chunk that answers it, by the wall
+            clock, NaN where none came, shape (T,) [s], or (0,) if it was not measured.
+        action_errors: Distance of the policy's action from the expert's in the same state, as
+            `il_ros.rollouts.action_error` defines it, NaN where the policy did not drive, shape
+            (T,), or (0,) if it was not measured.
         bag: Path of the recording, '' without one.
 
     Raises:
@@ -63,6 +69,9 @@ class EpisodeResult:
     scores: Array = field(default_factory=lambda: np.zeros(0))
     threshold: float | None = None
     joints: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    takeovers: int = 0
+    latencies: Array = field(default_factory=lambda: np.zeros(0))
+    action_errors: Array = field(default_factory=lambda: np.zeros(0))
     bag: str = ''
 
     def __post_init__(self) -> None:
@@ -98,6 +107,9 @@ class EpisodeResult:
             'scores': jv.array_to_json(self.scores),
             'threshold': None if self.threshold is None else jv.number_to_json(self.threshold),
             'joints': jv.array_to_json(self.joints.T),
+            'takeovers': int(self.takeovers),
+            'latencies': jv.array_to_json(self.latencies),
+            'action_errors': jv.array_to_json(self.action_errors),
             'bag': self.bag,
         }
 
@@ -142,6 +154,9 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     'scores': jv.read_vector,
     'threshold': lambda value: None if value is None else jv.read_number(value),
     'joints': jv.read_columns,
+    'takeovers': jv.read_integer,
+    'latencies': jv.read_vector,
+    'action_errors': jv.read_vector,
     'bag': jv.read_text,
 }
 
@@ -210,6 +225,7 @@ def _check_outcome(episode: EpisodeResult) -> None:
     both = (time is not None) == episode.fallback
     _check('fallback_time', time, both, 'a time after a fallback, null without one')
     _check('fallback_time', time, time is None or 0 <= time < inf, 'finite, at least 0')
+    _check('takeovers', episode.takeovers, episode.takeovers >= 0, 'at least 0')
     defined = episode.threshold is None or not isnan(episode.threshold)
     _check('threshold', episode.threshold, defined, 'a number, null without one')
 
@@ -223,6 +239,10 @@ def _check_traces(episode: EpisodeResult) -> None:
     matching = joints.ndim == 2 and len(joints) == len(times) and joints.shape[1] > 0
     kept = f'shape ({len(times)}, N) or (0, 0)'
     _check('joints', f'shape {joints.shape}', matching or joints.shape == (0, 0), kept)
+    for name in ('latencies', 'action_errors'):
+        shape = getattr(episode, name).shape
+        fits = shape in ((0,), times.shape)
+        _check(name, f'shape {shape}', fits, f'shape {times.shape} or (0,)')
 
 
 def _check(name: str, value: object, holds: object, allowed: str) -> None:

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from il_ros.core.frames import Frame
 from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
+from il_ros.experts import EXPERTS, make_expert
 from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.action_error import ActionError
 from il_ros.rollouts.cases import Case, Planned
+from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.gate import Gate
 from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.pool import Guarding, Setup, stream
@@ -68,7 +71,7 @@ class Rehearsal:
 
 def run_case(stage: Stage, *, suite: str, task: str, case: Case) -> EpisodeResult:
     """Run one case on a stage that the monitor guards; gives what the report needs of it."""
-    trace = _Trace(stage)
+    trace = _Trace(stage, action_error(stage, task))
     rollout = stage.run(case.seed, case.perturbations, name=case.name, watch=trace.take)
     return EpisodeResult(
         suite=suite,
@@ -86,16 +89,39 @@ def run_case(stage: Stage, *, suite: str, task: str, case: Case) -> EpisodeResul
         scores=np.array(trace.scores),
         threshold=1.0 if trace.scored else None,
         joints=rollout.actions,
+        latencies=np.array(trace.latencies),
+        action_errors=np.array(trace.errors),
     )
 
 
-class _Trace:
-    """What the monitor said of each frame of an episode."""
+def action_error(stage: Stage, task: str) -> ActionError | None:
+    """What measures the stage's policy against the task's expert; None where either is missing."""
+    driver = stage.driver
+    if not isinstance(driver, PolicyDriver) or task not in EXPERTS:
+        return None
+    spread = driver.policy.action_spread()
+    if spread is None:
+        return None
+    return ActionError(make_expert(task), spread, stage.contract.period)
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+
+class _Trace:
+    """What can be said of each frame of an episode.
+
+    Attributes:
+        scores: What the monitor's scores said, NaN where they said nothing.
+        scored: Whether there were any.
+        latencies: How long the driver took [s], NaN where it gave no answer.
+        errors: Normalised action errors, NaN where the policy did not drive; none where it is not
+            measured.
+    """
+
+    def __init__(self, stage: Stage, error: ActionError | None) -> None:
+        self._stage, self._error = stage, error
         self.scores: list[float] = []
         self.scored = False
+        self.latencies: list[float] = []
+        self.errors: list[float] = []
 
     def take(self, frame: Frame, chunk: Array | None) -> None:
         """See `Stage.run`."""
@@ -103,3 +129,12 @@ class _Trace:
         verdict = guard.verdict if isinstance(guard, Gate) else None
         self.scores.append(np.nan if verdict is None else verdict.scores.score)
         self.scored |= verdict is not None and bool(verdict.scores.names)
+        self.latencies.append(np.nan if chunk is None else self._stage.latency)
+        if self._error is not None:
+            drives = verdict is not None and verdict.watched
+            self.errors.append(self._error_of(chunk) if drives else np.nan)
+
+    def _error_of(self, chunk: Array | None) -> float:
+        if chunk is None or self._error is None:
+            return np.nan
+        return self._error.of(chunk, self._stage.truth())

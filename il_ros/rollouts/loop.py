@@ -7,6 +7,7 @@ seed, driver and guard give the same episode, bit for bit.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,6 +36,9 @@ class Stage:
         driver: Who drives.
         guard: What stands between driver and arm.
 
+    Attributes:
+        latency: Time that the driver took for its last answer, by the wall clock [s].
+
     Raises:
         UnknownNameError: If there is no such task.
     """
@@ -44,6 +48,7 @@ class Stage:
         self._world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
         self._senses = Senses(contract, driver.keys)
         steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
+        self.latency = 0.0
         self._offsets = steps * (self._world.period / self._world.substeps)
 
     def run(
@@ -110,7 +115,9 @@ class Stage:
         taken.time = world.time
         stamp = NS + round(world.time * NS)
         frame = self._senses.look(world.observe(), stamp)
+        begin = time.perf_counter()
         chunk = None if frame is None else self.driver.act(frame)
+        self.latency = time.perf_counter() - begin
         invalid = () if frame is None else self._senses.invalid(frame)
         action = self.guard.tick(frame, chunk, stamp / NS, invalid)
         if frame is not None:

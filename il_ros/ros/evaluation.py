@@ -70,5 +70,6 @@ class GraphRuns:
             scores=np.array([trace.scores.get(time, np.nan) for time in times]),
             threshold=1.0 if trace.scores else None,
             joints=np.array([trace.joints.get(time, nothing) for time in times]).reshape(-1, size),
+            takeovers=trace.takeovers,
             bag=episode.bag,
         )

@@ -75,12 +75,14 @@ class Trace:
         joints: Commanded joints by the time of their tick since the reset [s], each (N,).
         alarm: When the monitor fell back, since the reset [s]; none if it did not.
         reason: Why it did.
+        takeovers: How often an operator's dead-man took the arm.
     """
 
     scores: dict[float, float] = field(default_factory=dict)
     joints: dict[float, Array] = field(default_factory=dict)
     alarm: float | None = None
     reason: str = ''
+    takeovers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,7 @@ class Graph:
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
         self._let_go = False  # nobody commands the arm after an alarm
+        self._taken_over = False
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
         self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
@@ -349,6 +352,8 @@ class Graph:
         if since < 0:
             return
         self._mode = message.mode
+        self._trace.takeovers += message.takeover and not self._taken_over
+        self._taken_over = message.takeover
         stopped = message.mode in (MonitorStatus.ALARM, MonitorStatus.FALLBACK)
         if stopped and self._trace.alarm is None:
             self._trace.alarm, self._trace.reason = since, message.reason

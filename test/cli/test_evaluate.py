@@ -55,6 +55,10 @@ def test_a_report_without_ros(whole):
     facts = json.loads((whole / 'out/report.json').read_text())
     assert facts['episodes'] == 9
     assert (facts['nominal']['successes'], facts['ood']['detected']) == (2, 2)
+    assert facts['nominal']['action_error']['episodes'] == 2
+    assert facts['expert']['action_error'] is None
+    assert facts['training']['algorithm'] == 'bc'
+    assert len((whole / 'out/episodes.csv').read_text().splitlines()) == 10
     assert '--in-process' in (whole / 'out/report.html').read_text()
 
 
