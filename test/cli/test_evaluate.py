@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from small_policies import make_reach_bundle
 
 from il_ros.cli.evaluate import evaluate
 from il_ros.cli.main import main
@@ -14,11 +13,6 @@ SUITE = """
 goal_lost:
   - {kind: sensor_dropout, target: goal_position, start: 0.2}
 """
-
-
-@pytest.fixture(scope='module')
-def reach_bundle(tmp_path_factory):
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
 
 
 def run(bundle, folder, episodes, *, suite=SUITE, **options):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_policies import REACH, make_reach_bundle
+from small_policies import REACH
 
 from il_ros.cli.evaluate import load_perturbations
 from il_ros.cli.session import graph
@@ -14,15 +14,11 @@ from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.ros.evaluation import GraphRuns
 
-pytestmark = pytest.mark.graph
+# The policy is trained within the first test's time where no other test came before.
+pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
 
 PERIOD = 0.05  # s
 SUITES = ('nominal', 'expert', 'ood_unwatched', 'ood')
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory):
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
 
 
 @pytest.fixture(scope='module')
@@ -32,14 +28,14 @@ def plan():
 
 
 @pytest.fixture(scope='module')
-def over_graph(bundle, plan, domain):
+def over_graph(reach_bundle, plan, domain):
     with graph(load_contract(REACH), start=True, contract=str(REACH), task='reach') as client:
-        return list(GraphRuns(client, 'reach', bundle, 'straight').run(plan))
+        return list(GraphRuns(client, 'reach', reach_bundle, 'straight').run(plan))
 
 
 @pytest.fixture(scope='module')
-def in_process(bundle, plan):
-    return list(Rehearsal(REACH, 'reach', bundle, 'straight', processes=1).run(plan))
+def in_process(reach_bundle, plan):
+    return list(Rehearsal(REACH, 'reach', reach_bundle, 'straight', processes=1).run(plan))
 
 
 def test_both_ways_give_the_same_episodes(over_graph, in_process):
@@ -76,6 +72,6 @@ def test_every_kind_of_end_was_seen(in_process):
     assert {('nominal', True, False), ('expert', True, False), ('ood', False, True)} <= ends
 
 
-def test_a_bundle_that_is_not_there_is_refused(bundle, tmp_path):
+def test_a_bundle_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(IlRosError, match='no such folder'):
         list(Rehearsal(REACH, 'reach', tmp_path / 'no', 'straight', processes=1).run([]))
