@@ -73,3 +73,11 @@ class Task:
 @pytest.fixture(scope='session')
 def task():
     return Task()
+
+
+@pytest.fixture(scope='session')
+def reach_bundle(tmp_path_factory):
+    """The bundle of a small policy of the reach task, made once for all who only read it."""
+    from small_policies import make_reach_bundle
+
+    return make_reach_bundle(tmp_path_factory.mktemp('reach'))

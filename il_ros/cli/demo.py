@@ -12,7 +12,8 @@ from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset import build
-from il_ros.cli.evaluate import Evaluation, load_perturbations, write
+from il_ros.cli.episodes import identify, run_plan
+from il_ros.cli.evaluate import FLOOR, load_perturbations, write
 from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
@@ -20,8 +21,11 @@ from il_ros.cli.train import bc
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.cases import plan_suites
 
 
 def demo(
@@ -72,11 +76,19 @@ def demo(
             build(bags, out / 'rollouts')
             calibrate(out / 'bundle', out / 'rollouts')
         with _step(console, f'4/5 evaluate on {episodes} episodes a suite'):
+            from il_ros.ros.evaluation import GraphRuns
+
             cases = load_perturbations(places['perturbations'])
-            evaluation = Evaluation(client, task, cases, 'straight', console)
-            results = evaluation.run(out / 'bundle', tuple(SUITES), episodes)
+            plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
+            loaded = load_bundle(out / 'bundle', contract)
+            identity = identify(loaded, cases, task=task, heuristic='straight', run='graph')
+            with Journal(out, identity, anew=True) as journal:
+                runner = GraphRuns(client, task, out / 'bundle', 'straight')
+                run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        summary = write(results, out, command=f'il_ros demo --out {out} --seed {seed}')
+        summary = write(
+            journal.episodes, out, loaded, command=f'il_ros demo --out {out} --seed {seed}'
+        )
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0

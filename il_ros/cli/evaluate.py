@@ -1,35 +1,38 @@
-"""``il_ros evaluate``: how good a policy is, on the running graph, with intervals."""
+"""``il_ros evaluate``: how good a policy is, over a graph or in one process, with intervals."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 import il_ros
+from il_ros.cli.episodes import Runner, identify, missing, run_plan
 from il_ros.cli.session import graph
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.episodes import EpisodeResult, write_episodes
+from il_ros.core.files import write_atomic
+from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
-from il_ros.evaluation.suites import SUITES, Suite, nominal_seeds, ood_cases
+from il_ros.evaluation.suites import SUITES
+from il_ros.evaluation.table import episodes_csv
+from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.rollouts.cases import plan_suites
+from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.pool import cores
 from il_ros.sim.perturbations import Perturbation
 
-if TYPE_CHECKING:
-    from il_ros.ros.graph import Episode, Graph
-
-Perturbations = Mapping[str, tuple[Perturbation, ...]]
-Case = tuple[int, str]
 FLOOR = 20
+"""Episodes of the heuristic, which fails slowly."""
 
 
 def evaluate(
@@ -45,8 +48,14 @@ def evaluate(
     task: str = 'pick_place',
     start: bool = False,
     namespace: str = '/',
+    in_process: bool = False,
+    processes: int = 0,
+    overwrite: bool = False,
 ) -> int:
-    """Drive seeded episodes through a graph in lock-step and write report.json and report.html.
+    """Drive seeded episodes in lock-step and write report.json, report.html and episodes.csv.
+
+    Each episode is on disk before the next one is run; the same command goes on where it stopped,
+    and more episodes or suites can be added to what is there.
 
     Args:
         bundle: Bundle of the policy.
@@ -60,23 +69,40 @@ def evaluate(
         task: Name of the simulator's task.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
+        in_process: Use no graph: simulator, policy and monitor in one process, without ROS.
+        processes: How many episodes are simulated at once in process; 0 for one a core.
+        overwrite: Begin anew where there are episodes already.
     """
     console = Console()
     cases = load_perturbations(perturbations)
-    with graph(
-        load_contract(contract),
-        start=start,
-        namespace=namespace,
-        contract=str(contract.resolve()),
+    plan = plan_suites(suites, episodes, cases, floor=floor)
+    loaded = load_bundle(bundle, load_contract(contract))
+    identity = identify(
+        loaded,
+        cases,
         task=task,
-    ) as client:
-        evaluation = Evaluation(client, task, cases, heuristic, console)
-        results = evaluation.run(bundle, suites, episodes, floor)
+        heuristic=heuristic,
+        run='in process' if in_process else 'graph',
+    )
+    with Journal(out, identity, anew=overwrite) as journal:
+        if missing(plan, journal, task):
+            with _runner(
+                bundle=bundle,
+                contract=contract,
+                task=task,
+                heuristic=heuristic,
+                start=start,
+                namespace=namespace,
+                processes=(processes or cores()) if in_process else 0,
+            ) as runner:
+                run_plan(runner, plan, journal, task, console)
+        results = journal.episodes
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
-        f'--out {out} --episodes {episodes} --task {task} --start'
+        f'--out {out} --episodes {episodes} --floor {floor} --suites {" ".join(suites)} '
+        f'--heuristic {heuristic} --task {task} {"--in-process" if in_process else "--start"}'
     )
-    summary = write(results, out, command=command)
+    summary = write(results, out, loaded, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
 
@@ -99,94 +125,58 @@ def load_perturbations(path: Path) -> dict[str, tuple[Perturbation, ...]]:
     }
 
 
-class Evaluation:
-    """Runs suites on one graph, one episode after the other."""
+@contextmanager
+def _runner(
+    *,
+    bundle: Path,
+    contract: Path,
+    task: str,
+    heuristic: str,
+    start: bool,
+    namespace: str,
+    processes: int,
+) -> Iterator[Runner]:
+    """What runs the episodes: a graph, or so many processes where there are any."""
+    if processes:
+        yield Rehearsal(contract, task, bundle, heuristic, processes=processes)
+        return
+    with graph(
+        load_contract(contract),
+        start=start,
+        namespace=namespace,
+        contract=str(contract.resolve()),
+        task=task,
+    ) as client:
+        from il_ros.ros.evaluation import GraphRuns
 
-    def __init__(
-        self,
-        client: Graph,
-        task: str,
-        perturbations: Perturbations,
-        heuristic: str,
-        console: Console,
-    ) -> None:
-        self._client, self._task = client, task
-        self._perturbations, self._heuristic = perturbations, heuristic
-        self._console = console
-
-    def run(
-        self, bundle: Path, names: Sequence[str], episodes: int, floor: int = FLOOR
-    ) -> list[EpisodeResult]:
-        """Run the suites of these names with the policy of `bundle`."""
-        unknown = [name for name in names if name not in SUITES]
-        if unknown:
-            raise IlRosError(f'unknown suite {", ".join(unknown)}', allowed=SUITES)
-        self._client.load(bundle)
-        results: list[EpisodeResult] = []
-        for name in names:
-            count = min(floor, episodes) if name == 'heuristic' else episodes
-            results += self._suite(name, SUITES[name], count)
-        return results
-
-    def _suite(self, name: str, suite: Suite, episodes: int) -> list[EpisodeResult]:
-        client, policy = self._client, suite.controller == 'policy'
-        if not policy:
-            expert = self._heuristic if suite.controller == 'heuristic' else self._task
-            client.set_parameters('expert', expert=expert)
-        mode = 'policy' if policy else 'expert'
-        cases = self._cases(suite, episodes)
-        with client.watching(novelty=suite.watched):
-            return [
-                self._result(
-                    name,
-                    client.episode(seed, mode, self._perturbations.get(disturbed, ())),
-                    disturbed,
-                )
-                for seed, disturbed in track(
-                    cases, f'evaluating: {suite.title}', console=self._console
-                )
-            ]
-
-    def _cases(self, suite: Suite, episodes: int) -> Sequence[Case]:
-        if suite.seeds == 'ood':
-            return ood_cases(episodes, tuple(self._perturbations))
-        return [(seed, '') for seed in nominal_seeds(episodes)]
-
-    def _result(self, suite: str, episode: Episode, disturbed: str) -> EpisodeResult:
-        state, trace = episode.state, episode.trace
-        times = sorted({*trace.joints, *trace.scores})
-        size = len(next(iter(trace.joints.values()), ()))
-        nothing = np.full(size, np.nan)
-        return EpisodeResult(
-            suite=suite,
-            task=self._task,
-            seed=episode.seed,
-            success=state.success,
-            duration=state.elapsed,
-            progress=state.progress,
-            violations=episode.violations,
-            fallback=trace.alarm is not None,
-            fallback_time=trace.alarm,
-            reason=trace.reason or ('goal reached' if state.success else 'time limit of the task'),
-            perturbations=(disturbed,) if disturbed else (),
-            times=np.array(times),
-            scores=np.array([trace.scores.get(time, np.nan) for time in times]),
-            threshold=1.0 if trace.scores else None,
-            joints=np.array([trace.joints.get(time, nothing) for time in times]).reshape(-1, size),
-            bag=episode.bag,
-        )
+        yield GraphRuns(client, task, bundle, heuristic)
 
 
-def write(results: list[EpisodeResult], out: Path, *, command: str) -> dict[str, object]:
-    """Summarise and write the report; gives the summary."""
+def write(
+    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, command: str
+) -> dict[str, Any]:
+    """Summarise and write report.json, report.html and episodes.csv; gives the summary."""
     summary = summarise(
         results,
         versions=versions(),
+        training=_training(bundle),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
-    write_episodes(out / 'episodes.jsonl', results)
+    write_atomic(out / 'episodes.csv', episodes_csv(results))
     write_report(out, summary, results, command=command)
     return summary
+
+
+def _training(bundle: Bundle) -> dict[str, Any]:
+    training = bundle.training
+    held_out = bool(training.metrics.get('held_out_frames'))
+    return {
+        'policy': f'{bundle.policy.kind} {bundle.policy_id}',
+        'algorithm': training.algorithm,
+        'episodes': len(training.episodes),
+        'held_out_episodes': len(training.held_out),
+        'held_out_loss': training.metrics.get('best_loss') if held_out else None,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -38,6 +38,7 @@ VERBS = {
         'compare scores on perturbed episodes',
     ),
     'evaluate': ('il_ros.cli.evaluate:evaluate', 'measure a policy, write a report'),
+    'compare': ('il_ros.cli.compare:compare', 'tell two evaluated policies apart'),
 }
 
 

@@ -6,23 +6,32 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from il_ros.core.smoothness import spectral_arc_length
 from il_ros.evaluation.detection import case
 from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.intervals import CONFIDENCE
+from il_ros.evaluation.measures import SEED, arc_length
+from il_ros.evaluation.paired import bootstrap, median_of
 
 Both = tuple[EpisodeResult, EpisodeResult]
 
 
-def compare(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> dict[str, Any]:
+def compare(
+    policy: Iterable[EpisodeResult],
+    expert: Iterable[EpisodeResult],
+    confidence: float = CONFIDENCE,
+) -> dict[str, Any]:
     """Compare completion time and smoothness over the seeds that both solved.
 
     Returns:
         'completion_time' and 'smoothness', each with the number of pairs, the median of policy
-        and of expert, and the median of the paired ratio (time) or difference (smoothness);
-        None without pairs.
+        and of expert, and the median of the paired ratio (time, with its bootstrap interval) or
+        difference (smoothness); None without pairs.
     """
     pairs = [both for both in same_case(policy, expert) if both[0].success and both[1].success]
-    return {'completion_time': _completion_time(pairs), 'smoothness': _smoothness(pairs)}
+    return {
+        'completion_time': _completion_time(pairs, confidence),
+        'smoothness': _smoothness(pairs),
+    }
 
 
 def same_case(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> list[Both]:
@@ -32,15 +41,19 @@ def same_case(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) 
     return sorted(pairs, key=lambda pair: case(pair[0]))
 
 
-def _completion_time(pairs: Sequence[Both]) -> dict[str, Any] | None:
+def _completion_time(pairs: Sequence[Both], confidence: float) -> dict[str, Any] | None:
     timed = [(p.duration, e.duration) for p, e in pairs if p.duration > 0 and e.duration > 0]
     if not timed:
         return None
+    ratios = [policy / expert for policy, expert in timed]
+    ends = bootstrap(ratios, median_of, seed=SEED, confidence=confidence)
     return {
         'pairs': len(timed),
         'policy_median_s': median(policy for policy, _ in timed),
         'expert_median_s': median(expert for _, expert in timed),
-        'ratio_median': median(policy / expert for policy, expert in timed),
+        'ratio_median': median(ratios),
+        'ratio_low': ends[0] if ends else None,
+        'ratio_high': ends[1] if ends else None,
     }
 
 
@@ -48,7 +61,7 @@ def _smoothness(pairs: Sequence[Both]) -> dict[str, Any] | None:
     """Spectral arc length of the commanded joints: 0 is ideal, lower is rougher."""
     lengths = [
         (policy, expert)
-        for policy, expert in ((_roughness(p), _roughness(e)) for p, e in pairs)
+        for policy, expert in ((arc_length(p), arc_length(e)) for p, e in pairs)
         if policy is not None and expert is not None
     ]
     if not lengths:
@@ -59,7 +72,3 @@ def _smoothness(pairs: Sequence[Both]) -> dict[str, Any] | None:
         'expert_median': median(expert for _, expert in lengths),
         'difference_median': median(policy - expert for policy, expert in lengths),
     }
-
-
-def _roughness(episode: EpisodeResult) -> float | None:
-    return spectral_arc_length(episode.times, episode.joints) if episode.joints.size else None

@@ -80,6 +80,10 @@ def by_kind(pairs: Sequence[Pair], confidence: float = CONFIDENCE) -> list[dict[
 
 def _row(kind: str, pairs: Sequence[Pair], confidence: float) -> dict[str, Any]:
     rate = detection_rate(pairs, confidence)
+    alone = Rate.of((pair.unwatched.success for pair in pairs), confidence)
+    kept = Rate.of((pair.watched.success for pair in pairs), confidence)
+    left_alone = Rate.of((pair.unwatched.violated > 0 for pair in pairs), confidence)
+    left = Rate.of((pair.watched.violated > 0 for pair in pairs), confidence)
     times = [pair.watched.fallback_time for pair in pairs if pair.detected]
     return {
         'kind': kind,
@@ -89,6 +93,10 @@ def _row(kind: str, pairs: Sequence[Pair], confidence: float) -> dict[str, Any]:
         **rate_fields(rate, 'detection_rate', 'detection_wilson'),
         'detection_time_s': median(time for time in times if time is not None) if times else None,
         'detection_time_share': time_share(pairs),
+        **rate_fields(alone, 'success_rate_unwatched', 'success_wilson_unwatched'),
+        **rate_fields(kept, 'success_rate_watched', 'success_wilson_watched'),
+        **rate_fields(left_alone, 'violation_rate_unwatched', 'violation_wilson_unwatched'),
+        **rate_fields(left, 'violation_rate_watched', 'violation_wilson_watched'),
         'violations_watched': sum(pair.watched.violated for pair in pairs),
         'violations_unwatched': sum(pair.unwatched.violated for pair in pairs),
     }

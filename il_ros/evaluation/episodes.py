@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from il_ros.core.files import write_atomic
 from il_ros.evaluation import json_values as jv
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.json_values import Array
+
+AFTER_ALARM = 1.0
+"""How long an episode goes on after the monitor has stopped it [s], to see that the arm rests."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +42,12 @@ class EpisodeResult:
         threshold: Novelty from which the monitor counts a tick as novel, None without one.
         joints: Commanded joint positions, NaN where none was sent, shape (T, N) [rad or m], or
             (0, 0) if they were not kept.
+        takeovers: How often an operator took the arm from whoever drove.
+        latencies: Time from having an observation to having the chunk that answers it, by the wall
+            clock, NaN where none came, shape (T,) [s], or (0,) if it was not measured.
+        action_errors: Distance of the policy's action from the expert's in the same state, as
+            `il_ros.rollouts.action_error` defines it, NaN where the policy did not drive, shape
+            (T,), or (0,) if it was not measured.
         bag: Path of the recording, '' without one.
 
     Raises:
@@ -61,6 +69,9 @@ class EpisodeResult:
     scores: Array = field(default_factory=lambda: np.zeros(0))
     threshold: float | None = None
     joints: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    takeovers: int = 0
+    latencies: Array = field(default_factory=lambda: np.zeros(0))
+    action_errors: Array = field(default_factory=lambda: np.zeros(0))
     bag: str = ''
 
     def __post_init__(self) -> None:
@@ -96,6 +107,9 @@ class EpisodeResult:
             'scores': jv.array_to_json(self.scores),
             'threshold': None if self.threshold is None else jv.number_to_json(self.threshold),
             'joints': jv.array_to_json(self.joints.T),
+            'takeovers': int(self.takeovers),
+            'latencies': jv.array_to_json(self.latencies),
+            'action_errors': jv.array_to_json(self.action_errors),
             'bag': self.bag,
         }
 
@@ -140,29 +154,42 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     'scores': jv.read_vector,
     'threshold': lambda value: None if value is None else jv.read_number(value),
     'joints': jv.read_columns,
+    'takeovers': jv.read_integer,
+    'latencies': jv.read_vector,
+    'action_errors': jv.read_vector,
     'bag': jv.read_text,
 }
 
 
-def write_episodes(path: Path | str, episodes: Iterable[EpisodeResult]) -> Path:
-    """Write episodes as JSON Lines, atomically (errors: see `write_atomic`)."""
-    lines = (json.dumps(episode.to_json(), allow_nan=False) for episode in episodes)
-    return write_atomic(path, ''.join(f'{line}\n' for line in lines))
+def why_it_ended(alarm: str, success: bool) -> str:
+    """Why an episode ended, for a reader: the monitor's reason, if it stopped it, comes first."""
+    return alarm or ('goal reached' if success else 'time limit of the task')
+
+
+def episode_line(episode: EpisodeResult) -> str:
+    """One episode as a line of JSON Lines, its end included."""
+    return json.dumps(episode.to_json(), allow_nan=False) + '\n'
 
 
 def read_episodes(path: Path | str) -> tuple[EpisodeResult, ...]:
-    """Read what `write_episodes` wrote.
+    """Read a file of `episode_line`s.
 
     Raises:
         EvaluationError: At the first line that is no episode, with file, line and key.
     """
     try:
-        lines = Path(path).read_text(encoding='utf-8').splitlines()
+        text = Path(path).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(
             f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode a line'
         ) from error
-    return tuple(_read_line(line, f'{path}:{number}') for number, line in enumerate(lines, 1))
+    return read_lines(text, str(path))
+
+
+def read_lines(text: str, where: str) -> tuple[EpisodeResult, ...]:
+    """Read episodes, one a line; errors as `read_episodes`, naming `where`."""
+    lines = text.splitlines()
+    return tuple(_read_line(line, f'{where}:{number}') for number, line in enumerate(lines, 1))
 
 
 def _read_line(line: str, where: str) -> EpisodeResult:
@@ -173,7 +200,7 @@ def _read_line(line: str, where: str) -> EpisodeResult:
             f'not JSON: {error}',
             where=where,
             allowed='one episode a line',
-            fix='the file was cut short or edited: run the evaluation again',
+            fix='the file was cut short or edited: a cut end is mended when the evaluation goes on',
         ) from error
     return EpisodeResult.from_json(values, where)
 
@@ -198,6 +225,7 @@ def _check_outcome(episode: EpisodeResult) -> None:
     both = (time is not None) == episode.fallback
     _check('fallback_time', time, both, 'a time after a fallback, null without one')
     _check('fallback_time', time, time is None or 0 <= time < inf, 'finite, at least 0')
+    _check('takeovers', episode.takeovers, episode.takeovers >= 0, 'at least 0')
     defined = episode.threshold is None or not isnan(episode.threshold)
     _check('threshold', episode.threshold, defined, 'a number, null without one')
 
@@ -211,6 +239,10 @@ def _check_traces(episode: EpisodeResult) -> None:
     matching = joints.ndim == 2 and len(joints) == len(times) and joints.shape[1] > 0
     kept = f'shape ({len(times)}, N) or (0, 0)'
     _check('joints', f'shape {joints.shape}', matching or joints.shape == (0, 0), kept)
+    for name in ('latencies', 'action_errors'):
+        shape = getattr(episode, name).shape
+        fits = shape in ((0,), times.shape)
+        _check(name, f'shape {shape}', fits, f'shape {times.shape} or (0,)')
 
 
 def _check(name: str, value: object, holds: object, allowed: str) -> None:

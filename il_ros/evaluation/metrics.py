@@ -13,6 +13,7 @@ from il_ros.evaluation.detection import Pair, by_kind, case, detection_rate, pai
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
+from il_ros.evaluation.measures import measures
 from il_ros.evaluation.notes import notes_on
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.verdict import TARGETS, Measured, Targets, headline, judge
@@ -27,6 +28,7 @@ def summarise(
     seeds: Mapping[str, Iterable[int]] | None = None,
     targets: Targets = TARGETS,
     confidence: float = CONFIDENCE,
+    training: Mapping[str, Any] | None = None,
     created: str = '',
 ) -> dict[str, Any]:
     """Count, compare and judge the episodes of an evaluation.
@@ -38,13 +40,15 @@ def summarise(
             None takes the seeds of the episodes.
         targets: What the verdict measures against.
         confidence: Of the Wilson intervals, in (0, 1).
+        training: What training said of the policy, for the record: algorithm, episodes,
+            held_out_episodes, held_out_loss.
         created: Date and time of the evaluation, as a reader should see it.
 
     Returns:
         JSON values. Rates are in [0, 1], times in seconds; what was not measured is None and
         has a sentence under 'notes'. Keys: verdict, headline, findings, notes, nominal, ood,
-        ood_unwatched, expert, heuristic, suites, perturbations, comparison, targets,
-        confidence, episodes, tasks, seeds, versions, created.
+        ood_unwatched, expert, heuristic, suites, perturbations, comparison, training,
+        targets, confidence, episodes, tasks, seeds, versions, created.
 
     Raises:
         EvaluationError: If a suite holds two episodes of one case, or the confidence is none.
@@ -76,7 +80,8 @@ def summarise(
         'ood': sections['ood'] | _detection(pairs, measured.detection),
         'suites': sections,
         'perturbations': by_kind(pairs, confidence),
-        'comparison': compare(groups['nominal'], groups['expert']),
+        'comparison': compare(groups['nominal'], groups['expert'], confidence),
+        'training': dict(training) if training else None,
         'targets': asdict(targets),
         'confidence': confidence,
         'episodes': sum(len(group) for group in groups.values()),
@@ -119,6 +124,7 @@ def _section(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any
         'violations': _violations(group),
         'violations_by_kind': dict(kinds) if group else None,
         'median_success_s': median(solved) if solved else None,
+        **measures(group, confidence),
     }
 
 

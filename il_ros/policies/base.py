@@ -42,6 +42,14 @@ class Policy(ABC):
         """
         return None
 
+    def action_spread(self) -> NDArray[np.float64] | None:
+        """Standard deviation of the demonstrated actions in its training frames.
+
+        Of what it predicts for one period ahead: the commanded position, or its difference from
+        the measured one. Shape (N,) [rad or m]; None for a policy that does not know it.
+        """
+        return None
+
     def reset(self) -> None:
         """Forget what was seen, as at the beginning of an episode; for policies with a memory."""
         return

@@ -108,6 +108,10 @@ class MlpPolicy(Policy):
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))
         return self._network.hidden(x).astype(np.float64)
 
+    def action_spread(self) -> Array:
+        """See `Policy.action_spread`; 1 for a joint that hardly ever moved."""
+        return np.asarray(self.outputs.scale[0])
+
     def reset(self) -> None:
         """Forget the last chunks."""
         self._blend.reset()

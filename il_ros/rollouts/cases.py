@@ -1,11 +1,13 @@
-"""Which episodes are run: a seed of the scene, and what goes wrong in it."""
+"""Which episodes are run: a seed of the scene, what goes wrong in it, and in which suite."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from il_ros.evaluation.suites import draw_seeds, nominal_seeds, ood_cases
+from il_ros.core.errors import UnknownNameError
+from il_ros.evaluation.detection import Key
+from il_ros.evaluation.suites import SUITES, draw_seeds, nominal_seeds, ood_cases
 from il_ros.sim.perturbations import Perturbation
 
 
@@ -22,6 +24,54 @@ class Case:
     seed: int
     name: str = ''
     perturbations: tuple[Perturbation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One episode of an evaluation.
+
+    Attributes:
+        suite: How it is run: a key of `il_ros.evaluation.suites.SUITES`.
+        case: What is run.
+    """
+
+    suite: str
+    case: Case
+
+    def key(self, task: str) -> Key:
+        """What its result shares with it, see `il_ros.evaluation.detection.case`."""
+        return task, self.case.seed, (self.case.name,) if self.case.name else ()
+
+
+def plan_suites(
+    suites: Iterable[str],
+    episodes: int,
+    perturbations: Mapping[str, Sequence[Perturbation]],
+    *,
+    floor: int,
+) -> list[Planned]:
+    """The episodes of these suites, suite by suite; more of them begin with the same ones.
+
+    Args:
+        suites: Keys of `il_ros.evaluation.suites.SUITES`.
+        episodes: How many a suite.
+        perturbations: What goes wrong in the disturbed suites, by name.
+        floor: How many at most where a heuristic drives: it fails slowly.
+
+    Raises:
+        UnknownNameError: If there is no such suite.
+        EvaluationError: If there is no perturbation, or not that many seeds.
+    """
+    plan = []
+    for name in dict.fromkeys(suites):
+        if name not in SUITES:
+            raise UnknownNameError(f'unknown suite {name}', allowed=SUITES)
+        suite = SUITES[name]
+        count = min(floor, episodes) if suite.controller == 'heuristic' else episodes
+        disturbed = suite.seeds == 'ood'
+        cases = perturbed_cases(count, perturbations) if disturbed else nominal_cases(count)
+        plan += [Planned(suite=name, case=case) for case in cases]
+    return plan
 
 
 def undisturbed(seeds: Iterable[int]) -> list[Case]:

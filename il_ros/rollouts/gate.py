@@ -16,10 +16,12 @@ from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.trajectory import points_of
 from il_ros.monitors.verdict import Verdict
 from il_ros.monitors.watch import Calibration
 from il_ros.policies.base import Policy
 from il_ros.policies.calibration import FittedScores
+from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
 MomentOf = Callable[[Frame], Moment]
@@ -28,7 +30,7 @@ _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
 
 
 class Gate:
-    """The monitor, in this process; its plan goes to the servos as a trajectory controller would.
+    """The monitor, in this process; its plan goes to the arm by a simulated trajectory controller.
 
     Args:
         contract: What the topics mean.
@@ -36,6 +38,7 @@ class Gate:
         make: Makes the monitor of an episode.
         policy_id: Which policy drives; empty for an expert.
         moment: What the scores see of a frame; none where nothing is scored.
+        patience: How long it waits for a frame before it goes on without one [s], as its node.
     """
 
     def __init__(
@@ -46,11 +49,18 @@ class Gate:
         *,
         policy_id: str = '',
         moment: MomentOf | None = None,
+        patience: float = MonitorConfig.frame_age,
     ) -> None:
         self._contract, self._source, self._make = contract, source, make
         self._policy_id, self._moment = policy_id, moment
+        self._patience = patience
         self.verdict: Verdict | None = None
         self.stopped = ''
+
+    @property
+    def moving(self) -> bool:
+        """See `Guard.moving`."""
+        return self.verdict is not None and self.verdict.mode is Mode.FALLBACK
 
     @property
     def monitor(self) -> Monitor:
@@ -60,9 +70,9 @@ class Gate:
     def reset(self, posture: Array) -> None:
         """See `Guard.reset`."""
         self._monitor = self._make()
-        self._posture: Array = posture
-        self._plan: Plan | None = None
-        self._before: Plan | None = None
+        self._controller = TrajectoryController(
+            self._contract.action.names, posture, period=self._contract.period
+        )
         self._seen = -np.inf
         self._driven = False
         self.verdict, self.stopped = None, ''
@@ -73,12 +83,14 @@ class Gate:
         """See `Guard.tick`."""
         if chunk is not None:
             self._monitor.offer(self._chunk(chunk, now), self._source)
+        if frame is None and now - self._seen <= self._patience:
+            return None
         seen = self._input(frame, now, invalid)
         verdict = self._monitor.tick(seen, now)
         if not self._driven and self._enter(now):
             verdict = self._monitor.tick(seen, now)
         if verdict.plan is not None:
-            self._before, self._plan = self._plan or verdict.plan, verdict.plan
+            self._follow(verdict.plan, now)
         if self._driven and not self.stopped and verdict.mode is not _MODES[self._source]:
             self.stopped = verdict.reason
         self.verdict = verdict
@@ -86,11 +98,19 @@ class Gate:
 
     def setpoints(self, times: Array) -> Array:
         """See `Guard.setpoints`."""
-        if self._plan is None or self._before is None:
-            return np.tile(self._posture, (len(times), 1))
-        due = times - self._contract.command_delay
-        begun = (due >= self._plan.begin)[:, None]
-        return np.where(begun, self._plan.at(due)[0], self._before.at(due)[0])
+        return self._controller.positions(times)
+
+    def _follow(self, plan: Plan, now: float) -> None:
+        contract = self._contract
+        points = points_of(plan, now, contract.period)
+        trajectory = Trajectory(
+            start=now + contract.command_delay,
+            times=points.times,
+            positions=points.position,
+            velocities=points.velocity,
+            accelerations=points.acceleration,
+        )
+        self._controller.follow(contract.action.names, trajectory, now)
 
     def _enter(self, now: float) -> bool:
         """Ask for the driver's mode; refused, it is asked again at the next tick."""
@@ -148,4 +168,5 @@ def scores_gate(
         lambda: make_monitor(contract, calibration, settings),
         policy_id=calibration.policy_id,
         moment=scores.moments(policy).of_frame,
+        patience=settings.frame_age,
     )

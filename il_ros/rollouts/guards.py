@@ -21,6 +21,10 @@ class Guard(Protocol):
 
     stopped: str
 
+    @property
+    def moving(self) -> bool:
+        """Whether it moves the arm by itself, to where it will wait."""
+
     def reset(self, posture: Array) -> None:
         """A new episode begins, with the joints at `posture` (N,)."""
 
@@ -51,6 +55,7 @@ class Unguarded:
     """
 
     stopped = ''
+    moving = False
 
     def reset(self, posture: Array) -> None:
         """See `Guard.reset`."""

@@ -7,6 +7,7 @@ seed, driver and guard give the same episode, bit for bit.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
 from il_ros.rollouts.guards import Guard
 from il_ros.rollouts.rollout import Rollout
@@ -22,9 +24,7 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 
 Array = NDArray[np.float64]
-
-AFTER_ALARM = 1.0
-"""How long an episode goes on after the guard has stopped it [s], to see that the arm rests."""
+Watch = Callable[[Frame, Array | None], None]
 
 
 class Stage:
@@ -36,6 +36,9 @@ class Stage:
         driver: Who drives.
         guard: What stands between driver and arm.
 
+    Attributes:
+        latency: Time that the driver took for its last answer, by the wall clock [s].
+
     Raises:
         UnknownNameError: If there is no such task.
     """
@@ -45,6 +48,7 @@ class Stage:
         self._world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
         self._senses = Senses(contract, driver.keys)
         steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
+        self.latency = 0.0
         self._offsets = steps * (self._world.period / self._world.substeps)
 
     def run(
@@ -53,22 +57,22 @@ class Stage:
         perturbations: Sequence[Perturbation] = (),
         *,
         name: str = '',
-        watch: Callable[[Frame], None] | None = None,
+        watch: Watch | None = None,
     ) -> Rollout:
         """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
+
+        A guard that then moves the arm by itself is given the time to end that.
 
         Args:
             seed: Of the scene.
             perturbations: What goes wrong.
             name: What the perturbations are called.
-            watch: Called with each frame, once its period is over.
+            watch: Called with each frame and its answer, before the arm moves on.
         """
         world, taken = self._begin(seed, perturbations)
         alarm: float | None = None
-        while not world.state().done and (alarm is None or world.time < alarm + AFTER_ALARM - 1e-9):
-            self._period(taken)
-            if watch is not None and taken.frame is not None:
-                watch(taken.frame)
+        while not world.state().done and not self._settled(alarm):
+            self._period(taken, watch)
             if alarm is None and self.guard.stopped:
                 alarm, taken.reason = taken.time, self.guard.stopped
         state = world.state()
@@ -81,10 +85,20 @@ class Stage:
             success=state.success and alarm is None,
             progress=state.progress,
             duration=state.time if alarm is None else alarm,
+            elapsed=state.time,
             violations=state.violations,
             alarm=alarm,
             reason=taken.reason,
         )
+
+    def truth(self) -> dict[str, Array]:
+        """Every observation as it truly is at this instant, by key."""
+        return self._world.privileged()
+
+    def _settled(self, alarm: float | None) -> bool:
+        if alarm is None or self.guard.moving:
+            return False
+        return self._world.time >= alarm + AFTER_ALARM - 1e-9
 
     def _begin(self, seed: int, perturbations: Sequence[Perturbation]) -> tuple[World, _Taken]:
         world = self._world
@@ -96,18 +110,22 @@ class Stage:
         self.guard.reset(posture)
         return world, _Taken()
 
-    def _period(self, taken: _Taken) -> None:
+    def _period(self, taken: _Taken, watch: Watch | None) -> None:
         world = self._world
         taken.time = world.time
         stamp = NS + round(world.time * NS)
-        frame = taken.frame = self._senses.look(world.observe(), stamp)
+        frame = self._senses.look(world.observe(), stamp)
+        begin = time.perf_counter()
         chunk = None if frame is None else self.driver.act(frame)
+        self.latency = time.perf_counter() - begin
         invalid = () if frame is None else self._senses.invalid(frame)
         action = self.guard.tick(frame, chunk, stamp / NS, invalid)
         if frame is not None:
             taken.frames.append(frame)
             taken.chunks.append(chunk)
             taken.actions.append(np.full(len(world.names), np.nan) if action is None else action)
+            if watch is not None:
+                watch(frame, chunk)
         world.step(self.guard.setpoints(stamp / NS + self._offsets))
 
 
@@ -118,5 +136,4 @@ class _Taken:
         self.frames: list[Frame] = []
         self.chunks: list[Array | None] = []
         self.actions: list[Array] = []
-        self.frame: Frame | None = None
         self.time, self.reason = 0.0, ''

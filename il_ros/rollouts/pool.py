@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError, IlRosError
+from il_ros.monitors.config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.cases import Case
 from il_ros.rollouts.drivers import Driver, ExpertDriver, PolicyDriver
@@ -19,7 +22,8 @@ from il_ros.rollouts.guards import Guard, Unguarded
 from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.rollout import Rollout
 
-Guarding = Literal['none', 'limits', 'monitor']
+T = TypeVar('T')
+Guarding = Literal['none', 'limits', 'scores', 'monitor']
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +33,11 @@ class Setup:
     Attributes:
         contract: Contract file.
         task: Name of the simulator's task.
-        bundle: Folder of the policy's bundle; none for the task's expert.
+        bundle: Folder of the policy's bundle; none for an expert.
+        expert: Which expert or heuristic drives without a bundle; empty for the task's.
         guard: `none` sends the driver's word to the servos; `limits` has the monitor with its hard
-            checks alone; `monitor` has it with the bundle's calibrated scores, too.
+            checks alone; `scores` has it with the bundle's calibrated scores, too, which only
+            report; with `monitor` they stop the policy.
 
     Raises:
         IlRosError: If an expert is to be watched by scores.
@@ -40,37 +46,47 @@ class Setup:
     contract: Path
     task: str
     bundle: Path | None = None
+    expert: str = ''
     guard: Guarding = 'none'
 
     def __post_init__(self) -> None:
-        if self.bundle is None and self.guard == 'monitor':
+        if self.bundle is None and self.guard in ('scores', 'monitor'):
             raise IlRosError(
-                'scores belong to a bundle', where='guard monitor', allowed='none, limits'
+                'scores belong to a bundle',
+                where=f'guard {self.guard}',
+                allowed='none, limits',
             )
 
     def stage(self) -> Stage:
         """The stage, ready to run.
 
         Raises:
-            IlRosError: If contract, task or bundle cannot be had.
+            IlRosError: If contract, task, bundle or expert cannot be had.
         """
         contract = load_contract(self.contract)
         driver: Driver
         guard: Guard = Unguarded()
         if self.bundle is None:
-            driver = ExpertDriver(self.task, contract)
+            driver = ExpertDriver(self.expert or self.task, contract)
         else:
             bundle = load_bundle(self.bundle, contract)
             driver = PolicyDriver(bundle.policy, bundle.policy_id)
-            if self.guard == 'monitor':
-                guard = bundle_gate(bundle, where=str(self.bundle))
+            if self.guard in ('scores', 'monitor'):
+                stops = self.guard == 'monitor'
+                config = MonitorConfig(novelty=stops, allow_uncalibrated=not stops)
+                guard = bundle_gate(bundle, config, where=str(self.bundle))
         if self.guard == 'limits':
             guard = limits_gate(contract, driver.source, policy_id=driver.policy_id)
         return Stage(contract, self.task, driver, guard)
 
 
-def bundle_gate(bundle: Bundle, *, where: str = '') -> Guard:
+def bundle_gate(bundle: Bundle, config: MonitorConfig | None = None, *, where: str = '') -> Guard:
     """The monitor as it is deployed with a bundle.
+
+    Args:
+        bundle: A calibrated bundle.
+        config: Settings; the defaults by default.
+        where: What an error should name.
 
     Raises:
         BundleError: If it is not calibrated.
@@ -81,7 +97,12 @@ def bundle_gate(bundle: Bundle, *, where: str = '') -> Guard:
             where=where,
             fix='run "il_ros monitor calibrate" on rollouts of its policy',
         )
-    return scores_gate(bundle.policy, bundle.scores, bundle.calibration)
+    return scores_gate(bundle.policy, bundle.scores, bundle.calibration, config)
+
+
+def cores() -> int:
+    """How many processes this one may use at once."""
+    return len(os.sched_getaffinity(0))
 
 
 def run_cases(setup: Setup, cases: Sequence[Case], *, processes: int = 1) -> list[Rollout]:
@@ -97,29 +118,48 @@ def stream_cases(setup: Setup, cases: Sequence[Case], *, processes: int = 1) -> 
         cases: The episodes.
         processes: How many at once; one runs them here.
     """
-    if processes <= 1 or len(cases) < 2:
-        stage = setup.stage()
-        yield from (_episode(stage, case) for case in cases)
+    jobs = [(setup, partial(_episode, case=case)) for case in cases]
+    yield from stream(jobs, processes=processes)
+
+
+def stream(
+    jobs: Sequence[tuple[Setup, Callable[[Stage], T]]], *, processes: int = 1
+) -> Iterator[T]:
+    """Do every piece of work on the stage of its setup, and give the results in their order.
+
+    Each process makes each stage once. Where several processes run, work and results have to
+    travel between them: work is a function of a module, or a `partial` of one.
+
+    Args:
+        jobs: Setups and what is to be done on their stages.
+        processes: How many at once; one does them here.
+    """
+    if processes <= 1 or len(jobs) < 2:
+        stages: dict[Setup, Stage] = {}
+        yield from (_on_stage(stages, job) for job in jobs)
         return
     # A forked child would share the parent's threads and locks (torch, DDS).
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(processes, context, _prepare, (setup,)) as pool:
-        yield from pool.map(_episode_here, cases, chunksize=4)
+    with ProcessPoolExecutor(processes, context) as pool:
+        yield from pool.map(_here, jobs)
 
 
 def _episode(stage: Stage, case: Case) -> Rollout:
     return stage.run(case.seed, case.perturbations, name=case.name)
 
 
-_prepared: list[Stage] = []  # of this worker process
+def _on_stage(stages: dict[Setup, Stage], job: tuple[Setup, Callable[[Stage], T]]) -> T:
+    setup, work = job
+    if setup not in stages:
+        stages[setup] = setup.stage()
+    return work(stages[setup])
 
 
-def _prepare(setup: Setup) -> None:
-    _prepared[:] = [setup.stage()]
+_stages: dict[Setup, Stage] = {}  # of this worker process
 
 
-def _episode_here(case: Case) -> Rollout:
-    return _episode(_prepared[0], case)
+def _here(job: tuple[Setup, Callable[[Stage], T]]) -> T:
+    return _on_stage(_stages, job)
 
 
 def counted(rollouts: Iterable[Rollout]) -> dict[str, int]:

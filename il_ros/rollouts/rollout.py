@@ -33,6 +33,7 @@ class Rollout:
         success: Whether the task was done, with nobody having stopped it.
         progress: How much of the way was done, 0 to 1.
         duration: From the reset to the goal, the time limit or the stop [s].
+        elapsed: From the reset to the last command [s]: after a stop it goes on for a moment.
         violations: How often limits were left, by kind.
         alarm: When the guard stopped the driver, since the reset [s]; none if it did not.
         reason: Why it did.
@@ -46,6 +47,7 @@ class Rollout:
     success: bool
     progress: float
     duration: float
+    elapsed: float
     violations: Mapping[str, int] = field(default_factory=dict)
     alarm: float | None = None
     reason: str = ''
@@ -69,7 +71,8 @@ class Rollout:
 
 
 _FACTS = (
-    'seed', 'perturbation', 'success', 'progress', 'duration', 'violations', 'alarm', 'reason',
+    'seed', 'perturbation', 'success', 'progress', 'duration', 'elapsed', 'violations', 'alarm',
+    'reason',
 )  # fmt: skip
 
 

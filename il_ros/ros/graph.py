@@ -18,11 +18,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import Trigger
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
 from il_ros.ros.convert import to_ns
@@ -47,6 +49,7 @@ _SERVICES = {
     'monitor/load': LoadPolicy,
     'monitor/set_parameters': SetParameters,
     'policy/load': LoadPolicy,
+    'policy/reset': Trigger,
     'expert/set_parameters': SetParameters,
 }
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
@@ -60,7 +63,6 @@ _LAST_WORDS = 0.3  # s that each call may take when something has gone wrong
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
 _ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
 _ATTEMPTS = 5  # resets until it does
-_AFTER_ALARM = 1.0  # s that an episode goes on after a fallback, to see that the arm really rests
 
 
 @dataclass(kw_only=True)
@@ -73,12 +75,14 @@ class Trace:
         joints: Commanded joints by the time of their tick since the reset [s], each (N,).
         alarm: When the monitor fell back, since the reset [s]; none if it did not.
         reason: Why it did.
+        takeovers: How often an operator's dead-man took the arm.
     """
 
     scores: dict[float, float] = field(default_factory=dict)
     joints: dict[float, Array] = field(default_factory=dict)
     alarm: float | None = None
     reason: str = ''
+    takeovers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,7 @@ class Graph:
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
         self._let_go = False  # nobody commands the arm after an alarm
+        self._taken_over = False
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
         self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
@@ -255,10 +260,10 @@ class Graph:
 
     def _run(self) -> TaskState:
         while True:
-            state = self.step(_BLOCK)
             alarm = self._trace.alarm
+            state = self.step(_BLOCK if alarm is None else 1)
             falling_back = self._mode == MonitorStatus.FALLBACK
-            over = alarm is not None and state.elapsed > alarm + _AFTER_ALARM
+            over = alarm is not None and state.elapsed >= alarm + AFTER_ALARM - 1e-9
             if state.done or (over and not falling_back):
                 return state
 
@@ -268,9 +273,11 @@ class Graph:
         """Reset and enter a driving mode; again if the first observation was lost.
 
         That happens when nodes have only just found one another, and in lock-step nothing would
-        follow it.
+        follow it. A policy forgets the episode before while no observation is on its way.
         """
         for attempt in range(_ATTEMPTS):
+            if mode == 'policy':
+                self._call('policy/reset', Trigger.Request())
             stamp, recording = self.reset(seed, perturbations), False
             try:
                 if record:
@@ -345,6 +352,8 @@ class Graph:
         if since < 0:
             return
         self._mode = message.mode
+        self._trace.takeovers += message.takeover and not self._taken_over
+        self._taken_over = message.takeover
         stopped = message.mode in (MonitorStatus.ALARM, MonitorStatus.FALLBACK)
         if stopped and self._trace.alarm is None:
             self._trace.alarm, self._trace.reason = since, message.reason

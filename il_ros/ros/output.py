@@ -17,14 +17,13 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.kinematics import resolve
 from il_ros.monitors.plan import Plan
+from il_ros.monitors.trajectory import points_of
 from il_ros.ros.convert import doubles, to_duration, to_ns, to_stamp
 from il_ros.ros.qos import COMMAND
 from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
 
-_COARSE = 0.04  # s between points of the stop behind it
-_APART = 1e-3  # s that two points are apart at least
 _STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
 _DAMPING = 0.02  # of the simulated servoing
 _PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
@@ -64,25 +63,17 @@ class JointTrajectoryOutput:
 
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
-        end = max(plan.end_time - begin, self._dt)
-        # One point for the tick itself: the nearer the first point, the more sharply the controller
-        # would catch up when the command comes too late after all. Two points must not fall
-        # together: a controller refuses times that do not increase.
-        stop = np.arange(self._dt + _COARSE, end - _APART, _COARSE)
-        last = [end] if end > self._dt + _APART else []
-        offsets = np.concatenate([[self._dt], stop, last])
-        position, velocity, acceleration = plan.at(begin + offsets)
-        velocity[-1] = acceleration[-1] = 0.0
+        points = points_of(plan, begin, self._dt)
         message = JointTrajectory(joint_names=list(self._names))
         message.header.stamp = to_stamp(stamp + self._ahead)
         message.points = [
             JointTrajectoryPoint(
-                positions=doubles(position[i]),
-                velocities=doubles(velocity[i]),
-                accelerations=doubles(acceleration[i]),
-                time_from_start=to_duration(float(offset)),
+                positions=doubles(points.position[i]),
+                velocities=doubles(points.velocity[i]),
+                accelerations=doubles(points.acceleration[i]),
+                time_from_start=to_duration(float(time)),
             )
-            for i, offset in enumerate(offsets)
+            for i, time in enumerate(points.times)
         ]
         return message
 

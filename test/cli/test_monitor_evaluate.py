@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_policies import make_reach_bundle
 
 from il_ros.cli.monitor_evaluate import evaluate
 from il_ros.core.errors import BundleError
@@ -17,11 +16,6 @@ goal_shown_elsewhere:
 goal_lost:
   - {kind: sensor_dropout, target: goal_position, start: 0.2}
 """
-
-
-@pytest.fixture(scope='module')
-def reach_bundle(tmp_path_factory):
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
 
 
 def run(bundle, folder):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from il_ros.evaluation.episodes import EpisodeResult, read_episodes, write_episodes
+from il_ros.evaluation.episodes import EpisodeResult, episode_line, read_episodes
 from il_ros.evaluation.errors import EvaluationError
 
 ANY = st.floats(width=64)
@@ -35,6 +35,9 @@ def episodes(draw):
         scores=draw(arrays(float, ticks, elements=ANY)),
         threshold=draw(st.none() | st.floats(allow_nan=False)),
         joints=draw(arrays(float, (ticks, joints), elements=ANY) | st.just(np.zeros((0, 0)))),
+        takeovers=draw(st.integers(0, 9)),
+        latencies=draw(arrays(float, ticks, elements=ANY) | st.just(np.zeros(0))),
+        action_errors=draw(arrays(float, ticks, elements=ANY) | st.just(np.zeros(0))),
         bag=draw(st.text()),
     )
 
@@ -43,7 +46,7 @@ def same(a, b):
     arrays_equal = all(
         np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
         and getattr(a, name).shape == getattr(b, name).shape
-        for name in ('times', 'scores', 'joints')
+        for name in ('times', 'scores', 'joints', 'latencies', 'action_errors')
     )
     return arrays_equal and a.to_json() == b.to_json()
 
@@ -69,7 +72,9 @@ def test_numpy_scalars_become_plain_json(episode):
 
 def test_file_of_many(tmp_path, episode, stopped, traced):
     written = [episode(), stopped(), traced(reason='two\nlines \u2028')]
-    read = read_episodes(write_episodes(tmp_path / 'episodes.jsonl', written))
+    path = tmp_path / 'episodes.jsonl'
+    path.write_text(''.join(map(episode_line, written)))
+    read = read_episodes(path)
     assert all(same(a, b) for a, b in zip(written, read, strict=True))
 
 
@@ -93,6 +98,8 @@ def test_file_of_many(tmp_path, episode, stopped, traced):
         ({'threshold': np.nan}, 'threshold: got nan; allowed: a number, null without one'),
         ({'scores': np.zeros(3)}, 'scores: got shape (3,); allowed: shape (0,)'),
         ({'joints': np.zeros((2, 3))}, 'joints: got shape (2, 3); allowed: shape (0, N) or (0, 0)'),
+        ({'takeovers': -1}, 'takeovers: got -1; allowed: at least 0'),
+        ({'latencies': np.zeros(3)}, 'latencies: got shape (3,); allowed: shape (0,) or (0,)'),
         ({'times': np.zeros((1, 1))}, 'times: got shape (1, 1); allowed: shape (T,)'),
     ],
 )
@@ -148,11 +155,11 @@ def test_missing_and_unknown_keys_are_named(episode):
 
 
 def test_a_file_cut_short_names_its_line(tmp_path, episode):
-    path = write_episodes(tmp_path / 'episodes.jsonl', [episode(), episode(seed=1)])
-    path.write_text(path.read_text()[:-20])
+    path = tmp_path / 'episodes.jsonl'
+    path.write_text((episode_line(episode()) + episode_line(episode(seed=1)))[:-20])
     with pytest.raises(EvaluationError, match=re.escape(f'{path}:2: not JSON: ')) as caught:
         read_episodes(path)
-    assert 'run the evaluation again' in str(caught.value)
+    assert 'mended when the evaluation goes on' in str(caught.value)
     with pytest.raises(EvaluationError, match=r'none\.jsonl: cannot be read: '):
         read_episodes(tmp_path / 'none.jsonl')
 
@@ -165,7 +172,8 @@ def test_any_value_in_any_place_is_read_or_refused(value, episode):
         try:
             EpisodeResult.from_json(episode().to_json() | {key: value}, 'here')
         except EvaluationError as error:
-            assert re.match(rf'here\.({key}|scores|joints|fallback_time)\b', str(error))  # noqa: PT017
+            also = 'scores|joints|latencies|action_errors|fallback_time'
+            assert re.match(rf'here\.({key}|{also})\b', str(error))  # noqa: PT017
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_a_whole_evaluation_by_hand(evaluation):
         'policy_median_s': 4.0,
         'expert_median_s': 4.0,
         'ratio_median': 1.0,
+        'ratio_low': 1.0,
+        'ratio_high': 1.0,
     }
     assert s['comparison']['smoothness']['difference_median'] == 0
     assert [row['kind'] for row in s['perturbations']] == ['push', 'sensor_bias']

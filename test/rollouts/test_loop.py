@@ -7,10 +7,11 @@ import pytest
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import UnknownNameError
 from il_ros.core.frames import NS
+from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.drivers import ExpertDriver
 from il_ros.rollouts.guards import Unguarded
-from il_ros.rollouts.loop import AFTER_ALARM, Stage
+from il_ros.rollouts.loop import Stage
 from il_ros.sim.perturbations import Perturbation
 
 CONTRACT = load_contract(Path('config/contracts/franka_reach.yaml'))
@@ -108,8 +109,8 @@ def test_an_expert_that_is_not_there_is_named():
 
 def test_every_frame_is_shown_to_who_watches(stage):
     seen = []
-    rollout = stage.run(7, watch=seen.append)
-    assert seen == list(rollout.frames)
+    rollout = stage.run(7, watch=lambda frame, chunk: seen.append((frame, chunk)))
+    assert seen == list(zip(rollout.frames, rollout.chunks, strict=True))
 
 
 def test_demonstrations_are_a_dataset():

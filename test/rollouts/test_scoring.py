@@ -149,7 +149,7 @@ def test_scores_offline_are_those_of_the_monitor(reach_bundle):
     setup = Setup(contract=REACH, task='reach', bundle=reach_bundle, guard='monitor')
     stage, bundle, live = setup.stage(), load_bundle(reach_bundle), []
     rollout = stage.run(
-        nominal_cases(1)[0].seed, watch=lambda frame: live.append(stage.guard.verdict.scores.values)
+        nominal_cases(1)[0].seed, watch=lambda *_: live.append(stage.guard.verdict.scores.values)
     )
     (offline,) = score_rollouts(bundle.calibration.bank, bundle.moments, [rollout])
     # a frame is shown before the guard has judged it: one later each

@@ -1,0 +1,75 @@
+"""The suites of an evaluation over a running graph, one episode after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
+from il_ros.evaluation.suites import SUITES
+from il_ros.rollouts.cases import Case, Planned
+from il_ros.ros.graph import Episode, Graph
+
+
+class GraphRuns:
+    """Runs the episodes of an evaluation on one graph in lock-step.
+
+    Args:
+        client: Talks to the graph.
+        task: Name of the simulator's task.
+        bundle: Bundle of the policy; loaded here.
+        heuristic: Which simple rule is the floor.
+    """
+
+    def __init__(self, client: Graph, task: str, bundle: Path, heuristic: str) -> None:
+        self._client, self._task, self._heuristic = client, task, heuristic
+        client.load(bundle)
+
+    def run(self, plan: Sequence[Planned]) -> Generator[EpisodeResult, None, None]:
+        """Run what is planned, in its order; best suite by suite.
+
+        Raises:
+            IlRosError: If the graph does not answer, or refuses.
+        """
+        for name, planned in groupby(plan, key=lambda one: one.suite):
+            suite = SUITES[name]
+            if suite.controller != 'policy':
+                expert = self._heuristic if suite.controller == 'heuristic' else self._task
+                self._client.set_parameters('expert', expert=expert)
+            mode = 'policy' if suite.controller == 'policy' else 'expert'
+            with self._client.watching(novelty=suite.watched):
+                for one in planned:
+                    case = one.case
+                    episode = self._client.episode(case.seed, mode, case.perturbations)
+                    yield self._result(name, case, episode)
+
+    def _result(self, suite: str, case: Case, episode: Episode) -> EpisodeResult:
+        state, trace = episode.state, episode.trace
+        success = state.success and trace.alarm is None
+        # Behind its end the arm is brought to rest for the next episode.
+        seen = {*trace.joints, *trace.scores}
+        times = sorted(time for time in seen if time < state.elapsed - 1e-9)
+        size = len(next(iter(trace.joints.values()), ()))
+        nothing = np.full(size, np.nan)
+        return EpisodeResult(
+            suite=suite,
+            task=self._task,
+            seed=episode.seed,
+            success=success,
+            duration=state.elapsed,
+            progress=state.progress,
+            violations=episode.violations,
+            fallback=trace.alarm is not None,
+            fallback_time=trace.alarm,
+            reason=why_it_ended(trace.reason, success),
+            perturbations=(case.name,) if case.name else (),
+            times=np.array(times),
+            scores=np.array([trace.scores.get(time, np.nan) for time in times]),
+            threshold=1.0 if trace.scores else None,
+            joints=np.array([trace.joints.get(time, nothing) for time in times]).reshape(-1, size),
+            takeovers=trace.takeovers,
+            bag=episode.bag,
+        )
