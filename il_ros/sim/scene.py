@@ -9,6 +9,7 @@ import mujoco
 from il_ros.core.arms import Arm
 from il_ros.sim.arm_model import add_arm
 from il_ros.sim.tasks.base import Task
+from il_ros.sim.variations import add_patterns
 
 
 def build_model(task: Task, arm: Arm, timestep: float) -> Any:
@@ -26,6 +27,7 @@ def build_model(task: Task, arm: Arm, timestep: float) -> Any:
     spec.option.impratio = 10  # grasps do not creep
     spec.option.iterations = 20
     _add_surroundings(spec)
+    add_patterns(spec)
     add_arm(spec, arm)
     task.build(spec)
     return spec.compile()
