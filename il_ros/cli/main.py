@@ -38,6 +38,11 @@ VERBS = {
         'compare scores on perturbed episodes',
     ),
     'evaluate': ('il_ros.cli.evaluate:evaluate', 'measure a policy, write a report'),
+    'adversarial search': (
+        'il_ros.cli.adversarial:search',
+        'find small disturbances that make a policy fail',
+    ),
+    'adversarial replay': ('il_ros.cli.adversarial:replay', 'run those that were found again'),
 }
 
 
@@ -105,7 +110,7 @@ def _run(verb: str, rest: list[str]) -> int:
 
 def _help() -> str:
     lines = ['usage: il_ros VERB [options]   (il_ros VERB --help for its options)', '']
-    return '\n'.join(lines + [f'  {verb:17} {text}' for verb, (_, text) in VERBS.items()])
+    return '\n'.join(lines + [f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()])
 
 
 if __name__ == '__main__':
