@@ -71,9 +71,8 @@ def test_sizes_written_out(space):
     assert space.size({}) == 0.0
 
 
-@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
-def test_every_point_is_within_its_bounds_and_no_larger_than_one(shares):
-    space = space_of(TEXT)
+@given(shares=st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_every_point_is_within_its_bounds_and_no_larger_than_one(space, shares):
     values = space.values(shares)
     for p in space.parameters:
         assert p.low <= values[p.name] <= p.high
