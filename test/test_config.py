@@ -8,12 +8,14 @@ import pytest
 from il_ros.cli.evaluate import load_perturbations
 from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
+from il_ros.sim.randomisation import load_randomisation
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
 
 CONFIG = Path(__file__).parents[1] / 'config'
 CONTRACTS = sorted(CONFIG.glob('contracts/*.yaml'))
 SUITES = sorted(CONFIG.glob('suites/*.yaml'))
+RANDOMISATIONS = sorted(CONFIG.glob('randomisation/*.yaml'))
 
 
 @pytest.mark.parametrize('task', list(TASKS))
@@ -40,4 +42,13 @@ def test_every_perturbation_fits_its_task(path):
     world = World(next((task for task in TASKS if path.stem.startswith(task)), 'pick_place'))
     for perturbations in load_perturbations(path).values():
         world.reset(0, perturbations)
+        assert not world.state().done
+
+
+@pytest.mark.parametrize('path', RANDOMISATIONS, ids=lambda path: path.stem)
+def test_every_randomisation_fits_its_task(path):
+    world = World(path.stem if path.stem in TASKS else 'pick_place')
+    randomisation = load_randomisation(path)
+    for seed in range(3):
+        world.reset(seed, randomisation.draw(seed))
         assert not world.state().done

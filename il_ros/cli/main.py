@@ -39,6 +39,11 @@ VERBS = {
     ),
     'evaluate': ('il_ros.cli.evaluate:evaluate', 'measure a policy, write a report'),
     'compare': ('il_ros.cli.compare:compare', 'tell two evaluated policies apart'),
+    'adversarial search': (
+        'il_ros.cli.adversarial:search',
+        'find small disturbances that make a policy fail',
+    ),
+    'adversarial replay': ('il_ros.cli.adversarial:replay', 'run those that were found again'),
 }
 
 
@@ -106,7 +111,7 @@ def _run(verb: str, rest: list[str]) -> int:
 
 def _help() -> str:
     lines = ['usage: il_ros VERB [options]   (il_ros VERB --help for its options)', '']
-    return '\n'.join(lines + [f'  {verb:17} {text}' for verb, (_, text) in VERBS.items()])
+    return '\n'.join(lines + [f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()])
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 
 if TYPE_CHECKING:
     from il_ros.ros.graph import Graph
@@ -29,6 +30,7 @@ def record(
     task: str = 'pick_place',
     first: int = 0,
     noise: float = 0.0,
+    randomisation: Path | None = None,
     start: bool = False,
     namespace: str = '/',
 ) -> int:
@@ -45,11 +47,13 @@ def record(
         first: Which seed of the range to begin with.
         noise: Disturbance of the joints while recording [rad], so that demonstrations show how to
             get back (DART, Laskey et al. 2017).
+        randomisation: YAML file of what differs from episode to episode beside the scene.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
     """
     part = 'demonstrations' if source == 'expert' else 'calibration'
     seeds = draw_seeds(part, episodes, first)
+    ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
     console = Console()
     with graph(
         load_contract(contract),
@@ -62,12 +66,20 @@ def record(
         client.wait_for('recorder/start')
         if bundle is not None:
             client.load(bundle)
-        run_recording(client, seeds, source=source, noise=noise, console=console)
+        run_recording(
+            client, seeds, source=source, noise=noise, randomisation=ranges, console=console
+        )
     return 0
 
 
 def run_recording(
-    client: Graph, seeds: Iterable[int], *, source: str, noise: float, console: Console
+    client: Graph,
+    seeds: Iterable[int],
+    *,
+    source: str,
+    noise: float,
+    console: Console,
+    randomisation: Randomisation = NOTHING,
 ) -> list[Path]:
     """Record one episode for each seed; gives the bags.
 
@@ -78,10 +90,13 @@ def run_recording(
     seeds = list(seeds)
     good, last, bags = 0, '', []
     rollouts = source == 'policy'
+    notes = f'{source} in lock-step'
+    if randomisation != NOTHING:
+        notes += f', randomised (sha256 {randomisation.hash})'
     with client.watching(novelty=not rollouts):
         for seed in track(seeds, f'recording the {source}', console=console):
-            notes = f'{source} in lock-step'
-            episode = client.episode(seed, source, disturbed, record=True, notes=notes)
+            perturbations = [*randomisation.draw(seed), *disturbed]
+            episode = client.episode(seed, source, perturbations, record=True, notes=notes)
             good += episode.state.success
             bags.append(Path(episode.bag))
             last = episode.trace.reason or 'time limit of the task'

@@ -14,11 +14,13 @@ SEEDS: Mapping[str, range] = {
     'corrections': range(200_000, 300_000),
     'nominal': range(300_000, 400_000),
     'ood': range(400_000, 500_000),
+    'adversarial': range(500_000, 600_000),
 }
 """Seeds of the scene by what they are for; no two ranges share a seed.
 
 Demonstrations train the policy; calibration sets the monitor's threshold; corrections are
-rollouts that an expert relabels; nominal and ood (perturbed) seeds only ever evaluate.
+rollouts that an expert relabels; nominal and ood (perturbed) seeds only ever evaluate; in
+adversarial ones the smallest disturbance that makes a policy fail is searched for.
 """
 
 

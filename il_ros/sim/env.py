@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
+from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
 
@@ -45,6 +46,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
             the arm's own limits and the task's workspace.
         rate: Control rate [Hz].
         arm: Name of the arm.
+        randomisation: What differs from episode to episode beside the scene; nothing by default.
         render_mode: `rgb_array` for images of the front camera, or none.
         width: Of these images [pixels].
         height: Of these images [pixels].
@@ -67,6 +69,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         limits: Limits | None = None,
         rate: float = 20.0,
         arm: str = DEFAULT_ARM,
+        randomisation: Randomisation = NOTHING,
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,
@@ -74,6 +77,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         _one_of('reward', reward, get_args(Reward))
         _one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
         self.world = World(task, limits=limits, rate=rate, arm=arm)
+        self._randomisation = randomisation
         self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
         bounds, steps = self.world.limits, self.world.substeps
@@ -97,12 +101,14 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         """Begin the episode of `seed`; without one, of the next seed of the generator.
 
         Raises:
-            IlRosError: If there are options: none are known.
+            IlRosError: If there are options: none are known; or if the task lacks what is to be
+                randomised.
         """
         super().reset(seed=seed)
         if options:
             raise IlRosError(f'options {sorted(options)}', where='reset', allowed='none')
-        self.world.reset(seed if seed is not None else int(self.np_random.integers(SEEDS)))
+        scene = seed if seed is not None else int(self.np_random.integers(SEEDS))
+        self.world.reset(scene, self._randomisation.draw(scene))
         self._begin()
         return self._observation(), self._info()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from il_ros.core.errors import IlRosError, UnknownNameError
 
 BODIES = ('hand', 'object')
+SURFACES = ('table', 'object')
+PATTERNS = ('plain', 'checker', 'gradient', 'speckle')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +20,29 @@ class Kind:
         value: The value in words, with its unit.
         sizes: How many numbers the value may have; empty when any number of them may be given.
         target: What the target names: an `observation` key, a `body` (hand or object, where
-            the empty target means the first that fits) or nothing.
+            the empty target means the first that fits), a `surface` (table or object), a `camera`
+            or nothing.
         episode: Whether it holds for the whole episode, whatever its start and duration.
+        neutral: The number with which it changes nothing: 1 for a factor; none where each value
+            is merely another one.
+        low: Least number of the value.
+        high: Largest number of the value.
     """
 
     value: str
     sizes: tuple[int, ...]
     target: str = ''
     episode: bool = False
+    neutral: float | None = 0.0
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def bounds(self) -> str:
+        """The least and the largest number in words; empty where there are no bounds."""
+        if math.isinf(self.low):
+            return ''
+        return f' from {self.low:g}' + (f' to {self.high:g}' if math.isfinite(self.high) else '')
 
 
 KINDS = {
@@ -35,13 +52,65 @@ KINDS = {
         value='distance beyond the training box [m]', sizes=(0, 1), episode=True
     ),
     'sensor_bias': Kind(value='what is added to the reading', sizes=(), target='observation'),
+    'sensor_noise': Kind(
+        value='standard deviation of what is added to each reading anew',
+        sizes=(),
+        target='observation',
+        low=0.0,
+    ),
     'sensor_dropout': Kind(value='none', sizes=(0,), target='observation'),
     'sensor_freeze': Kind(value='none', sizes=(0,), target='observation'),
     'action_delay': Kind(value='delay of the command [s]', sizes=(1,)),
-    'action_scale': Kind(value="factor on each period's commanded motion", sizes=(1,)),
+    'action_scale': Kind(value="factor on each period's commanded motion", sizes=(1,), neutral=1.0),
     'command_noise': Kind(value='standard deviation of the joint offset [rad]', sizes=(1,)),
-    'friction_scale': Kind(value="factor on the object's friction", sizes=(1,), episode=True),
-    'mass_scale': Kind(value="factor on the body's mass", sizes=(1,), target='body', episode=True),
+    'friction_scale': Kind(
+        value="factor on the object's friction", sizes=(1,), episode=True, neutral=1.0
+    ),
+    'mass_scale': Kind(
+        value="factor on the body's mass", sizes=(1,), target='body', episode=True, neutral=1.0
+    ),
+    'gain_scale': Kind(
+        value="factor on the servos' stiffness and damping",
+        sizes=(1,),
+        episode=True,
+        neutral=1.0,
+        low=0.0,
+    ),
+    'damping_scale': Kind(
+        value="factor on the joints' damping, unknown to the servos' feed-forward",
+        sizes=(1,),
+        episode=True,
+        neutral=1.0,
+        low=0.0,
+    ),
+    'camera_offset': Kind(
+        value="shift [m] and turn [rad] in the camera's own frame",
+        sizes=(6,),
+        target='camera',
+        episode=True,
+    ),
+    'light_offset': Kind(value='displacement of the lights [m]', sizes=(3,), episode=True),
+    'light_scale': Kind(
+        value='factor on the brightness', sizes=(1,), episode=True, neutral=1.0, low=0.0
+    ),
+    'colour': Kind(
+        value='red, green and blue, 0 to 1',
+        sizes=(3,),
+        target='surface',
+        episode=True,
+        neutral=None,
+        low=0.0,
+        high=1.0,
+    ),
+    'texture': Kind(
+        value='pattern, rounded: ' + ', '.join(f'{i} {name}' for i, name in enumerate(PATTERNS)),
+        sizes=(1,),
+        target='surface',
+        episode=True,
+        neutral=None,
+        low=0.0,
+        high=len(PATTERNS) - 1.0,
+    ),
 }
 
 
@@ -54,10 +123,10 @@ class Perturbation:
         start: When it begins [s since the reset].
         duration: For how long [s]; `object_moved` happens once, at its start.
         value: Its size; KINDS says what it means.
-        target: The observation key or body that it concerns; KINDS says which.
+        target: The observation key, body, surface or camera that it concerns; KINDS says which.
 
     Raises:
-        UnknownNameError: If the kind or the body is unknown.
+        UnknownNameError: If the kind, the body or the surface is unknown.
         IlRosError: If the value or the times do not fit the kind.
     """
 
@@ -74,13 +143,13 @@ class Perturbation:
             )
         kind, where = KINDS[self.kind], f'perturbation {self.kind}'
         if (kind.sizes and len(self.value) not in kind.sizes) or not all(
-            math.isfinite(number) for number in self.value
+            math.isfinite(number) and kind.low <= number <= kind.high for number in self.value
         ):
             raise IlRosError(
                 f'value {tuple(self.value)}',
                 where=where,
-                allowed=f'{" or ".join(map(str, kind.sizes)) or "some"} finite numbers: '
-                f'{kind.value}',
+                allowed=f'{" or ".join(map(str, kind.sizes)) or "some"} finite numbers'
+                f'{kind.bounds}: {kind.value}',
             )
         if not (self.start >= 0.0 and self.duration > 0.0):
             raise IlRosError(
@@ -90,6 +159,10 @@ class Perturbation:
             )
         if kind.target == 'body' and self.target not in ('', *BODIES):
             raise UnknownNameError(f'unknown body {self.target!r}', where=where, allowed=BODIES)
+        if kind.target == 'surface' and self.target not in SURFACES:
+            raise UnknownNameError(
+                f'unknown surface {self.target!r}', where=where, allowed=SURFACES
+            )
 
     def active(self, time: float) -> bool:
         """Whether it acts at `time` [s since the reset]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import mujoco
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import pose
-from il_ros.sim.perturbations import Perturbation
+from il_ros.sim import variations
+from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.robot import Robot, external_wrench, set_posture
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks.base import Draw, Task
@@ -31,7 +33,9 @@ CHANGED = (
     'body_inertia',
     'body_gravcomp',
     'geom_friction',
+    *variations.CHANGED,
 )
+OF_OBJECT = ('object_moved', 'friction_scale')  # kinds that concern the object and no other body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +62,14 @@ class Plant:
         self.data = mujoco.MjData(self.model)
         self._joints = len(robot.names) - 1
         self._tcp = self.model.site('tcp').id
-        self._bodies = {'hand': self.model.body(robot.hand).id}
+        self._bodies = {
+            'table': self.model.body('table').id,
+            'hand': self.model.body(robot.hand).id,
+        }
         self._observed = {f'{name}_pose': self.model.body(name).id for name in task.observed}
         if 'object' in task.observed:
             self._bodies['object'] = self.model.body('object').id
-        self._nominal = {name: getattr(self.model, name).copy() for name in CHANGED}
+        self._nominal = {name: attrgetter(name)(self.model).copy() for name in CHANGED}
         self._last: Array = np.zeros(self._joints + 1)
         self._lead = robot.lead / timestep
         self._rollout = Rollout(nthread=0)
@@ -77,20 +84,20 @@ class Plant:
             IlRosError: If it is the object and the task has none.
         """
         default = 'hand' if perturbation.kind == 'push' else [*self._bodies][-1]
-        moves = perturbation.kind in ('object_moved', 'object_outside')
-        name = 'object' if moves else perturbation.target or default
+        name = 'object' if perturbation.kind in OF_OBJECT else perturbation.target or default
         if name not in self._bodies:
+            surface = KINDS[perturbation.kind].target == 'surface'
             raise IlRosError(
                 'the task has no object',
                 where=f'perturbation {perturbation.kind}',
-                allowed='target hand',
+                allowed=f'target {"table" if surface else "hand"}',
             )
         return int(self._bodies[name])
 
     def reset(self, start: Array, draw: Draw, perturbations: Sequence[Perturbation]) -> None:
         """Put the arm at `start`, shape (N,), and the task's things where `draw` says."""
         for name, value in self._nominal.items():
-            getattr(self.model, name)[:] = value
+            attrgetter(name)(self.model)[:] = value
         for p in perturbations:
             self._scale(p)
         mujoco.mj_setConst(self.model, self.data)
@@ -114,6 +121,10 @@ class Plant:
         elif p.kind == 'friction_scale':
             first = model.body_geomadr[self.body(p)]
             model.geom_friction[first : first + model.body_geomnum[self.body(p)]] *= p.value[0]
+        elif KINDS[p.kind].target == 'surface':
+            variations.paint(model, p, self.body(p))
+        else:
+            variations.vary(model, p, self._joints)
 
     def push(self, perturbations: Sequence[Perturbation]) -> None:
         """Replace the external forces by those of these perturbations."""

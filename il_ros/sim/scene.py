@@ -8,6 +8,7 @@ import mujoco
 
 from il_ros.sim.robot import Robot
 from il_ros.sim.tasks.base import Task
+from il_ros.sim.variations import add_patterns
 
 
 def build_model(task: Task, robot: Robot, timestep: float) -> Any:
@@ -25,6 +26,7 @@ def build_model(task: Task, robot: Robot, timestep: float) -> Any:
     spec.option.impratio = 10  # grasps do not creep
     spec.option.iterations = 20
     _add_surroundings(spec)
+    add_patterns(spec)
     robot.add(spec)
     spec.add_exclude(bodyname1='table', bodyname2=robot.foot)
     task.build(spec)

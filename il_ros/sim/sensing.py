@@ -1,4 +1,4 @@
-"""The way of a reading from the physics to whoever observes: bias, freeze and dropout."""
+"""The way of a reading from the physics to whoever observes: noise, bias, freeze, dropout."""
 
 from __future__ import annotations
 
@@ -11,23 +11,33 @@ from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.sim.perturbations import Perturbation
 
 Array = NDArray[np.float64]
-KINDS = ('sensor_bias', 'sensor_freeze', 'sensor_dropout')
+KINDS = ('sensor_noise', 'sensor_bias', 'sensor_freeze', 'sensor_dropout')
 
 
 class Sensing:
     """Applies an episode's sensor perturbations to one clean scene after the other.
 
+    Noise comes first: what freezes is a noisy reading. A noisy pose keeps a quaternion of unit
+    length, so that its noise is a turn of about twice as many radians.
+
     Args:
         perturbations: Those of the episode; only the sensors' count.
         scene: The clean scene at the reset, for the names and sizes of its keys.
+        rng: Source of the noise.
 
     Raises:
         UnknownNameError: If a perturbation names no key of the scene.
-        IlRosError: If a bias has neither one number nor one for each number of its key.
+        IlRosError: If a noise or a bias has neither one number nor one for each of its key.
     """
 
-    def __init__(self, perturbations: Sequence[Perturbation], scene: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        perturbations: Sequence[Perturbation],
+        scene: Mapping[str, Array],
+        rng: np.random.Generator,
+    ) -> None:
         self._perturbations = [p for p in perturbations if p.kind in KINDS]
+        self._rng = rng
         self._frozen: dict[str, Array] = {}
         for p in self._perturbations:
             if p.target not in scene:
@@ -36,7 +46,8 @@ class Sensing:
                     where=f'perturbation {p.kind}',
                     allowed=sorted(scene),
                 )
-            if p.kind == 'sensor_bias' and len(p.value) not in (1, len(scene[p.target])):
+            numbers = p.kind in ('sensor_noise', 'sensor_bias')
+            if numbers and len(p.value) not in (1, len(scene[p.target])):
                 raise IlRosError(
                     f'{len(p.value)} numbers for {p.target}',
                     where=f'perturbation {p.kind}',
@@ -45,6 +56,7 @@ class Sensing:
 
     def observe(self, scene: Mapping[str, Array], time: float) -> dict[str, Array | None]:
         """What is read of `scene` at `time` [s]; None for what has dropped out."""
+        scene = self._noisy(scene, time)
         seen: dict[str, Array | None] = {key: value.copy() for key, value in scene.items()}
         for p in self._perturbations:
             value = seen[p.target]
@@ -54,9 +66,21 @@ class Sensing:
                 seen[p.target] = value + np.array(p.value)
             elif p.kind == 'sensor_freeze':
                 seen[p.target] = self._frozen.setdefault(p.target, value).copy()
-            else:
+            elif p.kind == 'sensor_dropout':
                 seen[p.target] = None
         for p in self._perturbations:
             if p.kind == 'sensor_freeze' and not p.active(time):
                 self._frozen[p.target] = scene[p.target].copy()
         return seen
+
+    def _noisy(self, scene: Mapping[str, Array], time: float) -> Mapping[str, Array]:
+        noisy = dict(scene)
+        for p in self._perturbations:
+            if p.kind != 'sensor_noise' or not p.active(time):
+                continue
+            clean = noisy[p.target]
+            value = clean + np.array(p.value) * self._rng.standard_normal(len(clean))
+            if p.target.endswith('_pose'):
+                value[3:] /= np.linalg.norm(value[3:])
+            noisy[p.target] = value
+        return noisy

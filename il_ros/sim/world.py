@@ -14,9 +14,10 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.cameras import Cameras
 from il_ros.sim.commands import CommandPath
+from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
-from il_ros.sim.perturbations import Perturbation
-from il_ros.sim.plant import Plant
+from il_ros.sim.perturbations import KINDS, Perturbation
+from il_ros.sim.plant import OF_OBJECT, Plant
 from il_ros.sim.robot import Robot
 from il_ros.sim.robots import make_robot
 from il_ros.sim.sensing import Sensing
@@ -121,7 +122,7 @@ class World:
         """Start the episode that `seed` and `perturbations` describe.
 
         Raises:
-            UnknownNameError: If a perturbation names no observation of this task.
+            UnknownNameError: If a perturbation names no observation or camera of this task.
             IlRosError: If a perturbation needs an object and the task has none.
         """
         rng = np.random.default_rng(seed)
@@ -131,17 +132,17 @@ class World:
         start[:-1] += rng.uniform(-START_NOISE, START_NOISE, len(start) - 1)
         start[-1] *= rng.uniform()
         for p in perturbations:
-            if p.kind in ('push', 'object_moved', 'mass_scale'):
+            if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
                 self._plant.body(p)
         self._seed, self._ticks, self._reached, self._success = seed, 0, 0, False
         self._perturbations = tuple(perturbations)
         self._plant.reset(start, draw, perturbations)
         self._goal = draw.goal
-        noise = np.random.default_rng([seed, 1])  # its own, so that noise changes no scene
+        noise = generator(seed, Stream.COMMAND_NOISE)
         self._path = CommandPath(perturbations, start, self._timestep, noise)
         self._violations = Violations(self.limits, start, self.period)
         self._first = self._scene = self._look()
-        self._sensing = Sensing(perturbations, self._scene)
+        self._sensing = Sensing(perturbations, self._scene, generator(seed, Stream.SENSOR_NOISE))
         self._seen = self._sensing.observe(self._scene, self.time)
 
     def step(self, targets: Array) -> None:

@@ -49,7 +49,7 @@ def test_an_unknown_part_is_refused():
         draw_seeds('training', 1)
     assert str(caught.value) == (
         "unknown part of the seeds 'training'; "
-        'allowed: demonstrations, calibration, corrections, nominal, ood'
+        'allowed: demonstrations, calibration, corrections, nominal, ood, adversarial'
     )
 
 

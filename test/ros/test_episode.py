@@ -11,6 +11,9 @@ from il_ros.core.frames import FrameBuilder
 from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.convert import convert, frames_of
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import load_randomisation
+
+RANDOMISATION = Path(__file__).parents[2] / 'config/randomisation/default.yaml'
 
 pytestmark = pytest.mark.graph
 
@@ -87,6 +90,16 @@ def test_the_policy_does_not_get_the_arm_without_a_bundle(client):
     stamp = client.reset(1)
     with pytest.raises(IlRosError, match=r'/monitor/set_mode: /policy/action_chunk: no chunk'):
         client.set_mode('policy', not_before=stamp)
+
+
+def test_a_randomised_episode_travels_by_message(client):
+    draw = load_randomisation(RANDOMISATION).draw(9)
+    episode = client.episode(9, 'expert', draw, record=True)
+    assert episode.state.success
+    place = conversion(episode).values['object_pose'][:8, :3]
+    # The object does not move yet, but every reading of it has a noise of its own.
+    assert len(np.unique(place[:, 0])) == len(place)
+    assert np.ptp(place, axis=0).max() < 0.03
 
 
 def test_an_unknown_perturbation_is_refused_by_name(client):

@@ -35,6 +35,18 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known():
         ({'kind': 'sensor_dropout', 'target': 'wrench', 'start': -1.0}, 'allowed: start >= 0'),
         ({'kind': 'action_delay', 'value': (0.1,), 'duration': 0.0}, 'duration > 0'),
         ({'kind': 'mass_scale', 'value': (2.0,), 'target': 'table'}, "unknown body 'table'"),
+        (
+            {'kind': 'colour', 'value': (0.0, 0.5, 2.0), 'target': 'table'},
+            r'colour: value .* allowed: 3 finite numbers from 0 to 1: red',
+        ),
+        (
+            {'kind': 'texture', 'value': (9.0,), 'target': 'table'},
+            '1 finite numbers from 0 to 3: pattern, rounded: 0 plain, 1 checker',
+        ),
+        (
+            {'kind': 'sensor_noise', 'value': (-1.0,), 'target': 'wrench'},
+            'some finite numbers from 0: standard deviation',
+        ),
     ],
 )
 def test_what_does_not_fit_the_kind_is_refused(fields, text):
@@ -50,7 +62,8 @@ def test_it_acts_from_its_start_for_its_duration(start, duration, time):
 
 def test_some_kinds_hold_for_the_episode():
     assert {kind for kind, meaning in KINDS.items() if meaning.episode} == {
-        'object_outside', 'friction_scale', 'mass_scale',
+        'object_outside', 'friction_scale', 'mass_scale', 'gain_scale', 'damping_scale',
+        'camera_offset', 'light_offset', 'light_scale', 'colour', 'texture',
     }  # fmt: skip
     assert Perturbation(kind='mass_scale', start=5.0, value=(2.0,)).active(0.0)
 

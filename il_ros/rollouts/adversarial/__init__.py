@@ -1,0 +1,1 @@
+"""A search for the smallest disturbances that make a policy fail."""
