@@ -15,6 +15,7 @@ EXPERTS = {
     'reach': 'il_ros.experts.reach:ReachExpert',
     'push': 'il_ros.experts.push:PushExpert',
     'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
+    'stack': 'il_ros.experts.stack:StackExpert',
 }
 
 HEURISTICS = {

@@ -11,6 +11,7 @@ TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
     'push': 'il_ros.sim.tasks.push:Push',
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
+    'stack': 'il_ros.sim.tasks.stack:Stack',
 }
 
 
