@@ -12,6 +12,7 @@ TASKS = {
     'push': 'il_ros.sim.tasks.push:Push',
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
     'stack': 'il_ros.sim.tasks.stack:Stack',
+    'drawer_open': 'il_ros.sim.tasks.drawer_open:DrawerOpen',
 }
 
 
