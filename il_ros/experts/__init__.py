@@ -15,6 +15,8 @@ EXPERTS = {
     'reach': 'il_ros.experts.reach:ReachExpert',
     'push': 'il_ros.experts.push:PushExpert',
     'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
+    'stack': 'il_ros.experts.stack:StackExpert',
+    'drawer_open': 'il_ros.experts.drawer_open:DrawerOpenExpert',
 }
 
 HEURISTICS = {

@@ -86,7 +86,8 @@ class Scene:
         gripper: Position of the gripper joint [m].
         goal: Goal position in the base frame, shape (3,) [m].
         cube: Position of the object, shape (3,) [m]; the goal's where there is no object.
-        cube_yaw: Its turn about the vertical [rad], by symmetry within 45 degrees.
+        cube_yaw: Its turn about the vertical [rad]; a cube's is by symmetry within 45 degrees.
+        goal_yaw: The turn that it should have at the goal [rad], by the same symmetry.
     """
 
     tool: Array
@@ -95,6 +96,7 @@ class Scene:
     goal: Array
     cube: Array
     cube_yaw: float
+    goal_yaw: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,7 @@ class CartesianExpert(ABC):
             goal=goal,
             cube=goal.copy() if thing is None else thing[:3].copy(),
             cube_yaw=0.0,
+            goal_yaw=0.0,
         )
 
     def roll(self, scene: Scene, moved: Array, gripper: float) -> None:

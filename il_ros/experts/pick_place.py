@@ -1,116 +1,12 @@
-"""The expert of `pick_place`: approach from above, close, carry over, put down, let go, retreat.
-
-The phase is read off the scene at each call. Between phases the motion is blended: height is a
-smooth function of the horizontal distance (a funnel above cube and goal), and horizontal speed
-one of the height that is still missing, so a policy that clones it meets few corners.
-"""
+"""The expert of `pick_place`: takes the cube to the goal on the table."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from il_ros.core.geometry import yaw
-from il_ros.experts.base import CartesianExpert, Scene, Wish, ramp, toward
-
-Array = NDArray[np.float64]
+from il_ros.experts.grasping import GraspingExpert
 
 
 @dataclass(frozen=True, kw_only=True)
-class PickPlaceExpert(CartesianExpert):
-    """Picks the cube with its sides between the fingers and places it with the tool straight.
-
-    Attributes:
-        half: Half of the cube's edge, where the fingers meet it [m].
-        press: How far beyond the cube's side the fingers are commanded [m].
-        grip: Height of the tool centre point above the cube's centre when the fingers close [m];
-            the finger tips then stay clear of the table.
-        clearance: Height of the tool above its target while it is far to the side [m].
-        retreat: Height of the tool above the table when it has let go [m].
-    """
-
-    half: float = 0.02
-    press: float = 0.004
-    grip: float = 0.006
-    clearance: float = 0.08
-    retreat: float = 0.14
-
-    keys: ClassVar[tuple[str, ...]] = (*CartesianExpert.keys, 'object_pose')
-
-    def read(self, observation: Mapping[str, Array]) -> Scene:
-        """The scene, with the turn of the cube."""
-        scene = super().read(observation)
-        quarter = math.pi / 2
-        angle = yaw(observation['object_pose'][3:])
-        scene.cube_yaw = angle - quarter * round(angle / quarter)
-        return scene
-
-    def roll(self, scene: Scene, moved: Array, gripper: float) -> None:
-        """The cube stops the fingers, and a held cube moves with the tool."""
-        if self._around(scene, 0.02):
-            if self._closed(scene):
-                scene.cube = scene.cube + moved
-            gripper = max(gripper, self.half)
-        scene.gripper = gripper
-
-    def decide(self, scene: Scene) -> Wish:
-        """What to do now, by phase."""
-        if self._placed(scene):
-            return self._let_go(scene)
-        if self._closed(scene) and self._around(scene, 0.02):
-            return self._carry(scene)
-        if self._around(scene, 0.016 if scene.gripper > 0.037 else 0.022):
-            return self._grasp(scene)
-        return self._approach(scene)
-
-    def _approach(self, scene: Scene) -> Wish:
-        twisted = abs(scene.cube_yaw - scene.tilt)
-        linear = self._hop(self._to_grip(scene), twisted)
-        return Wish(linear=linear, yaw=scene.cube_yaw, gripper=float(self.arm.home[-1]))
-
-    def _grasp(self, scene: Scene) -> Wish:
-        linear = toward(self._to_grip(scene), self.pace.gain, self.pace.linear)
-        return Wish(linear=linear, yaw=scene.cube_yaw, gripper=self.half - self.press)
-
-    def _carry(self, scene: Scene) -> Wish:
-        linear = self._hop(scene.goal - scene.cube, abs(scene.tilt))
-        return Wish(linear=linear, yaw=0.0, gripper=self.half - self.press)
-
-    def _let_go(self, scene: Scene) -> Wish:
-        free = ramp(scene.gripper, self.half + 0.004, 0.036)
-        up = free * toward(
-            np.array([0.0, 0.0, self.retreat - scene.tool[2]]), self.pace.gain, self.pace.linear
-        )
-        return Wish(linear=up, yaw=0.0, gripper=float(self.arm.home[-1]))
-
-    def _hop(self, error: Array, twisted: float) -> Array:
-        """Velocity [m/s] that closes `error` [m] from above; `twisted` [rad] keeps it up too."""
-        aside = math.hypot(error[0], error[1]) + 0.1 * twisted
-        error = error.copy()
-        error[2] += self.clearance * ramp(aside, 0.012, 0.06)
-        velocity = toward(error, self.pace.gain, self.pace.linear)
-        velocity[:2] *= 1.0 - ramp(error[2], 0.01, 0.06)
-        return velocity
-
-    def _to_grip(self, scene: Scene) -> Array:
-        """From the tool centre point to where it should be when the fingers close [m]."""
-        return np.asarray(scene.cube - scene.tool + (0.0, 0.0, self.grip))
-
-    def _around(self, scene: Scene, tolerance: float) -> bool:
-        """Whether the cube is where the fingers meet."""
-        error = self._to_grip(scene)
-        return bool(math.hypot(error[0], error[1]) < tolerance and abs(error[2]) < tolerance)
-
-    def _closed(self, scene: Scene) -> bool:
-        return scene.gripper < self.half + 0.0015
-
-    def _placed(self, scene: Scene) -> bool:
-        """Whether the cube lies at the goal; once the fingers open, it may lie less exactly."""
-        error = scene.goal - scene.cube
-        tolerance = 0.016 if self._closed(scene) else 0.026
-        return bool(math.hypot(error[0], error[1]) < tolerance and abs(error[2]) < 0.008)
+class PickPlaceExpert(GraspingExpert):
+    """Places the cube with the tool straight."""

@@ -33,6 +33,7 @@ CHANGED = (
     'body_inertia',
     'body_gravcomp',
     'geom_friction',
+    'dof_frictionloss',
     *variations.CHANGED,
 )
 OF_OBJECT = ('object_moved', 'friction_scale')  # kinds that concern the object and no other body
@@ -119,8 +120,10 @@ class Plant:
             # The controller compensates the weight that it knows, not the one that it has.
             model.body_gravcomp[body] /= factor
         elif p.kind == 'friction_scale':
-            first = model.body_geomadr[self.body(p)]
-            model.geom_friction[first : first + model.body_geomnum[self.body(p)]] *= p.value[0]
+            body, factor = self.body(p), p.value[0]
+            first, joint = model.body_geomadr[body], model.body_dofadr[body]
+            model.geom_friction[first : first + model.body_geomnum[body]] *= factor
+            model.dof_frictionloss[joint : joint + model.body_dofnum[body]] *= factor
         elif KINDS[p.kind].target == 'surface':
             variations.paint(model, p, self.body(p))
         else:

@@ -10,7 +10,7 @@ from il_ros.core.robots.franka import FRANKA
 from il_ros.experts import EXPERTS, HEURISTICS, make_any, make_expert, make_heuristic
 from il_ros.experts.base import ramp, toward
 from il_ros.sim.perturbations import Perturbation
-from il_ros.sim.tasks import pick_place, push
+from il_ros.sim.tasks import drawer_open, pick_place, push
 from il_ros.sim.world import World
 
 WORLDS = {task: World(task) for task in EXPERTS}
@@ -59,10 +59,32 @@ def test_it_succeeds_with_the_noise_of_recording(task):
     assert all(state.success for state in states)
 
 
-def test_it_follows_an_object_that_is_moved():
+@pytest.mark.slow
+@pytest.mark.parametrize('task', list(EXPERTS))
+def test_the_expert_succeeds_within_the_limits_on_many_seeds(task):
+    states = [run(WORLDS[task], make_expert(task), seed) for seed in range(200)]
+    assert sum(state.success for state in states) >= 196
+    assert not [state.seed for state in states if any(state.violations.values())]
+
+
+@pytest.mark.parametrize('task', ['pick_place', 'stack', 'drawer_open'])
+def test_it_follows_an_object_that_is_moved(task):
     moved = [Perturbation(kind='object_moved', start=1.0, value=(0.03, -0.05))]
-    world = WORLDS['pick_place']
-    assert run(world, make_expert('pick_place'), 4, perturbations=moved).success
+    assert run(WORLDS[task], make_expert(task), 4, perturbations=moved).success
+
+
+@pytest.mark.parametrize('task', ['pick_place', 'stack', 'drawer_open'])
+@pytest.mark.parametrize('force', [(60.0, 0.0, 20.0), (0.0, -60.0, 0.0)])
+def test_it_recovers_when_the_hand_is_pushed_away(task, force):
+    push = [Perturbation(kind='push', start=1.5, duration=0.4, value=force, target='hand')]
+    assert run(WORLDS[task], make_expert(task), 5, perturbations=push).success
+
+
+@pytest.mark.parametrize('task', ['stack', 'drawer_open'])
+def test_it_recovers_from_what_wrong_readings_led_to(task):
+    bias = (0.03, -0.03, 0.01, 0.0, 0.0, 0.0, 0.0)
+    wrong = [Perturbation(kind='sensor_bias', target='object_pose', value=bias, duration=2.5)]
+    assert run(WORLDS[task], make_expert(task), 2, perturbations=wrong).success
 
 
 @pytest.mark.parametrize('task', list(EXPERTS))
@@ -88,7 +110,8 @@ def test_a_chunk_stays_well_inside_the_limits(task):
         speed = np.diff(np.vstack([start, chunk]), axis=0) / 0.05
         change = np.diff(np.vstack([np.zeros(8), speed]), axis=0) / 0.05
         assert np.all(np.abs(speed) <= 0.6 * FRANKA.velocity)
-        assert np.all(np.abs(change) <= 0.5 * FRANKA.acceleration + 1e-9)
+        # Half to gather speed; where a new phase turns back, what is left of the old one adds.
+        assert np.all(np.abs(change) <= 0.65 * FRANKA.acceleration)
 
 
 def test_a_chunk_rolled_ahead_is_what_it_would_do_step_by_step():
@@ -113,9 +136,9 @@ def test_a_missing_observation_is_named():
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(
-        UnknownNameError, match=r"unknown expert 'stack'; allowed: pick_place, push, reach"
+        UnknownNameError, match=r"unknown expert 'juggle'; allowed: drawer_open, pick_place, push"
     ):
-        make_expert('stack')
+        make_expert('juggle')
     with pytest.raises(UnknownNameError, match=r"unknown heuristic 'zig'; allowed: hold, straight"):
         make_heuristic('zig')
     with pytest.raises(UnknownNameError, match=r"unknown arm 'ur3'; allowed: franka, ur5e"):
@@ -123,8 +146,14 @@ def test_unknown_names_list_the_known_ones():
 
 
 def test_experts_know_the_size_of_what_they_handle():
-    assert make_expert('push').radius == push.RADIUS
-    assert make_expert('pick_place').half == pick_place.EDGE / 2
+    assert make_expert('push').half == push.RADIUS
+    assert make_expert('pick_place').half == make_expert('stack').half == pick_place.EDGE / 2
+    hook = make_expert('drawer_open')
+    assert hook.half == drawer_open.BAR
+    assert 0.0 < drawer_open.HEIGHT - hook.low < 0.02
+    # The fingers come down in the middle between the bar and the front.
+    between = drawer_open.FRONT - drawer_open.BAR - 2 * hook.tip
+    assert hook.room == pytest.approx(between / 2, abs=1e-3)
 
 
 def test_without_an_arm_there_is_only_holding():
@@ -144,9 +173,10 @@ def test_hold_holds():
     np.testing.assert_array_equal(chunk, np.tile(here, (3, 1)))
 
 
+@pytest.mark.parametrize('task', ['pick_place', 'stack', 'drawer_open'])
 @pytest.mark.parametrize('name', ['hold', 'straight'])
-def test_the_floors_do_not_pick_and_place(name):
-    states = [run(WORLDS['pick_place'], make_heuristic(name), seed) for seed in range(4)]
+def test_the_floors_do_not_handle_things(task, name):
+    states = [run(WORLDS[task], make_heuristic(name), seed) for seed in range(3)]
     assert not any(state.success for state in states)
 
 

@@ -195,9 +195,9 @@ def test_set_points_are_checked(reach):
 
 def test_the_wrong_task_rate_or_limits_are_refused(reach):
     with pytest.raises(
-        UnknownNameError, match=r"unknown task 'stack'; allowed: pick_place, push, reach"
+        UnknownNameError, match=r"unknown task 'juggle'; allowed: drawer_open, pick_place, push"
     ):
-        World('stack')
+        World('juggle')
     with pytest.raises(IlRosError, match=r'no multiple of the physics step'):
         World('reach', rate=30.0, timestep=0.002)
     from dataclasses import replace

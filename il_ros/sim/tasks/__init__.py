@@ -11,6 +11,8 @@ TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
     'push': 'il_ros.sim.tasks.push:Push',
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
+    'stack': 'il_ros.sim.tasks.stack:Stack',
+    'drawer_open': 'il_ros.sim.tasks.drawer_open:DrawerOpen',
 }
 
 

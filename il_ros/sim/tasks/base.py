@@ -64,6 +64,21 @@ def to_goal(scene: Mapping[str, Array]) -> float:
     return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
 
 
+def fetched(scene: Mapping[str, Array], first: Mapping[str, Array], carried: float) -> float:
+    """Progress of a task that takes the object somewhere, `carried` of the object's way done.
+
+    0.3 for the hand's way to the object, 0.6 for the object's own; the rest is for letting go.
+    """
+    near = 1.0 - _to_object(scene) / _to_object(first)
+    if carried > 0.05:  # the hand may leave what it has moved
+        near = 1.0
+    return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
+
+
+def _to_object(scene: Mapping[str, Array]) -> float:
+    return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])
+
+
 def draw_in_box(
     rng: np.random.Generator, lower: Array, upper: Array, outside: float = 0.0
 ) -> Array:

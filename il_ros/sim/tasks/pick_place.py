@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal
+from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -53,47 +53,53 @@ class PickPlace:
 
     def build(self, spec: Any) -> None:
         """Add the cube and the mark of the goal."""
-        cube = spec.worldbody.add_body(name='object')
-        cube.add_freejoint(name='object')
-        cube.add_geom(
-            name='object',
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[EDGE / 2] * 3,
-            mass=0.1,
-            rgba=[0.85, 0.35, 0.15, 1],
-            condim=4,
-            friction=[1.0, 0.01, 0.0001],
-            priority=1,  # the cube's friction counts in every contact, so that scaling it acts
-        )
+        add_cube(spec, 'object', (0.85, 0.35, 0.15, 1))
         add_goal(spec, 0.012)
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Cube and goal in their boxes; only the cube goes outside, never towards the goals."""
         place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
         goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
-        half = 0.5 * rng.uniform(-self.yaw, self.yaw)
-        turn = (0.0, 0.0, math.sin(half), math.cos(half))
-        cube = np.array([*place, EDGE / 2, *turn])
+        cube = cube_pose(place, rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
     def success(self, scene: Mapping[str, Array]) -> bool:
         """The cube rests within `tolerance` of the goal, the hand is open and above it."""
-        cube = scene['object_pose']
-        above = float(scene['tcp_pose'][2] - cube[2])
-        resting = cube[2] < EDGE / 2 + 0.005
-        is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
-        return bool(
-            to_goal(scene) < self.tolerance and resting and is_open and above > self.retreat
-        )
+        resting = scene['object_pose'][2] < EDGE / 2 + 0.005
+        return bool(to_goal(scene) < self.tolerance and resting and is_clear(scene, self.retreat))
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
         """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
-        carried = 1.0 - to_goal(scene) / to_goal(first)
-        near = 1.0 - _to_cube(scene) / _to_cube(first)
-        if carried > 0.05:  # the hand may leave a cube that it has moved
-            near = 1.0
-        return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
+        return fetched(scene, first, 1.0 - to_goal(scene) / to_goal(first))
 
 
-def _to_cube(scene: Mapping[str, Array]) -> float:
-    return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])
+def add_cube(
+    spec: Any, name: str, rgba: tuple[float, float, float, float], priority: int = 1
+) -> None:
+    """Add a free cube of EDGE called `name`; of two with one `priority` the rougher one counts.
+
+    That of the object is above all others', so that scaling its friction acts in every contact.
+    """
+    cube = spec.worldbody.add_body(name=name)
+    cube.add_freejoint(name=name)
+    cube.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[EDGE / 2] * 3,
+        mass=0.1,
+        rgba=rgba,
+        condim=4,
+        friction=[1.0, 0.01, 0.0001],
+        priority=priority,
+    )
+
+
+def cube_pose(place: Array, turn: float) -> Array:
+    """Pose (7,) of a cube on the table at `place` (2,) [m], turned by `turn` [rad]."""
+    return np.array([*place, EDGE / 2, 0.0, 0.0, math.sin(0.5 * turn), math.cos(0.5 * turn)])
+
+
+def is_clear(scene: Mapping[str, Array], height: float) -> bool:
+    """Whether the hand has let go of the cube: open, and more than `height` [m] above it."""
+    is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
+    return is_open and float(scene['tcp_pose'][2] - scene['object_pose'][2]) > height

@@ -67,6 +67,7 @@ def run(case):
         success=success,
         progress=1.0 if success else 0.5,
         duration=4.0 + 0.1 * load if success else LIMIT,
+        elapsed=4.0 + 0.1 * load if success else LIMIT,
     )
 
 

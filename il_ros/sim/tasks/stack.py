@@ -1,0 +1,89 @@
+"""Stack: put a cube onto another one, and let go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.sim.tasks.base import Draw, draw_in_box, fetched
+from il_ros.sim.tasks.pick_place import EDGE, add_cube, cube_pose, is_clear
+from il_ros.sim.tasks.reach import add_goal
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Put a cube of 4 cm onto another one, the base, of the same size.
+
+    The goal is on top of the base as it is now; what is observed as the goal's position is where
+    that was at the start.
+
+    Attributes:
+        box_min: Lower corner of the training box, from which the cube comes [m].
+        box_max: Upper corner of that box [m].
+        base_min: Lower corner of the box that the base comes from, to the left of the first and
+            farther from it than an open finger reaches [m].
+        base_max: Upper corner of that box [m].
+        yaw: Largest turn of either cube to either side [rad].
+        tolerance: Largest horizontal distance of the cube to the base at success [m]; one that
+            lies further out would fall.
+        retreat: Least height of the tool centre point above the cube at success [m].
+        time_limit: Length of an episode that does not succeed [s].
+    """
+
+    box_min: tuple[float, float] = (0.42, -0.22)
+    box_max: tuple[float, float] = (0.58, 0.0)
+    base_min: tuple[float, float] = (0.44, 0.12)
+    base_max: tuple[float, float] = (0.56, 0.2)
+    yaw: float = 0.35
+    tolerance: float = 0.02
+    retreat: float = 0.06
+    time_limit: float = 10.0
+
+    name = 'stack'
+    observed = ('object', 'base')
+
+    @property
+    def workspace(self) -> tuple[Array, Array]:
+        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
+        return np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
+
+    def build(self, spec: Any) -> None:
+        """Add both cubes and the mark of the goal."""
+        add_cube(spec, 'object', (0.85, 0.35, 0.15, 1))
+        add_cube(spec, 'base', (0.2, 0.4, 0.8, 1), priority=0)
+        add_goal(spec, 0.012)
+
+    def draw(self, rng: np.random.Generator, outside: float) -> Draw:
+        """Both cubes in their boxes; only what is stacked goes outside, never towards the base."""
+        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        base = draw_in_box(rng, np.array(self.base_min), np.array(self.base_max))
+        turn, other = rng.uniform(-self.yaw, self.yaw, 2)
+        return Draw(
+            goal=np.array([*base, 1.5 * EDGE]),
+            bodies={'object': cube_pose(place, turn), 'base': cube_pose(base, other)},
+        )
+
+    def success(self, scene: Mapping[str, Array]) -> bool:
+        """The cube rests on the base and nothing else, the hand is open and above it."""
+        aside, above = _to_top(scene)
+        resting = abs(above) < 0.005 and abs(scene['base_pose'][2] - EDGE / 2) < 0.005
+        return bool(aside < self.tolerance and resting and is_clear(scene, self.retreat))
+
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+        """0.3 for the way to the cube, 0.6 for its way to the base's top, 0.1 for letting go."""
+        return fetched(
+            scene, first, 1.0 - math.hypot(*_to_top(scene)) / math.hypot(*_to_top(first))
+        )
+
+
+def _to_top(scene: Mapping[str, Array]) -> tuple[float, float]:
+    """How far the cube is, horizontally and in height, from lying on the base [m]."""
+    x, y, z = (float(value) for value in scene['object_pose'][:3] - scene['base_pose'][:3])
+    return math.hypot(x, y), z - EDGE
