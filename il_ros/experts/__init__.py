@@ -15,6 +15,8 @@ EXPERTS = {
     'reach': 'il_ros.experts.reach:ReachExpert',
     'push': 'il_ros.experts.push:PushExpert',
     'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
+    'peg_insertion': 'il_ros.experts.peg_insertion:PegInsertionExpert',
+    'peg_transfer': 'il_ros.experts.peg_transfer:PegTransferExpert',
 }
 
 HEURISTICS = {

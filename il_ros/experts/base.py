@@ -87,6 +87,8 @@ class Scene:
         goal: Goal position in the base frame, shape (3,) [m].
         cube: Position of the object, shape (3,) [m]; the goal's where there is no object.
         cube_yaw: Its turn about the vertical [rad], by symmetry within 45 degrees.
+        goal_yaw: Turn about the vertical that the tool should have when the object arrives [rad].
+        pressed: Force along the tool that holds it up [N], for those who feel their way.
     """
 
     tool: Array
@@ -95,6 +97,8 @@ class Scene:
     goal: Array
     cube: Array
     cube_yaw: float
+    goal_yaw: float = 0.0
+    pressed: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

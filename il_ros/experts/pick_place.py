@@ -31,6 +31,10 @@ class PickPlaceExpert(CartesianExpert):
         grip: Height of the tool centre point above the cube's centre when the fingers close [m];
             the finger tips then stay clear of the table.
         clearance: Height of the tool above its target while it is far to the side [m].
+        funnel: Distance to the side below which it is all the way down, and from which on it
+            is all the way up [m].
+        gate: Missing height up to which it may move sideways freely, and from which on it may
+            not at all [m].
         retreat: Height of the tool above the table when it has let go [m].
     """
 
@@ -38,6 +42,8 @@ class PickPlaceExpert(CartesianExpert):
     press: float = 0.004
     grip: float = 0.006
     clearance: float = 0.08
+    funnel: tuple[float, float] = (0.012, 0.06)
+    gate: tuple[float, float] = (0.01, 0.06)
     retreat: float = 0.14
 
     keys: ClassVar[tuple[str, ...]] = (*CartesianExpert.keys, 'object_pose')
@@ -78,23 +84,23 @@ class PickPlaceExpert(CartesianExpert):
         return Wish(linear=linear, yaw=scene.cube_yaw, gripper=self.half - self.press)
 
     def _carry(self, scene: Scene) -> Wish:
-        linear = self._hop(scene.goal - scene.cube, abs(scene.tilt))
-        return Wish(linear=linear, yaw=0.0, gripper=self.half - self.press)
+        linear = self._hop(scene.goal - scene.cube, abs(scene.goal_yaw - scene.tilt))
+        return Wish(linear=linear, yaw=scene.goal_yaw, gripper=self.half - self.press)
 
     def _let_go(self, scene: Scene) -> Wish:
         free = ramp(scene.gripper, self.half + 0.004, 0.036)
         up = free * toward(
             np.array([0.0, 0.0, self.retreat - scene.tool[2]]), self.pace.gain, self.pace.linear
         )
-        return Wish(linear=up, yaw=0.0, gripper=float(self.arm.home[-1]))
+        return Wish(linear=up, yaw=scene.goal_yaw, gripper=float(self.arm.home[-1]))
 
     def _hop(self, error: Array, twisted: float) -> Array:
         """Velocity [m/s] that closes `error` [m] from above; `twisted` [rad] keeps it up too."""
         aside = math.hypot(error[0], error[1]) + 0.1 * twisted
         error = error.copy()
-        error[2] += self.clearance * ramp(aside, 0.012, 0.06)
+        error[2] += self.clearance * ramp(aside, *self.funnel)
         velocity = toward(error, self.pace.gain, self.pace.linear)
-        velocity[:2] *= 1.0 - ramp(error[2], 0.01, 0.06)
+        velocity[:2] *= 1.0 - ramp(error[2], *self.gate)
         return velocity
 
     def _to_grip(self, scene: Scene) -> Array:

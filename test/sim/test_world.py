@@ -195,7 +195,8 @@ def test_set_points_are_checked(reach):
 
 def test_the_wrong_task_rate_or_limits_are_refused(reach):
     with pytest.raises(
-        UnknownNameError, match=r"unknown task 'stack'; allowed: pick_place, push, reach"
+        UnknownNameError,
+        match=r"unknown task 'stack'; allowed: peg_insertion, peg_transfer, pick_place",
     ):
         World('stack')
     with pytest.raises(IlRosError, match=r'no multiple of the physics step'):

@@ -11,6 +11,8 @@ TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
     'push': 'il_ros.sim.tasks.push:Push',
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
+    'peg_insertion': 'il_ros.sim.tasks.peg_insertion:PegInsertion',
+    'peg_transfer': 'il_ros.sim.tasks.peg_transfer:PegTransfer',
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal
+from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal, transported, upright
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -71,9 +70,7 @@ class PickPlace:
         """Cube and goal in their boxes; only the cube goes outside, never towards the goals."""
         place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
         goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
-        half = 0.5 * rng.uniform(-self.yaw, self.yaw)
-        turn = (0.0, 0.0, math.sin(half), math.cos(half))
-        cube = np.array([*place, EDGE / 2, *turn])
+        cube = upright((*place, EDGE / 2), rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
     def success(self, scene: Mapping[str, Array]) -> bool:
@@ -87,13 +84,5 @@ class PickPlace:
         )
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
-        """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
-        carried = 1.0 - to_goal(scene) / to_goal(first)
-        near = 1.0 - _to_cube(scene) / _to_cube(first)
-        if carried > 0.05:  # the hand may leave a cube that it has moved
-            near = 1.0
-        return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
-
-
-def _to_cube(scene: Mapping[str, Array]) -> float:
-    return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])
+        """0.9 for the way to the cube and with it to the goal, 0.1 for letting go."""
+        return transported(scene, first)
