@@ -17,6 +17,8 @@ EXPERTS = {
     'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
     'stack': 'il_ros.experts.stack:StackExpert',
     'drawer_open': 'il_ros.experts.drawer_open:DrawerOpenExpert',
+    'peg_insertion': 'il_ros.experts.peg_insertion:PegInsertionExpert',
+    'peg_transfer': 'il_ros.experts.peg_transfer:PegTransferExpert',
 }
 
 HEURISTICS = {

@@ -88,6 +88,7 @@ class Scene:
         cube: Position of the object, shape (3,) [m]; the goal's where there is no object.
         cube_yaw: Its turn about the vertical [rad]; a cube's is by symmetry within 45 degrees.
         goal_yaw: The turn that it should have at the goal [rad], by the same symmetry.
+        pressed: Force along the tool that holds it up [N], for those who feel their way.
     """
 
     tool: Array
@@ -96,7 +97,8 @@ class Scene:
     goal: Array
     cube: Array
     cube_yaw: float
-    goal_yaw: float
+    goal_yaw: float = 0.0
+    pressed: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,6 @@ class CartesianExpert(ABC):
             goal=goal,
             cube=goal.copy() if thing is None else thing[:3].copy(),
             cube_yaw=0.0,
-            goal_yaw=0.0,
         )
 
     def roll(self, scene: Scene, moved: Array, gripper: float) -> None:

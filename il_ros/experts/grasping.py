@@ -35,6 +35,10 @@ class GraspingExpert(CartesianExpert):
         grip: Height of the tool centre point above the cube's centre when the fingers close [m];
             the finger tips then stay clear of the table.
         clearance: Height of the tool above its target while it is far to the side [m].
+        funnel: Distance to the side below which it is all the way down, and from which on it
+            is all the way up [m].
+        gate: Missing height up to which it may move sideways freely, and from which on it may
+            not at all [m].
         retreat: Height of the tool above the table when it has let go [m].
         level: Largest height above the goal at which it lets go [m].
         aligned: Largest horizontal distance to the goal at which it lets go [m].
@@ -45,6 +49,8 @@ class GraspingExpert(CartesianExpert):
     press: float = 0.004
     grip: float = 0.006
     clearance: float = 0.08
+    funnel: tuple[float, float] = (0.012, 0.06)
+    gate: tuple[float, float] = (0.01, 0.06)
     retreat: float = 0.14
     level: float = 0.008
     aligned: float = 0.016
@@ -101,9 +107,9 @@ class GraspingExpert(CartesianExpert):
         """Velocity [m/s] that closes `error` [m] from above; `twisted` [rad] keeps it up too."""
         aside = math.hypot(error[0], error[1]) + 0.1 * twisted
         error = error.copy()
-        error[2] += self.clearance * ramp(aside, 0.012, 0.06)
+        error[2] += self.clearance * ramp(aside, *self.funnel)
         velocity = toward(error, self.pace.gain, self.pace.linear)
-        velocity[:2] *= 1.0 - ramp(error[2], 0.01, 0.06)
+        velocity[:2] *= 1.0 - ramp(error[2], *self.gate)
         return velocity
 
     def _to_grip(self, scene: Scene) -> Array:

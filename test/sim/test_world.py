@@ -195,7 +195,8 @@ def test_set_points_are_checked(reach):
 
 def test_the_wrong_task_rate_or_limits_are_refused(reach):
     with pytest.raises(
-        UnknownNameError, match=r"unknown task 'juggle'; allowed: drawer_open, pick_place, push"
+        UnknownNameError,
+        match=r"unknown task 'juggle'; allowed: drawer_open, peg_insertion, peg_transfer",
     ):
         World('juggle')
     with pytest.raises(IlRosError, match=r'no multiple of the physics step'):

@@ -13,6 +13,8 @@ TASKS = {
     'pick_place': 'il_ros.sim.tasks.pick_place:PickPlace',
     'stack': 'il_ros.sim.tasks.stack:Stack',
     'drawer_open': 'il_ros.sim.tasks.drawer_open:DrawerOpen',
+    'peg_insertion': 'il_ros.sim.tasks.peg_insertion:PegInsertion',
+    'peg_transfer': 'il_ros.sim.tasks.peg_transfer:PegTransfer',
 }
 
 

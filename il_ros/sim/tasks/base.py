@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,8 @@ class Draw:
     Attributes:
         goal: Goal position in the base frame, shape (3,) [m].
         bodies: Where bodies of the task start, by name, shape (7,): position [m] and quaternion
-            xyzw in the base frame. A body without a free joint is mounted there for the episode.
+            xyzw in the base frame, or in the frame of the body that they are part of. A body
+            without a free joint is mounted there for the episode.
     """
 
     goal: Array
@@ -64,12 +65,17 @@ def to_goal(scene: Mapping[str, Array]) -> float:
     return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
 
 
-def fetched(scene: Mapping[str, Array], first: Mapping[str, Array], carried: float) -> float:
-    """Progress of a task that takes the object somewhere, `carried` of the object's way done.
+def fetched(
+    scene: Mapping[str, Array], first: Mapping[str, Array], carried: float | None = None
+) -> float:
+    """Progress of a task that takes the object somewhere.
 
-    0.3 for the hand's way to the object, 0.6 for the object's own; the rest is for letting go.
+    0.3 for the hand's way to the object, 0.6 for the object's own, of which the share `carried` is
+    done (by default of its horizontal way to the goal); the rest is for what comes then.
     """
     near = 1.0 - _to_object(scene) / _to_object(first)
+    if carried is None:
+        carried = 1.0 - to_goal(scene) / to_goal(first)
     if carried > 0.05:  # the hand may leave what it has moved
         near = 1.0
     return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
@@ -77,6 +83,11 @@ def fetched(scene: Mapping[str, Array], first: Mapping[str, Array], carried: flo
 
 def _to_object(scene: Mapping[str, Array]) -> float:
     return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])
+
+
+def upright(position: Sequence[float] | Array, turn: float) -> Array:
+    """Pose, shape (7,), at `position` (3,) [m], turned about the vertical by `turn` [rad]."""
+    return np.array([*position, 0.0, 0.0, math.sin(turn / 2), math.cos(turn / 2)])
 
 
 def draw_in_box(

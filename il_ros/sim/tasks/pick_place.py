@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal
+from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -60,7 +59,7 @@ class PickPlace:
         """Cube and goal in their boxes; only the cube goes outside, never towards the goals."""
         place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
         goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
-        cube = cube_pose(place, rng.uniform(-self.yaw, self.yaw))
+        cube = upright((*place, EDGE / 2), rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
     def success(self, scene: Mapping[str, Array]) -> bool:
@@ -70,7 +69,7 @@ class PickPlace:
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
         """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
-        return fetched(scene, first, 1.0 - to_goal(scene) / to_goal(first))
+        return fetched(scene, first)
 
 
 def add_cube(
@@ -92,11 +91,6 @@ def add_cube(
         friction=[1.0, 0.01, 0.0001],
         priority=priority,
     )
-
-
-def cube_pose(place: Array, turn: float) -> Array:
-    """Pose (7,) of a cube on the table at `place` (2,) [m], turned by `turn` [rad]."""
-    return np.array([*place, EDGE / 2, 0.0, 0.0, math.sin(0.5 * turn), math.cos(0.5 * turn)])
 
 
 def is_clear(scene: Mapping[str, Array], height: float) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched
-from il_ros.sim.tasks.pick_place import EDGE, add_cube, cube_pose, is_clear
+from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, upright
+from il_ros.sim.tasks.pick_place import EDGE, add_cube, is_clear
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -67,7 +67,10 @@ class Stack:
         turn, other = rng.uniform(-self.yaw, self.yaw, 2)
         return Draw(
             goal=np.array([*base, 1.5 * EDGE]),
-            bodies={'object': cube_pose(place, turn), 'base': cube_pose(base, other)},
+            bodies={
+                'object': upright((*place, EDGE / 2), turn),
+                'base': upright((*base, EDGE / 2), other),
+            },
         )
 
     def success(self, scene: Mapping[str, Array]) -> bool:
