@@ -17,6 +17,7 @@ from benchmarks.rows import Row
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.watch import Calibration, ScoreWatch
 from il_ros.policies.calibration import WINDOW
+from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts
 from il_ros.rollouts.scoring import moments_of
 
@@ -42,7 +43,8 @@ def study(task: str, seeds: Sequence[int] = SEEDS, sizes: Sizes | None = None) -
     """
     begin, folder, sizes = time.perf_counter(), FOLDER / task, sizes or Sizes()
     jobs = [(task, seed, folder / f'policy_{seed}', sizes) for seed in seeds]
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context('spawn')) as pool:
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(PROCESSES, context, one_thread) as pool:
         found = list(pool.map(_one, jobs))
     costs = _costs(Study(*jobs[0]), found[0])
     results = write(folder, task, found, costs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.experts import EXPERTS, make_expert
 from il_ros.rollouts.cases import nominal_cases
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.pool import Setup, cores, run_cases
 from il_ros.sim.env import environment_id
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
@@ -94,7 +93,7 @@ def _experts() -> Iterator[Row]:
     rates = {}
     for task in EXPERTS:
         setup = Setup(contract=CONTRACTS / f'franka_{task}.yaml', task=task)
-        rollouts = run_cases(setup, nominal_cases(SEEDS), processes=os.cpu_count() or 1)
+        rollouts = run_cases(setup, nominal_cases(SEEDS), processes=cores())
         rates[task] = Rate.of(rollout.success for rollout in rollouts)
         assert rates[task] is not None
     worst = min(rates, key=lambda task: rates[task].rate)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.pool import Setup, cores, run_cases
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.tasks import TASKS
 
@@ -43,7 +42,7 @@ def measure(task: str, robot: str = 'franka') -> dict[str, Rate]:
             rollouts = run_cases(
                 _setup(task, robot, column),
                 nominal_cases(EPISODES[column.split('_')[0]]),
-                processes=os.cpu_count() or 1,
+                processes=cores(),
             )
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')

@@ -15,6 +15,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.monitors.config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import Case
 from il_ros.rollouts.drivers import Driver, ExpertDriver, PolicyDriver
 from il_ros.rollouts.gate import limits_gate, scores_gate
@@ -140,7 +141,7 @@ def stream(
         return
     # A forked child would share the parent's threads and locks (torch, DDS).
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(processes, context) as pool:
+    with ProcessPoolExecutor(processes, context, one_thread) as pool:
         yield from pool.map(_here, jobs)
 
 

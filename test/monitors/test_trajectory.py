@@ -1,6 +1,6 @@
 import numpy as np
 
-from il_ros.core.arms import FRANKA
+from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.motion import Motion
 from il_ros.monitors.trajectory import points_of
 
