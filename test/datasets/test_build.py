@@ -371,9 +371,11 @@ CHILD = textwrap.dedent("""
 
     def report(done, total, reason):
         print(done, flush=True)
+        if done == int(until):
+            sys.stdin.read()  # until the test has had its say
 
     if __name__ == '__main__':
-        bags, out, jobs = sys.argv[1:]
+        bags, out, jobs, until = sys.argv[1:]
         build_dataset([Path(bags)], Path(out), jobs=int(jobs), on_episode=report)
 """)
 
@@ -384,10 +386,11 @@ def child(tmp_path):
     script = tmp_path / 'child.py'
     script.write_text(CHILD)
 
-    def start(bags, out, jobs):
+    def start(bags, out, jobs, until):
         return subprocess.Popen(
-            [sys.executable, str(script), str(bags), str(out), str(jobs)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            [sys.executable, str(script), str(bags), str(out), str(jobs), str(until)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
         )  # fmt: skip
 
     return start
@@ -400,8 +403,9 @@ def test_a_killed_build_is_resumed_to_the_same_data(record, build, child, tmp_pa
         record(f'e{i}', frames=40 + i, seed=i)
     episodes = tmp_path / 'episodes'
     whole = build([episodes], 'whole')
-    process = child(episodes, tmp_path / 'out', jobs)
-    for _ in range(random.Random(jobs).randint(1, 6)):
+    until = random.Random(jobs).randint(1, 6)
+    process = child(episodes, tmp_path / 'out', jobs, until)
+    for _ in range(until):
         process.stdout.readline()
     process.send_signal(getattr(signal, kind))
     _, said = process.communicate(

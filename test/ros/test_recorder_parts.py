@@ -151,7 +151,7 @@ class OfPublishers:
 
     def step(self, who, kind):
         self.time += 1
-        number, missed = self.numbers.get(who, 20_000 * who), self.gone.setdefault(who, [])
+        number, missed = self.numbers.get(who, 20_000 * (who + 1)), self.gone.setdefault(who, [])
         if kind == 'restart':
             self.runs[who] = self.runs.get(who, 0) + 1
             number, self.gone[who] = 0, []
@@ -193,7 +193,7 @@ def test_every_publisher_with_identity_is_followed(steps):
 
 @given(STEPS, st.integers(0, 4))
 def test_without_identity_nothing_is_doubled_and_no_loss_made_up(steps, counted):
-    # Two publishers that count on over the same numbers cannot be told apart: one restart each.
+    # Two publishers that count over the same numbers cannot be told apart: one begins again.
     model, sequences, again = OfPublishers(named=False), Sequences(), False
     for who, kind in steps:
         model.step(who, 'next' if kind == 'restart' and (again or not who) else kind)
