@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import nan
 from typing import Any, Literal, Self, get_args
 
@@ -44,7 +45,7 @@ class Channel:
         """All but the score itself."""
         return self.name, self.kind, self.on
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[Input]:
         """Parts of a moment that it cannot do without."""
         needs = frozenset(self.score.needs)
@@ -52,7 +53,7 @@ class Channel:
             return needs - {'features'} | {'embedding'}
         return needs
 
-    @property
+    @cached_property
     def of_answer(self) -> bool:
         """Whether it looks at what the policy answers, not at the observation alone."""
         return bool(self.needs & _ANSWER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite, nan
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class ScoreWatch:
             ratios=ratios,
             score=score,
             warn=bands.warn,
-            channel='' if np.isnan(score) else bank.names[int(np.nanargmax(ratios))],
+            channel='' if isnan(score) else bank.names[_strangest(ratios)],
             exceeded=score > 1.0,
         )
 
@@ -207,6 +207,12 @@ class ScoreWatch:
         if not factor or calibration is None or self._ticks <= factor * calibration.longest:
             return ''
         return f'overdue: {self._ticks} ticks, {factor:g} times the longest good episode'
+
+
+def _strangest(ratios: Array) -> int:
+    """Which of these ratios is the largest number; one of them is a number."""
+    told = [(-inf if isnan(ratio) else ratio) for ratio in ratios.tolist()]
+    return told.index(max(told))
 
 
 class _Warning:
