@@ -7,23 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-import gymnasium
 import numpy as np
 
 from benchmarks.rows import Row
 from il_ros.core.errors import IlRosError
+from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.experts import EXPERTS, make_expert
 from il_ros.rollouts.cases import nominal_cases
-from il_ros.rollouts.pool import Setup, cores, run_cases
-from il_ros.sim.env import environment_id
+from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.sim.env import TaskEnv
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
 
 CONTRACTS = Path(__file__).parents[1] / 'config/contracts'
 STEPS, ROUNDS = 100, 9
-ENVS = 8
 SEEDS = 200
 IMAGES = 200
 
@@ -43,12 +42,12 @@ def run() -> Iterator[Row]:
     for task in TASKS:
         yield Row(
             name=f'{task}_env_steps_per_s',
-            value=_vector(task),
+            value=_env(task),
             unit='control steps/s',
             target=3000 if task == 'reach' else 1000,
             better='more',
-            how=f'Gymnasium, {ENVS} environments of {task} stepped by one thread a core in one '
-            f'process, small random actions, best of {ROUNDS} times {STEPS} steps each',
+            how=f'Gymnasium, one environment of {task}, small random actions, best of {ROUNDS} '
+            f'times {STEPS} steps',
         )
     yield from _experts()
     yield from _images()
@@ -75,17 +74,15 @@ def _speed(world: World, seed: int) -> float:
     return STEPS / spent
 
 
-def _vector(task: str) -> float:
-    envs = gymnasium.make_vec(environment_id(task), num_envs=ENVS)
-    envs.reset(seed=0)
+def _env(task: str) -> float:
+    env = TaskEnv(task)
+    env.reset(seed=0)
     rng, speeds = np.random.default_rng(0), []
-    shape = envs.action_space.shape
     for _ in range(ROUNDS):
         begin = time.perf_counter()
         for _ in range(STEPS):
-            envs.step(rng.uniform(-0.05, 0.05, shape))
-        speeds.append(ENVS * STEPS / (time.perf_counter() - begin))
-    envs.close()
+            env.step(rng.uniform(-0.05, 0.05, env.action_space.shape))
+        speeds.append(STEPS / (time.perf_counter() - begin))
     return max(speeds)
 
 
@@ -93,7 +90,7 @@ def _experts() -> Iterator[Row]:
     rates = {}
     for task in EXPERTS:
         setup = Setup(contract=CONTRACTS / f'franka_{task}.yaml', task=task)
-        rollouts = run_cases(setup, nominal_cases(SEEDS), processes=cores())
+        rollouts = run_cases(setup, nominal_cases(SEEDS), processes=worker_count(0, SEEDS))
         rates[task] = Rate.of(rollout.success for rollout in rollouts)
         assert rates[task] is not None
     worst = min(rates, key=lambda task: rates[task].rate)

@@ -18,11 +18,12 @@ from il_ros.cli.evaluate import versions
 from il_ros.core.contract import load_contract
 from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
-from il_ros.rollouts.pool import Setup, cores, run_cases
+from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.tasks import TASKS
 
@@ -42,7 +43,7 @@ def measure(task: str, robot: str = 'franka') -> dict[str, Rate]:
             rollouts = run_cases(
                 _setup(task, robot, column),
                 nominal_cases(EPISODES[column.split('_')[0]]),
-                processes=cores(),
+                processes=worker_count(0, min(EPISODES.values())),
             )
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')

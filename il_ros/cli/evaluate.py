@@ -19,6 +19,7 @@ from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
+from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.metrics import summarise
@@ -28,7 +29,6 @@ from il_ros.evaluation.table import episodes_csv
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
-from il_ros.rollouts.pool import cores
 from il_ros.sim.perturbations import Perturbation
 
 FLOOR = 20
@@ -93,7 +93,7 @@ def evaluate(
                 heuristic=heuristic,
                 start=start,
                 namespace=namespace,
-                processes=(processes or cores()) if in_process else 0,
+                processes=worker_count(processes, len(plan)) if in_process else 0,
             ) as runner:
                 run_plan(runner, plan, journal, task, console)
         results = journal.episodes

@@ -97,12 +97,13 @@ def run_case(stage: Stage, *, suite: str, task: str, case: Case) -> EpisodeResul
 def action_error(stage: Stage, task: str) -> ActionError | None:
     """What measures the stage's policy against the task's expert; None where either is missing."""
     driver = stage.driver
-    if not isinstance(driver, PolicyDriver) or task not in EXPERTS:
+    arm = stage.contract.arm
+    if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not arm:
         return None
     spread = driver.policy.action_spread()
     if spread is None:
         return None
-    return ActionError(make_expert(task), spread, stage.contract.period)
+    return ActionError(make_expert(task, arm), spread, stage.contract.period)
 
 
 class _Trace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -99,11 +98,6 @@ def bundle_gate(bundle: Bundle, config: MonitorConfig | None = None, *, where: s
             fix='run "il_ros monitor calibrate" on rollouts of its policy',
         )
     return scores_gate(bundle.policy, bundle.scores, bundle.calibration, config)
-
-
-def cores() -> int:
-    """How many processes this one may use at once."""
-    return len(os.sched_getaffinity(0))
 
 
 def run_cases(setup: Setup, cases: Sequence[Case], *, processes: int = 1) -> list[Rollout]:

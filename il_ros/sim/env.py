@@ -180,6 +180,5 @@ for _task in TASKS:
     gymnasium.register(
         environment_id(_task),
         entry_point='il_ros.sim.env:TaskEnv',
-        vector_entry_point='il_ros.sim.vector_env:TaskVectorEnv',
         kwargs={'task': _task},
     )

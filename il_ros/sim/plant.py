@@ -147,7 +147,7 @@ class Plant:
             self.data.qvel[velocity : velocity + 6] = 0.0
 
     def _put(self, body: int, place: Array) -> None:
-        """Put a body, with what is mounted on it, at a pose (7,) of the base frame."""
+        """Put a body, with what is mounted on it, at a pose (7,); see `Draw.bodies`."""
         position, quaternion = place[:3], place[[6, 3, 4, 5]]  # MuJoCo's w comes first
         start = self._free(body)
         if start is None:

@@ -128,7 +128,7 @@ def episodes(rng, count, ticks=40):
 
 
 @pytest.mark.parametrize(('varying', 'spent'), [(False, 7), (True, 10)])
-def test_the_chance_that_any_score_alarms_is_what_was_promised(varying, spent):
+def test_the_chance_of_an_alarm_is_what_was_promised(varying, spent):
     """An upper bound for any scores, and no looser than one rank, as Bonferroni's would be."""
     rng, alarms, trials, tests = np.random.default_rng(1), 0, 300, 10
     for _ in range(trials):

@@ -3,10 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError, UnknownNameError
+from il_ros.experts import make_expert
 from il_ros.policies.bundle import load_bundle, save_bundle
 from il_ros.rollouts.cases import plan_suites
-from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.drivers import PolicyDriver
+from il_ros.rollouts.evaluation import Rehearsal, action_error
+from il_ros.rollouts.guards import Unguarded
+from il_ros.rollouts.loop import Stage
 from il_ros.sim.perturbations import Perturbation
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -60,3 +65,31 @@ def test_a_policy_without_thresholds_drives_only_where_nobody_watches(reach_bund
     assert alone.threshold is None
     with pytest.raises(BundleError, match='bare: is not calibrated'):
         run(tmp_path / 'bare', plan_suites(['nominal'], 1, LOST, floor=1))
+
+
+class Still:
+    """A policy of any arm that stays where it is."""
+
+    def __init__(self, contract):
+        self.contract = contract
+
+    def act(self, frame):
+        return frame.vector(self.contract.action.position)[None]
+
+    def reset(self):
+        pass
+
+    def action_spread(self):
+        return np.ones(len(self.contract.action.names))
+
+
+def test_a_policy_is_measured_against_the_expert_of_its_own_arm():
+    contract = load_contract(Path('config/contracts/ur5e_reach.yaml'))
+    stage = Stage(contract, 'reach', PolicyDriver(Still(contract)), Unguarded())
+    stage.run(0)
+    truth = stage.truth()
+    ideal = make_expert('reach', 'ur5e').act(truth, horizon=1, dt=contract.period)
+    assert ideal.shape == (1, 7)
+    error = action_error(stage, 'reach')
+    assert error.of(ideal, truth) == 0.0
+    assert error.of(ideal + 0.5, truth) == pytest.approx(0.5)

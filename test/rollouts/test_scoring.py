@@ -65,7 +65,7 @@ def test_ratios_are_one_at_the_threshold():
     np.testing.assert_allclose(one.ratios(bands, [0])[:, 0], [0, 0.5, 1, 1.5])
 
 
-def test_an_alarm_is_told_by_the_largest_of_several_scores():
+def test_an_alarm_is_told_by_the_mean_of_several_scores():
     quiet, by_a, by_b = scored([0, 1], [0, 1]), scored([0, 900], [0, 1]), scored([0, 1], [0, 9e3])
     judge = comparison(quiet, by_a, by_b)
     assert [t.alarm() for t in judge.traces('a')] == [None, 1.0, None]
