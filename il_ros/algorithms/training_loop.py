@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -20,7 +20,6 @@ from il_ros.algorithms.chunks import Batch
 from il_ros.algorithms.torch_tools import tensorboard, warmup_cosine
 from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
 from il_ros.core.errors import IlRosError
-from il_ros.policies.networks import Mlp
 
 
 class Source(Protocol):
@@ -33,12 +32,12 @@ class Source(Protocol):
         """Those of an epoch, counted from 1."""
 
 
-Loss = Callable[[Mlp, Batch, torch.Generator | None], torch.Tensor]
+Loss = Callable[[Any, Batch, torch.Generator | None], torch.Tensor]
 """Loss of a network on a batch (dimensionless); the generator is None on held-out episodes."""
 
 
 def fit(
-    network: Mlp,
+    network: nn.Module,
     source: Source,
     held_out: Batch,
     *,
@@ -84,8 +83,8 @@ def fit(
 
 
 def _epochs(
-    network: Mlp,
-    average: Mlp,
+    network: nn.Module,
+    average: nn.Module,
     source: Source,
     held_out: Batch,
     *,
@@ -118,7 +117,7 @@ def _epochs(
 
 
 def _stepper(
-    network: Mlp, average: Mlp, config: Optimisation, steps: int
+    network: nn.Module, average: nn.Module, config: Optimisation, steps: int
 ) -> Callable[[torch.Tensor], float]:
     """A function of a loss that takes one step down it; gives the learning rate of the next."""
     optimizer = torch.optim.AdamW(
@@ -141,7 +140,7 @@ def _stepper(
     return step
 
 
-def _validation(average: Mlp, held_out: Batch, loss: Loss) -> float:
+def _validation(average: nn.Module, held_out: Batch, loss: Loss) -> float:
     if not len(held_out):
         return math.nan
     with torch.inference_mode():
@@ -161,5 +160,5 @@ def _scalars(progress: Progress) -> dict[str, float]:
     return {k: v for k, v in vars(progress).items() if k not in ('epoch', 'epochs')}
 
 
-def _copy(network: Mlp) -> dict[str, torch.Tensor]:
+def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in network.state_dict().items()}

@@ -1,0 +1,50 @@
+"""The data set of interactive imitation on disk: one file of arrays for each episode."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from il_ros.algorithms.steps import COLUMNS, Steps
+from il_ros.core.errors import DatasetError
+from il_ros.core.files import write_atomic
+
+_SCORE = 'score.'
+
+
+def save_steps(path: Path, steps: Steps) -> None:
+    """Write steps into one file (npz, nothing pickled), whole or not at all.
+
+    Raises:
+        IlRosError: If it cannot be written.
+    """
+    arrays: dict[str, Any] = {name: getattr(steps, name) for name in COLUMNS}
+    scores: dict[str, Any] = {_SCORE + name: column for name, column in steps.scores.items()}
+    content = io.BytesIO()
+    np.savez(content, **arrays, **scores)
+    write_atomic(path, content.getvalue())
+
+
+def load_steps(path: Path) -> Steps:
+    """Read what `save_steps` wrote.
+
+    Raises:
+        DatasetError: If it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        columns = {name: arrays.pop(name) for name in COLUMNS}
+        scores = {name.removeprefix(_SCORE): column for name, column in arrays.items()}
+        if {len(column) for column in (*columns.values(), *scores.values())} != {
+            len(columns['source'])
+        }:
+            raise ValueError('columns of different lengths')
+        return Steps(**columns, scores=scores)
+    except (OSError, KeyError, ValueError, EOFError) as problem:
+        raise DatasetError(
+            f'no steps can be read: {problem}', where=str(path), fix='remove it, and run again'
+        ) from None
