@@ -40,7 +40,7 @@ PEER = ROOT / '.venv-imitation/bin/python'
 FOLDER = ROOT / 'runs/bench/interactive'
 WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
 TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by labels
-EPISODES = 20
+EPISODES = 10
 BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
 COACH = CoachConfig(
     rounds=100, episodes=50, evaluations=1, warm_start=True, effort=0.3, budget=Budget()

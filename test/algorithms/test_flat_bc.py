@@ -51,7 +51,7 @@ def test_steps_without_weight_are_not_learned_from():
     wrong.y[200:] = 9.0
     half = np.repeat([1.0, 0.0], 200)
     policy = train_flat(replace(wrong, weight=half, high=np.full(2, 99.0)), SMALL)
-    assert error(policy, data()) < 0.05
+    assert error(policy, data()) < 0.15
 
 
 def test_what_weighs_more_is_seen_more_often():
