@@ -61,7 +61,5 @@ def test_a_takeover_is_within_an_episode():
 
 
 def test_no_file_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(
-        DatasetError, match=r'none\.npz: no steps can be read: .*; to fix: remove it'
-    ):
+    with pytest.raises(DatasetError, match=r'none\.npz: cannot be read: .*; to fix: remove it'):
         load_steps(tmp_path / 'none.npz')
