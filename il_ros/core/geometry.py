@@ -23,31 +23,47 @@ def matrix_from_quaternion(quaternion: Array) -> Array:
 
 
 def quaternion_from_matrix(matrix: Array) -> Array:
-    """Unit quaternion xyzw, shape (4,), of a rotation matrix (Shepperd 1978).
+    """Unit quaternions xyzw, shape (..., 4), of rotation matrices (..., 3, 3) (Shepperd 1978).
 
     Of the two signs it takes the one whose largest component is positive: near any one posture,
     a hand that points straight down included, the result then varies without sign flips, which a
     learned policy could not follow.
     """
-    m = matrix
+    terms = matrix.reshape(-1, 9).take(_PLACES, 1)
+    terms *= _SIGNS
+    terms[:, 0] += _ONES
+    terms[:, 0] += terms[:, 1]
+    terms[:, 0] += terms[:, 2]
     # Row i is the quaternion scaled by 4 times its component i: the longest row divides best.
-    rows = np.array(
-        [
-            [1 + m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[0, 2] + m[2, 0], 0.0],
-            [m[1, 0] + m[0, 1], 1 - m[0, 0] + m[1, 1] - m[2, 2], m[2, 1] + m[1, 2], 0.0],
-            [m[0, 2] + m[2, 0], m[2, 1] + m[1, 2], 1 - m[0, 0] - m[1, 1] + m[2, 2], 0.0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], 0.0],
-        ]
-    )
-    rows[:3, 3] = rows[3, :3]
-    rows[3, 3] = 1 + m[0, 0] + m[1, 1] + m[2, 2]
-    row = rows[int(np.argmax(np.diagonal(rows)))]
-    return np.asarray(row / np.linalg.norm(row))
+    rows = terms[:, 0].reshape(-1, 4)
+    longest = terms[:, 0, ::5].argmax(1) + np.arange(0, len(rows), 4)
+    row = rows.take(longest, 0)
+    row /= np.sqrt(np.add.reduce(row * row, 1, keepdims=True))
+    return row.reshape(*matrix.shape[:-2], 4)
+
+
+# What the 16 numbers of the four rows are made of: three numbers of the matrix each, with signs.
+_ONES = np.eye(4).ravel()
+_PLACES = np.array([
+    [0, 3, 2, 7, 3, 0, 7, 2, 2, 7, 0, 3, 7, 2, 3, 0],
+    [4, 1, 6, 5, 1, 4, 5, 6, 6, 5, 4, 1, 5, 6, 1, 4],
+    [8] * 16,
+])  # fmt: skip
+_SIGNS = np.array([
+    [1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1],
+    [-1, 1, 1, -1, 1, 1, 1, -1, 1, 1, -1, -1, -1, -1, -1, 1],
+    [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+], float)  # fmt: skip
 
 
 def pose(position: Array, matrix: Array) -> Array:
-    """Pose vector, shape (7,): position [m] and unit quaternion xyzw."""
-    return np.concatenate([position, quaternion_from_matrix(matrix)])
+    """Pose vectors, shape (..., 7): position [m] and unit quaternion xyzw.
+
+    Args:
+        position: Shape (..., 3) [m].
+        matrix: Rotation matrices, shape (..., 3, 3).
+    """
+    return np.concatenate([position, quaternion_from_matrix(matrix)], -1)
 
 
 def rotation_vector(matrix: Array) -> Array:

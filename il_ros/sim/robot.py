@@ -86,21 +86,21 @@ def set_posture(model: Any, qpos: Array, posture: Array) -> None:
 
 
 def external_wrench(sensors: Array, robot: Robot) -> Array:
-    """Wrench that the surroundings put on the hand, rows (6,) [N, N m], in the hand's frame.
+    """Wrench that the surroundings put on the hand, shape (..., 6) [N, N m], in its frame.
 
     The tool's own weight and inertia are taken out with its known mass and measured acceleration,
     as a robot's load compensation does; torques are about the wrist.
 
     Args:
-        sensors: Rows of force, torque and acceleration of the tool, shape (rows, 9 or more).
+        sensors: Force, torque and acceleration of the tool, shape (..., 9 or more).
         robot: Whose wrist it is.
     """
-    load = robot.load * sensors[:, 6:9]
+    load = robot.load * sensors[..., 6:9]
     x, y, z = robot.load_at
-    wrench = -sensors[:, :6]
-    wrench[:, :3] += load
+    wrench = -sensors[..., :6]
+    wrench[..., :3] += load
     # The cross product written out: np.cross costs more than all the rest of this function.
-    wrench[:, 3] += y * load[:, 2] - z * load[:, 1]
-    wrench[:, 4] += z * load[:, 0] - x * load[:, 2]
-    wrench[:, 5] += x * load[:, 1] - y * load[:, 0]
+    wrench[..., 3] += y * load[..., 2] - z * load[..., 1]
+    wrench[..., 4] += z * load[..., 0] - x * load[..., 2]
+    wrench[..., 5] += x * load[..., 1] - y * load[..., 0]
     return wrench
