@@ -29,31 +29,26 @@ def quaternion_from_matrix(matrix: Array) -> Array:
     a hand that points straight down included, the result then varies without sign flips, which a
     learned policy could not follow.
     """
-    terms = matrix.reshape(-1, 9).take(_PLACES, 1)
-    terms *= _SIGNS
-    terms[:, 0] += _ONES
-    terms[:, 0] += terms[:, 1]
-    terms[:, 0] += terms[:, 2]
     # Row i is the quaternion scaled by 4 times its component i: the longest row divides best.
-    rows = terms[:, 0].reshape(-1, 4)
-    longest = terms[:, 0, ::5].argmax(1) + np.arange(0, len(rows), 4)
-    row = rows.take(longest, 0)
+    rows = matrix.reshape(-1, 1, 9) @ _ROWS
+    rows += _ONES
+    longest = rows[:, 0, ::5].argmax(1) + np.arange(0, 4 * len(rows), 4)
+    row = rows.reshape(-1, 4).take(longest, 0)
     row /= np.sqrt(np.add.reduce(row * row, 1, keepdims=True))
     return row.reshape(*matrix.shape[:-2], 4)
 
 
-# What the 16 numbers of the four rows are made of: three numbers of the matrix each, with signs.
-_ONES = np.eye(4).ravel()
-_PLACES = np.array([
-    [0, 3, 2, 7, 3, 0, 7, 2, 2, 7, 0, 3, 7, 2, 3, 0],
-    [4, 1, 6, 5, 1, 4, 5, 6, 6, 5, 4, 1, 5, 6, 1, 4],
-    [8] * 16,
-])  # fmt: skip
-_SIGNS = np.array([
-    [1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1],
-    [-1, 1, 1, -1, 1, 1, 1, -1, 1, 1, -1, -1, -1, -1, -1, 1],
-    [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
-], float)  # fmt: skip
+def _rows() -> Array:
+    """How the four rows, shape (16,), depend on the numbers of a matrix, shape (9,)."""
+    rows = np.zeros((3, 3, 4, 4))
+    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+        rows[i, i] = np.diag([1.0 if place in (i, 3) else -1.0 for place in range(4)])
+        rows[j, k, [j, k], [k, j]] = rows[k, j, [j, k], [k, j]] = 1.0
+        rows[k, j, [i, 3], [3, i]], rows[j, k, [i, 3], [3, i]] = 1.0, -1.0
+    return rows.reshape(9, 16)
+
+
+_ROWS, _ONES = _rows(), np.eye(4).ravel()
 
 
 def pose(position: Array, matrix: Array) -> Array:

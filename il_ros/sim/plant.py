@@ -225,9 +225,11 @@ class Plant:
         data, n = self.data if data is None else data, self._joints
         qpos, qvel, effort = data.qpos, data.qvel, data.qfrc_actuator[..., : n + 1].copy()
         effort[..., n] = data.actuator_force[..., n]
-        bodies = [*self._observed.values()]
-        at = np.concatenate([data.site_xpos[..., [self._tcp], :], data.xpos[..., bodies, :]], -2)
-        turn = np.concatenate([data.site_xmat[..., [self._tcp], :], data.xmat[..., bodies, :]], -2)
+        sites, bodies = [self._tcp], [*self._observed.values()]
+        at, turn = data.site_xpos.take(sites, -2), data.site_xmat.take(sites, -2)
+        if bodies:
+            at = np.concatenate([at, data.xpos.take(bodies, -2)], -2)
+            turn = np.concatenate([turn, data.xmat.take(bodies, -2)], -2)
         poses = pose(at, turn.reshape(*at.shape, 3))
         scene = {
             'joint_position': qpos[..., :n].copy(),
@@ -236,7 +238,7 @@ class Plant:
             'gripper_position': qpos[..., n : n + 1].copy(),
             'gripper_velocity': qvel[..., n : n + 1].copy(),
             'tcp_pose': poses[..., 0, :],
-            'wrench': external_wrench(data.sensordata, self._robot),
+            'wrench': external_wrench(data.sensordata[..., None, :], self._robot)[..., 0, :],
         }
         for i, key in enumerate(self._observed, start=1):
             scene[key] = poses[..., i, :]

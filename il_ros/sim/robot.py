@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import mujoco
@@ -42,6 +43,16 @@ class Robot:
     load: float
     load_at: Array
     add: Callable[[Any], None]
+
+    @cached_property
+    def compensation(self) -> Array:
+        """What force, torque and acceleration at the wrist are worth as an external wrench (9, 6).
+
+        The force on the hand is minus the one measured and m a; its torque r x m a.
+        """
+        x, y, z = self.load_at
+        about = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
+        return np.vstack([-np.eye(6), self.load * np.hstack([np.eye(3), about])])
 
 
 def add_sensors(spec: Any, hand: Any, load_at: Array) -> None:
@@ -95,12 +106,4 @@ def external_wrench(sensors: Array, robot: Robot) -> Array:
         sensors: Force, torque and acceleration of the tool, shape (..., 9 or more).
         robot: Whose wrist it is.
     """
-    load = robot.load * sensors[..., 6:9]
-    x, y, z = robot.load_at
-    wrench = -sensors[..., :6]
-    wrench[..., :3] += load
-    # The cross product written out: np.cross costs more than all the rest of this function.
-    wrench[..., 3] += y * load[..., 2] - z * load[..., 1]
-    wrench[..., 4] += z * load[..., 0] - x * load[..., 2]
-    wrench[..., 5] += x * load[..., 1] - y * load[..., 0]
-    return wrench
+    return sensors[..., :9] @ robot.compensation

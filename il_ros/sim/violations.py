@@ -57,7 +57,7 @@ class Violations:
         speed = (target - self._last) / self._period
         acceleration = np.abs(speed - self._speed) / self._period
         self._last, self._speed = target.copy(), speed
-        self.counts['acceleration'] += (acceleration > self._acceleration).any(-1)
+        self.counts['acceleration'] += np.logical_or.reduce(acceleration > self._acceleration, -1)
 
     def motion(self, position: Array, velocity: Array, tool: Array, wrench: Array) -> None:
         """Judge one period's substeps.
@@ -68,9 +68,8 @@ class Violations:
             tool: Tool centre point in the base frame, shape (..., substeps, 3) [m].
             wrench: External wrench at the wrist, shape (..., substeps, 6) [N, N m].
         """
-        x, y, z, a, b, c = np.moveaxis(wrench * wrench, -1, 0)
-        squares = np.stack([x + y + z, a + b + c], -1)
-        measured = np.concatenate([position, velocity, tool, squares], -1)
+        squares = (wrench * wrench).reshape(*wrench.shape[:-1], 2, 3)
+        measured = np.concatenate([position, velocity, tool, np.add.reduce(squares, -1)], -1)
         beyond = (measured < self._lower) | (measured > self._upper)
         if beyond.any():
             steps = np.logical_or.reduceat(beyond, self._starts, -1).sum(-2)
