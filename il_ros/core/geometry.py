@@ -35,7 +35,7 @@ def quaternion_from_matrix(matrix: Array) -> Array:
     longest = rows[:, 0, ::5].argmax(1) + np.arange(0, 4 * len(rows), 4)
     row = rows.reshape(-1, 4).take(longest, 0)
     row /= np.sqrt(np.add.reduce(row * row, 1, keepdims=True))
-    return row.reshape(*matrix.shape[:-2], 4)
+    return np.asarray(row.reshape(*matrix.shape[:-2], 4))
 
 
 def _rows() -> Array:

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class VectorTaskEnv(VectorEnv[dict[str, Array], Array, Array]):
+class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
     """What a `gymnasium.vector.SyncVectorEnv` of so many `TaskEnv` gives, number for number.
 
     An episode that is over is followed by the next one in the same step: the observation is the
@@ -49,7 +49,8 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, Array]):
 
     Raises:
         UnknownNameError: If the task or the arm is unknown.
-        IlRosError: If the reward or the render mode is, or the limits name other joints.
+        IlRosError: If the reward or the render mode is, there is no environment, or the limits
+            name other joints.
     """
 
     metadata = {'render_modes': [], 'autoreset_mode': AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -69,6 +70,8 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, Array]):
     ) -> None:
         one_of('reward', reward, get_args(Reward))
         one_of('render_mode', render_mode, (None,))
+        if num_envs < 1:
+            raise IlRosError(f'num_envs {num_envs}', where='environment', allowed='at least 1')
         world = World(task, limits=limits, rate=rate, arm=arm)
         self.num_envs, self._reward, self._randomisation = num_envs, reward, randomisation
         self._actions = Actions(world)
@@ -104,9 +107,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, Array]):
             self._begin(int(row), seeds[row])
         return self._observation(), self._info(np.isin(np.arange(self.num_envs), rows))
 
-    def step(
-        self, actions: Array
-    ) -> tuple[dict[str, Array], Array, Flags, Flags, dict[str, Any]]:
+    def step(self, actions: Array) -> tuple[dict[str, Array], Array, Flags, Flags, dict[str, Any]]:
         """Move the set-points of every row for one period; begin anew where an episode is over.
 
         Raises:

@@ -36,13 +36,13 @@ class Violations:
         self.counts = {kind: np.zeros(hold.shape[:-1], np.int64) for kind in KINDS}
         self._period = period
         self._last, self._speed = hold, np.zeros(hold.shape)
-        self._acceleration = TOLERANCE * limits.acceleration
-        speed = TOLERANCE * limits.velocity
-        # What `motion` measures in one row: joints, speeds, tool, squares of force and torque.
-        lowest = [limits.position_min - POSITION_SLACK, -speed, limits.workspace_min, [-1.0, -1.0]]
-        most = [limits.force**2, limits.torque**2]
-        highest = [limits.position_max + POSITION_SLACK, speed, limits.workspace_max, most]
-        self._lower, self._upper = np.concatenate(lowest), np.concatenate(highest)
+        self._acceleration, speed = TOLERANCE * limits.acceleration, TOLERANCE * limits.velocity
+        # What `motion` judges, side by side: joints, speeds, tool, squares of force and torque.
+        lower = (limits.position_min - POSITION_SLACK, -speed, limits.workspace_min, [-1.0, -1.0])
+        squares = np.array([limits.force, limits.torque]) ** 2
+        upper = (limits.position_max + POSITION_SLACK, speed, limits.workspace_max, squares)
+        self._lower: Array = np.concatenate([np.asarray(part, np.float64) for part in lower])
+        self._upper: Array = np.concatenate(upper)
         n = len(speed)
         self._starts = np.array([0, n, 2 * n, 2 * n + 3, 2 * n + 4])
 

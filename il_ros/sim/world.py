@@ -184,7 +184,7 @@ class World:
         Raises:
             IlRosError: If the set-points have another shape or are not finite.
         """
-        targets = self._checked(targets)
+        targets = checked(targets, (self.substeps, len(self.names)))
         start, end = self.time, (self._ticks + 1) * self.period
         for p in self._perturbations:
             if p.kind == 'object_moved' and start <= p.start < end:
@@ -241,15 +241,18 @@ class World:
     def _look(self) -> dict[str, Array]:
         return {**self._plant.scene(), 'goal_position': self._goal.copy()}
 
-    def _checked(self, targets: Array) -> Array:
-        targets = np.asarray(targets, np.float64)
-        shape = (self.substeps, len(self.names))
-        if targets.shape != shape or not np.isfinite(targets).all():
-            what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
-            raise IlRosError(
-                f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}'
-            )
-        return targets
+
+def checked(targets: Array, shape: tuple[int, ...]) -> Array:
+    """Set-points as numbers.
+
+    Raises:
+        IlRosError: If they have another shape or are not finite.
+    """
+    targets = np.asarray(targets, np.float64)
+    if targets.shape != shape or not np.isfinite(targets).all():
+        what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
+        raise IlRosError(f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}')
+    return targets
 
 
 def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:

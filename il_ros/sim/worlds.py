@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -17,7 +17,7 @@ from il_ros.sim.outcome import Outcome
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import STATE
 from il_ros.sim.violations import Violations
-from il_ros.sim.world import World
+from il_ros.sim.world import World, checked
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Worlds:
         self._batch.state[:] = self._state()
         self._plant.scene(self._batch)  # a batch computes what has been asked for before
         self.scene = {key: np.tile(value, (count, 1)) for key, value in world.privileged().items()}
-        self.seen = {**self.scene}
+        self.seen = _copied(self.scene)
         self._last = np.tile(world.beginning.start, (count, 1))
         self._judge = Violations(world.limits, self._last.copy(), world.period)
         self.violations = self._judge.counts
@@ -68,7 +68,7 @@ class Worlds:
     @property
     def time(self) -> Array:
         """Time since each row's reset, shape (count,) [s]."""
-        return self._ticks * self._world.period
+        return np.asarray(self._ticks * self._world.period, np.float64)
 
     @property
     def success(self) -> NDArray[np.bool_]:
@@ -118,14 +118,19 @@ class Worlds:
         Args:
             targets: Joint set-points, shape (count, substeps, N) [rad, m], one for each physics
                 step.
+
+        Raises:
+            IlRosError: If the set-points have another shape or are not finite.
         """
+        world = self._world
+        targets = checked(targets, (self._count, world.substeps, len(world.names)))
         if self._stale:
             self._batch.set_models(self._models)
             self._stale = False
         self._judge.command(targets[:, -1])
         sent, self._last = self._plant.commands(self._applied(targets), self._last)
         self._record = self._batch.rollout(
-            targets.shape[1], sent, record=(STATE, 'sensordata'), out=self._record
+            world.substeps, sent, record=(STATE, 'sensordata'), out=self._record
         )
         self._batch.forward()  # what is observed belongs to the end
         log = self._plant.log(self._record[STATE], self._record['sensordata'])
@@ -168,6 +173,6 @@ def _copied(arrays: dict[str, Array]) -> dict[str, Array]:
     return {key: value.copy() for key, value in arrays.items()}
 
 
-def _put(arrays: dict[str, Array], row: int, values: dict[str, Array | None]) -> None:
+def _put(arrays: dict[str, Array], row: int, values: Mapping[str, Array | None]) -> None:
     for key, value in values.items():
         arrays[key][row] = value

@@ -109,7 +109,7 @@ class DrawerOpen:
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the handle's way to the goal that is covered."""
-        return 1.0 - _missing(scene) / np.maximum(_missing(first), self.tolerance)
+        return np.asarray(1.0 - _missing(scene) / np.maximum(_missing(first), self.tolerance))
 
 
 def _missing(scene: Mapping[str, Array]) -> Array:
@@ -117,7 +117,7 @@ def _missing(scene: Mapping[str, Array]) -> Array:
     x, y, z, w = (scene['object_pose'][..., i] for i in range(3, 7))
     c, s = 1 - 2 * (y * y + z * z), 2 * (w * z + x * y)  # the handle's x axis, seen from above
     left = scene['goal_position'] - scene['object_pose'][..., :3]
-    return -(c * left[..., 0] + s * left[..., 1]) / np.sqrt(c * c + s * s)
+    return np.asarray(-(c * left[..., 0] + s * left[..., 1]) / np.sqrt(c * c + s * s))
 
 
 def _add_boxes(body: Any, boxes: tuple[Box, ...], rgba: tuple[float, ...]) -> None:

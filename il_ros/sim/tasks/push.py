@@ -78,4 +78,4 @@ class Push:
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the puck's way to the goal that is covered."""
-        return 1.0 - to_goal(scene) / np.maximum(to_goal(first), self.tolerance)
+        return np.asarray(1.0 - to_goal(scene) / np.maximum(to_goal(first), self.tolerance))

@@ -54,7 +54,8 @@ class Reach:
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the first distance that is covered."""
-        return 1.0 - _distance(scene) / np.maximum(_distance(first), self.tolerance)
+        way = np.maximum(_distance(first), self.tolerance)
+        return np.asarray(1.0 - _distance(scene) / way)
 
 
 def _distance(scene: Mapping[str, Array]) -> Array:

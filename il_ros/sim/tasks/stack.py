@@ -81,9 +81,7 @@ class Stack:
 
     def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """0.3 for the way to the cube, 0.6 for its way to the base's top, 0.1 for letting go."""
-        return fetched(
-            scene, first, 1.0 - np.hypot(*_to_top(scene)) / np.hypot(*_to_top(first))
-        )
+        return fetched(scene, first, 1.0 - np.hypot(*_to_top(scene)) / np.hypot(*_to_top(first)))
 
 
 def _to_top(scene: Mapping[str, Array]) -> tuple[Array, Array]:
