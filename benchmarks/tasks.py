@@ -80,11 +80,12 @@ def _setup(task: str, robot: str, column: str) -> Setup:
         return Setup(contract=contract, task=task)
     if column == 'heuristic':
         return Setup(contract=contract, task=task, expert='straight')
-    bundle = _bundle(task, robot, contract, int(column.removeprefix('bc_')))
+    bundle = cloned(task, robot, contract, int(column.removeprefix('bc_')))
     return Setup(contract=contract, task=task, bundle=bundle, guard='limits')
 
 
-def _bundle(task: str, robot: str, contract: Path, count: int) -> Path:
+def cloned(task: str, robot: str, contract: Path, count: int) -> Path:
+    """Bundle of a policy that is trained on so many demonstrations, if it is not there yet."""
     folder = FOLDER / f'{robot}_{task}' / f'bc_{count}'
     bundle, data = folder / 'bundle', folder / 'dataset'
     if not bundle.exists():
