@@ -14,6 +14,8 @@ from il_ros.core.streams import IMAGE, ImageStream
 
 Pixels = NDArray[Any]
 ImageFormat = Literal['jpeg', 'png']
+Renderer = Literal['opengl', 'rays']
+"""Who made a simulated image: the same scene looks otherwise by another."""
 
 # What sensor_msgs/image_encodings.hpp names: channels, bytes a channel, and the conversion of
 # OpenCV that leads to RGB, BGR being what its codecs take.
