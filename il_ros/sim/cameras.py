@@ -33,7 +33,7 @@ class CameraConfig:
         UnknownNameError: If there is no such renderer.
     """
 
-    renderer: str = 'auto'
+    renderer: Choice = 'auto'
 
     def __post_init__(self) -> None:
         if self.renderer not in get_args(Choice):
@@ -54,7 +54,7 @@ class Cameras:
         UnknownNameError: If there is no such renderer.
     """
 
-    def __init__(self, model: Any, renderer: str = CameraConfig.renderer) -> None:
+    def __init__(self, model: Any, renderer: Choice = CameraConfig.renderer) -> None:
         self._model, self._choice = model, CameraConfig(renderer=renderer).renderer
         self.names = tuple(model.camera(i).name for i in range(model.ncam))
 

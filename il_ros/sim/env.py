@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
-from il_ros.sim.cameras import CameraConfig
+from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
@@ -75,7 +75,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,
-        renderer: str = CameraConfig.renderer,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
         _one_of('reward', reward, get_args(Reward))
         _one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))

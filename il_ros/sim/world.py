@@ -13,7 +13,7 @@ from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Limits
-from il_ros.sim.cameras import CameraConfig, Cameras
+from il_ros.sim.cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
@@ -91,7 +91,7 @@ class World:
         timestep: float = 0.002,
         arm: str = DEFAULT_ARM,
         model: Path | None = None,
-        renderer: str = CameraConfig.renderer,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
         self._task = make_task(task) if isinstance(task, str) else task
         self.limits = limits or _own_limits(arm, self._task, model)
