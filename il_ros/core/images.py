@@ -40,6 +40,26 @@ _READ = {
 _DEPTH = ('16UC1', 'mono16', '32FC1')
 
 
+_RENDERED = 'rendered/'
+
+
+def rendered_frame(renderer: Renderer, camera: str) -> str:
+    """The `frame_id` of a simulated image, which travels with it: `rendered/rays/front`."""
+    return f'{_RENDERED}{renderer}/{camera}'
+
+
+def renderer_of(data: Bytes) -> str:
+    """Who rendered an image, by the CDR bytes of its message; empty for a camera's.
+
+    Raises:
+        IlRosError: If the bytes end early.
+    """
+    reader = Cdr(data)
+    reader.stamp()
+    frame = reader.string()
+    return frame.removeprefix(_RENDERED).split('/')[0] if frame.startswith(_RENDERED) else ''
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawImage:
     """A sensor_msgs/Image as it came.

@@ -200,12 +200,17 @@ class World:
         )
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that `render` knows."""
+        return self._cameras.names
+
+    @property
     def renderer(self) -> Renderer:
         """Who makes the images."""
         return self._cameras.renderer
 
     def render(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
-        """One RGB image, shape (height, width, 3), of the camera `front` or `wrist`.
+        """One RGB image, shape (height, width, 3), of the camera.
 
         Raises:
             UnknownNameError: If the scene has no such camera.
