@@ -17,6 +17,7 @@ from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.actions import Actions
+from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
@@ -51,12 +52,13 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: `rgb_array` for images of the front camera, or none.
         width: Of these images [pixels].
         height: Of these images [pixels].
+        renderer: How they are made, see `il_ros.sim.cameras.CameraConfig`.
 
     Attributes:
         world: The simulated robot and its task.
 
     Raises:
-        UnknownNameError: If the task or the arm is unknown.
+        UnknownNameError: If the task, the arm or the renderer is unknown.
         IlRosError: If the reward or the render mode is, or the limits name other joints.
     """
 
@@ -74,10 +76,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
         one_of('reward', reward, get_args(Reward))
         one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
-        self.world = World(task, limits=limits, rate=rate, arm=arm)
+        self.world = World(task, limits=limits, rate=rate, arm=arm, renderer=renderer)
         self._randomisation = randomisation
         self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.errors import IlRosError
+from il_ros.core.images import Renderer
 from il_ros.core.limits import Limits
-from il_ros.sim.cameras import Cameras
+from il_ros.sim.cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
@@ -84,6 +85,7 @@ class World:
         timestep: Physics step [s]; the control period must be a multiple of it.
         arm: Name of the arm; it may be empty where there is a model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
+        renderer: How images are made, see `il_ros.sim.cameras.CameraConfig`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
@@ -92,7 +94,7 @@ class World:
         period: Control period [s].
 
     Raises:
-        UnknownNameError: If the task or the arm is unknown.
+        UnknownNameError: If the task, the arm or the renderer is unknown.
         IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
             cannot be used (`il_ros.sim.mjcf`).
     """
@@ -106,6 +108,7 @@ class World:
         timestep: float = 0.002,
         arm: str = DEFAULT_ARM,
         model: Path | None = None,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
         self._task = make_task(task) if isinstance(task, str) else task
         self.limits = limits or _own_limits(arm, self._task, model)
@@ -127,7 +130,7 @@ class World:
             )
         self._plant = Plant(self._task, self._robot, timestep, self.substeps)
         self._timestep = timestep
-        self._cameras = Cameras(self._plant.model)
+        self._cameras = Cameras(self._plant.model, renderer)
         self.reset(0)
 
     @property
@@ -225,12 +228,22 @@ class World:
             violations={kind: int(count) for kind, count in self._violations.counts.items()},
         )
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that `render` knows."""
+        return self._cameras.names
+
+    @property
+    def renderer(self) -> Renderer:
+        """Who makes the images."""
+        return self._cameras.renderer
+
     def render(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
-        """One RGB image, shape (height, width, 3), of the camera `front` or `wrist`.
+        """One RGB image, shape (height, width, 3), of the camera.
 
         Raises:
             UnknownNameError: If the scene has no such camera.
-            IlRosError: If OpenGL is missing.
+            IlRosError: If OpenGL was chosen and is missing.
         """
         return self._cameras.render(self._plant.data, camera, width, height)
 
