@@ -217,6 +217,8 @@ def animate(
     """
     import cv2
 
+    if not hasattr(cv2, 'imencodeanimation'):  # that of Ubuntu 24.04 is older
+        raise IlRosError(f'OpenCV {cv2.__version__} makes no films', allowed='4.11 or newer')
     film = cv2.Animation()
     film.frames = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images]
     film.durations = [round(1e3 * duration) for duration in durations]
