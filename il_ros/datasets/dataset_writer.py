@@ -22,6 +22,7 @@ from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
 from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.image_store import RawImages, pixel_blocks
+from il_ros.datasets.labels import label_of
 from il_ros.datasets.layout import columns
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
@@ -47,6 +48,7 @@ class DatasetWriter:
         overwrite: Whether a dataset that is there already is replaced.
         inputs: Folders that it is made from, which `out` may neither hold nor lie in.
         image_format: `raw` decodes images into an array of pixels; else they stay as they come.
+        labels: Steps of the expert's labels; 0 for a dataset without any.
 
     Raises:
         DatasetError: If `out` exists and may not be replaced, or cannot be written.
@@ -60,13 +62,16 @@ class DatasetWriter:
         overwrite: bool = False,
         inputs: Iterable[Path] = (),
         image_format: ImageFormat = 'jpeg',
+        labels: int = 0,
     ) -> None:
         self.path, self.contract, self.image_format = out, contract, image_format
-        self._columns = columns(contract, image_format)
+        self.labels = labels
+        self._columns = columns(contract, image_format, labels)
         self._context = new_folder(
             out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
         )
         self._entries: list[EpisodeEntry] = []
+        self._rendered: EpisodeEntry | None = None
         self._events: list[str] = []
         self._stack = ExitStack()
         self._finished = False
@@ -123,7 +128,8 @@ class DatasetWriter:
         """Write an episode behind those that are there.
 
         Raises:
-            DatasetError: If its arrays do not fit the contract or each other.
+            DatasetError: If its arrays do not fit the contract or each other, or its images are
+                of another renderer than those that are there.
         """
         self._add_streams(episode)
         for key, stream in self.contract.images.items():
@@ -151,7 +157,8 @@ class DatasetWriter:
 
         Raises:
             ContractError: If the dataset was made by another contract.
-            DatasetError: If its arrays do not fit the contract or each other.
+            DatasetError: If its arrays do not fit the contract or each other, or its images are
+                of another renderer than those that are there.
         """
         require_same(self.contract, dataset.contract, where=str(self.path))
         raw = {k: s for k, s in dataset.images.items() if isinstance(s, RawImages)}
@@ -198,6 +205,7 @@ class DatasetWriter:
             self._entries,
             hashes,
             image_format=self.image_format,
+            labels=self.labels,
             left_out=left_out,
             statistics=statistics_of(opened),
             preprocessing=preprocessing,
@@ -210,6 +218,7 @@ class DatasetWriter:
         return load_dataset(self.path)
 
     def _add_streams(self, episode: EpisodeArrays) -> None:
+        self._require_one_renderer(episode.entry)
         rows = self._rows_of(episode)
         lengths = {name: len(array) for name, array in rows.items()}
         if not episode.frames or set(lengths.values()) != {episode.frames}:
@@ -223,6 +232,20 @@ class DatasetWriter:
         self._entries.append(described(episode, self.contract))
         self._events.append(dump_events(episode.events))
 
+    def _require_one_renderer(self, entry: EpisodeEntry) -> None:
+        """Nobody can tell afterwards what a policy has learnt of the scene, and what of them."""
+        if not entry.renderer:
+            return
+        first = self._rendered = self._rendered or entry
+        if entry.renderer != first.renderer:
+            raise DatasetError(
+                f'images rendered by {first.renderer} in episode {first.id}, '
+                f'by {entry.renderer} in episode {entry.id}',
+                where=str(self.path),
+                allowed='one renderer in a dataset',
+                fix='make a dataset of each, or record one of them again by the other renderer',
+            )
+
     def _rows_of(self, episode: EpisodeArrays) -> dict[str, Array]:
         """The arrays of an episode, by the names of their files; pixels are not among them."""
         try:
@@ -234,7 +257,10 @@ class DatasetWriter:
                 f'no array of {problem}', where=episode.entry.id, allowed=list(self.contract.inputs)
             ) from None
         fixed = ('stamp', 'action', 'action_raw', 'source')
-        return rows | {name: getattr(episode, name) for name in fixed}
+        rows |= {name: getattr(episode, name) for name in fixed}
+        if self.labels:
+            rows['label'] = label_of(episode, self.contract, self.labels)
+        return rows
 
     def _close_files(self) -> dict[str, str]:
         """Close all; give the hash of each, by name."""
@@ -259,7 +285,11 @@ def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Da
     """
     told = dataset.manifest
     writer = DatasetWriter(
-        path, dataset.contract, overwrite=overwrite, image_format=told.image_format
+        path,
+        dataset.contract,
+        overwrite=overwrite,
+        image_format=told.image_format,
+        labels=told.labels,
     )
     with writer:
         for episode in range(len(dataset.episodes)):

@@ -47,6 +47,7 @@ class EpisodeEntry:
         begin: Stamp of the first frame [ns].
         end: Stamp of the last frame [ns].
         sources: Share of the frames (0 to 1) in which each source was in control.
+        renderer: Who made its images, if they are simulated; empty for those of cameras.
     """
 
     id: str
@@ -65,6 +66,7 @@ class EpisodeEntry:
     begin: int = 0
     end: int = 0
     sources: Mapping[str, float] = field(default_factory=dict)
+    renderer: str = ''
 
     @property
     def stop(self) -> int:
@@ -105,6 +107,7 @@ class Manifest:
         images: Keys of the images, in the contract's order.
         image_format: How images are held.
         action_names: Commanded joints.
+        labels: Steps of the expert's labels; 0 where there are none.
         rate: Frames per second [Hz].
         frames: Frames of all episodes.
         episodes: Episodes in order.
@@ -129,6 +132,7 @@ class Manifest:
     images: tuple[str, ...] = ()
     image_format: ImageFormat = 'jpeg'
     action_names: tuple[str, ...]
+    labels: int = 0
     rate: float
     frames: int
     episodes: tuple[EpisodeEntry, ...]
