@@ -170,14 +170,30 @@ def _runner(
 
 
 def write(
-    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, films: Films, command: str
+    results: Sequence[EpisodeResult],
+    out: Path,
+    bundle: Bundle,
+    *,
+    films: Films,
+    command: str,
+    watched: bool = True,
 ) -> dict[str, Any]:
-    """Summarise and write report.json, report.html and episodes.csv; gives the summary."""
+    """Summarise and write report.json, report.html and episodes.csv; gives the summary.
+
+    Args:
+        results: The episodes.
+        out: Folder of the three.
+        bundle: Of the policy.
+        films: Of some of the episodes.
+        command: What repeats the evaluation.
+        watched: Whether a monitor was there.
+    """
     summary = summarise(
         results,
         versions=versions(),
         training=_training(bundle),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
+        watched=watched,
     )
     write_atomic(out / 'episodes.csv', episodes_csv(results))
     write_report(out, summary, results, films=films, command=command)
@@ -199,7 +215,7 @@ def _training(bundle: Bundle) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what an evaluation depends on."""
     found = {'il_ros': il_ros.__version__, 'python': platform.python_version()}
-    for name in ('rclpy', 'mujoco', 'torch', 'numpy', 'ruckig'):
+    for name in ('rclpy', 'mujoco', 'metaworld', 'torch', 'numpy', 'ruckig'):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -100,7 +100,8 @@ class MlpPolicy(Policy):
         """See `Policy.act`."""
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))
         chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
-        chunk += self._relative * frame.vector(self.contract.action.position)
+        if self._relative.any():
+            chunk += self._relative * frame.vector(self.contract.action.position)
         return self._blend.add(frame.stamp, chunk)
 
     def embedding(self, frame: Frame) -> Array:
@@ -198,6 +199,8 @@ def network_input(features: Features, normalizer: Normalizer, raw: Array) -> Flo
 
 def relative_joints(contract: Contract, config: MlpConfig) -> Array:
     """1 for each commanded joint that is predicted as a change, 0 for the others, shape (N,)."""
+    if contract.action.space == 'normalised':
+        return np.zeros(len(contract.action.names))
     return np.concatenate(
         [
             np.full(contract.observations[key].size, float(key not in config.absolute))

@@ -17,6 +17,7 @@ from il_ros.sim.cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
+from il_ros.sim.mujoco_versions import require_simulator
 from il_ros.sim.outcome import Outcome
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.plant import OF_OBJECT, Plant
@@ -96,7 +97,7 @@ class World:
     Raises:
         UnknownNameError: If the task, the arm or the renderer is unknown.
         IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
-            cannot be used (`il_ros.sim.mjcf`).
+            cannot be used (`il_ros.sim.mjcf`); or if MuJoCo is too old.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class World:
         model: Path | None = None,
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
+        require_simulator()
         self._task = make_task(task) if isinstance(task, str) else task
         self.limits = limits or _own_limits(arm, self._task, model)
         self._robot = _robot(arm, model, self.limits)
