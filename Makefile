@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := $(if $(filter kilted,$(DISTRO)),.venv,.venv-$(DISTRO))
 BIN := $(VENV)/bin
 BUILD := build/$(DISTRO)
+METAWORLD := .venv-metaworld
 PACKAGES := g++ make python3-dev python3-venv
 GROUP ?=
 ARGS ?=
@@ -43,7 +44,6 @@ lint: setup
 bench: setup
 	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
 
-METAWORLD := .venv-metaworld
 metaworld: $(METAWORLD)/.installed
 
 metaworld-test: metaworld
@@ -64,10 +64,9 @@ $(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,train dev metaworld)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
 	@echo "metaworld: Python packages into $(METAWORLD)"
 	$(PYTHON) -m venv $(METAWORLD)
-	grep -hv '^mujoco' $^ > $(METAWORLD)/requirements.txt
-	grep -h '^mujoco==' requirements/metaworld.txt >> $(METAWORLD)/requirements.txt
+	grep -hv '^mujoco' requirements/train.txt requirements/dev.txt > $(METAWORLD)/training.txt
 	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \
-		-r $(METAWORLD)/requirements.txt
+		-r $(METAWORLD)/training.txt -r requirements/metaworld.txt
 	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation --editable .
 	@touch $@

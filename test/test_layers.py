@@ -27,6 +27,7 @@ HEAVY = {  # library: the only layers that may import it
     'torch': {'policies', 'algorithms', 'monitors'},
     'mujoco': {'sim'},
     'gymnasium': {'sim'},
+    'metaworld': {'sim'},
     'rosbags': {'datasets'},
     'mcap': {'datasets'},
     'pyarrow': {'datasets'},

@@ -43,7 +43,7 @@ def test_a_policy_of_it_goes_towards_unseen_goals(trained):
             action = policy.act(free_hand.frame(step, hand, goal))[0]
             hand = hand + 0.01 * np.clip(action[:3], -1, 1)
         assert np.linalg.norm(goal - hand) < 0.5 * far
-        assert action[3] == pytest.approx(1.0, abs=0.05)
+        assert action[3] == pytest.approx(1.0, abs=0.2)
 
 
 def test_no_scores_go_with_it_and_none_can_be_calibrated(trained):
