@@ -282,6 +282,20 @@ class Contract:
             return -ones, ones
         return self.limits.position_min, self.limits.position_max
 
+    def require_joints(self) -> JointBounds:
+        """The bounds of the joints.
+
+        Raises:
+            ContractError: If the action is not one of joints.
+        """
+        if self.action.limits is None:
+            raise ContractError(
+                f'its action.space is {self.action.space}: nothing is known of joints',
+                where=f'contract {self.name!r}',
+                allowed='a contract of an arm, whose action.space is joints',
+            )
+        return self.action.limits
+
     @cached_property
     def limits(self) -> Limits:
         """Bounds of an arm as arrays.
@@ -289,13 +303,7 @@ class Contract:
         Raises:
             ContractError: If the action is not one of joints.
         """
-        bounds = self.action.limits
-        if bounds is None:
-            raise ContractError(
-                f'its action.space is {self.action.space}: nothing is known of joints',
-                where=f'contract {self.name!r}',
-                allowed='a contract of an arm, whose action.space is joints',
-            )
+        bounds = self.require_joints()
         return Limits(
             names=self.action.names,
             position_min=np.array(bounds.position_min),

@@ -8,10 +8,11 @@ from il_ros.cli.dataset_report import report
 from il_ros.cli.interop import export_, import_
 from il_ros.core.errors import ContractError
 from il_ros.datasets.assemble import arrays_of
+from il_ros.datasets.augmentation.base import measured
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.preprocessing.measures import part_measures
-from il_ros.datasets.preprocessing.motion import relative_speed
+from il_ros.datasets.preprocessing.motion import measured_positions, relative_speed
 from il_ros.datasets.preprocessing.segmentation import Idle
 from il_ros.datasets.summary.features import summarise_joints
 
@@ -50,6 +51,14 @@ def test_of_its_quality_only_the_duration_is_measured():
     assert found == {'duration': pytest.approx(39 / 80)}
 
 
-def test_what_looks_at_speeds_of_joints_refuses_it():
+@pytest.mark.parametrize(
+    'look',
+    [
+        lambda contract: relative_speed(contract, EPISODE, np.ones(4, dtype=bool), 0.2),
+        lambda contract: measured_positions(contract, EPISODE),
+        lambda contract: measured(contract, EPISODE.values),
+    ],
+)
+def test_what_looks_at_joints_refuses_it(look):
     with pytest.raises(ContractError, match=r'its action\.space is normalised'):
-        relative_speed(free_hand.CONTRACT, EPISODE, np.ones(4, dtype=bool), 0.2)
+        look(free_hand.CONTRACT)

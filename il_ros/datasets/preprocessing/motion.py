@@ -26,6 +26,7 @@ def gripper_joints(contract: Contract, words: Iterable[str]) -> NDArray[np.bool_
 
 def measured_positions(contract: Contract, episode: EpisodeArrays) -> Array:
     """Measured positions of the commanded joints, shape (F, N) [rad or m]; NaN where invalid."""
+    contract.require_joints()
     columns = [episode.values[key] for key in contract.action.position]
     return np.concatenate(columns, axis=1).astype(np.float64)
 
