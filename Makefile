@@ -24,7 +24,7 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench clean metaworld metaworld-test
+.PHONY: setup demo test test-all lint bench clean metaworld metaworld-test peers
 setup: $(VENV)/.built
 
 demo: setup
@@ -49,8 +49,17 @@ metaworld: $(METAWORLD)/.installed
 metaworld-test: metaworld
 	$(METAWORLD)/bin/python -m pytest $(wildcard test/*/test_metaworld.py) $(ARGS)
 
+# What make bench compares with, in an environment of its own.
+peers: .venv-imitation/.installed
+
+.venv-imitation/.installed: requirements/peer-imitation.txt
+	$(PYTHON) -m venv .venv-imitation
+	.venv-imitation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-jazzy $(METAWORLD) build log runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-jazzy .venv-imitation $(METAWORLD) build log runs .pytest_cache \
+		.mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: $(PINS)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)

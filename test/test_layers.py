@@ -17,7 +17,11 @@ BELOW = {  # layer: the layers of this package that it may import
     'policies': {'core', 'datasets', 'monitors', 'experts'},
     'algorithms': {'core', 'datasets', 'policies', 'monitors'},
     'rollouts': {'core', 'datasets', 'policies', 'monitors', 'experts', 'sim', 'evaluation'},
-}
+    'coach': {
+        'core', 'datasets', 'policies', 'algorithms', 'monitors', 'experts', 'sim', 'rollouts',
+        'evaluation',
+    },
+}  # fmt: skip
 ALL = {*BELOW, 'ros', 'nodes', 'cli'}
 BELOW['ros'] = set(BELOW) | {'msg', 'srv', 'action'}
 BELOW['nodes'] = BELOW['ros'] | {'ros'}
@@ -26,7 +30,7 @@ HEAVY = {  # library: the only layers that may import it
     'rclpy': {'ros', 'nodes'},
     'torch': {'policies', 'algorithms', 'monitors'},
     'mujoco': {'sim'},
-    'gymnasium': {'sim'},
+    'gymnasium': {'sim', 'coach'},
     'metaworld': {'sim'},
     'rosbags': {'datasets'},
     'mcap': {'datasets'},

@@ -9,6 +9,7 @@ from rich.console import Console
 from il_ros.cli.episodes import identify, missing, run_plan
 from il_ros.cli.evaluate import write
 from il_ros.core.contract import load_contract
+from il_ros.evaluation.films import Films
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
@@ -86,6 +87,7 @@ def evaluate(
         f'il_ros metaworld evaluate --bundle {bundle} --out {out} --task {task} '
         f'--episodes {episodes}'
     )
-    summary = write(results, out, loaded, command=command, watched=False)
+    films = Films(missing='none are made of MetaWorld')
+    summary = write(results, out, loaded, films=films, command=command, watched=False)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0

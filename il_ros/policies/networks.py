@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -10,7 +11,11 @@ from torch import nn
 
 from il_ros.core.errors import IlRosError
 
-ACTIVATIONS = {'silu': nn.functional.silu, 'relu': nn.functional.relu}
+ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    'silu': nn.functional.silu,
+    'relu': nn.functional.relu,
+    'tanh': torch.tanh,
+}
 
 
 class Mlp(nn.Module):
@@ -37,6 +42,43 @@ class Mlp(nn.Module):
             x = self._activation(x)
         out: torch.Tensor = self.layers[-1](x)
         return out
+
+
+class SideBySide(nn.Module):
+    """K perceptrons of one shape that see the same inputs and go through each layer in one call.
+
+    Args:
+        sizes: Widths from input to output.
+        count: How many there are, K.
+        activation: A name in ACTIVATIONS.
+    """
+
+    def __init__(self, sizes: Sequence[int], count: int, activation: str) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(_uniform((count, a, b), a) for a, b in pairwise(sizes))
+        self.biases = nn.ParameterList(_uniform((count, 1, b), a) for a, b in pairwise(sizes))
+        self._activation = ACTIVATIONS[activation]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Outputs, shape (K, B, sizes[-1]), of inputs, shape (B, sizes[0])."""
+        count = len(self.weights[0])
+        if count == 1:  # plain matrices are quicker than a stack of one
+            return self._alone(x)[None]
+        x = x.expand(count, *x.shape)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, self._activation(x) if i else x, weight)
+        return x
+
+    def _alone(self, x: torch.Tensor) -> torch.Tensor:
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.addmm(bias[0], self._activation(x) if i else x, weight[0])
+        return x
+
+
+def _uniform(shape: tuple[int, ...], inputs: int) -> nn.Parameter:
+    """As torch draws weights and biases of a linear layer."""
+    bound = 1.0 / math.sqrt(inputs)
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 def choose_device(device: str) -> torch.device:

@@ -1,0 +1,228 @@
+"""Behaviour cloning from flat observations to flat actions, M networks at once.
+
+The plain regression inside every round of interactive imitation: normalise, fit M perceptrons side
+by side (`training_loop.py`), give their mean. Networks that differ in nothing but their first
+weights disagree where the data does not tell (Lakshminarayanan et al. 2017), which is what
+EnsembleDAgger and ThriftyDAgger go by; their mean also errs less than one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from il_ros.algorithms.chunks import Batch
+from il_ros.algorithms.torch_tools import torch_threads
+from il_ros.algorithms.training_loop import Loss, fit
+from il_ros.algorithms.training_settings import Hooks, Optimisation
+from il_ros.core.errors import IlRosError
+from il_ros.monitors.scores.networks import Activation, Networks
+from il_ros.policies.flat import FlatPolicy
+from il_ros.policies.networks import SideBySide, choose_device
+from il_ros.policies.normalizer import VARIES, Normalizer
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatBcConfig(Optimisation):
+    """How a flat policy is trained. Nothing is held out: a loss would not say when to stop.
+
+    Attributes:
+        hidden: Widths of the hidden layers.
+        activation: What lies between them.
+        members: Networks side by side, M.
+        clip: Inputs are kept within this many standard deviations of the training frames.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Activation = 'tanh'
+    members: int = 1
+    clip: float = 10.0
+    epochs: int = 50
+    held_out: float = 0.0
+    weight_decay: float = 0.0
+
+    def check(self) -> None:
+        """See `Optimisation.check`."""
+        super().check()
+        self._require('members', self.members > 0, 'more than 0')
+        self._require('hidden', min(self.hidden, default=1) > 0, 'widths of more than 0')
+        self._require('held_out', self.held_out == 0, '0')
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatData:
+    """What a flat policy learns from, F steps.
+
+    Attributes:
+        x: Observations, shape (F, D).
+        y: What to do there, shape (F, A).
+        weight: How often each is drawn in relation to the others, shape (F,), not negative.
+        low: Least action, shape (A,).
+        high: Greatest action, shape (A,).
+    """
+
+    x: NDArray[np.floating]
+    y: NDArray[np.floating]
+    weight: Array
+    low: Array
+    high: Array
+
+
+def train_flat(
+    data: FlatData, config: FlatBcConfig, *, start: FlatPolicy | None = None
+) -> FlatPolicy:
+    """Clone the behaviour in `data`.
+
+    Args:
+        data: What to do where.
+        config: How to train.
+        start: Whose networks to go on from (a warm start); at random if None.
+
+    Raises:
+        IlRosError: If a setting makes no sense, there is nothing to learn from, the networks of
+            `start` have another shape, or the loss stops being finite.
+    """
+    config.check()
+    used = data.weight > 0
+    if not used.any():
+        raise IlRosError('no step has a label', where='training', fix='ask the expert more often')
+    inputs = Normalizer.fit(data.x[used], varies=VARIES, clip=config.clip)
+    outputs = Normalizer.fit(data.y[used], varies=VARIES, clip=np.inf)
+    device = choose_device(config.device)
+    source = _drawn(
+        inputs.normalize(data.x[used]),
+        outputs.normalize(_intervals(data)[used]),
+        data.weight[used],
+        config.seed,
+        device,
+    )
+    with torch_threads(config.threads):
+        network = _network(source.batch, config, start, inputs, outputs).to(device)
+        nothing = source.batch.at(torch.arange(0, device=device))
+        fit(network, source, nothing, loss=_loss(config), config=config, hooks=Hooks())
+    return FlatPolicy(
+        _networks(network, config),
+        inputs=inputs,
+        outputs=outputs,
+        low=data.low,
+        high=data.high,
+    )
+
+
+@dataclass(kw_only=True)
+class _Drawn:
+    """Samples of each epoch: all of them once, or as many drawn by unequal weights."""
+
+    batch: Batch
+    weight: torch.Tensor | None
+    random: torch.Generator = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def draw(self, epoch: int) -> Batch:
+        """See `training_loop.Source`."""
+        if self.weight is None:
+            return self.batch
+        rows = torch.multinomial(self.weight, len(self), replacement=True, generator=self.random)
+        return self.batch.at(rows)
+
+
+def _intervals(data: FlatData) -> Array:
+    """What each answer may be, from and to, shape (F, 2, A).
+
+    It is executed within the bounds. Where the label is a bound, whatever lies beyond is as good,
+    and an answer that was never clipped is far easier to learn than one with corners.
+    """
+    y = np.asarray(data.y, np.float64)
+    least = np.where(y <= data.low, -np.inf, y)
+    return np.stack([least, np.where(y >= data.high, np.inf, y)], axis=1)
+
+
+def _drawn(x: Array, y: Array, weight: Array, seed: int, device: torch.device) -> _Drawn:
+    to = [torch.from_numpy(each.astype(np.float32)).to(device) for each in (x, y)]
+    each = torch.from_numpy(weight.astype(np.float64)).to(device)
+    return _Drawn(
+        batch=Batch(x=to[0], y=to[1], mask=torch.ones((len(x), 1), device=device)),
+        weight=None if bool((each == each[0]).all()) else each,
+        random=torch.Generator(device).manual_seed(seed),
+    )
+
+
+def _loss(config: FlatBcConfig) -> Loss:
+    """Squared distance to what is allowed: mean over batch and action, sum over the networks."""
+
+    def loss(network: SideBySide, batch: Batch, random: torch.Generator | None) -> torch.Tensor:
+        y = network(batch.x)
+        wanted = y.detach().clamp(*batch.y.unbind(1))
+        return nn.functional.mse_loss(y, wanted) * config.members
+
+    return loss
+
+
+def _network(
+    batch: Batch,
+    config: FlatBcConfig,
+    start: FlatPolicy | None,
+    inputs: Normalizer,
+    outputs: Normalizer,
+) -> SideBySide:
+    sizes = [batch.x.shape[1], *config.hidden, batch.y.shape[2]]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = SideBySide(sizes, config.members, config.activation)
+    if start is not None:
+        weights, biases = moved(start, inputs, outputs)
+        _copy_into(network.weights, [weight.transpose(0, 2, 1) for weight in weights])
+        _copy_into(network.biases, [bias[:, None] for bias in biases])
+    return network
+
+
+def _copy_into(parameters: nn.ParameterList, arrays: Sequence[Array]) -> None:
+    found = [tuple(array.shape) for array in arrays]
+    expected = [tuple(parameter.shape) for parameter in parameters]
+    if found != expected:
+        raise IlRosError(
+            f'networks of shapes {found}',
+            where='warm start',
+            allowed=str(expected),
+            fix='start from scratch, or keep hidden and members as they were',
+        )
+    with torch.no_grad():
+        for parameter, array in zip(parameters, arrays, strict=True):
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def moved(
+    policy: FlatPolicy, inputs: Normalizer, outputs: Normalizer
+) -> tuple[list[Array], list[Array]]:
+    """Weights (M, out, in) and biases (M, out) that say the same between other normalisers.
+
+    The data grows from round to round and the normalisers with it; so that a warm start begins at
+    the policy that there was, the change goes into its first and last layer. Where an input was
+    clipped, the function does change.
+    """
+    weights = [weight.astype(np.float64) for weight in policy.networks.weights]
+    biases = [bias.astype(np.float64) for bias in policy.networks.biases]
+    old = policy.inputs
+    biases[0] = biases[0] + weights[0] @ ((inputs.mean - old.mean) / old.scale)
+    weights[0] = weights[0] * (inputs.scale / old.scale)
+    gain = policy.outputs.scale / outputs.scale
+    weights[-1] = weights[-1] * gain[:, None]
+    biases[-1] = biases[-1] * gain + (policy.outputs.mean - outputs.mean) / outputs.scale
+    return weights, biases
+
+
+def _networks(network: SideBySide, config: FlatBcConfig) -> Networks:
+    return Networks(
+        [weight.detach().cpu().numpy().transpose(0, 2, 1) for weight in network.weights],
+        [bias.detach().cpu().numpy()[:, 0] for bias in network.biases],
+        config.activation,
+    )

@@ -1,0 +1,1 @@
+"""Interactive imitation in rounds: roll out, ask, aggregate, train, evaluate."""

@@ -1,0 +1,88 @@
+"""Who learns from the aggregate: a port, and flat networks behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.algorithms.corrections import Corrections, sampling_weights
+from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
+from il_ros.algorithms.rules import Actor, Array
+from il_ros.algorithms.steps import Steps
+from il_ros.policies.flat import FlatPolicy
+
+Arrays = Mapping[str, NDArray[np.generic]]
+A = TypeVar('A', bound=Actor)
+
+
+class Learner(Protocol[A]):
+    """Makes policies of labelled steps, and brings them back from disk."""
+
+    def fit(self, steps: Steps, *, seed: int, start: A | None = None, effort: float = 1.0) -> A:
+        """A policy of the labelled steps.
+
+        Args:
+            steps: The aggregate.
+            seed: Of whatever is drawn; equal seeds and steps give equal policies.
+            start: Go on from this policy; from scratch if None.
+            effort: Share of the usual training, for a policy of one round only.
+
+        Raises:
+            IlRosError: If no step is labelled, or training fails.
+        """
+
+    def arrays(self, actor: A) -> Arrays:
+        """All that `load` needs."""
+
+    def load(self, arrays: Arrays) -> A:
+        """The policy that `arrays` was told of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatLearner:
+    """Perceptrons from flat observations to flat actions (`flat_bc.py`).
+
+    Attributes:
+        low: Least action, shape (A,).
+        high: Greatest action, shape (A,).
+        config: How they are trained; the seed is that of `fit`.
+        corrections: How often the expert's corrections are seen.
+    """
+
+    low: Array
+    high: Array
+    config: FlatBcConfig = field(default_factory=FlatBcConfig)
+    corrections: Corrections = field(default_factory=Corrections)
+
+    def fit(
+        self,
+        steps: Steps,
+        *,
+        seed: int,
+        start: FlatPolicy | None = None,
+        effort: float = 1.0,
+    ) -> FlatPolicy:
+        """See `Learner.fit`."""
+        weight = sampling_weights(steps, self.corrections)
+        labelled = steps.labelled[:, None]
+        data = FlatData(
+            x=steps.observation,
+            y=np.where(labelled, steps.expert, steps.executed),
+            weight=weight,
+            low=self.low,
+            high=self.high,
+        )
+        epochs = max(1, round(self.config.epochs * effort))
+        return train_flat(data, replace(self.config, seed=seed, epochs=epochs), start=start)
+
+    def arrays(self, actor: FlatPolicy) -> Arrays:
+        """See `Learner.arrays`."""
+        return actor.arrays()
+
+    def load(self, arrays: Arrays) -> FlatPolicy:
+        """See `Learner.load`."""
+        return FlatPolicy.from_arrays(arrays, self.config.activation)
