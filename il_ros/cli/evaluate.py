@@ -106,7 +106,8 @@ def evaluate(
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
         f'--out {out} --episodes {episodes} --floor {floor} --suites {" ".join(suites)} '
-        f'--heuristic {heuristic} --task {task} {"--in-process" if in_process else "--start"}'
+        f'--heuristic {heuristic} --task {task} --films.count {films.count} '
+        f'{"--in-process" if in_process else "--start"}'
     )
     rehearsal = Rehearsal(contract, task, bundle, heuristic, processes=1)
     studio = Studio(
