@@ -189,7 +189,8 @@ def _samples(
         )
         return source.data, source
     prepared = chunk_data(dataset, config.policy, episodes)
-    return prepared, prepared.batch(dataset.rows(episodes), device)
+    rows = dataset.rows(episodes)
+    return prepared, prepared.batch(rows[prepared.mask[rows].any(axis=1)], device)
 
 
 def _network(prepared: ChunkData, config: BcConfig) -> Mlp:

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
+from il_ros.core.errors import DatasetError
+from il_ros.datasets.arrays import SOURCES
 from il_ros.datasets.augmentation.base import Samples, measured
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.windows import FrameIndex
@@ -132,10 +134,41 @@ def chunk_samples(dataset: Dataset, horizon: int) -> Samples:
 
     A step is not known beyond the end of the episode or of a gap, where repeating a command would
     teach to stop.
+
+    Where the dataset has labels, an expert's answer to a frame counts in the place of what was
+    commanded (DAgger, Ross et al. 2011), and what a policy commanded is no demonstration.
+
+    Raises:
+        DatasetError: If the labels have fewer steps than the policy says.
     """
     steps = FrameIndex(dataset).following(np.arange(dataset.frames), horizon)
     values = {key: dataset.values[key] for key in dataset.contract.observations}
-    return Samples(values=values, chunk=dataset.action[steps.rows], mask=steps.known)
+    chunk, known = dataset.action[steps.rows], steps.known
+    if dataset.label is not None:
+        policy = np.isin(dataset.source[steps.rows], SOURCES.index('policy'))
+        known = np.logical_and.accumulate(known & ~policy, axis=1)
+        chunk, known = _labelled(dataset.label, chunk, known)
+    return Samples(values=values, chunk=chunk, mask=known)
+
+
+def _labelled(
+    label: NDArray[np.float32], chunk: NDArray[np.float32], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Chunks (F, H, N) and what is known of them (F, H), with the labels (F, L, N) in them."""
+    horizon = chunk.shape[1]
+    if label.shape[1] < horizon:
+        raise DatasetError(
+            f'labels of {label.shape[1]} steps for a policy of {horizon}',
+            where='policy.horizon',
+            allowed=f'at most {label.shape[1]}',
+            fix='ask the expert for longer chunks, or train a shorter policy',
+        )
+    answered = np.asarray(np.isfinite(label[:, :horizon]).all(axis=2))
+    asked = answered[:, :1]
+    return (
+        np.where((asked & answered)[..., None], label[:, :horizon], chunk),
+        np.where(asked, answered, known),
+    )
 
 
 def relative_targets(

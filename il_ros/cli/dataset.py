@@ -38,6 +38,7 @@ def build(
     image_format: ImageFormat = 'jpeg',
     namespace: str = '/',
     reinterpret: bool = False,
+    labels: int = 0,
     jobs: int = 0,
     overwrite: bool = False,
     resume: bool = True,
@@ -55,6 +56,8 @@ def build(
         image_format: How images are held: jpeg, png (loses nothing), or raw (one array of pixels).
         namespace: Namespace of the robot in bags that do not say it.
         reinterpret: Read by --contract what was recorded under another contract, too.
+        labels: Steps that are kept of what an expert answered at each frame, to train on in the
+            place of what was commanded (DAgger); 0 keeps nothing of it.
         jobs: Processes; 0 for one a core.
         overwrite: Replace a dataset that is there already.
         resume: Take what an interrupted build left behind.
@@ -69,7 +72,7 @@ def build(
             preprocessing=load_preprocessing(preprocessing) if preprocessing else None,
             outcomes=outcomes,
             image_format=image_format,
-            reading=Reading(namespace=namespace, reinterpret=reinterpret),
+            reading=Reading(namespace=namespace, reinterpret=reinterpret, labels=labels),
             jobs=jobs,
             overwrite=overwrite,
             resume=resume,

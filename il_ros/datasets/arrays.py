@@ -50,6 +50,9 @@ class EpisodeArrays:
         source: Who was in control, uint8 of shape (F,), an index into `SOURCES`.
         images: Encoded image (JPEG or PNG) of each frame per key, F of them; empty where invalid.
         events: What happened, in order.
+        label: What an expert who was asked would have done at each frame: its action chunk,
+            float32 of shape (F, H, N) [rad or m], NaN where nobody was asked; none where nobody
+            was asked at all.
     """
 
     entry: EpisodeEntry
@@ -62,6 +65,7 @@ class EpisodeArrays:
     source: NDArray[np.uint8]
     images: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    label: NDArray[np.float32] | None = None
 
     @property
     def frames(self) -> int:
@@ -93,4 +97,5 @@ class EpisodeArrays:
             action_raw=self.action_raw[chosen],
             source=self.source[chosen],
             images={key: tuple(blobs[i] for i in chosen) for key, blobs in self.images.items()},
+            label=None if self.label is None else self.label[chosen],
         )

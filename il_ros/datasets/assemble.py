@@ -20,6 +20,7 @@ from il_ros.datasets.arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events
 from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.image_store import EncodedImages
+from il_ros.datasets.labels import label_of
 from il_ros.datasets.manifest import EpisodeEntry, LeftOut, hash_data
 from il_ros.datasets.statistics import statistics_of
 
@@ -34,15 +35,27 @@ class EpisodeData:
         entry: Where they came from; `start` does not count yet.
         frames: Frames whose required streams are valid and which an action followed.
         actions: The actions, shape (len(frames), N) [rad or m].
+        sources: Who was in control at each, uint8 of shape (len(frames),), an index into
+            `arrays.SOURCES`; none for an expert throughout.
+        labels: What an expert who was asked would have done, shape (len(frames), H, N) [rad or m];
+            NaN where nobody was asked, none where nobody was at all.
     """
 
     entry: EpisodeEntry
     frames: Sequence[Frame]
     actions: NDArray[np.float64]
+    sources: NDArray[np.uint8] | None = None
+    labels: NDArray[np.float64] | None = None
 
 
 def usable(
-    contract: Contract, entry: EpisodeEntry, frames: Sequence[Frame], actions: Array
+    contract: Contract,
+    entry: EpisodeEntry,
+    frames: Sequence[Frame],
+    actions: Array,
+    *,
+    sources: Array | None = None,
+    labels: Array | None = None,
 ) -> EpisodeData:
     """Leave out the frames that nothing can be learned from, and count them in the entry.
 
@@ -51,12 +64,17 @@ def usable(
         entry: Where the frames came from.
         frames: Frames of one episode.
         actions: What was commanded after each, shape (F, N); NaN where nothing was.
+        sources: As in `EpisodeData`, shape (F,).
+        labels: As in `EpisodeData`, shape (F, H, N).
     """
     required = [key for key, stream in contract.observations.items() if stream.required]
-    good = [
-        frame.all_valid(required) and bool(np.isfinite(action).all())
-        for frame, action in zip(frames, actions, strict=True)
-    ]
+    good = np.array(
+        [
+            frame.all_valid(required) and bool(np.isfinite(action).all())
+            for frame, action in zip(frames, actions, strict=True)
+        ],
+        dtype=bool,
+    )
     kept = [frame for frame, keep in zip(frames, good, strict=True) if keep]
     entry = replace(
         entry,
@@ -64,7 +82,13 @@ def usable(
         left_out=len(frames) - len(kept),
         gaps=gaps([frame.stamp for frame in kept], contract),
     )
-    return EpisodeData(entry=entry, frames=kept, actions=actions[np.array(good, dtype=bool)])
+    return EpisodeData(
+        entry=entry,
+        frames=kept,
+        actions=actions[good],
+        sources=None if sources is None else sources[good],
+        labels=None if labels is None else labels[good],
+    )
 
 
 def assemble(
@@ -82,9 +106,11 @@ def assemble(
 
 
 def arrays_of(contract: Contract, episode: EpisodeData) -> EpisodeArrays:
-    """Frames and actions as arrays; who was in control is taken to be an expert."""
+    """Frames and actions as arrays."""
     frames, actions = episode.frames, episode.actions.astype(np.float32)
-    streams = contract.streams
+    streams, sources, labels = contract.streams, episode.sources, episode.labels
+    if sources is None:
+        sources = np.full(len(frames), SOURCES.index('expert'), np.uint8)
     return EpisodeArrays(
         entry=replace(episode.entry, length=len(frames)),
         values={k: np.array([f.values[k] for f in frames], np.float32) for k in streams},
@@ -93,7 +119,8 @@ def arrays_of(contract: Contract, episode: EpisodeData) -> EpisodeArrays:
         stamp=np.array([frame.stamp for frame in frames], np.int64),
         action=actions,
         action_raw=actions,
-        source=np.full(len(frames), SOURCES.index('expert'), np.uint8),
+        source=sources,
+        label=None if labels is None else labels.astype(np.float32),
         images={k: _encoded(stream, k, frames) for k, stream in contract.images.items()},
     )
 
@@ -113,7 +140,8 @@ def dataset_of(
         'action': joined(e.action for e in episodes),
         'action_raw': joined(e.action_raw for e in episodes),
     }
-    empty = make_manifest(contract, entries, {}, statistics=statistics_of(columns))
+    steps = max((e.label.shape[1] for e in episodes if e.label is not None), default=0)
+    empty = make_manifest(contract, entries, {}, statistics=statistics_of(columns), labels=steps)
     dataset = Dataset(
         manifest=empty,
         contract=contract,
@@ -129,6 +157,7 @@ def dataset_of(
             for key, stream in contract.images.items()
         },
         events=tuple(e.events for e in episodes),
+        label=joined(label_of(e, contract, steps) for e in episodes) if steps else None,
     )
     files = _hashes(dataset)
     manifest = replace(

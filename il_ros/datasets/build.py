@@ -85,7 +85,12 @@ def build_dataset(
         reasons = unlike_others(prepared.entries, settings)
         require_typical(prepared.entries, reasons)
         writer = DatasetWriter(
-            out, prepared.contract, overwrite=overwrite, inputs=bags, image_format=image_format
+            out,
+            prepared.contract,
+            overwrite=overwrite,
+            inputs=bags,
+            image_format=image_format,
+            labels=reading.labels,
         )
         with writer:
             dropped = add_shards(writer, prepared.shards, reasons)

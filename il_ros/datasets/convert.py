@@ -21,6 +21,7 @@ from il_ros.core.streams import ImageStream, Stream
 from il_ros.datasets.actions import action_source
 from il_ros.datasets.arrays import EpisodeArrays, Event
 from il_ros.datasets.bags.reader import EpisodeReader, Message
+from il_ros.datasets.labels import Labels
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.measures import loss_measures
 
@@ -41,7 +42,9 @@ class Conversion:
     rejected: Mapping[str, str] = field(default_factory=dict)
 
 
-def convert(reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg') -> Conversion:
+def convert(
+    reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg', labels: int = 0
+) -> Conversion:
     """Read an episode by its contract, in one pass; only one image a camera is in memory raw.
 
     Frames from before the episode's start (the recorder's pre-roll) are left out.
@@ -49,6 +52,7 @@ def convert(reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg') -> Con
     Args:
         reader: An open bag.
         image_format: How images are encoded; depth is always PNG.
+        labels: Steps that are kept of the expert's answer to each frame; 0 keeps nothing of it.
 
     Raises:
         DatasetError: If a topic that is needed is not in the bag, or the bag is damaged.
@@ -63,7 +67,9 @@ def convert(reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg') -> Con
     extra = _Frames(contract, [*contract.privileged, *contract.images], cameras)
     images = _Images(contract, image_format)
     events: list[Event] = []
-    wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS} - {''}
+    answers = Labels(contract, labels)
+    asked = {topics.EXPERT_CHUNK} if labels else set()
+    wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS, *asked} - {''}
     start = reader.info.start_ns if reader.info else 0
     for message in reader.messages(wanted):
         kept = message.receive >= start
@@ -73,12 +79,15 @@ def convert(reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg') -> Con
             source.add(message)
         if message.topic == topics.EVENTS:
             events += _event(message)
+        if message.topic in asked:
+            answers.add(message)
     seen.finish()
     images.take(extra.finish())
     arrays = replace(
         _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
         entry=_entry(reader, len(seen.frames)),
         events=tuple(sorted(events, key=lambda event: event.stamp)),
+        label=answers.of(seen.frames) if labels else None,
     )
     return Conversion(
         arrays=arrays,

@@ -48,6 +48,8 @@ class Dataset:
         source: Who was in control, uint8 of shape (F,), an index into `arrays.SOURCES`.
         images: Images per key.
         events: What happened in each episode.
+        label: What an expert who was asked would have done at each frame, float32 of shape
+            (F, H, N) [rad or m], NaN where nobody was asked; none where nobody was at all.
     """
 
     manifest: Manifest
@@ -61,6 +63,7 @@ class Dataset:
     source: Array
     images: Mapping[str, ImageStore] = field(default_factory=dict)
     events: Sequence[tuple[Event, ...]] = ()
+    label: Array | None = None
 
     @property
     def frames(self) -> int:
@@ -121,6 +124,7 @@ class Dataset:
             source=np.array(self.source[rows]),
             images=encoded,
             events=self.events[episode] if self.events else (),
+            label=None if self.label is None else np.array(self.label[rows]),
         )
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
@@ -132,6 +136,8 @@ class Dataset:
                 yield f'{key}.pixels', store.pixels
         yield from (('stamp', self.stamp), ('age', self.age), ('source', self.source))
         yield from (('action', self.action), ('action_raw', self.action_raw))
+        if self.label is not None:
+            yield 'label', self.label
 
 
 def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool = False) -> Dataset:
@@ -153,7 +159,7 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
     raw, frames = manifest.image_format == 'raw', manifest.frames
     opened = {
         name: open_array(path, name, column, frames)
-        for name, column in columns(made_by, manifest.image_format).items()
+        for name, column in columns(made_by, manifest.image_format, manifest.labels).items()
         if not name.endswith('.pixels')
     }
     valid = {key: opened[f'{key}.valid'] for key in made_by.inputs}
@@ -167,6 +173,7 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
             for key, stream in made_by.images.items()
         },
         events=_read_events(path / EVENTS_FILE, len(manifest.episodes)),
+        label=opened.get('label'),
         **{name: opened[name] for name in ('stamp', 'age', 'action', 'action_raw', 'source')},
     )
     if verify:

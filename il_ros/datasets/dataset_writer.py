@@ -22,6 +22,7 @@ from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
 from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.image_store import RawImages, pixel_blocks
+from il_ros.datasets.labels import label_of
 from il_ros.datasets.layout import columns
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
@@ -47,6 +48,7 @@ class DatasetWriter:
         overwrite: Whether a dataset that is there already is replaced.
         inputs: Folders that it is made from, which `out` may neither hold nor lie in.
         image_format: `raw` decodes images into an array of pixels; else they stay as they come.
+        labels: Steps of the expert's labels; 0 for a dataset without any.
 
     Raises:
         DatasetError: If `out` exists and may not be replaced, or cannot be written.
@@ -60,9 +62,11 @@ class DatasetWriter:
         overwrite: bool = False,
         inputs: Iterable[Path] = (),
         image_format: ImageFormat = 'jpeg',
+        labels: int = 0,
     ) -> None:
         self.path, self.contract, self.image_format = out, contract, image_format
-        self._columns = columns(contract, image_format)
+        self.labels = labels
+        self._columns = columns(contract, image_format, labels)
         self._context = new_folder(
             out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
         )
@@ -198,6 +202,7 @@ class DatasetWriter:
             self._entries,
             hashes,
             image_format=self.image_format,
+            labels=self.labels,
             left_out=left_out,
             statistics=statistics_of(opened),
             preprocessing=preprocessing,
@@ -234,7 +239,10 @@ class DatasetWriter:
                 f'no array of {problem}', where=episode.entry.id, allowed=list(self.contract.inputs)
             ) from None
         fixed = ('stamp', 'action', 'action_raw', 'source')
-        return rows | {name: getattr(episode, name) for name in fixed}
+        rows |= {name: getattr(episode, name) for name in fixed}
+        if self.labels:
+            rows['label'] = label_of(episode, self.contract, self.labels)
+        return rows
 
     def _close_files(self) -> dict[str, str]:
         """Close all; give the hash of each, by name."""
@@ -259,7 +267,11 @@ def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Da
     """
     told = dataset.manifest
     writer = DatasetWriter(
-        path, dataset.contract, overwrite=overwrite, image_format=told.image_format
+        path,
+        dataset.contract,
+        overwrite=overwrite,
+        image_format=told.image_format,
+        labels=told.labels,
     )
     with writer:
         for episode in range(len(dataset.episodes)):

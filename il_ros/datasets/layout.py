@@ -30,24 +30,31 @@ class Column:
     shape: tuple[int, ...] = ()
 
 
-def columns(contract: Contract, image_format: ImageFormat) -> dict[str, Column]:
+def columns(contract: Contract, image_format: ImageFormat, labels: int = 0) -> dict[str, Column]:
     """Arrays of a dataset by name; encoded images are not among them.
+
+    Args:
+        contract: What they mean.
+        image_format: How images are held.
+        labels: Steps of the expert's labels; 0 where there are none.
 
     Raises:
         DatasetError: If a key of the contract is the name of another array.
     """
-    taken = [key for key in contract.inputs if key in FIXED]
+    taken = [key for key in contract.inputs if key in (*FIXED, 'label')]
     if taken:
         raise DatasetError(
             f'the key {taken[0]!r} is the name of an array that every dataset has',
             where=f'contract {contract.name}',
-            allowed=f'keys other than {", ".join(FIXED)}',
+            allowed=f'keys other than {", ".join((*FIXED, "label"))}',
         )
     floats, joints = np.dtype(np.float32), (len(contract.action.names),)
     found = {key: Column(dtype=floats, shape=(s.size,)) for key, s in contract.streams.items()}
     found |= {f'{key}.valid': Column(dtype=np.dtype(np.bool_)) for key in contract.inputs}
     if image_format == 'raw':
         found |= {f'{key}.pixels': pixels_column(s) for key, s in contract.images.items()}
+    if labels:
+        found['label'] = Column(dtype=floats, shape=(labels, *joints))
     return found | {
         'stamp': Column(dtype=np.dtype(np.int64)),
         'age': Column(dtype=floats, shape=(len(contract.inputs),)),

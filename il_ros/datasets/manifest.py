@@ -105,6 +105,7 @@ class Manifest:
         images: Keys of the images, in the contract's order.
         image_format: How images are held.
         action_names: Commanded joints.
+        labels: Steps of the expert's labels; 0 where there are none.
         rate: Frames per second [Hz].
         frames: Frames of all episodes.
         episodes: Episodes in order.
@@ -129,6 +130,7 @@ class Manifest:
     images: tuple[str, ...] = ()
     image_format: ImageFormat = 'jpeg'
     action_names: tuple[str, ...]
+    labels: int = 0
     rate: float
     frames: int
     episodes: tuple[EpisodeEntry, ...]

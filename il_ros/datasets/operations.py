@@ -113,7 +113,8 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
     chosen = _fresh(datasets, paths)
     twice = [entry for _, found in chosen for entry in found]
     names = Names()
-    with _writer(out, first, overwrite=overwrite) as writer:
+    labels = max(dataset.manifest.labels for dataset in datasets)
+    with _writer(out, first, overwrite=overwrite, labels=labels) as writer:
         for dataset, (fresh, _) in zip(datasets, chosen, strict=True):
             for index in fresh:
                 writer.copy(dataset, index, name=names.of(dataset.episodes[index].id))
@@ -205,9 +206,17 @@ def _free(out: Path, inputs: Iterable[Path], *, overwrite: bool) -> Path:
     )
 
 
-def _writer(out: Path, like: Dataset, *, overwrite: bool) -> DatasetWriter:
-    kind = like.manifest.image_format
-    return DatasetWriter(out, like.contract, overwrite=overwrite, image_format=kind)
+def _writer(
+    out: Path, like: Dataset, *, overwrite: bool, labels: int | None = None
+) -> DatasetWriter:
+    told = like.manifest
+    return DatasetWriter(
+        out,
+        like.contract,
+        overwrite=overwrite,
+        image_format=told.image_format,
+        labels=told.labels if labels is None else labels,
+    )
 
 
 def _copy(writer: DatasetWriter, dataset: Dataset, episodes: Iterable[int]) -> None:

@@ -114,6 +114,8 @@ def read_episode(shard: Shard, index: int) -> EpisodeArrays:
 
 def _pack(episode: EpisodeArrays) -> dict[str, NDArray[Any]]:
     packed: dict[str, NDArray[Any]] = {name: getattr(episode, name) for name in _FIXED}
+    if episode.label is not None:
+        packed['label'] = episode.label
     for part in ('values', 'valid', 'age'):
         packed |= {f'{part}.{key}': array for key, array in getattr(episode, part).items()}
     for key, images in episode.images.items():
@@ -139,6 +141,7 @@ def _unpack(file: Mapping[str, Any], index: int, entry: EpisodeEntry) -> Episode
         **{name: file[f'{index}.{name}'] for name in _FIXED},
         images={key: _cut(blob, lengths[key]) for key, blob in part('images').items()},
         events=tuple(Event(stamp=stamp, kind=kind, text=text) for stamp, kind, text in events),
+        label=file.get(f'{index}.label'),
     )
 
 

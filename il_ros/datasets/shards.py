@@ -94,7 +94,11 @@ def _convert(job: Job, sha256: str) -> tuple[Shard, Sequence[EpisodeArrays]]:
     with EpisodeReader(job.bag, contract, job.reading) as reader:
         # What becomes an array of pixels must not lose anything on the way.
         kind = 'jpeg' if job.image_format == 'jpeg' else 'png'
-        conversion = convert(reader, image_format=kind)  # type: ignore[arg-type]
+        conversion = convert(
+            reader,
+            image_format=kind,  # type: ignore[arg-type]
+            labels=job.reading.labels,
+        )
     arrays = conversion.arrays
     if not len(usable_rows(contract, arrays)):
         raise DatasetError(_why_nothing(contract, conversion), where=job.bag.name)

@@ -91,7 +91,7 @@ class Messages:
             header=self.header(stamp),
             step_dt=0.05,
             names=list(names),
-            horizon=1,
+            horizon=len(positions) // len(names),
             positions=np.array(positions, float),
             source=source,
             contract_hash='',
@@ -122,11 +122,12 @@ def open_writer(tmp_path, contract):
 
     def make(name='one', namespace='/', topics=TYPES, root=tmp_path / 'episodes', **options):
         writer = EpisodeWriter(root, name, contract, namespace=namespace, **options)
+        types = {**TYPES, 'expert/action_chunk': CHUNK}
         for topic in topics:
             writer.add_topic(
                 f'{namespace.rstrip("/")}/{topic}',
-                TYPES[topic],
-                CHUNK_TEXT if TYPES[topic] == CHUNK else None,
+                types[topic],
+                CHUNK_TEXT if types[topic] == CHUNK else None,
             )
         return writer
 

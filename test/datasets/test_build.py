@@ -365,6 +365,7 @@ def _copy_as(bag, path, storage, compression):
 
 
 CHILD = textwrap.dedent("""
+    import signal
     import sys
     from pathlib import Path
     from il_ros.datasets.build import build_dataset
@@ -375,6 +376,8 @@ CHILD = textwrap.dedent("""
             sys.stdin.read()  # until the test has had its say
 
     if __name__ == '__main__':
+        # What is started in the background may have been told to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         bags, out, jobs, until = sys.argv[1:]
         build_dataset([Path(bags)], Path(out), jobs=int(jobs), on_episode=report)
 """)

@@ -244,11 +244,16 @@ def test_whatever_happens_to_a_file_is_noticed_or_does_no_harm(saved, tmp_path, 
         changed[at:at] = data.draw(st.binary(min_size=1, max_size=20))
     path.write_bytes(changed)
     try:
-        # What the hashes do not cover is text in the manifest that nothing is computed from.
-        assert not _loads(folder, verify=True) or name == 'manifest.json'
+        # What the hashes do not cover is text in the manifest that nothing is computed from, and
+        # the blanks in the header of an array.
+        assert not _loads(folder, verify=True) or name == 'manifest.json' or _equal(path, copy)
         _loads(folder, verify=False)
     finally:
         shutil.copy(copy, path)
+
+
+def _equal(path, copy):
+    return path.suffix == '.npy' and np.array_equal(np.load(path), np.load(copy), equal_nan=True)
 
 
 def _loads(folder, verify):

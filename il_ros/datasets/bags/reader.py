@@ -27,10 +27,13 @@ class Reading:
         namespace: Namespace of the robot, for a bag that does not say its own.
         reinterpret: Read by the given contract what was recorded under another one, too: for a
             contract that was amended after the recording.
+        labels: Steps that are kept of what the expert answered at each frame, as a label; 0 keeps
+            nothing of it.
     """
 
     namespace: str = '/'
     reinterpret: bool = False
+    labels: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
