@@ -27,6 +27,7 @@ from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.table import episodes_csv
+from il_ros.experts import floor_of
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import plan_suites
@@ -47,7 +48,7 @@ def evaluate(
     episodes: int = 50,
     floor: int = FLOOR,
     suites: tuple[str, ...] = tuple(SUITES),
-    heuristic: str = 'straight',
+    heuristic: str | None = None,
     task: str = 'pick_place',
     start: bool = False,
     namespace: str = '/',
@@ -69,7 +70,7 @@ def evaluate(
         episodes: How many a suite.
         suites: Which of nominal, expert, heuristic, ood_unwatched, ood.
         floor: How many of the heuristic's, which fails slowly.
-        heuristic: Which simple rule is the floor: hold or straight.
+        heuristic: Which simple rule is the floor: hold or straight; by default the task's.
         task: Name of the simulator's task.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
@@ -78,7 +79,7 @@ def evaluate(
         films: Of the worst episodes.
         overwrite: Begin anew where there are episodes already.
     """
-    console = Console()
+    console, heuristic = Console(), heuristic or floor_of(task)
     one_thread()  # as every process does, so that an episode is the same in whichever it runs
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)

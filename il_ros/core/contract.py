@@ -174,13 +174,15 @@ class Zone(Box):
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace(Box):
-    """Where the tool centre point may be, and where no part of the arm may.
+    """Where each tool centre point may be, and where no part of an arm may.
 
     Attributes:
         keep_out: Boxes that neither links nor tool may enter: posts, shelves, people's places.
+        separation: How near the two arms of a pair may come to each other [m].
     """
 
     keep_out: tuple[Zone, ...] = ()
+    separation: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +207,7 @@ class Contract:
     Attributes:
         version: Version of this format.
         name: Name of the contract.
-        arm: Name of the kinematic model, for the tool centre point; empty when none fits.
+        arm: Name of the kinematic model, of one arm or of a pair; empty when none fits.
         base_frame: Frame of every Cartesian quantity.
         rate: Ticks per second [Hz].
         clock: Observation whose samples pace the ticks.
@@ -214,7 +216,7 @@ class Contract:
         privileged: What only experts and evaluation may see.
         images: Cameras, by key.
         action: What the policy commands.
-        workspace: Where the tool centre point may be, and where no part of the arm may.
+        workspace: Where each tool centre point may be, and where no part of an arm may.
         wrench: Largest contact; none when the arm has no such sensor.
         fallback: What the monitor does when the policy is out of its depth.
     """
@@ -319,6 +321,7 @@ class Contract:
                 KeepOut(name=zone.name, min=np.array(zone.min), max=np.array(zone.max))
                 for zone in self.workspace.keep_out
             ),
+            separation=self.workspace.separation,
         )
 
 

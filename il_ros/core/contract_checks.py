@@ -115,6 +115,10 @@ def _check_boxes(contract: Contract, fail: _Fail) -> None:
             fail('not finite', where, 'finite numbers')
         if not np.all(np.less(box.min, box.max)):
             fail(f'not below {where}.max', f'{where}.min')
+    if not 0.0 <= workspace.separation < math.inf:
+        fail(f'got {workspace.separation}', 'workspace.separation', '0 or more')
+    if workspace.separation and not contract.arm:
+        fail('the contract names no arm', 'workspace.separation', '0 without a kinematic model')
     if workspace.keep_out and not contract.arm:
         fail('the contract names no arm', 'workspace.keep_out', 'nothing without a kinematic model')
 

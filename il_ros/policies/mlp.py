@@ -33,7 +33,7 @@ class MlpConfig:
         layer_norm: Whether hidden layers are normalised (Ba et al. 2016).
         horizon: Steps of a chunk, H.
         clip: Inputs are kept within this many standard deviations of the training frames.
-        absolute: Observations, among those of the contract's `action.position`, whose joints are
+        absolute: How the keys end of those of the contract's `action.position` whose joints are
             predicted as they are; all others as the change from where they are measured, which
             makes a lag of the arm part of the command, as it was in the demonstration.
         leave_out: Keys of observations that the network does not see; None for those of speeds
@@ -215,7 +215,7 @@ def relative_joints(contract: Contract, config: MlpConfig) -> Array:
         return np.zeros(len(contract.action.names))
     return np.concatenate(
         [
-            np.full(contract.observations[key].size, float(key not in config.absolute))
+            np.full(contract.observations[key].size, float(not key.endswith(config.absolute)))
             for key in contract.action.position
         ]
     )

@@ -136,6 +136,14 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             'c.workspace.keep_out: the contract names no arm',
         ),
         (
+            {'workspace__separation': -0.1},
+            'c.workspace.separation: got -0.1; allowed: 0 or more',
+        ),
+        (
+            {'arm': '', 'workspace__separation': 0.1},
+            'c.workspace.separation: the contract names no arm',
+        ),
+        (
             {'arm': '', 'action__output': {'adapter': 'twist', 'topic': 'servo'}},
             "c.action.output.adapter: 'twist' without an arm",
         ),
