@@ -249,7 +249,6 @@ class Coach(Generic[A]):
 
 def evaluate(field: Field, actor: Actor, seeds: Sequence[int]) -> list[float]:
     """Gain of the policy alone in one episode for each seed."""
-
     return [field.run(seed, Alone(actor)).gain for seed in seeds]
 
 

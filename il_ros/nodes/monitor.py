@@ -182,9 +182,10 @@ class MonitorNode(ManagedNode):
 
     def _tick_if_answered(self) -> None:
         frame = self._frame
-        if frame is not None and self._waiting is not None:
-            if self._all_said(frame.stamp) or self._source.invalid(frame):
-                self._tick()
+        if frame is None or self._waiting is None:
+            return
+        if self._all_said(frame.stamp) or self._source.invalid(frame):
+            self._tick()
 
     def _all_said(self, stamp: int) -> bool:
         """Whether there is all that the tick of a frame waits for."""

@@ -268,8 +268,12 @@ class Graph:
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
             self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
-        self.set_mode('hold')
-        self.rest()
+        try:
+            self.set_mode('idle', resume=True)
+        except IlRosError:
+            with suppress(IlRosError):  # an alarm is left from where it stands
+                self.set_mode('hold')
+            self.rest()
 
     def start_recording(self, task: str, seed: int, notes: str = '') -> str:
         """Begin to record an episode; gives the folder of its bag."""

@@ -28,11 +28,14 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
+from il_ros.evaluation.suites import SEEDS
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
+from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.convert import chunk_positions, fill_stamp, observation_message, to_ns
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.graph import Graph
 from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.sim.perturbations import Perturbation
 from il_ros.srv import StopEpisode
 
 Array = NDArray[np.float64]
@@ -41,12 +44,18 @@ DEVICE = 'coach'
 """The coach's name among those who hold a dead-man."""
 
 _PATIENCE = 10.0  # s that a node may take for a frame, or to find the others
+_LATE = 'time limit of the task'
 _DRIVERS = ('policy', 'expert')
 
 
 @contextmanager
 def graph_field(
-    client: Graph, contract: Contract, *, horizon: int, novelty: bool = False
+    client: Graph,
+    contract: Contract,
+    *,
+    horizon: int,
+    novelty: bool = False,
+    noise: float = NOISE,
 ) -> Iterator[GraphField]:
     """A graph as the place for a coach's episodes, and afterwards as it was.
 
@@ -55,6 +64,7 @@ def graph_field(
         contract: What the topics mean.
         horizon: Steps of an answer, H.
         novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
+        noise: Standard deviation of the joints' disturbance where it is learned from [rad].
 
     Raises:
         IlRosError: If a node is missing, or refuses.
@@ -63,7 +73,7 @@ def graph_field(
     client.tidy()
     client.stream(False)
     with client.watching(novelty=novelty, device=DEVICE):
-        yield GraphField(client, contract, horizon=horizon)
+        yield GraphField(client, contract, horizon=horizon, noise=noise)
     client.stream(True)
 
 
@@ -78,16 +88,21 @@ class GraphField:
         client: Talks to the graph.
         contract: What the topics mean.
         horizon: Steps of an answer, H.
+        noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
+            learned from and never in one that evaluates (`SEEDS`); see `coach.arm_field.ArmField`.
 
     Attributes:
         notes: Free words, kept with each bag.
     """
 
-    def __init__(self, client: Graph, contract: Contract, *, horizon: int) -> None:
+    def __init__(
+        self, client: Graph, contract: Contract, *, horizon: int, noise: float = NOISE
+    ) -> None:
         self.period, self.notes = contract.period, ''
         self.low = np.tile(contract.limits.position_min, horizon)
         self.high = np.tile(contract.limits.position_max, horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
+        self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
         self._has_policy = False
         self._frame: Frame | None = None
         self._executed: dict[int, str] = {}
@@ -98,9 +113,7 @@ class GraphField:
         self._source = FrameSource(node, contract, self._on_frame, contract.streams)
         self._chunks = node.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         self._words = node.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
-        node.create_subscription(
-            ActionChunk, contract.action.executed, self._on_executed, EVENTS
-        )
+        node.create_subscription(ActionChunk, contract.action.executed, self._on_executed, EVENTS)
         node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         node.create_subscription(Takeover, topics.TAKEOVER, self._on_word, EVENTS)
         self._wait_for_readers()
@@ -125,21 +138,24 @@ class GraphField:
             IlRosError: If a node does not answer; then the episode has not happened.
         """
         self._client.begin(
-            seed, self._enter, policy=self._has_policy, record=True, notes=self.notes
+            seed,
+            self._enter,
+            [] if seed in SEEDS['nominal'] else self._disturbed,
+            policy=self._has_policy,
+            record=True,
+            notes=self.notes,
         )
         try:
             ending, reason = self._drive(hand)
-            bag = self._client.stop_recording(_OUTCOMES[ending], reason)
+            bag = self._client.stop_recording(_outcome(ending, reason), reason)
         except BaseException:
-            self._client.stop_recording(
-                StopEpisode.Request.DISCARDED, 'the episode was broken off'
-            )
+            self._client.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
         self._client.rest()
         return Outcome(ending=ending, gain=float(ending == 'success'), bag=bag, reason=reason)
 
     def _enter(self, stamp: Any) -> None:
-        """Get the driver of the first frame its mode: the policy, or the expert before there is one.
+        """Get the policy its mode, or the expert before there is a policy.
 
         The dead-man is let go once: nobody takes over with one that was held before.
         """
@@ -224,7 +240,7 @@ class GraphField:
         node = self._client.node
         for publisher, name in ((self._chunks, 'expert chunks'), (self._words, 'dead-men')):
             self._until(
-                lambda publisher=publisher: (  # type: ignore[misc]
+                lambda publisher=publisher: (
                     0
                     < len(node.get_subscriptions_info_by_topic(publisher.topic_name))
                     == publisher.get_subscription_count()
@@ -259,14 +275,13 @@ class GraphField:
             self._others[device] = bool(message.held)
 
 
-_OUTCOMES = {
-    'success': StopEpisode.Request.SUCCESS,
-    'failure': StopEpisode.Request.FAILURE,
-    'cut': StopEpisode.Request.UNKNOWN,
-}
-
-
 def _ending(state: TaskState) -> tuple[Ending, str]:
-    if state.success:
-        return 'success', 'the task was done'
-    return 'failure', 'time limit of the task'
+    return ('success', 'the task was done') if state.success else ('cut', _LATE)
+
+
+def _outcome(ending: Ending, reason: str) -> int:
+    """What the bag says of it: the task was not done in its time, or nobody can tell."""
+    kinds = StopEpisode.Request
+    if ending == 'cut' and reason != _LATE:
+        return int(kinds.UNKNOWN)
+    return int(kinds.SUCCESS if ending == 'success' else kinds.FAILURE)
