@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,12 @@ class Batch:
     def at(self, rows: torch.Tensor) -> Batch:
         """These samples of it."""
         return Batch(x=self.x[rows], y=self.y[rows], mask=self.mask[rows])
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """`size` samples at a time, the last ones fewer, without copying them."""
+        parts = (torch.split(each, size) for each in (self.x, self.y, self.mask))
+        for x, y, mask in zip(*parts, strict=True):
+            yield Batch(x=x, y=y, mask=mask)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,8 +96,13 @@ def train_flat(
     inputs = Normalizer.fit(data.x[used], varies=VARIES, clip=config.clip)
     outputs = Normalizer.fit(data.y[used], varies=VARIES, clip=np.inf)
     device = choose_device(config.device)
-    x, y = inputs.normalize(data.x[used]), outputs.normalize(data.y[used])
-    source = _drawn(x, y, data.weight[used], config.seed, device)
+    source = _drawn(
+        inputs.normalize(data.x[used]),
+        outputs.normalize(_intervals(data)[used]),
+        data.weight[used],
+        config.seed,
+        device,
+    )
     with torch_threads(config.threads):
         network = _network(source.batch, config, start, inputs, outputs).to(device)
         nothing = source.batch.at(torch.arange(0, device=device))
@@ -130,6 +135,17 @@ class _Drawn:
         return self.batch.at(rows)
 
 
+def _intervals(data: FlatData) -> Array:
+    """What each answer may be, from and to, shape (F, 2, A).
+
+    It is executed within the bounds. Where the label is a bound, whatever lies beyond is as good,
+    and an answer that was never clipped is far easier to learn than one with corners.
+    """
+    y = np.asarray(data.y, np.float64)
+    least = np.where(y <= data.low, -np.inf, y)
+    return np.stack([least, np.where(y >= data.high, np.inf, y)], axis=1)
+
+
 def _drawn(x: Array, y: Array, weight: Array, seed: int, device: torch.device) -> _Drawn:
     to = [torch.from_numpy(each.astype(np.float32)).to(device) for each in (x, y)]
     each = torch.from_numpy(weight.astype(np.float64)).to(device)
@@ -141,11 +157,12 @@ def _drawn(x: Array, y: Array, weight: Array, seed: int, device: torch.device) -
 
 
 def _loss(config: FlatBcConfig) -> Loss:
-    """Squared error, averaged over the batch and the action and summed over the networks."""
+    """Squared distance to what is allowed: mean over batch and action, sum over the networks."""
 
     def loss(network: SideBySide, batch: Batch, random: torch.Generator | None) -> torch.Tensor:
         y = network(batch.x)
-        return nn.functional.mse_loss(y, batch.y.expand_as(y)) * config.members
+        wanted = y.detach().clamp(*batch.y.unbind(1))
+        return nn.functional.mse_loss(y, wanted) * config.members
 
     return loss
 
@@ -157,7 +174,7 @@ def _network(
     inputs: Normalizer,
     outputs: Normalizer,
 ) -> SideBySide:
-    sizes = [batch.x.shape[1], *config.hidden, batch.y.shape[1]]
+    sizes = [batch.x.shape[1], *config.hidden, batch.y.shape[2]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = SideBySide(sizes, config.members, config.activation)

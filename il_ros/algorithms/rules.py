@@ -142,7 +142,16 @@ class Demonstrate(Rule):
         return Decision(driver='expert', ask=True)
 
 
-RULES = {'dagger': 'il_ros.algorithms.dagger:Dagger'}
+RULES = {
+    'dagger': 'il_ros.algorithms.dagger:Dagger',
+    'safe_dagger': 'il_ros.algorithms.safe_dagger:SafeDagger',
+    'lazy_dagger': 'il_ros.algorithms.lazy_dagger:LazyDagger',
+    'ensemble_dagger': 'il_ros.algorithms.ensemble_dagger:EnsembleDagger',
+    'thrifty_dagger': 'il_ros.algorithms.thrifty_dagger:ThriftyDagger',
+    'hg_dagger': 'il_ros.algorithms.hg_dagger:HgDagger',
+    'dart': 'il_ros.algorithms.dart:Dart',
+    'monitor_gated': 'il_ros.algorithms.monitor_gated:MonitorGated',
+}
 """Rules by name; third parties use entry points of the group `il_ros.rule`."""
 
 

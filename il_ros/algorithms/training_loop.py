@@ -99,9 +99,9 @@ def _epochs(
     for epoch in range(1, config.epochs + 1):
         begun, total = time.perf_counter(), torch.zeros((), device=device)
         samples = source.draw(epoch)
-        order = torch.randperm(len(samples), generator=random, device=device)
-        for rows in torch.split(order, config.batch):
-            value = loss(network, samples.at(rows), random)
+        samples = samples.at(torch.randperm(len(samples), generator=random, device=device))
+        for batch in samples.split(config.batch):
+            value = loss(network, batch, random)
             rate = step(value)
             total += value.detach()
         seconds = time.perf_counter() - begun
@@ -119,25 +119,38 @@ def _epochs(
 def _stepper(
     network: nn.Module, average: nn.Module, config: Optimisation, steps: int
 ) -> Callable[[torch.Tensor], float]:
-    """A function of a loss that takes one step down it; gives the learning rate of the next."""
+    """A function of a loss that takes one step down it; gives the learning rate of the next.
+
+    The weights of each network lie in one row, because on a small network a step costs by the
+    tensors that it touches, not by their size.
+    """
+    row, averaged = nn.Parameter(_in_one_row(network)), _in_one_row(average)
+    weights = list(network.parameters())
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        [row], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(config.warmup, steps))
-    weights: list[torch.Tensor] = list(network.parameters())
-    averaged: list[torch.Tensor] = list(average.parameters())
 
     def step(loss: torch.Tensor) -> float:
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, config.gradient_norm)
+        gradients = torch.autograd.grad(loss, weights)
+        row.grad = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        nn.utils.clip_grad_norm_(row, config.gradient_norm)
         optimizer.step()
         schedule.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averaged, weights, 1.0 - config.average)
+        averaged.lerp_(row.detach(), 1.0 - config.average)
         return float(schedule.get_last_lr()[0])
 
     return step
+
+
+def _in_one_row(network: nn.Module) -> torch.Tensor:
+    """The weights one after the other; from now on those of the network are views of it."""
+    weights = list(network.parameters())
+    row = torch.cat([weight.detach().reshape(-1) for weight in weights])
+    parts = torch.split(row, [weight.numel() for weight in weights])
+    for weight, part in zip(weights, parts, strict=True):
+        weight.data = part.view_as(weight)
+    return row
 
 
 def _validation(average: nn.Module, held_out: Batch, loss: Loss) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.rules import Who
 from il_ros.algorithms.steps import Ending
+from il_ros.coach.person import Person
 from il_ros.core.errors import IlRosError
 
 Array = NDArray[np.float64]
@@ -94,6 +95,9 @@ class GymField:
     Args:
         env: The environment, with its time limit.
         expert: What the expert does, shape (A,), for an observation, shape (D,).
+        person: Who watches with a hand on the switch; nobody if None.
+        limit: What it means that an episode lasts until the time limit: `cut` says nothing,
+            `success` is for tasks in which there is no goal but not to fail.
         period: Time of one step [s]; the environment's `dt` if None, and 1 s where it has none.
 
     Raises:
@@ -105,6 +109,8 @@ class GymField:
         env: gymnasium.Env[Any, Any],
         expert: Callable[[Array], Array],
         *,
+        person: Person | None = None,
+        limit: Ending = 'cut',
         period: float | None = None,
     ) -> None:
         sees, does = env.observation_space, env.action_space
@@ -119,19 +125,32 @@ class GymField:
         self.low, self.high = does.low.astype(np.float64), does.high.astype(np.float64)
         self.period = float(getattr(env.unwrapped, 'dt', 1.0)) if period is None else period
         self._env, self._expert, self._type = env, expert, does.dtype
+        self._person, self._limit = person, limit
 
     def run(self, seed: int, hand: Hand) -> Outcome:
-        """See `Field.run`; a terminated episode has failed unless its info says `is_success`."""
+        """See `Field.run`; one has failed when it terminates without `is_success`."""
         observation, info = self._env.reset(seed=seed)
+        if self._person is not None:
+            self._person.reset()
         gain, over, cut = 0.0, False, False
         while not (over or cut):
             action = hand(self._sight(observation))
             if action is None:
                 return Outcome(ending='cut', gain=gain)
+            if self._person is not None:
+                self._person.see(observation, action)
             observation, reward, over, cut, info = self._env.step(action.astype(self._type))
             gain += float(reward)
-        done = 'success' if info.get('is_success') else 'failure'
-        return Outcome(ending=done if over else 'cut', gain=gain)  # type: ignore[arg-type]
+        return Outcome(ending=self._ending(over, bool(info.get('is_success'))), gain=gain)
+
+    def _ending(self, over: bool, success: bool) -> Ending:
+        if success:
+            return 'success'
+        return 'failure' if over else self._limit
 
     def _sight(self, observation: Array) -> Sight:
-        return Sight(observation=observation, ask=lambda: self._expert(observation))
+        return Sight(
+            observation=observation,
+            ask=lambda: self._expert(observation),
+            human=self._person is not None and self._person.drives,
+        )

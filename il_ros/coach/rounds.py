@@ -42,6 +42,11 @@ class CoachConfig:
         evaluate_every: Rounds between two evaluations; 0 evaluates the last policy alone.
         warm_start: Whether training goes on from the last policy instead of from scratch.
         effort: Share of the usual training in all rounds but the last, whose policy stays.
+        stages: Parts of the training of a round. After each the policy is tried in `trials`
+            episodes, and the best one stays: how well it does decides, not a loss. 1 for no trial.
+        trials: Episodes that a stage's policy is tried in, on seeds that are used for nothing else.
+        patience: Stages without a better policy after which training stops.
+        wait: Whether a round whose labels are still to come waits for them before it trains.
         lead: Steps before a takeover that are marked as such (15 in Sirius, Liu et al. 2023).
         seed: Seed of the run.
     """
@@ -55,15 +60,23 @@ class CoachConfig:
     evaluate_every: int = 0
     warm_start: bool = False
     effort: float = 1.0
+    stages: int = 1
+    trials: int = 5
+    patience: int = 3
+    wait: bool = True
     lead: int = 15
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ('demonstrations', 'rounds', 'episodes', 'evaluations'):
-            if getattr(self, name) < 1:
+        least = {'rounds': 0, 'labels': 0, 'evaluate_every': 0, 'lead': 0, 'seed': 0}
+        whole = ('demonstrations', 'episodes', 'evaluations', 'stages', 'trials', 'patience')
+        for name, value in {**dict.fromkeys(whole, 1), **least}.items():
+            if getattr(self, name) < value:
                 raise IlRosError(
-                    f'got {getattr(self, name)}', where=f'coach.{name}', allowed='1 or more'
+                    f'got {getattr(self, name)}', where=f'coach.{name}', allowed=f'{value} or more'
                 )
+        if not 0 < self.effort <= 1:
+            raise IlRosError(f'got {self.effort}', where='coach.effort', allowed='0 < x <= 1')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,14 +209,45 @@ class Coach(Generic[A]):
         saved = self._journal.policy(round_)
         if saved is not None:
             return self._learner.load(saved)
-        actor = self._learner.fit(
-            join(self._episodes),
-            seed=self._seed(round_, 'training'),
-            start=before if self.config.warm_start else None,
-            effort=1.0 if last else self.config.effort,
+        self._require_labels(round_)
+        actor = self._fit(
+            round_,
+            before if self.config.warm_start else None,
+            1.0 if last else self.config.effort,
         )
         self._journal.save_policy(round_, self._learner.arrays(actor))
         return actor
+
+    def _fit(self, round_: int, start: A | None, effort: float) -> A:
+        """Train in stages; give the policy that did best in the trials."""
+        steps, stages = join(self._episodes), self.config.stages
+        best, best_gain, best_stage = start, -np.inf, 0
+        for stage in range(stages):
+            start = self._learner.fit(
+                steps,
+                seed=self._seed(round_, 'training', stage),
+                start=start,
+                effort=effort / stages,
+            )
+            if stages == 1:
+                return start
+            trials = SEEDS['calibration'][: self.config.trials]
+            gain = float(np.mean(evaluate(self._field, start, trials)))
+            if best is None or gain > best_gain:
+                best, best_gain, best_stage = start, gain, stage
+            if stage - best_stage >= self.config.patience:
+                break
+        assert best is not None, 'there is at least one stage'
+        return best
+
+    def _require_labels(self, round_: int) -> None:
+        missing = sum(int(steps.waiting.sum()) for steps in self._episodes)
+        if missing and self.config.wait:
+            raise IlRosError(
+                f"{missing} steps wait for the expert's labels",
+                where=f'round {round_}',
+                fix='let him label them (relabel.label_waiting), then run again',
+            )
 
     def _evaluate(self, round_: int, actor: A, last: bool) -> RoundResult:
         """The policy alone, on seeds that are used for nothing else."""

@@ -103,6 +103,18 @@ class MlpPolicy(Policy):
         chunk += self._relative * frame.vector(self.contract.action.position)
         return self._blend.add(frame.stamp, chunk)
 
+    def input_of(self, raw: NDArray[np.floating]) -> Floats:
+        """What the network sees, shape (..., D), of observations of `features.keys` (..., R)."""
+        return network_input(self.features, self.inputs, self.features.of_raw(raw))
+
+    def answers(self, x: Floats) -> Array:
+        """What the network says of inputs (B, D) by itself, shape (B, H, N) [rad or m].
+
+        Nothing is blended, and a joint that is predicted as a change is one: see `MlpConfig`.
+        """
+        rows = [self._network(row).reshape(self._shape) for row in x]
+        return self.outputs.restore(np.array(rows).reshape(-1, *self._shape))
+
     def embedding(self, frame: Frame) -> Array:
         """See `Policy.embedding`; always computed on the CPU."""
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))

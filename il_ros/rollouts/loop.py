@@ -58,6 +58,7 @@ class Stage:
         *,
         name: str = '',
         watch: Watch | None = None,
+        over: Callable[[], bool] = lambda: False,
     ) -> Rollout:
         """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
 
@@ -68,10 +69,11 @@ class Stage:
             perturbations: What goes wrong.
             name: What the perturbations are called.
             watch: Called with each frame and its answer, before the arm moves on.
+            over: Asked before each period whether to end the episode here.
         """
         world, taken = self._begin(seed, perturbations)
         alarm: float | None = None
-        while not world.state().done and not self._settled(alarm):
+        while not (world.state().done or self._settled(alarm) or over()):
             self._period(taken, watch)
             if alarm is None and self.guard.stopped:
                 alarm, taken.reason = taken.time, self.guard.stopped

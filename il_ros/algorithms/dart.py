@@ -1,0 +1,81 @@
+"""DART (Laskey et al. 2017, algorithm 1): the expert shows how to recover, because he has to.
+
+The expert drives all along, and noise on what is executed takes him to where a learner's errors
+would take it; his own actions, without the noise, are the labels. The noise has the shape of the
+learner's errors: its covariance is that of learner minus expert on the expert's own steps (eq. 7),
+scaled to the error that the final learner is expected to make (eq. 8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from il_ros.algorithms.rules import Array, Decision, Round, Rule, Step
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DartConfig:
+    """How strong the noise is.
+
+    Attributes:
+        error: Squared error per step that is expected of the final learner, summed over the action
+            (alpha over T in the paper), in squared units of `Actor.spread`.
+    """
+
+    error: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.error < np.inf:
+            raise IlRosError(f'got {self.error}', where='dart.error', allowed='more than 0')
+
+
+class Dart(Rule):
+    """The expert drives under noise.
+
+    Args:
+        config: See there.
+
+    Attributes:
+        covariance: Of the noise, shape (A, A), in squared units of `Actor.spread`.
+    """
+
+    Config = DartConfig
+
+    def __init__(self, config: DartConfig) -> None:
+        self.config = config
+        self.covariance: Array = np.zeros((0, 0))
+
+    def begin_round(self, now: Round) -> None:
+        """Learn the noise from the last round's steps, which the expert drove.
+
+        The learner was trained on the demonstrations, so for the first round the shape of its
+        errors there is all there is; later ones use what it would have done before it was.
+        """
+        steps = now.steps
+        last = steps.take(steps.labelled & (steps.round == now.number - 1))
+        own = np.asarray(last.policy, np.float64)
+        if not np.isfinite(own).all():
+            own = now.actor.decide(now.actor.members(last.observation))
+        self.covariance = noise_covariance(
+            (own - last.expert) / now.actor.spread, self.config.error
+        )
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        still = np.zeros(len(self.covariance))
+        noise = self.random.multivariate_normal(still, self.covariance, method='eigh')
+        return Decision(driver='expert', ask=True, noise=noise)
+
+
+def noise_covariance(errors: Array, error: float) -> Array:
+    """Second moment of errors (F, A), scaled to a trace of `error`; shape (A, A).
+
+    A learner without any error says nothing of a shape; the noise is then the same all round.
+    """
+    size = errors.shape[1]
+    moment = errors.T @ errors / len(errors)
+    trace = float(np.trace(moment))
+    return np.asarray(moment * (error / trace) if trace > 0 else np.eye(size) * (error / size))

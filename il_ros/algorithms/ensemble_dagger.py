@@ -1,0 +1,69 @@
+"""EnsembleDAgger (Menda, Driggs-Campbell & Kochenderfer 2019, algorithm 2): drive when sure.
+
+The learner is an ensemble. It drives only where its members agree (their variance, the doubt, is at
+most chi) and where its mean does nearly what the expert would do (the discrepancy is at most tau).
+Close to the expert is not enough: far from the data two actions may agree by chance, and beside a
+cliff a small difference is too much; doubt keeps the learner to what it knows.
+
+The discrepancy is known only after the expert was asked, so every step that the learner might
+drive is a label. Where the doubt alone decides, `discrepancy` of infinity, the expert is asked
+nothing while the learner drives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isinf
+
+from il_ros.algorithms.rules import Decision, Rule, Step, discrepancy, doubt
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleDaggerConfig:
+    """When the learner may drive; both in squared units of `Actor.spread`.
+
+    Attributes:
+        doubt: Greatest variance among the members (chi).
+        discrepancy: Greatest squared difference from the expert (tau).
+    """
+
+    doubt: float = 0.01
+    discrepancy: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ('doubt', 'discrepancy'):
+            if not 0 <= getattr(self, name) <= inf:
+                raise IlRosError(
+                    f'got {getattr(self, name)}',
+                    where=f'ensemble_dagger.{name}',
+                    allowed='0 or more',
+                )
+
+
+class EnsembleDagger(Rule):
+    """Lets an ensemble drive where it is sure and right.
+
+    Args:
+        config: See there.
+    """
+
+    Config = EnsembleDaggerConfig
+    members = 5
+
+    def __init__(self, config: EnsembleDaggerConfig) -> None:
+        self.config = config
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        doubts = doubt(step.members)
+        scores = {'doubt': doubts}
+        if doubts > self.config.doubt:
+            return Decision(driver='expert', ask=True, scores=scores)
+        if isinf(self.config.discrepancy):
+            return Decision(driver='policy', ask=False, scores=scores)
+        answer = step.ask()
+        if answer is not None:
+            scores['discrepancy'] = discrepancy(step.action, answer)
+        right = scores.get('discrepancy', inf) <= self.config.discrepancy
+        return Decision(driver='policy' if right else 'expert', ask=True, scores=scores)

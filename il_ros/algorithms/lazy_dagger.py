@@ -1,0 +1,86 @@
+"""LazyDAgger (Hoque et al. 2021, algorithm 1): SafeDAgger that does not switch to and fro.
+
+A takeover costs a person more than a step of driving. So the expert takes over where SafeDAgger's
+classifier says unsafe, and then keeps on until what the learner would do is as good as what he
+does: until the discrepancy, which is known while he drives, is below a much lower threshold. This
+hysteresis makes few long interventions of many short ones. While he drives, noise on what is
+executed makes him show how to recover.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from il_ros.algorithms.rules import Decision, Round, Rule, Step, discrepancy
+from il_ros.algorithms.safe_dagger import SafeDaggerConfig, require
+from il_ros.algorithms.safety import Safety, learn_safety
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LazyDaggerConfig(SafeDaggerConfig):
+    """When the expert takes over and when he hands back.
+
+    Attributes:
+        hand_back: Discrepancy below which he does (beta_R), as a share of `threshold` (beta_H).
+        noise: Standard deviation of the noise while he drives, in units of `Actor.spread`.
+    """
+
+    hand_back: float = 0.1
+    noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        require('lazy_dagger', self)
+        if not 0 < self.hand_back <= 1:
+            raise IlRosError(
+                f'got {self.hand_back}', where='lazy_dagger.hand_back', allowed='0 < x <= 1'
+            )
+        if not self.noise >= 0:
+            raise IlRosError(f'got {self.noise}', where='lazy_dagger.noise', allowed='0 or more')
+
+
+class LazyDagger(Rule):
+    """Hands over by a learned classifier and back by the measured discrepancy.
+
+    Args:
+        config: See there.
+    """
+
+    Config = LazyDaggerConfig
+
+    def __init__(self, config: LazyDaggerConfig) -> None:
+        self.config = config
+        self._safety: Safety | None = None
+        self._by_expert = False
+
+    def begin_round(self, now: Round) -> None:
+        """See `Rule.begin_round`."""
+        learned = learn_safety(now, self.config.memory, self.config.threshold)
+        self._safety = learned or self._safety
+
+    def begin_episode(self, random: np.random.Generator) -> None:
+        """See `Rule.begin_episode`; the learner begins."""
+        super().begin_episode(random)
+        self._by_expert = False
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        checked = bool(self.random.random() < self.config.check)
+        if self._safety is None:
+            return Decision(driver='policy', ask=True)
+        unsafe = self._safety.unsafe(step.features)
+        if self._by_expert:
+            self._by_expert = not self._as_good(step)
+        else:
+            self._by_expert = unsafe > self.config.probability
+        if not self._by_expert:
+            return Decision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+        noise = self.config.noise * self.random.standard_normal(len(step.action))
+        return Decision(driver='expert', ask=True, noise=noise, scores={'unsafe': unsafe})
+
+    def _as_good(self, step: Step) -> bool:
+        answer = step.ask()
+        limit = self.config.hand_back * self.config.threshold
+        return answer is not None and discrepancy(step.action, answer) < limit

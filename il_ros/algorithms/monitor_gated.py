@@ -1,0 +1,82 @@
+"""Monitor-gated DAgger: the calibrated score that guards the robot also asks for help.
+
+A monitor's score is a ratio to a threshold with a promise: on an episode of the kind that it was
+calibrated on, it exceeds 1 at any step with probability at most alpha (`monitors/conformal.py`). A
+gate on it therefore bothers the expert for nothing in at most that share of the episodes in which
+the learner keeps to what it knows, whatever the score is; no other gate here has such a bound.
+
+The expert drives from the first step above the threshold until the score has been below `calm` for
+`hold` steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from il_ros.algorithms.rules import Decision, Rule, Step
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorGatedConfig:
+    """When the expert is called and when he is let go.
+
+    Attributes:
+        score: Name of the ratio in `Step.scores`.
+        calm: Ratio below which he may hand back.
+        hold: Steps in a row for which it has to be.
+        drive: Whether he drives; else he is only asked, and the learner drives on.
+    """
+
+    score: str = 'monitor'
+    calm: float = 0.9
+    hold: int = 5
+    drive: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.calm <= 1:
+            raise IlRosError(f'got {self.calm}', where='monitor_gated.calm', allowed='0 < x <= 1')
+        if self.hold < 1:
+            raise IlRosError(f'got {self.hold}', where='monitor_gated.hold', allowed='1 or more')
+
+
+class MonitorGated(Rule):
+    """Asks while the monitor finds what it sees strange.
+
+    Args:
+        config: See there.
+    """
+
+    Config = MonitorGatedConfig
+
+    def __init__(self, config: MonitorGatedConfig) -> None:
+        self.config = config
+        self._left = 0
+
+    def begin_episode(self, random: np.random.Generator) -> None:
+        """See `Rule.begin_episode`."""
+        super().begin_episode(random)
+        self._left = 0
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`; a score that is not a number counts as strange.
+
+        Raises:
+            IlRosError: If there is no such score.
+        """
+        if self.config.score not in step.scores:
+            raise IlRosError(
+                f'no score {self.config.score!r}',
+                where='monitor_gated',
+                allowed=step.scores,
+                fix='run where a calibrated monitor watches',
+            )
+        ratio = step.scores[self.config.score]
+        if not ratio <= 1.0 or (self._left and not ratio < self.config.calm):
+            self._left = self.config.hold
+        elif self._left:
+            self._left -= 1
+        asked = self._left > 0
+        return Decision(driver='expert' if asked and self.config.drive else 'policy', ask=asked)

@@ -1,0 +1,87 @@
+"""SafeDAgger (Zhang & Cho 2017, algorithm 1): ask only where the learner would go wrong.
+
+A classifier learns, from what was seen, where learner and expert differ by more than `threshold`.
+Where it says unsafe the expert drives, and these steps alone are labels; where it says safe the
+learner drives. In the next step it is asked anew.
+
+The classifier has to be taught on steps that the learner has not learned from. The paper takes
+further demonstrations for it; here a few steps that seem safe are asked about at random, which are
+labels as all others. While there is nothing to teach it with, the learner drives and every step is
+a label, as in DAgger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from il_ros.algorithms.rules import Decision, Round, Rule, Step
+from il_ros.algorithms.safety import Safety, learn_safety
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafeDaggerConfig:
+    """When the learner is unsafe.
+
+    Attributes:
+        threshold: Discrepancy from which a step is unsafe (tau): mean squared difference of the
+            two actions, in units of `Actor.spread`.
+        probability: Probability of an unsafe step from which the expert drives.
+        check: Share of the steps that seem safe which are asked about all the same.
+        memory: Last rounds that the classifier learns from.
+    """
+
+    threshold: float = 0.05
+    probability: float = 0.5
+    check: float = 0.05
+    memory: int = 3
+
+    def __post_init__(self) -> None:
+        require('safe_dagger', self)
+
+
+class SafeDagger(Rule):
+    """Hands over and back by a learned classifier.
+
+    Args:
+        config: See there.
+    """
+
+    Config = SafeDaggerConfig
+
+    def __init__(self, config: SafeDaggerConfig) -> None:
+        self.config = config
+        self._safety: Safety | None = None
+
+    def begin_round(self, now: Round) -> None:
+        """See `Rule.begin_round`."""
+        learned = learn_safety(now, self.config.memory, self.config.threshold)
+        self._safety = learned or self._safety
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        checked = bool(self.random.random() < self.config.check)
+        if self._safety is None:
+            return Decision(driver='policy', ask=True)
+        unsafe = self._safety.unsafe(step.features)
+        if unsafe > self.config.probability:
+            return Decision(driver='expert', ask=True, scores={'unsafe': unsafe})
+        return Decision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+
+
+def require(where: str, config: SafeDaggerConfig) -> None:
+    """Refuse settings that make no sense.
+
+    Raises:
+        IlRosError: It names the setting.
+    """
+    for name, fine, allowed in (
+        ('threshold', config.threshold > 0, 'more than 0'),
+        ('probability', 0 < config.probability < 1, '0 < x < 1'),
+        ('check', 0 <= config.check <= 1, '0 <= x <= 1'),
+        ('memory', config.memory > 0, 'more than 0'),
+    ):
+        if not fine:
+            raise IlRosError(
+                f'got {getattr(config, name)}', where=f'{where}.{name}', allowed=allowed
+            )

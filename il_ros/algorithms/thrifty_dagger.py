@@ -1,0 +1,153 @@
+"""ThriftyDAgger (Hoque et al. 2021, algorithm 1): ask where it is new or risky, within a budget.
+
+The learner is an ensemble. A step is novel where its members disagree, and risky where it is not
+expected to reach the goal: risk is 1 - Q, with Q(s, a) the discounted probability of success,
+learned by fitted Q iteration from all episodes (eq. 2). The expert takes over where either is above
+its threshold; he hands back when the discrepancy is below the mean one on the data and the risk
+below its median.
+
+The thresholds follow from the budget: they are quantiles over the steps that the learner has driven
+itself. The paper gives both the same quantile; here each gets half of the budget, so that both
+together keep within it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from il_ros.algorithms.goal_value import GoalValue, learn_goal_value
+from il_ros.algorithms.rules import Array, Decision, Round, Rule, Step, discrepancy, doubt
+from il_ros.algorithms.steps import POLICY, Steps
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThriftyDaggerConfig:
+    """How often the expert may be called.
+
+    Attributes:
+        budget: Share of the learner's steps at which the expert takes over (alpha_h).
+        discount: Discount of the probability of success (gamma).
+    """
+
+    budget: float = 0.1
+    discount: float = 0.999
+
+    def __post_init__(self) -> None:
+        for name in ('budget', 'discount'):
+            if not 0 < getattr(self, name) < 1:
+                raise IlRosError(
+                    f'got {getattr(self, name)}',
+                    where=f'thrifty_dagger.{name}',
+                    allowed='0 < x < 1',
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Where the expert takes over, and where he hands back.
+
+    Attributes:
+        novelty: Above it he takes over (delta_h).
+        risk: Above it he takes over (beta_h).
+        calm: Risk below which he hands back (beta_r).
+        discrepancy: Discrepancy below which he does (delta_r).
+    """
+
+    novelty: float = inf
+    risk: float = inf
+    calm: float = inf
+    discrepancy: float = 0.0
+
+    @classmethod
+    def within(cls, budget: float, novelty: Array, risk: Array, discrepancy: float) -> Thresholds:
+        """Thresholds that the given steps (F,) would have exceeded in at most `budget` of them."""
+        share = 1.0 - budget / 2.0
+        return cls(
+            novelty=float(np.quantile(novelty, share, method='higher')),
+            risk=float(np.quantile(risk, share, method='higher')),
+            calm=float(np.quantile(risk, 0.5)),
+            discrepancy=discrepancy,
+        )
+
+
+class ThriftyDagger(Rule):
+    """Calls the expert by novelty and risk.
+
+    Args:
+        config: See there.
+
+    Attributes:
+        thresholds: Those in force.
+    """
+
+    Config = ThriftyDaggerConfig
+    members = 5
+
+    def __init__(self, config: ThriftyDaggerConfig) -> None:
+        self.config = config
+        self.thresholds = Thresholds()
+        self._value: GoalValue | None = None
+        self._novelty: list[float] = []
+        self._risk: list[float] = []
+        self._agreed = 0.0
+        self._by_expert = False
+
+    def begin_round(self, now: Round) -> None:
+        """Learn the risk, and set the thresholds by the steps that the learner drove last.
+
+        In the first round it has driven none; the demonstrations stand in for them.
+        """
+        self._value = learn_goal_value(now, self.config.discount)
+        steps = now.steps
+        driven = (steps.source == POLICY) & (steps.round == now.number - 1)
+        rows = steps.take(driven if driven.any() else steps.labelled)
+        members = now.actor.members(rows.observation) / now.actor.spread
+        self._novelty = members.var(axis=0).mean(axis=-1).tolist()
+        features = now.actor.features(rows.observation)
+        own = now.actor.decide(members * now.actor.spread) / now.actor.spread
+        self._risk = self._value.risks(features, own).tolist()
+        self._agreed = _mean_discrepancy(now)
+        self._set_thresholds()
+
+    def begin_episode(self, random: np.random.Generator) -> None:
+        """See `Rule.begin_episode`; the learner begins."""
+        super().begin_episode(random)
+        self._by_expert = False
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        assert self._value is not None, 'begin_round comes first'
+        novelty, risk = doubt(step.members), self._value.risk(step.features, step.action)
+        limits, scores = self.thresholds, {'novelty': novelty, 'risk': risk}
+        if self._by_expert:
+            answer = step.ask()
+            agreed = answer is not None and discrepancy(step.action, answer) < limits.discrepancy
+            self._by_expert = not (agreed and risk <= limits.calm)
+        else:
+            self._by_expert = novelty > limits.novelty or risk > limits.risk
+        driver = self._by_expert
+        return Decision(driver='expert' if driver else 'policy', ask=driver, scores=scores)
+
+    def end_episode(self, steps: Steps) -> None:
+        """Count the steps that the learner drove, and set the thresholds anew."""
+        if 'novelty' not in steps.scores:
+            return
+        driven = steps.source == POLICY
+        self._novelty += steps.scores['novelty'][driven].tolist()
+        self._risk += steps.scores['risk'][driven].tolist()
+        self._set_thresholds()
+
+    def _set_thresholds(self) -> None:
+        self.thresholds = Thresholds.within(
+            self.config.budget, np.array(self._novelty), np.array(self._risk), self._agreed
+        )
+
+
+def _mean_discrepancy(now: Round) -> float:
+    rows = now.steps.take(now.steps.labelled)
+    own = now.actor.decide(now.actor.members(rows.observation))
+    return discrepancy(own / now.actor.spread, rows.expert / now.actor.spread)
