@@ -27,6 +27,7 @@ def make_bundle(
     metrics: Mapping[str, float],
     trained_on: Sequence[int],
     held_out: Sequence[int],
+    scored: bool = True,
 ) -> Bundle:
     """A policy with its history and scores of what it was trained on.
 
@@ -41,8 +42,9 @@ def make_bundle(
         metrics: What training says about itself.
         trained_on: Indices of the episodes that were trained on.
         held_out: Indices of those that were not.
+        scored: Whether scores are fitted, without which no monitor can watch it.
     """
-    scores = fit_bank(policy, dataset, trained_on)
+    scores = fit_bank(policy, dataset, trained_on) if scored else None
     entries = [dataset.episodes[i] for i in trained_on]
     training = Training(
         algorithm=algorithm,
@@ -53,7 +55,7 @@ def make_bundle(
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
         held_out=tuple(dataset.episodes[i].id for i in held_out),
     )
-    threshold = _threshold(scores, policy, dataset, held_out)
+    threshold = None if scores is None else _threshold(scores, policy, dataset, held_out)
     return Bundle(policy=policy, training=training, scores=scores, threshold=threshold)
 
 

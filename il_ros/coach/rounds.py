@@ -127,6 +127,11 @@ class Coach(Generic[A]):
         self._introduced = -1
         self._episodes: list[Steps] = []
 
+    @property
+    def steps(self) -> Steps:
+        """All steps so far."""
+        return join(self._episodes)
+
     def run(self, on_round: Callable[[RoundResult], None] | None = None) -> tuple[A, RoundResult]:
         """All rounds that are not done yet.
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Ending
+from il_ros.coach.arm_field import Scorer
 from il_ros.coach.arm_steps import observed
 from il_ros.coach.field import Hand, Outcome, Sight
 from il_ros.core import topics
@@ -93,12 +94,15 @@ class GraphField:
 
     Attributes:
         notes: Free words, kept with each bag.
+        scorer: What gives the steps of training episodes their scores; None for the monitor, which
+            has some where the policy's bundle is calibrated.
     """
 
     def __init__(
         self, client: Graph, contract: Contract, *, horizon: int, noise: float = NOISE
     ) -> None:
         self.period, self.notes = contract.period, ''
+        self.scorer: Scorer | None = None
         self.low = np.tile(contract.limits.position_min, horizon)
         self.high = np.tile(contract.limits.position_max, horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
@@ -137,10 +141,12 @@ class GraphField:
         Raises:
             IlRosError: If a node does not answer; then the episode has not happened.
         """
+        judged = seed in SEEDS['nominal']
+        self._scored_by = None if judged or not self._has_policy else self.scorer
         self._client.begin(
             seed,
             self._enter,
-            [] if seed in SEEDS['nominal'] else self._disturbed,
+            [] if judged else self._disturbed,
             policy=self._has_policy,
             record=True,
             notes=self.notes,
@@ -172,13 +178,18 @@ class GraphField:
 
     def _drive(self, hand: Hand) -> tuple[Ending, str]:
         stamp = self._first
+        if self._scored_by is not None:
+            self._scored_by.begin()
         while True:
             frame = self._frame_at(stamp)
             by_expert = False
             if not self._source.invalid(frame):
-                if hand(self._sight(frame)) is None:
+                action = hand(self._sight(frame))
+                if action is None:
                     return 'cut', 'the expert has answered as much as was allowed'
                 by_expert = hand.driver == 'expert'
+                if by_expert:
+                    self._require_undisturbed(action)
             self._say(stamp, held=by_expert and self._has_policy)
             state = self._client.step(1)
             stopped = self._stopped(stamp, 'expert' if by_expert else 'policy')
@@ -192,7 +203,7 @@ class GraphField:
         return Sight(
             observation=observed(self._contract, frame),
             ask=lambda: self._ask(frame),
-            scores=dict(self._scores),
+            scores=self._scored_by.ratios(frame) if self._scored_by else dict(self._scores),
             human=any(self._others.values()),
         )
 
@@ -204,6 +215,20 @@ class GraphField:
             self._chunks.publish(chunk)
             self._asked = frame.stamp, chunk_positions(chunk).reshape(-1)
         return self._asked[1]
+
+    def _require_undisturbed(self, action: Array) -> None:
+        """What the expert node has answered is what the arm follows, and nothing else.
+
+        Raises:
+            IlRosError: If the rule wants something else to be executed.
+        """
+        answer = self._asked[1] if self._asked else action
+        if not np.allclose(action, np.clip(answer, self.low, self.high), rtol=0.0, atol=1e-9):
+            raise IlRosError(
+                'the rule adds noise to what the expert does',
+                where='rule',
+                fix='disturb the joints with --noise, or run it in one process',
+            )
 
     def _say(self, stamp: int, *, held: bool) -> None:
         self._words.publish(fill_stamp(Takeover(held=held), stamp, DEVICE))
