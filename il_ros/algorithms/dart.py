@@ -2,8 +2,8 @@
 
 The expert drives all along, and noise on what is executed takes him to where a learner's errors
 would take it; his own actions, without the noise, are the labels. The noise has the shape of the
-learner's errors: its covariance is that of learner minus expert on the expert's own steps (eq. 7),
-scaled to the error that the final learner is expected to make (eq. 8).
+learner's errors: its covariance is that of learner minus expert on the expert's own steps,
+scaled to the error that the final learner is expected to make.
 """
 
 from __future__ import annotations

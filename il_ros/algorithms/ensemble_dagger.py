@@ -1,4 +1,4 @@
-"""EnsembleDAgger (Menda, Driggs-Campbell & Kochenderfer 2019, algorithm 2): drive when sure.
+"""EnsembleDAgger (Menda, Driggs-Campbell & Kochenderfer 2019): drive when sure.
 
 The learner is an ensemble. It drives only where its members agree (their variance, the doubt, is at
 most chi) and where its mean does nearly what the expert would do (the discrepancy is at most tau).

@@ -19,7 +19,7 @@ _SUCCESS, _FAILURE, _CUT = (ENDINGS.index(name) for name in ('success', 'failure
 
 
 class GoalValue:
-    """Discounted probability of success after an action, Q(s, a) (Hoque et al. 2021, eq. 2).
+    """Discounted probability of success after an action, Q(s, a) (Hoque et al. 2021).
 
     Args:
         networks: One network, from features and action (D + A,) to the logit of Q.
@@ -42,7 +42,7 @@ def learn_goal_value(now: Round, discount: float) -> GoalValue:
     """Fitted Q iteration over all steps with a successor or a known ending.
 
     The target is 1 where the task is done, 0 where it has failed, and else the discounted Q of the
-    next step with what the learner would do there (eq. 2). Steps after which an episode was cut
+    next step with what the learner would do there. Steps after which an episode was cut
     say nothing.
     """
     steps, actor = now.steps, now.actor

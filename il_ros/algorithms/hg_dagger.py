@@ -2,8 +2,8 @@
 
 Only what the person does while he drives is a label: asked for single actions beside a robot that
 somebody else drives, people answer badly. Each takeover is also a hint of how much doubt is too
-much: the ensemble's doubt at that moment goes into a log, and `threshold`, the mean of the upper
-quarter of it, is a limit below which the learner was left alone.
+much: the ensemble's doubt at that moment goes into a log, and `threshold` is the mean of the log's
+last quarter, when the person had come to know the learner.
 """
 
 from __future__ import annotations
@@ -36,15 +36,9 @@ class HgDagger(Rule):
 
     @property
     def threshold(self) -> float:
-        """Doubt above which the learner is not to be trusted (tau); NaN before any takeover.
-
-        Eq. 3 of the paper: the mean of the last quarter of the log, sorted from little doubt to
-        much.
-        """
-        if not self._doubts:
-            return float('nan')
-        upper = np.sort(self._doubts)[int(0.75 * len(self._doubts)) :]
-        return float(upper.mean())
+        """Doubt above which the learner is not to be trusted (tau); NaN before any takeover."""
+        last = self._doubts[int(0.75 * len(self._doubts)) :]
+        return float(np.mean(last)) if last else float('nan')
 
     def decide(self, step: Step) -> Decision:
         """See `Rule.decide`."""

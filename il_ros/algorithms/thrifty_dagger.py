@@ -2,7 +2,7 @@
 
 The learner is an ensemble. A step is novel where its members disagree, and risky where it is not
 expected to reach the goal: risk is 1 - Q, with Q(s, a) the discounted probability of success,
-learned by fitted Q iteration from all episodes (eq. 2). The expert takes over where either is above
+learned by fitted Q iteration from all episodes. The expert takes over where either is above
 its threshold; he hands back when the discrepancy is below the mean one on the data and the risk
 below its median.
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -13,6 +16,10 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.files import write_atomic
 
 _SCORE = 'score.'
+_DAMAGE = (  # what numpy and zipfile raise for a damaged file
+    OSError, LookupError, ValueError, TypeError, EOFError, RuntimeError, BadZipFile, zlib.error,
+    struct.error,
+)  # fmt: skip
 
 
 def save_steps(path: Path, steps: Steps) -> None:
@@ -44,7 +51,7 @@ def load_steps(path: Path) -> Steps:
         }:
             raise ValueError('columns of different lengths')
         return Steps(**columns, scores=scores)
-    except (OSError, KeyError, ValueError, EOFError) as problem:
+    except _DAMAGE as problem:
         raise DatasetError(
             f'no steps can be read: {problem}', where=str(path), fix='remove it, and run again'
         ) from None

@@ -30,6 +30,10 @@ from il_ros.sim.perturbations import Perturbation
 Array = NDArray[np.float64]
 
 
+LEARNED = ('demonstrations', 'corrections')
+"""Parts of `SEEDS` whose episodes are learned from; all others only try or judge a policy."""
+
+
 class Scorer(Protocol):
     """Tells how strange what is seen is to the policy of the round."""
 
@@ -95,9 +99,9 @@ class ArmField:
 
     def rollout(self, seed: int, hand: Hand) -> Rollout:
         """One episode with all that was seen and commanded in it; see `run`."""
-        judged = seed in SEEDS['nominal']
-        self._driver.take(hand, None if judged else self.scorer, self._gate)
-        disturbed = [] if judged else self._disturbed
+        learned = any(seed in SEEDS[part] for part in LEARNED)
+        self._driver.take(hand, self.scorer if learned else None, self._gate)
+        disturbed = self._disturbed if learned else []
         return self._stage.run(seed, disturbed, over=lambda: self._driver.over)
 
     def _ask(self) -> Array:

@@ -194,7 +194,10 @@ class Coach(Generic[A]):
             period=self._field.period,
         )
         part = 'corrections' if round_ else 'demonstrations'
-        outcome = self._field.run(self._scene(part, number), supervisor)
+        seed = self._scene(part, number)
+        outcome = self._field.run(seed, supervisor)
+        if not supervisor.count:
+            raise IlRosError(f'the episode of seed {seed} has no steps', where=f'round {round_}')
         steps = supervisor.steps(
             outcome.ending, round_=round_, episode=number, lead=self.config.lead
         )

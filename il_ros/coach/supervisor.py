@@ -48,6 +48,11 @@ class Supervisor:
         self.labels = self.takeovers = self.busy = 0
 
     @property
+    def count(self) -> int:
+        """Steps so far."""
+        return len(self._rows)
+
+    @property
     def spent(self) -> Spent:
         """What the expert was troubled for so far, this episode included."""
         return Spent(
@@ -63,7 +68,7 @@ class Supervisor:
         question = _Question(sight.ask)
         members, own = self._answers(sight.observation)
         step = Step(
-            tick=len(self._rows),
+            tick=self.count,
             features=self._features(sight.observation),
             action=own / self._spread,
             members=members / self._spread,
