@@ -260,6 +260,7 @@ def require_whole_run(out):
     assert spent == sum(int(steps.asked.sum()) for steps in episodes[2:])
 
 
+@pytest.mark.slow
 def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
     """Killed without a word: the next one finds the arm driven and an episode being recorded."""
     for name in (
@@ -279,9 +280,12 @@ def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_nodes_are_killed_goes_on(domain, tmp_path):
-    for node in ('expert', 'policy'):
+    for node, name in (
+        ('policy', 'round_000/policy.npz'),  # on the way to the nodes, and in the evaluation
+        ('expert', 'round_001/episode_00002.npz'),  # in the round
+    ):
         run = Coaching(tmp_path, '--start')
-        run.until('round_001/episode_00002.npz' if node == 'expert' else 'round_000/policy.npz')
+        run.until(name)
         os.kill(run.child(node), signal.SIGKILL)
         code, said = run.end()
         assert code == 2, said
