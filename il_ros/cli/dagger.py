@@ -56,6 +56,7 @@ class DaggerRun:
         members: Networks that learn; 0 for as many as the rule needs.
         noise: Disturbance of the joints where it is learned from [rad].
         seed: Seed of the run.
+        scores: Whether scores are fitted to the last policy, without which no monitor watches it.
     """
 
     rule: str = 'dagger'
@@ -69,6 +70,7 @@ class DaggerRun:
     members: int = 0
     noise: float = NOISE
     seed: int = 0
+    scores: bool = True
 
     @property
     def coach(self) -> CoachConfig:
@@ -138,7 +140,11 @@ def dagger(
         coach = Coach(place, learner, rule, journal, run.coach, before_use=introduce)
         actor, _ = coach.run(lambda now: _tell(console, journal, now, place.period))
         rounds, bundle = coached_rounds(journal, place.period), out / 'bundle'
-        save_bundle(learner.bundle(actor, coach.steps, algorithm=run.rule), bundle, overwrite=True)
+        save_bundle(
+            learner.bundle(actor, coach.steps, algorithm=run.rule, scored=run.scores),
+            bundle,
+            overwrite=True,
+        )
     way = '--in-process' if in_process else '--start'
     page = write_coaching_report(
         out,
@@ -155,7 +161,9 @@ def _identity(
     run: DaggerRun, training: BcConfig, task: str, contract: Contract, where: str
 ) -> dict[str, Any]:
     """What must be the same for rounds to go on; there may be more of them."""
-    chosen = {name: value for name, value in asdict(run).items() if name != 'rounds'}
+    chosen = {
+        name: value for name, value in asdict(run).items() if name not in ('rounds', 'scores')
+    }
     budget = {name: str(value) for name, value in chosen.pop('budget').items()}
     learned = {'training': asdict(training), 'task': task, 'contract': contract.hash[:16]}
     return {**chosen, 'budget': budget, **learned, 'run': where}

@@ -35,6 +35,7 @@ from il_ros.sim.perturbations import Perturbation
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
 HORIZON = 8
+PATIENCE = 300.0  # s
 CONFIG = CoachConfig(demonstrations=2, rounds=1, episodes=2, evaluations=1)
 
 
@@ -213,7 +214,7 @@ class Coaching:
         line = (
             f'dagger --contract {REACH} --task reach --out {out} --settings schedule=exponential '
             f'--demonstrations 2 --rounds 1 --episodes 2 --evaluations 1 --training.epochs 20 '
-            f'--training.policy.hidden 32 --training.policy.horizon {HORIZON}'
+            f'--training.policy.hidden 32 --training.policy.horizon {HORIZON} --no-scores'
         )
         self.process = subprocess.Popen(
             [sys.executable, '-m', 'il_ros.cli.main', *line.split(), *more],
@@ -225,15 +226,22 @@ class Coaching:
 
     def until(self, name):
         """Wait until a file of the journal is there."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not (self.out / name).exists():
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < deadline, f'no {name}'
             time.sleep(0.005)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
     def end(self):
         """Its exit code and what it has said."""
-        said = self.process.communicate(timeout=150)[0]
+        said = self.process.communicate(timeout=PATIENCE)[0]
         return self.process.returncode, said
 
     def child(self, node):
@@ -261,6 +269,7 @@ def require_whole_run(out):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
     """Killed without a word: the next one finds the arm driven and an episode being recorded."""
     for name in (
@@ -268,28 +277,31 @@ def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
         'round_000/policy.npz',  # on the way to the nodes, and in the evaluation
         'round_001/episode_00002.npz',  # in the round
     ):
-        run = Coaching(tmp_path)
-        run.until(name)
-        run.process.kill()
-        assert run.end()[0] == -signal.SIGKILL
-    code, said = Coaching(tmp_path).end()
+        with Coaching(tmp_path) as run:
+            run.until(name)
+            run.process.kill()
+            assert run.end()[0] == -signal.SIGKILL
+    with Coaching(tmp_path) as run:
+        code, said = run.end()
     assert code == 0, said
     assert (tmp_path / 'curves.html').exists()
     require_whole_run(tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_whose_nodes_are_killed_goes_on(domain, tmp_path):
     for node, name in (
         ('policy', 'round_000/policy.npz'),  # on the way to the nodes, and in the evaluation
         ('expert', 'round_001/episode_00002.npz'),  # in the round
     ):
-        run = Coaching(tmp_path, '--start')
-        run.until(name)
-        os.kill(run.child(node), signal.SIGKILL)
-        code, said = run.end()
+        with Coaching(tmp_path, '--start') as run:
+            run.until(name)
+            os.kill(run.child(node), signal.SIGKILL)
+            code, said = run.end()
         assert code == 2, said
         assert f'{node} was ended by signal 9' in said.replace('\n', ' ')
-    code, said = Coaching(tmp_path, '--start').end()
+    with Coaching(tmp_path, '--start') as run:
+        code, said = run.end()
     assert code == 0, said
     require_whole_run(tmp_path)
