@@ -15,7 +15,8 @@ from il_ros.policies.bundle import load_bundle
 def run(out, *more):
     line = (
         f'dagger --contract {REACH} --task reach --out {out} --demonstrations 2 --rounds 1 '
-        '--episodes 1 --evaluations 1 --training.epochs 5 --training.policy.hidden 16 --no-scores --in-process'
+        '--episodes 1 --evaluations 1 --training.epochs 5 --training.policy.hidden 16 '
+        '--no-scores --in-process'
     )
     return main([*line.split(), *more])
 
