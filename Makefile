@@ -22,17 +22,17 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-all lint bench peers clean
 setup: $(VENV)/.built
 
 demo: setup
 	$(ENTER) $(BIN)/il_ros demo $(ARGS)
 
-test: setup
-	$(ENTER) $(BIN)/python -m pytest -m 'not slow' $(ARGS)
-
-test-all: setup
-	$(ENTER) $(BIN)/python -m pytest $(ARGS)
+# Tests with nodes have the machine to themselves, the others share its cores. 5: none was chosen.
+test test-all: SLOW = $(if $(filter test,$@),and not slow)
+test test-all: setup
+	$(ENTER) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical -m 'not graph $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) $(BIN)/python -m pytest -m 'graph $(SLOW)' $(ARGS) || [ $$? = 5 ]
 
 lint: setup
 	$(BIN)/ruff check .
@@ -42,8 +42,16 @@ lint: setup
 bench: setup
 	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
 
+# What make bench compares with, in an environment of its own.
+peers: .venv-imitation/.installed
+
+.venv-imitation/.installed: requirements/peer-imitation.txt
+	$(PYTHON) -m venv .venv-imitation
+	.venv-imitation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-jazzy build log runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-jazzy .venv-imitation build log runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: $(PINS)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.rows import save, show
 
-GROUPS = ('loop', 'sim', 'bc', 'data', 'monitor')
+GROUPS = ('loop', 'sim', 'bc', 'data', 'monitor', 'interactive')
 
 
 def main() -> None:
@@ -16,11 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog='make bench', description=__doc__)
     parser.add_argument('--group', choices=GROUPS, help='one group alone')
     parser.add_argument('--out', type=Path, default=Path('runs/bench/bench.json'))
+    parser.add_argument('--experts', type=Path, help='of interactive: the folder of its experts')
     options = parser.parse_args()
+    given = {'interactive': {'experts': options.experts}} if options.experts else {}
     rows: list[dict[str, object]] = []
     for group in [options.group] if options.group else GROUPS:
         print(f'{group} ...', flush=True)
-        rows = save(import_module(f'benchmarks.{group}').run(), options.out)
+        rows = save(import_module(f'benchmarks.{group}').run(**given.get(group, {})), options.out)
     show(rows)
 
 

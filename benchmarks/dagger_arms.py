@@ -50,7 +50,13 @@ class Sizes:
     episodes: int = 5
     evaluations: int = 20
     effort: float = 0.3
-    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            # A chunk is compared over all its steps: no learner is ever within the rules' defaults.
+            'safe_dagger': ('threshold=0.3',),
+            'lazy_dagger': ('threshold=0.3', 'hand_back=0.3'),
+        }
+    )
 
 
 class Study:
@@ -128,7 +134,8 @@ class Study:
         return RoundScores(now, self._contract, self.task, ScoresConfig())
 
     def _identity(self, method: str) -> dict[str, Any]:
-        return {'task': self.task, 'method': method, 'seed': self.seed, **asdict(self.sizes)}
+        sizes = {**asdict(self.sizes), 'settings': self.sizes.settings.get(method, ())}
+        return {'task': self.task, 'method': method, 'seed': self.seed, **sizes}
 
     def _say(self, method: str, now: RoundResult) -> None:
         spent, done = now.spent, f', {sum(now.gains):g} of {len(now.gains)}' if now.gains else ''

@@ -1,64 +1,77 @@
-"""How quick the simulator is in one process, and how good its experts are."""
+"""How quick the simulator is, alone, as environments, in an evaluation; how good its experts are.
+
+`python -m benchmarks.sim reach_vector_env_steps_per_s` measures that row alone; `make bench
+GROUP=sim` measures all.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
+import gymnasium
 import numpy as np
 
-from benchmarks.rows import Row
+from benchmarks.demonstrations import CONTRACT
+from benchmarks.rows import Row, save, show
+from benchmarks.tasks import DEMONSTRATIONS, cloned
+from il_ros.cli.evaluate import load_perturbations
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.experts import EXPERTS, make_expert
-from il_ros.rollouts.cases import nominal_cases
+from il_ros.rollouts.cases import nominal_cases, plan_suites
+from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import Setup, run_cases
-from il_ros.sim.env import TaskEnv
+from il_ros.sim.env import TaskEnv, environment_id
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
 
-CONTRACTS = Path(__file__).parents[1] / 'config/contracts'
+OUT = Path('runs/bench/bench.json')
+CONTRACTS = CONTRACT.parent
+SUITE, UNWATCHED = CONTRACTS.parent / 'suites/pick_place.yaml', 'ood_unwatched'
 STEPS, ROUNDS = 100, 9
+MANY = 64  # environments in the vector environment
 SEEDS = 200
 IMAGES = 200
+EPISODES = 40  # of an evaluation
 
 
-def run() -> Iterator[Row]:
-    """Steps a second of every task, experts on many seeds, images a second."""
+def run(names: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of these names, by default all; one that cannot be had here is left out."""
+    for name in names or ROWS:
+        print(f'{name} ...', flush=True)
+        try:
+            yield ROWS[name](name)
+        except NoImagesError as error:
+            print(f'{name} is left out: {error}', flush=True)
+
+
+class NoImagesError(Exception):
+    """There are no images on this machine."""
+
+
+def _world(name: str) -> Row:
     world = World('pick_place')
-    yield Row(
-        name='sim_steps_per_s',
-        value=_played(world),
+    return Row(
+        name=name,
+        value=median(_played(world, seed) for seed in range(ROUNDS)),
         unit='control steps/s',
         target=1000,
         better='more',
         how=f'pick_place, 20 Hz control, {world.substeps} physics steps each, limits measured, '
-        f'one process, median of {ROUNDS} episodes; the expert is not timed',
+        f'one process, median of {ROUNDS} episodes; the expert is not timed; {_load()}',
     )
-    for task in TASKS:
-        yield Row(
-            name=f'{task}_env_steps_per_s',
-            value=_env(task),
-            unit='control steps/s',
-            target=3000 if task == 'reach' else 1000,
-            better='more',
-            how=f'Gymnasium, one environment of {task}, small random actions, best of {ROUNDS} '
-            f'times {STEPS} steps',
-        )
-    yield from _experts()
-    yield from _images()
 
 
-def _played(world: World) -> float:
+def _played(world: World, seed: int) -> float:
     """Control steps a second of the expert's motion played back."""
-    return median(_speed(world, seed) for seed in range(ROUNDS))
-
-
-def _speed(world: World, seed: int) -> float:
     expert, spent = make_expert('pick_place'), 0.0
     world.reset(seed)
     share = np.arange(1, world.substeps + 1)[:, None] / world.substeps
@@ -74,28 +87,79 @@ def _speed(world: World, seed: int) -> float:
     return STEPS / spent
 
 
-def _env(task: str) -> float:
-    env = TaskEnv(task)
+def _env(name: str, task: str) -> Row:
+    speed, cost = _speed(TaskEnv(task), ROUNDS)
+    return Row(
+        name=name,
+        value=speed,
+        unit='control steps/s',
+        target=1000,
+        better='more',
+        how=f'Gymnasium, one environment of {task}, small random actions, best of {ROUNDS} '
+        f'times {STEPS} steps, {cost:.2f} ms of processor time each; {_load()}',
+    )
+
+
+def _vector_env(name: str, task: str) -> Row:
+    env = gymnasium.make_vec(environment_id(task), MANY, vectorization_mode='vector_entry_point')
+    speed, cost = _speed(env, 3)
+    return Row(
+        name=name,
+        value=speed * MANY,
+        unit='control steps/s',
+        target=3000 if task == 'reach' else 1000,
+        better='more',
+        how=f'Gymnasium, a vector environment of {MANY} {task}, small random actions, one process, '
+        f'{os.cpu_count()} threads, resets included, best of 3 times {STEPS} steps, '
+        f'{cost / MANY:.2f} ms of processor time for each environment; {_load()}',
+    )
+
+
+def _speed(env: gymnasium.Env | gymnasium.vector.VectorEnv, rounds: int) -> tuple[float, float]:
+    """Calls of `step` a second, and processor time of each [ms], the best of some rounds."""
     env.reset(seed=0)
-    rng, speeds = np.random.default_rng(0), []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
+    rng, speeds, costs = np.random.default_rng(0), [], []
+    for _ in range(rounds):
+        begin, spent = time.perf_counter(), time.process_time()
         for _ in range(STEPS):
             env.step(rng.uniform(-0.05, 0.05, env.action_space.shape))
         speeds.append(STEPS / (time.perf_counter() - begin))
-    return max(speeds)
+        costs.append(1e3 * (time.process_time() - spent) / STEPS)
+    env.close()
+    return max(speeds), min(costs)
 
 
-def _experts() -> Iterator[Row]:
+def _evaluation(name: str) -> Row:
+    """`il_ros evaluate --in-process --suites ood_unwatched`, without its report."""
+    processes, disturbed = worker_count(0, EPISODES), load_perturbations(SUITE)
+    bundle = cloned('pick_place', 'franka', CONTRACT, DEMONSTRATIONS[0])
+    rehearsal = Rehearsal(CONTRACT, 'pick_place', bundle, 'straight', processes=processes)
+    begin = time.perf_counter()
+    results = list(rehearsal.run(plan_suites([UNWATCHED], EPISODES, disturbed, floor=0)))
+    spent = time.perf_counter() - begin
+    lasted = mean(result.duration for result in results)
+    return Row(
+        name=name,
+        value=60.0 * EPISODES / spent,
+        unit='episodes/min',
+        target=100,
+        better='more',
+        how=f'{SUITE.name} in {processes} processes, their start included, without ROS; a policy '
+        f'cloned from {DEMONSTRATIONS[0]} demonstrations under the hard checks, '
+        f'which succeeded in {sum(result.success for result in results)} of {EPISODES}; '
+        f'{lasted:.1f} simulated s an episode; {_load()}',
+    )
+
+
+def _experts(name: str) -> Row:
     rates = {}
     for task in EXPERTS:
         setup = Setup(contract=CONTRACTS / f'franka_{task}.yaml', task=task)
         rollouts = run_cases(setup, nominal_cases(SEEDS), processes=worker_count(0, SEEDS))
-        rates[task] = Rate.of(rollout.success for rollout in rollouts)
-        assert rates[task] is not None
+        rates[task] = Rate(sum(rollout.success for rollout in rollouts), SEEDS)
     worst = min(rates, key=lambda task: rates[task].rate)
-    yield Row(
-        name='expert_success_min',
+    return Row(
+        name=name,
         value=rates[worst].rate,
         unit='',
         target=0.95,
@@ -105,22 +169,50 @@ def _experts() -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _images() -> Iterator[Row]:
+def _images(name: str) -> Row:
     world = World('pick_place')
     try:
         world.render('front', 128, 128)
     except IlRosError as error:
-        print(f'render_128_fps is left out: {error}')
-        return
+        raise NoImagesError(str(error)) from error
     begin = time.perf_counter()
     for _ in range(IMAGES):
         world.render('front', 128, 128)
-    yield Row(
-        name='render_128_fps',
-        value=IMAGES / (time.perf_counter() - begin),
+    speed = IMAGES / (time.perf_counter() - begin)
+    world.close()
+    return Row(
+        name=name,
+        value=speed,
         unit='images/s',
         target=500,
         better='more',
-        how='128 x 128 of the front camera of pick_place, EGL',
+        how=f'128 x 128 of the front camera of pick_place, EGL; {_load()}',
     )
-    world.close()
+
+
+def _load() -> str:
+    """How busy the machine is, this measurement included."""
+    return f'load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores'
+
+
+ROWS: dict[str, Callable[[str], Row]] = {
+    'sim_steps_per_s': _world,
+    **{f'{task}_env_steps_per_s': partial(_env, task=task) for task in TASKS},
+    **{f'{task}_vector_env_steps_per_s': partial(_vector_env, task=task) for task in TASKS},
+    'evaluation_episodes_per_min': _evaluation,
+    'expert_success_min': _experts,
+    'render_128_fps': _images,
+}
+
+
+def main() -> None:
+    """Measure the rows asked for and show all that the file holds."""
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.sim', description=__doc__)
+    parser.add_argument('rows', nargs='*', choices=[*ROWS, []], help='by default all')
+    parser.add_argument('--out', type=Path, default=OUT)
+    options = parser.parse_args()
+    show(save(run(options.rows), options.out))
+
+
+if __name__ == '__main__':
+    main()

@@ -11,6 +11,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
@@ -20,12 +23,14 @@ from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.suites import draw_seeds
+from il_ros.evaluation.suites import draw_seeds, nominal_seeds
 from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.tasks import TASKS
+from il_ros.sim.tasks.connectors import CONNECTORS
+from il_ros.sim.tasks.peg_insertion import PegInsertion
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/tasks'
@@ -47,17 +52,24 @@ def measure(task: str, robot: str = 'franka') -> dict[str, Rate]:
             )
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')
-        outcome = json.loads(path.read_text(encoding='utf-8'))
+        outcome = _known(task, robot, column)
         found[column] = Rate(outcome['successes'], outcome['episodes'])
         print(f'{robot} {task}, {column}: {found[column]}, violations {outcome["violations"]}')
     return found
 
 
-def _outcome(rollouts: Sequence[Rollout]) -> dict[str, int]:
+def _known(task: str, robot: str, column: str) -> dict[str, Any]:
+    path = FOLDER / f'{robot}_{task}' / f'{column}.json'
+    outcome: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    return outcome
+
+
+def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     return {
         'successes': sum(rollout.success for rollout in rollouts),
         'episodes': len(rollouts),
         'violations': sum(rollout.violated for rollout in rollouts),
+        'failed_seeds': [rollout.seed for rollout in rollouts if not rollout.success],
     }
 
 
@@ -68,11 +80,12 @@ def _setup(task: str, robot: str, column: str) -> Setup:
         return Setup(contract=contract, task=task)
     if column == 'heuristic':
         return Setup(contract=contract, task=task, expert='straight')
-    bundle = _bundle(task, robot, contract, int(column.removeprefix('bc_')))
+    bundle = cloned(task, robot, contract, int(column.removeprefix('bc_')))
     return Setup(contract=contract, task=task, bundle=bundle, guard='limits')
 
 
-def _bundle(task: str, robot: str, contract: Path, count: int) -> Path:
+def cloned(task: str, robot: str, contract: Path, count: int) -> Path:
+    """Bundle of a policy that is trained on so many demonstrations, if it is not there yet."""
     folder = FOLDER / f'{robot}_{task}' / f'bc_{count}'
     bundle, data = folder / 'bundle', folder / 'dataset'
     if not bundle.exists():
@@ -91,6 +104,27 @@ def lines(results: dict[str, dict[str, Rate]]) -> Iterator[str]:
         yield f'| `{task}` | {" | ".join(str(rates[column]) for column in COLUMNS)} |'
 
 
+def connector_lines(robot: str) -> Iterator[str]:
+    """How often each connector of the peg insertion went in, as Markdown."""
+    yield f'| connector | {" | ".join(COLUMNS)} |'
+    yield f'|---|{len(COLUMNS) * "---|"}'
+    known = {column: _known('peg_insertion', robot, column) for column in COLUMNS}
+    for connector in CONNECTORS:
+        rates = [_of_connector(outcome, connector) for outcome in known.values()]
+        yield f'| {connector} | {" | ".join(map(str, rates))} |'
+
+
+def _of_connector(outcome: dict[str, Any], connector: str) -> Rate:
+    seeds = [s for s in nominal_seeds(outcome['episodes']) if _connector(s) == connector]
+    return Rate(len(set(seeds) - set(outcome['failed_seeds'])), len(seeds))
+
+
+def _connector(seed: int) -> str:
+    """Which one this seed's episode mounts; all others are stored below the table."""
+    bodies = PegInsertion().draw(np.random.default_rng(seed), 0.0).bodies
+    return next(name for name in CONNECTORS if bodies[f'plug_{name}'][2] == 0.0)
+
+
 def main() -> None:
     """Measure every task, or those asked for, and write the table."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.tasks', description=__doc__)
@@ -99,6 +133,8 @@ def main() -> None:
     options = parser.parse_args()
     results = {task: measure(task, options.robot) for task in options.tasks or TASKS}
     text = '\n'.join(lines(results)) + '\n'
+    if 'peg_insertion' in results:
+        text += '\n' + '\n'.join(connector_lines(options.robot)) + '\n'
     write_atomic(FOLDER / f'{options.robot}.md', text)
     about = {'machine': machine(), 'versions': versions()}
     write_atomic(FOLDER / f'{options.robot}.json', json.dumps(about, indent=2) + '\n')

@@ -26,6 +26,8 @@ from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import plan_suites
+from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.films import Studio
 
 
 def demo(
@@ -86,9 +88,12 @@ def demo(
                 runner = GraphRuns(client, task, out / 'bundle', 'straight')
                 run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        summary = write(
-            journal.episodes, out, loaded, command=f'il_ros demo --out {out} --seed {seed}'
+        rehearsal = Rehearsal(places['contract'], task, out / 'bundle', 'straight', processes=1)
+        films = Studio(rehearsal.setups(SUITES), cases, exact=False).film_worst(
+            out, journal.episodes
         )
+        command = f'il_ros demo --out {out} --seed {seed}'
+        summary = write(journal.episodes, out, loaded, films=films, command=command)
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0

@@ -21,14 +21,17 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.films import Films
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.table import episodes_csv
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.films import FilmConfig, Studio
 from il_ros.sim.perturbations import Perturbation
 
 FLOOR = 20
@@ -50,6 +53,7 @@ def evaluate(
     namespace: str = '/',
     in_process: bool = False,
     processes: int = 0,
+    films: FilmConfig = FilmConfig(),  # noqa: B008  (frozen)
     overwrite: bool = False,
 ) -> int:
     """Drive seeded episodes in lock-step and write report.json, report.html and episodes.csv.
@@ -71,9 +75,11 @@ def evaluate(
         namespace: Namespace of the running graph.
         in_process: Use no graph: simulator, policy and monitor in one process, without ROS.
         processes: How many episodes are simulated at once in process; 0 for one a core.
+        films: Of the worst episodes.
         overwrite: Begin anew where there are episodes already.
     """
     console = Console()
+    one_thread()  # as every process does, so that an episode is the same in whichever it runs
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
     loaded = load_bundle(bundle, load_contract(contract))
@@ -102,7 +108,18 @@ def evaluate(
         f'--out {out} --episodes {episodes} --floor {floor} --suites {" ".join(suites)} '
         f'--heuristic {heuristic} --task {task} {"--in-process" if in_process else "--start"}'
     )
-    summary = write(results, out, loaded, command=command)
+    rehearsal = Rehearsal(contract, task, bundle, heuristic, processes=1)
+    studio = Studio(
+        rehearsal.setups(episode.suite for episode in results),
+        cases,
+        exact=in_process,
+        config=films,
+        processes=worker_count(processes, films.count),
+    )
+    shown = studio.film_worst(out, results)
+    if shown.missing and films.count:
+        console.print(f'no films: {shown.missing}')
+    summary = write(results, out, loaded, films=shown, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
 
@@ -153,7 +170,7 @@ def _runner(
 
 
 def write(
-    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, command: str
+    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, films: Films, command: str
 ) -> dict[str, Any]:
     """Summarise and write report.json, report.html and episodes.csv; gives the summary."""
     summary = summarise(
@@ -163,7 +180,7 @@ def write(
         created=datetime.now(UTC).isoformat(timespec='seconds'),
     )
     write_atomic(out / 'episodes.csv', episodes_csv(results))
-    write_report(out, summary, results, command=command)
+    write_report(out, summary, results, films=films, command=command)
     return summary
 
 

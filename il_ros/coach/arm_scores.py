@@ -54,8 +54,8 @@ class ScoresConfig:
         overdue: How much longer than the longest good episode one may take; see `MonitorConfig`.
     """
 
-    channels: tuple[Spec, ...] = (('knn_embedding', 'knn', 'embedding'),)
-    alpha: float = 0.2
+    channels: tuple[Spec, ...] = (('mahalanobis_embedding', 'mahalanobis', 'embedding'),)
+    alpha: float = 0.5
     folds: int = 5
     window: int = WINDOW
     overdue: float = MonitorConfig.overdue

@@ -64,7 +64,7 @@ class ChunkActor:
         rows = np.atleast_2d(observation).astype(np.float64)
         offset = rows[:, None, self._here] * self._relative
         answers = [
-            (each.answers(self._input(each, rows)) + offset).reshape(len(rows), -1)
+            (each.answers(self._input(each, rows)) + offset).reshape(len(rows), len(self.spread))
             for each in self.policies
         ]
         stacked = np.stack(answers)

@@ -13,7 +13,6 @@ with all its labels or, before, with none: no counter beside it could say otherw
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -21,12 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Steps
-from il_ros.coach.aggregate import load_steps, save_steps
-from il_ros.core.errors import IlRosError
+from il_ros.coach.aggregate import load_arrays, load_steps, save_arrays, save_steps
+from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.files import write_atomic
 
 MANIFEST = 'coaching.json'
@@ -104,24 +102,19 @@ class Journal:
         ]
         return [Path(json.loads(note.read_text(encoding='utf-8'))['bag']) for note in notes]
 
-    def policy(self, round_: int) -> dict[str, NDArray[np.generic]] | None:
+    def policy(self, round_: int) -> dict[str, NDArray[Any]] | None:
         """Arrays of what was learned after a round; None if nothing was, yet."""
         path = self._round(round_) / 'policy.npz'
-        if not path.exists():
-            return None
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return load_arrays(path) if path.exists() else None
 
-    def save_policy(self, round_: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def save_policy(self, round_: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write what was learned; it ends the round's episodes."""
-        content = io.BytesIO()
-        np.savez(content, **arrays)  # type: ignore[arg-type]
-        write_atomic(self._round(round_) / 'policy.npz', content.getvalue())
+        save_arrays(self._round(round_) / 'policy.npz', arrays)
 
     def result(self, round_: int) -> dict[str, Any] | None:
         """What `save_result` was told; None if nothing was, yet."""
         path = self._round(round_) / 'result.json'
-        return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+        return _read_json(path) if path.exists() else None
 
     def save_result(self, round_: int, result: Mapping[str, Any]) -> None:
         """Write how a round went; it ends the round."""
@@ -145,13 +138,25 @@ class Journal:
         if not path.exists():
             write_atomic(path, json.dumps(wanted, indent=1) + '\n')
             return
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = _read_json(path)
         if found != wanted:
             raise IlRosError(
                 f'the rounds there are of another run: {_difference(found, wanted)}',
                 where=str(self.folder),
                 fix='choose another folder, or remove this one',
             )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as problem:
+        raise DatasetError(
+            f'cannot be read: {problem}', where=str(path), fix='remove it, and run again'
+        ) from None
+    if not isinstance(found, dict):
+        raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
+    return found
 
 
 def _difference(found: Any, wanted: Any) -> str:

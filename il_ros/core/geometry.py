@@ -23,31 +23,42 @@ def matrix_from_quaternion(quaternion: Array) -> Array:
 
 
 def quaternion_from_matrix(matrix: Array) -> Array:
-    """Unit quaternion xyzw, shape (4,), of a rotation matrix (Shepperd 1978).
+    """Unit quaternions xyzw, shape (..., 4), of rotation matrices (..., 3, 3) (Shepperd 1978).
 
     Of the two signs it takes the one whose largest component is positive: near any one posture,
     a hand that points straight down included, the result then varies without sign flips, which a
     learned policy could not follow.
     """
-    m = matrix
     # Row i is the quaternion scaled by 4 times its component i: the longest row divides best.
-    rows = np.array(
-        [
-            [1 + m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[0, 2] + m[2, 0], 0.0],
-            [m[1, 0] + m[0, 1], 1 - m[0, 0] + m[1, 1] - m[2, 2], m[2, 1] + m[1, 2], 0.0],
-            [m[0, 2] + m[2, 0], m[2, 1] + m[1, 2], 1 - m[0, 0] - m[1, 1] + m[2, 2], 0.0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], 0.0],
-        ]
-    )
-    rows[:3, 3] = rows[3, :3]
-    rows[3, 3] = 1 + m[0, 0] + m[1, 1] + m[2, 2]
-    row = rows[int(np.argmax(np.diagonal(rows)))]
-    return np.asarray(row / np.linalg.norm(row))
+    rows = matrix.reshape(-1, 1, 9) @ _ROWS
+    rows += _ONES
+    longest = rows[:, 0, ::5].argmax(1) + np.arange(0, 4 * len(rows), 4)
+    row = rows.reshape(-1, 4).take(longest, 0)
+    row /= np.sqrt(np.add.reduce(row * row, 1, keepdims=True))
+    return np.asarray(row.reshape(*matrix.shape[:-2], 4))
+
+
+def _rows() -> Array:
+    """How the four rows, shape (16,), depend on the numbers of a matrix, shape (9,)."""
+    rows = np.zeros((3, 3, 4, 4))
+    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+        rows[i, i] = np.diag([1.0 if place in (i, 3) else -1.0 for place in range(4)])
+        rows[j, k, [j, k], [k, j]] = rows[k, j, [j, k], [k, j]] = 1.0
+        rows[k, j, [i, 3], [3, i]], rows[j, k, [i, 3], [3, i]] = 1.0, -1.0
+    return rows.reshape(9, 16)
+
+
+_ROWS, _ONES = _rows(), np.eye(4).ravel()
 
 
 def pose(position: Array, matrix: Array) -> Array:
-    """Pose vector, shape (7,): position [m] and unit quaternion xyzw."""
-    return np.concatenate([position, quaternion_from_matrix(matrix)])
+    """Pose vectors, shape (..., 7): position [m] and unit quaternion xyzw.
+
+    Args:
+        position: Shape (..., 3) [m].
+        matrix: Rotation matrices, shape (..., 3, 3).
+    """
+    return np.concatenate([position, quaternion_from_matrix(matrix)], -1)
 
 
 def rotation_vector(matrix: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from il_ros.core.streams import IMAGE, ImageStream
 
 Pixels = NDArray[Any]
 ImageFormat = Literal['jpeg', 'png']
+Renderer = Literal['opengl', 'rays']
+"""Who made a simulated image: the same scene looks otherwise by another."""
 
 # What sensor_msgs/image_encodings.hpp names: channels, bytes a channel, and the conversion of
 # OpenCV that leads to RGB, BGR being what its codecs take.
@@ -35,6 +38,26 @@ _READ = {
     '16UC1': 'IMREAD_UNCHANGED',
 }
 _DEPTH = ('16UC1', 'mono16', '32FC1')
+
+
+_RENDERED = 'rendered/'
+
+
+def rendered_frame(renderer: Renderer, camera: str) -> str:
+    """The `frame_id` of a simulated image, which travels with it: `rendered/rays/front`."""
+    return f'{_RENDERED}{renderer}/{camera}'
+
+
+def renderer_of(data: Bytes) -> str:
+    """Who rendered an image, by the CDR bytes of its message; empty for a camera's.
+
+    Raises:
+        IlRosError: If the bytes end early.
+    """
+    reader = Cdr(data)
+    reader.stamp()
+    frame = reader.string()
+    return frame.removeprefix(_RENDERED).split('/')[0] if frame.startswith(_RENDERED) else ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +192,40 @@ def encode(pixels: Pixels, image_format: ImageFormat, quality: int = 95) -> byte
     if not done:
         raise IlRosError(f'OpenCV cannot encode an image of shape {pixels.shape}')
     return blob.tobytes()
+
+
+def caption(image: NDArray[np.uint8], text: str) -> None:
+    """Write a line at the lower left of an RGB image, in white."""
+    import cv2
+
+    place = (6, image.shape[0] - 8)
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
+
+
+def animate(
+    images: Sequence[NDArray[np.uint8]], durations: Iterable[float], *, quality: int
+) -> bytes:
+    """A film of RGB images, shape (H, W, 3), over and over (animated WebP).
+
+    Args:
+        images: In order.
+        durations: How long each is shown [s].
+        quality: 1 to 100.
+
+    Raises:
+        IlRosError: If OpenCV cannot.
+    """
+    import cv2
+
+    if not hasattr(cv2, 'imencodeanimation'):  # that of Ubuntu 24.04 is older
+        raise IlRosError(f'OpenCV {cv2.__version__} makes no films', allowed='4.11 or newer')
+    film = cv2.Animation()
+    film.frames = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images]
+    film.durations = [round(1e3 * duration) for duration in durations]
+    done, blob = cv2.imencodeanimation('.webp', film, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    if not done:
+        raise IlRosError(f'OpenCV cannot make a film of {len(images)} images')
+    return bytes(blob)
 
 
 def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:

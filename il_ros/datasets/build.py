@@ -61,7 +61,8 @@ def build_dataset(
     Raises:
         DatasetError: If no episode can be used (it says why of each), if `out` exists and may not
             be replaced, or is, holds or lies in one of `bags`, if a setting does not fit the
-            contract, if another process is building it, or if the disk refuses.
+            contract, if images are of different renderers, if another process is building it, or
+            if the disk refuses.
         ContractError: If two episodes were recorded under different contracts.
     """
     bags = tuple(bags)

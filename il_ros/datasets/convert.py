@@ -14,9 +14,9 @@ from il_ros.core import topics
 from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.frames import Frame, FrameBuilder
-from il_ros.core.images import ImageDecoder, ImageFormat
+from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.datasets.actions import action_source
 from il_ros.datasets.arrays import EpisodeArrays, Event
@@ -55,7 +55,8 @@ def convert(
         labels: Steps that are kept of the expert's answer to each frame; 0 keeps nothing of it.
 
     Raises:
-        DatasetError: If a topic that is needed is not in the bag, or the bag is damaged.
+        DatasetError: If a topic that is needed is not in the bag, the bag is damaged, or its
+            images are of two renderers.
     """
     contract = reader.contract
     source = action_source(contract, reader.relative_topics)
@@ -85,7 +86,7 @@ def convert(
     images.take(extra.finish())
     arrays = replace(
         _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
-        entry=_entry(reader, len(seen.frames)),
+        entry=replace(_entry(reader, len(seen.frames)), renderer=images.renderer(reader.path.name)),
         events=tuple(sorted(events, key=lambda event: event.stamp)),
         label=answers.of(seen.frames) if labels else None,
     )
@@ -195,6 +196,7 @@ class _Images:
     ) -> None:
         self.rejected: dict[str, str] = {}
         self.by_stamp: dict[int, dict[str, bytes]] = {}
+        self._renderers: set[str] = set()
         self._decoders = {key: ImageDecoder(image) for key, image in contract.images.items()}
         self._format = image_format
         self._last: dict[str, tuple[int, bytes]] = {}
@@ -207,12 +209,28 @@ class _Images:
                 if message is not None
             }
 
+    def renderer(self, where: str) -> str:
+        """Who made the images, if they are simulated.
+
+        Raises:
+            DatasetError: If they are of two renderers.
+        """
+        found = sorted(self._renderers - {''})
+        if len(found) > 1:
+            raise DatasetError(
+                f'images of two renderers: {", ".join(found)}',
+                where=where,
+                fix='leave this episode out',
+            )
+        return found[0] if found else ''
+
     def _encoded(self, key: str, message: Message) -> bytes:
         # A camera slower than the ticks shows the same message again.
         receive, blob = self._last.get(key, (-1, b''))
         if receive == message.receive:
             return blob
         try:
+            self._renderers.add(renderer_of(message.data))
             blob = self._decoders[key].encoded(
                 message.data, message.type, image_format=self._format
             )

@@ -71,6 +71,7 @@ class DatasetWriter:
             out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
         )
         self._entries: list[EpisodeEntry] = []
+        self._rendered: EpisodeEntry | None = None
         self._events: list[str] = []
         self._stack = ExitStack()
         self._finished = False
@@ -127,7 +128,8 @@ class DatasetWriter:
         """Write an episode behind those that are there.
 
         Raises:
-            DatasetError: If its arrays do not fit the contract or each other.
+            DatasetError: If its arrays do not fit the contract or each other, or its images are
+                of another renderer than those that are there.
         """
         self._add_streams(episode)
         for key, stream in self.contract.images.items():
@@ -155,7 +157,8 @@ class DatasetWriter:
 
         Raises:
             ContractError: If the dataset was made by another contract.
-            DatasetError: If its arrays do not fit the contract or each other.
+            DatasetError: If its arrays do not fit the contract or each other, or its images are
+                of another renderer than those that are there.
         """
         require_same(self.contract, dataset.contract, where=str(self.path))
         raw = {k: s for k, s in dataset.images.items() if isinstance(s, RawImages)}
@@ -215,6 +218,7 @@ class DatasetWriter:
         return load_dataset(self.path)
 
     def _add_streams(self, episode: EpisodeArrays) -> None:
+        self._require_one_renderer(episode.entry)
         rows = self._rows_of(episode)
         lengths = {name: len(array) for name, array in rows.items()}
         if not episode.frames or set(lengths.values()) != {episode.frames}:
@@ -227,6 +231,20 @@ class DatasetWriter:
             self._files[name].append(array)
         self._entries.append(described(episode, self.contract))
         self._events.append(dump_events(episode.events))
+
+    def _require_one_renderer(self, entry: EpisodeEntry) -> None:
+        """Nobody can tell afterwards what a policy has learnt of the scene, and what of them."""
+        if not entry.renderer:
+            return
+        first = self._rendered = self._rendered or entry
+        if entry.renderer != first.renderer:
+            raise DatasetError(
+                f'images rendered by {first.renderer} in episode {first.id}, '
+                f'by {entry.renderer} in episode {entry.id}',
+                where=str(self.path),
+                allowed='one renderer in a dataset',
+                fix='make a dataset of each, or record one of them again by the other renderer',
+            )
 
     def _rows_of(self, episode: EpisodeArrays) -> dict[str, Array]:
         """The arrays of an episode, by the names of their files; pixels are not among them."""

@@ -47,6 +47,7 @@ class EpisodeEntry:
         begin: Stamp of the first frame [ns].
         end: Stamp of the last frame [ns].
         sources: Share of the frames (0 to 1) in which each source was in control.
+        renderer: Who made its images, if they are simulated; empty for those of cameras.
     """
 
     id: str
@@ -65,6 +66,7 @@ class EpisodeEntry:
     begin: int = 0
     end: int = 0
     sources: Mapping[str, float] = field(default_factory=dict)
+    renderer: str = ''
 
     @property
     def stop(self) -> int:

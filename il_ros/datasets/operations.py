@@ -93,8 +93,8 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
     episodes with the same id the later ones get a number behind it.
 
     Raises:
-        DatasetError: If one of them is damaged, or their preprocessing differs, or `out` exists
-            and may not be replaced, or is one of them.
+        DatasetError: If one of them is damaged, or their preprocessing differs, or the renderers
+            of their images do, or `out` exists and may not be replaced, or is one of them.
         ContractError: If they were made by different contracts.
     """
     if not paths:

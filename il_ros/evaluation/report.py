@@ -14,6 +14,7 @@ from il_ros.evaluation import plots
 from il_ros.evaluation.comparison import same_case
 from il_ros.evaluation.detection import pair_up
 from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.films import FOLDER, Films, film_name
 from il_ros.evaluation.intervals import percent
 from il_ros.evaluation.notes import seed_ranges
 from il_ros.evaluation.pages import page_environment, without_controls
@@ -24,6 +25,8 @@ from il_ros.evaluation.worst import worst_episodes
 LISTED = 15
 """The page lists at most this many of the worst episodes, and says how many there are."""
 
+NO_FILMS = Films(missing='nobody made any')
+
 NOTHING = '\u2013'
 """What the page shows where nothing was measured."""
 
@@ -33,6 +36,7 @@ def write_report(
     summary: Mapping[str, Any],
     episodes: Iterable[EpisodeResult],
     *,
+    films: Films = NO_FILMS,
     command: str = '',
     joint_labels: Sequence[str] = (),
 ) -> Path:
@@ -42,6 +46,7 @@ def write_report(
         directory: Where to; made if it is not there.
         summary: From `il_ros.evaluation.metrics.summarise`.
         episodes: The episodes that it was made from.
+        films: What can be shown of them.
         command: Command line that repeats the evaluation.
         joint_labels: Name and unit of each commanded joint ('fr3_joint1 [rad]').
 
@@ -54,7 +59,7 @@ def write_report(
     """
     directory = Path(directory)
     text = json.dumps(summary, indent=2, allow_nan=False)
-    page = render(summary, tuple(episodes), command=command, joint_labels=joint_labels)
+    page = render(summary, tuple(episodes), films=films, command=command, joint_labels=joint_labels)
     write_atomic(directory / 'report.json', f'{text}\n')
     return write_atomic(directory / 'report.html', page)
 
@@ -63,6 +68,7 @@ def render(
     summary: Mapping[str, Any],
     episodes: Sequence[EpisodeResult],
     *,
+    films: Films = NO_FILMS,
     command: str = '',
     joint_labels: Sequence[str] = (),
 ) -> str:
@@ -81,6 +87,13 @@ def render(
         example=_example(episodes),
         problems=problems[:LISTED],
         problem_count=len(problems),
+        films=[
+            (problem, film)
+            for problem in problems
+            if (film := films.by_name.get(film_name(problem.episode)))
+        ],
+        film_folder=FOLDER,
+        no_films=films.missing,
         command=command,
         colours=COLOURS,
     )

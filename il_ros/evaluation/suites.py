@@ -18,9 +18,10 @@ SEEDS: Mapping[str, range] = {
 }
 """Seeds of the scene by what they are for; no two ranges share a seed.
 
-Demonstrations train the policy; calibration sets the monitor's threshold; corrections are
-rollouts that an expert relabels; nominal and ood (perturbed) seeds only ever evaluate; in
-adversarial ones the smallest disturbance that makes a policy fail is searched for.
+Demonstrations train the policy; calibration sets the monitor's threshold, and is where policies
+are tried while they are trained; corrections are rollouts that an expert relabels; nominal and ood
+(perturbed) seeds only ever evaluate; in adversarial ones the smallest disturbance that makes a
+policy fail is searched for.
 """
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.msg import Observation, TaskState
+from il_ros.ros.cameras import CameraPublishers
 from il_ros.ros.convert import fill_stamp, observation_message, to_stamp
 from il_ros.ros.intake import Intake
 from il_ros.ros.managed import ManagedNode
@@ -29,6 +30,7 @@ from il_ros.ros.parameters import declare, setting
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensors import SensorPublishers
 from il_ros.ros.spin import WAKE, run_node
+from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
@@ -51,6 +53,9 @@ class SimulatorConfig:
     seed: int = setting(0, 'Seed of the first episode.', low=0)
     speed: float = setting(
         1.0, 'Simulated seconds per second; 0 advances by ~/step alone.', low=0.0, high=100.0
+    )
+    renderer: str = setting(
+        CameraConfig.renderer, 'Who makes images: opengl, rays, or auto (opengl where it works).'
     )
     tick: float = setting(
         0.01, 'Simulated time between two looks at the clock [s].', low=0.002, high=0.1
@@ -80,9 +85,11 @@ class Simulator(ManagedNode):
             rate=contract.rate,
             arm=contract.arm,
             model=Path(config.model) if config.model else None,
+            renderer=cast(Choice, config.renderer),  # it refuses others
         )
         self._output = make_output(contract)
         self._sensors = SensorPublishers(self, contract, self._world.names)
+        self._images = CameraPublishers(self, contract, self._world)
         self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
@@ -147,6 +154,7 @@ class Simulator(ManagedNode):
         self._state.publish(self._task_state())
         if self._privileged.get_subscription_count():
             self._privileged.publish(self._truth(stamp))
+        self._images.publish(stamp)
         # Without joints there is no tick that a command could answer.
         self._asked = self._sensors.publish(self._world.observe(), stamp)
 

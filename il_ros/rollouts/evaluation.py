@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,13 +47,17 @@ class Rehearsal:
         Raises:
             IlRosError: If a policy is to be watched and is not calibrated.
         """
-        calibrated = load_bundle(self._bundle).calibration is not None
-        setups = {suite: self._setup(suite, calibrated) for suite in {one.suite for one in plan}}
+        setups = self.setups(one.suite for one in plan)
         jobs = [
             (setups[one.suite], partial(run_case, suite=one.suite, task=self._task, case=one.case))
             for one in plan
         ]
         yield from stream(jobs, processes=self._processes)
+
+    def setups(self, suites: Iterable[str]) -> dict[str, Setup]:
+        """Who drives under whose eyes, by suite."""
+        calibrated = load_bundle(self._bundle).calibration is not None
+        return {suite: self._setup(suite, calibrated) for suite in dict.fromkeys(suites)}
 
     def _setup(self, name: str, calibrated: bool) -> Setup:
         suite = SUITES[name]

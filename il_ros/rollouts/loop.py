@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.core.images import Renderer
 from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
 from il_ros.rollouts.guards import Guard
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.senses import Senses
+from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 
@@ -35,6 +37,7 @@ class Stage:
         task: Name of the simulator's task.
         driver: Who drives.
         guard: What stands between driver and arm.
+        renderer: How images are made, if any are asked for.
 
     Attributes:
         latency: Time that the driver took for its last answer, by the wall clock [s].
@@ -43,9 +46,23 @@ class Stage:
         UnknownNameError: If there is no such task.
     """
 
-    def __init__(self, contract: Contract, task: str, driver: Driver, guard: Guard) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        task: str,
+        driver: Driver,
+        guard: Guard,
+        *,
+        renderer: Choice = CameraConfig.renderer,
+    ) -> None:
         self.contract, self.driver, self.guard = contract, driver, guard
-        self._world = World(task, limits=contract.limits, rate=contract.rate, arm=contract.arm)
+        self._world = World(
+            task,
+            limits=contract.limits,
+            rate=contract.rate,
+            arm=contract.arm,
+            renderer=renderer,
+        )
         self._senses = Senses(contract, driver.keys)
         steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
         self.latency = 0.0
@@ -96,6 +113,15 @@ class Stage:
     def truth(self) -> dict[str, Array]:
         """Every observation as it truly is at this instant, by key."""
         return self._world.privileged()
+
+    @property
+    def renderer(self) -> Renderer:
+        """Who makes the images."""
+        return self._world.renderer
+
+    def picture(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
+        """The scene as it is at this instant; see `World.render`."""
+        return self._world.render(camera, width, height)
 
     def _settled(self, alarm: float | None) -> bool:
         if alarm is None or self.guard.moving:

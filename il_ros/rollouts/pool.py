@@ -21,6 +21,7 @@ from il_ros.rollouts.gate import limits_gate, scores_gate
 from il_ros.rollouts.guards import Guard, Unguarded
 from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.cameras import CameraConfig, Choice
 
 T = TypeVar('T')
 Guarding = Literal['none', 'limits', 'scores', 'monitor']
@@ -38,6 +39,7 @@ class Setup:
         guard: `none` sends the driver's word to the servos; `limits` has the monitor with its hard
             checks alone; `scores` has it with the bundle's calibrated scores, too, which only
             report; with `monitor` they stop the policy.
+        renderer: How images are made, if any are asked for.
 
     Raises:
         IlRosError: If an expert is to be watched by scores.
@@ -48,6 +50,7 @@ class Setup:
     bundle: Path | None = None
     expert: str = ''
     guard: Guarding = 'none'
+    renderer: Choice = CameraConfig.renderer
 
     def __post_init__(self) -> None:
         if self.bundle is None and self.guard in ('scores', 'monitor'):
@@ -77,7 +80,7 @@ class Setup:
                 guard = bundle_gate(bundle, config, where=str(self.bundle))
         if self.guard == 'limits':
             guard = limits_gate(contract, driver.source, policy_id=driver.policy_id)
-        return Stage(contract, self.task, driver, guard)
+        return Stage(contract, self.task, driver, guard, renderer=self.renderer)
 
 
 def bundle_gate(bundle: Bundle, config: MonitorConfig | None = None, *, where: str = '') -> Guard:

@@ -12,6 +12,7 @@ from il_ros.sim.perturbations import Perturbation
 
 Array = NDArray[np.float64]
 
+KINDS = ('action_delay', 'action_scale', 'command_noise')
 CORRELATION = 0.3  # time after which the command noise has forgotten itself [s]
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
+from il_ros.sim.actions import Actions
+from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
@@ -50,12 +52,13 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: `rgb_array` for images of the front camera, or none.
         width: Of these images [pixels].
         height: Of these images [pixels].
+        renderer: How they are made, see `il_ros.sim.cameras.CameraConfig`.
 
     Attributes:
         world: The simulated robot and its task.
 
     Raises:
-        UnknownNameError: If the task or the arm is unknown.
+        UnknownNameError: If the task, the arm or the renderer is unknown.
         IlRosError: If the reward or the render mode is, or the limits name other joints.
     """
 
@@ -73,25 +76,17 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
-        _one_of('reward', reward, get_args(Reward))
-        _one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
-        self.world = World(task, limits=limits, rate=rate, arm=arm)
+        one_of('reward', reward, get_args(Reward))
+        one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
+        self.world = World(task, limits=limits, rate=rate, arm=arm, renderer=renderer)
         self._randomisation = randomisation
         self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
-        bounds, steps = self.world.limits, self.world.substeps
-        self._lower, self._upper = bounds.position_min, bounds.position_max
-        self._stride = bounds.velocity * self.world.period
-        self._shares = np.arange(1, steps + 1)[:, None] / steps
-        self.action_space = spaces.Box(-1.0, 1.0, (len(bounds.names),), np.float64)
-        self.observation_space = spaces.Dict(
-            {
-                key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
-                for key, value in self.world.privileged().items()
-            }
-        )
-        self._target: Array
+        self._actions = Actions(self.world)
+        self.action_space = self._actions.space
+        self.observation_space = observation_space(self.world)
         self._state: TaskState
         self._begin()  # the world stands as after `reset(0)`
 
@@ -118,17 +113,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         Raises:
             IlRosError: If the action has another shape or is not finite.
         """
-        action = np.asarray(action, np.float64)
-        if action.shape != self.action_space.shape or not np.isfinite(action).all():
-            raise IlRosError(
-                f'shape {action.shape}, or not finite',
-                where='action',
-                allowed=f'finite, shape {self.action_space.shape}',
-            )
-        last = self._target
-        target = last + np.clip(action, -1.0, 1.0) * self._stride
-        self._target = np.clip(target, self._lower, self._upper)
-        self.world.step(last + self._shares * (self._target - last))
+        self.world.step(self._actions.moved(action))
         before, self._state = self._state, self.world.state()
         reward = float(self._state.success)
         if self._reward == 'progress':
@@ -148,8 +133,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self.world.close()
 
     def _begin(self) -> None:
-        scene = self.world.privileged()
-        self._target = np.concatenate([scene['joint_position'], scene['gripper_position']])
+        self._actions.target = self._actions.begin(self.world.privileged())
         self._state = self.world.state()
 
     def _observation(self) -> dict[str, Array]:
@@ -166,12 +150,27 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         }
 
 
+def observation_space(world: World) -> spaces.Dict:
+    """The space of what `World.observe` gives."""
+    return spaces.Dict(
+        {
+            key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
+            for key, value in world.privileged().items()
+        }
+    )
+
+
 def environment_id(task: str) -> str:
     """The id that Gymnasium knows a task by."""
     return f'il_ros/{task}-v0'
 
 
-def _one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
+def one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Refuse a setting that is none of those `allowed`.
+
+    Raises:
+        IlRosError: With what is allowed.
+    """
     if value not in allowed:
         raise IlRosError(f'{what} {value!r}', where='environment', allowed=map(str, allowed))
 
@@ -180,5 +179,6 @@ for _task in TASKS:
     gymnasium.register(
         environment_id(_task),
         entry_point='il_ros.sim.env:TaskEnv',
+        vector_entry_point='il_ros.sim.vector_env:VectorTaskEnv',
         kwargs={'task': _task},
     )

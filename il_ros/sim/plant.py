@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -41,7 +42,7 @@ OF_OBJECT = ('object_moved', 'friction_scale')  # kinds that concern the object 
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """One control period as measured, a row for each substep; arguments of `Violations.motion`."""
+    """Control periods as measured, a row for each substep; arguments of `Violations.motion`."""
 
     position: Array
     velocity: Array
@@ -163,18 +164,33 @@ class Plant:
 
     def step(self, targets: Array) -> Log:
         """Follow the set-points, shape (substeps, N), one physics step for each."""
+        commands, self._last = self.commands(targets, self._last)
+        self._advance(commands)
+        return self.log(self._states[0], self._sensors[0])
+
+    def commands(self, targets: Array, last: Array) -> tuple[Array, Array]:
+        """What the actuators get for the set-points of a period, and the last of those.
+
+        Args:
+            targets: Set-points, shape (..., substeps, N) [rad, m].
+            last: The last one of the period before, as this answers it, shape (..., N).
+        """
         targets = targets.copy()
         # A gripper knows its stroke: it does not push against its own stops.
-        np.clip(targets[:, -1], *self._robot.stroke, out=targets[:, -1])
-        speed = np.diff(targets, axis=0, prepend=self._last[None])
-        self._last = targets[-1].copy()
-        self._advance(targets + self._lead * speed)
-        states, sensors, n = self._states[0], self._sensors[0], self._joints + 1
-        velocity = 1 + self.model.nq  # a state is the time, the positions, the velocities
+        least, most = self._robot.stroke
+        targets[..., -1] = np.minimum(np.maximum(targets[..., -1], least), most)
+        speed = targets.copy()
+        speed[..., 1:, :] -= targets[..., :-1, :]
+        speed[..., 0, :] -= last
+        return targets + self._lead * speed, targets[..., -1, :]
+
+    def log(self, states: Array, sensors: Array) -> Log:
+        """What rows of states and sensors, shape (..., substeps, numbers), mean."""
+        n, velocity = self._joints + 1, 1 + self.model.nq  # behind the time and the positions
         return Log(
-            position=states[:, 1 : 1 + n],
-            velocity=states[:, velocity : velocity + n],
-            tool=sensors[:, 9:],
+            position=states[..., 1 : 1 + n],
+            velocity=states[..., velocity : velocity + n],
+            tool=sensors[..., 9:],
             wrench=external_wrench(sensors, self._robot),
         )
 
@@ -199,18 +215,31 @@ class Plant:
         )
         mujoco.mj_forward(self.model, self.data)  # what is observed belongs to the end
 
-    def scene(self) -> dict[str, Array]:
-        """The clean scene: every observation but the goal, as it is now."""
-        data, n = self.data, self._joints
+    def scene(self, data: Any = None) -> dict[str, Array]:
+        """The clean scene: every observation but the goal, as it is now.
+
+        Args:
+            data: Of which plant, or of how many at once: what has the arrays of a mujoco.MjData
+                with leading dimensions, which those of the scene have, too. By default this one's.
+        """
+        data, n = self.data if data is None else data, self._joints
+        qpos, qvel, effort = data.qpos, data.qvel, data.qfrc_actuator[..., : n + 1].copy()
+        effort[..., n] = data.actuator_force[..., n]
+        sites, bodies = [self._tcp], [*self._observed.values()]
+        at, turn = data.site_xpos.take(sites, -2), data.site_xmat.take(sites, -2)
+        if bodies:
+            at = np.concatenate([at, data.xpos.take(bodies, -2)], -2)
+            turn = np.concatenate([turn, data.xmat.take(bodies, -2)], -2)
+        poses = pose(at, turn.reshape(*at.shape, 3))
         scene = {
-            'joint_position': data.qpos[:n].copy(),
-            'joint_velocity': data.qvel[:n].copy(),
-            'joint_effort': np.append(data.qfrc_actuator[:n], data.actuator_force[n]),
-            'gripper_position': data.qpos[n : n + 1].copy(),
-            'gripper_velocity': data.qvel[n : n + 1].copy(),
-            'tcp_pose': pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp].reshape(3, 3)),
-            'wrench': external_wrench(data.sensordata[None], self._robot)[0],
+            'joint_position': qpos[..., :n].copy(),
+            'joint_velocity': qvel[..., :n].copy(),
+            'joint_effort': effort,
+            'gripper_position': qpos[..., n : n + 1].copy(),
+            'gripper_velocity': qvel[..., n : n + 1].copy(),
+            'tcp_pose': poses[..., 0, :],
+            'wrench': external_wrench(data.sensordata[..., None, :], self._robot)[..., 0, :],
         }
-        for key, body in self._observed.items():
-            scene[key] = pose(data.xpos[body], data.xmat[body].reshape(3, 3))
+        for i, key in enumerate(self._observed, start=1):
+            scene[key] = poses[..., i, :]
         return scene

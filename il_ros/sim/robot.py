@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import mujoco
@@ -42,6 +43,16 @@ class Robot:
     load: float
     load_at: Array
     add: Callable[[Any], None]
+
+    @cached_property
+    def compensation(self) -> Array:
+        """What force, torque and acceleration at the wrist are worth as an external wrench (9, 6).
+
+        The force on the hand is minus the one measured and m a; its torque r x m a.
+        """
+        x, y, z = self.load_at
+        about = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
+        return np.vstack([-np.eye(6), self.load * np.hstack([np.eye(3), about])])
 
 
 def add_sensors(spec: Any, hand: Any, load_at: Array) -> None:
@@ -86,21 +97,13 @@ def set_posture(model: Any, qpos: Array, posture: Array) -> None:
 
 
 def external_wrench(sensors: Array, robot: Robot) -> Array:
-    """Wrench that the surroundings put on the hand, rows (6,) [N, N m], in the hand's frame.
+    """Wrench that the surroundings put on the hand, shape (..., 6) [N, N m], in its frame.
 
     The tool's own weight and inertia are taken out with its known mass and measured acceleration,
     as a robot's load compensation does; torques are about the wrist.
 
     Args:
-        sensors: Rows of force, torque and acceleration of the tool, shape (rows, 9 or more).
+        sensors: Force, torque and acceleration of the tool, shape (..., 9 or more).
         robot: Whose wrist it is.
     """
-    load = robot.load * sensors[:, 6:9]
-    x, y, z = robot.load_at
-    wrench = -sensors[:, :6]
-    wrench[:, :3] += load
-    # The cross product written out: np.cross costs more than all the rest of this function.
-    wrench[:, 3] += y * load[:, 2] - z * load[:, 1]
-    wrench[:, 4] += z * load[:, 0] - x * load[:, 2]
-    wrench[:, 5] += x * load[:, 1] - y * load[:, 0]
-    return wrench
+    return sensors[..., :9] @ robot.compensation

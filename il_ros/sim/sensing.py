@@ -55,9 +55,12 @@ class Sensing:
                 )
 
     def observe(self, scene: Mapping[str, Array], time: float) -> dict[str, Array | None]:
-        """What is read of `scene` at `time` [s]; None for what has dropped out."""
+        """What is read of `scene` at `time` [s]; None for what has dropped out.
+
+        Readings that nothing disturbs are the arrays of `scene` themselves.
+        """
         scene = self._noisy(scene, time)
-        seen: dict[str, Array | None] = {key: value.copy() for key, value in scene.items()}
+        seen: dict[str, Array | None] = {**scene}
         for p in self._perturbations:
             value = seen[p.target]
             if not p.active(time) or value is None:

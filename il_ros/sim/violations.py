@@ -10,12 +10,13 @@ from il_ros.core.limits import Limits
 Array = NDArray[np.float64]
 
 KINDS = ('position', 'velocity', 'acceleration', 'workspace', 'force', 'torque')
+MEASURED = tuple(kind for kind in KINDS if kind != 'acceleration')  # in every physics step
 TOLERANCE = 1.05  # on velocity and commanded acceleration: servos overshoot a little
 POSITION_SLACK = 1e-3  # beyond the position limits [rad, m]: joint stops are a little soft
 
 
 class Violations:
-    """Counts violations of `limits` by kind.
+    """Counts violations of `limits` by kind, in one episode or in many at once, shape (...).
 
     `position`, `velocity` (measured joints), `workspace` (tool centre point), `force` and
     `torque` (wrist) count physics substeps in which any joint or axis is beyond. `acceleration`
@@ -24,44 +25,53 @@ class Violations:
 
     Args:
         limits: The bounds.
-        hold: Set-point before the first command, shape (N,).
+        hold: Set-points before the first command, shape (..., N).
         period: Control period [s].
+
+    Attributes:
+        counts: By kind, shape (...) each.
     """
 
     def __init__(self, limits: Limits, hold: Array, period: float) -> None:
-        self.counts = dict.fromkeys(KINDS, 0)
-        self._limits = limits
+        self.counts = {kind: np.zeros(hold.shape[:-1], np.int64) for kind in KINDS}
         self._period = period
-        self._last = hold
-        self._speed: Array = np.zeros(len(hold))
-        self._lower = limits.position_min - POSITION_SLACK
-        self._upper = limits.position_max + POSITION_SLACK
+        self._last, self._speed = hold, np.zeros(hold.shape)
+        self._acceleration, speed = TOLERANCE * limits.acceleration, TOLERANCE * limits.velocity
+        # What `motion` judges, side by side: joints, speeds, tool, squares of force and torque.
+        lower = (limits.position_min - POSITION_SLACK, -speed, limits.workspace_min, [-1.0, -1.0])
+        squares = np.array([limits.force, limits.torque]) ** 2
+        upper = (limits.position_max + POSITION_SLACK, speed, limits.workspace_max, squares)
+        self._lower: Array = np.concatenate([np.asarray(part, np.float64) for part in lower])
+        self._upper: Array = np.concatenate(upper)
+        n = len(speed)
+        self._starts = np.array([0, n, 2 * n, 2 * n + 3, 2 * n + 4])
+
+    def restart(self, row: int, hold: Array) -> None:
+        """Begin anew with one of many episodes, at the set-point `hold`, shape (N,)."""
+        self._last[row], self._speed[row] = hold, 0.0
+        for counts in self.counts.values():
+            counts[row] = 0
 
     def command(self, target: Array) -> None:
-        """Judge one period's last set-point, shape (N,), as it was commanded."""
+        """Judge one period's last set-points, shape (..., N), as they were commanded."""
         speed = (target - self._last) / self._period
         acceleration = np.abs(speed - self._speed) / self._period
-        self._last, self._speed = target, speed
-        if np.any(acceleration > TOLERANCE * self._limits.acceleration):
-            self.counts['acceleration'] += 1
+        self._last, self._speed = target.copy(), speed
+        self.counts['acceleration'] += np.logical_or.reduce(acceleration > self._acceleration, -1)
 
     def motion(self, position: Array, velocity: Array, tool: Array, wrench: Array) -> None:
         """Judge one period's substeps.
 
         Args:
-            position: Joint positions, shape (substeps, N) [rad, m].
-            velocity: Joint velocities, shape (substeps, N) [rad/s, m/s].
-            tool: Tool centre point in the base frame, shape (substeps, 3) [m].
-            wrench: External wrench at the wrist, shape (substeps, 6) [N, N m].
+            position: Joint positions, shape (..., substeps, N) [rad, m].
+            velocity: Joint velocities, shape (..., substeps, N) [rad/s, m/s].
+            tool: Tool centre point in the base frame, shape (..., substeps, 3) [m].
+            wrench: External wrench at the wrist, shape (..., substeps, 6) [N, N m].
         """
-        limits = self._limits
-        self._count('position', (position < self._lower) | (position > self._upper))
-        self._count('velocity', np.abs(velocity) > TOLERANCE * limits.velocity)
-        self._count('workspace', (tool < limits.workspace_min) | (tool > limits.workspace_max))
-        squares = wrench * wrench
-        self._count('force', squares[:, :3].sum(1, keepdims=True) > limits.force**2)
-        self._count('torque', squares[:, 3:].sum(1, keepdims=True) > limits.torque**2)
-
-    def _count(self, kind: str, beyond: NDArray[np.bool_]) -> None:
+        squares = (wrench * wrench).reshape(*wrench.shape[:-1], 2, 3)
+        measured = np.concatenate([position, velocity, tool, np.add.reduce(squares, -1)], -1)
+        beyond = (measured < self._lower) | (measured > self._upper)
         if beyond.any():
-            self.counts[kind] += int(beyond.any(1).sum())
+            steps = np.logical_or.reduceat(beyond, self._starts, -1).sum(-2)
+            for i, kind in enumerate(MEASURED):
+                self.counts[kind] += steps[..., i]

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.errors import IlRosError
+from il_ros.core.images import Renderer
 from il_ros.core.limits import Limits
-from il_ros.sim.cameras import Cameras
+from il_ros.sim.cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
+from il_ros.sim.outcome import Outcome
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.plant import OF_OBJECT, Plant
 from il_ros.sim.robot import Robot
@@ -26,7 +28,6 @@ from il_ros.sim.violations import Violations
 
 Array = NDArray[np.float64]
 
-HOLD = 0.25  # how long the goal must stay reached for success [s]
 START_NOISE = 0.05  # largest offset of each joint from the home posture at the start [rad]
 OUTSIDE = 0.08  # how far beyond the training box, when a perturbation does not say [m]
 FORCE, TORQUE = 60.0, 15.0  # bounds of the wrist when no limits are given [N, N m]
@@ -55,6 +56,23 @@ class TaskState:
     violations: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What the last reset made of a world, for one that goes on with it elsewhere.
+
+    Attributes:
+        plant: The physics, with the model and the state of this episode until the next reset.
+        start: Posture, and set-point before the first command, shape (N,) [rad, m].
+        path: The way of the commands.
+        sensing: The way of the readings; it has made the first ones.
+    """
+
+    plant: Plant
+    start: Array
+    path: CommandPath
+    sensing: Sensing
+
+
 class World:
     """An arm, a table and a task; deterministic for one seed and the same commands.
 
@@ -67,6 +85,7 @@ class World:
         timestep: Physics step [s]; the control period must be a multiple of it.
         arm: Name of the arm; it may be empty where there is a model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
+        renderer: How images are made, see `il_ros.sim.cameras.CameraConfig`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
@@ -75,7 +94,7 @@ class World:
         period: Control period [s].
 
     Raises:
-        UnknownNameError: If the task or the arm is unknown.
+        UnknownNameError: If the task, the arm or the renderer is unknown.
         IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
             cannot be used (`il_ros.sim.mjcf`).
     """
@@ -89,6 +108,7 @@ class World:
         timestep: float = 0.002,
         arm: str = DEFAULT_ARM,
         model: Path | None = None,
+        renderer: Choice = CameraConfig.renderer,
     ) -> None:
         self._task = make_task(task) if isinstance(task, str) else task
         self.limits = limits or _own_limits(arm, self._task, model)
@@ -110,8 +130,20 @@ class World:
             )
         self._plant = Plant(self._task, self._robot, timestep, self.substeps)
         self._timestep = timestep
-        self._cameras = Cameras(self._plant.model)
+        self._cameras = Cameras(self._plant.model, renderer)
         self.reset(0)
+
+    @property
+    def task(self) -> Task:
+        """What is to be done."""
+        return self._task
+
+    @property
+    def beginning(self) -> Beginning:
+        """What the last reset made; of use to others before the first step."""
+        return Beginning(
+            plant=self._plant, start=self._start, path=self._path, sensing=self._sensing
+        )
 
     @property
     def time(self) -> float:
@@ -134,14 +166,15 @@ class World:
         for p in perturbations:
             if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
                 self._plant.body(p)
-        self._seed, self._ticks, self._reached, self._success = seed, 0, 0, False
+        self._seed, self._ticks, self._start = seed, 0, start
         self._perturbations = tuple(perturbations)
         self._plant.reset(start, draw, perturbations)
         self._goal = draw.goal
         noise = generator(seed, Stream.COMMAND_NOISE)
         self._path = CommandPath(perturbations, start, self._timestep, noise)
         self._violations = Violations(self.limits, start, self.period)
-        self._first = self._scene = self._look()
+        self._scene = self._look()
+        self._outcome = Outcome(self._task, self._scene, self.period)
         self._sensing = Sensing(perturbations, self._scene, generator(seed, Stream.SENSOR_NOISE))
         self._seen = self._sensing.observe(self._scene, self.time)
 
@@ -154,7 +187,7 @@ class World:
         Raises:
             IlRosError: If the set-points have another shape or are not finite.
         """
-        targets = self._checked(targets)
+        targets = checked(targets, (self.substeps, len(self.names)))
         start, end = self.time, (self._ticks + 1) * self.period
         for p in self._perturbations:
             if p.kind == 'object_moved' and start <= p.start < end:
@@ -166,8 +199,7 @@ class World:
         self._ticks += 1
         self._scene = self._look()
         self._seen = self._sensing.observe(self._scene, self.time)
-        self._reached = self._reached + 1 if self._task.success(self._scene) else 0
-        self._success |= self._reached * self.period >= HOLD
+        self._outcome.judge(self._scene)
 
     def observe(self) -> dict[str, Array | None]:
         """What the robot's sensors say now, by observation key; None for what has dropped out.
@@ -185,23 +217,33 @@ class World:
 
     def state(self) -> TaskState:
         """How the episode stands."""
-        progress = self._task.progress(self._scene, self._first)
+        success = bool(self._outcome.success)
         return TaskState(
             task=self._task.name,
             seed=self._seed,
             time=self.time,
-            success=self._success,
-            progress=1.0 if self._success else float(np.clip(progress, 0.0, 1.0)),
-            done=self._success or self.time >= self._task.time_limit - 1e-9,
-            violations=dict(self._violations.counts),
+            success=success,
+            progress=float(self._outcome.progress(self._scene)),
+            done=success or self.time >= self._task.time_limit - 1e-9,
+            violations={kind: int(count) for kind, count in self._violations.counts.items()},
         )
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that `render` knows."""
+        return self._cameras.names
+
+    @property
+    def renderer(self) -> Renderer:
+        """Who makes the images."""
+        return self._cameras.renderer
+
     def render(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
-        """One RGB image, shape (height, width, 3), of the camera `front` or `wrist`.
+        """One RGB image, shape (height, width, 3), of the camera.
 
         Raises:
             UnknownNameError: If the scene has no such camera.
-            IlRosError: If OpenGL is missing.
+            IlRosError: If OpenGL was chosen and is missing.
         """
         return self._cameras.render(self._plant.data, camera, width, height)
 
@@ -212,15 +254,18 @@ class World:
     def _look(self) -> dict[str, Array]:
         return {**self._plant.scene(), 'goal_position': self._goal.copy()}
 
-    def _checked(self, targets: Array) -> Array:
-        targets = np.asarray(targets, np.float64)
-        shape = (self.substeps, len(self.names))
-        if targets.shape != shape or not np.isfinite(targets).all():
-            what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
-            raise IlRosError(
-                f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}'
-            )
-        return targets
+
+def checked(targets: Array, shape: tuple[int, ...]) -> Array:
+    """Set-points as numbers.
+
+    Raises:
+        IlRosError: If they have another shape or are not finite.
+    """
+    targets = np.asarray(targets, np.float64)
+    if targets.shape != shape or not np.isfinite(targets).all():
+        what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
+        raise IlRosError(f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}')
+    return targets
 
 
 def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:

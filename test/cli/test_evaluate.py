@@ -7,6 +7,7 @@ from il_ros.cli.evaluate import evaluate
 from il_ros.cli.main import main
 from il_ros.evaluation.episodes import read_episodes
 from il_ros.evaluation.errors import EvaluationError
+from il_ros.rollouts.films import FilmConfig
 
 REACH = Path('config/contracts/franka_reach.yaml')
 SUITE = """
@@ -95,3 +96,17 @@ def test_a_heuristic_that_is_not_there_is_an_error_of_one_line(reach_bundle, tmp
     arguments += ['--episodes', '1', '--in-process', '--processes', '1']
     assert main(arguments) == 2
     assert "error: unknown expert 'guess'; allowed: " in capsys.readouterr().err
+
+
+def test_the_worst_are_filmed_beside_the_report(reach_bundle, tmp_path):
+    jump = 'jump:\n  - {kind: sensor_bias, target: joint_position, value: [0.05]}\n'  # a violation
+    small = FilmConfig(count=1, width=32, height=24, renderer='rays')
+    options = {'suite': jump, 'suites': ('ood',), 'films': small}
+    assert run(reach_bundle, tmp_path, 2, **options) == 0
+    (film,) = (tmp_path / 'out/films').glob('*.webp')
+    page = (tmp_path / 'out/report.html').read_text()
+    assert f'src="films/{film.name}"' in page
+    assert 'every command as it was' in page
+    made = film.stat().st_mtime_ns
+    assert run(reach_bundle, tmp_path, 2, **options) == 0
+    assert film.stat().st_mtime_ns == made

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from coaching import some_steps
@@ -37,12 +39,8 @@ def test_a_damaged_file_is_refused_or_the_same(tmp_path_factory, data):
     else:
         content[at] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
-    try:
-        found = load_steps(path)
-    except DatasetError as problem:
-        assert str(problem).startswith(f'{path}: no steps can be read: ')
-    else:
-        assert len(found) == 5
+    with contextlib.suppress(DatasetError):
+        same(load_steps(path), steps)
 
 
 def test_joined_steps_lack_no_score():
@@ -63,5 +61,5 @@ def test_a_takeover_is_within_an_episode():
 
 
 def test_no_file_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(DatasetError, match=r'none\.npz: no steps can be read: .*; to fix: remove it'):
+    with pytest.raises(DatasetError, match=r'none\.npz: cannot be read: .*; to fix: remove it'):
         load_steps(tmp_path / 'none.npz')

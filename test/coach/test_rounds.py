@@ -17,7 +17,7 @@ from il_ros.coach.learner import FlatLearner
 from il_ros.coach.relabel import label_waiting, waiting
 from il_ros.coach.rounds import Coach, CoachConfig
 from il_ros.core import files
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.evaluation.suites import SEEDS
 
 SHORT = CoachConfig(rounds=2, episodes=2, evaluations=2, evaluate_every=1)
@@ -230,6 +230,14 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path):
         f'{tmp_path}: the rounds there are of another run: settings is [] there and '
         "['ask=0.5'] here; to fix: choose another folder, or remove this one"
     )
+
+
+@pytest.mark.parametrize('name', ['coaching.json', 'round_000/policy.npz', 'round_001/result.json'])
+def test_a_damaged_file_is_named(tmp_path, name):
+    run(tmp_path)
+    (tmp_path / name).write_text('{')
+    with pytest.raises(DatasetError, match=rf'{name}: cannot be read: .*; to fix: remove it'):
+        run(tmp_path)
 
 
 def test_two_processes_do_not_write_to_one_folder(tmp_path):

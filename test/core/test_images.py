@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
-from il_ros.core.images import ImageDecoder, decode, encode, raw_image
+from il_ros.core.images import (
+    ImageDecoder,
+    decode,
+    encode,
+    raw_image,
+    rendered_frame,
+    renderer_of,
+)
 from il_ros.core.streams import COMPRESSED_IMAGE, ImageStream
 
 RNG = np.random.default_rng(0)
@@ -108,3 +115,22 @@ def test_damaged_bytes_are_an_error_or_pixels_and_nothing_else(cut, noise):
 def test_the_pixels_of_a_raw_image_are_not_copied_without_need():
     message = image(SMOOTH)
     assert np.shares_memory(raw_image(message).pixels, np.frombuffer(message, np.uint8))
+
+
+def of_frame(frame_id, little=True):
+    kind = 'sensor_msgs/msg/CompressedImage'
+    return cdr(kind, frame_id=frame_id, little=little, format='', data=np.zeros(3, np.uint8))
+
+
+@pytest.mark.parametrize('little', [True, False])
+@pytest.mark.parametrize('renderer', ['opengl', 'rays'])
+def test_a_rendered_image_says_by_whom(renderer, little):
+    message = of_frame(rendered_frame(renderer, 'wrist/left'), little)
+    assert renderer_of(message) == renderer
+    with pytest.raises(IlRosError):
+        renderer_of(message[:20])
+
+
+@given(st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0')))
+def test_a_camera_s_frame_names_no_renderer(frame_id):
+    assert frame_id.startswith('rendered/') or renderer_of(of_frame(frame_id)) == ''

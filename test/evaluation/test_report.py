@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
+from il_ros.evaluation.films import Film, Films
 from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.plots import BINS, _peaks, novelty_limits, success_chart
 from il_ros.evaluation.report import LISTED, render, write_report
@@ -225,3 +226,20 @@ def test_three_hundred_episodes_take_seconds(tmp_path, evaluation):
     path = write_report(tmp_path, summarise(found, versions={}), found)
     assert time.process_time() - began < 10
     assert path.stat().st_size < 3_000_000
+
+
+def test_films_are_shown_and_what_is_not_shown_says_why(evaluation):
+    found = evaluation(4)
+    shown = Film(episode='0', file='nominal_300000.webp', text='Run again: <it> was so.')
+    other = Film(episode='1', text='No film: it was another.')
+    films = Films(by_name={'nominal_300000': shown, 'nominal_300001': other, 'ood_9': shown})
+    page = page_of(found, films=films)
+    links = Links()
+    links.feed(page)
+    assert [t for t in links.targets if not t.startswith('#')] == ['films/nominal_300000.webp']
+    text = text_of(page)
+    assert 'nominal, seed 300000: not solved. Run again: <it> was so.' in text
+    assert 'nominal, seed 300001: false alarm. No film: it was another.' in text
+    assert 'No films:' not in text
+    text = text_of(page_of(found, films=Films(missing='OpenGL is missing')))
+    assert 'No films: OpenGL is missing' in text

@@ -420,16 +420,11 @@ def test_an_unknown_camera_is_refused(reach):
 
 @pytest.mark.filterwarnings('ignore:.*GLFW')
 @pytest.mark.filterwarnings('ignore:.*X11')
-def test_an_image_or_a_clear_error_however_often(reach):
+def test_an_image_however_often(reach):
     for _ in range(3):
-        try:
-            image = reach.render('front', 64, 48)
-        except IlRosError as error:
-            assert 'OpenGL is missing (' in str(error)  # noqa: PT017
-            assert 'MUJOCO_GL=egl' in str(error)  # noqa: PT017
-        else:
-            assert image.shape == (48, 64, 3)
-            assert image.std() > 1.0
+        image = reach.render('front', 64, 48)
+        assert image.shape == (48, 64, 3)
+        assert image.std() > 1.0
         reach.close()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,11 @@ class Draw:
 
 
 class Task(Protocol):
-    """A task: frozen, without a state of its own. The scene is the clean observation of a tick."""
+    """A task: frozen, without a state of its own.
+
+    The scene is the clean observation of a tick, or of many environments at once: then each of its
+    arrays, and what `success` and `progress` answer, has leading dimensions, shape (...).
+    """
 
     @property
     def name(self) -> str:
@@ -53,21 +58,29 @@ class Task(Protocol):
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Where things start; `outside` metres beyond the training box if above zero."""
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
-        """Whether the goal is reached at this moment."""
+    def success(self, scene: Mapping[str, Array]) -> Flags:
+        """Whether the goal is reached at this moment, shape (...)."""
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
-        """How much of the way is done, 0 to 1, from the episode's first scene on."""
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
+        """How much of the way is done, 0 to 1, from the episode's first scene on, shape (...)."""
 
 
-def to_goal(scene: Mapping[str, Array]) -> float:
-    """Horizontal distance from the object to the goal [m]."""
-    return math.dist(scene['object_pose'][:2], scene['goal_position'][:2])
+def length(vector: Array) -> Array:
+    """Euclidean norm of the last axis, shape (...) for (..., n).
+
+    Unlike np.linalg.norm it adds in the same order for one vector as for many.
+    """
+    return np.asarray(np.sqrt(np.add.reduce(vector * vector, -1)))
+
+
+def to_goal(scene: Mapping[str, Array]) -> Array:
+    """Horizontal distance from the object to the goal [m], shape (...)."""
+    return length(scene['object_pose'][..., :2] - scene['goal_position'][..., :2])
 
 
 def fetched(
-    scene: Mapping[str, Array], first: Mapping[str, Array], carried: float | None = None
-) -> float:
+    scene: Mapping[str, Array], first: Mapping[str, Array], carried: Array | None = None
+) -> Array:
     """Progress of a task that takes the object somewhere.
 
     0.3 for the hand's way to the object, 0.6 for the object's own, of which the share `carried` is
@@ -76,13 +89,12 @@ def fetched(
     near = 1.0 - _to_object(scene) / _to_object(first)
     if carried is None:
         carried = 1.0 - to_goal(scene) / to_goal(first)
-    if carried > 0.05:  # the hand may leave what it has moved
-        near = 1.0
-    return 0.3 * max(near, 0.0) + 0.6 * max(carried, 0.0)
+    near = np.where(carried > 0.05, 1.0, near)  # the hand may leave what it has moved
+    return np.asarray(0.3 * np.maximum(near, 0.0) + 0.6 * np.maximum(carried, 0.0))
 
 
-def _to_object(scene: Mapping[str, Array]) -> float:
-    return math.dist(scene['object_pose'][:3], scene['tcp_pose'][:3])
+def _to_object(scene: Mapping[str, Array]) -> Array:
+    return length(scene['object_pose'][..., :3] - scene['tcp_pose'][..., :3])
 
 
 def upright(position: Sequence[float] | Array, turn: float) -> Array:

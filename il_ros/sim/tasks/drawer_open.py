@@ -11,8 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.geometry import yaw
-from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -104,20 +103,21 @@ class DrawerOpen:
         goal = place - self.opening * np.array([math.cos(turn), math.sin(turn)])
         return Draw(goal=np.array([*goal, HEIGHT]), bodies={'cabinet': cabinet})
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """The drawer is open, up to `tolerance` or further."""
         return _missing(scene) < self.tolerance
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the handle's way to the goal that is covered."""
-        return 1.0 - _missing(scene) / max(_missing(first), self.tolerance)
+        return np.asarray(1.0 - _missing(scene) / np.maximum(_missing(first), self.tolerance))
 
 
-def _missing(scene: Mapping[str, Array]) -> float:
+def _missing(scene: Mapping[str, Array]) -> Array:
     """How much further out the handle has to get [m]; what lies to the side does not count."""
-    turn = yaw(scene['object_pose'][3:])
-    way = -np.array([math.cos(turn), math.sin(turn)])
-    return float((scene['goal_position'] - scene['object_pose'][:3])[:2] @ way)
+    x, y, z, w = (scene['object_pose'][..., i] for i in range(3, 7))
+    c, s = 1 - 2 * (y * y + z * z), 2 * (w * z + x * y)  # the handle's x axis, seen from above
+    left = scene['goal_position'] - scene['object_pose'][..., :3]
+    return np.asarray(-(c * left[..., 0] + s * left[..., 1]) / np.sqrt(c * c + s * s))
 
 
 def _add_boxes(body: Any, boxes: tuple[Box, ...], rgba: tuple[float, ...]) -> None:

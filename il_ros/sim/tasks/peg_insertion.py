@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import UnknownNameError
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.connectors import (
     CONNECTORS,
     HANDLE,
@@ -123,16 +123,16 @@ class PegInsertion:
             bodies[f'socket_{name}'] = upright((0.0, 0.0, 2 * away), 0.0)
         return Draw(goal=np.array([*goal, SEATED]), bodies=bodies)
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """Inserted to `depth`, within `tolerance` of the socket's axis."""
-        return _inserted(scene) >= self.depth and to_goal(scene) < self.tolerance
+        return (_inserted(scene) >= self.depth) & (to_goal(scene) < self.tolerance)
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """0.9 for the way to the plug and with it to the socket, 0.1 for the insertion."""
         over = to_goal(scene) < self.tolerance
-        return fetched(scene, first) + (0.1 * max(_inserted(scene), 0.0) if over else 0.0)
+        return fetched(scene, first) + 0.1 * np.where(over, np.maximum(_inserted(scene), 0.0), 0.0)
 
 
-def _inserted(scene: Mapping[str, Array]) -> float:
+def _inserted(scene: Mapping[str, Array]) -> Array:
     """Share of the peg that is below the socket's upper face, if it is over the hole."""
-    return 1.0 - float(scene['object_pose'][2] - scene['goal_position'][2]) / LENGTH
+    return 1.0 - (scene['object_pose'][..., 2] - scene['goal_position'][..., 2]) / LENGTH

@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -107,16 +107,16 @@ class PegTransfer:
             bodies={'board': upright((*place, 0.0), turn), 'object': upright(ring, turn + twist)},
         )
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """The ring lies around the goal's peg, the hand is open and above it."""
-        ring, tool = scene['object_pose'], scene['tcp_pose']
-        resting = ring[2] - scene['goal_position'][2] < 0.003
+        ring, tool = scene['object_pose'][..., 2], scene['tcp_pose'][..., 2]
+        resting = ring - scene['goal_position'][..., 2] < 0.003
         # As far as a peg lets a ring go that lies flat, in a corner of its hole.
         around = to_goal(scene) < math.sqrt(2) * (HOLE / 2 - RADIUS) + 0.001
-        is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
-        return bool(around and resting and is_open and tool[2] - ring[2] > self.retreat)
+        is_open = scene['gripper_position'][..., 0] > EDGE / 2 + 0.005
+        return around & resting & is_open & (tool - ring > self.retreat)
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """0.9 for the way to the ring and with it to the other peg, 0.1 for letting go."""
         return fetched(scene, first)
 

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -62,12 +62,12 @@ class PickPlace:
         cube = upright((*place, EDGE / 2), rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """The cube rests within `tolerance` of the goal, the hand is open and above it."""
-        resting = scene['object_pose'][2] < EDGE / 2 + 0.005
-        return bool(to_goal(scene) < self.tolerance and resting and is_clear(scene, self.retreat))
+        resting = scene['object_pose'][..., 2] < EDGE / 2 + 0.005
+        return (to_goal(scene) < self.tolerance) & resting & is_clear(scene, self.retreat)
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """0.3 for the way to the cube, 0.6 for the cube's way to the goal, 0.1 for letting go."""
         return fetched(scene, first)
 
@@ -93,7 +93,7 @@ def add_cube(
     )
 
 
-def is_clear(scene: Mapping[str, Array], height: float) -> bool:
+def is_clear(scene: Mapping[str, Array], height: float) -> Flags:
     """Whether the hand has let go of the cube: open, and more than `height` [m] above it."""
-    is_open = float(scene['gripper_position'][0]) > EDGE / 2 + 0.005
-    return is_open and float(scene['tcp_pose'][2] - scene['object_pose'][2]) > height
+    is_open = scene['gripper_position'][..., 0] > EDGE / 2 + 0.005
+    return is_open & (scene['tcp_pose'][..., 2] - scene['object_pose'][..., 2] > height)

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, to_goal
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, to_goal
 from il_ros.sim.tasks.reach import add_goal
 
 Array = NDArray[np.float64]
@@ -71,10 +71,11 @@ class Push:
         puck = np.array([*place, *flat])
         return Draw(goal=np.array([*goal, HEIGHT / 2]), bodies={'object': puck})
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """The puck lies within `tolerance` of the goal."""
-        return to_goal(scene) < self.tolerance and scene['object_pose'][2] < HEIGHT / 2 + 0.005
+        flat = scene['object_pose'][..., 2] < HEIGHT / 2 + 0.005
+        return (to_goal(scene) < self.tolerance) & flat
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the puck's way to the goal that is covered."""
-        return 1.0 - to_goal(scene) / max(to_goal(first), self.tolerance)
+        return np.asarray(1.0 - to_goal(scene) / np.maximum(to_goal(first), self.tolerance))

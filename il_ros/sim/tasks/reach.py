@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, length
 
 Array = NDArray[np.float64]
 
@@ -48,17 +48,18 @@ class Reach:
         lower, upper = np.array(self.goal_min), np.array(self.goal_max)
         return Draw(goal=draw_in_box(rng, lower, upper, outside))
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """Within `tolerance` of the goal."""
         return _distance(scene) < self.tolerance
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """Share of the first distance that is covered."""
-        return 1.0 - _distance(scene) / max(_distance(first), self.tolerance)
+        way = np.maximum(_distance(first), self.tolerance)
+        return np.asarray(1.0 - _distance(scene) / way)
 
 
-def _distance(scene: Mapping[str, Array]) -> float:
-    return float(np.linalg.norm(scene['tcp_pose'][:3] - scene['goal_position']))
+def _distance(scene: Mapping[str, Array]) -> Array:
+    return length(scene['tcp_pose'][..., :3] - scene['goal_position'])
 
 
 def add_goal(spec: Any, radius: float) -> None:

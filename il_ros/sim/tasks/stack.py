@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, draw_in_box, fetched, upright
+from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, length, upright
 from il_ros.sim.tasks.pick_place import EDGE, add_cube, is_clear
 from il_ros.sim.tasks.reach import add_goal
 
@@ -73,20 +72,19 @@ class Stack:
             },
         )
 
-    def success(self, scene: Mapping[str, Array]) -> bool:
+    def success(self, scene: Mapping[str, Array]) -> Flags:
         """The cube rests on the base and nothing else, the hand is open and above it."""
         aside, above = _to_top(scene)
-        resting = abs(above) < 0.005 and abs(scene['base_pose'][2] - EDGE / 2) < 0.005
-        return bool(aside < self.tolerance and resting and is_clear(scene, self.retreat))
+        low = np.abs(scene['base_pose'][..., 2] - EDGE / 2) < 0.005
+        resting = low & (np.abs(above) < 0.005)
+        return (aside < self.tolerance) & resting & is_clear(scene, self.retreat)
 
-    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> float:
+    def progress(self, scene: Mapping[str, Array], first: Mapping[str, Array]) -> Array:
         """0.3 for the way to the cube, 0.6 for its way to the base's top, 0.1 for letting go."""
-        return fetched(
-            scene, first, 1.0 - math.hypot(*_to_top(scene)) / math.hypot(*_to_top(first))
-        )
+        return fetched(scene, first, 1.0 - np.hypot(*_to_top(scene)) / np.hypot(*_to_top(first)))
 
 
-def _to_top(scene: Mapping[str, Array]) -> tuple[float, float]:
+def _to_top(scene: Mapping[str, Array]) -> tuple[Array, Array]:
     """How far the cube is, horizontally and in height, from lying on the base [m]."""
-    x, y, z = (float(value) for value in scene['object_pose'][:3] - scene['base_pose'][:3])
-    return math.hypot(x, y), z - EDGE
+    way = scene['object_pose'][..., :3] - scene['base_pose'][..., :3]
+    return length(way[..., :2]), way[..., 2] - EDGE

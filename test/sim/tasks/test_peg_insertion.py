@@ -77,7 +77,7 @@ def test_plug_and_socket_start_where_the_seed_put_them_and_stay():
 )
 def test_it_counts_from_the_depth_on_and_over_the_hole_alone(share, aside, success):
     task = PegInsertion()
-    assert task.success(scene(draw(task, 0), (1.0 - share) * LENGTH, aside)) is success
+    assert bool(task.success(scene(draw(task, 0), (1.0 - share) * LENGTH, aside))) is success
 
 
 def test_progress_grows_with_the_depth():

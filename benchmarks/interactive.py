@@ -1,0 +1,225 @@
+"""DAgger on MuJoCo's walkers, beside `imitation` (1.0.1) on the same machine.
+
+The experts are tanh networks in files of arrays; without their folder there is nothing to imitate.
+`imitation` lives in an environment of its own, which `make peers` makes; without it there is
+nothing to compare with. What is left out says so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.rows import Row
+from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
+from il_ros.algorithms.rules import make_rule
+from il_ros.coach.budget import Budget
+from il_ros.coach.field import GymField, Sight
+from il_ros.coach.journal import Journal
+from il_ros.coach.learner import FlatLearner
+from il_ros.coach.rounds import Coach, CoachConfig, evaluate
+from il_ros.core.files import write_atomic
+from il_ros.evaluation.suites import nominal_seeds
+
+ROOT = Path(__file__).parents[1]
+EXPERTS = ROOT.parent / 'shared/data/gym_experts'
+PEER = ROOT / '.venv-imitation/bin/python'
+FOLDER = ROOT / 'runs/bench/interactive'
+WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
+TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by labels
+EPISODES = 10
+BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
+COACH = CoachConfig(
+    rounds=100, episodes=50, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
+)
+
+Array = NDArray[np.float64]
+
+
+class Expert:
+    """A tanh network on normalised observations, its answer clipped to [-1, 1]."""
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path) as file:
+            self._arrays = {name: file[name] for name in file.files if name != 'activation'}
+
+    def __call__(self, observation: Array) -> Array:
+        d = self._arrays
+        x = (observation - d['mean']) / (d['std'] + 1e-6)
+        x = np.tanh(x @ d['w0'] + d['b0'])
+        x = np.tanh(x @ d['w1'] + d['b1'])
+        return np.clip(x @ d['w_out'] + d['b_out'], -1.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of DAgger: return of the learner and of the expert, and how long it took [s]."""
+
+    gain: float
+    expert: float
+    seconds: float
+    labels: int
+
+
+def run(experts: Path = EXPERTS) -> Iterator[Row]:
+    """Shares of the expert's return, then what is quicker than the peer, and by how much."""
+    if missing := missing_here(experts):
+        print(f'interactive: left out: {missing}')
+        return
+    peer = PEER.exists()
+    if not peer:
+        print('interactive: speed beside imitation left out: run "make peers" first')
+    seconds: list[tuple[float, float]] = []
+    for name in WALKERS:
+        for labels, target in TARGETS.items():
+            done = dagger(name, experts, labels)
+            yield _share(name, done, target)
+        if peer:
+            theirs = ask_peer('--experts', experts, '--dagger', name, '--labels', labels)
+            seconds.append((done.seconds, theirs['dagger'][0]['seconds']))
+    if peer:
+        yield _dagger_speedup(seconds)
+        yield from (_bc_speedup(hidden, target) for hidden, target in ((64, 5.0), (256, 2.5)))
+
+
+def missing_here(experts: Path) -> str:
+    """What keeps the walkers from running; nothing if empty."""
+    if not experts.is_dir():
+        return f'no experts in {experts}; name their folder with ARGS="--experts FOLDER"'
+    if importlib.util.find_spec('imageio') is None:
+        return 'no imageio, which the MuJoCo environments of gymnasium import'
+    return ''
+
+
+def dagger(name: str, experts: Path, labels: int, seed: int = 0) -> Run:
+    """One demonstration, then ten rounds of a tenth of the labels each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # version 4 is what the experts were trained on
+        gymnasium.logger.min_level = gymnasium.logger.ERROR
+        env = gymnasium.make(f'{name}-v4')
+    expert = Expert(experts / f'{name}-v4.npz')
+    field = GymField(env, expert)
+    learner = FlatLearner(low=field.low, high=field.high, config=BC)
+    config = replace(COACH, labels=labels // 10, budget=Budget(labels=labels), seed=seed)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), {}) as journal:
+        coach = Coach(field, learner, make_rule('dagger'), journal, config)
+        actor, result = coach.run()
+    seconds = time.perf_counter() - begun
+    seeds = nominal_seeds(EPISODES)
+    done = Run(
+        gain=fmean(evaluate(field, actor, seeds)),
+        expert=fmean(_returns(field, expert, seeds)),
+        seconds=seconds,
+        labels=result.spent.labels,
+    )
+    keep(f'{name}_{labels}_{seed}', vars(done))
+    return done
+
+
+def ask_peer(*arguments: object) -> Any:
+    """What the peer measured, in a process and an environment of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / 'peer.json'
+        script = ROOT / 'benchmarks/peer_imitation.py'
+        subprocess.run(
+            [str(each) for each in (PEER, script, out, *arguments)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        found = json.loads(out.read_text(encoding='utf-8'))
+    keep('peer_' + '_'.join(str(each).strip('-') for each in arguments[-4:]), found)
+    return found
+
+
+def keep(name: str, found: object) -> None:
+    """Write a part of the measurement beside the rows, for whoever doubts them."""
+    path = FOLDER / f'{name.replace("/", "_")}.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(found, indent=1) + '\n')
+
+
+def _returns(field: GymField, expert: Expert, seeds: Sequence[int]) -> list[float]:
+    def alone(sight: Sight) -> Array:
+        return expert(sight.observation)
+
+    return [field.run(seed, alone).gain for seed in seeds]
+
+
+def _share(name: str, done: Run, target: float) -> Row:
+    thousands = done.labels // 1000
+    return Row(
+        name=f'dagger_{name.lower()}_{thousands}k_share_of_expert',
+        value=done.gain / done.expert,
+        unit='of the expert',
+        target=target,
+        better='more',
+        how=f'{name}-v4, 1 demonstration and {done.labels} labels, return {done.gain:.0f} of '
+        f'{done.expert:.0f}, {EPISODES} episodes each on the same seeds, '
+        f'{"x".join(map(str, BC.hidden))} {BC.activation}, {done.seconds:.0f} s',
+    )
+
+
+def _dagger_speedup(seconds: Sequence[tuple[float, float]]) -> Row:
+    ours, theirs = (sum(each) for each in zip(*seconds, strict=True))
+    return Row(
+        name='dagger_speedup_vs_imitation',
+        value=theirs / ours,
+        unit='times',
+        target=3.0,
+        better='more',
+        how=f'1 demonstration and {max(TARGETS)} labels on {", ".join(WALKERS)}, 64x64 tanh, one '
+        f'thread, one after the other: {ours:.0f} s, imitation 1.0.1 with its defaults '
+        f'{theirs:.0f} s',
+    )
+
+
+def _bc_speedup(hidden: int, target: float) -> Row:
+    """Ours and theirs in turn, three times, so that a busy machine is busy for both."""
+    ours, theirs = [], []
+    for _ in range(3):
+        ours.append(throughput(hidden))
+        theirs.append(ask_peer('--throughput', hidden)['throughput'][str(hidden)])
+    name = 'bc_speedup_vs_imitation' + ('' if hidden == 64 else f'_{hidden}')
+    return Row(
+        name=name,
+        value=median(one / other for one, other in zip(ours, theirs, strict=True)),
+        unit='times',
+        target=target,
+        better='more',
+        how=f'{hidden}x{hidden} tanh, batch 256, one thread, 17 inputs, 6 outputs: '
+        f'{median(ours):.0f} samples/s, imitation 1.0.1 {median(theirs):.0f}; median of 3 in turn',
+    )
+
+
+def throughput(hidden: int, epochs: int = 15) -> float:
+    """Samples a second of behaviour cloning, from arrays to a policy."""
+    random, count = np.random.default_rng(0), 20_000
+    data = FlatData(
+        x=random.standard_normal((count, 17)),
+        y=random.uniform(-1, 1, (count, 6)),
+        weight=np.ones(count),
+        low=np.full(6, -1.0),
+        high=np.full(6, 1.0),
+    )
+    config = replace(BC, hidden=(hidden, hidden), batch=256, epochs=epochs, patience=epochs)
+    return epochs * count / _seconds(lambda: train_flat(data, config))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

@@ -1,0 +1,84 @@
+"""Images by OpenGL, on a graphics card or in software."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.core.images import Renderer
+
+REMEDY = 'install libegl1, libopengl0 and libgl1-mesa-dri and set MUJOCO_GL=egl'
+"""What brings OpenGL to a machine without a display."""
+
+
+class OpenGl:
+    """Renders the cameras of one model, with one lazily made context for each image size.
+
+    Args:
+        model: The mujoco.MjModel.
+    """
+
+    name: Final[Renderer] = 'opengl'
+
+    # Why it does not work; empty where it does. Of the process: a second try in vain may abort it
+    # (GLFW).
+    _missing: ClassVar[str | None] = None
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._renderers: dict[tuple[int, int], Any] = {}
+
+    @classmethod
+    def missing(cls, model: Any) -> str:
+        """Why no image can be rendered; empty where one can. It is tried once in a process."""
+        if cls._missing is None:
+            try:
+                mujoco.Renderer(model, 1, 1).close()
+                cls._missing = ''
+            # What a missing OpenGL raises depends on the back end, down to AttributeError.
+            except Exception as error:
+                cls._missing = str(error) or type(error).__name__
+        return cls._missing
+
+    def render(self, data: Any, camera: int, width: int, height: int) -> NDArray[np.uint8]:
+        """One RGB image, shape (height, width, 3).
+
+        Args:
+            data: The mujoco.MjData, after its kinematics and lights were computed.
+            camera: Number of the camera.
+            width: Of the image [pixel].
+            height: Of the image [pixel].
+
+        Raises:
+            IlRosError: If OpenGL is missing.
+        """
+        if (width, height) not in self._renderers:
+            self._renderers[width, height] = self._made(width, height)
+        renderer = self._renderers[width, height]
+        renderer.update_scene(data, camera=camera)
+        return np.asarray(renderer.render(), np.uint8)
+
+    def close(self) -> None:
+        """Give back the contexts."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _made(self, width: int, height: int) -> Any:
+        if missing := self.missing(self._model):
+            raise IlRosError(
+                f'no image can be rendered: OpenGL is missing ({missing})',
+                where='camera',
+                fix=f'{REMEDY}, or choose the renderer rays',
+            )
+        # The buffer that is drawn into is cleared as a whole, and no image can be larger.
+        buffer = self._model.vis.global_
+        buffer.offwidth, buffer.offheight = width, height
+        renderer = mujoco.Renderer(self._model, height, width)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            renderer.scene.flags[flag] = 0
+        return renderer
