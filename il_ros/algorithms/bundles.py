@@ -27,6 +27,7 @@ def make_bundle(
     metrics: Mapping[str, float],
     trained_on: Sequence[int],
     held_out: Sequence[int],
+    scored: bool = True,
 ) -> Bundle:
     """A policy with its history and, where an arm moves, scores of what it was trained on.
 
@@ -41,9 +42,11 @@ def make_bundle(
         metrics: What training says about itself.
         trained_on: Indices of the episodes that were trained on.
         held_out: Indices of those that were not.
+        scored: Whether scores are fitted, without which no monitor can watch it.
     """
-    watched = dataset.contract.action.space == 'joints'  # by the monitor, which is an arm's
-    scores = fit_bank(policy, dataset, trained_on) if watched else None
+    # The monitor is an arm's: nothing scores what commands no joints.
+    scored = scored and dataset.contract.action.space == 'joints'
+    scores = fit_bank(policy, dataset, trained_on) if scored else None
     entries = [dataset.episodes[i] for i in trained_on]
     training = Training(
         algorithm=algorithm,

@@ -39,6 +39,7 @@ VERBS = {
     ),
     'view': ('il_ros.cli.view:view', 'write an episode as a Rerun recording'),
     'train bc': ('il_ros.cli.train:bc', 'train a policy by behavioural cloning'),
+    'dagger': ('il_ros.cli.dagger:dagger', 'train in rounds, with an expert who corrects'),
     'monitor calibrate': ('il_ros.cli.monitor:calibrate', "set a policy's thresholds"),
     'monitor replay': ('il_ros.cli.monitor:replay', 'say when an episode would have been stopped'),
     'monitor evaluate': (
