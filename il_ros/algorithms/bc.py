@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -84,6 +85,7 @@ def train_bc(
     config: BcConfig,
     *,
     augmentation: Augmentation = NO_AUGMENTATION,
+    start: MlpPolicy | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     log_dir: Path | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -95,6 +97,8 @@ def train_bc(
         config: How to train.
         augmentation: What is done to the training samples, anew in each epoch; held-out episodes
             stay as they are.
+        start: Policy of the same shape whose weights training goes on from (a warm start); at
+            random if None.
         on_epoch: Called after each epoch.
         log_dir: Where to write TensorBoard scalars.
         cancelled: Asked after each epoch whether to give up.
@@ -110,7 +114,7 @@ def train_bc(
     prepared, train = _samples(dataset, config, split[0], augmentation, device)
     held_out = prepared.batch(dataset.rows(split[1]), device)
     with torch_threads(config.threads):
-        network = _network(prepared, config).to(device)
+        network = _network(prepared, config, start).to(device)
         metrics = fit(network, train, held_out, loss=_loss(config), config=config, hooks=hooks)
     return BcResult(
         policy=_policy(dataset, config, prepared, network),
@@ -193,12 +197,51 @@ def _samples(
     return prepared, prepared.batch(rows[prepared.mask[rows].any(axis=1)], device)
 
 
-def _network(prepared: ChunkData, config: BcConfig) -> Mlp:
+def _network(prepared: ChunkData, config: BcConfig, start: MlpPolicy | None) -> Mlp:
     shape = (prepared.y.shape[1], prepared.y.shape[2])
     sizes = network_sizes(config.policy, prepared.x.shape[1], shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return Mlp(sizes, config.policy.activation, config.policy.layer_norm)
+        network = Mlp(sizes, config.policy.activation, config.policy.layer_norm)
+    if start is not None:
+        _go_on(network, start, prepared)
+    return network
+
+
+def _go_on(network: Mlp, start: MlpPolicy, prepared: ChunkData) -> None:
+    """Begin with the weights of `start`, moved so that between other normalisers they say the same.
+
+    The data grows and the normalisers with it; the change goes into the first and the last layer.
+    """
+    prefix, last = 'network.', f'layers.{len(network.layers) - 1}'
+    found = {
+        name.removeprefix(prefix): np.asarray(array, np.float64)
+        for name, array in start.arrays().items()
+        if name.startswith(prefix)
+    }
+    expected = {name: tuple(each.shape) for name, each in network.state_dict().items()}
+    shapes = {name: array.shape for name, array in found.items()}
+    if shapes != expected:
+        raise IlRosError(
+            f'a network of shapes {shapes}',
+            where='warm start',
+            allowed=str(expected),
+            fix='start from scratch, or keep the shape of the policy',
+        )
+    now, before = prepared.inputs, start.inputs
+    first = found['layers.0.weight']
+    found['layers.0.bias'] = found['layers.0.bias'] + first @ (
+        (now.mean - before.mean) / before.scale
+    )
+    found['layers.0.weight'] = first * (now.scale / before.scale)
+    scale, mean = prepared.outputs.scale.reshape(-1), prepared.outputs.mean.reshape(-1)
+    gain = start.outputs.scale.reshape(-1) / scale
+    shift = (start.outputs.mean.reshape(-1) - mean) / scale
+    found[f'{last}.weight'] = found[f'{last}.weight'] * gain[:, None]
+    found[f'{last}.bias'] = found[f'{last}.bias'] * gain + shift
+    network.load_state_dict(
+        {name: torch.from_numpy(array.astype(np.float32)) for name, array in found.items()}
+    )
 
 
 def _policy(dataset: Dataset, config: BcConfig, prepared: ChunkData, network: Mlp) -> MlpPolicy:

@@ -106,7 +106,7 @@ class Features:
             q = raw[..., self._quaternions]
             products = (q[..., :, None] * q[..., None, :]).reshape(*q.shape[:-1], 16)
             columns = products @ _TO_COLUMNS + _COLUMNS_OFFSET
-            features[..., plain:rotations] = columns.reshape(*raw.shape[:-1], -1)
+            features[..., plain:rotations] = columns.reshape(*raw.shape[:-1], rotations - plain)
         features[..., rotations:] = raw[..., self._to] - raw[..., self._from]
         return features
 

@@ -168,9 +168,18 @@ def _positions(dataset: Dataset, rows: NDArray[np.int64]) -> Array:
 
 
 def _chunks(dataset: Dataset, rows: NDArray[np.int64], horizon: int) -> Array:
-    """What was commanded from each frame on, shape (F, H, N); the last known step repeats."""
+    """What was commanded from each frame on, shape (F, H, N); the last known step repeats.
+
+    Where an expert was asked, it is the answer that counts: the policy's own commands are not what
+    is normal.
+    """
     following = FrameIndex(dataset).following(rows, horizon).rows
-    return np.asarray(dataset.action[following], dtype=np.float64)
+    chunks = np.asarray(dataset.action[following], dtype=np.float64)
+    if dataset.label is None:
+        return chunks
+    labels = dataset.label[rows, :horizon]
+    answered = np.isfinite(labels).all(axis=(1, 2), keepdims=True)
+    return np.where(answered, labels, chunks)
 
 
 def _embeddings(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> Array:

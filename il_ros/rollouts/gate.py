@@ -141,9 +141,18 @@ class Gate:
         return measured_state(self._contract, frame, self._seen, invalid=invalid, moment=moment)
 
 
-def limits_gate(contract: Contract, source: Source, *, policy_id: str = '') -> Gate:
-    """The monitor with its hard checks alone: no score stops anybody, however long it takes."""
-    config = MonitorConfig(novelty=False, allow_uncalibrated=True, overdue=0.0)
+def limits_gate(
+    contract: Contract, source: Source, *, policy_id: str = '', blend: float = 0.0
+) -> Gate:
+    """The monitor with its hard checks alone: no score stops anybody, however long it takes.
+
+    Args:
+        contract: What the topics mean.
+        source: Who drives.
+        policy_id: Which policy drives; empty for an expert.
+        blend: See `MonitorConfig.chunk_blend`.
+    """
+    config = MonitorConfig(novelty=False, allow_uncalibrated=True, overdue=0.0, chunk_blend=blend)
     return Gate(contract, source, lambda: make_monitor(contract, None, config), policy_id=policy_id)
 
 

@@ -75,6 +75,7 @@ class Stage:
         *,
         name: str = '',
         watch: Watch | None = None,
+        over: Callable[[], bool] = lambda: False,
     ) -> Rollout:
         """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
 
@@ -85,10 +86,11 @@ class Stage:
             perturbations: What goes wrong.
             name: What the perturbations are called.
             watch: Called with each frame and its answer, before the arm moves on.
+            over: Asked before each period whether to end the episode here.
         """
         world, taken = self._begin(seed, perturbations)
         alarm: float | None = None
-        while not world.state().done and not self._settled(alarm):
+        while not (world.state().done or self._settled(alarm) or over()):
             self._period(taken, watch)
             if alarm is None and self.guard.stopped:
                 alarm, taken.reason = taken.time, self.guard.stopped
@@ -131,9 +133,7 @@ class Stage:
         world.reset(seed, perturbations)
         self._senses.reset()
         self.driver.reset()
-        truth = world.privileged()
-        posture = np.concatenate([truth[key] for key in self.contract.action.position])
-        self.guard.reset(posture)
+        self.guard.reset(world.posture())
         return world, _Taken()
 
     def _period(self, taken: _Taken, watch: Watch | None) -> None:

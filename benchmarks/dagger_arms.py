@@ -1,0 +1,176 @@
+"""Interactive imitation on simulated arms, in one process: who needs how many labels.
+
+`python -m benchmarks.dagger_arms` makes the table and the plot; what its folder holds already is
+not run again, and a run that was ended goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
+from benchmarks.rows import machine, save, show
+from il_ros.algorithms.rules import Demonstrate, Round, Rule, make_rule
+from il_ros.cli.evaluate import versions
+from il_ros.coach.arm_field import ArmField
+from il_ros.coach.arm_scores import RoundScores, ScoresConfig, Watched
+from il_ros.coach.budget import Budget
+from il_ros.coach.chunk_learner import ChunkLearner
+from il_ros.coach.journal import Journal
+from il_ros.coach.rounds import Coach, CoachConfig, RoundResult
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.files import write_atomic
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / 'runs/dagger_arms'
+TASKS = ('pick_place', 'push', 'drawer_open')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much of everything.
+
+    Attributes:
+        demonstrations: Episodes that every method begins with.
+        rounds: Rounds after that.
+        episodes: Episodes of a round.
+        evaluations: Episodes in which the last policy is judged.
+        effort: Share of the training in all rounds but the last.
+        settings: Settings of each rule, as on the command line.
+    """
+
+    demonstrations: int = 10
+    rounds: int = 4
+    episodes: int = 5
+    evaluations: int = 20
+    effort: float = 0.3
+    settings: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            # A chunk is compared over all its steps: no learner is ever within the rules' defaults.
+            'safe_dagger': ('threshold=0.3',),
+            'lazy_dagger': ('threshold=0.3', 'hand_back=0.3'),
+        }
+    )
+
+
+class Study:
+    """The runs of one task and one seed, each in a folder of its own.
+
+    Args:
+        task: Name of the task.
+        seed: Of every draw; methods of one seed have the same demonstrations.
+        folder: Where everything is kept.
+        sizes: How much of everything.
+    """
+
+    def __init__(self, task: str, seed: int, folder: Path, sizes: Sizes) -> None:
+        self.task, self.seed, self.sizes = task, seed, sizes
+        self._folder = folder / task
+        self._contract = load_contract(ROOT / f'config/contracts/franka_{task}.yaml')
+
+    def run(self, methods: Sequence[str]) -> Iterator[Run]:
+        """Each method in its turn; behaviour cloning gets as many labels as DAgger had."""
+        for method in methods:
+            path = self._folder / f'{method}_{self.seed}.json'
+            if not path.exists():
+                write_atomic(path, json.dumps(asdict(self._run(method)), indent=1) + '\n')
+            facts = json.loads(path.read_text(encoding='utf-8'))
+            yield Run(**{**facts, 'gains': tuple(facts['gains'])})
+
+    def _run(self, method: str) -> Run:
+        field_ = ArmField(self._contract, self.task)
+        learner = ChunkLearner(contract=self._contract, task=self.task)
+        config = self._config(method)
+        rule = self._rule(method, field_)
+        with Journal(self._folder / f'{method}_{self.seed}', self._identity(method)) as journal:
+            coach = Coach(field_, learner, rule, journal, config)
+            _, result = coach.run(lambda now: self._say(method, now))
+        return Run(
+            task=self.task,
+            method=method,
+            seed=self.seed,
+            labels=result.spent.labels,
+            takeovers=result.spent.takeovers,
+            steps=result.steps,
+            gains=result.gains,
+        )
+
+    def _config(self, method: str) -> CoachConfig:
+        sizes = self.sizes
+        common: dict[str, Any] = {
+            'demonstrations': sizes.demonstrations,
+            'evaluations': sizes.evaluations,
+            'effort': sizes.effort,
+            'seed': self.seed,
+        }
+        if method != 'bc':
+            return CoachConfig(rounds=sizes.rounds, episodes=sizes.episodes, **common)
+        # An episode of the expert's own has far fewer steps than one in which a learner fails.
+        most = 20 * sizes.rounds * sizes.episodes
+        budget = Budget(labels=self._labels_of_dagger())
+        return CoachConfig(rounds=1, episodes=most, budget=budget, **common)
+
+    def _labels_of_dagger(self) -> int:
+        path = self._folder / f'dagger_{self.seed}.json'
+        if not path.exists():
+            raise IlRosError(
+                'how many labels DAgger had is not known', where=str(path), fix='run dagger first'
+            )
+        return int(json.loads(path.read_text(encoding='utf-8'))['labels'])
+
+    def _rule(self, method: str, field_: ArmField) -> Rule:
+        if method == 'bc':
+            return Demonstrate()
+        rule = make_rule(method, self.sizes.settings.get(method, ()))
+        return Watched(rule, field_, self._scores) if method == 'monitor_gated' else rule
+
+    def _scores(self, now: Round) -> RoundScores:
+        return RoundScores(now, self._contract, self.task, ScoresConfig())
+
+    def _identity(self, method: str) -> dict[str, Any]:
+        sizes = {**asdict(self.sizes), 'settings': self.sizes.settings.get(method, ())}
+        return {'task': self.task, 'method': method, 'seed': self.seed, **sizes}
+
+    def _say(self, method: str, now: RoundResult) -> None:
+        spent, done = now.spent, f', {sum(now.gains):g} of {len(now.gains)}' if now.gains else ''
+        print(
+            f'{self.task} {self.seed} {method}, round {now.round}: {spent.labels} labels, '
+            f'{spent.takeovers} takeovers{done}',
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Run what is missing, then write table, plot and rows of all that is there."""
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.dagger_arms', description=__doc__)
+    parser.add_argument('--tasks', nargs='+', choices=TASKS, default=TASKS)
+    parser.add_argument('--seeds', nargs='+', type=int, default=range(5))
+    parser.add_argument('--methods', nargs='+', choices=METHODS, default=tuple(METHODS))
+    parser.add_argument('--folder', type=Path, default=FOLDER)
+    options = parser.parse_args()
+    found = [
+        run
+        for task in options.tasks
+        for seed in options.seeds
+        for run in Study(task, seed, options.folder, Sizes()).run(options.methods)
+    ]
+    text = table(found)
+    write_atomic(options.folder / 'study.md', text)
+    plot(found).savefig(options.folder / 'study.svg')
+    about = {'machine': machine(), 'versions': versions(), 'sizes': asdict(Sizes())}
+    runs = [asdict(run) for run in found]
+    write_atomic(
+        options.folder / 'study.json', json.dumps({**about, 'runs': runs}, indent=1) + '\n'
+    )
+    print(text)
+    show(save(rows(found), options.folder / 'rows.json'))
+
+
+if __name__ == '__main__':
+    main()
