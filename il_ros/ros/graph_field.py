@@ -77,7 +77,9 @@ def graph_field(
     client.tidy()
     client.stream(False)
     with client.watching(novelty=novelty, device=DEVICE):
-        yield GraphField(client, contract, horizon=horizon, noise=noise)
+        field = GraphField(client, contract, horizon=horizon, noise=noise)
+        yield field
+        field.settle()
     client.stream(True)
 
 
@@ -110,7 +112,7 @@ class GraphField:
         self.high = np.tile(contract.limits.position_max, horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
-        self._has_policy = False
+        self._has_policy = self._broken_off = False
         self._frame: Frame | None = None
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
@@ -140,12 +142,19 @@ class GraphField:
             )
         self._has_policy = True
 
+    def settle(self) -> None:
+        """Bring the arm to rest where the last episode was broken off."""
+        if self._broken_off:
+            self._client.settle()
+        self._broken_off = False
+
     def run(self, seed: int, hand: Hand) -> Outcome:
         """See `Field.run`. An alarm of the monitor ends the episode as a failure.
 
         Raises:
             IlRosError: If a node does not answer; then the episode has not happened.
         """
+        self.settle()
         judged = seed in SEEDS['nominal']
         self._scored_by = None if judged or not self._has_policy else self.scorer
         self._client.begin(
@@ -160,6 +169,7 @@ class GraphField:
             ending, reason = self._drive(hand)
             bag = self._client.stop_recording(_outcome(ending, reason), reason)
         except BaseException:
+            self._broken_off = True
             self._client.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
         self._client.rest()
