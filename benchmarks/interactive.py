@@ -43,7 +43,7 @@ TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by l
 EPISODES = 10
 BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
 COACH = CoachConfig(
-    rounds=100, episodes=50, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
+    rounds=100, episodes=50, evaluations=1, warm_start=True, effort=0.15, budget=Budget()
 )
 
 Array = NDArray[np.float64]
@@ -66,11 +66,20 @@ class Expert:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of DAgger: return of the learner and of the expert, and how long it took [s]."""
+    """One run of DAgger.
+
+    Attributes:
+        gain: Mean return of the learner.
+        expert: Mean return of the expert.
+        seconds: How long it took [s].
+        busy: Time that the processor spent on it [s], which a busy machine changes less.
+        labels: Labels after the demonstration.
+    """
 
     gain: float
     expert: float
     seconds: float
+    busy: float
     labels: int
 
 
@@ -82,16 +91,16 @@ def run(experts: Path = EXPERTS) -> Iterator[Row]:
     peer = PEER.exists()
     if not peer:
         print('interactive: speed beside imitation left out: run "make peers" first')
-    seconds: list[tuple[float, float]] = []
+    pairs: list[tuple[Run, Any]] = []
     for name in WALKERS:
         for labels, target in TARGETS.items():
             done = dagger(name, experts, labels)
             yield _share(name, done, target)
         if peer:
             theirs = ask_peer('--experts', experts, '--dagger', name, '--labels', labels)
-            seconds.append((done.seconds, theirs['dagger'][0]['seconds']))
+            pairs.append((done, theirs['dagger'][0]))
     if peer:
-        yield _dagger_speedup(seconds)
+        yield _dagger_speedup(pairs)
         yield from (_bc_speedup(hidden, target) for hidden, target in ((64, 5.0), (256, 2.5)))
 
 
@@ -114,16 +123,17 @@ def dagger(name: str, experts: Path, labels: int, seed: int = 0) -> Run:
     field = GymField(env, expert)
     learner = FlatLearner(low=field.low, high=field.high, config=BC)
     config = replace(COACH, labels=labels // 10, budget=Budget(labels=labels), seed=seed)
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), {}) as journal:
         coach = Coach(field, learner, make_rule('dagger'), journal, config)
         actor, result = coach.run()
-    seconds = time.perf_counter() - begun
+    seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     seeds = nominal_seeds(EPISODES)
     done = Run(
         gain=fmean(evaluate(field, actor, seeds)),
         expert=fmean(_returns(field, expert, seeds)),
         seconds=seconds,
+        busy=busy,
         labels=result.spent.labels,
     )
     keep(f'{name}_{labels}_{seed}', vars(done))
@@ -173,8 +183,9 @@ def _share(name: str, done: Run, target: float) -> Row:
     )
 
 
-def _dagger_speedup(seconds: Sequence[tuple[float, float]]) -> Row:
-    ours, theirs = (sum(each) for each in zip(*seconds, strict=True))
+def _dagger_speedup(pairs: Sequence[tuple[Run, Any]]) -> Row:
+    ours, theirs = sum(one.seconds for one, _ in pairs), sum(two['seconds'] for _, two in pairs)
+    busy = [sum(one.busy for one, _ in pairs), sum(two['busy'] for _, two in pairs)]
     return Row(
         name='dagger_speedup_vs_imitation',
         value=theirs / ours,
@@ -183,7 +194,7 @@ def _dagger_speedup(seconds: Sequence[tuple[float, float]]) -> Row:
         better='more',
         how=f'1 demonstration and {max(TARGETS)} labels on {", ".join(WALKERS)}, 64x64 tanh, one '
         f'thread, one after the other: {ours:.0f} s, imitation 1.0.1 with its defaults '
-        f'{theirs:.0f} s',
+        f'{theirs:.0f} s; of the processor {busy[0]:.0f} and {busy[1]:.0f} s',
     )
 
 

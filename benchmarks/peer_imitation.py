@@ -85,7 +85,7 @@ def dagger(name, experts, labels, seed):
     venv.seed(seed)
     sees, does = venv.observation_space, venv.action_space
     expert = Expert(experts / f'{name}-v4.npz', sees, does)
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     shown = rollout.rollout(
         expert, venv, rollout.make_sample_until(min_episodes=1), rng=random, unwrap=False
     )[:1]
@@ -99,9 +99,16 @@ def dagger(name, experts, labels, seed):
             rng=random,
         )
         coach.train(labels, bc_train_kwargs={'progress_bar': False, 'log_interval': 10**9})
-    seconds = time.perf_counter() - begun
+    seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     gain, _ = evaluate_policy(coach.policy, venv, n_eval_episodes=10)
-    return {'name': name, 'labels': labels, 'seed': seed, 'seconds': seconds, 'gain': float(gain)}
+    return {
+        'name': name,
+        'labels': labels,
+        'seed': seed,
+        'seconds': seconds,
+        'busy': busy,
+        'gain': float(gain),
+    }
 
 
 def main():
