@@ -1,5 +1,6 @@
 # make demo   the whole loop on a simulated arm, on a fresh machine too
 # make test   every test that is quick enough to run all the time
+# make metaworld, make metaworld-test   an environment of its own for MetaWorld's tasks, no ROS in it
 #
 # Where a ROS 2 is sourced it is used; else ROS 2 comes from PyPI wheels (DISTRO=kilted or jazzy).
 DISTRO ?= kilted
@@ -7,6 +8,7 @@ PYTHON ?= python3
 VENV := $(if $(filter kilted,$(DISTRO)),.venv,.venv-$(DISTRO))
 BIN := $(VENV)/bin
 BUILD := build/$(DISTRO)
+METAWORLD := .venv-metaworld
 PACKAGES := g++ make python3-dev python3-venv
 GROUP ?=
 ARGS ?=
@@ -22,7 +24,7 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench peers clean
+.PHONY: setup demo test test-all lint bench clean metaworld metaworld-test peers
 setup: $(VENV)/.built
 
 demo: setup
@@ -42,6 +44,11 @@ lint: setup
 bench: setup
 	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
 
+metaworld: $(METAWORLD)/.installed
+
+metaworld-test: metaworld
+	$(METAWORLD)/bin/python -m pytest $(wildcard test/*/test_metaworld.py) $(ARGS)
+
 # What make bench compares with, in an environment of its own.
 peers: .venv-imitation/.installed
 
@@ -51,13 +58,26 @@ peers: .venv-imitation/.installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-jazzy .venv-imitation build log runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-jazzy .venv-imitation $(METAWORLD) build log runs .pytest_cache \
+		.mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: $(PINS)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
 	@echo "setup: Python packages into $(VENV) (ROS: $(or $(SOURCED),$(DISTRO) from wheels))"
 	$(PYTHON) -m venv $(if $(SOURCED),--system-site-packages) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS:%=-r %)
+	@touch $@
+
+# MetaWorld pins a MuJoCo of its own; everything else is as for training. Sources are used in place.
+$(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,train dev metaworld)
+	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
+	@echo "metaworld: Python packages into $(METAWORLD)"
+	$(PYTHON) -m venv $(METAWORLD)
+	grep -hv '^mujoco' requirements/train.txt requirements/dev.txt > $(METAWORLD)/training.txt
+	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r $(METAWORLD)/training.txt -r requirements/metaworld.txt
+	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(INTERFACES) | launch config

@@ -24,6 +24,7 @@ from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
+from il_ros.experts import floor_of
 from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.pool import Setup, run_cases
@@ -79,7 +80,7 @@ def _setup(task: str, robot: str, column: str) -> Setup:
     if column == 'expert':
         return Setup(contract=contract, task=task)
     if column == 'heuristic':
-        return Setup(contract=contract, task=task, expert='straight')
+        return Setup(contract=contract, task=task, expert=floor_of(task))
     bundle = cloned(task, robot, contract, int(column.removeprefix('bc_')))
     return Setup(contract=contract, task=task, bundle=bundle, guard='limits')
 

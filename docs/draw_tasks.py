@@ -39,8 +39,7 @@ def _picture(task: str) -> np.ndarray:
 def _run(world: World, task: str, most: float) -> int:
     """Let the expert drive from the reset on; gives the steps it took."""
     world.reset(SEED)
-    expert, steps, scene = make_expert(task), 0, world.privileged()
-    last = np.concatenate([scene['joint_position'], scene['gripper_position']])
+    expert, steps, last = make_expert(task), 0, world.posture()
     share = np.arange(1, world.substeps + 1)[:, None] / world.substeps
     while steps < most and not world.state().done:
         target = expert.act(world.privileged(), horizon=1, dt=world.period)[0]

@@ -31,6 +31,7 @@ HEAVY = {  # library: the only layers that may import it
     'torch': {'policies', 'algorithms', 'monitors'},
     'mujoco': {'sim'},
     'gymnasium': {'sim', 'coach'},
+    'metaworld': {'sim'},
     'rosbags': {'datasets'},
     'mcap': {'datasets'},
     'pyarrow': {'datasets'},

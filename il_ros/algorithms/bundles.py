@@ -27,8 +27,9 @@ def make_bundle(
     metrics: Mapping[str, float],
     trained_on: Sequence[int],
     held_out: Sequence[int],
+    scored: bool = True,
 ) -> Bundle:
-    """A policy with its history and scores of what it was trained on.
+    """A policy with its history and, where an arm moves, scores of what it was trained on.
 
     Where enough episodes are held out for the default `alpha`, the scores' thresholds are
     calibrated on them; else `il_ros monitor calibrate` has to do it.
@@ -41,8 +42,11 @@ def make_bundle(
         metrics: What training says about itself.
         trained_on: Indices of the episodes that were trained on.
         held_out: Indices of those that were not.
+        scored: Whether scores are fitted, without which no monitor can watch it.
     """
-    scores = fit_bank(policy, dataset, trained_on)
+    # The monitor is an arm's: nothing scores what commands no joints.
+    scored = scored and dataset.contract.action.space == 'joints'
+    scores = fit_bank(policy, dataset, trained_on) if scored else None
     entries = [dataset.episodes[i] for i in trained_on]
     training = Training(
         algorithm=algorithm,
@@ -53,7 +57,7 @@ def make_bundle(
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
         held_out=tuple(dataset.episodes[i].id for i in held_out),
     )
-    threshold = _threshold(scores, policy, dataset, held_out)
+    threshold = _threshold(scores, policy, dataset, held_out) if scores else None
     return Bundle(policy=policy, training=training, scores=scores, threshold=threshold)
 
 

@@ -181,5 +181,7 @@ def relative_targets(
     contract: Contract, config: MlpConfig, samples: Samples
 ) -> NDArray[np.float64]:
     """What the policy should say, shape (B, H, N) [rad or m]: see `MlpConfig.absolute`."""
-    offset = measured(contract, samples.values) * relative_joints(contract, config)
-    return samples.chunk.astype(np.float64) - offset[:, None, :]
+    chunk, relative = samples.chunk.astype(np.float64), relative_joints(contract, config)
+    if not relative.any():
+        return chunk
+    return chunk - (measured(contract, samples.values) * relative)[:, None, :]

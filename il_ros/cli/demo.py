@@ -18,11 +18,12 @@ from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
 from il_ros.cli.train import bc
-from il_ros.core.arms import DEFAULT_ARM
+from il_ros.core.arms import default_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.suites import SUITES, draw_seeds
+from il_ros.experts import floor_of
 from il_ros.launching import packages
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import plan_suites
@@ -34,7 +35,7 @@ def demo(
     *,
     out: Path = Path('runs/demo'),
     task: str = 'pick_place',
-    arm: str = DEFAULT_ARM,
+    arm: str | None = None,
     demonstrations: int = 120,
     rollouts: int = 66,
     episodes: int = 50,
@@ -46,7 +47,8 @@ def demo(
     Args:
         out: Folder of everything it makes; what an earlier demo left there is replaced.
         task: Task of the simulator.
-        arm: Arm of the simulator, one with a contract for the task in `config/contracts`.
+        arm: Arm of the simulator, one with a contract for the task in `config/contracts`; by
+            default the task's.
         demonstrations: Episodes of the expert that are recorded for training.
         rollouts: Episodes of the trained policy that the monitor is calibrated on.
         episodes: Episodes a suite of the evaluation.
@@ -54,7 +56,7 @@ def demo(
         seed: Seed of the training.
     """
     console, begin = Console(), time.monotonic()
-    places = _places(task, arm)
+    places = _places(task, default_arm(task) if arm is None else arm)
     _clear(out)
     contract = load_contract(places['contract'])
     with graph(
@@ -83,9 +85,10 @@ def demo(
             cases = load_perturbations(places['perturbations'])
             plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
             loaded = load_bundle(out / 'bundle', contract)
-            identity = identify(loaded, cases, task=task, heuristic='straight', run='graph')
+            floor = floor_of(task)
+            identity = identify(loaded, cases, task=task, heuristic=floor, run='graph')
             with Journal(out, identity, anew=True) as journal:
-                runner = GraphRuns(client, task, out / 'bundle', 'straight')
+                runner = GraphRuns(client, task, out / 'bundle', floor)
                 run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
         rehearsal = Rehearsal(places['contract'], task, out / 'bundle', 'straight', processes=1)

@@ -27,6 +27,7 @@ from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.table import episodes_csv
+from il_ros.experts import floor_of
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import plan_suites
@@ -47,7 +48,7 @@ def evaluate(
     episodes: int = 50,
     floor: int = FLOOR,
     suites: tuple[str, ...] = tuple(SUITES),
-    heuristic: str = 'straight',
+    heuristic: str | None = None,
     task: str = 'pick_place',
     start: bool = False,
     namespace: str = '/',
@@ -69,7 +70,7 @@ def evaluate(
         episodes: How many a suite.
         suites: Which of nominal, expert, heuristic, ood_unwatched, ood.
         floor: How many of the heuristic's, which fails slowly.
-        heuristic: Which simple rule is the floor: hold or straight.
+        heuristic: Which simple rule is the floor: hold or straight; by default the task's.
         task: Name of the simulator's task.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
@@ -78,7 +79,7 @@ def evaluate(
         films: Of the worst episodes.
         overwrite: Begin anew where there are episodes already.
     """
-    console = Console()
+    console, heuristic = Console(), heuristic or floor_of(task)
     one_thread()  # as every process does, so that an episode is the same in whichever it runs
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
@@ -106,7 +107,8 @@ def evaluate(
     command = (
         f'il_ros evaluate --bundle {bundle} --contract {contract} --perturbations {perturbations} '
         f'--out {out} --episodes {episodes} --floor {floor} --suites {" ".join(suites)} '
-        f'--heuristic {heuristic} --task {task} {"--in-process" if in_process else "--start"}'
+        f'--heuristic {heuristic} --task {task} --films.count {films.count} '
+        f'{"--in-process" if in_process else "--start"}'
     )
     rehearsal = Rehearsal(contract, task, bundle, heuristic, processes=1)
     studio = Studio(
@@ -170,14 +172,30 @@ def _runner(
 
 
 def write(
-    results: Sequence[EpisodeResult], out: Path, bundle: Bundle, *, films: Films, command: str
+    results: Sequence[EpisodeResult],
+    out: Path,
+    bundle: Bundle,
+    *,
+    films: Films,
+    command: str,
+    watched: bool = True,
 ) -> dict[str, Any]:
-    """Summarise and write report.json, report.html and episodes.csv; gives the summary."""
+    """Summarise and write report.json, report.html and episodes.csv; gives the summary.
+
+    Args:
+        results: The episodes.
+        out: Folder of the three.
+        bundle: Of the policy.
+        films: Of some of the episodes.
+        command: What repeats the evaluation.
+        watched: Whether a monitor was there.
+    """
     summary = summarise(
         results,
         versions=versions(),
         training=_training(bundle),
         created=datetime.now(UTC).isoformat(timespec='seconds'),
+        watched=watched,
     )
     write_atomic(out / 'episodes.csv', episodes_csv(results))
     write_report(out, summary, results, films=films, command=command)
@@ -199,7 +217,7 @@ def _training(bundle: Bundle) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what an evaluation depends on."""
     found = {'il_ros': il_ros.__version__, 'python': platform.python_version()}
-    for name in ('rclpy', 'mujoco', 'torch', 'numpy', 'ruckig'):
+    for name in ('rclpy', 'mujoco', 'metaworld', 'torch', 'numpy', 'ruckig'):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

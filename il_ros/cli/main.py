@@ -29,8 +29,17 @@ VERBS = {
     'dataset report': ('il_ros.cli.dataset_report:report', 'write a page on a dataset'),
     'dataset export': ('il_ros.cli.interop:export_', 'write a dataset as LeRobot or robomimic'),
     'dataset import': ('il_ros.cli.interop:import_', 'read a dataset of LeRobot or robomimic'),
+    'metaworld record': (
+        'il_ros.cli.metaworld:record',
+        "make a dataset of MetaWorld's experts",
+    ),
+    'metaworld evaluate': (
+        'il_ros.cli.metaworld:evaluate',
+        'measure a policy on a task of MetaWorld',
+    ),
     'view': ('il_ros.cli.view:view', 'write an episode as a Rerun recording'),
     'train bc': ('il_ros.cli.train:bc', 'train a policy by behavioural cloning'),
+    'dagger': ('il_ros.cli.dagger:dagger', 'train in rounds, with an expert who corrects'),
     'monitor calibrate': ('il_ros.cli.monitor:calibrate', "set a policy's thresholds"),
     'monitor replay': ('il_ros.cli.monitor:replay', 'say when an episode would have been stopped'),
     'monitor evaluate': (

@@ -53,7 +53,12 @@ def calibrate(
     data = load_dataset(dataset, contract=loaded.contract)
     _refuse_trained(loaded, data, dataset)
     if loaded.scores is None:
-        raise BundleError('has no scores', where=str(bundle), fix='train it again')
+        raise BundleError(
+            'has no scores',
+            where=str(bundle),
+            allowed='a policy whose actions are positions of joints',
+            fix='train it again, under a contract of an arm',
+        )
     limit = calibration.calibrate(
         loaded.scores,
         loaded.policy,

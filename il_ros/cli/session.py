@@ -60,11 +60,11 @@ def graph(
         client = stack.enter_context(Graph(contract, namespace=namespace))
         try:
             client.wait_for(*_NEEDED)
+            yield client
         except IlRosError:
             if start:
                 supervisor.check()  # a node that ended is the better explanation
             raise
-        yield client
 
 
 def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> Supervisor:

@@ -74,6 +74,8 @@ def _summary(console: Console, out: Path) -> None:
         'calibrated',
         f'on {len(limit.episodes)} {limit.source} at alpha {limit.alpha:g}'
         if limit
-        else 'no: run il_ros monitor calibrate',
+        else 'no: run il_ros monitor calibrate'
+        if names
+        else 'no: nothing to calibrate',
     )
     console.print(table)

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from il_ros.algorithms.rules import Decision, Round, Rule, Step
 from il_ros.algorithms.steps import EXPERT, Steps
-from il_ros.coach.arm_field import ArmField, Scorer
+from il_ros.coach.arm_field import Scorer
 from il_ros.coach.arm_steps import labelled_dataset, succeeded, whole_dataset
 from il_ros.coach.chunk_learner import ChunkActor
 from il_ros.core.contract import Contract
@@ -160,6 +161,16 @@ def _episode(steps: Steps, number: int) -> Steps:
     return steps.take(steps.episode == number)
 
 
+class Scored(Protocol):
+    """A field that asks a scorer about each frame.
+
+    Attributes:
+        scorer: Whom; None for nobody.
+    """
+
+    scorer: Scorer | None
+
+
 class Watched(Rule):
     """Another rule, whose steps have the scores of a watch on each round's policy.
 
@@ -169,7 +180,7 @@ class Watched(Rule):
         scorer: Makes the watch of a round.
     """
 
-    def __init__(self, rule: Rule, field: ArmField, scorer: Callable[[Round], Scorer]) -> None:
+    def __init__(self, rule: Rule, field: Scored, scorer: Callable[[Round], Scorer]) -> None:
         self._rule, self._field, self._scorer = rule, field, scorer
 
     def begin_round(self, now: Round) -> None:

@@ -139,7 +139,9 @@ class ChunkLearner:
         policies = [MlpPolicy.load(self.contract, config, each, 'cpu') for each in found.values()]
         return ChunkActor(policies)
 
-    def bundle(self, actor: ChunkActor, steps: Steps, *, algorithm: str) -> Bundle:
+    def bundle(
+        self, actor: ChunkActor, steps: Steps, *, algorithm: str, scored: bool = True
+    ) -> Bundle:
         """The policy as every other of the package, for evaluation, policy node and monitor.
 
         Its scores are fitted to the labelled steps; thresholds it has none yet
@@ -149,6 +151,7 @@ class ChunkLearner:
             actor: What was learned last.
             steps: The aggregate that it learned from.
             algorithm: How, for the record: the name of the rule.
+            scored: Whether scores are fitted; a policy of one round does without.
         """
         data, _ = labelled_dataset(self.contract, self.task, steps)
         return make_bundle(
@@ -159,4 +162,5 @@ class ChunkLearner:
             metrics={'labels': float(steps.labelled.sum())},
             trained_on=range(len(data.episodes)),
             held_out=(),
+            scored=scored,
         )

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.algorithms.rules import Who
 from il_ros.algorithms.steps import Ending
 from il_ros.coach.person import Person
 from il_ros.core.errors import IlRosError
@@ -41,14 +42,29 @@ class Outcome:
     Attributes:
         ending: See `steps.ENDINGS`; never `running`.
         gain: What evaluation counts, more is better: the return, or 1 for a success.
+        bag: Folder of the episode's bag; empty where none was recorded.
+        reason: Why it ended, where there is more to say.
     """
 
     ending: Ending
     gain: float
+    bag: str = ''
+    reason: str = ''
 
 
-Hand = Callable[[Sight], Array | None]
-"""Whoever acts: an action for what is seen, shape (A,); None to end the episode here."""
+class Hand(Protocol):
+    """Whoever acts.
+
+    Attributes:
+        driver: Who drives the step that was asked about last.
+    """
+
+    @property
+    def driver(self) -> Who:
+        """See the attributes."""
+
+    def __call__(self, sight: Sight) -> Array | None:
+        """An action for what is seen, shape (A,); None to end the episode here."""
 
 
 class Field(Protocol):

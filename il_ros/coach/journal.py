@@ -1,6 +1,7 @@
 """The rounds on disk. The record is the journal: where a run stands is which files are whole.
 
     coaching.json            what the run is of
+    round_003/episode_00012.json  where its bag is, where it was recorded as one
     round_003/episode_00012.npz   steps of one episode (`aggregate.py`)
     round_003/policy.npz     what was learned from all episodes up to this round
     round_003/result.json    how it did in evaluation
@@ -78,9 +79,28 @@ class Journal:
         """Where they are."""
         return sorted(self._round(round_).glob('episode_*.npz'))
 
-    def add_episode(self, round_: int, number: int, steps: Steps) -> None:
-        """Write an episode; when this returns, it outlives a power cut."""
-        save_steps(self._round(round_) / f'episode_{number:05d}.npz', steps)
+    def add_episode(self, round_: int, number: int, steps: Steps, *, bag: str = '') -> None:
+        """Write an episode; when this returns, it outlives a power cut.
+
+        Args:
+            round_: Which round it is of.
+            number: Its number among all.
+            steps: What happened.
+            bag: Folder of its bag; empty where there is none.
+        """
+        path = self._round(round_) / f'episode_{number:05d}.npz'
+        if bag:
+            write_atomic(path.with_suffix('.json'), json.dumps({'bag': bag}, indent=1) + '\n')
+        save_steps(path, steps)
+
+    def bags(self) -> list[Path]:
+        """Bags of the whole episodes, in their order; one that was broken off has none."""
+        notes = [
+            path.with_suffix('.json')
+            for path in sorted(self.folder.glob('round_*/episode_*.npz'))
+            if path.with_suffix('.json').exists()
+        ]
+        return [Path(json.loads(note.read_text(encoding='utf-8'))['bag']) for note in notes]
 
     def policy(self, round_: int) -> dict[str, NDArray[Any]] | None:
         """Arrays of what was learned after a round; None if nothing was, yet."""

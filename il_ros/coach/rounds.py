@@ -17,10 +17,10 @@ from typing import Generic
 
 import numpy as np
 
-from il_ros.algorithms.rules import Actor, Demonstrate, Round, Rule
+from il_ros.algorithms.rules import Actor, Demonstrate, Round, Rule, Who
 from il_ros.algorithms.steps import Steps, join
 from il_ros.coach.budget import Budget, Spent
-from il_ros.coach.field import Field, Sight
+from il_ros.coach.field import Array, Field, Sight
 from il_ros.coach.journal import Journal
 from il_ros.coach.learner import A, Learner
 from il_ros.coach.supervisor import Supervisor
@@ -107,6 +107,8 @@ class Coach(Generic[A]):
         rule: Who drives, and when the expert is asked.
         journal: Where it is kept.
         config: How many rounds of what.
+        before_use: Called with the number of a round, the policy that was learned after it and
+            all steps until then, before that policy is first let into the field.
     """
 
     def __init__(
@@ -116,10 +118,19 @@ class Coach(Generic[A]):
         rule: Rule,
         journal: Journal,
         config: CoachConfig,
+        *,
+        before_use: Callable[[int, A, Steps], None] | None = None,
     ) -> None:
         self._field, self._learner, self._rule = field, learner, rule
         self._journal, self.config = journal, config
+        self._before_use = before_use
+        self._introduced = -1
         self._episodes: list[Steps] = []
+
+    @property
+    def steps(self) -> Steps:
+        """All steps so far."""
+        return join(self._episodes)
 
     def run(self, on_round: Callable[[RoundResult], None] | None = None) -> tuple[A, RoundResult]:
         """All rounds that are not done yet.
@@ -170,6 +181,8 @@ class Coach(Generic[A]):
 
     def _episode(self, round_: int, rule: Rule, actor: A | None, budget: Budget) -> None:
         number = len(self._episodes)
+        if actor is not None:
+            self._introduce(round_ - 1, actor)
         rule.begin_episode(np.random.default_rng(self._seed(round_, 'episode', number)))
         supervisor = Supervisor(
             rule,
@@ -188,9 +201,17 @@ class Coach(Generic[A]):
         steps = supervisor.steps(
             outcome.ending, round_=round_, episode=number, lead=self.config.lead
         )
-        self._journal.add_episode(round_, number, steps)
+        self._journal.add_episode(round_, number, steps, bag=outcome.bag)
         self._episodes.append(steps)
         rule.end_episode(steps)
+
+    def _introduce(self, round_: int, actor: A) -> None:
+        """Show the policy of a round to whom it may concern, once."""
+        if self._before_use is None or self._introduced == round_:
+            return
+        learned = [steps for steps in self._episodes if int(steps.round[0]) <= round_]
+        self._before_use(round_, actor, join(learned))
+        self._introduced = round_
 
     def _train(self, round_: int, before: A | None, last: bool) -> A:
         saved = self._journal.policy(round_)
@@ -246,6 +267,8 @@ class Coach(Generic[A]):
         every = self.config.evaluate_every
         due = last or (every and round_ % every == 0)
         seeds = SEEDS['nominal'][: self.config.evaluations if due else 0]
+        if due:
+            self._introduce(round_, actor)
         result = RoundResult(
             round=round_,
             policy_id=actor.policy_id,
@@ -278,8 +301,21 @@ class Coach(Generic[A]):
 
 def evaluate(field: Field, actor: Actor, seeds: Sequence[int]) -> list[float]:
     """Gain of the policy alone in one episode for each seed."""
+    return [field.run(seed, Alone(actor)).gain for seed in seeds]
 
-    def alone(sight: Sight) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        return actor.decide(actor.members(sight.observation))
 
-    return [field.run(seed, alone).gain for seed in seeds]
+class Alone:
+    """The hand of an evaluation: the policy, with nobody beside it.
+
+    Args:
+        actor: The policy.
+    """
+
+    driver: Who = 'policy'
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def __call__(self, sight: Sight) -> Array:
+        """See `field.Hand`."""
+        return self._actor.decide(self._actor.members(sight.observation))

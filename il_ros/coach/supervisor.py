@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.algorithms.rules import Actor, Array, Decision, Rule, Step
+from il_ros.algorithms.rules import Actor, Array, Decision, Rule, Step, Who
 from il_ros.algorithms.steps import ENDINGS, EXPERT, POLICY, Ending, Floats, Steps
 from il_ros.coach.budget import Budget, Spent
 from il_ros.coach.field import Sight
@@ -44,7 +44,7 @@ class Supervisor:
         self._unknown = np.full(len(low), np.nan)
         self._before, self._budget, self._period = spent, budget, period
         self._rows: list[dict[str, Any]] = []
-        self._driver = 'expert'
+        self.driver: Who = 'expert'
         self.labels = self.takeovers = self.busy = 0
 
     @property
@@ -134,9 +134,9 @@ class Supervisor:
         action = np.minimum(np.maximum(action, self._low), self._high)
         self.labels += asked
         self.busy += asked
-        driver = 'expert' if by_expert else 'policy'
-        self.takeovers += bool(self._rows and driver == 'expert' != self._driver)
-        self._driver = driver
+        driver: Who = 'expert' if by_expert else 'policy'
+        self.takeovers += bool(self._rows and driver == 'expert' != self.driver)
+        self.driver = driver
         self._rows.append(
             {
                 'observation': sight.observation,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.errors import IlRosError
 from il_ros.core.kinematics import Capsule, SerialChain
 from il_ros.core.limits import Limits
 from il_ros.core.registry import lookup
@@ -16,13 +17,71 @@ Array = NDArray[np.float64]
 ARMS = {
     'franka': 'il_ros.core.robots.franka:FRANKA',
     'ur5e': 'il_ros.core.robots.ur5e:UR5E',
+    'viperx_pair': 'il_ros.core.robots.viperx_pair:VIPERX_PAIR',
 }
 
 DEFAULT_ARM = 'franka'  # where nobody names one, and no contract is there to
+PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}  # where one arm is not enough
+
+
+_BOUNDS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
+
+
+class _Commanded:
+    """What an arm and a pair of arms have in common: N commanded joints and their bounds."""
+
+    joints: tuple[str, ...]
+    position_min: Array
+    position_max: Array
+    velocity: Array
+    acceleration: Array
+    jerk: Array
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Commanded joints in the contract's order."""
+        raise NotImplementedError
+
+    @property
+    def moves(self) -> NDArray[np.bool_]:
+        """Which of the commanded joints move an arm, shape (N,); the others are grippers'."""
+        return np.array([name in self.joints for name in self.names])
+
+    def limits(
+        self,
+        workspace_min: Array,
+        workspace_max: Array,
+        *,
+        force: float,
+        torque: float,
+        separation: float = 0.0,
+    ) -> Limits:
+        """The joint limits, with a task's workspace box [m] and wrist bounds [N, N m].
+
+        Args:
+            workspace_min: Lower corner of the box, shape (3,) [m].
+            workspace_max: Upper corner of the box, shape (3,) [m].
+            force: Largest force at a wrist [N].
+            torque: Largest torque at a wrist [N m].
+            separation: How near two arms may come to each other [m].
+        """
+        return Limits(
+            names=self.names,
+            position_min=self.position_min,
+            position_max=self.position_max,
+            velocity=self.velocity,
+            acceleration=self.acceleration,
+            jerk=self.jerk,
+            workspace_min=workspace_min,
+            workspace_max=workspace_max,
+            force=force,
+            torque=torque,
+            separation=separation,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class Arm(_Commanded):
     """An arm with a one-degree-of-freedom gripper: n revolute joints, then the gripper joint.
 
     Attributes:
@@ -38,6 +97,9 @@ class Arm:
         torque: Largest joint torques and gripper force, shape (n + 1,) [N m, N].
         home: Posture that tasks start around, shape (n + 1,) [rad, m].
         body: What moves of the arm, the gripper fully open; together these parts cover it.
+        feels: Whether it measures the wrench at its wrist.
+        side: Of a pair: `left` or `right`, with which its names and observations begin.
+        first: Of a pair: where its joints begin among all that are commanded.
     """
 
     name: str
@@ -52,35 +114,131 @@ class Arm:
     torque: Array
     home: Array
     body: tuple[Capsule, ...]
+    feels: bool = True
+    side: str = ''
+    first: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """Commanded joints in the contract's order: the arm's, then the gripper's."""
         return (*self.joints, self.gripper)
 
-    def limits(
-        self, workspace_min: Array, workspace_max: Array, *, force: float, torque: float
-    ) -> Limits:
-        """The arm's own joint limits, with a task's workspace box [m] and wrist bounds [N, N m]."""
-        return Limits(
-            names=self.names,
-            position_min=self.position_min,
-            position_max=self.position_max,
-            velocity=self.velocity,
-            acceleration=self.acceleration,
-            jerk=self.jerk,
-            workspace_min=workspace_min,
-            workspace_max=workspace_max,
-            force=force,
-            torque=torque,
+    @property
+    def limbs(self) -> tuple[Arm, ...]:
+        """Itself: an arm is one limb."""
+        return (self,)
+
+    @property
+    def prefix(self) -> str:
+        """What its observations' keys begin with; empty unless it is one of a pair."""
+        return f'{self.side}_' if self.side else ''
+
+    @property
+    def columns(self) -> slice:
+        """Where its joints, without the gripper's, are among all that are commanded."""
+        return slice(self.first, self.first + len(self.joints))
+
+    def placed(self, side: str, base: Array, first: int) -> Arm:
+        """The same arm as one of a pair, its names prefixed with the side.
+
+        Args:
+            side: `left` or `right`.
+            base: Where it stands in the pair's base frame, shape (4, 4).
+            first: Where its joints begin among the pair's.
+        """
+        return replace(
+            self,
+            joints=tuple(f'{side}_{name}' for name in self.joints),
+            gripper=f'{side}_{self.gripper}',
+            chain=replace(self.chain, base=base),
+            body=tuple(replace(part, name=f'{side}_{part.name}') for part in self.body),
+            side=side,
+            first=first,
         )
 
 
-def get_arm(name: str) -> Arm:
-    """The arm called `name`.
+@dataclass(frozen=True, kw_only=True)
+class ArmPair(_Commanded):
+    """Two arms that are commanded as one: all joints of the left one, then all of the right one.
+
+    Attributes:
+        name: Its name in the registry.
+        limbs: The left and the right arm.
+        joints: Names of the joints that move either arm, without the grippers'.
+        position_min: Lower position bounds, shape (N,) [rad, m].
+        position_max: Upper position bounds, shape (N,) [rad, m].
+        velocity: Largest speeds, shape (N,) [rad/s, m/s].
+        acceleration: Largest accelerations, shape (N,) [rad/s^2, m/s^2].
+        jerk: Largest jerks, shape (N,) [rad/s^3, m/s^3].
+        home: Posture that tasks start around, shape (N,) [rad, m].
+    """
+
+    name: str
+    limbs: tuple[Arm, Arm]
+    joints: tuple[str, ...] = field(init=False)
+    position_min: Array = field(init=False)
+    position_max: Array = field(init=False)
+    velocity: Array = field(init=False)
+    acceleration: Array = field(init=False)
+    jerk: Array = field(init=False)
+    home: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        for part in (*_BOUNDS, 'home'):
+            together = np.concatenate([getattr(limb, part) for limb in self.limbs])
+            object.__setattr__(self, part, together)
+        object.__setattr__(self, 'joints', tuple(n for limb in self.limbs for n in limb.joints))
+
+    @classmethod
+    def of(cls, name: str, arm: Arm, left: Array, right: Array) -> ArmPair:
+        """Two arms of the same build, each at a pose (4, 4) in the pair's base frame."""
+        limbs = arm.placed('left', left, 0), arm.placed('right', right, len(arm.names))
+        return cls(name=name, limbs=limbs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Commanded joints in the contract's order: left arm, its gripper, right arm, its own."""
+        return tuple(name for limb in self.limbs for name in limb.names)
+
+
+AnyArm = Arm | ArmPair
+
+
+def get_arm(name: str) -> AnyArm:
+    """The arm, or the pair of arms, called `name`.
 
     Raises:
         UnknownNameError: If no arm has this name; it lists those that do.
     """
-    arm: Arm = lookup('arm', name, ARMS)
+    arm: AnyArm = lookup('arm', name, ARMS)
     return arm
+
+
+def get_single_arm(name: str, *, where: str) -> Arm:
+    """The arm called `name`, for what works with one tool.
+
+    Args:
+        name: Its name.
+        where: What needs it, for the error.
+
+    Raises:
+        UnknownNameError: If no arm has this name.
+        IlRosError: If it is a pair of arms.
+    """
+    return require_single(get_arm(name), where=where)
+
+
+def require_single(arm: AnyArm, *, where: str) -> Arm:
+    """Refuse a pair of arms; `where` is what works with one tool.
+
+    Raises:
+        IlRosError: If `arm` is a pair.
+    """
+    if isinstance(arm, ArmPair):
+        raise IlRosError(f'{arm.name} is a pair of arms', where=where, allowed='one arm')
+    return arm
+
+
+def default_arm(task: str) -> str:
+    """Name of the arm that does a task where nobody names one."""
+    return PAIR_TASKS.get(task, DEFAULT_ARM)

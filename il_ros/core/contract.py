@@ -18,12 +18,15 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.limits import KeepOut, Limits
 from il_ros.core.streams import ImageStream, Stream
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,10 @@ class Action:
 
     Attributes:
         names: Commanded joints, in the order of every action array.
+        space: `joints` are positions of joints, which observations measure and the monitor keeps
+            within the limits. `normalised` are numbers from -1 to 1 that the simulator of another
+            package takes and gives a meaning to; none of the next three, no monitor and no
+            controller goes with them.
         position: Keys of the observations that measure these joints, one after the other.
         velocity: Keys of the observations that measure their speeds, likewise.
         limits: Bounds that the monitor enforces.
@@ -132,9 +139,10 @@ class Action:
     """
 
     names: tuple[str, ...]
-    position: tuple[str, ...]
-    velocity: tuple[str, ...]
-    limits: JointBounds
+    space: Literal['joints', 'normalised'] = 'joints'
+    position: tuple[str, ...] = ()
+    velocity: tuple[str, ...] = ()
+    limits: JointBounds | None = None
     executed: str = 'monitor/executed'
     output: Output = field(default_factory=Output)
     demonstration: Demonstration | None = None
@@ -166,13 +174,15 @@ class Zone(Box):
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace(Box):
-    """Where the tool centre point may be, and where no part of the arm may.
+    """Where each tool centre point may be, and where no part of an arm may.
 
     Attributes:
         keep_out: Boxes that neither links nor tool may enter: posts, shelves, people's places.
+        separation: How near the two arms of a pair may come to each other [m].
     """
 
     keep_out: tuple[Zone, ...] = ()
+    separation: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +207,7 @@ class Contract:
     Attributes:
         version: Version of this format.
         name: Name of the contract.
-        arm: Name of the kinematic model, for the tool centre point; empty when none fits.
+        arm: Name of the kinematic model, of one arm or of a pair; empty when none fits.
         base_frame: Frame of every Cartesian quantity.
         rate: Ticks per second [Hz].
         clock: Observation whose samples pace the ticks.
@@ -206,7 +216,7 @@ class Contract:
         privileged: What only experts and evaluation may see.
         images: Cameras, by key.
         action: What the policy commands.
-        workspace: Where the tool centre point may be, and where no part of the arm may.
+        workspace: Where each tool centre point may be, and where no part of an arm may.
         wrench: Largest contact; none when the arm has no such sensor.
         fallback: What the monitor does when the policy is out of its depth.
     """
@@ -266,10 +276,36 @@ class Contract:
         clock_topic = self.streams[self.clock].topic
         return dict(sorted(groups.items(), key=lambda item: item[0] == clock_topic))
 
+    @property
+    def action_range(self) -> tuple[Array, Array]:
+        """Least and largest action, shape (N,) each [rad or m, or normalised]."""
+        if self.action.limits is None:
+            ones = np.ones(len(self.action.names))
+            return -ones, ones
+        return self.limits.position_min, self.limits.position_max
+
+    def require_joints(self) -> JointBounds:
+        """The bounds of the joints.
+
+        Raises:
+            ContractError: If the action is not one of joints.
+        """
+        if self.action.limits is None:
+            raise ContractError(
+                f'its action.space is {self.action.space}: nothing is known of joints',
+                where=f'contract {self.name!r}',
+                allowed='a contract of an arm, whose action.space is joints',
+            )
+        return self.action.limits
+
     @cached_property
     def limits(self) -> Limits:
-        """Bounds as arrays."""
-        bounds = self.action.limits
+        """Bounds of an arm as arrays.
+
+        Raises:
+            ContractError: If the action is not one of joints.
+        """
+        bounds = self.require_joints()
         return Limits(
             names=self.action.names,
             position_min=np.array(bounds.position_min),
@@ -285,6 +321,7 @@ class Contract:
                 KeepOut(name=zone.name, min=np.array(zone.min), max=np.array(zone.max))
                 for zone in self.workspace.keep_out
             ),
+            separation=self.workspace.separation,
         )
 
 

@@ -12,7 +12,7 @@ from il_ros.core.errors import ContractError
 from il_ros.core.streams import check_image, check_stream
 
 if TYPE_CHECKING:
-    from il_ros.core.contract import Action, Box, Contract
+    from il_ros.core.contract import Action, Box, Contract, Fallback, JointBounds
 
 VERSION = 1
 _KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
@@ -66,14 +66,19 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
     action = contract.action
     if len(set(action.names)) != len(action.names) or not action.names:
         fail(f'got {list(action.names)}', 'action.names', 'one or more different names')
+    _check_boxes(contract, fail)
+    if action.space == 'normalised':
+        _check_normalised(contract, fail)
+        return
     if action.output.adapter == 'twist' and not contract.arm:
         fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
     if not 0.0 <= action.output.ahead < 1.0:
         fail(f'got {action.output.ahead}', 'action.output.ahead', '0 or more, below 1')
-    _check_bounds(action, fail)
+    if action.limits is None:
+        fail('missing', 'action.limits', 'bounds of the joints')
+    _check_bounds(action, action.limits, fail)
     _check_demonstration(action, fail)
-    _check_boxes(contract, fail)
-    _check_fallback(contract, fail)
+    _check_fallback(contract.fallback, action, action.limits, fail)
     for part in ('position', 'velocity'):
         for key in getattr(action, part):
             if key not in contract.observations:
@@ -88,6 +93,19 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
             fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
 
 
+def _check_normalised(contract: Contract, fail: _Fail) -> None:
+    """Refuse what would say more of a normalised action than is known."""
+    bare = type(contract.action)(names=contract.action.names, space='normalised')
+    for name, value in vars(contract.action).items():
+        if value != getattr(bare, name):
+            fail(f'got {value!r}', f'action.{name}', 'nothing where the space is normalised')
+    for name in ('wrench', 'arm'):
+        if getattr(contract, name):
+            fail(f'got {getattr(contract, name)!r}', name, 'nothing: no arm is commanded')
+    if contract.fallback != type(contract.fallback)():
+        fail(f'got {contract.fallback}', 'fallback', 'nothing: no monitor goes with the action')
+
+
 def _check_boxes(contract: Contract, fail: _Fail) -> None:
     workspace = contract.workspace
     boxes: list[tuple[str, Box]] = [('workspace', workspace)]
@@ -97,12 +115,15 @@ def _check_boxes(contract: Contract, fail: _Fail) -> None:
             fail('not finite', where, 'finite numbers')
         if not np.all(np.less(box.min, box.max)):
             fail(f'not below {where}.max', f'{where}.min')
+    if not 0.0 <= workspace.separation < math.inf:
+        fail(f'got {workspace.separation}', 'workspace.separation', '0 or more')
+    if workspace.separation and not contract.arm:
+        fail('the contract names no arm', 'workspace.separation', '0 without a kinematic model')
     if workspace.keep_out and not contract.arm:
         fail('the contract names no arm', 'workspace.keep_out', 'nothing without a kinematic model')
 
 
-def _check_fallback(contract: Contract, fail: _Fail) -> None:
-    fallback, limits = contract.fallback, contract.action.limits
+def _check_fallback(fallback: Fallback, action: Action, limits: JointBounds, fail: _Fail) -> None:
     if not 0 < fallback.speed <= 1:
         fail(f'got {fallback.speed}', 'fallback.speed', '0 < speed <= 1')
     if not 0 < fallback.seconds < math.inf:
@@ -111,11 +132,11 @@ def _check_fallback(contract: Contract, fail: _Fail) -> None:
         if fallback.posture:
             fail(f'not used by {fallback.kind}', 'fallback.posture', 'nothing')
         return
-    if len(fallback.posture) != len(contract.action.names):
+    if len(fallback.posture) != len(action.names):
         fail(
             f'got {len(fallback.posture)} entries',
             'fallback.posture',
-            f'{len(contract.action.names)}, one a joint',
+            f'{len(action.names)}, one a joint',
         )
     bounds = zip(limits.position_min, fallback.posture, limits.position_max, strict=True)
     if not all(low <= value <= high for low, value, high in bounds):
@@ -140,14 +161,14 @@ def _check_demonstration(action: Action, fail: _Fail) -> None:
         fail('got a number out of range', 'action.demonstration', 'max_age > 0, latency >= 0')
 
 
-def _check_bounds(action: Action, fail: _Fail) -> None:
+def _check_bounds(action: Action, limits: JointBounds, fail: _Fail) -> None:
     n = len(action.names)
-    for name, values in vars(action.limits).items():
+    for name, values in vars(limits).items():
         if len(values) != n:
             fail(f'got {len(values)} entries', f'action.limits.{name}', f'{n}, one a joint')
         if not np.all(np.isfinite(values)):
             fail(f'got {list(values)}', f'action.limits.{name}', 'finite numbers')
         if not name.startswith('position') and min(values) <= 0:
             fail(f'got {list(values)}', f'action.limits.{name}', 'positive numbers')
-    if not np.all(np.less(action.limits.position_min, action.limits.position_max)):
+    if not np.all(np.less(limits.position_min, limits.position_max)):
         fail('not below position_max', 'action.limits.position_min')

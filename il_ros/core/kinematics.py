@@ -23,6 +23,8 @@ class SerialChain:
         d: Link offsets d_i, n of them [m].
         alpha: Link twists alpha_{i-1}, n of them [rad].
         tool: Pose of the tool centre point in the last joint's frame, shape (4, 4).
+        theta: Joint angles theta_i at position 0, n of them [rad]; all 0 by default.
+        base: Where the chain stands in the base frame, shape (4, 4); at its origin by default.
         fixed: Transform from each joint's parent frame to its own at angle 0, shape (n, 4, 4).
     """
 
@@ -30,6 +32,8 @@ class SerialChain:
     d: tuple[float, ...]
     alpha: tuple[float, ...]
     tool: Array
+    theta: tuple[float, ...] = ()
+    base: Array | None = None
     fixed: Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +41,10 @@ class SerialChain:
         for transform, a, d, alpha in zip(fixed, self.a, self.d, self.alpha, strict=True):
             transform[:3, :3] = matrix_about(0, alpha)
             transform[:3, 3] = transform[:3, :3] @ (a, 0.0, d)
+        for transform, theta in zip(fixed, self.theta, strict=bool(self.theta)):
+            transform[:3, :3] = transform[:3, :3] @ matrix_about(2, theta)
+        if self.base is not None:
+            fixed[0] = self.base @ fixed[0]
         object.__setattr__(self, 'fixed', fixed)
 
     def frames(self, q: Array) -> Array:

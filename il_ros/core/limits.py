@@ -27,7 +27,7 @@ class KeepOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one arm in one task, N commanded joints in the contract's order.
+    """Bounds of one arm, or of a pair, in one task, N commanded joints in the contract's order.
 
     Attributes:
         names: Joint names, N of them.
@@ -42,6 +42,7 @@ class Limits:
         force: Largest norm of the wrist force [N].
         torque: Largest norm of the wrist torque [N m].
         keep_out: Boxes that no part of the arm may enter.
+        separation: How near the two arms of a pair may come to each other [m].
     """
 
     names: tuple[str, ...]
@@ -55,3 +56,4 @@ class Limits:
     force: float
     torque: float
     keep_out: tuple[KeepOut, ...] = ()
+    separation: float = 0.0

@@ -71,7 +71,7 @@ def _draw_actions(joints: Sequence[JointSummary], figure: Figure) -> None:
         axes.grid(visible=False)
     for axes in panels[len(joints) :]:
         axes.set_axis_off()
-    figure.supxlabel('commanded position [rad or m]', fontsize=9.5)
+    figure.supxlabel('command [rad or m; normalised: -1 to 1]', fontsize=9.5)
 
 
 def distance_chart(coverage: Coverage) -> Figure:

@@ -30,6 +30,7 @@ def summarise(
     confidence: float = CONFIDENCE,
     training: Mapping[str, Any] | None = None,
     created: str = '',
+    watched: bool = True,
 ) -> dict[str, Any]:
     """Count, compare and judge the episodes of an evaluation.
 
@@ -43,6 +44,7 @@ def summarise(
         training: What training said of the policy, for the record: algorithm, episodes,
             held_out_episodes, held_out_loss.
         created: Date and time of the evaluation, as a reader should see it.
+        watched: Whether a monitor was there, whose false alarms and violations can be judged.
 
     Returns:
         JSON values. Rates are in [0, 1], times in seconds; what was not measured is None and
@@ -60,9 +62,9 @@ def summarise(
     pairs = pair_up(groups['ood'], groups['ood_unwatched'])
     measured = Measured(
         nominal=_success(groups['nominal'], confidence),
-        false_alarms=Rate.of((e.fallback for e in groups['nominal']), confidence),
+        false_alarms=Rate.of((e.fallback for e in groups['nominal'] if watched), confidence),
         detection=detection_rate(pairs, confidence),
-        violations=_violations([*groups['nominal'], *groups['ood']]),
+        violations=_violations([*groups['nominal'], *groups['ood']]) if watched else None,
         expert=_success(groups['expert'], confidence),
         heuristic=_success(groups['heuristic'], confidence),
     )

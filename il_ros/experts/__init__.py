@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from il_ros.core.arms import DEFAULT_ARM, get_arm
+from il_ros.core.arms import DEFAULT_ARM, PAIR_TASKS, default_arm, get_arm
 from il_ros.core.registry import lookup
 from il_ros.experts.base import Expert
 
-__all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic']
+__all__ = [
+    'EXPERTS', 'HEURISTICS', 'Expert', 'floor_of', 'make_any', 'make_expert', 'make_heuristic',
+]  # fmt: skip
 
 # By the name of the task.
 EXPERTS = {
@@ -19,6 +21,7 @@ EXPERTS = {
     'drawer_open': 'il_ros.experts.drawer_open:DrawerOpenExpert',
     'peg_insertion': 'il_ros.experts.peg_insertion:PegInsertionExpert',
     'peg_transfer': 'il_ros.experts.peg_transfer:PegTransferExpert',
+    'bimanual_handover': 'il_ros.experts.bimanual_handover:BimanualHandoverExpert',
 }
 
 HEURISTICS = {
@@ -27,14 +30,15 @@ HEURISTICS = {
 }
 
 
-def make_expert(task: str, arm: str = DEFAULT_ARM) -> Expert:
-    """The scripted expert of a task, for the arm of this name.
+def make_expert(task: str, arm: str | None = None) -> Expert:
+    """The scripted expert of a task, for the arm of this name; by default the task's.
 
     Raises:
         UnknownNameError: If the task has no expert or the arm is unknown; it lists those there are.
-        IlRosError: If the arm's name is empty and the expert needs one.
+        IlRosError: If the arm's name is empty and the expert needs one, or if the task is for
+            another number of arms.
     """
-    return _made('expert', task, EXPERTS, arm)
+    return _made('expert', task, EXPERTS, default_arm(task) if arm is None else arm)
 
 
 def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
@@ -47,13 +51,19 @@ def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
     return _made('heuristic', name, HEURISTICS, arm)
 
 
-def make_any(name: str, arm: str = DEFAULT_ARM) -> Expert:
+def floor_of(task: str) -> str:
+    """Which heuristic a task is compared with: `straight`, and `hold` where it takes two hands."""
+    return 'hold' if task in PAIR_TASKS else 'straight'
+
+
+def make_any(name: str, arm: str | None = None) -> Expert:
     """The scripted expert of a task, or a heuristic.
 
     Raises:
         UnknownNameError: If neither has this name or the arm is unknown; it lists those there are.
         IlRosError: If the arm's name is empty and what was asked for needs one.
     """
+    arm = default_arm(name) if arm is None else arm
     return _made('expert', name, {**EXPERTS, **HEURISTICS}, arm)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm, Arm, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_about, rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
@@ -121,12 +121,8 @@ class CartesianExpert(ABC):
     )
 
     def __post_init__(self) -> None:
-        if self.arm is None:  # a contract may name none
-            raise IlRosError(
-                'no arm, whose kinematics it needs',
-                where=type(self).__name__,
-                fix='name the arm in the contract',
-            )
+        require_arm(self.arm, where=type(self).__name__)
+        require_single(self.arm, where=type(self).__name__)
 
     @abstractmethod
     def decide(self, scene: Scene) -> Wish:
@@ -166,7 +162,7 @@ class CartesianExpert(ABC):
             scene.tool = tool[:3, 3]
             scene.tilt = math.atan2(tool[1, 0], tool[0, 0])
             wish = self.decide(scene)
-            speed = self._joint_speed(frames, q, speed, wish, dt)
+            speed = joint_speed(self.arm, self.pace, wish, q=q, frames=frames, before=speed, dt=dt)
             q = np.clip(q + speed * dt, self.arm.position_min[:-1], self.arm.position_max[:-1])
             frames = self.arm.chain.frames(q)
             step = self.pace.gripper * dt
@@ -175,30 +171,53 @@ class CartesianExpert(ABC):
             row[:-1], row[-1] = q, gripper
         return chunk
 
-    def _joint_speed(self, frames: Array, q: Array, before: Array, wish: Wish, dt: float) -> Array:
-        """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before`."""
-        turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
-        twist = np.concatenate([wish.linear, toward(turn, self.pace.gain, self.pace.angular)])
-        pull = self.pace.rest * (self.arm.home[:-1] - q)
-        speed = resolve(jacobian_of(frames), twist, damping=self.pace.damping, pull=pull)
-        # Slow all joints alike, so that the tool keeps its path.
-        speed /= max(
-            1.0, float(np.max(np.abs(speed) / self.arm.velocity[:-1])) / self.pace.velocity
+
+def require_arm(arm: AnyArm | None, *, where: str) -> None:
+    """Refuse to do without an arm, as a contract may that names none.
+
+    Raises:
+        IlRosError: If `arm` is None; `where` is who needs it.
+    """
+    if arm is None:
+        raise IlRosError(
+            'no arm, whose kinematics it needs', where=where, fix='name the arm in the contract'
         )
-        return self._eased(speed, before, dt)
 
-    def _eased(self, speed: Array, before: Array, dt: float) -> Array:
-        """The wished `speed`, or less of it while the arm still gathers speed from `before`.
 
-        Only its size is eased, never its direction, and never beyond the wish: a command that
-        followed the measured velocity would amplify a push or a delay.
-        """
-        size = float(speed @ speed)
-        if size < 1e-12:
-            return speed
-        along = min(max(float(before @ speed) / size, 0.0), 1.0)
-        most = self.pace.acceleration * self.arm.acceleration[:-1] * dt
-        return speed * min(1.0, along + 1.0 / float(np.max(np.abs(speed) / most)))
+def joint_speed(
+    arm: Arm, pace: Pace, wish: Wish, *, q: Array, frames: Array, before: Array, dt: float
+) -> Array:
+    """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before`.
+
+    Args:
+        arm: Whose joints they are.
+        pace: How fast they move.
+        wish: What the tool should do.
+        q: Where they are, shape (n,) [rad].
+        frames: Of the arm's chain there, shape (n + 1, 4, 4).
+        before: How fast they moved before, shape (n,) [rad/s].
+        dt: For how long [s].
+    """
+    turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
+    twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])
+    pull = pace.rest * (arm.home[:-1] - q)
+    speed = resolve(jacobian_of(frames), twist, damping=pace.damping, pull=pull)
+    # Slow all joints alike, so that the tool keeps its path.
+    speed /= max(1.0, float(np.max(np.abs(speed) / arm.velocity[:-1])) / pace.velocity)
+    return _eased(speed, before, pace.acceleration * arm.acceleration[:-1] * dt)
+
+
+def _eased(speed: Array, before: Array, most: Array) -> Array:
+    """The wished `speed`, or less of it while the arm still gathers speed from `before`.
+
+    Only its size is eased, never its direction, and never beyond the wish: a command that
+    followed the measured velocity would amplify a push or a delay.
+    """
+    size = float(speed @ speed)
+    if size < 1e-12:
+        return speed
+    along = min(max(float(before @ speed) / size, 0.0), 1.0)
+    return speed * min(1.0, along + 1.0 / float(np.max(np.abs(speed) / most)))
 
 
 def toward(error: Array, gain: float, fastest: float) -> Array:

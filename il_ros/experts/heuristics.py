@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm
 from il_ros.experts.base import CartesianExpert, Scene, Wish, toward
 
 Array = NDArray[np.float64]
@@ -19,15 +19,16 @@ class Hold:
     """Stays where it is; the only one that needs no arm.
 
     Attributes:
-        arm: The arm, which it does not look at.
+        arm: The arm, of which it looks only at how many there are; one by default.
     """
 
-    arm: Arm | None = None
+    arm: AnyArm | None = None
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """The present joint positions, over and over."""
-        here = np.concatenate([observation['joint_position'], observation['gripper_position']])
-        return np.tile(here, (horizon, 1))
+        sides = [''] if self.arm is None else [limb.prefix for limb in self.arm.limbs]
+        keys = [f'{side}{part}_position' for side in sides for part in ('joint', 'gripper')]
+        return np.tile(np.concatenate([observation[key] for key in keys]), (horizon, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from il_ros.core.arms import get_arm
+from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.contract import Contract
+from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.monitors.config import MonitorConfig
@@ -26,19 +27,38 @@ def make_monitor(
 
     Raises:
         UnknownNameError: If the contract names an arm that is not known.
+        ContractError: If it names a pair of arms and commands other joints, or keeps one arm at a
+            distance from itself.
     """
-    geometry = Geometry.of_arm(get_arm(contract.arm)) if contract.arm else None
     return Monitor(
         limits=contract.limits,
         contract_hash=contract.hash,
         dt=contract.period,
-        geometry=geometry,
+        geometry=_geometry(contract),
         calibration=calibration,
         config=config,
         fallback=contract.fallback,
         streams=contract.action.output.streams,
         delay=contract.command_delay,
     )
+
+
+def _geometry(contract: Contract) -> Geometry | None:
+    arm = get_arm(contract.arm) if contract.arm else None
+    if contract.workspace.separation and not isinstance(arm, ArmPair):
+        raise ContractError(
+            f'{contract.arm} is one arm',
+            where=f'contract {contract.name}.workspace.separation',
+            allowed='0, but for a pair',
+        )
+    if isinstance(arm, ArmPair) and arm.names != contract.action.names:
+        # Only its place tells which arm a joint belongs to.
+        raise ContractError(
+            f'it commands {", ".join(contract.action.names)}',
+            where=f'contract {contract.name}.action.names',
+            allowed=f'{", ".join(arm.names)}, in this order',
+        )
+    return Geometry.of_arm(arm) if arm is not None else None
 
 
 def measured_state(

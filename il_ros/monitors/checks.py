@@ -16,7 +16,7 @@ from il_ros.monitors.messages import Chunk, MonitorInput
 
 FaultKind = Literal[
     'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
-    'workspace', 'keep_out', 'force', 'takeover', 'jump', 'plan', 'internal',
+    'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
 ]  # fmt: skip
 
 
@@ -224,15 +224,30 @@ def beyond_workspace(points: Array, limits: Limits, margin: float) -> Array:
 
 
 def workspace(
-    point: Array, limits: Limits, *, what: str = 'tool centre point', margin: float = 0.0
+    point: Array,
+    limits: Limits,
+    *,
+    what: str = '',
+    names: tuple[str, ...] = ('tool centre point',),
+    margin: float = 0.0,
 ) -> Fault | None:
-    """Whether `point` (3,) [m, base frame] is inside the box, `margin` [m] away from its sides."""
+    """Whether each tool is inside the box, `margin` [m] away from its sides.
+
+    Args:
+        point: A tool centre point, shape (3,), or L of them, shape (L, 3) [m, base frame].
+        limits: Has the box.
+        what: What is looked at, for the text; what is measured by default.
+        names: What each of the L tools is called.
+        margin: How far inside the box it has to be [m].
+    """
     low, high = limits.workspace_min + margin, limits.workspace_max - margin
     inside = (point >= low) & (point <= high)
     if inside.all():
         return None
-    i = int(np.argmin(inside))
-    text = f'{what}: {"xyz"[i]} = {point[i]:.3f} m, workspace {low[i]:.3f} .. {high[i]:.3f} m'
+    tool, i = divmod(int(np.argmin(inside)), 3)
+    which = ', '.join(filter(None, (what, names[tool] if not what or len(names) > 1 else '')))
+    x = point.reshape(-1, 3)[tool, i]
+    text = f'{which}: {"xyz"[i]} = {x:.3f} m, workspace {low[i]:.3f} .. {high[i]:.3f} m'
     return Fault('workspace', text)
 
 
@@ -282,6 +297,42 @@ def keep_out(
     at = ', '.join(f'{x:.3f}' for x in points[row, i])
     text = f'{what}{parts[i]}: within {near:.3f} m of {limits.keep_out[zone].name!r}, at {at} m'
     return Fault('keep_out', text)
+
+
+def too_near(gaps: Array, limits: Limits, margin: float = 0.0) -> Array:
+    """How much nearer two arms are than they may be [m]; zero or less is far enough.
+
+    Args:
+        gaps: Distances between their parts, shape (..., Q) [m].
+        limits: Has the least distance.
+        margin: How much farther than that they have to be [m].
+    """
+    return np.asarray(limits.separation + margin - gaps)
+
+
+def separation(
+    gaps: Array,
+    limits: Limits,
+    *,
+    parts: tuple[tuple[str, str], ...],
+    margin: float = 0.0,
+    what: str = '',
+) -> Fault | None:
+    """Whether two arms keep their distance.
+
+    Args:
+        gaps: Distances between their parts, shape (Q,) [m].
+        limits: Has the least distance.
+        parts: The left and the right part of each of the Q distances.
+        margin: How much farther than that they have to be [m].
+        what: What is looked at, for the text; what is measured by default.
+    """
+    if (too_near(gaps, limits, margin) <= 0.0).all():
+        return None
+    i = int(np.argmin(gaps))  # which is a NaN, if there is one
+    (one, other), least = parts[i], limits.separation + margin
+    text = f'{what}{one}: {gaps[i]:.3f} m from {other}, limit {least:.3f} m'
+    return Fault('separation', text)
 
 
 def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault | None:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm, ArmPair
+from il_ros.core.clearance import Clearance
 from il_ros.core.kinematics import Outline
 from il_ros.core.limits import Array
 
 
 class Geometry:
-    """The tool centre point, and points that stand for the links.
+    """The tool centre points, points that stand for the links, and how far two arms are apart.
 
     Args:
-        tools: Tool centre points (T, 3) [m, base frame] of joint positions (T, N).
+        tools: Tool centre points of joint positions (T, N): (T, 3) [m, base frame] of one tool, or
+            (T, L, 3) of L of them.
         outline: Points all over the arm (T, P, 3) of joint positions (T, N); none where only the
             tool is known.
         parts: What each of the P points belongs to, for messages.
         radius: How far the arm reaches from each of these points, shape (P,), or one for all [m].
         moves: Which of the N joints move the arm; all by default. The others, a gripper's, keep
             what they hold while the arm falls back.
+        names: What each tool is called, for messages.
+        sides: Of a pair, which of the N joints move which arm, by what the keys of the observations
+            that follow this arm begin with.
+        clearance: Of a pair, the distances between the arms.
     """
 
     def __init__(
@@ -34,21 +40,38 @@ class Geometry:
         parts: tuple[str, ...] = (),
         radius: Array | float = 0.0,
         moves: NDArray[np.bool_] | None = None,
+        names: tuple[str, ...] = ('tool centre point',),
+        sides: Mapping[str, NDArray[np.bool_]] | None = None,
+        clearance: Clearance | None = None,
     ) -> None:
-        self.tools, self.outline = tools, outline
+        self.tools, self.outline, self.names = tools, outline, names
         self.parts, self.radius, self.moves = parts, radius, moves
+        self.sides, self.clearance = sides or {}, clearance
 
     @classmethod
-    def of_arm(cls, arm: Arm) -> Self:
-        """The geometry of an arm: its tool, and balls that cover its body."""
-        n = len(arm.joints)
-        body = Outline(arm.body, tool=n)
+    def of_arm(cls, arm: AnyArm) -> Self:
+        """The geometry of an arm or a pair: each tool, and balls that cover each body."""
+        limbs, pair = arm.limbs, arm if isinstance(arm, ArmPair) else None
+        bodies = [Outline(limb.body, tool=len(limb.joints)) for limb in limbs]
+        names = tuple(f'{limb.side} tool centre point'.lstrip() for limb in limbs)
 
         def tools(q: Array) -> Array:
-            return np.asarray(arm.chain.frames(q[:, :n])[:, -1, :3, 3])
+            each = [limb.chain.frames(q[:, limb.columns])[:, -1, :3, 3] for limb in limbs]
+            return np.stack(each, axis=1) if pair else np.asarray(each[0])
 
         def outline(q: Array) -> Array:
-            return body.centres(arm.chain.frames(q[:, :n]))
+            each = zip(bodies, limbs, strict=True)
+            centres = [body.centres(limb.chain.frames(q[:, limb.columns])) for body, limb in each]
+            return np.concatenate(centres, axis=1)
 
-        moves = np.array([name in arm.joints for name in arm.names])
-        return cls(tools, outline, parts=body.names, radius=body.radius, moves=moves)
+        parts = [(name, *body.names[1:]) for name, body in zip(names, bodies, strict=True)]
+        return cls(
+            tools,
+            outline,
+            parts=tuple(part for body in parts for part in body),
+            radius=np.concatenate([body.radius for body in bodies]),
+            moves=arm.moves,
+            names=names,
+            sides={limb.prefix: np.isin(arm.names, limb.joints) for limb in limbs if pair},
+            clearance=Clearance(pair) if pair else None,
+        )

@@ -43,18 +43,20 @@ class Measured:
     ) -> None:
         self._limits, self._config, self._geometry = limits, config, geometry
         self._delay = delay
-        self._frozen = FrozenWatch(
-            ceil(config.frozen_time / dt) + 1,
-            config.frozen_motion,
-            geometry.moves if geometry else None,
-        )
+        # Of a pair each arm is watched by itself: one may stand while the other moves.
+        joints = {**(geometry.sides if geometry else {}), '': geometry.moves if geometry else None}
+        window = ceil(config.frozen_time / dt) + 1
+        self._frozen = {
+            side: FrozenWatch(window, config.frozen_motion, moves) for side, moves in joints.items()
+        }
         self._before: deque[tuple[float, Array]] = deque()
         share = config.wrench_share
         self._contact = replace(limits, force=share * limits.force, torque=share * limits.torque)
 
     def reset(self) -> None:
         """Forget earlier ticks: another mode begins."""
-        self._frozen.reset()
+        for watch in self._frozen.values():
+            watch.reset()
 
     def trust(self, frame: MonitorInput, now: float) -> Fault | None:
         """Whether the frame is of now, complete, and made of numbers."""
@@ -76,7 +78,15 @@ class Measured:
         commanded = None if plan is None else plan.at(frame.stamp - self._delay)[0]
         if fault is None and commanded is not None:
             fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
-        return fault or self._frozen.look(frame.position, commanded, frame.following)
+        return fault or self._is_frozen(frame, commanded)
+
+    def _is_frozen(self, frame: MonitorInput, commanded: Array | None) -> Fault | None:
+        assert frame.position is not None
+        fault, left = None, dict(frame.following)
+        for side, watch in self._frozen.items():  # the last one takes what is of no side
+            own = {key: left.pop(key) for key in list(left) if key.startswith(side)}
+            fault = watch.look(frame.position, commanded, own) or fault
+        return fault
 
     def _moves_too_fast(self, frame: MonitorInput) -> Fault | None:
         velocity, past = frame.velocity, self._before
@@ -98,7 +108,11 @@ class Measured:
         geometry = self._geometry
         if geometry is None:
             return None
-        fault = checks.workspace(geometry.tools(position[None])[0], self._limits)
+        tools, clearance = geometry.tools(position[None])[0], geometry.clearance
+        fault = checks.workspace(tools, self._limits, names=geometry.names)
+        if fault is None and clearance is not None:
+            gaps = clearance.gaps(position[None])[0]
+            fault = checks.separation(gaps, self._limits, parts=clearance.parts)
         if fault or not self._limits.keep_out or geometry.outline is None:
             return fault
         return checks.keep_out(

@@ -117,9 +117,15 @@ class ModeMachine:
         if self.mode is Mode.FALLBACK:
             self._enter(Mode.ALARM, self._latched)
 
+    def heeding(self, held: bool, *, to_policy: bool) -> Mode:
+        """The mode after `take_over` or `let_go`, whichever a dead-man like that asks for."""
+        if held:
+            return Mode.EXPERT if self._may_take_over else self.mode
+        return self.mode if self._back is None else self._after_takeover(self._back, to_policy)
+
     def take_over(self) -> bool:
         """Somebody holds the dead-man: the expert drives, unless nobody may; says whether."""
-        if self.mode in (Mode.IDLE, Mode.ALARM) or self.takeover:
+        if not self._may_take_over:
             return False
         latched = self._latched
         back = Mode.POLICY if self.mode is Mode.POLICY else Mode.HOLD
@@ -136,10 +142,18 @@ class ModeMachine:
         """
         if self._back is None:
             return False
-        back = Mode.HOLD if self._back is Mode.POLICY and not to_policy else self._back
+        back = self._after_takeover(self._back, to_policy)
         text = f'{self._latched}; then corrected by hand' if self._latched else 'takeover ended'
         self._enter(back, text)
         return True
+
+    @property
+    def _may_take_over(self) -> bool:
+        return self.mode not in (Mode.IDLE, Mode.ALARM) and not self.takeover
+
+    @staticmethod
+    def _after_takeover(back: Mode, to_policy: bool) -> Mode:
+        return Mode.HOLD if back is Mode.POLICY and not to_policy else back
 
     def _enter(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

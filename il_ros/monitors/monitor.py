@@ -26,7 +26,7 @@ from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
 from il_ros.monitors.motion import Motion
 from il_ros.monitors.plan import Plan, plannable
 from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.takeover import DeadMan
+from il_ros.monitors.takeover import DeadMen
 from il_ros.monitors.verdict import Verdict
 from il_ros.monitors.watch import Calibration, Look, ScoreWatch
 
@@ -91,7 +91,7 @@ class Monitor:
             moves=self._moves,
             delay=delay,
         )
-        self._dead_man = DeadMan(config.takeover_age)
+        self._dead_men = DeadMen(config.takeover_age)
         self._not_before = -inf
         # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
         self._yielding: tuple[Array, float] | None = None
@@ -128,7 +128,7 @@ class Monitor:
         self._yielding, self._may_yield = None, True
         if before is Mode.IDLE:
             self._midway = False
-        self._dead_man.reset()
+        self._dead_men.reset()
         self._watch.begin(midway=self._midway)
         self._measured.reset()
         if mode in _DRIVERS:
@@ -143,9 +143,14 @@ class Monitor:
         forgive = _DRIVERS.get(self.mode) != source
         self._driving.offer(chunk, source, now=self._now, forgive=forgive)
 
-    def dead_man(self, held: bool, now: float) -> None:
+    @property
+    def coming(self) -> Mode:
+        """The mode of the next tick, as far as dead-men decide it."""
+        return self._machine.heeding(self._dead_men.held, to_policy=self._config.takeover_return)
+
+    def dead_man(self, held: bool, now: float, device: str = '') -> None:
         """Take in what an operator's device says about its dead-man, at time `now` [s]."""
-        self._dead_man.hear(held, now)
+        self._dead_men.hear(device, held, now)
 
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
@@ -164,7 +169,7 @@ class Monitor:
         now = self._usable(now)
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
-        self._dead_man.reset()
+        self._dead_men.reset()
         self._yielding, self._may_yield = None, False
         if not self._machine.publishes:
             self._motion.release()
@@ -216,7 +221,7 @@ class Monitor:
                 # was sent last ends in a standstill; nothing sent now could do so more surely.
                 self._motion.release()
             self._driving.forget()
-            self._dead_man.clock_jumped()
+            self._dead_men.clock_jumped()
         return fault
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:
@@ -230,13 +235,13 @@ class Monitor:
         """Give the arm to whoever holds the dead-man, and take it back when it is let go."""
         machine = self._machine
         if machine.takeover:
-            if fault := self._dead_man.silent(now):
+            if fault := self._dead_men.silent(now):
                 return fault
-            if not self._dead_man.held:
+            if not self._dead_men.held:
                 machine.let_go(to_policy=self._config.takeover_return)
                 self._watch.begin(midway=True)
                 self._driving.begin('policy', now)
-        elif self._dead_man.held and not self._dead_man.silent(now) and machine.take_over():
+        elif self._dead_men.held and not self._dead_men.silent(now) and machine.take_over():
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
         return None
 
@@ -295,7 +300,7 @@ class Monitor:
         brakes, a stop by the robot itself) is not commanded any more, or it would jump there when
         its drives come back.
         """
-        self._dead_man.reset()
+        self._dead_men.reset()
         plan, position = self._motion.plan, frame.position
         if plan is None:
             return

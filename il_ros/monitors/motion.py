@@ -115,7 +115,12 @@ class Motion:
         tools = geometry.tools(postures)
         row = _first_worse(checks.beyond_workspace(tools, limits, margin))
         if row is not None:
-            return checks.workspace(tools[row], limits, what='planned motion', margin=margin)
+            return checks.workspace(
+                tools[row], limits, what='planned motion', names=geometry.names, margin=margin
+            )
+        fault = self._into_each_other(geometry, postures)
+        if fault is not None:
+            return fault
         if not limits.keep_out or geometry.outline is None:
             return None
         points, near = geometry.outline(postures), geometry.radius + margin
@@ -124,6 +129,19 @@ class Motion:
             return None
         return checks.keep_out(
             points[row], limits, parts=geometry.parts, margin=near, what='planned motion: '
+        )
+
+    def _into_each_other(self, geometry: Geometry, postures: Array) -> Fault | None:
+        """Whether the arms of a pair keep their distance at postures (T, N)."""
+        clearance = geometry.clearance
+        if clearance is None:
+            return None
+        gaps, limits, margin = clearance.gaps(postures), self._limits, self._margin
+        row = _first_worse(checks.too_near(gaps, limits, margin))
+        if row is None:
+            return None
+        return checks.separation(
+            gaps[row], limits, parts=clearance.parts, margin=margin, what='planned motion: '
         )
 
 

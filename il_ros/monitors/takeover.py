@@ -1,4 +1,4 @@
-"""The dead-man: whether somebody holds it, and whether the device that says so is alive."""
+"""Dead-men: whether somebody holds one, and whether the device that says so is alive."""
 
 from __future__ import annotations
 
@@ -53,3 +53,44 @@ class DeadMan:
             return None
         text = f'takeover: nothing from its device for {age:.3f} s, limit {self._max_age:.3f} s'
         return Fault('takeover', text)
+
+
+class DeadMen:
+    """The dead-men of all devices: whoever holds one asks for the arm.
+
+    Devices are told apart by name, so that one that is let go takes nothing from another that is
+    held: an operator's, say, and that of a program which hands the arm to an expert.
+
+    Args:
+        max_age: Longest silence of a device [s].
+    """
+
+    def __init__(self, max_age: float) -> None:
+        self._max_age = max_age
+        self._men: dict[str, DeadMan] = {}
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody asks for the arm."""
+        return any(man.held for man in self._men.values())
+
+    def hear(self, device: str, held: bool, read: float) -> None:
+        """Take in what a device read at `read` [s]."""
+        self._men.setdefault(device, DeadMan(self._max_age)).hear(held, read)
+
+    def reset(self) -> None:
+        """See `DeadMan.reset`."""
+        for man in self._men.values():
+            man.reset()
+
+    def clock_jumped(self) -> None:
+        """See `DeadMan.clock_jumped`."""
+        for man in self._men.values():
+            man.clock_jumped()
+
+    def silent(self, now: float) -> Fault | None:
+        """Whether every device that counts is silent: those that are held, or all if none is."""
+        men = self._men.values()
+        counting = [man for man in men if man.held] or men
+        silences = [man.silent(now) for man in counting]
+        return None if None in silences or not silences else silences[0]

@@ -10,7 +10,6 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from il_ros.core import topics
-from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
@@ -44,7 +43,7 @@ class ExpertNode(ManagedNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self._streaming = self._config.stream
         self._newest: Frame | None = None
-        self._arm = DEFAULT_ARM  # until there is a contract to name one
+        self._arm: str | None = None  # until there is a contract to name one
 
     def configure(self) -> None:
         """Load the expert; offer its service."""

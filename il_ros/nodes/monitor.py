@@ -32,13 +32,14 @@ from il_ros.ros.managed import ManagedNode
 from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
 from il_ros.ros.output import command_publisher
 from il_ros.ros.parameters import declare, setting
-from il_ros.ros.qos import CHUNKS, COMMAND
+from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Rates
 from il_ros.ros.spin import run_node
 from il_ros.srv import LoadPolicy, SetMode
 
 # Settings of the monitor that may be changed while it runs, though never while it drives.
 _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
+_DYNAMIC_HERE = ('takeover_from',)
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
 _ASKABLE = (
@@ -60,6 +61,11 @@ class MonitorNodeConfig:
         low=0.0,
         high=0.7,
     )
+    takeover_from: str = setting(
+        '',
+        'Device (header.frame_id) whose word on its dead-man a tick waits for, as for a chunk, '
+        'while the arm is driven; empty for none.',
+    )
 
 
 class MonitorNode(ManagedNode):
@@ -71,7 +77,7 @@ class MonitorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('monitor')
-        self._config = declare(self, MonitorNodeConfig)
+        self._config = declare(self, MonitorNodeConfig, dynamic=_DYNAMIC_HERE)
         self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
         self._simulated = bool(self.get_parameter('use_sim_time').value)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -87,7 +93,7 @@ class MonitorNode(ManagedNode):
         self._source = FrameSource(self, self._contract, self._on_frame)
         for mode in _DRIVING:
             self._subscribe(mode)
-        self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, COMMAND)
+        self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.create_service(SetMode, '~/set_mode', self._on_set_mode)
         self.create_service(LoadPolicy, '~/load', self._on_load)
@@ -110,6 +116,7 @@ class MonitorNode(ManagedNode):
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
+        self._words: dict[str, int] = {}
         self._unanswered = self._ticks = self._frames = 0
         self._chunks = dict.fromkeys(_DRIVING, 0)
         self._rates = Rates()
@@ -162,18 +169,30 @@ class MonitorNode(ManagedNode):
         self._tick_if_answered()
 
     def _on_takeover(self, message: Takeover) -> None:
-        if self.active:
-            # When the dead-man was read, not when the message came: a device that hangs repeats.
-            read = min(to_ns(message.header.stamp), self.get_clock().now().nanoseconds)
-            self._monitor.dead_man(message.held, self._seconds(read))
+        if not self.active:
+            return
+        # When the dead-man was read, not when the message came: a device that hangs repeats.
+        read, device = to_ns(message.header.stamp), message.header.frame_id
+        present = int(self.get_clock().now().nanoseconds)
+        if self._simulated:  # /clock may come behind what is said of its instant
+            present += round(self._contract.period * NS)
+        self._monitor.dead_man(message.held, self._seconds(min(read, present)), device)
+        self._words[device] = read
+        self._tick_if_answered()
 
     def _tick_if_answered(self) -> None:
-        if self._frame is None or self._waiting is None:
+        frame = self._frame
+        if frame is None or self._waiting is None:
             return
-        mode = self._monitor.mode
-        answered = self._answered.get(mode, self._frame.stamp) >= self._frame.stamp
-        if answered or self._source.invalid(self._frame):
+        if self._all_said(frame.stamp) or self._source.invalid(frame):
             self._tick()
+
+    def _all_said(self, stamp: int) -> bool:
+        """Whether there is all that the tick of a frame waits for."""
+        mode, device = self._monitor.coming, self._config.takeover_from
+        if mode.driving and device and self._words.get(device, 0) < stamp:
+            return False
+        return self._answered.get(mode, stamp) >= stamp
 
     def _watch(self) -> None:
         if not self.active:
@@ -304,9 +323,13 @@ class MonitorNode(ManagedNode):
         return response
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
-        if not changes or not hasattr(self, '_settings'):
+        if not hasattr(self, '_settings'):
             return SetParametersResult(successful=True)  # they are being declared
+        here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
+        self._config = replace(self._config, **here)
+        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
+        if not changes:
+            return SetParametersResult(successful=True)
         try:
             if hasattr(self, '_monitor'):
                 self._require_idle()

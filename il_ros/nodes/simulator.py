@@ -135,12 +135,10 @@ class Simulator(ManagedNode):
         before = self._now
         self._world.reset(seed, perturbations)
         self._base, self._rows = before + _GAP, []
-        truth = self._world.privileged()
-        posture = np.concatenate([truth['joint_position'], truth['gripper_position']])
         with self._commanded:
             self._controller = TrajectoryController(
                 self._world.names,
-                posture,
+                self._world.posture(),
                 period=self._world.period,
                 acceleration=self._contract.limits.acceleration,
             )

@@ -33,7 +33,7 @@ class MlpConfig:
         layer_norm: Whether hidden layers are normalised (Ba et al. 2016).
         horizon: Steps of a chunk, H.
         clip: Inputs are kept within this many standard deviations of the training frames.
-        absolute: Observations, among those of the contract's `action.position`, whose joints are
+        absolute: How the keys end of those of the contract's `action.position` whose joints are
             predicted as they are; all others as the change from where they are measured, which
             makes a lag of the arm part of the command, as it was in the demonstration.
         leave_out: Keys of observations that the network does not see; None for those of speeds
@@ -100,7 +100,8 @@ class MlpPolicy(Policy):
         """See `Policy.act`."""
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))
         chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
-        chunk += self._relative * frame.vector(self.contract.action.position)
+        if self._relative.any():
+            chunk += self._relative * frame.vector(self.contract.action.position)
         return self._blend.add(frame.stamp, chunk)
 
     def input_of(self, raw: NDArray[np.floating]) -> Floats:
@@ -210,9 +211,11 @@ def network_input(features: Features, normalizer: Normalizer, raw: Array) -> Flo
 
 def relative_joints(contract: Contract, config: MlpConfig) -> Array:
     """1 for each commanded joint that is predicted as a change, 0 for the others, shape (N,)."""
+    if contract.action.space == 'normalised':
+        return np.zeros(len(contract.action.names))
     return np.concatenate(
         [
-            np.full(contract.observations[key].size, float(key not in config.absolute))
+            np.full(contract.observations[key].size, float(not key.endswith(config.absolute)))
             for key in contract.action.position
         ]
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from il_ros.core.contract import Contract
-from il_ros.datasets.assemble import EpisodeData, assemble, usable
+from il_ros.datasets.assemble import assemble
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.rollouts.drivers import ExpertDriver
 from il_ros.rollouts.guards import Guard, Unguarded
 from il_ros.rollouts.loop import Stage
-from il_ros.rollouts.rollout import Rollout
+from il_ros.rollouts.rollout import Rollout, episode_data
 from il_ros.sim.perturbations import Perturbation
 
 NOISE = 0.002
@@ -44,16 +43,4 @@ def demonstrate(
 
 def dataset_of_rollouts(contract: Contract, task: str, rollouts: Iterable[Rollout]) -> Dataset:
     """Rollouts whose frames hold every stream of the contract, as a dataset in memory."""
-    return assemble(contract, [_episode(contract, task, rollout) for rollout in rollouts])
-
-
-def _episode(contract: Contract, task: str, rollout: Rollout) -> EpisodeData:
-    entry = EpisodeEntry(
-        id=f'{task}_{rollout.seed}',
-        start=0,
-        length=0,
-        outcome='success' if rollout.success else 'failure',
-        task=task,
-        seed=rollout.seed,
-    )
-    return usable(contract, entry, rollout.frames, rollout.actions)
+    return assemble(contract, [episode_data(contract, task, rollout) for rollout in rollouts])

@@ -133,9 +133,7 @@ class Stage:
         world.reset(seed, perturbations)
         self._senses.reset()
         self.driver.reset()
-        truth = world.privileged()
-        posture = np.concatenate([truth[key] for key in self.contract.action.position])
-        self.guard.reset(posture)
+        self.guard.reset(world.posture())
         return world, _Taken()
 
     def _period(self, taken: _Taken, watch: Watch | None) -> None:

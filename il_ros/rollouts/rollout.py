@@ -1,4 +1,4 @@
-"""What one episode gave, in memory and on disk."""
+"""What one episode gave, in memory, on disk, and as part of a dataset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS, Frame
+from il_ros.datasets.assemble import EpisodeData, usable
+from il_ros.datasets.manifest import EpisodeEntry
 
 Array = NDArray[np.float64]
 
@@ -68,6 +71,19 @@ class Rollout:
     def times(self) -> Array:
         """Time of each frame since the reset, shape (F,) [s]."""
         return np.array([frame.stamp - NS for frame in self.frames]) / NS
+
+
+def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeData:
+    """A rollout as an episode of a dataset, of the frames that something can be learned from."""
+    entry = EpisodeEntry(
+        id=f'{task}_{rollout.seed}',
+        start=0,
+        length=0,
+        outcome='success' if rollout.success else 'failure',
+        task=task,
+        seed=rollout.seed,
+    )
+    return usable(contract, entry, rollout.frames, rollout.actions)
 
 
 _FACTS = (

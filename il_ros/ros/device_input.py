@@ -52,8 +52,9 @@ class DeviceInput:
         if isinstance(device, TwistDevice):
             node.create_subscription(TwistStamped, 'twist', self._twist(device), SENSOR_IN)
         if isinstance(device, LeaderDevice):
-            topic = 'leader/joint_states'
-            node.create_subscription(JointState, topic, self._joints(device), SENSOR_IN)
+            for topic in device.topics:
+                take = self._joints(device, topic)
+                node.create_subscription(JointState, topic, take, SENSOR_IN)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
@@ -91,9 +92,9 @@ class DeviceInput:
 
         return take
 
-    def _joints(self, device: LeaderDevice) -> Callable[[JointState], None]:
+    def _joints(self, device: LeaderDevice, topic: str) -> Callable[[JointState], None]:
         return lambda message: self._take(
-            lambda: device.joint_state(message.name, message.position, self._now())
+            lambda: device.joint_state(message.name, message.position, self._now(), topic=topic)
         )
 
     def _take(self, read: Callable[[], Reading]) -> None:

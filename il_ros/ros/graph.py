@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +18,28 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.evaluation.episodes import AFTER_ALARM
-from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, TaskState
+from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, Observation, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
 from il_ros.ros.convert import to_ns
 from il_ros.ros.qos import CHUNKS
 from il_ros.ros.spin import make_executor
 from il_ros.sim.perturbations import Perturbation
-from il_ros.srv import LoadPolicy, ResetWorld, SetMode, StartEpisode, StepWorld, StopEpisode
+from il_ros.srv import (
+    LoadPolicy,
+    QueryExpert,
+    ResetWorld,
+    SetMode,
+    StartEpisode,
+    StepWorld,
+    StopEpisode,
+)
 
 Array = NDArray[np.float64]
 MODES = {
@@ -51,6 +59,8 @@ _SERVICES = {
     'policy/load': LoadPolicy,
     'policy/reset': Trigger,
     'expert/set_parameters': SetParameters,
+    'expert/query': QueryExpert,
+    'expert/stream': SetBool,
 }
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
 _FIRST = 3.0  # s
@@ -138,6 +148,15 @@ class Graph:
         self.node.destroy_node()
         rclpy.try_shutdown()
 
+    @property
+    def trace(self) -> Trace:
+        """What the monitor said and did since the last reset."""
+        return self._trace
+
+    def spin(self, timeout: float) -> None:
+        """Serve what comes next; wait for it at most `timeout` [s]."""
+        self._executor.spin_once(timeout_sec=timeout)
+
     def wait_for(self, *services: str) -> None:
         """Wait until these services are there.
 
@@ -198,12 +217,19 @@ class Graph:
                 raise IlRosError(f'refused: {result.reason}', where=name)
 
     @contextmanager
-    def watching(self, *, novelty: bool) -> Iterator[None]:
+    def watching(self, *, novelty: bool, device: str = '') -> Iterator[None]:
         """Run episodes with or without the novelty trigger; the monitor is armed again after it.
 
         However the block ends, the arm is not left driven, nor the monitor without its trigger.
+
+        Args:
+            novelty: Whether the scores may stop the policy.
+            device: Whose word on its dead-man every tick waits for; whoever lets one go then gives
+                the arm back to the policy. Empty for nobody's.
         """
         self.set_parameters('monitor', novelty=novelty, allow_uncalibrated=not novelty)
+        if device:
+            self.set_parameters('monitor', takeover_from=device, takeover_return=True)
         try:
             yield
         except BaseException:
@@ -211,13 +237,15 @@ class Graph:
             with suppress(IlRosError):
                 self.set_mode('hold')
             with suppress(IlRosError):
-                self._rest()
+                self.rest()
             with suppress(IlRosError):
-                self._arm()
+                self._arm(device)
             raise
-        self._arm()
+        self._arm(device)
 
-    def _arm(self) -> None:
+    def _arm(self, device: str) -> None:
+        if device:
+            self.set_parameters('monitor', takeover_from='', takeover_return=False)
         self.set_parameters('monitor', novelty=True, allow_uncalibrated=False)
 
     def load(self, bundle: Path) -> str:
@@ -225,6 +253,27 @@ class Graph:
         request = LoadPolicy.Request(path=str(bundle.resolve()))
         self._call('monitor/load', request)
         return str(self._call('policy/load', request).policy_id)
+
+    def query(self, observation: Observation, horizon: int) -> ActionChunk:
+        """What the expert would do, in so many steps."""
+        request = QueryExpert.Request(observation=observation, horizon=horizon)
+        return self._call('expert/query', request).chunk
+
+    def stream(self, on: bool) -> None:
+        """Whether the expert says what it would do for every frame, not only when it is asked."""
+        self._call('expert/stream', SetBool.Request(data=on))
+
+    def tidy(self) -> None:
+        """Bring to rest, and end, what a client that was killed in an episode left behind."""
+        self.set_parameters('monitor', takeover_from='')
+        with suppress(IlRosError):  # nothing was being recorded
+            self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
+        try:
+            self.set_mode('idle', resume=True)
+        except IlRosError:
+            with suppress(IlRosError):  # an alarm is left from where it stands
+                self.set_mode('hold')
+            self.rest()
 
     def start_recording(self, task: str, seed: int, notes: str = '') -> str:
         """Begin to record an episode; gives the folder of its bag."""
@@ -246,16 +295,23 @@ class Graph:
         notes: str = '',
     ) -> Episode:
         """Run one episode to its end, to the fallback, or to the time limit."""
-        self._begin(seed, mode, perturbations, record, notes)
+        self.begin(
+            seed,
+            lambda stamp: self.enter(mode, stamp),
+            perturbations,
+            policy=mode == 'policy',
+            record=record,
+            notes=notes,
+        )
         try:
             state = self._run()
         except BaseException:
             if record:
                 self.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
-        bag = self._end_recording(state) if record else ''
+        bag = self.end_recording(state) if record else ''
         trace = self._trace
-        self._rest()
+        self.rest()
         return Episode(seed=seed, state=state, trace=trace, bag=bag)
 
     def _run(self) -> TaskState:
@@ -267,30 +323,45 @@ class Graph:
             if state.done or (over and not falling_back):
                 return state
 
-    def _begin(
-        self, seed: int, mode: str, perturbations: Sequence[Perturbation], record: bool, notes: str
+    def begin(
+        self,
+        seed: int,
+        enter: Callable[[Any], None],
+        perturbations: Sequence[Perturbation] = (),
+        *,
+        policy: bool,
+        record: bool = False,
+        notes: str = '',
     ) -> None:
         """Reset and enter a driving mode; again if the first observation was lost.
 
         That happens when nodes have only just found one another, and in lock-step nothing would
         follow it. A policy forgets the episode before while no observation is on its way.
+
+        Args:
+            seed: Of the scene.
+            enter: Gets the driver the arm, given the stamp of the first observation.
+            perturbations: What goes wrong.
+            policy: Whether a policy is to answer.
+            record: Whether the episode is recorded.
+            notes: Free words, kept with it.
         """
         for attempt in range(_ATTEMPTS):
-            if mode == 'policy':
+            if policy:
                 self._call('policy/reset', Trigger.Request())
             stamp, recording = self.reset(seed, perturbations), False
             try:
                 if record:
                     self.start_recording('', seed, notes)
                     recording = True
-                return self._enter(mode, stamp)
+                return enter(stamp)
             except BaseException as problem:
                 if recording:
                     self.stop_recording(StopEpisode.Request.DISCARDED, 'it did not begin')
                 if attempt == _ATTEMPTS - 1 or not isinstance(problem, IlRosError):
                     raise
 
-    def _enter(self, mode: str, stamp: Any) -> None:
+    def enter(self, mode: str, stamp: Any) -> None:
         """Ask for a driving mode until the monitor has seen the episode's first observation."""
         deadline = time.monotonic() + _ENTRY
         while True:
@@ -299,9 +370,10 @@ class Graph:
             except IlRosError:
                 if time.monotonic() > deadline:
                     raise
-            self._executor.spin_once(timeout_sec=0.005)
+            self.spin(0.005)
 
-    def _end_recording(self, state: TaskState) -> str:
+    def end_recording(self, state: TaskState) -> str:
+        """End the recording of an episode that went to its end; gives the folder of its bag."""
         kinds = StopEpisode.Request
         if self._trace.alarm is not None:
             return self.stop_recording(kinds.FAILURE, f'fallback: {self._trace.reason}')
@@ -309,7 +381,7 @@ class Graph:
             return self.stop_recording(kinds.SUCCESS, 'the task was done')
         return self.stop_recording(kinds.FAILURE, 'time limit of the task')
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Bring the arm to a standstill and the monitor to IDLE, in time for the next reset."""
         if self._mode in (MonitorStatus.POLICY, MonitorStatus.EXPERT):
             self.set_mode('hold')
@@ -344,7 +416,7 @@ class Graph:
         future = self._clients[name].call_async(request)
         deadline = time.monotonic() + timeout
         while not future.done() and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.1)
+            self.spin(0.1)
         return future.result() if future.done() else None
 
     def _on_status(self, message: MonitorStatus) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import DECODERS, Composite
 from il_ros.core.errors import ContractError
@@ -21,7 +22,7 @@ from il_ros.ros.qos import LATCHED, SENSOR_OUT
 Array = NDArray[np.float64]
 Values = Mapping[str, Array | None]
 
-# Which of the simulator's observations fill a JointState, in the order of its joints.
+# Which of the simulator's observations of an arm fill a JointState, in the order of its joints.
 _JOINT_PARTS = {
     'position': ('joint_position', 'gripper_position'),
     'velocity': ('joint_velocity', 'gripper_velocity'),
@@ -43,6 +44,12 @@ class SensorPublishers:
 
     def __init__(self, node: Node, contract: Contract, joints: Sequence[str]) -> None:
         self._contract, self._joints = contract, list(joints)
+        limbs = get_arm(contract.arm).limbs if contract.arm else ()
+        sides = [limb.prefix for limb in limbs] or ['']
+        self._parts = {
+            part: [side + key for side in sides for key in keys]
+            for part, keys in _JOINT_PARTS.items()
+        }
         self._keys = contract.by_topic(contract.observations)
         self._publishers = {
             topic: node.create_publisher(
@@ -90,7 +97,7 @@ class SensorPublishers:
 
     def _joint_state(self, values: Values) -> JointState:
         message = JointState(name=self._joints)
-        for part, keys in _JOINT_PARTS.items():
+        for part, keys in self._parts.items():
             arrays = [values.get(key) for key in keys]
             known = [array for array in arrays if array is not None]
             if len(known) == len(keys):

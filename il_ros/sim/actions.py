@@ -20,20 +20,17 @@ class Actions:
 
     Attributes:
         space: Of the actions, shape (N,) in [-1, 1].
+        begin: Gives the set-points, shape (..., N), at which the arm rests in a scene at a reset.
         target: Set-points at the end of the last period, shape (..., N) [rad, m].
     """
 
     def __init__(self, world: World) -> None:
-        bounds, steps = world.limits, world.substeps
+        bounds, steps, self.begin = world.limits, world.substeps, world.posture
         self.space = spaces.Box(-1.0, 1.0, (len(bounds.names),), np.float64)
         self.target: Array = np.zeros(self.space.shape)
         self._lower, self._upper = bounds.position_min, bounds.position_max
         self._stride = bounds.velocity * world.period
         self._shares = np.arange(1, steps + 1)[:, None] / steps
-
-    def begin(self, scene: dict[str, Array]) -> Array:
-        """The set-points at which the arm rests in a `scene` at a reset."""
-        return np.concatenate([scene['joint_position'], scene['gripper_position']], -1)
 
     def moved(self, action: Array) -> Array:
         """The set-points of a period, shape (..., substeps, N).

@@ -9,16 +9,18 @@ in `il_ros.sim.robots`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm, Arm
+from il_ros.core.geometry import quaternion_from_matrix
+from il_ros.core.kinematics import SerialChain
 from il_ros.sim.gripper import WHITE, Gripper, add_gripper
-from il_ros.sim.robot import Robot, add_sensors
+from il_ros.sim.robot import Limb, Robot, View, add_sensors
 
 Array = NDArray[np.float64]
 Point = tuple[float, float, float]
@@ -90,47 +92,77 @@ class ArmModel:
         links: What each joint moves, n of them.
         gripper: What is on the last link.
         servo: What moves the joints.
+        view: Where the table and the camera are.
     """
 
     base: Base
     links: tuple[Link, ...]
     gripper: Gripper
     servo: Servo
+    view: View = field(default_factory=View)
+
+    def named(self, prefix: str) -> ArmModel:
+        """The same model, its names beginning with `prefix`."""
+        if not prefix:
+            return self
+        return replace(
+            self,
+            base=replace(self.base, name=prefix + self.base.name),
+            links=tuple(replace(link, name=prefix + link.name) for link in self.links),
+            gripper=self.gripper.named(prefix),
+        )
 
 
-def drawn_robot(arm: Arm, model: ArmModel) -> Robot:
-    """The arm as the scene and the physics take it."""
-    gripper = model.gripper
+def drawn_robot(arm: AnyArm, model: ArmModel) -> Robot:
+    """The arm as the scene and the physics take it, or two arms of this model."""
+    parts = [(limb, model.named(limb.prefix)) for limb in arm.limbs]
+
+    def add(spec: Any) -> None:
+        for limb, named in parts:
+            _add_arm(spec, limb, named)
+
     return Robot(
         name=arm.name,
-        names=arm.names,
+        limbs=tuple(_limb(limb, named) for limb, named in parts),
         home=arm.home,
+        lead=np.tile(model.servo.lead, len(parts)),
+        add=add,
+        view=model.view,
+    )
+
+
+def _limb(arm: Arm, model: ArmModel) -> Limb:
+    gripper = model.gripper
+    return Limb(
+        names=arm.names,
         stroke=(arm.position_min[-1], arm.position_max[-1]),
-        lead=model.servo.lead,
         foot=model.links[0].name,
         hand=gripper.hand,
         load=gripper.mass,
         load_at=np.array([0.0, 0.0, gripper.mass_z]),
-        add=lambda spec: _add_arm(spec, arm, model),
+        prefix=arm.prefix,
+        feels=arm.feels,
     )
 
 
 def _add_arm(spec: Any, arm: Arm, model: ArmModel) -> None:
-    body = _add_base(spec, model.base)
+    body = _add_base(spec, model.base, arm.chain.base)
     for index, link in enumerate(model.links):
-        body = _add_link(body, arm, index, link, model.servo.armature)
+        body = _add_link(body, arm, index, link, model.servo)
     hand = add_gripper(body, arm, model.gripper)
     _exclude_contacts(spec, model)
     _add_servos(spec, arm, model)
-    add_sensors(spec, hand, np.array([0.0, 0.0, model.gripper.mass_z]))
+    add_sensors(spec, hand, np.array([0.0, 0.0, model.gripper.mass_z]), arm.prefix)
 
 
-def _add_base(spec: Any, base: Base) -> Any:
+def _add_base(spec: Any, base: Base, stand: Array | None) -> Any:
+    """Its frame is the base frame, wherever the arm stands in it."""
     body, half = spec.worldbody.add_body(name=base.name), base.height / 2
+    x, y, z = (0.0, 0.0, 0.0) if stand is None else stand[:3, 3]
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         size=[base.radius, half, 0],
-        pos=[0, 0, half],
+        pos=[x, y, z + half],
         rgba=WHITE,
     )
     return body
@@ -147,12 +179,11 @@ def _exclude_contacts(spec: Any, model: ArmModel) -> None:
             spec.add_exclude(bodyname1=name, bodyname2=finger)
 
 
-def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) -> Any:
-    alpha, half = arm.chain.alpha[index], 0.5 * arm.chain.alpha[index]
+def _add_link(parent: Any, arm: Arm, index: int, link: Link, servo: Servo) -> Any:
     body = parent.add_body(
         name=link.name,
         pos=arm.chain.fixed[index, :3, 3],
-        quat=[math.cos(half), math.sin(half), 0, 0] if alpha else [1, 0, 0, 0],
+        quat=_turn(arm.chain, index),
         gravcomp=1,
     )
     body.add_joint(
@@ -160,7 +191,7 @@ def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) ->
         axis=[0, 0, 1],
         range=[arm.position_min[index], arm.position_max[index]],
         limited=True,
-        armature=armature,
+        armature=servo.armature,
         actgravcomp=True,
         actfrclimited=True,
         actfrcrange=[-arm.torque[index], arm.torque[index]],
@@ -176,16 +207,26 @@ def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) ->
     return body
 
 
+def _turn(chain: SerialChain, index: int) -> list[float]:
+    """Quaternion wxyz of a joint's frame at position 0 in that of the joint before."""
+    alpha, half = chain.alpha[index], 0.5 * chain.alpha[index]
+    if not chain.theta and (index or chain.base is None):
+        return [math.cos(half), math.sin(half), 0, 0] if alpha else [1, 0, 0, 0]
+    x, y, z, w = quaternion_from_matrix(chain.fixed[index, :3, :3])
+    return [w, x, y, z]
+
+
 def _add_servos(spec: Any, arm: Arm, model: ArmModel) -> None:
     # The command moves both fingers: the tendon is their mean, the equality keeps them together.
-    opening, mirror = spec.add_tendon(name='opening'), model.gripper.mirror
+    tendon_name, mirror = f'{arm.prefix}opening', model.gripper.mirror
+    opening = spec.add_tendon(name=tendon_name)
     opening.wrap_joint(arm.gripper, 0.5)
     opening.wrap_joint(mirror, 0.5)
     spec.add_equality(
         type=mujoco.mjtEq.mjEQ_JOINT, name1=arm.gripper, name2=mirror, data=[0, 1, *[0] * 10]
     )
     joint, tendon = mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_TENDON
-    targets = [*((name, joint) for name in arm.joints), ('opening', tendon)]
+    targets = [*((name, joint) for name in arm.joints), (tendon_name, tendon)]
     for (target, transmission), force, kp, kv in zip(
         targets, arm.torque, model.servo.stiffness, model.servo.damping, strict=True
     ):

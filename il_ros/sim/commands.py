@@ -33,6 +33,7 @@ class CommandPath:
         hold: Set-point before the first command, shape (N,).
         timestep: Physics step [s].
         rng: Source of the noise.
+        grippers: Which of the joints are grippers', shape (N,); the last one by default.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class CommandPath:
         hold: Array,
         timestep: float,
         rng: np.random.Generator,
+        grippers: NDArray[np.bool_] | None = None,
     ) -> None:
         self._delays = [p for p in perturbations if p.kind == 'action_delay']
         self._scales = [p for p in perturbations if p.kind == 'action_scale']
         self._noises = [p for p in perturbations if p.kind == 'command_noise']
         self._timestep = timestep
         self._rng = rng
+        self._grippers = np.arange(len(hold)) == len(hold) - 1 if grippers is None else grippers
         longest = max((self._rows(p) for p in self._delays), default=0)
         self._history = np.tile(hold, (longest, 1))
         self._end = hold.copy()  # of the last period, as it was commanded
@@ -73,7 +76,7 @@ class CommandPath:
         factor = math.prod(p.value[0] for p in self._scales if p.active(time))
         # x + s (u - x) - u, where x is where the servos were sent last.
         self._short = (1.0 - factor) * (self._end + before - targets[-1])
-        self._short[-1] = 0.0
+        self._short[self._grippers] = 0.0
         self._end = targets[-1].copy()
         return _between(targets, before, self._short)
 
@@ -84,8 +87,9 @@ class CommandPath:
         variance = sum(p.value[0] ** 2 for p in self._noises if p.active(time))
         keep = math.exp(-len(targets) * self._timestep / CORRELATION) if variance else 0.0
         self._offset = keep * before
-        self._offset[:-1] += math.sqrt((1 - keep**2) * variance) * self._rng.standard_normal(
-            len(before) - 1
+        arm = ~self._grippers
+        self._offset[arm] += math.sqrt((1 - keep**2) * variance) * self._rng.standard_normal(
+            int(arm.sum())
         )
         return _between(targets, before, self._offset)
 

@@ -13,7 +13,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.actions import Actions
@@ -47,7 +46,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         limits: What the joints may do and what counts as a violation, as of a contract; by default
             the arm's own limits and the task's workspace.
         rate: Control rate [Hz].
-        arm: Name of the arm.
+        arm: Name of the arm; the task's by default.
         randomisation: What differs from episode to episode beside the scene; nothing by default.
         render_mode: `rgb_array` for images of the front camera, or none.
         width: Of these images [pixels].
@@ -71,7 +70,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         reward: Reward = 'progress',
         limits: Limits | None = None,
         rate: float = 20.0,
-        arm: str = DEFAULT_ARM,
+        arm: str | None = None,
         randomisation: Randomisation = NOTHING,
         render_mode: str | None = None,
         width: int = 256,
@@ -133,7 +132,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self.world.close()
 
     def _begin(self) -> None:
-        self._actions.target = self._actions.begin(self.world.privileged())
+        self._actions.target = self._actions.begin()
         self._state = self.world.state()
 
     def _observation(self) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -29,6 +29,9 @@ class Gripper:
         mass_z: Where the centre of that mass is along z of the hand's frame [m].
         finger_mass: Of each finger [kg].
         finger_z: Where the fingers are mounted along z of the hand's frame [m].
+        size: Half of the hand's box [m].
+        height: Where its middle is along z of the hand's frame [m].
+        finger: Half of a finger's box [m].
     """
 
     hand: str
@@ -41,10 +44,23 @@ class Gripper:
     mass_z: float = 0.0323
     finger_mass: float = 0.015
     finger_z: float = 0.0584
+    size: tuple[float, float, float] = (0.02, 0.1, 0.03)
+    height: float = 0.03
+    finger: tuple[float, float, float] = (0.0105, 0.0085, 0.027)
+
+    def named(self, prefix: str) -> Gripper:
+        """The same gripper, its names beginning with `prefix`."""
+        left, right = self.fingers
+        return replace(
+            self,
+            hand=prefix + self.hand,
+            fingers=(prefix + left, prefix + right),
+            mirror=prefix + self.mirror,
+        )
 
 
 def add_gripper(link: Any, arm: Arm, gripper: Gripper) -> Any:
-    """Add the gripper of `arm` to its last link, with the site `tcp`; gives the hand's body."""
+    """Add an arm's gripper and the site `<prefix>tcp` to its last link; gives the hand's body."""
     half = 0.5 * gripper.turn
     hand = link.add_body(
         name=gripper.hand,
@@ -54,24 +70,27 @@ def add_gripper(link: Any, arm: Arm, gripper: Gripper) -> Any:
     )
     hand.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[0.02, 0.1, 0.03],
-        pos=[0, 0, 0.03],
+        size=gripper.size,
+        pos=[0, 0, gripper.height],
         mass=gripper.mass - 2 * gripper.finger_mass,
         rgba=WHITE,
     )
-    hand.add_site(name='tcp', pos=[0, 0, gripper.tip], size=[0.005, 0, 0])
+    hand.add_site(name=f'{arm.prefix}tcp', pos=[0, 0, gripper.tip], size=[0.005, 0, 0])
     left, right = gripper.fingers
     for name, joint, turn in (
         (left, arm.gripper, [1, 0, 0, 0]),
         (right, gripper.mirror, [0, 0, 0, 1]),
     ):
         finger = hand.add_body(name=name, pos=[0, 0, gripper.finger_z], quat=turn, gravcomp=1)
-        _add_finger(finger, joint, gripper.finger_mass, arm.position_max[-1])
-    hand.add_camera(name='wrist', pos=[0.07, 0, 0.02], quat=[0, 0.7071, 0.7071, 0], fovy=75)
+        _add_finger(finger, joint, gripper, arm.position_max[-1])
+    hand.add_camera(
+        name=f'{arm.prefix}wrist', pos=[0.07, 0, 0.02], quat=[0, 0.7071, 0.7071, 0], fovy=75
+    )
     return hand
 
 
-def _add_finger(finger: Any, joint: str, mass: float, opening: float) -> None:
+def _add_finger(finger: Any, joint: str, gripper: Gripper, opening: float) -> None:
+    _, thick, length = gripper.finger
     finger.add_joint(
         name=joint,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
@@ -83,8 +102,8 @@ def _add_finger(finger: Any, joint: str, mass: float, opening: float) -> None:
     )
     finger.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[0.0105, 0.0085, 0.027],
-        pos=[0, 0.0085, 0.027],
-        mass=mass,
+        size=gripper.finger,
+        pos=[0, thick, length],
+        mass=gripper.finger_mass,
         rgba=DARK,
     )

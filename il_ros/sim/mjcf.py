@@ -14,11 +14,11 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm, Arm, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.limits import Limits
-from il_ros.sim.robot import Robot, add_sensors
+from il_ros.sim.robot import Limb, Robot, add_sensors
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ GRIP = 5000.0, 70.0  # stiffness and damping of the gripper's servo [N/m, N s/m]
 APART, TURNED = 0.005, 0.05  # how far the tool may be off the arm's kinematics [m, rad]
 
 
-def read_robot(path: Path, limits: Limits, arm: Arm | None = None) -> Robot:
+def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
     """The arm of an MJCF file; the plane z = 0 of its world is the table's surface.
 
     The file's first joints are the commanded ones in their order: hinges, then the slide of the
@@ -44,8 +44,10 @@ def read_robot(path: Path, limits: Limits, arm: Arm | None = None) -> Robot:
         arm: Kinematics that the file must agree with; none where they are not known.
 
     Raises:
-        IlRosError: If the file cannot be read, lacks something, or disagrees with `arm`.
+        IlRosError: If the file cannot be read, lacks something, or disagrees with `arm`; or if
+            that is a pair.
     """
+    arm = None if arm is None else require_single(arm, where=str(path))
     model = _compiled(_specification(path), path)
     _check_joints(model, path, limits.names)
     hand = _tool_body(model, path)
@@ -70,14 +72,18 @@ def read_robot(path: Path, limits: Limits, arm: Arm | None = None) -> Robot:
     low, high = model.joint(limits.names[-1]).range
     return Robot(
         name=path.stem,
-        names=limits.names,
+        limbs=(
+            Limb(
+                names=limits.names,
+                stroke=(float(low), float(high)),
+                foot=PREFIX + model.body(model.jnt_bodyid[0]).name,
+                hand=PREFIX + model.body(hand).name,
+                load=float(model.body_subtreemass[hand]),
+                load_at=load_at,
+            ),
+        ),
         home=home,
-        stroke=(float(low), float(high)),
         lead=damping / stiffness,
-        foot=PREFIX + model.body(model.jnt_bodyid[0]).name,
-        hand=PREFIX + model.body(hand).name,
-        load=float(model.body_subtreemass[hand]),
-        load_at=load_at,
         add=add,
     )
 

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
 CONTROLS = int(mujoco.mjtState.mjSTATE_CTRL)
 FORCES = int(mujoco.mjtState.mjSTATE_XFRC_APPLIED)
-SENSORS = 12  # force, torque, acceleration of the tool, position of the tool centre point
+SENSORS = 12  # of a limb: force, torque, acceleration of the tool, position of its centre point
 # What an episode may change of the model; a reset puts it back.
 CHANGED = (
     'body_pos',
@@ -42,7 +42,14 @@ OF_OBJECT = ('object_moved', 'friction_scale')  # kinds that concern the object 
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """Control periods as measured, a row for each substep; arguments of `Violations.motion`."""
+    """Control periods as measured, a row for each substep; arguments of `Violations.motion`.
+
+    Attributes:
+        position: Of the commanded joints, shape (..., substeps, N) [rad, m].
+        velocity: Of the same, shape (..., substeps, N) [rad/s, m/s].
+        tool: Tool centre point of each of L limbs, shape (..., substeps, L, 3) [m].
+        wrench: At each wrist, shape (..., substeps, L, 6) [N, N m].
+    """
 
     position: Array
     velocity: Array
@@ -59,25 +66,33 @@ class Plant:
     """
 
     def __init__(self, task: Task, robot: Robot, timestep: float, substeps: int) -> None:
-        self._robot = robot
+        self._limbs = robot.limbs
         self.model = build_model(task, robot, timestep)
         self.data = mujoco.MjData(self.model)
-        self._joints = len(robot.names) - 1
-        self._tcp = self.model.site('tcp').id
+        # Hinges and slides before any other joint: positions and speeds are at the same places.
+        first = [int(self.model.body(limb.foot).jntadr[0]) for limb in robot.limbs]
+        self._places = [
+            slice(begin, begin + len(limb.names))
+            for begin, limb in zip(first, robot.limbs, strict=True)
+        ]
+        self._columns = np.concatenate([np.arange(p.start, p.stop) for p in self._places])
+        self._grippers = robot.grippers
+        self._tcp = [self.model.site(f'{limb.prefix}tcp').id for limb in robot.limbs]
+        self._stroke = np.array([limb.stroke for limb in robot.limbs]).T
         self._bodies = {
             'table': self.model.body('table').id,
-            'hand': self.model.body(robot.hand).id,
+            'hand': self.model.body(robot.limbs[0].hand).id,
         }
         self._observed = {f'{name}_pose': self.model.body(name).id for name in task.observed}
         if 'object' in task.observed:
             self._bodies['object'] = self.model.body('object').id
         self._nominal = {name: attrgetter(name)(self.model).copy() for name in CHANGED}
-        self._last: Array = np.zeros(self._joints + 1)
+        self._last: Array = np.zeros(len(robot.names))
         self._lead = robot.lead / timestep
         self._rollout = Rollout(nthread=0)
         self._start = np.empty((1, mujoco.mj_stateSize(self.model, STATE)))
         self._states = np.empty((1, substeps, self._start.shape[1]))
-        self._sensors = np.empty((1, substeps, SENSORS))
+        self._sensors = np.empty((1, substeps, SENSORS * len(robot.limbs)))
 
     def body(self, perturbation: Perturbation) -> int:
         """Id of the body that a perturbation concerns.
@@ -107,7 +122,7 @@ class Plant:
         self.model.body_pos[self.model.body('goal').id] = draw.goal
         for name, place in draw.bodies.items():
             self._put(self.model.body(name).id, place)
-        set_posture(self.model, self.data.qpos, start)
+        set_posture(self.model, self.data.qpos, start, self._columns)
         self.data.ctrl[:] = start
         self._last = start.copy()
         mujoco.mj_forward(self.model, self.data)
@@ -128,7 +143,8 @@ class Plant:
         elif KINDS[p.kind].target == 'surface':
             variations.paint(model, p, self.body(p))
         else:
-            variations.vary(model, p, self._joints)
+            servos = np.flatnonzero(~self._grippers)
+            variations.vary(model, p, servos, self._columns[servos])
 
     def push(self, perturbations: Sequence[Perturbation]) -> None:
         """Replace the external forces by those of these perturbations."""
@@ -177,8 +193,9 @@ class Plant:
         """
         targets = targets.copy()
         # A gripper knows its stroke: it does not push against its own stops.
-        least, most = self._robot.stroke
-        targets[..., -1] = np.minimum(np.maximum(targets[..., -1], least), most)
+        least, most = self._stroke
+        grippers = self._grippers
+        targets[..., grippers] = np.minimum(np.maximum(targets[..., grippers], least), most)
         speed = targets.copy()
         speed[..., 1:, :] -= targets[..., :-1, :]
         speed[..., 0, :] -= last
@@ -186,12 +203,14 @@ class Plant:
 
     def log(self, states: Array, sensors: Array) -> Log:
         """What rows of states and sensors, shape (..., substeps, numbers), mean."""
-        n, velocity = self._joints + 1, 1 + self.model.nq  # behind the time and the positions
+        each = sensors.reshape(*sensors.shape[:-1], -1, SENSORS)
+        wrench = [external_wrench(each[..., i, :], limb) for i, limb in enumerate(self._limbs)]
+        velocity = 1 + self.model.nq  # behind the time and the positions
         return Log(
-            position=states[..., 1 : 1 + n],
-            velocity=states[..., velocity : velocity + n],
-            tool=sensors[..., 9:],
-            wrench=external_wrench(sensors, self._robot),
+            position=states[..., 1 + self._columns],
+            velocity=states[..., velocity + self._columns],
+            tool=each[..., 9:],
+            wrench=np.stack(wrench, -2),
         )
 
     def _advance(self, commands: Array) -> None:
@@ -222,24 +241,35 @@ class Plant:
             data: Of which plant, or of how many at once: what has the arrays of a mujoco.MjData
                 with leading dimensions, which those of the scene have, too. By default this one's.
         """
-        data, n = self.data if data is None else data, self._joints
-        qpos, qvel, effort = data.qpos, data.qvel, data.qfrc_actuator[..., : n + 1].copy()
-        effort[..., n] = data.actuator_force[..., n]
-        sites, bodies = [self._tcp], [*self._observed.values()]
-        at, turn = data.site_xpos.take(sites, -2), data.site_xmat.take(sites, -2)
+        data = self.data if data is None else data
+        bodies = [*self._observed.values()]
+        at, turn = data.site_xpos.take(self._tcp, -2), data.site_xmat.take(self._tcp, -2)
         if bodies:
             at = np.concatenate([at, data.xpos.take(bodies, -2)], -2)
             turn = np.concatenate([turn, data.xmat.take(bodies, -2)], -2)
         poses = pose(at, turn.reshape(*at.shape, 3))
-        scene = {
-            'joint_position': qpos[..., :n].copy(),
-            'joint_velocity': qvel[..., :n].copy(),
-            'joint_effort': effort,
-            'gripper_position': qpos[..., n : n + 1].copy(),
-            'gripper_velocity': qvel[..., n : n + 1].copy(),
-            'tcp_pose': poses[..., 0, :],
-            'wrench': external_wrench(data.sensordata[..., None, :], self._robot)[..., 0, :],
-        }
-        for i, key in enumerate(self._observed, start=1):
+        scene: dict[str, Array] = {}
+        for i, limb in enumerate(self._limbs):
+            own = {**self._joints_of(data, i), 'tcp_pose': poses[..., i, :]}
+            if limb.feels:
+                sensors = data.sensordata[..., None, SENSORS * i : SENSORS * (i + 1)]
+                own['wrench'] = external_wrench(sensors, limb)[..., 0, :]
+            scene |= {limb.prefix + key: value for key, value in own.items()}
+        for i, key in enumerate(self._observed, start=len(self._limbs)):
             scene[key] = poses[..., i, :]
         return scene
+
+    def _joints_of(self, data: Any, index: int) -> dict[str, Array]:
+        """What the joints of a limb tell; the last one is its gripper's."""
+        place = self._places[index]
+        position, velocity = data.qpos[..., place], data.qvel[..., place]
+        effort = data.qfrc_actuator[..., place].copy()
+        last = np.flatnonzero(self._grippers)[index]
+        effort[..., -1] = data.actuator_force[..., last]
+        return {
+            'joint_position': position[..., :-1].copy(),
+            'joint_velocity': velocity[..., :-1].copy(),
+            'joint_effort': effort,
+            'gripper_position': position[..., -1:].copy(),
+            'gripper_velocity': velocity[..., -1:].copy(),
+        }

@@ -6,7 +6,7 @@ from typing import Any
 
 import mujoco
 
-from il_ros.sim.robot import Robot
+from il_ros.sim.robot import Robot, View
 from il_ros.sim.tasks.base import Task
 from il_ros.sim.variations import add_patterns
 
@@ -14,8 +14,8 @@ from il_ros.sim.variations import add_patterns
 def build_model(task: Task, robot: Robot, timestep: float) -> Any:
     """Compile the scene to a mujoco.MjModel; `timestep` is the physics step [s].
 
-    The table's surface is the plane z = 0 of the arm's base frame. Joints come in this order: the
-    commanded ones, others of the arm's, then those of the task.
+    The table's surface is the plane z = 0 of the base frame. Joints come in this order: limb by
+    limb the commanded ones and others of its own, then those of the task.
     """
     spec = mujoco.MjSpec()
     spec.modelname = f'{robot.name}_{task.name}'
@@ -25,23 +25,22 @@ def build_model(task: Task, robot: Robot, timestep: float) -> Any:
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10  # grasps do not creep
     spec.option.iterations = 20
-    _add_surroundings(spec)
+    _add_surroundings(spec, robot.view)
     add_patterns(spec)
     robot.add(spec)
-    spec.add_exclude(bodyname1='table', bodyname2=robot.foot)
+    for limb in robot.limbs:
+        spec.add_exclude(bodyname1='table', bodyname2=limb.foot)
     task.build(spec)
     return spec.compile()
 
 
-def _add_surroundings(spec: Any) -> None:
+def _add_surroundings(spec: Any, view: View) -> None:
     # Lean rendering: an off-screen image costs a tenth of what the default quality costs.
     spec.visual.quality.offsamples = 0
     spec.visual.quality.shadowsize = 0
     # In software most of the time goes into the corners of what is round, far more than pixels.
     spec.visual.quality.numslices, spec.visual.quality.numstacks = 16, 8
     spec.worldbody.add_light(pos=[0.5, -0.5, 2.0], dir=[0, 0.25, -1], castshadow=False)
-    spec.worldbody.add_camera(
-        name='front', pos=[1.3, 0, 0.7], xyaxes=[0, 1, 0, -0.5, 0, 0.8660254], fovy=50
-    )
-    table = spec.worldbody.add_body(name='table', pos=[0.4, 0, -0.02])
+    spec.worldbody.add_camera(name='front', pos=view.camera, xyaxes=view.axes, fovy=50)
+    table = spec.worldbody.add_body(name='table', pos=[*view.table, -0.02])
     table.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.6, 0.7, 0.02], rgba=[0.75, 0.7, 0.62, 1])

@@ -6,6 +6,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.core.errors import UnknownNameError
 from il_ros.sim.perturbations import PATTERNS, Perturbation
@@ -31,24 +32,24 @@ CHANGED = (
 TILES = 4  # how often a pattern repeats in each direction
 
 
-def vary(model: Any, p: Perturbation, joints: int) -> None:
+def vary(model: Any, p: Perturbation, servos: NDArray[np.intp], joints: NDArray[np.intp]) -> None:
     """Change what `p` names of the arm, the cameras and the lights; other kinds change nothing.
 
     Args:
         model: The mujoco.MjModel.
         p: What is to be changed.
-        joints: How many joints the arm has; their servos come first, and the gripper's is left
-            alone.
+        servos: Which actuators move an arm; the grippers' are left alone.
+        joints: The degrees of freedom that they act on.
 
     Raises:
         UnknownNameError: If the scene has no such camera.
     """
     if p.kind == 'gain_scale':
-        model.actuator_gainprm[:joints, 0] *= p.value[0]
-        model.actuator_biasprm[:joints, 1:3] *= p.value[0]
+        model.actuator_gainprm[servos, 0] *= p.value[0]
+        model.actuator_biasprm[servos, 1:3] *= p.value[0]
     elif p.kind == 'damping_scale':
-        model.actuator_biasprm[:joints, 2] *= p.value[0]
-        model.dof_damping[:joints] *= p.value[0]
+        model.actuator_biasprm[servos, 2] *= p.value[0]
+        model.dof_damping[joints] *= p.value[0]
     elif p.kind == 'camera_offset':
         _move_camera(model, p)
     elif p.kind == 'light_offset':

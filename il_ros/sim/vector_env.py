@@ -14,7 +14,6 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.sim.actions import Actions
@@ -42,7 +41,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         limits: What the joints may do and what counts as a violation, as of a contract; by default
             the arm's own limits and the task's workspace.
         rate: Control rate [Hz].
-        arm: Name of the arm.
+        arm: Name of the arm; the task's by default.
         randomisation: What differs from episode to episode beside the scene; nothing by default.
         render_mode: None; there are no images.
         threads: How many threads compute the physics; 0 for as many as there are cores.
@@ -63,7 +62,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         reward: Reward = 'progress',
         limits: Limits | None = None,
         rate: float = 20.0,
-        arm: str = DEFAULT_ARM,
+        arm: str | None = None,
         randomisation: Randomisation = NOTHING,
         render_mode: str | None = None,
         threads: int = 0,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import DEFAULT_ARM, get_arm
+from il_ros.core.arms import ArmPair, default_arm, get_arm
+from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Limits
@@ -17,6 +18,7 @@ from il_ros.sim.cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.commands import CommandPath
 from il_ros.sim.generators import Stream, generator
 from il_ros.sim.mjcf import read_robot
+from il_ros.sim.mujoco_versions import require_simulator
 from il_ros.sim.outcome import Outcome
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.plant import OF_OBJECT, Plant
@@ -30,7 +32,8 @@ Array = NDArray[np.float64]
 
 START_NOISE = 0.05  # largest offset of each joint from the home posture at the start [rad]
 OUTSIDE = 0.08  # how far beyond the training box, when a perturbation does not say [m]
-FORCE, TORQUE = 60.0, 15.0  # bounds of the wrist when no limits are given [N, N m]
+# When no limits are given: bounds of the wrist [N, N m], how near two arms may come [m].
+FORCE, TORQUE, SEPARATION = 60.0, 15.0, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class Beginning:
 
 
 class World:
-    """An arm, a table and a task; deterministic for one seed and the same commands.
+    """An arm or a pair, a table and a task; deterministic for one seed and the same commands.
 
     It starts as after `reset(0)`. Stepping on after an episode is done is allowed.
 
@@ -83,20 +86,22 @@ class World:
         limits: What counts as a violation; by default the arm's limits and the task's workspace.
         rate: Control rate [Hz].
         timestep: Physics step [s]; the control period must be a multiple of it.
-        arm: Name of the arm; it may be empty where there is a model.
+        arm: Name of the arm, by default the task's; it may be empty where there is a model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
         renderer: How images are made, see `il_ros.sim.cameras.CameraConfig`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
         limits: What counts as a violation.
+        clearance: Distances between the arms of a pair; none of a single arm.
         substeps: Physics steps in a control period.
         period: Control period [s].
 
     Raises:
         UnknownNameError: If the task, the arm or the renderer is unknown.
-        IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, or the model
-            cannot be used (`il_ros.sim.mjcf`).
+        IlRosError: If `rate` and `timestep` do not fit, the limits name other joints, the model
+            cannot be used (`il_ros.sim.mjcf`), the task is for another number of arms, or MuJoCo
+            is too old.
     """
 
     def __init__(
@@ -106,11 +111,13 @@ class World:
         limits: Limits | None = None,
         rate: float = 20.0,
         timestep: float = 0.002,
-        arm: str = DEFAULT_ARM,
+        arm: str | None = None,
         model: Path | None = None,
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
+        require_simulator()
         self._task = make_task(task) if isinstance(task, str) else task
+        arm = default_arm(self._task.name) if arm is None else arm
         self.limits = limits or _own_limits(arm, self._task, model)
         self._robot = _robot(arm, model, self.limits)
         self.names = self._robot.names
@@ -128,10 +135,21 @@ class World:
                 where='simulator',
                 allowed=self.names,
             )
+        pair = get_arm(arm) if arm else None
+        self.clearance = Clearance(pair) if isinstance(pair, ArmPair) else None
         self._plant = Plant(self._task, self._robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self._plant.model, renderer)
         self.reset(0)
+        try:
+            self.state()
+        except KeyError as missing:
+            raise IlRosError(
+                f'the task {self._task.name} needs {missing}, which {self._robot.name} has not',
+                where='simulator',
+                allowed=[key for key in self._scene if key.endswith('_pose')],
+                fix='take an arm for one hand, or a pair for two, as the task needs',
+            ) from None
 
     @property
     def task(self) -> Task:
@@ -161,8 +179,13 @@ class World:
         outside = [p for p in perturbations if p.kind == 'object_outside']
         draw = self._task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
         start = self._robot.home.copy()
-        start[:-1] += rng.uniform(-START_NOISE, START_NOISE, len(start) - 1)
-        start[-1] *= rng.uniform()
+        grippers = self._robot.grippers
+        arms = ~grippers
+        start[arms] += rng.uniform(-START_NOISE, START_NOISE, int(arms.sum()))
+        start[grippers] *= rng.uniform(size=int(grippers.sum()))
+        start[grippers] = np.maximum(
+            start[grippers], [limb.stroke[0] for limb in self._robot.limbs]
+        )
         for p in perturbations:
             if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
                 self._plant.body(p)
@@ -171,8 +194,8 @@ class World:
         self._plant.reset(start, draw, perturbations)
         self._goal = draw.goal
         noise = generator(seed, Stream.COMMAND_NOISE)
-        self._path = CommandPath(perturbations, start, self._timestep, noise)
-        self._violations = Violations(self.limits, start, self.period)
+        self._path = CommandPath(perturbations, start, self._timestep, noise, grippers)
+        self._violations = Violations(self.limits, start, self.period, self.clearance)
         self._scene = self._look()
         self._outcome = Outcome(self._task, self._scene, self.period)
         self._sensing = Sensing(perturbations, self._scene, generator(seed, Stream.SENSOR_NOISE))
@@ -207,13 +230,21 @@ class World:
         Keys are joint_position (n,), joint_velocity (n,), joint_effort (n + 1,), gripper_position
         (1,), gripper_velocity (1,), tcp_pose (7,), wrench (6,), goal_position (3,) and a pose
         (7,) for each body that the task observes, as object_pose; rad, m, N, s; n is the arm's
-        number of joints; poses are in the base frame, the wrench in the hand's.
+        number of joints; poses are in the base frame, the wrench in the hand's. Of a pair each
+        arm has its own, as left_joint_position, and no wrench if it has no sensor for it.
         """
         return {key: None if value is None else value.copy() for key, value in self._seen.items()}
 
     def privileged(self) -> dict[str, Array]:
         """The same keys as `observe`, as they truly are."""
         return {key: value.copy() for key, value in self._scene.items()}
+
+    def posture(self, scene: Mapping[str, Array] | None = None) -> Array:
+        """Where the commanded joints truly are, shape (..., N) [rad, m], in a scene or now."""
+        scene = self._scene if scene is None else scene
+        keys = ('joint_position', 'gripper_position')
+        sides = [limb.prefix for limb in self._robot.limbs]
+        return np.concatenate([scene[side + key] for side in sides for key in keys], -1)
 
     def state(self) -> TaskState:
         """How the episode stands."""
@@ -271,7 +302,7 @@ def checked(targets: Array, shape: tuple[int, ...]) -> Array:
 def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:
     if model is not None:
         raise IlRosError('a model without limits', where='simulator', fix="give a contract's")
-    return get_arm(arm).limits(*task.workspace, force=FORCE, torque=TORQUE)
+    return get_arm(arm).limits(*task.workspace, force=FORCE, torque=TORQUE, separation=SEPARATION)
 
 
 def _robot(arm: str, model: Path | None, limits: Limits) -> Robot:

@@ -58,7 +58,7 @@ class Worlds:
         self.scene = {key: np.tile(value, (count, 1)) for key, value in world.privileged().items()}
         self.seen = _copied(self.scene)
         self._last = np.tile(world.beginning.start, (count, 1))
-        self._judge = Violations(world.limits, self._last.copy(), world.period)
+        self._judge = Violations(world.limits, self._last.copy(), world.period, world.clearance)
         self.violations = self._judge.counts
         self._outcome = Outcome(world.task, _copied(self.scene), world.period)
         self.seeds, self._ticks = np.zeros((2, count), np.int64)

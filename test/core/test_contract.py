@@ -136,6 +136,14 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             'c.workspace.keep_out: the contract names no arm',
         ),
         (
+            {'workspace__separation': -0.1},
+            'c.workspace.separation: got -0.1; allowed: 0 or more',
+        ),
+        (
+            {'arm': '', 'workspace__separation': 0.1},
+            'c.workspace.separation: the contract names no arm',
+        ),
+        (
             {'arm': '', 'action__output': {'adapter': 'twist', 'topic': 'servo'}},
             "c.action.output.adapter: 'twist' without an arm",
         ),
@@ -163,6 +171,59 @@ def test_what_is_wrong_is_named_by_its_path(changes, text):
     with pytest.raises(ContractError) as caught:
         parse_contract(changed(**changes), source='c')
     assert str(caught.value).startswith(text)
+
+
+NORMALISED = load_contract(FRANKA.with_name('metaworld.yaml')).text
+LIMITS = yaml.safe_load(TEXT)['action']['limits']
+
+
+def test_a_normalised_action_goes_from_minus_one_to_one_and_knows_no_joints():
+    contract = parse_contract(NORMALISED)
+    low, high = contract.action_range
+    assert low.tolist() == [-1.0] * 4
+    assert high.tolist() == [1.0] * 4
+    with pytest.raises(ContractError) as caught:
+        _ = contract.limits
+    assert str(caught.value) == (
+        "contract 'metaworld': its action.space is normalised: nothing is known of joints; "
+        'allowed: a contract of an arm, whose action.space is joints'
+    )
+
+
+def test_the_range_of_an_arms_action_is_that_of_its_joints():
+    contract = parse_contract(TEXT)
+    for bound, name in zip(contract.action_range, ('position_min', 'position_max'), strict=True):
+        np.testing.assert_array_equal(bound, getattr(contract.limits, name))
+
+
+@pytest.mark.parametrize(
+    ('text', 'place', 'value', 'error'),
+    [
+        (NORMALISED, 'action', {'position': ['gripper_opening']}, 'c.action.position: got ('),
+        (NORMALISED, 'action', {'velocity': ['gripper_opening']}, 'c.action.velocity: got ('),
+        (NORMALISED, 'action', {'limits': LIMITS}, 'c.action.limits: got JointBounds'),
+        (NORMALISED, 'action', {'demonstration': {}}, 'c.action.demonstration: got Demonstr'),
+        (NORMALISED, 'action', {'output': {'topic': 'a'}}, 'c.action.output: got Output('),
+        (NORMALISED, 'fallback', {'kind': 'slow'}, 'c.fallback: got Fallback('),
+        (NORMALISED, 'action', {'space': 'joints'}, 'c.action.limits: missing; allowed: bounds'),
+        (NORMALISED, 'action', {'space': 'tool'}, "c.action.space: got 'tool'; allowed: joints, "),
+        (TEXT, 'action', {'space': 'normalised'}, 'c.action.position: got ('),
+        (TEXT, 'action', {'limits': None}, 'c.action.limits: missing; allowed: bounds of the'),
+    ],
+)
+def test_an_action_says_what_goes_with_its_space(text, place, value, error):
+    data = yaml.safe_load(text)
+    data[place] = data.get(place, {}) | value
+    with pytest.raises(ContractError) as caught:
+        parse_contract(yaml.safe_dump(data), source='c')
+    assert str(caught.value).startswith(error)
+
+
+def test_no_arm_goes_with_a_normalised_action():
+    data = yaml.safe_load(NORMALISED) | {'arm': 'franka'}
+    with pytest.raises(ContractError) as caught:
+        parse_contract(yaml.safe_dump(data), source='c')
+    assert str(caught.value) == "c.arm: got 'franka'; allowed: nothing: no arm is commanded"
 
 
 def test_a_key_cannot_be_both_seen_and_privileged():

@@ -21,6 +21,7 @@ from il_ros.core.geometry import (
 from il_ros.core.kinematics import Capsule, Outline, jacobian_of, resolve, solve_ik
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.ur5e import UR5E
+from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.sim.robots import make_robot
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks import make_task
@@ -29,25 +30,36 @@ LOWER, UPPER = FRANKA.position_min[:-1], FRANKA.position_max[:-1]
 postures = st.integers(0, 2**31).map(lambda seed: np.random.default_rng(seed).uniform(LOWER, UPPER))
 
 
-@pytest.fixture(scope='module', params=[FRANKA, UR5E], ids=['franka', 'ur5e'])
+LIMBS = (FRANKA, UR5E, *VIPERX_PAIR.limbs)
+
+
+@pytest.fixture(scope='module', params=LIMBS[:2], ids=['franka', 'ur5e'])
 def arm(request):
     return request.param
 
 
+@pytest.fixture(scope='module', params=LIMBS, ids=['franka', 'ur5e', 'left', 'right'])
+def limb(request):
+    return request.param
+
+
 @pytest.fixture(scope='module')
-def model(arm):
-    return build_model(make_task('reach'), make_robot(arm), 0.002)
+def model(limb):
+    robot = make_robot(VIPERX_PAIR if limb.side else limb)
+    return build_model(make_task('reach'), robot, 0.002)
 
 
-def test_forward_kinematics_are_mujocos(arm, model):
+def test_forward_kinematics_are_mujocos(limb, model):
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    site = data.site(f'{limb.prefix}tcp')
     for _ in range(50):
-        q = rng.uniform(arm.position_min, arm.position_max)[:-1]
-        data.qpos[: len(q)] = q
+        q = rng.uniform(limb.position_min, limb.position_max)[:-1]
+        for name, angle in zip(limb.joints, q, strict=True):
+            data.joint(name).qpos = angle
         mujoco.mj_kinematics(model, data)
-        position, rotation = arm.chain.forward(q)
-        np.testing.assert_allclose(position, data.site('tcp').xpos, atol=1e-9)
-        np.testing.assert_allclose(rotation.ravel(), data.site('tcp').xmat, atol=1e-9)
+        position, rotation = limb.chain.forward(q)
+        np.testing.assert_allclose(position, site.xpos, atol=1e-9)
+        np.testing.assert_allclose(rotation.ravel(), site.xmat, atol=1e-9)
 
 
 def test_the_franka_ready_posture_has_its_published_tool_pose():
@@ -150,20 +162,23 @@ def skin(model, data, geom, rng):
     return local @ data.geom_xmat[geom].reshape(3, 3).T + data.geom_xpos[geom]
 
 
-def test_the_body_of_an_arm_covers_the_simulated_one(arm, model):
-    data, rng, n = mujoco.MjData(model), np.random.default_rng(0), len(arm.joints)
-    body, names = Outline(arm.body, tool=n), [model.body(i).name for i in range(model.nbody)]
-    bodies = set(np.flatnonzero(model.body_rootid == model.body(make_robot(arm).hand).rootid))
+def test_the_body_of_an_arm_covers_the_simulated_one(limb, model):
+    data, rng, n = mujoco.MjData(model), np.random.default_rng(0), len(limb.joints)
+    body, names = Outline(limb.body, tool=n), [model.body(i).name for i in range(model.nbody)]
+    foot = model.body_parentid[model.jnt_bodyid[model.joint(limb.joints[0]).id]]
+    bodies = set(np.flatnonzero(model.body_rootid == foot))
     moving = [  # the base is welded to the world
         geom
         for geom, body_id in enumerate(model.geom_bodyid)
         if body_id in bodies and model.body_weldid[body_id] != 0
     ]
     assert len(moving) >= n + 3  # every link, the hand and two fingers
-    for q in rng.uniform(arm.position_min[:-1], arm.position_max[:-1], (10, n)):
-        data.qpos[:n], data.qpos[n : n + 2] = q, arm.position_max[-1]
+    first = model.joint(limb.joints[0]).qposadr[0]
+    for q in rng.uniform(limb.position_min[:-1], limb.position_max[:-1], (10, n)):
+        data.qpos[first : first + n] = q
+        data.qpos[first + n : first + n + 2] = limb.position_max[-1]
         mujoco.mj_kinematics(model, data)
-        centres = body.centres(arm.chain.frames(q))
+        centres = body.centres(limb.chain.frames(q))
         for geom in moving:
             points = skin(model, data, geom, rng)
             gap = np.linalg.norm(points[:, None] - centres, axis=-1) - body.radius

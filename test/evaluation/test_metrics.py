@@ -222,3 +222,11 @@ def test_no_module_of_evaluation_imports_ros_torch_or_mujoco():
     folder = Path(__file__).parents[2] / 'il_ros' / 'evaluation'
     text = ''.join(path.read_text() for path in folder.glob('*.py'))
     assert not any(f'import {name}' in text for name in ('rclpy', 'torch', 'mujoco', 'pyplot'))
+
+
+def test_without_a_monitor_nothing_is_said_of_it(evaluation):
+    summary = summarise(evaluation(3), versions=VERSIONS, watched=False)
+    assert state_of(summary, 'success on nominal')['state'] != 'untested'
+    assert state_of(summary, 'false alarms')['state'] == 'untested'
+    assert state_of(summary, 'limit violations')['state'] == 'untested'
+    assert summary['nominal']['false_alarm_rate'] is None

@@ -915,6 +915,38 @@ def test_whoever_holds_the_dead_man_drives_and_letting_go_holds():
     assert (verdict.mode, verdict.takeover, verdict.resumed) == (Mode.HOLD, False, False)
 
 
+def test_the_mode_to_come_is_known_before_the_tick():
+    rig = watched(takeover_return=True)
+    assert rig.monitor.coming is Mode.POLICY
+    rig.monitor.dead_man(True, rig.now)
+    assert (rig.monitor.mode, rig.monitor.coming) == (Mode.POLICY, Mode.EXPERT)
+    teleoperate(rig, True)
+    rig.monitor.dead_man(False, rig.now)
+    assert (rig.monitor.mode, rig.monitor.coming) == (Mode.EXPERT, Mode.POLICY)
+    assert teleoperate(rig, False).mode is Mode.POLICY
+
+
+def test_the_mode_to_come_is_the_present_one_where_a_dead_man_changes_nothing():
+    rig = Rig()
+    rig.monitor.dead_man(False, rig.now)
+    rig.monitor.dead_man(True, rig.now)
+    assert rig.monitor.coming is Mode.IDLE
+    rig = watched()  # without takeover_return
+    teleoperate(rig, True)
+    rig.monitor.dead_man(False, rig.now)
+    assert rig.monitor.coming is Mode.HOLD
+
+
+def test_of_two_devices_one_that_holds_keeps_the_arm():
+    rig = watched(takeover_return=True)
+    for _ in range(5):
+        rig.monitor.dead_man(False, rig.now, 'person')
+        rig.monitor.dead_man(True, rig.now, '')
+        rig.offer(0.3, 'expert')
+        verdict = rig.tick()
+    assert (verdict.mode, verdict.takeover) == (Mode.EXPERT, True)
+
+
 def test_a_policy_goes_on_by_what_it_sees_from_then_on():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)

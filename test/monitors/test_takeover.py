@@ -1,6 +1,6 @@
-"""The dead-man switch."""
+"""Dead-man switches."""
 
-from il_ros.monitors.takeover import DeadMan
+from il_ros.monitors.takeover import DeadMan, DeadMen
 
 
 def heard(*messages):
@@ -61,3 +61,45 @@ def test_silence_is_a_fault_with_its_limit():
     fault = switch.silent(1.36)
     assert fault.kind == 'takeover'
     assert fault.text == 'takeover: nothing from its device for 0.260 s, limit 0.250 s'
+
+
+def several(*messages):
+    men = DeadMen(max_age=0.25)
+    for device, held, now in messages:
+        men.hear(device, held, now)
+    return men
+
+
+def test_one_device_that_is_let_go_takes_nothing_from_another():
+    men = several(('a', False, 1.0), ('b', False, 1.0), ('a', True, 1.1), ('b', False, 1.15))
+    assert men.held
+    men.hear('a', False, 1.2)
+    assert not men.held
+
+
+def test_each_device_has_to_be_let_go_first():
+    assert not several(('a', False, 1.0), ('b', True, 1.1)).held
+
+
+def test_only_the_silence_of_all_who_hold_counts():
+    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.4), ('b', True, 1.5))
+    assert men.silent(1.5) is None  # a is silent, b is not
+    assert men.silent(1.8).text.startswith('takeover: nothing from its device for 0.')
+
+
+def test_a_device_that_was_let_go_may_be_silent():
+    men = several(('a', False, 1.0), ('b', False, 5.0), ('b', True, 5.1), ('b', False, 5.2))
+    assert men.silent(5.3) is None
+    assert men.silent(5.5) is not None
+    assert DeadMen(0.25).silent(1.0) is None  # nobody ever spoke
+
+
+def test_all_devices_are_reset_together():
+    men = several(('a', False, 1.0), ('a', True, 1.1))
+    men.reset()
+    men.hear('a', True, 1.2)
+    assert not men.held
+    men.clock_jumped()
+    men.hear('a', False, 0.1)
+    men.hear('a', True, 0.2)
+    assert men.held

@@ -130,7 +130,7 @@ def test_nothing_is_published_to_the_robot_in_idle(client, contract):
     client.set_mode('idle')  # answered by the monitor after it has had the observations
     sentinel.publish(String(data='now'))
     while not seen:
-        client._executor.spin_once(timeout_sec=0.1)
+        client.spin(0.1)
     assert [type(message) for message in seen] == [String]
 
 
@@ -140,7 +140,7 @@ def test_a_monitor_that_is_activated_again_begins_in_idle(client):
     from lifecycle_msgs.srv import ChangeState
 
     stamp = client.reset(3)
-    client._enter('expert', stamp)
+    client.enter('expert', stamp)
     client.step(5)
     change = client.node.create_client(ChangeState, 'monitor/change_state')
     assert change.wait_for_service(10)
@@ -149,7 +149,7 @@ def test_a_monitor_that_is_activated_again_begins_in_idle(client):
         request.transition.id = transition
         future = change.call_async(request)
         while not future.done():
-            client._executor.spin_once(timeout_sec=0.1)
+            client.spin(0.1)
         assert future.result().success
     with pytest.raises(IlRosError, match=r'no chunk from the expert yet|no frame has been seen'):
         client.set_mode('expert', not_before=stamp)
@@ -176,12 +176,12 @@ def test_live_frames_and_frames_of_the_bag_are_identical(client, recorded, contr
     }
     FrameSource(node, renamed, live.append)
     while any(publisher.get_subscription_count() == 0 for publisher in publishers.values()):
-        client._executor.spin_once(timeout_sec=0.05)
+        client.spin(0.05)
     for topic, data in raw_messages(Path(recorded.bag), replayed):
         publishers[topic].publish(data)
-        client._executor.spin_once(timeout_sec=0.0)
+        client.spin(0.0)
     while len(live) < len(expected):
-        client._executor.spin_once(timeout_sec=0.5)
+        client.spin(0.5)
     assert [frame.stamp for frame in live] == [frame.stamp for frame in expected]
     for ours, theirs in zip(live, expected, strict=True):
         assert (ours.valid, ours.age) == (theirs.valid, theirs.age)

@@ -1,5 +1,6 @@
 """An evaluation over a graph and one in process: the same episodes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.films import FilmConfig, Studio
 from il_ros.ros.evaluation import GraphRuns
 
 # The policy is trained within the first test's time where no other test came before.
@@ -75,3 +77,18 @@ def test_every_kind_of_end_was_seen(in_process):
 def test_a_bundle_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(IlRosError, match='no such folder'):
         list(Rehearsal(REACH, 'reach', tmp_path / 'no', 'straight', processes=1).run([]))
+
+
+def test_an_episode_of_the_graph_is_filmed_by_running_it_again(over_graph, reach_bundle, tmp_path):
+    perturbations = load_perturbations(Path('config/suites/reach.yaml'))
+    rehearsal = Rehearsal(REACH, 'reach', reach_bundle, 'straight', processes=1)
+    config = FilmConfig(width=32, height=24, renderer='rays')
+    studio = Studio(rehearsal.setups(SUITES), perturbations, exact=False, config=config)
+    chosen = [next(e for e in over_graph if e.suite == suite) for suite in ('nominal', 'ood')]
+    # That a limit was left makes them episodes to look at first.
+    films = studio.film_worst(tmp_path, [replace(e, violations={'force': 1}) for e in chosen])
+    assert films.missing == ''
+    for episode in chosen:
+        film = films.by_name[f'{episode.suite}_{episode.seed}']
+        assert film.text.startswith('Run again: commands within 0.'), film.text
+        assert (tmp_path / 'films' / film.file).stat().st_size > 100

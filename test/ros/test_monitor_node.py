@@ -30,19 +30,19 @@ class Operator:
         client.episode(10, 'expert')  # after it all nodes have found one another
         deadline = time.monotonic() + PATIENCE
         while not self._publisher.get_subscription_count() and time.monotonic() < deadline:
-            client._executor.spin_once(timeout_sec=0.05)
+            client.spin(0.05)
 
     @contextmanager
     def beside(self, seed):
         stamp = self.client.reset(seed)
         self.now = to_ns(stamp)
-        self.client._enter('hold', stamp)
+        self.client.enter('hold', stamp)
         try:
             for _ in range(5):  # only the device's newest word counts: one may be passed over
                 self.until(False, mode=MonitorStatus.HOLD)
             yield
         finally:
-            self.client._rest()  # a test that fails leaves no latched alarm to the next
+            self.client.rest()  # a test that fails leaves no latched alarm to the next
 
     def until(self, held, happened=lambda: True, **wanted):
         """Step with the dead-man like that (None: silent) until the status says what is wanted."""
@@ -64,7 +64,7 @@ def operator(client):
 
 def way(client):
     """The largest way [rad, m] that a joint was commanded since the episode began."""
-    commanded = client._trace.joints
+    commanded = client.trace.joints
     return np.abs(commanded[max(commanded)] - commanded[min(commanded)]).max()
 
 
@@ -110,7 +110,7 @@ def test_diagnostics_are_in_the_standard_form(client):
     client.node.create_subscription(DiagnosticArray, '/diagnostics', take, 10)
     deadline = time.monotonic() + PATIENCE
     while 'monitor' not in found and time.monotonic() < deadline:
-        client._executor.spin_once(timeout_sec=0.1)
+        client.spin(0.1)
     values = found['monitor']
     assert values['mode'] == 'IDLE'
     assert int(values['ticks']) > 50

@@ -113,6 +113,7 @@ def an_observation_the_simulator_lacks(data):
         ('simulator', an_observation_the_simulator_lacks, {}, ('sonar: the simulator has no such',
                                                                'allowed: joint_position')),
         ('simulator', None, {'task': 'juggle'}, ("unknown task 'juggle'", 'pick_place, push')),
+        ('simulator', None, {'renderer': 'pencil'}, ("unknown renderer 'pencil'; allowed: auto",)),
         ('simulator', None, {'speed': -1.0}, ('/simulator parameter speed', 'min 0.0')),
         ('simulator', an_unknown_arm, {}, ("unknown arm 'octopus'; allowed: franka, ur5e",)),
         ('simulator', None, {'model': '/no_arm.xml'}, ('/no_arm.xml: no MJCF that can be read',)),

@@ -191,7 +191,8 @@ def test_a_damaged_file_is_an_arm_or_a_named_problem(tmp_path_factory, start, le
         assert problem.where == str(path)  # noqa: PT017
     else:
         assert robot.names == LIMITS.names
-        assert np.isfinite([*robot.home, *robot.lead, *robot.load_at, robot.load]).all()
+        (limb,) = robot.limbs
+        assert np.isfinite([*robot.home, *robot.lead, *limb.load_at, limb.load]).all()
 
 
 def test_no_file_and_no_limits_are_named(tmp_path):

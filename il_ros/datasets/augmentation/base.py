@@ -58,6 +58,7 @@ def parts(stream: Stream) -> Iterator[tuple[str, slice]]:
 
 def measured(contract: Contract, values: Mapping[str, Floats]) -> Array:
     """Where the commanded joints are, shape (B, N) [rad or m]."""
+    contract.require_joints()
     columns = [values[key] for key in contract.action.position]
     return np.concatenate(columns, axis=1).astype(np.float64)
 

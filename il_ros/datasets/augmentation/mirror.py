@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm
+from il_ros.core.arms import Arm, get_single_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.base import (
@@ -84,7 +84,7 @@ class MirrorSamples:
         self._keys = list(contract.observations)
         sizes = [stream.size for stream in contract.observations.values()]
         self._ends = np.cumsum(sizes)[:-1]
-        self._arm = get_arm(contract.arm) if contract.arm else None
+        self._arm = get_single_arm(contract.arm, where='mirror') if contract.arm else None
         if self._arm is not None:
             require_mirrored_tool(self._arm, self._actions, settings, contract.action.names)
         _require_reachable(self._actions, contract)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm
+from il_ros.core.arms import Arm, get_single_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.base import (
@@ -233,7 +233,7 @@ def _point_part(contract: Contract, settings: Perturbation, key: str) -> slice:
 
 def _arm(contract: Contract, *, needed: bool) -> Arm | None:
     if contract.arm:
-        return get_arm(contract.arm)
+        return get_single_arm(contract.arm, where='perturbation')
     if needed:
         raise DatasetError(
             'the contract names no arm, so nobody knows how its tool moves',

@@ -47,10 +47,10 @@ class _Actions:
     """Counts actions that cannot be."""
 
     def __init__(self, contract: Contract) -> None:
-        limits, size = contract.limits, len(contract.action.names)
-        self._names, self._limits = contract.action.names, limits
-        slack = _ROUNDING * (limits.position_max - limits.position_min)
-        self._least, self._most = limits.position_min - slack, limits.position_max + slack
+        self._names, size = contract.action.names, len(contract.action.names)
+        self._range = low, high = contract.action_range
+        slack = _ROUNDING * (high - low)
+        self._least, self._most = low - slack, high + slack
         self._frames = self._unknown = 0
         self._outside = np.zeros(size, np.int64)
         self._low, self._high = np.full(size, np.inf), np.full(size, -np.inf)
@@ -75,7 +75,7 @@ class _Actions:
             )
         wrong = np.flatnonzero(self._outside)
         if len(wrong):
-            low, high = self._limits.position_min, self._limits.position_max
+            low, high = self._range
             raise DatasetError(
                 '; '.join(
                     f'{self._outside[i]} of {self._frames} actions of {self._names[i]} are out of'

@@ -102,9 +102,8 @@ def _demonstration(demo: Any, contract: Contract, episode: EpisodeArrays, scale:
 
 
 def _scaled(contract: Contract, episode: EpisodeArrays) -> NDArray[np.float32]:
-    limits = contract.limits
-    middle = (limits.position_max + limits.position_min) / 2
-    half = (limits.position_max - limits.position_min) / 2
+    low, high = contract.action_range
+    middle, half = (high + low) / 2, (high - low) / 2
     scaled = (episode.action - middle) / half
     if (np.abs(scaled) > 1 + 1e-5).any():
         raise DatasetError(

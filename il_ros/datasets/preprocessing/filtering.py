@@ -139,9 +139,8 @@ def _run(sections: Array, raw: Array, settle: int) -> Array:
 
 
 def _limited(contract: Contract, raw: Array, filtered: Array) -> Array:
-    limits = contract.action.limits
-    low = np.minimum(limits.position_min, raw.min(axis=0))
-    high = np.maximum(limits.position_max, raw.max(axis=0))
+    low, high = contract.action_range
+    low, high = np.minimum(low, raw.min(axis=0)), np.maximum(high, raw.max(axis=0))
     return np.clip(filtered, low, high)
 
 

@@ -96,6 +96,7 @@ def part_measures(
     """Measures of a part of an episode; what is not defined for it is not among them.
 
     Grippers count for none of them but `idle_share`: being at a limit is what they are there for.
+    Where no joints are commanded, nothing but the duration is defined.
 
     Args:
         contract: Rate and limits.
@@ -103,6 +104,8 @@ def part_measures(
         idle: What standing still is.
         grippers: Which joints are grippers, shape (N,).
     """
+    if contract.action.space != 'joints':
+        return {'duration': part.duration}
     every = np.ones_like(grippers)
     still = relative_speed(contract, part, every, idle.window) < idle.speed
     found: Measures = {'duration': part.duration, 'idle_share': float(still.mean())}
@@ -130,7 +133,7 @@ def unit(name: str) -> str:
 
 def _smoothness(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_]) -> Measures:
     action = part.action[:, arm].astype(np.float64)
-    limit = np.asarray(contract.action.limits.jerk)[arm]
+    limit = contract.limits.jerk[arm]
     pieces = contiguous(contract, part.stamp)
     step = 1 / contract.rate
     jerks = [np.diff(action[a:b], 3, axis=0) / step**3 / limit for a, b in pieces if b - a > 3]
@@ -147,13 +150,13 @@ def _smoothness(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_])
 
 
 def _saturation(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_]) -> Measures:
-    limits = contract.action.limits
+    limits = contract.limits
     command = part.action_raw[:, arm].astype(np.float64)
-    low, high = np.array(limits.position_min)[arm], np.array(limits.position_max)[arm]
+    low, high = limits.position_min[arm], limits.position_max[arm]
     near = _AT_POSITION * (high - low)
     position = ((command <= low + near) | (command >= high - near)).any(axis=1)
     speed = np.abs(np.diff(command, axis=0)) / (np.diff(part.stamp) / NS)[:, None]
-    fast = (speed >= _AT_SPEED * np.array(limits.velocity)[arm]).any(axis=1)
+    fast = (speed >= _AT_SPEED * limits.velocity[arm]).any(axis=1)
     velocity = np.concatenate([[False], fast])
     return {
         'position_limit_share': float(position.mean()),

@@ -26,6 +26,7 @@ def gripper_joints(contract: Contract, words: Iterable[str]) -> NDArray[np.bool_
 
 def measured_positions(contract: Contract, episode: EpisodeArrays) -> Array:
     """Measured positions of the commanded joints, shape (F, N) [rad or m]; NaN where invalid."""
+    contract.require_joints()
     columns = [episode.values[key] for key in contract.action.position]
     return np.concatenate(columns, axis=1).astype(np.float64)
 
@@ -77,7 +78,7 @@ def relative_speed(
         window: Time over which a speed is taken [s].
     """
     half = max(1, round(window * contract.rate / 2))
-    limit = np.asarray(contract.action.limits.velocity)[joints]
+    limit = contract.limits.velocity[joints]
     measured = speeds(measured_positions(contract, episode)[:, joints], episode.stamp, half)
     commanded = speeds(episode.action[:, joints].astype(np.float64), episode.stamp, half)
     # Of two numbers fmax takes the one that is not NaN: an invalid reading does not stand still.

@@ -222,12 +222,12 @@ def _gripper_rows(
     grippers: NDArray[np.bool_],
 ) -> Rows:
     """First frames in which a gripper is commanded the other way."""
-    limits = contract.action.limits
+    lowest, highest = contract.action_range
     rows: list[Rows] = [np.empty(0, np.int64)]
     for joint in np.flatnonzero(grippers) if settings.cut and episode.frames else ():
         command = episode.action[:, joint].astype(np.float64)
         low, high = command.min(), command.max()
-        if high - low < settings.travel * (limits.position_max[joint] - limits.position_min[joint]):
+        if high - low < settings.travel * (highest[joint] - lowest[joint]):
             continue
         level = (command - low) / (high - low)
         # Between the outer thirds it keeps the state it had, so that a tremor cuts nothing.

@@ -22,11 +22,11 @@ _MARGIN = 0.05
 
 def summarise_joints(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[JointSummary, ...]:
     """Histogram of every commanded joint over `rows`, as it was commanded, against its limits."""
-    limits = dataset.contract.action.limits
+    low, high = dataset.contract.action_range
     commands = np.asarray(dataset.action_raw[rows], dtype=np.float64)
     found = []
     for joint, name in enumerate(dataset.contract.action.names):
-        lower, upper = limits.position_min[joint], limits.position_max[joint]
+        lower, upper = float(low[joint]), float(high[joint])
         known = commands[:, joint][np.isfinite(commands[:, joint])]
         margin = _MARGIN * (upper - lower)
         edges = np.linspace(lower - margin, upper + margin, BINS + 1).astype(np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array, Limits
@@ -15,7 +15,7 @@ _SHARES = (1.0, 0.5, 0.25, 0.1)  # of a step that are tried when all of it would
 _ROUNDING = 1e-9  # m
 
 
-def arm_joints(contract: Contract, arm: Arm) -> NDArray[np.bool_]:
+def arm_joints(contract: Contract, arm: AnyArm) -> NDArray[np.bool_]:
     """Which of a contract's joints are the arm's, shape (N,); the others are grippers'.
 
     Raises:
@@ -38,8 +38,8 @@ class Guard:
 
     Args:
         limits: The contract's.
-        arm: Kinematics of the tool; none when the contract has none, and then the workspace is
-            not looked at.
+        arm: Kinematics of the tool, or of both of a pair; none when the contract has none, and then
+            the workspace is not looked at.
         moves: Which of the joints move the arm, shape (N,); the others are grippers'.
         config: How much of the limits is used.
         dt: Time of a step [s].
@@ -48,7 +48,7 @@ class Guard:
     def __init__(
         self,
         limits: Limits,
-        arm: Arm | None,
+        arm: AnyArm | None,
         moves: NDArray[np.bool_],
         config: MotionConfig,
         dt: float,
@@ -114,7 +114,11 @@ class Guard:
         return position + rest * self._dt, rest
 
     def _outside(self, position: Array) -> float:
-        """How far the tool is outside the box [m]; negative inside."""
+        """How far a tool is outside the box [m]; negative while all are inside."""
         assert self._arm is not None
-        tool = self._arm.chain.forward(position[self._moves])[0]
-        return float(np.maximum(self.box_min - tool, tool - self.box_max).max())
+        joints, far = position[self._moves], -np.inf
+        for limb in self._arm.limbs:
+            own, joints = np.split(joints, [len(limb.joints)])
+            tool = limb.chain.forward(own)[0]
+            far = max(far, float(np.maximum(self.box_min - tool, tool - self.box_max).max()))
+        return far

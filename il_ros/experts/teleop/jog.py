@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from il_ros.core.arms import get_arm
+from il_ros.core.arms import get_single_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
@@ -33,7 +33,8 @@ class Jog:
         horizon: Steps of a chunk.
 
     Raises:
-        IlRosError: If the contract has no kinematic model, or does not command all of its joints.
+        IlRosError: If the contract has no kinematic model, or one of a pair of arms, or does not
+            command all of its joints.
     """
 
     def __init__(self, contract: Contract, config: MotionConfig, horizon: int) -> None:
@@ -43,7 +44,8 @@ class Jog:
                 where=f'contract {contract.name}',
                 fix='name its kinematic model under arm, or use a leader arm',
             )
-        self._arm, self._limits = get_arm(contract.arm), contract.limits
+        self._arm = get_single_arm(contract.arm, where='a twist')
+        self._limits = contract.limits
         self.moves = arm_joints(contract, self._arm)
         self._dt, self._horizon = contract.period, horizon
         self._guard = Guard(self._limits, self._arm, self.moves, config, self._dt)

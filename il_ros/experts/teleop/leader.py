@@ -17,6 +17,8 @@ from il_ros.experts.teleop.motion import MotionConfig
 from il_ros.experts.teleop.pedal import Pedal
 from il_ros.experts.teleop.reading import Press, Reading
 
+TOPIC = 'leader/joint_states'  # where a leader's joints are told unless it says otherwise
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderJoint:
@@ -24,11 +26,13 @@ class LeaderJoint:
 
     Attributes:
         leader: Its name in the leader's JointState.
+        topic: Where that is published; two leaders have a topic each.
         sign: -1 where the two turn in opposite directions.
         offset: Position of the follower's joint when the leader's is at zero [rad].
     """
 
     leader: str
+    topic: str = TOPIC
     sign: Literal[1, -1] = 1
     offset: float = 0.0
 
@@ -41,11 +45,13 @@ class LeaderGripper:
         leader: Its name in the leader's JointState.
         closed: Its position when the follower's is to be at its lower limit.
         open: Its position when the follower's is to be at its upper limit.
+        topic: Where the leader's JointState is published.
     """
 
     leader: str
     closed: float
     open: float
+    topic: str = TOPIC
 
     def __post_init__(self) -> None:
         if self.closed == self.open:
@@ -54,7 +60,7 @@ class LeaderGripper:
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderConfig:
-    """How a leader arm is taken.
+    """How a leader arm is taken, or two of them for a pair.
 
     Attributes:
         joints: The leader's joint for each of the follower's, by the follower's names.
@@ -80,11 +86,14 @@ class LeaderConfig:
 
 
 class LeaderDevice:
-    """Reads the leader's joints and the buttons beside it.
+    """Reads the leaders' joints and the buttons beside them.
 
     Args:
         config: Which joint is which.
         contract: The follower's.
+
+    Attributes:
+        topics: Where the leaders' joints are published, one topic for each leader.
 
     Raises:
         IlRosError: If a joint of the follower has none of the leader, or two.
@@ -99,38 +108,45 @@ class LeaderDevice:
                 allowed=f'each of {", ".join(names)} once',
             )
         low, high = contract.limits.position_min, contract.limits.position_max
-        self._leaders: list[str] = []
+        self._leaders: list[tuple[str, str]] = []  # topic and name
         self._factor, self._offset = np.ones(len(names)), np.zeros(len(names))
         for i, name in enumerate(names):
             if name in config.joints:
                 joint = config.joints[name]
                 self._factor[i], self._offset[i] = joint.sign, joint.offset
-                self._leaders.append(joint.leader)
+                self._leaders.append((joint.topic, joint.leader))
             else:
                 hand = config.gripper[name]
                 self._factor[i] = (high[i] - low[i]) / (hand.open - hand.closed)
                 self._offset[i] = low[i] - self._factor[i] * hand.closed
-                self._leaders.append(hand.leader)
+                self._leaders.append((hand.topic, hand.leader))
+        self.topics = tuple(dict.fromkeys(topic for topic, _ in self._leaders))
         self._pedal = Pedal(config.buttons)
+        self._told: Array = np.full(len(names), np.nan)
         self._joints: Array | None = None
-        self._read = -math.inf
+        self._read = dict.fromkeys(self.topics, -math.inf)
 
-    def joint_state(self, names: Sequence[str], positions: Sequence[float], now: float) -> Reading:
-        """What the leader's joints, read at `now` [s], say.
+    def joint_state(
+        self, names: Sequence[str], positions: Sequence[float], now: float, *, topic: str = TOPIC
+    ) -> Reading:
+        """What a leader's joints, read at `now` [s], say; nothing before each leader has spoken.
 
         Raises:
             IlRosError: If one of them is missing or not finite.
         """
         found = dict(zip(names, positions, strict=False))
-        missing = [name for name in self._leaders if not math.isfinite(found.get(name, math.nan))]
+        own = {i: name for i, (where, name) in enumerate(self._leaders) if where == topic}
+        missing = [name for name in own.values() if not math.isfinite(found.get(name, math.nan))]
         if missing:
             raise IlRosError(
                 f'no finite position of {", ".join(missing)}',
-                where='leader/joint_states',
-                allowed=f'positions of {", ".join(self._leaders)}',
+                where=topic,
+                allowed=f'positions of {", ".join(own.values())}',
             )
-        self._joints = self._factor * [found[name] for name in self._leaders] + self._offset
-        self._read = now
+        self._told[list(own)] = [found[name] for name in own.values()]
+        self._read[topic] = now
+        if math.isfinite(min(self._read.values())):
+            self._joints = self._factor * self._told + self._offset
         return self._reading(())
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
@@ -143,7 +159,7 @@ class LeaderDevice:
 
     def _reading(self, pressed: tuple[Press, ...]) -> Reading:
         return Reading(
-            read=min(self._read, self._pedal.read),
+            read=min(*self._read.values(), self._pedal.read),
             held=self._pedal.held and self._joints is not None,
             keep=self._pedal.keep,
             joints=self._joints,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from il_ros.core.arms import Arm
+from il_ros.core.arms import AnyArm
 from il_ros.core.registry import lookup
 from il_ros.sim.arm_model import drawn_robot
 from il_ros.sim.robot import Robot
@@ -11,11 +11,12 @@ from il_ros.sim.robot import Robot
 MODELS = {
     'franka': 'il_ros.sim.robots.franka:FRANKA',
     'ur5e': 'il_ros.sim.robots.ur5e:UR5E',
+    'viperx_pair': 'il_ros.sim.robots.viperx_pair:VIPERX',
 }
 
 
-def make_robot(arm: Arm) -> Robot:
-    """The arm as the simulator draws it.
+def make_robot(arm: AnyArm) -> Robot:
+    """The arm, or the pair, as the simulator draws it.
 
     Raises:
         UnknownNameError: If nobody has said how it looks; it lists the arms that somebody has.

@@ -15,6 +15,7 @@ TASKS = {
     'drawer_open': 'il_ros.sim.tasks.drawer_open:DrawerOpen',
     'peg_insertion': 'il_ros.sim.tasks.peg_insertion:PegInsertion',
     'peg_transfer': 'il_ros.sim.tasks.peg_transfer:PegTransfer',
+    'bimanual_handover': 'il_ros.sim.tasks.bimanual_handover:BimanualHandover',
 }
 
 

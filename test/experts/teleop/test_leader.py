@@ -9,6 +9,7 @@ from il_ros.core.config import parse
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.robots.franka import FRANKA
+from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
 from il_ros.experts.teleop.leader import LeaderConfig
 from il_ros.experts.teleop.reading import Reading
@@ -59,6 +60,58 @@ def test_a_leader_that_lacks_a_joint_is_refused_by_name():
         device.joint_state(NAMES[:7], [0.0] * 7, 0.0)
     with pytest.raises(IlRosError, match=r'no finite position of leader_joint3, leader_gripper'):
         device.joint_state(NAMES, [0, 0, float('nan'), 0, 0, 0, 0], 0.0)
+
+
+JOINTS = ('waist', 'shoulder', 'elbow', 'forearm_roll', 'wrist_angle', 'wrist_rotate')
+
+
+def two_leaders():
+    """The shipped configuration of two leaders for a pair, whose joints have the same names."""
+    config = load_config('leader', str(CONFIG / 'teleop/leader_pair.yaml'))
+    pair = load_contract(CONFIG / 'contracts/viperx_pair_bimanual_handover.yaml')
+    return config, pair, make_device(config, pair)
+
+
+def test_two_leaders_tell_their_joints_on_topics_of_their_own():
+    _, _, device = two_leaders()
+    assert device.topics == ('leader_left/joint_states', 'leader_right/joint_states')
+    names = [*JOINTS, 'left_finger']
+    first = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.015]
+    reading = device.joint_state(names, first, 1.0, topic='leader_left/joint_states')
+    assert reading.joints is None  # half of an answer is none
+    device.joy([], [1], 2.0)
+    reading = device.joint_state(names[::-1], [0.037, *range(6)], 1.5, topic=device.topics[1])
+    # Each finger from closed to open is 0.002 .. 0.037 m of the follower's.
+    wanted = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.002, 5, 4, 3, 2, 1, 0, 0.037]
+    np.testing.assert_allclose(reading.joints, wanted)
+    assert reading.read == 1.0  # as old as the older leader
+    assert device.joint_state(names, first, 3.0, topic=device.topics[0]).read == 1.5
+
+
+def test_a_leader_of_two_that_lacks_a_joint_is_refused_by_its_topic():
+    device = two_leaders()[2]
+    with pytest.raises(IlRosError, match=r'leader_right/joint_states: no finite position of elbow'):
+        device.joint_state(['waist', 'shoulder'], [0, 0], 0.0, topic='leader_right/joint_states')
+
+
+def test_both_arms_of_a_pair_follow_their_leaders_within_the_limits():
+    config, pair, _ = two_leaders()
+    pilot, home, limits = make_pilot(config, pair, 4), VIPERX_PAIR.home, pair.limits
+    goal = home + 0.3 * np.array([name.endswith('waist') for name in VIPERX_PAIR.names])
+    assert pilot.begin(home, at(home)) == ''
+    rows = [home]
+    for _ in range(60):
+        rows.append(pilot.chunk(rows[-1], at(goal), 1)[0])
+    np.testing.assert_allclose(rows[-1], goal, atol=1e-3)
+    speed = np.diff(rows, axis=0) / pair.period
+    assert np.all(np.abs(speed) <= 0.5 * limits.velocity + 1e-9)
+    far = home + 3.0 * np.array([name == 'right_shoulder' for name in VIPERX_PAIR.names])
+    for _ in range(60):  # one hand at the end of the workspace holds both back
+        rows.append(pilot.chunk(rows[-1], at(far), 1)[0])
+    right = VIPERX_PAIR.limbs[1]
+    tools = right.chain.frames(np.array(rows)[:, right.columns])[:, -1, :3, 3]
+    assert np.all(tools >= limits.workspace_min - 1e-9)
+    assert np.all(tools <= limits.workspace_max + 1e-9)
 
 
 @pytest.mark.parametrize(

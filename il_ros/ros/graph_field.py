@@ -1,0 +1,312 @@
+"""Episodes of interactive imitation on a running graph, in lock-step.
+
+The policy node answers every frame, and the monitor drives the arm by what it says. The coach looks
+at the same frame and decides, as in one process; where the expert is to drive, it holds a dead-man
+as an operator would (`expert/takeover`), and the monitor gives the expert the arm. No tick goes by
+without the coach's word on its frame (the monitor's parameter `takeover_from`), so that what was
+decided about a frame is in force at that frame.
+
+The expert is asked by its service alone. What it answers is published with the stamp of the frame:
+the monitor follows it where the expert drives, and the bag holds it as the frame's label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.algorithms.steps import Ending
+from il_ros.coach.arm_field import Scorer
+from il_ros.coach.arm_steps import observed
+from il_ros.coach.field import Hand, Outcome, Sight
+from il_ros.core import topics
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import Frame
+from il_ros.evaluation.suites import SEEDS
+from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
+from il_ros.rollouts.demonstrations import NOISE
+from il_ros.ros.convert import chunk_positions, fill_stamp, observation_message, to_ns
+from il_ros.ros.frames import FrameSource
+from il_ros.ros.graph import Graph
+from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.sim.perturbations import Perturbation
+from il_ros.srv import StopEpisode
+
+Array = NDArray[np.float64]
+
+DEVICE = 'coach'
+"""The coach's name among those who hold a dead-man."""
+
+_PATIENCE = 10.0  # s that a node may take for a frame, or to find the others
+_LATE = 'time limit of the task'
+_DRIVERS = ('policy', 'expert')
+
+
+@contextmanager
+def graph_field(
+    client: Graph,
+    contract: Contract,
+    *,
+    horizon: int,
+    novelty: bool = False,
+    noise: float = NOISE,
+) -> Iterator[GraphField]:
+    """A graph as the place for a coach's episodes, and afterwards as it was.
+
+    Args:
+        client: Talks to the graph.
+        contract: What the topics mean.
+        horizon: Steps of an answer, H.
+        novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
+        noise: Standard deviation of the joints' disturbance where it is learned from [rad].
+
+    Raises:
+        IlRosError: If a node is missing, or refuses.
+    """
+    client.wait_for('expert/query', 'policy/load', 'recorder/start', 'simulator/step')
+    client.tidy()
+    client.stream(False)
+    with client.watching(novelty=novelty, device=DEVICE):
+        yield GraphField(client, contract, horizon=horizon, noise=noise)
+    client.stream(True)
+
+
+class GraphField:
+    """Episodes on one graph (`coach.field.Field`); make it by `graph_field`.
+
+    A step observes what `arm_steps.observed` gives of a frame, and is answered with a chunk of H
+    joint positions laid flat, shape (H * N,) [rad or m]. Every episode is recorded; the learner
+    drives by the policy node's chunks.
+
+    Args:
+        client: Talks to the graph.
+        contract: What the topics mean.
+        horizon: Steps of an answer, H.
+        noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
+            learned from and never in one that evaluates (`SEEDS`); see `coach.arm_field.ArmField`.
+
+    Attributes:
+        notes: Free words, kept with each bag.
+        scorer: What gives the steps of training episodes their scores; None for the monitor, which
+            has some where the policy's bundle is calibrated.
+    """
+
+    def __init__(
+        self, client: Graph, contract: Contract, *, horizon: int, noise: float = NOISE
+    ) -> None:
+        self.period, self.notes = contract.period, ''
+        self.scorer: Scorer | None = None
+        self.low = np.tile(contract.limits.position_min, horizon)
+        self.high = np.tile(contract.limits.position_max, horizon)
+        self._client, self._contract, self._horizon = client, contract, horizon
+        self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
+        self._has_policy = False
+        self._frame: Frame | None = None
+        self._executed: dict[int, str] = {}
+        self._asked: tuple[int, Array] | None = None
+        self._scores: dict[str, float] = {}
+        self._others: dict[str, bool] = {}
+        node = client.node
+        self._source = FrameSource(node, contract, self._on_frame, contract.streams)
+        self._chunks = node.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
+        self._words = node.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
+        node.create_subscription(ActionChunk, contract.action.executed, self._on_executed, EVENTS)
+        node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
+        node.create_subscription(Takeover, topics.TAKEOVER, self._on_word, EVENTS)
+        self._wait_for_readers()
+
+    def load(self, bundle: Path, policy_id: str) -> None:
+        """Let the policy node and the monitor go on with another policy.
+
+        Raises:
+            IlRosError: If one of them refuses, or has loaded another policy than `policy_id`.
+        """
+        found = self._client.load(bundle)
+        if found != policy_id:
+            raise IlRosError(
+                f'the policy node has loaded {found}', where=str(bundle), allowed=policy_id
+            )
+        self._has_policy = True
+
+    def run(self, seed: int, hand: Hand) -> Outcome:
+        """See `Field.run`. An alarm of the monitor ends the episode as a failure.
+
+        Raises:
+            IlRosError: If a node does not answer; then the episode has not happened.
+        """
+        judged = seed in SEEDS['nominal']
+        self._scored_by = None if judged or not self._has_policy else self.scorer
+        self._client.begin(
+            seed,
+            self._enter,
+            [] if judged else self._disturbed,
+            policy=self._has_policy,
+            record=True,
+            notes=self.notes,
+        )
+        try:
+            ending, reason = self._drive(hand)
+            bag = self._client.stop_recording(_outcome(ending, reason), reason)
+        except BaseException:
+            self._client.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
+            raise
+        self._client.rest()
+        return Outcome(ending=ending, gain=float(ending == 'success'), bag=bag, reason=reason)
+
+    def _enter(self, stamp: Any) -> None:
+        """Get the policy its mode, or the expert before there is a policy.
+
+        The dead-man is let go once: nobody takes over with one that was held before.
+        """
+        self._executed.clear()
+        self._scores.clear()
+        first = to_ns(stamp)
+        if self._has_policy:
+            self._client.enter('policy', stamp)
+        else:
+            self._ask(self._frame_at(first))
+            self._client.enter('expert', stamp)
+        self._first = first
+        self._say(first - 1, held=False)
+
+    def _drive(self, hand: Hand) -> tuple[Ending, str]:
+        stamp = self._first
+        if self._scored_by is not None:
+            self._scored_by.begin()
+        while True:
+            frame = self._frame_at(stamp)
+            by_expert = False
+            if not self._source.invalid(frame):
+                action = hand(self._sight(frame))
+                if action is None:
+                    return 'cut', 'the expert has answered as much as was allowed'
+                by_expert = hand.driver == 'expert'
+                if by_expert:
+                    self._require_undisturbed(action)
+            self._say(stamp, held=by_expert and self._has_policy)
+            state = self._client.step(1)
+            stopped = self._stopped(stamp, 'expert' if by_expert else 'policy')
+            if stopped:
+                return 'failure', f'stopped: {stopped}'
+            if state.done:
+                return _ending(state)
+            stamp = to_ns(state.header.stamp)
+
+    def _sight(self, frame: Frame) -> Sight:
+        return Sight(
+            observation=observed(self._contract, frame),
+            ask=lambda: self._ask(frame),
+            scores=self._scored_by.ratios(frame) if self._scored_by else dict(self._scores),
+            human=any(self._others.values()),
+        )
+
+    def _ask(self, frame: Frame) -> Array:
+        """The expert's answer to a frame, shape (H * N,): one question, one label in the bag."""
+        if self._asked is None or self._asked[0] != frame.stamp:
+            message = observation_message(frame, self._contract.base_frame)
+            chunk = self._client.query(message, self._horizon)
+            self._chunks.publish(chunk)
+            self._asked = frame.stamp, chunk_positions(chunk).reshape(-1)
+        return self._asked[1]
+
+    def _require_undisturbed(self, action: Array) -> None:
+        """What the expert node has answered is what the arm follows, and nothing else.
+
+        Raises:
+            IlRosError: If the rule wants something else to be executed.
+        """
+        answer = self._asked[1] if self._asked else action
+        if not np.allclose(action, np.clip(answer, self.low, self.high), rtol=0.0, atol=1e-9):
+            raise IlRosError(
+                'the rule adds noise to what the expert does',
+                where='rule',
+                fix='disturb the joints with --noise, or run it in one process',
+            )
+
+    def _say(self, stamp: int, *, held: bool) -> None:
+        self._words.publish(fill_stamp(Takeover(held=held), stamp, DEVICE))
+
+    def _stopped(self, stamp: int, driver: str) -> str:
+        """Why nobody drives any more after the tick of a frame; empty where somebody does.
+
+        Raises:
+            IlRosError: If another one drove than the coach has decided.
+        """
+        self._until(
+            lambda: stamp in self._executed or self._client.trace.alarm is not None,
+            'no tick of the monitor',
+        )
+        source = self._executed.get(stamp, '')
+        if source not in _DRIVERS:
+            self._until(lambda: self._client.trace.alarm is not None, 'no status of the monitor')
+            return self._client.trace.reason
+        if source != driver and not any(self._others.values()):
+            raise IlRosError(
+                f'the {source} drove where the coach had decided for the {driver}',
+                where=self._client.node.resolve_topic_name(topics.TAKEOVER),
+                fix='see that no other program hands the arm over',
+            )
+        return ''
+
+    def _frame_at(self, stamp: int) -> Frame:
+        self._until(lambda: self._frame is not None and self._frame.stamp >= stamp, 'no frame')
+        assert self._frame is not None
+        return self._frame
+
+    def _wait_for_readers(self) -> None:
+        """Until monitor and recorder hear the coach: what is said before that is lost."""
+        node = self._client.node
+        for publisher, name in ((self._chunks, 'expert chunks'), (self._words, 'dead-men')):
+            self._until(
+                lambda publisher=publisher: (
+                    0
+                    < len(node.get_subscriptions_info_by_topic(publisher.topic_name))
+                    == publisher.get_subscription_count()
+                ),
+                f'nobody takes {name}',
+            )
+
+    def _until(self, happened: Any, problem: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not happened():
+            if time.monotonic() > deadline:
+                raise IlRosError(
+                    f'{problem} within {_PATIENCE:.0f} s',
+                    where=self._client.node.get_namespace(),
+                    fix='are simulator, monitor and recorder alive?',
+                )
+            self._client.spin(0.02)
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def _on_executed(self, message: ActionChunk) -> None:
+        self._executed[to_ns(message.header.stamp)] = message.source
+
+    def _on_scores(self, message: MonitorScores) -> None:
+        ratios = np.asarray(message.values) / np.asarray(message.thresholds)
+        self._scores = dict(zip(message.names, ratios.tolist(), strict=True))
+
+    def _on_word(self, message: Takeover) -> None:
+        device = message.header.frame_id
+        if device != DEVICE:
+            self._others[device] = bool(message.held)
+
+
+def _ending(state: TaskState) -> tuple[Ending, str]:
+    return ('success', 'the task was done') if state.success else ('cut', _LATE)
+
+
+def _outcome(ending: Ending, reason: str) -> int:
+    """What the bag says of it: the task was not done in its time, or nobody can tell."""
+    kinds = StopEpisode.Request
+    if ending == 'cut' and reason != _LATE:
+        return int(kinds.UNKNOWN)
+    return int(kinds.SUCCESS if ending == 'success' else kinds.FAILURE)

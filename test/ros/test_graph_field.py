@@ -1,0 +1,307 @@
+"""Rounds of interactive imitation on a real graph, in lock-step, whatever is killed on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_policies import REACH
+
+pytest.importorskip('rclpy')
+
+from rclpy.serialization import deserialize_message
+
+from il_ros.algorithms.bc import BcConfig
+from il_ros.algorithms.rules import Decision, Rule
+from il_ros.algorithms.steps import EXPERT
+from il_ros.cli.session import graph
+from il_ros.coach.chunk_learner import ChunkLearner
+from il_ros.coach.journal import Journal
+from il_ros.coach.rounds import Coach, CoachConfig
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.datasets.bags.reader import EpisodeReader
+from il_ros.datasets.convert import convert
+from il_ros.policies.bundle import save_bundle
+from il_ros.policies.mlp import MlpConfig
+from il_ros.ros.messages import message_type
+from il_ros.sim.perturbations import Perturbation
+
+pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
+HORIZON = 8
+PATIENCE = 300.0  # s
+CONFIG = CoachConfig(demonstrations=2, rounds=1, episodes=2, evaluations=1)
+
+
+@pytest.fixture(scope='module')
+def reach():
+    return load_contract(REACH)
+
+
+@pytest.fixture(scope='module')
+def learner(reach):
+    policy = MlpConfig(hidden=(32,), horizon=HORIZON)
+    config = BcConfig(policy=policy, epochs=20, batch=64, held_out=0.0, device='cpu')
+    return ChunkLearner(contract=reach, task='reach', config=config)
+
+
+@pytest.fixture(scope='module')
+def running(reach, domain, tmp_path_factory):
+    """A graph of the reach task."""
+    bags = tmp_path_factory.mktemp('bags')
+    with graph(
+        reach, start=True, contract=str(REACH.resolve()), task='reach', directory=str(bags)
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def place(running, reach):
+    """The graph as a field for one test."""
+    from il_ros.ros.graph_field import graph_field
+
+    with graph_field(running, reach, horizon=HORIZON) as field:
+        yield field
+
+
+class EveryOther(Rule):
+    """The expert drives two steps of every five, and is asked about one more."""
+
+    def decide(self, step):
+        phase = step.tick % 5
+        driver = 'expert' if phase in (1, 2) else 'policy'
+        return Decision(driver=driver, ask=phase in (1, 2, 3))
+
+
+def coach(place, learner, journal, rule, folder):
+    def introduce(round_, actor, steps):
+        bundle = learner.bundle(actor, steps, algorithm='test', scored=False)
+        save_bundle(bundle, folder / f'bundle_{round_}', overwrite=True)
+        place.load(folder / f'bundle_{round_}', actor.policy_id)
+
+    return Coach(place, learner, rule, journal, CONFIG, before_use=introduce)
+
+
+def arrays_of(bag):
+    with EpisodeReader(bag) as reader:
+        return convert(reader, labels=HORIZON).arrays
+
+
+def require_whole(journal, config=CONFIG):
+    """Every episode once, with one bag, and in the bag every label and no other."""
+    episodes = [*journal.episodes(0), *journal.episodes(1)]
+    assert len(episodes) == config.demonstrations + config.rounds * config.episodes
+    assert [int(steps.episode[0]) for steps in episodes] == list(range(len(episodes)))
+    bags = journal.bags()
+    assert len(bags) == len(set(bags)) == len(episodes)
+    for steps, bag in zip(episodes, bags, strict=True):
+        arrays, count = arrays_of(bag), len(steps)
+        labels = arrays.label[:count].reshape(count, -1)
+        np.testing.assert_array_equal(np.isfinite(labels).all(axis=1), steps.asked)
+        np.testing.assert_allclose(labels[steps.asked], steps.expert[steps.asked], atol=1e-6)
+        assert not np.isfinite(arrays.label[count:]).any()
+        np.testing.assert_array_equal(arrays.source[:count], steps.source)
+    return episodes
+
+
+@pytest.fixture(scope='module')
+def rounds(running, reach, learner, tmp_path_factory):
+    """A run that nothing happened to: its folder and the episodes of its rounds."""
+    from il_ros.ros.graph_field import graph_field
+
+    folder = tmp_path_factory.mktemp('rounds')
+    with (
+        graph_field(running, reach, horizon=HORIZON) as field,
+        Journal(folder, {}) as journal,
+    ):
+        coach(field, learner, journal, EveryOther(), folder).run()
+        return folder, require_whole(journal)
+
+
+def test_what_was_decided_about_a_frame_is_in_force_at_that_frame(rounds):
+    _, episodes = rounds
+    for steps in episodes[CONFIG.demonstrations :]:
+        wanted = np.isin(np.arange(len(steps)) % 5, (1, 2))
+        np.testing.assert_array_equal(steps.source == EXPERT, wanted)
+        assert steps.asked.sum() > wanted.sum()
+
+
+def test_every_label_is_in_the_bag_and_nobody_else_drove(rounds):
+    _, episodes = rounds
+    assert all(steps.asked.all() for steps in episodes[: CONFIG.demonstrations])
+    assert sum(len(steps) for steps in episodes) > 60
+
+
+def test_the_bag_names_the_policy_and_the_takeovers(rounds):
+    folder, episodes = rounds
+    with Journal(folder, {}) as journal:
+        bag, steps = journal.bags()[-1], episodes[-1]
+    policy = set(told(bag, topics.POLICY_CHUNK, 'policy_id'))
+    assert policy == set(steps.policy_id) != {''}
+    reasons = [text for text in told(bag, topics.EVENTS, 'text') if 'EXPERT: takeover' in text]
+    assert len(reasons) == steps.takeovers.sum() > 3
+
+
+def told(bag, topic, name):
+    """One field of every message of one of the package's topics."""
+    with EpisodeReader(bag) as reader:
+        data = [bytes(message.data) for message in reader.messages({topic})]
+    kind = message_type(topics.TYPES[topic])
+    return [getattr(deserialize_message(one, kind), name) for one in data]
+
+
+def test_an_alarm_ends_the_episode_as_a_failure(place):
+    place._disturbed = [Perturbation(kind='sensor_dropout', target='goal_position', start=0.3)]
+
+    class Expert:
+        driver, steps = 'expert', 0
+
+        def __call__(self, sight):
+            self.steps += 1
+            return sight.ask()
+
+    hand = Expert()
+    outcome = place.run(3, hand)
+    assert (outcome.ending, outcome.gain) == ('failure', 0.0)
+    assert outcome.reason.startswith('stopped: ')
+    assert 'goal_position' in outcome.reason
+    assert 0 < hand.steps < 20
+
+
+def test_a_hand_that_leaves_ends_the_episode(place):
+    class Leaving:
+        driver, steps = 'expert', 0
+
+        def __call__(self, sight):
+            self.steps += 1
+            return sight.ask() if self.steps < 4 else None
+
+    outcome = place.run(4, Leaving())
+    assert (outcome.ending, outcome.gain) == ('cut', 0.0)
+    assert np.isfinite(arrays_of(Path(outcome.bag)).label).all(axis=(1, 2)).sum() == 3
+
+
+def test_a_rule_that_adds_noise_is_refused(place):
+    class Noisy:
+        driver = 'expert'
+
+        def __call__(self, sight):
+            return sight.ask() + 0.01
+
+    with pytest.raises(IlRosError, match='rule: the rule adds noise to what the expert does'):
+        place.run(5, Noisy())
+    assert place.run(5, Silent()).ending == 'cut'  # the graph is as usable as before
+
+
+class Silent:
+    driver = 'expert'
+
+    def __call__(self, sight):
+        return None
+
+
+class Coaching:
+    """`il_ros dagger` as a process, on a graph that runs or on one of its own."""
+
+    def __init__(self, out, *more):
+        self.out = out
+        line = (
+            f'dagger --contract {REACH} --task reach --out {out} --settings schedule=exponential '
+            f'--demonstrations 2 --rounds 1 --episodes 2 --evaluations 1 --training.epochs 20 '
+            f'--training.policy.hidden 32 --training.policy.horizon {HORIZON} --no-scores'
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'il_ros.cli.main', *line.split(), *more],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def until(self, name):
+        """Wait until a file of the journal is there."""
+        deadline = time.monotonic() + PATIENCE
+        while not (self.out / name).exists():
+            assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline, f'no {name}'
+            time.sleep(0.005)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self):
+        """Its exit code and what it has said."""
+        said = self.process.communicate(timeout=PATIENCE)[0]
+        return self.process.returncode, said
+
+    def child(self, node):
+        """Process of a node of its own graph."""
+        for entry in Path('/proc').iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = (entry / 'stat').read_text().rpartition(')')[2].split()[1]
+                line = (entry / 'cmdline').read_text().split('\0')
+            except OSError:
+                continue
+            if parent == str(self.process.pid) and any(word.endswith(f'/{node}') for word in line):
+                return int(entry.name)
+        raise AssertionError(f'{node} is not a child')
+
+
+def require_whole_run(out):
+    """The same of a run of the command, whose count of labels is that of its record."""
+    manifest = json.loads((out / 'coaching.json').read_text())
+    with Journal(out, manifest['identity']) as journal:
+        episodes = require_whole(journal)
+        spent = journal.result(1)['spent']['labels']
+    assert spent == sum(int(steps.asked.sum()) for steps in episodes[2:])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
+    """Killed without a word: the next one finds the arm driven and an episode being recorded."""
+    for name in (
+        'round_000/episode_00000.npz',  # among the demonstrations
+        'round_000/policy.npz',  # on the way to the nodes, and in the evaluation
+        'round_001/episode_00002.npz',  # in the round
+    ):
+        with Coaching(tmp_path) as run:
+            run.until(name)
+            run.process.kill()
+            assert run.end()[0] == -signal.SIGKILL
+    with Coaching(tmp_path) as run:
+        code, said = run.end()
+    assert code == 0, said
+    assert (tmp_path / 'curves.html').exists()
+    require_whole_run(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_whose_nodes_are_killed_goes_on(domain, tmp_path):
+    for node, name in (
+        ('policy', 'round_000/policy.npz'),  # on the way to the nodes, and in the evaluation
+        ('expert', 'round_001/episode_00002.npz'),  # in the round
+    ):
+        with Coaching(tmp_path, '--start') as run:
+            run.until(name)
+            os.kill(run.child(node), signal.SIGKILL)
+            code, said = run.end()
+        assert code == 2, said
+        assert f'{node} was ended by signal 9' in said.replace('\n', ' ')
+    with Coaching(tmp_path, '--start') as run:
+        code, said = run.end()
+    assert code == 0, said
+    require_whole_run(tmp_path)
