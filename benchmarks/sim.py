@@ -21,6 +21,7 @@ from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row, save, show
 from benchmarks.tasks import DEMONSTRATIONS, cloned
 from il_ros.cli.evaluate import load_perturbations
+from il_ros.core.arms import default_arm
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
@@ -161,7 +162,8 @@ def _processor_time() -> float:
 def _experts(name: str) -> Row:
     rates = {}
     for task in EXPERTS:
-        setup = Setup(contract=CONTRACTS / f'franka_{task}.yaml', task=task)
+        contract = CONTRACTS / f'{default_arm(task)}_{task}.yaml'
+        setup = Setup(contract=contract, task=task)
         rollouts = run_cases(setup, nominal_cases(SEEDS), processes=worker_count(0, SEEDS))
         rates[task] = Rate(sum(rollout.success for rollout in rollouts), SEEDS)
     worst = min(rates, key=lambda task: rates[task].rate)
