@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 from il_ros.algorithms.chunks import Batch
 from il_ros.algorithms.torch_tools import tensorboard, warmup_cosine
@@ -121,24 +122,28 @@ def _stepper(
 ) -> Callable[[torch.Tensor], float]:
     """A function of a loss that takes one step down it; gives the learning rate of the next.
 
-    The weights of each network lie in one row, because on a small network a step costs by the
-    tensors that it touches, not by their size.
+    On a small network a step costs by the calls that it makes, not by their size. So the weights
+    of each network lie in one row, and AdamW is called as the function that it is.
     """
-    row, averaged = nn.Parameter(_in_one_row(network)), _in_one_row(average)
+    row, averaged = _in_one_row(network), _in_one_row(average)
     weights = list(network.parameters())
-    optimizer = torch.optim.AdamW(
-        [row], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(config.warmup, steps))
+    moment, square, count = torch.zeros_like(row), torch.zeros_like(row), row.new_zeros(())
+    factor, taken = warmup_cosine(config.warmup, steps), 0
 
     def step(loss: torch.Tensor) -> float:
-        gradients = torch.autograd.grad(loss, weights)
-        row.grad = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        nn.utils.clip_grad_norm_(row, config.gradient_norm)
-        optimizer.step()
-        schedule.step()
-        averaged.lerp_(row.detach(), 1.0 - config.average)
-        return float(schedule.get_last_lr()[0])
+        nonlocal taken
+        parts = torch.autograd.grad(loss, weights)
+        gradient = torch.cat([part.reshape(-1) for part in parts])
+        norm = torch.linalg.vector_norm(gradient)
+        gradient *= (config.gradient_norm / (norm + 1e-6)).clamp_(max=1.0)
+        adamw(
+            [row], [gradient], [moment], [square], [], [count], fused=True, amsgrad=False,
+            beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=config.weight_decay,
+            lr=config.learning_rate * factor(taken), maximize=False,
+        )  # fmt: skip
+        averaged.lerp_(row, 1.0 - config.average)
+        taken += 1
+        return config.learning_rate * factor(taken)
 
     return step
 

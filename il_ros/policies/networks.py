@@ -71,7 +71,9 @@ class SideBySide(nn.Module):
 
     def _alone(self, x: torch.Tensor) -> torch.Tensor:
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.addmm(bias[0], self._activation(x) if i else x, weight[0])
+            # A view that is squeezed has a view for its gradient; one that is indexed, a copy.
+            inputs = self._activation(x) if i else x
+            x = torch.addmm(bias.squeeze(0), inputs, weight.squeeze(0))
         return x
 
 
