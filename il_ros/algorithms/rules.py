@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Steps
 from il_ros.core.config import override
+from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
 
 Array = NDArray[np.float64]
@@ -168,7 +169,18 @@ def make_rule(name: str, settings: Iterable[str] = ()) -> Rule:
 
 
 def doubt(members: Array) -> float:
-    """How far the networks disagree: variance over the members (M, A), mean over the action."""
+    """How far the networks disagree: variance over the members (M, A), mean over the action.
+
+    Raises:
+        IlRosError: If there is but one, which would never doubt.
+    """
+    if len(members) < 2:
+        raise IlRosError(
+            'one network alone has no doubt',
+            where='learner.members',
+            allowed='2 or more',
+            fix='train as many as the rule asks for (Rule.members)',
+        )
     return float(members.var(axis=0).mean())
 
 

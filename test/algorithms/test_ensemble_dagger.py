@@ -20,6 +20,11 @@ def test_doubt_is_the_mean_variance_of_the_members():
     assert doubt(a_step(action=(0.0, 0.0), members=UNSURE).members) == pytest.approx(0.08)
 
 
+def test_one_network_alone_is_refused_because_it_never_doubts():
+    with pytest.raises(IlRosError, match='one network alone has no doubt; allowed: 2 or more'):
+        decide([[0.0, 0.0]], (0.0, 0.0))
+
+
 @pytest.mark.parametrize(
     ('members', 'answer', 'driver', 'asked'),
     [

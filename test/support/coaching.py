@@ -112,7 +112,7 @@ def a_step(*, action=(0.0,), members=None, answer=(0.0,), features=(0.0,), **oth
             'tick': 0,
             'features': np.array(features, float),
             'action': action,
-            'members': action[None] if members is None else np.array(members, float),
+            'members': np.stack([action] * 2) if members is None else np.array(members, float),
             'scores': {},
             'human': False,
             'ask': Asked(answer),
