@@ -43,7 +43,7 @@ TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by l
 EPISODES = 10
 BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
 COACH = CoachConfig(
-    rounds=100, episodes=50, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
+    rounds=100, episodes=10, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
 )
 
 Array = NDArray[np.float64]

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.evaluate import versions
+from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset_writer import save_dataset
@@ -76,7 +77,7 @@ def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:
 
 def _setup(task: str, robot: str, column: str) -> Setup:
     """Who drives; a policy is trained first. The hard checks watch a policy alone."""
-    contract = ROOT / f'config/contracts/{robot}_{task}.yaml'
+    contract = _contract(task, robot)
     if column == 'expert':
         return Setup(contract=contract, task=task)
     if column == 'heuristic':
@@ -95,6 +96,10 @@ def cloned(task: str, robot: str, contract: Path, count: int) -> Path:
         save_dataset(demonstrate(load_contract(contract), task, seeds), data)
         train_bundle(data, bundle, replace(BcConfig(), seed=0))
     return bundle
+
+
+def _contract(task: str, robot: str) -> Path:
+    return ROOT / f'config/contracts/{robot}_{task}.yaml'
 
 
 def lines(results: dict[str, dict[str, Rate]]) -> Iterator[str]:
@@ -129,10 +134,13 @@ def _connector(seed: int) -> str:
 def main() -> None:
     """Measure every task, or those asked for, and write the table."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.tasks', description=__doc__)
-    parser.add_argument('tasks', nargs='*', choices=[*TASKS, []], help='by default all')
-    parser.add_argument('--robot', default='franka', help='whose contracts are used')
+    parser.add_argument(
+        'tasks', nargs='*', choices=[*TASKS, []], help='by default all that it can do'
+    )
+    parser.add_argument('--robot', default=DEFAULT_ARM, help='whose contracts are used')
     options = parser.parse_args()
-    results = {task: measure(task, options.robot) for task in options.tasks or TASKS}
+    able = [task for task in TASKS if _contract(task, options.robot).exists()]
+    results = {task: measure(task, options.robot) for task in options.tasks or able}
     text = '\n'.join(lines(results)) + '\n'
     if 'peg_insertion' in results:
         text += '\n' + '\n'.join(connector_lines(options.robot)) + '\n'

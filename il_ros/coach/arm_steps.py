@@ -78,6 +78,7 @@ def _episode(contract: Contract, task: str, steps: Steps, ticks: NDArray[np.intp
     values = _values(contract, chosen.observation)
     executed = chosen.executed[:, :joints]
     valid = {key: np.asarray(np.isfinite(column).all(axis=1)) for key, column in values.items()}
+    valid |= {key: np.zeros(len(ticks), np.bool_) for key in contract.images}
     return EpisodeArrays(
         entry=EpisodeEntry(
             id=f'{task}_{int(steps.round[0])}_{int(steps.episode[0])}',
@@ -87,13 +88,8 @@ def _episode(contract: Contract, task: str, steps: Steps, ticks: NDArray[np.intp
             task=task,
         ),
         values=values,
-        valid={**valid, **{key: np.zeros(len(ticks), np.bool_) for key in contract.images}},
-        age={
-            key: np.where(valid[key], 0.0, np.nan).astype(np.float32)
-            if key in valid
-            else np.full(len(ticks), np.nan, np.float32)
-            for key in contract.inputs
-        },
+        valid=valid,
+        age={key: np.where(told, 0.0, np.nan).astype(np.float32) for key, told in valid.items()},
         stamp=NS + np.round(ticks * contract.period * NS).astype(np.int64),
         action=executed,
         action_raw=executed,

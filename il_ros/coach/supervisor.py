@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,8 @@ class Supervisor:
             ask=lambda: _scaled(question(), 1.0 / self._spread),
         )
         decision = self._rule.decide(step)
+        if sight.human:  # who holds the switch drives, whatever the rule says
+            decision = replace(decision, driver='expert', ask=True, noise=None)
         answer = question() if decision.ask or decision.driver == 'expert' else question.answer
         return self._record(sight, decision, own, answer, question.asked)
 

@@ -268,6 +268,10 @@ class Graph:
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
             self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring the arm to rest and the monitor to IDLE, whatever was going on."""
         try:
             self.set_mode('idle', resume=True)
         except IlRosError:

@@ -6,6 +6,9 @@ as an operator would (`expert/takeover`), and the monitor gives the expert the a
 without the coach's word on its frame (the monitor's parameter `takeover_from`), so that what was
 decided about a frame is in force at that frame.
 
+A person with a dead-man of his own goes before everybody: while he holds it he drives, his chunks
+are the labels, and the expert is not asked.
+
 The expert is asked by its service alone. What it answers is published with the stamp of the frame:
 the monitor follows it where the expert drives, and the bag holds it as the frame's label.
 """
@@ -74,7 +77,9 @@ def graph_field(
     client.tidy()
     client.stream(False)
     with client.watching(novelty=novelty, device=DEVICE):
-        yield GraphField(client, contract, horizon=horizon, noise=noise)
+        field = GraphField(client, contract, horizon=horizon, noise=noise)
+        yield field
+        field.settle()
     client.stream(True)
 
 
@@ -107,18 +112,20 @@ class GraphField:
         self.high = np.tile(contract.limits.position_max, horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
-        self._has_policy = False
+        self._has_policy = self._broken_off = False
         self._frame: Frame | None = None
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._scores: dict[str, float] = {}
         self._others: dict[str, bool] = {}
+        self._heard: tuple[int, Array] = (0, np.empty(0))
         node = client.node
         self._source = FrameSource(node, contract, self._on_frame, contract.streams)
         self._chunks = node.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         self._words = node.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
         node.create_subscription(ActionChunk, contract.action.executed, self._on_executed, EVENTS)
         node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
+        node.create_subscription(ActionChunk, topics.EXPERT_CHUNK, self._on_chunk, CHUNKS)
         node.create_subscription(Takeover, topics.TAKEOVER, self._on_word, EVENTS)
         self._wait_for_readers()
 
@@ -135,12 +142,19 @@ class GraphField:
             )
         self._has_policy = True
 
+    def settle(self) -> None:
+        """Bring the arm to rest where the last episode was broken off."""
+        if self._broken_off:
+            self._client.settle()
+        self._broken_off = False
+
     def run(self, seed: int, hand: Hand) -> Outcome:
         """See `Field.run`. An alarm of the monitor ends the episode as a failure.
 
         Raises:
             IlRosError: If a node does not answer; then the episode has not happened.
         """
+        self.settle()
         judged = seed in SEEDS['nominal']
         self._scored_by = None if judged or not self._has_policy else self.scorer
         self._client.begin(
@@ -155,6 +169,7 @@ class GraphField:
             ending, reason = self._drive(hand)
             bag = self._client.stop_recording(_outcome(ending, reason), reason)
         except BaseException:
+            self._broken_off = True
             self._client.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
         self._client.rest()
@@ -182,7 +197,7 @@ class GraphField:
             self._scored_by.begin()
         while True:
             frame = self._frame_at(stamp)
-            by_expert = False
+            by_expert, person = False, self._person
             if not self._source.invalid(frame):
                 action = hand(self._sight(frame))
                 if action is None:
@@ -190,9 +205,9 @@ class GraphField:
                 by_expert = hand.driver == 'expert'
                 if by_expert:
                     self._require_undisturbed(action)
-            self._say(stamp, held=by_expert and self._has_policy)
+            self._say(stamp, held=by_expert and self._has_policy and not person)
             state = self._client.step(1)
-            stopped = self._stopped(stamp, 'expert' if by_expert else 'policy')
+            stopped = self._stopped(stamp, 'expert' if by_expert else 'policy', person=person)
             if stopped:
                 return 'failure', f'stopped: {stopped}'
             if state.done:
@@ -200,21 +215,42 @@ class GraphField:
             stamp = to_ns(state.header.stamp)
 
     def _sight(self, frame: Frame) -> Sight:
+        person = self._person
         return Sight(
             observation=observed(self._contract, frame),
-            ask=lambda: self._ask(frame),
+            ask=lambda: self._ask(frame, person=person),
             scores=self._scored_by.ratios(frame) if self._scored_by else dict(self._scores),
-            human=any(self._others.values()),
+            human=person,
         )
 
-    def _ask(self, frame: Frame) -> Array:
+    def _ask(self, frame: Frame, *, person: bool = False) -> Array:
         """The expert's answer to a frame, shape (H * N,): one question, one label in the bag."""
         if self._asked is None or self._asked[0] != frame.stamp:
-            message = observation_message(frame, self._contract.base_frame)
-            chunk = self._client.query(message, self._horizon)
-            self._chunks.publish(chunk)
-            self._asked = frame.stamp, chunk_positions(chunk).reshape(-1)
+            self._asked = frame.stamp, self._persons(frame) if person else self._query(frame)
         return self._asked[1]
+
+    def _query(self, frame: Frame) -> Array:
+        message = observation_message(frame, self._contract.base_frame)
+        chunk = self._client.query(message, self._horizon)
+        self._chunks.publish(chunk)
+        return chunk_positions(chunk).reshape(-1)
+
+    def _persons(self, frame: Frame) -> Array:
+        """What the person who drives wants at a frame; his device has published it."""
+        self._until(lambda: self._heard[0] >= frame.stamp, 'no chunk of the person who drives')
+        answer = self._heard[1]
+        if answer.size != self.low.size:
+            raise IlRosError(
+                f'chunks of {len(answer)} steps',
+                where=self._client.node.resolve_topic_name(topics.EXPERT_CHUNK),
+                allowed=f'{self._horizon} steps, as the policy has',
+                fix=f"start the operator's device with horizon:={self._horizon}",
+            )
+        return answer.reshape(-1)
+
+    @property
+    def _person(self) -> bool:
+        return any(self._others.values())
 
     def _require_undisturbed(self, action: Array) -> None:
         """What the expert node has answered is what the arm follows, and nothing else.
@@ -223,7 +259,8 @@ class GraphField:
             IlRosError: If the rule wants something else to be executed.
         """
         answer = self._asked[1] if self._asked else action
-        if not np.allclose(action, np.clip(answer, self.low, self.high), rtol=0.0, atol=1e-9):
+        wanted, there = (np.clip(each, self.low, self.high) for each in (action, answer))
+        if not np.allclose(wanted, there, rtol=0.0, atol=1e-9):
             raise IlRosError(
                 'the rule adds noise to what the expert does',
                 where='rule',
@@ -233,11 +270,16 @@ class GraphField:
     def _say(self, stamp: int, *, held: bool) -> None:
         self._words.publish(fill_stamp(Takeover(held=held), stamp, DEVICE))
 
-    def _stopped(self, stamp: int, driver: str) -> str:
+    def _stopped(self, stamp: int, driver: str, *, person: bool) -> str:
         """Why nobody drives any more after the tick of a frame; empty where somebody does.
 
+        Args:
+            stamp: Of the frame [ns].
+            driver: Who was to drive.
+            person: Whether a person held a dead-man when that was decided.
+
         Raises:
-            IlRosError: If another one drove than the coach has decided.
+            IlRosError: If another one drove, and no person has taken the arm or given it back.
         """
         self._until(
             lambda: stamp in self._executed or self._client.trace.alarm is not None,
@@ -247,7 +289,7 @@ class GraphField:
         if source not in _DRIVERS:
             self._until(lambda: self._client.trace.alarm is not None, 'no status of the monitor')
             return self._client.trace.reason
-        if source != driver and not any(self._others.values()):
+        if source != driver and not (person or self._person):
             raise IlRosError(
                 f'the {source} drove where the coach had decided for the {driver}',
                 where=self._client.node.resolve_topic_name(topics.TAKEOVER),
@@ -289,6 +331,9 @@ class GraphField:
 
     def _on_executed(self, message: ActionChunk) -> None:
         self._executed[to_ns(message.header.stamp)] = message.source
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        self._heard = to_ns(message.header.stamp), chunk_positions(message)
 
     def _on_scores(self, message: MonitorScores) -> None:
         ratios = np.asarray(message.values) / np.asarray(message.thresholds)

@@ -65,7 +65,7 @@ def test_episodes_that_were_helped_or_failed_do_not_calibrate(task, learner):
         CalibrationError,
         match=r'round 1: 3 episodes went well without help.*4 or more for alpha 0.2.*more demons',
     ):
-        begun(task, learner, steps).begin()
+        begun(task, learner, steps, alpha=0.2).begin()
 
 
 def test_settings_that_make_no_sense_are_refused():

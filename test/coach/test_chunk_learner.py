@@ -5,7 +5,7 @@ import pytest
 from made_steps import SMALL, made_steps
 
 from il_ros.algorithms.steps import join
-from il_ros.coach.arm_steps import observed
+from il_ros.coach.arm_steps import labelled_dataset, observed
 from il_ros.coach.chunk_learner import ChunkLearner
 from il_ros.core.errors import IlRosError
 from il_ros.policies import fitted
@@ -107,3 +107,14 @@ def test_the_policy_is_a_bundle_like_every_other(learner, steps, actor, tmp_path
 def test_a_learner_without_a_network_is_refused(task):
     with pytest.raises(IlRosError, match=r'learner.members.*1 or more'):
         ChunkLearner(contract=task.contract, task='made', members=0)
+
+
+def test_to_the_scores_what_the_expert_answered_is_normal(learner, task, actor):
+    steps = join([made_steps(task, n, by_expert=False, round_=1) for n in range(6)])
+    data, _ = labelled_dataset(task.contract, 'made', steps)
+    channels = (('tce', 'tce', 'observation'),)
+    scores = fitted.fit_bank(actor.policy, data, range(6), channels)
+    here = steps.observation[:, :2]
+    far = steps.expert.reshape(-1, 2, 2) - here[:, None]
+    expected = np.maximum(far.std(axis=(0, 1)), 1e-3)
+    np.testing.assert_allclose(scores.arrays()['score.tce.spread'], expected, rtol=1e-5)

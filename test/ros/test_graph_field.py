@@ -14,6 +14,7 @@ from small_policies import REACH
 
 pytest.importorskip('rclpy')
 
+from il_ros.msg import ActionChunk, Takeover
 from rclpy.serialization import deserialize_message
 
 from il_ros.algorithms.bc import BcConfig
@@ -28,9 +29,11 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.convert import convert
-from il_ros.policies.bundle import save_bundle
+from il_ros.policies.bundle import load_bundle, save_bundle
 from il_ros.policies.mlp import MlpConfig
+from il_ros.ros.convert import chunk_message, fill_stamp
 from il_ros.ros.messages import message_type
+from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
@@ -197,6 +200,71 @@ def test_a_rule_that_adds_noise_is_refused(place):
     with pytest.raises(IlRosError, match='rule: the rule adds noise to what the expert does'):
         place.run(5, Noisy())
     assert place.run(5, Silent()).ending == 'cut'  # the graph is as usable as before
+
+
+class Person:
+    """Lets the policy drive, but for a few steps in which a person holds the arm where it is.
+
+    Attributes:
+        humans: Whether the coach saw him, step by step.
+        held: Whether he held his dead-man when the step ended.
+    """
+
+    def __init__(self, client, place, contract):
+        self.client, self.place, self.contract = client, place, contract
+        self.chunks = client.node.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
+        self.words = client.node.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
+        for publisher in (self.chunks, self.words):
+            while publisher.get_subscription_count() < 3:  # monitor, recorder, coach
+                client.spin(0.05)
+        self.humans, self.held = [], []
+
+    @property
+    def driver(self):
+        return 'expert' if self.humans[-1] else 'policy'
+
+    def __call__(self, sight):
+        if len(self.humans) == 14:
+            return None
+        self.humans.append(sight.human)
+        held = 4 <= len(self.held) < 9
+        self.held.append(held)
+        self.publish(held)
+        while self.place._others.get('person') is not held:
+            self.client.spin(0.01)
+        return sight.ask() if sight.human else np.zeros(self.place.low.size)
+
+    def publish(self, held):
+        frame, contract = self.place._frame, self.contract
+        chunk = chunk_message(
+            np.tile(frame.vector(contract.action.position), (HORIZON, 1)),
+            stamp=frame.stamp,
+            step_dt=contract.period,
+            names=contract.action.names,
+            frame_id='base',
+            source='expert',
+            contract_hash=contract.hash,
+        )
+        if held or self.humans[-1]:
+            self.chunks.publish(chunk)
+        self.words.publish(fill_stamp(Takeover(held=held), frame.stamp, 'person'))
+
+
+def test_a_person_goes_before_everybody_and_his_chunks_are_the_labels(
+    place, running, reach, rounds
+):
+    folder = rounds[0]
+    place.load(folder / 'bundle_0', load_bundle(folder / 'bundle_0').policy_id)
+    hand = Person(running, place, reach)
+    outcome = place.run(6, hand)
+    assert (outcome.ending, len(hand.humans)) == ('cut', 14)
+    assert hand.humans[1:] == hand.held[:-1]  # he is seen from the step after
+    arrays = arrays_of(Path(outcome.bag))
+    np.testing.assert_array_equal(arrays.source[:14] == EXPERT, hand.held)
+    labelled = np.isfinite(arrays.label[:14]).all(axis=(1, 2))
+    np.testing.assert_array_equal(labelled, np.array(hand.held) | np.array(hand.humans))
+    here = np.concatenate([arrays.values[key] for key in reach.action.position], axis=1)
+    np.testing.assert_allclose(arrays.label[5:9, 0], here[5:9], atol=1e-6)
 
 
 class Silent:

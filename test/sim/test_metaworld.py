@@ -126,6 +126,7 @@ def test_every_task_gives_what_it_says_again_and_its_quaternions_are_understood(
 
 
 @needs_metaworld
+@pytest.mark.filterwarnings('ignore:.*Box observation space')
 def test_gymnasium_makes_and_accepts_it():
     import gymnasium
     from gymnasium.utils.env_checker import check_env

@@ -51,5 +51,5 @@ VIPERX = ArmModel(
         damping=np.array([60.0, 100.0, 70.0, 20.0, 20.0, 10.0, 70.0]),
         armature=0.05,
     ),
-    view=View(table=(0.0, 0.0), camera=(0.0, -0.9, 0.7), axes=(1, 0, 0, 0, 0.5, 0.8660254)),
+    view=View(table=(0.0, 0.0), camera=(0.0, -1.0, 0.75), axes=(1, 0, 0, 0, 0.5, 0.8660254)),
 )
