@@ -1,5 +1,6 @@
 # make demo   the whole loop on a simulated arm, on a fresh machine too
 # make test   every test that is quick enough to run all the time
+# make bench  the figures of docs/benchmarks.md; make peers once for those that compare with others
 # make metaworld, make metaworld-test   an environment of its own for MetaWorld's tasks, no ROS in it
 #
 # Where a ROS 2 is sourced it is used; else ROS 2 comes from PyPI wheels (DISTRO=kilted or jazzy).

@@ -35,7 +35,6 @@ from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
 
 ROOT = Path(__file__).parents[1]
-EXPERTS = ROOT.parent / 'shared/data/gym_experts'
 PEER = ROOT / '.venv-imitation/bin/python'
 FOLDER = ROOT / 'runs/bench/interactive'
 WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
@@ -83,9 +82,10 @@ class Run:
     labels: int
 
 
-def run(experts: Path = EXPERTS) -> Iterator[Row]:
+def run(experts: Path | None = None) -> Iterator[Row]:
     """Shares of the expert's return, then what is quicker than the peer, and by how much."""
-    if missing := missing_here(experts):
+    missing = missing_here(experts)
+    if experts is None or missing:
         print(f'interactive: left out: {missing}')
         return
     peer = PEER.exists()
@@ -104,10 +104,11 @@ def run(experts: Path = EXPERTS) -> Iterator[Row]:
         yield from (_bc_speedup(hidden, target) for hidden, target in ((64, 5.0), (256, 2.5)))
 
 
-def missing_here(experts: Path) -> str:
+def missing_here(experts: Path | None) -> str:
     """What keeps the walkers from running; nothing if empty."""
-    if not experts.is_dir():
-        return f'no experts in {experts}; name their folder with ARGS="--experts FOLDER"'
+    if experts is None or not experts.is_dir():
+        found = f'no experts in {experts}' if experts else 'no experts'
+        return f'{found}; name their folder with ARGS="--experts FOLDER"'
     if importlib.util.find_spec('imageio') is None:
         return 'no imageio, which the MuJoCo environments of gymnasium import'
     return ''

@@ -41,12 +41,12 @@ EPISODES = {'expert': 200, 'heuristic': 50, 'bc': 100}
 COLUMNS = ('expert', 'heuristic', *(f'bc_{count}' for count in DEMONSTRATIONS))
 
 
-def measure(task: str, robot: str = 'franka') -> dict[str, Rate]:
+def measure(task: str, robot: str) -> dict[str, Rate]:
     """Success rates on undisturbed episodes, by column; kept in files."""
     found = {}
     for column in COLUMNS:
         path = FOLDER / f'{robot}_{task}' / f'{column}.json'
-        if not path.exists():
+        if not path.exists() or 'failed_seeds' not in _known(task, robot, column):
             rollouts = run_cases(
                 _setup(task, robot, column),
                 nominal_cases(EPISODES[column.split('_')[0]]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -145,16 +145,29 @@ def dagger(
             bundle,
             overwrite=True,
         )
-    way = '--in-process' if in_process else '--start'
+    way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
+    changed = ' '.join([*_changed(run, DaggerRun()), *_changed(training, TRAINING, 'training.')])
     page = write_coaching_report(
         out,
         rounds,
         title=f'{run.rule} on {task}',
-        command=f'il_ros dagger --contract {contract} --task {task} --out {out} --rule {run.rule} '
-        f'--rounds {run.rounds} --demonstrations {run.demonstrations} {way}',
+        command=f'il_ros dagger --contract {contract} --task {task} --out {out} {changed} {way}',
     )
     console.print(f'bundle: {bundle}\ncurves: {page}')
     return 0
+
+
+def _changed(given: Any, usual: Any, prefix: str = '') -> Iterator[str]:
+    """The options of settings that are not as they usually are."""
+    for name, value in vars(given).items():
+        option, before = f'{prefix}{name}'.replace('_', '-'), getattr(usual, name)
+        if is_dataclass(value):
+            yield from _changed(value, before, f'{prefix}{name}.')
+        elif value != before and isinstance(value, bool):
+            yield f'--{option}' if value else f'--{prefix}no-{name}'.replace('_', '-')
+        elif value != before:
+            words = value if isinstance(value, tuple) else (value,)
+            yield ' '.join([f'--{option}', *map(str, words)])
 
 
 def _identity(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.markup import escape
@@ -161,6 +162,11 @@ def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
     console = Console()
     found = load_dataset(dataset, verify=verify)
     _summary(console, found, dataset)
+    if found.label is not None:
+        asked = int(np.isfinite(found.label[:, 0]).all(axis=1).sum())
+        console.print(
+            f'labels of {found.manifest.labels} steps in {asked} of {found.frames} frames'
+        )
     if episodes:
         console.print(_episodes(found))
     if verify:

@@ -91,11 +91,11 @@ def demo(
                 runner = GraphRuns(client, task, out / 'bundle', floor)
                 run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        rehearsal = Rehearsal(places['contract'], task, out / 'bundle', 'straight', processes=1)
+        rehearsal = Rehearsal(places['contract'], task, out / 'bundle', floor, processes=1)
         films = Studio(rehearsal.setups(SUITES), cases, exact=False).film_worst(
             out, journal.episodes
         )
-        command = f'il_ros demo --out {out} --seed {seed}'
+        command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'
         summary = write(journal.episodes, out, loaded, films=films, command=command)
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')

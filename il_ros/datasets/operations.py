@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from il_ros.core.config import parse
@@ -66,7 +67,7 @@ def append_bags(
             preprocessing=settings,
             outcomes=outcomes,
             image_format=told.image_format,
-            reading=told.reading or Reading(),
+            reading=replace(told.reading or Reading(), labels=told.labels),
             jobs=jobs,
             on_episode=on_episode,
             taken=[entry.id for entry in told.episodes],

@@ -58,6 +58,12 @@ def _geometry(contract: Contract) -> Geometry | None:
             where=f'contract {contract.name}.action.names',
             allowed=f'{", ".join(arm.names)}, in this order',
         )
+    if isinstance(arm, ArmPair) and contract.wrench is not None:
+        raise ContractError(
+            'it names one wrist of a pair, and nobody would watch the other',
+            where=f'contract {contract.name}.wrench',
+            allowed='none for a pair of arms',
+        )
     return Geometry.of_arm(arm) if arm is not None else None
 
 

@@ -233,16 +233,16 @@ class Monitor:
 
     def _heed_dead_man(self, now: float) -> Fault | None:
         """Give the arm to whoever holds the dead-man, and take it back when it is let go."""
-        machine = self._machine
-        if machine.takeover:
-            if fault := self._dead_men.silent(now):
-                return fault
-            if not self._dead_men.held:
-                machine.let_go(to_policy=self._config.takeover_return)
-                self._watch.begin(midway=True)
-                self._driving.begin('policy', now)
-        elif self._dead_men.held and not self._dead_men.silent(now) and machine.take_over():
+        machine, men = self._machine, self._dead_men
+        if machine.takeover and men.kept:
+            return men.silent(now)
+        if men.alive(now) and (machine.takeover or machine.take_over()):
+            men.take(now)  # from another device, too: a driver of his own, who is led over
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
+        elif machine.takeover:
+            machine.let_go(to_policy=self._config.takeover_return)
+            self._watch.begin(midway=True)
+            self._driving.begin('policy', now)
         return None
 
     def _moment(self, frame: MonitorInput) -> Moment:

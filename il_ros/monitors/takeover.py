@@ -28,8 +28,11 @@ class DeadMan:
         return self._held and self._armed
 
     def hear(self, held: bool, read: float) -> None:
-        """Take in what the device read at `read` [s]; what is not newer says nothing."""
-        if read <= self._heard:
+        """Take in what the device read at `read` [s]; what is older says nothing.
+
+        Of two readings of one moment, letting go counts: time may stand still.
+        """
+        if read < self._heard or (read == self._heard and held):
             return
         if read - self._heard > self._max_age:
             self._armed = False
@@ -56,10 +59,10 @@ class DeadMan:
 
 
 class DeadMen:
-    """The dead-men of all devices: whoever holds one asks for the arm.
+    """The dead-men of all devices: whoever holds one asks for the arm, and one device gets it.
 
-    Devices are told apart by name, so that one that is let go takes nothing from another that is
-    held: an operator's, say, and that of a program which hands the arm to an expert.
+    Devices are told apart by name: an operator's, another operator's, that of a program which hands
+    the arm to an expert. For as long as the one that got the arm is held, no other counts.
 
     Args:
         max_age: Longest silence of a device [s].
@@ -68,29 +71,46 @@ class DeadMen:
     def __init__(self, max_age: float) -> None:
         self._max_age = max_age
         self._men: dict[str, DeadMan] = {}
+        self._owner: DeadMan | None = None
 
     @property
     def held(self) -> bool:
         """Whether somebody asks for the arm."""
         return any(man.held for man in self._men.values())
 
+    @property
+    def kept(self) -> bool:
+        """Whether the device that got the arm is still held."""
+        return self._owner is not None and self._owner.held
+
+    def alive(self, now: float) -> bool:
+        """Whether a device is held that has spoken of late at `now` [s]."""
+        return self._asking(now) is not None
+
     def hear(self, device: str, held: bool, read: float) -> None:
         """Take in what a device read at `read` [s]."""
         self._men.setdefault(device, DeadMan(self._max_age)).hear(held, read)
 
+    def take(self, now: float) -> None:
+        """The arm goes to the first device that asks for it and is alive at `now` [s]."""
+        self._owner = self._asking(now)
+
     def reset(self) -> None:
         """See `DeadMan.reset`."""
+        self._owner = None
         for man in self._men.values():
             man.reset()
 
     def clock_jumped(self) -> None:
         """See `DeadMan.clock_jumped`."""
+        self._owner = None
         for man in self._men.values():
             man.clock_jumped()
 
     def silent(self, now: float) -> Fault | None:
-        """Whether every device that counts is silent: those that are held, or all if none is."""
+        """Whether the device that got the arm is silent at `now` [s]."""
+        return self._owner.silent(now) if self._owner is not None else None
+
+    def _asking(self, now: float) -> DeadMan | None:
         men = self._men.values()
-        counting = [man for man in men if man.held] or men
-        silences = [man.silent(now) for man in counting]
-        return None if None in silences or not silences else silences[0]
+        return next((man for man in men if man.held and man.silent(now) is None), None)

@@ -176,7 +176,8 @@ class MonitorNode(ManagedNode):
         present = int(self.get_clock().now().nanoseconds)
         if self._simulated:  # /clock may come behind what is said of its instant
             present += round(self._contract.period * NS)
-        self._monitor.dead_man(message.held, self._seconds(min(read, present)), device)
+        read = min(read, present)
+        self._monitor.dead_man(message.held, self._seconds(read), device)
         self._words[device] = read
         self._tick_if_answered()
 
@@ -199,6 +200,7 @@ class MonitorNode(ManagedNode):
             return
         now = self._elapsed()
         if self.get_clock().now().nanoseconds < self._read:
+            self._words.clear()
             self._tick()  # time went back: no silence would be noticed until it has caught up
         elif self._waiting is not None:
             if now - self._waiting > self._config.chunk_wait * self._contract.period:
@@ -326,19 +328,19 @@ class MonitorNode(ManagedNode):
         if not hasattr(self, '_settings'):
             return SetParametersResult(successful=True)  # they are being declared
         here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
-        self._config = replace(self._config, **here)
         changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
-        if not changes:
-            return SetParametersResult(successful=True)
         try:
-            if hasattr(self, '_monitor'):
+            if changes and hasattr(self, '_monitor'):
                 self._require_idle()
         except IlRosError as problem:
             return SetParametersResult(successful=False, reason=str(problem))
+        self._config = replace(self._config, **here)
         self._settings = replace(self._settings, **changes)
-        if hasattr(self, '_monitor'):
+        if changes and hasattr(self, '_monitor'):
             self._monitor = make_monitor(self._contract, self._calibration, self._settings)
             self._verdict = None
+        if here and self.active:
+            self._tick_if_answered()
         return SetParametersResult(successful=True)
 
     def _require_idle(self) -> None:

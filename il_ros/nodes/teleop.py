@@ -160,8 +160,8 @@ class TeleopNode(ManagedNode):
             self._say(asking, read)
 
     def _say(self, held: bool, read: float) -> None:
-        frame_id = self._contract.base_frame
-        self._takeover.publish(fill_stamp(Takeover(held=held), round(read * NS), frame_id))
+        device = self.get_fully_qualified_name()
+        self._takeover.publish(fill_stamp(Takeover(held=held), round(read * NS), device))
         self._said, self._told = held, read
 
     def _tell_refusal(self) -> None:

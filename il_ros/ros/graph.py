@@ -14,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
@@ -55,9 +55,11 @@ _SERVICES = {
     'recorder/stop': StopEpisode,
     'monitor/set_mode': SetMode,
     'monitor/load': LoadPolicy,
+    'monitor/get_parameters': GetParameters,
     'monitor/set_parameters': SetParameters,
     'policy/load': LoadPolicy,
     'policy/reset': Trigger,
+    'expert/get_parameters': GetParameters,
     'expert/set_parameters': SetParameters,
     'expert/query': QueryExpert,
     'expert/stream': SetBool,
@@ -216,20 +218,34 @@ class Graph:
             if not result.successful:
                 raise IlRosError(f'refused: {result.reason}', where=name)
 
+    def parameter(self, node: str, name: str) -> Any:
+        """The value of a parameter of 'monitor' or 'expert'."""
+        request = GetParameters.Request(names=[name])
+        values = self._call(f'{node}/get_parameters', request).values
+        return parameter_value_to_python(values[0])
+
+    def heed(self, device: str) -> None:
+        """Let every tick that drives wait for this device's word on its dead-man; '' for none."""
+        self.set_parameters('monitor', takeover_from=device)
+
     @contextmanager
-    def watching(self, *, novelty: bool, device: str = '') -> Iterator[None]:
+    def watching(self, *, novelty: bool, gives_back: bool = False) -> Iterator[None]:
         """Run episodes with or without the novelty trigger; the monitor is armed again after it.
 
         However the block ends, the arm is not left driven, nor the monitor without its trigger.
 
         Args:
             novelty: Whether the scores may stop the policy.
-            device: Whose word on its dead-man every tick waits for; whoever lets one go then gives
-                the arm back to the policy. Empty for nobody's.
+            gives_back: Whether whoever lets a dead-man go gives the arm back to the policy.
         """
-        self.set_parameters('monitor', novelty=novelty, allow_uncalibrated=not novelty)
-        if device:
-            self.set_parameters('monitor', takeover_from=device, takeover_return=True)
+        returns = self.parameter('monitor', 'takeover_return')
+        self.set_parameters(
+            'monitor',
+            novelty=novelty,
+            allow_uncalibrated=not novelty,
+            takeover_from='',
+            takeover_return=returns or gives_back,
+        )
         try:
             yield
         except BaseException:
@@ -239,14 +255,16 @@ class Graph:
             with suppress(IlRosError):
                 self.rest()
             with suppress(IlRosError):
-                self._arm(device)
+                self._arm(returns=returns)
             raise
-        self._arm(device)
+        self._arm(returns=returns)
 
-    def _arm(self, device: str) -> None:
-        if device:
-            self.set_parameters('monitor', takeover_from='', takeover_return=False)
-        self.set_parameters('monitor', novelty=True, allow_uncalibrated=False)
+    def _arm(self, *, returns: bool) -> None:
+        """The monitor as it is where nobody runs episodes."""
+        self.set_parameters('monitor', takeover_from='')
+        self.set_parameters(
+            'monitor', novelty=True, allow_uncalibrated=False, takeover_return=returns
+        )
 
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
@@ -265,10 +283,13 @@ class Graph:
 
     def tidy(self) -> None:
         """Bring to rest, and end, what a client that was killed in an episode left behind."""
+        killed = bool(self.parameter('monitor', 'takeover_from'))
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
             self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
         self.settle()
+        if killed:
+            self._arm(returns=False)
 
     def settle(self) -> None:
         """Bring the arm to rest and the monitor to IDLE, whatever was going on."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ from il_ros.coach.field import Hand, Outcome, Sight
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.frames import Frame
+from il_ros.core.frames import NS, Frame
 from il_ros.evaluation.suites import SEEDS
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.takeover import DeadMen
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.convert import chunk_positions, fill_stamp, observation_message, to_ns
@@ -75,12 +77,16 @@ def graph_field(
     """
     client.wait_for('expert/query', 'policy/load', 'recorder/start', 'simulator/step')
     client.tidy()
+    streams = bool(client.parameter('expert', 'stream'))
     client.stream(False)
-    with client.watching(novelty=novelty, device=DEVICE):
-        field = GraphField(client, contract, horizon=horizon, noise=noise)
-        yield field
-        field.settle()
-    client.stream(True)
+    try:
+        with client.watching(novelty=novelty, gives_back=True):
+            field = GraphField(client, contract, horizon=horizon, noise=noise)
+            yield field
+            field.settle()
+    finally:
+        with suppress(IlRosError):  # the node may be what has failed
+            client.stream(streams)
 
 
 class GraphField:
@@ -117,7 +123,8 @@ class GraphField:
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._scores: dict[str, float] = {}
-        self._others: dict[str, bool] = {}
+        self._people = DeadMen(MonitorConfig.takeover_age)
+        self._now = 0.0  # stamp of the newest frame [s]
         self._heard: tuple[int, Array] = (0, np.empty(0))
         node = client.node
         self._source = FrameSource(node, contract, self._on_frame, contract.streams)
@@ -145,6 +152,7 @@ class GraphField:
     def settle(self) -> None:
         """Bring the arm to rest where the last episode was broken off."""
         if self._broken_off:
+            self._client.heed('')
             self._client.settle()
         self._broken_off = False
 
@@ -166,12 +174,13 @@ class GraphField:
             notes=self.notes,
         )
         try:
-            ending, reason = self._drive(hand)
+            ending, reason = self._drive(hand, alone=judged)
             bag = self._client.stop_recording(_outcome(ending, reason), reason)
         except BaseException:
             self._broken_off = True
             self._client.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
+        self._client.heed('')  # the coach has nothing to say about the frames of a braking arm
         self._client.rest()
         return Outcome(ending=ending, gain=float(ending == 'success'), bag=bag, reason=reason)
 
@@ -182,6 +191,8 @@ class GraphField:
         """
         self._executed.clear()
         self._scores.clear()
+        self._people.reset()
+        self._client.heed(DEVICE)
         first = to_ns(stamp)
         if self._has_policy:
             self._client.enter('policy', stamp)
@@ -191,13 +202,19 @@ class GraphField:
         self._first = first
         self._say(first - 1, held=False)
 
-    def _drive(self, hand: Hand) -> tuple[Ending, str]:
+    def _drive(self, hand: Hand, *, alone: bool) -> tuple[Ending, str]:
         stamp = self._first
         if self._scored_by is not None:
             self._scored_by.begin()
         while True:
             frame = self._frame_at(stamp)
             by_expert, person = False, self._person
+            if alone and person:
+                raise IlRosError(
+                    'somebody took the arm in an episode that judges a policy',
+                    where=self._client.node.resolve_topic_name(topics.TAKEOVER),
+                    fix='leave it alone; the same command goes on where it stopped',
+                )
             if not self._source.invalid(frame):
                 action = hand(self._sight(frame))
                 if action is None:
@@ -250,7 +267,8 @@ class GraphField:
 
     @property
     def _person(self) -> bool:
-        return any(self._others.values())
+        """Whether a person holds a dead-man that counts, as the monitor judges it."""
+        return self._people.alive(self._now)
 
     def _require_undisturbed(self, action: Array) -> None:
         """What the expert node has answered is what the arm follows, and nothing else.
@@ -286,6 +304,8 @@ class GraphField:
             'no tick of the monitor',
         )
         source = self._executed.get(stamp, '')
+        if source == 'hold':  # nobody takes back what was the expert's by request
+            return 'somebody let go of the arm, or asked for hold'
         if source not in _DRIVERS:
             self._until(lambda: self._client.trace.alarm is not None, 'no status of the monitor')
             return self._client.trace.reason
@@ -327,7 +347,7 @@ class GraphField:
             self._client.spin(0.02)
 
     def _on_frame(self, frame: Frame) -> None:
-        self._frame = frame
+        self._frame, self._now = frame, frame.stamp / NS
 
     def _on_executed(self, message: ActionChunk) -> None:
         self._executed[to_ns(message.header.stamp)] = message.source
@@ -342,7 +362,7 @@ class GraphField:
     def _on_word(self, message: Takeover) -> None:
         device = message.header.frame_id
         if device != DEVICE:
-            self._others[device] = bool(message.held)
+            self._people.hear(device, bool(message.held), to_ns(message.header.stamp) / NS)
 
 
 def _ending(state: TaskState) -> tuple[Ending, str]:

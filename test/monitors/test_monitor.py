@@ -947,6 +947,29 @@ def test_of_two_devices_one_that_holds_keeps_the_arm():
     assert (verdict.mode, verdict.takeover) == (Mode.EXPERT, True)
 
 
+def test_a_second_device_gets_the_arm_as_a_new_driver_when_the_first_lets_go():
+    rig = watched(takeover_clutch=True)
+    reach = {'first': 0.3, 'second': -0.5}
+
+    def tick(first, second, driver, ticks=1):
+        for _ in range(ticks):
+            rig.monitor.dead_man(first, rig.now, 'first')
+            rig.monitor.dead_man(second, rig.now, 'second')
+            rig.offer(reach[driver], 'expert')
+            verdict = rig.tick()
+        return verdict
+
+    tick(False, False, 'first')
+    tick(True, False, 'first', ticks=20)
+    tick(True, True, 'first', ticks=5)
+    stood = rig.position.copy()
+    verdict = tick(False, True, 'second', ticks=20)
+    assert (verdict.mode, verdict.takeover) == (Mode.EXPERT, True)
+    # By the clutch only his device's motion counts: he has not moved it, so the arm stands.
+    np.testing.assert_allclose(rig.position, stood, atol=0.02)
+    assert tick(False, False, 'second').mode is Mode.HOLD
+
+
 def test_a_policy_goes_on_by_what_it_sees_from_then_on():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)

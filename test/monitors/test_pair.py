@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.contract import load_contract
+from il_ros.core.contract import WrenchLimits, load_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.limits import KeepOut
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
@@ -252,3 +252,9 @@ def test_a_contract_with_other_joints_than_the_pairs_is_refused():
         ContractError, match=r'action\.names: it commands right_waist, .* in this o'
     ):
         make_monitor(replace(CONTRACT, action=action), None, MonitorConfig())
+
+
+def test_a_wrench_of_one_wrist_is_not_enough_for_two():
+    one = replace(CONTRACT, wrench=WrenchLimits(key='left_wrench', force=50.0, torque=5.0))
+    with pytest.raises(ContractError, match=r'wrench: it names one wrist of a pair.*allowed: none'):
+        make_monitor(one, None, MonitorConfig())

@@ -81,17 +81,40 @@ def test_each_device_has_to_be_let_go_first():
     assert not several(('a', False, 1.0), ('b', True, 1.1)).held
 
 
-def test_only_the_silence_of_all_who_hold_counts():
-    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.4), ('b', True, 1.5))
-    assert men.silent(1.5) is None  # a is silent, b is not
-    assert men.silent(1.8).text.startswith('takeover: nothing from its device for 0.')
+def test_of_two_readings_of_one_moment_letting_go_counts():
+    assert not heard((False, 1.0), (True, 1.1), (False, 1.1)).held
+    assert not heard((False, 1.0), (True, 1.1), (False, 1.1), (True, 1.1)).held
 
 
-def test_a_device_that_was_let_go_may_be_silent():
-    men = several(('a', False, 1.0), ('b', False, 5.0), ('b', True, 5.1), ('b', False, 5.2))
-    assert men.silent(5.3) is None
-    assert men.silent(5.5) is not None
-    assert DeadMen(0.25).silent(1.0) is None  # nobody ever spoke
+def test_the_arm_goes_to_one_device_whose_silence_counts():
+    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
+    assert men.silent(9.0) is None  # nobody has got it
+    men.take(1.2)
+    assert men.kept
+    men.hear('b', False, 1.3)
+    men.hear('b', True, 1.4)
+    assert men.silent(1.4).text.startswith('takeover: nothing from its device for 0.3')
+
+
+def test_another_one_that_is_held_gets_it_when_the_first_is_let_go():
+    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
+    men.take(1.2)
+    men.hear('a', False, 1.3)
+    assert not men.kept
+    assert men.alive(1.3)
+    men.take(1.3)
+    assert men.kept
+    men.hear('b', False, 1.35)
+    assert not men.kept
+    assert not men.alive(1.35)
+
+
+def test_a_device_that_has_died_gets_nothing():
+    men = several(('a', False, 1.0), ('a', True, 1.1))
+    assert men.alive(1.3)
+    assert not men.alive(1.4)
+    men.take(1.4)
+    assert not men.kept
 
 
 def test_all_devices_are_reset_together():
