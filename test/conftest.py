@@ -4,11 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.assemble import assemble, usable
 from il_ros.datasets.manifest import EpisodeEntry
+
+# How long an example takes says how busy the machine is.
+settings.register_profile('any machine', deadline=None)
+settings.load_profile('any machine')
 
 TEXT = """
 version: 1
