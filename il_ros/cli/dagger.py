@@ -15,8 +15,8 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.rules import Rule, make_rule
 from il_ros.algorithms.steps import Steps
 from il_ros.cli.session import graph
-from il_ros.coach.arm_field import ArmField, Scorer
-from il_ros.coach.arm_scores import RoundScores, ScoresConfig, Watched
+from il_ros.coach.arm_field import ArmField
+from il_ros.coach.arm_scores import RoundScores, Scored, ScoresConfig, Watched
 from il_ros.coach.budget import Budget
 from il_ros.coach.chunk_learner import TRAINING, ChunkActor, ChunkLearner
 from il_ros.coach.curves import coached_round, coached_rounds
@@ -33,10 +33,8 @@ SCORED = ('monitor_gated',)
 """Rules that need the monitor's scores, calibrated anew for each round's policy."""
 
 
-class _Place(Field, Protocol):
+class _Place(Field, Scored, Protocol):
     """A field with an arm in it, whose steps may be scored."""
-
-    scorer: Scorer | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from il_ros.algorithms.steps import Steps
 from il_ros.coach.aggregate import load_arrays, load_steps, save_arrays, save_steps
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.files import write_atomic
+from il_ros.evaluation.journal import difference
 
 MANIFEST = 'coaching.json'
 FORMAT = 1
@@ -140,8 +141,9 @@ class Journal:
             return
         found = _read_json(path)
         if found != wanted:
+            told = difference(*(each.get('identity', {}) for each in (found, wanted)))
             raise IlRosError(
-                f'the rounds there are of another run: {_difference(found, wanted)}',
+                f'the rounds there are of another run: {told}',
                 where=str(self.folder),
                 fix='choose another folder, or remove this one',
             )
@@ -157,11 +159,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
     return found
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    there, here = (each.get('identity', {}) for each in (found, wanted))
-    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    return ', '.join(
-        f'{name} is {there.get(name)} there and {here.get(name)} here' for name in names
-    )

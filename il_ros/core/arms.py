@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,7 +28,7 @@ PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}  # where one arm is not enough
 _BOUNDS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
 
-class _Commanded:
+class _Commanded(ABC):
     """What an arm and a pair of arms have in common: N commanded joints and their bounds."""
 
     joints: tuple[str, ...]
@@ -38,9 +39,9 @@ class _Commanded:
     jerk: Array
 
     @property
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Commanded joints in the contract's order."""
-        raise NotImplementedError
 
     @property
     def moves(self) -> NDArray[np.bool_]:

@@ -159,10 +159,14 @@ def read_identity(folder: Path) -> dict[str, str]:
     return identity
 
 
-def difference(there: Identity, here: Identity) -> str:
+def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """What two identities do not share, for a reader."""
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     return ', '.join(
-        f'{name} is {there.get(name) or "none"} there and {here.get(name) or "none"} here'
+        f'{name} is {_told(there.get(name))} there and {_told(here.get(name))} here'
         for name in names
     )
+
+
+def _told(value: Any) -> Any:
+    return 'none' if value in (None, '') else value

@@ -146,13 +146,7 @@ class CartesianExpert(ABC):
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """See `Expert.act`."""
-        missing = [key for key in self.keys if observation.get(key) is None]
-        if missing:
-            raise IlRosError(
-                f'the observation lacks {", ".join(missing)}',
-                where=type(self).__name__,
-                allowed=self.keys,
-            )
+        require_keys(observation, self.keys, where=type(self).__name__)
         scene = self.read(observation)
         q, speed = observation['joint_position'], observation['joint_velocity']
         frames = self.arm.chain.frames(q)
@@ -182,6 +176,17 @@ def require_arm(arm: AnyArm | None, *, where: str) -> None:
         raise IlRosError(
             'no arm, whose kinematics it needs', where=where, fix='name the arm in the contract'
         )
+
+
+def require_keys(observation: Mapping[str, Array], keys: tuple[str, ...], *, where: str) -> None:
+    """Refuse an observation that lacks one of these keys; `where` is who reads them.
+
+    Raises:
+        IlRosError: With those that it lacks.
+    """
+    missing = [key for key in keys if observation.get(key) is None]
+    if missing:
+        raise IlRosError(f'the observation lacks {", ".join(missing)}', where=where, allowed=keys)
 
 
 def joint_speed(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import AnyArm, Arm, ArmPair
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_from_quaternion
-from il_ros.experts.base import Pace, Wish, joint_speed, ramp, require_arm, toward
+from il_ros.experts.base import Pace, Wish, joint_speed, ramp, require_arm, require_keys, toward
 
 Array = NDArray[np.float64]
 
@@ -127,13 +127,7 @@ class BimanualHandoverExpert:
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """See `Expert.act`."""
-        missing = [key for key in self.keys if observation.get(key) is None]
-        if missing:
-            raise IlRosError(
-                f'the observation lacks {", ".join(missing)}',
-                where=type(self).__name__,
-                allowed=self.keys,
-            )
+        require_keys(observation, self.keys, where=type(self).__name__)
         scene = self._read(observation)
         chunk = np.empty((horizon, len(self.arm.names)))
         for row in chunk:

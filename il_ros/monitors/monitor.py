@@ -146,7 +146,9 @@ class Monitor:
     @property
     def coming(self) -> Mode:
         """The mode of the next tick, as far as dead-men decide it."""
-        return self._machine.heeding(self._dead_men.held, to_policy=self._config.takeover_return)
+        men, now = self._dead_men, self._now
+        held = men.kept or (now is not None and men.alive(now))
+        return self._machine.heeding(held, to_policy=self._config.takeover_return)
 
     def dead_man(self, held: bool, now: float, device: str = '') -> None:
         """Take in what an operator's device says about its dead-man, at time `now` [s]."""

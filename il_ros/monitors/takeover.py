@@ -74,11 +74,6 @@ class DeadMen:
         self._owner: DeadMan | None = None
 
     @property
-    def held(self) -> bool:
-        """Whether somebody asks for the arm."""
-        return any(man.held for man in self._men.values())
-
-    @property
     def kept(self) -> bool:
         """Whether the device that got the arm is still held."""
         return self._owner is not None and self._owner.held

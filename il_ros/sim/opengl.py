@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Final
 
 import mujoco
@@ -37,7 +38,9 @@ class OpenGl:
         """Why no image can be rendered; empty where one can. It is tried once in a process."""
         if cls._missing is None:
             try:
-                mujoco.Renderer(model, 1, 1).close()
+                with warnings.catch_warnings():  # a back end says itself what is told here
+                    warnings.simplefilter('ignore')
+                    mujoco.Renderer(model, 1, 1).close()
                 cls._missing = ''
             # What a missing OpenGL raises depends on the back end, down to AttributeError.
             except Exception as error:

@@ -937,6 +937,27 @@ def test_the_mode_to_come_is_the_present_one_where_a_dead_man_changes_nothing():
     assert rig.monitor.coming is Mode.HOLD
 
 
+def test_no_tick_waits_for_an_expert_whose_device_has_died():
+    rig = watched(takeover_return=True)
+
+    def tick(ticks=1, **held):
+        for _ in range(ticks):
+            for device, down in held.items():
+                rig.monitor.dead_man(down, rig.now, device)
+            rig.offer(0.3, 'expert')
+            rig.offer(0.6)
+            verdict = rig.tick()
+        return verdict
+
+    tick(one=False, other=False)
+    assert tick(one=True).takeover
+    tick(one=True, other=True)
+    tick(one=True, ticks=10)  # the other one says nothing any more, and has not let go
+    rig.monitor.dead_man(False, rig.now, 'one')
+    assert rig.monitor.coming is Mode.POLICY
+    assert tick().mode is Mode.POLICY
+
+
 def test_of_two_devices_one_that_holds_keeps_the_arm():
     rig = watched(takeover_return=True)
     for _ in range(5):

@@ -72,13 +72,13 @@ def several(*messages):
 
 def test_one_device_that_is_let_go_takes_nothing_from_another():
     men = several(('a', False, 1.0), ('b', False, 1.0), ('a', True, 1.1), ('b', False, 1.15))
-    assert men.held
+    assert men.alive(1.15)
     men.hear('a', False, 1.2)
-    assert not men.held
+    assert not men.alive(1.2)
 
 
 def test_each_device_has_to_be_let_go_first():
-    assert not several(('a', False, 1.0), ('b', True, 1.1)).held
+    assert not several(('a', False, 1.0), ('b', True, 1.1)).alive(1.1)
 
 
 def test_of_two_readings_of_one_moment_letting_go_counts():
@@ -121,8 +121,8 @@ def test_all_devices_are_reset_together():
     men = several(('a', False, 1.0), ('a', True, 1.1))
     men.reset()
     men.hear('a', True, 1.2)
-    assert not men.held
+    assert not men.alive(1.2)
     men.clock_jumped()
     men.hear('a', False, 0.1)
     men.hear('a', True, 0.2)
-    assert men.held
+    assert men.alive(0.2)
