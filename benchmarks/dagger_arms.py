@@ -30,6 +30,8 @@ from il_ros.core.files import write_atomic
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/dagger_arms'
 TASKS = ('pick_place', 'push', 'drawer_open')
+SEEDS = range(1, 6)
+"""Without 0, on which the settings were chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,23 +40,33 @@ class Sizes:
 
     Attributes:
         demonstrations: Episodes that every method begins with.
-        rounds: Rounds after that.
-        episodes: Episodes of a round.
+        rounds: Rounds of DAgger after that.
+        episodes: Episodes of each of them.
+        share: Labels that a gated method may have, of those that DAgger had with the same seed.
+        gated_rounds: Rounds of a gated method, in each of which it may use as many of them.
         evaluations: Episodes in which the last policy is judged.
         effort: Share of the training in all rounds but the last.
+        noise: Disturbance of the joints where it is learned from [rad]. Without any, what the
+            demonstrations do not show is how to get back, which is what DAgger is about.
         settings: Settings of each rule, as on the command line.
     """
 
     demonstrations: int = 10
-    rounds: int = 4
+    rounds: int = 10
     episodes: int = 5
+    share: float = 0.4
+    gated_rounds: int = 8
     evaluations: int = 20
     effort: float = 0.3
+    noise: float = 0.0
     settings: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
+            # Left alone at once, a learner that has seen ten demonstrations stands still before
+            # it has done anything, and is labelled there for hundreds of steps.
+            'dagger': ('schedule=linear',),
             # A chunk is compared over all its steps: no learner is ever within the rules' defaults.
             'safe_dagger': ('threshold=0.3',),
-            'lazy_dagger': ('threshold=0.3', 'hand_back=0.3'),
+            'lazy_dagger': ('threshold=0.3', 'hand_back=0.03'),
         }
     )
 
@@ -84,7 +96,7 @@ class Study:
             yield Run(**{**facts, 'gains': tuple(facts['gains'])})
 
     def _run(self, method: str) -> Run:
-        field_ = ArmField(self._contract, self.task)
+        field_ = ArmField(self._contract, self.task, noise=self.sizes.noise)
         learner = ChunkLearner(contract=self._contract, task=self.task)
         config = self._config(method)
         rule = self._rule(method, field_)
@@ -109,12 +121,21 @@ class Study:
             'effort': sizes.effort,
             'seed': self.seed,
         }
-        if method != 'bc':
+        if method == 'dagger':
             return CoachConfig(rounds=sizes.rounds, episodes=sizes.episodes, **common)
-        # An episode of the expert's own has far fewer steps than one in which a learner fails.
-        most = 20 * sizes.rounds * sizes.episodes
-        budget = Budget(labels=self._labels_of_dagger())
-        return CoachConfig(rounds=1, episodes=most, budget=budget, **common)
+        labels = self._labels_of_dagger()
+        if method == 'bc':
+            # An episode of the expert's own has far fewer steps than one in which a learner fails.
+            most = 20 * sizes.rounds * sizes.episodes
+            return CoachConfig(rounds=1, episodes=most, budget=Budget(labels=labels), **common)
+        allowed = int(sizes.share * labels)
+        return CoachConfig(
+            rounds=sizes.gated_rounds,
+            labels=-(-allowed // sizes.gated_rounds),
+            episodes=4 * sizes.episodes,
+            budget=Budget(labels=allowed),
+            **common,
+        )
 
     def _labels_of_dagger(self) -> int:
         path = self._folder / f'dagger_{self.seed}.json'
@@ -150,7 +171,7 @@ def main() -> None:
     """Run what is missing, then write table, plot and rows of all that is there."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.dagger_arms', description=__doc__)
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=TASKS)
-    parser.add_argument('--seeds', nargs='+', type=int, default=range(5))
+    parser.add_argument('--seeds', nargs='+', type=int, default=SEEDS)
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=tuple(METHODS))
     parser.add_argument('--folder', type=Path, default=FOLDER)
     options = parser.parse_args()

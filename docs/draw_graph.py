@@ -9,6 +9,7 @@ BOXES = {  # name: (x, y, width, title, subtitle)
     'expert': (260, 200, 150, 'expert', 'scripted, or a person'),
     'monitor': (560, 150, 170, 'monitor', 'checks, scores, fallback'),
     'trainer': (560, 20, 170, 'trainer', 'dataset to bundle'),
+    'coach': (800, 20, 190, 'coach', 'rounds, trials, promotion'),
 }
 ARROWS = [  # points, label, label position
     ([(170, 165), (215, 165), (215, 45), (260, 45)], '', None),
@@ -20,6 +21,8 @@ ARROWS = [  # points, label, label position
     ([(645, 200), (645, 315), (95, 315), (95, 200)], "the controller's own topic", (250, 308)),
     ([(410, 45), (560, 45)], 'episodes', (455, 38)),
     ([(645, 70), (645, 95), (335, 95), (335, 110)], 'bundle', (480, 90)),
+    ([(800, 35), (730, 35)], '', None),
+    ([(895, 70), (895, 115), (715, 115), (715, 150)], 'takeover, bundle', (770, 108)),
     ([(730, 165), (800, 165)], 'monitor/status, monitor/executed, /diagnostics', (740, 140)),
 ]  # fmt: skip
 SENSORS = ('joint_states, wrench,', 'tcp_pose, object_pose …')

@@ -5,6 +5,10 @@ classifier says unsafe, and then keeps on until what the learner would do is as 
 does: until the discrepancy, which is known while he drives, is below a much lower threshold. This
 hysteresis makes few long interventions of many short ones. While he drives, noise on what is
 executed makes him show how to recover.
+
+The paper hands back by the discrepancy alone. Where the classifier errs on the safe side, that is
+undone in the next step, and again, so that there are more interventions than without; here he also
+keeps the arm while the classifier would have him take it.
 """
 
 from __future__ import annotations
@@ -71,10 +75,10 @@ class LazyDagger(Rule):
         if self._safety is None:
             return Decision(driver='policy', ask=True)
         unsafe = self._safety.unsafe(step.features)
-        if self._by_expert:
+        if unsafe > self.config.probability:
+            self._by_expert = True
+        elif self._by_expert:
             self._by_expert = not self._as_good(step)
-        else:
-            self._by_expert = unsafe > self.config.probability
         if not self._by_expert:
             return Decision(driver='policy', ask=checked, scores={'unsafe': unsafe})
         noise = self.config.noise * self.random.standard_normal(len(step.action))

@@ -2,96 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
-from il_ros.algorithms.rules import Rule, make_rule
-from il_ros.algorithms.steps import Steps
 from il_ros.cli.session import graph
 from il_ros.coach.arm_field import ArmField
-from il_ros.coach.arm_scores import RoundScores, Scored, ScoresConfig, Watched
-from il_ros.coach.budget import Budget
-from il_ros.coach.chunk_learner import TRAINING, ChunkActor, ChunkLearner
-from il_ros.coach.curves import coached_round, coached_rounds
-from il_ros.coach.field import Field
+from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
+from il_ros.coach.chunk_learner import TRAINING
 from il_ros.coach.journal import Journal
-from il_ros.coach.rounds import Coach, CoachConfig, RoundResult
-from il_ros.core.contract import Contract, load_contract
-from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
-from il_ros.policies.bundle import save_bundle
-from il_ros.rollouts.demonstrations import NOISE
-
-Introduce = Callable[[int, ChunkActor, Steps], None]
-SCORED = ('monitor_gated',)
-"""Rules that need the monitor's scores, calibrated anew for each round's policy."""
-
-
-class _Place(Field, Scored, Protocol):
-    """A field with an arm in it, whose steps may be scored."""
+from il_ros.coach.retraining import DECISION, Plan, Trials, learned_from, newest, retrainings
+from il_ros.core.contract import load_contract
+from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.pool import worker_count
+from il_ros.evaluation.coaching_report import CoachedRound
+from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.experts import floor_of
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.cases import Case
+from il_ros.rollouts.demonstrations import dataset_of_rollouts
+from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaggerRun:
-    """What the rounds are of.
+class Against:
+    """The policy in use, which the new one is held against.
 
     Attributes:
-        rule: Rule that decides: dagger, safe_dagger, lazy_dagger, ensemble_dagger, thrifty_dagger,
-            hg_dagger, dart, monitor_gated, or one of an entry point.
-        settings: Settings of the rule, as name=value.
-        demonstrations: Episodes that the expert drives first.
-        rounds: Rounds after that, at most; the budget may end them earlier.
-        episodes: Episodes of a round, at most.
-        labels: Labels of a round, after which it ends; 0 for no such end.
-        budget: What the expert may be troubled for, after the demonstrations.
-        evaluations: Episodes in which each round's policy is evaluated.
-        members: Networks that learn; 0 for as many as the rule needs.
-        noise: Disturbance of the joints where it is learned from [rad].
-        seed: Seed of the run.
-        scores: Whether scores are fitted to the last policy, without which no monitor watches it.
+        bundle: Its bundle; nothing is compared without one.
+        trials: Episodes of each of the two.
     """
 
-    rule: str = 'dagger'
-    settings: tuple[str, ...] = ()
-    demonstrations: int = 10
-    rounds: int = 5
-    episodes: int = 5
-    labels: int = 0
-    budget: Budget = field(default_factory=Budget)
-    evaluations: int = 10
-    members: int = 0
-    noise: float = NOISE
-    seed: int = 0
-    scores: bool = True
-
-    @property
-    def coach(self) -> CoachConfig:
-        """The same for a coach."""
-        return CoachConfig(
-            demonstrations=self.demonstrations,
-            rounds=self.rounds,
-            episodes=self.episodes,
-            labels=self.labels,
-            budget=self.budget,
-            evaluations=self.evaluations,
-            evaluate_every=1,
-            seed=self.seed,
-        )
+    bundle: Path | None = None
+    trials: int = Trials.count
 
 
 def dagger(
     contract: Path,
     task: str,
     out: Path,
-    run: Annotated[DaggerRun, tyro.conf.arg(name='')] = DaggerRun(),
+    run: Annotated[DaggerRun, tyro.conf.arg(name='')] = DaggerRun(),  # noqa: B008  (frozen)
     training: BcConfig = TRAINING,
     *,
+    against: Against = Against(),
+    randomisation: Path | None = None,
     start: bool = False,
     namespace: str = '/',
     in_process: bool = False,
@@ -99,6 +61,8 @@ def dagger(
     """Demonstrate, train, and let the learner drive while the expert corrects it, in rounds.
 
     The same command goes on where it stopped, whatever ended it; with more rounds it goes further.
+    With a policy to be held against, both are tried on the same scenes after the last round, and
+    the new one is calibrated and named as the better one only if it is.
 
     Args:
         contract: Contract file.
@@ -106,53 +70,117 @@ def dagger(
         out: Folder of the rounds, bundles, bags and curves.
         run: What the rounds are of.
         training: How a policy is trained.
+        against: The policy in use.
+        randomisation: YAML file of what differs from episode to episode beside the scene.
         start: Start a graph in lock-step here, instead of using the one that runs.
         namespace: Namespace of the running graph.
         in_process: Use no graph: simulator, expert and monitor in one process, without ROS.
     """
     console, loaded = Console(), load_contract(contract)
-    rule = make_rule(run.rule, run.settings)
-    learner = ChunkLearner(
-        contract=loaded, task=task, config=training, members=run.members or rule.members
-    )
-    identity = _identity(run, training, task, loaded, 'in process' if in_process else 'graph')
-    with (
-        Journal(out, identity) as journal,
-        _field(
-            loaded,
-            path=contract,
-            task=task,
-            out=out,
-            run=run,
-            learner=learner,
-            start=start,
-            namespace=namespace,
-            in_process=in_process,
-        ) as (
-            place,
-            introduce,
-        ),
-    ):
-        if run.rule in SCORED:
-            rule = _watched(rule, place, loaded, task)
-        coach = Coach(place, learner, rule, journal, run.coach, before_use=introduce)
-        actor, _ = coach.run(lambda now: _tell(console, journal, now, place.period))
-        rounds, bundle = coached_rounds(journal, place.period), out / 'bundle'
-        save_bundle(
-            learner.bundle(actor, coach.steps, algorithm=run.rule, scored=run.scores),
-            bundle,
-            overwrite=True,
-        )
+    ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
+    if against.bundle is not None:
+        load_bundle(against.bundle, loaded)
+    rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
+
+    def tell(one: CoachedRound) -> None:
+        console.print(_line(one))
+
+    horizon, blend = training.policy.horizon, training.policy.blend
+    with rounds.journal('in process' if in_process else 'graph') as journal, ExitStack() as stack:
+        if in_process:
+            place = ArmField(
+                loaded, task, horizon=horizon, blend=blend, noise=run.noise, randomisation=ranges
+            )
+            found = rounds.teach(place, journal, on_round=tell)
+            trials = _trials_in_process(contract, task, against.trials, ranges)
+        else:
+            client = stack.enter_context(
+                graph(
+                    loaded,
+                    start=start,
+                    namespace=namespace,
+                    log=out / 'log',
+                    contract=str(contract.resolve()),
+                    task=task,
+                    directory=str((out / 'episodes').resolve()),
+                )
+            )
+            from il_ros.ros.graph_field import graph_field, graph_trials
+
+            with graph_field(
+                client, loaded, horizon=horizon, noise=run.noise, randomisation=ranges
+            ) as live:
+                found = rounds.teach(live, journal, live=live, on_round=tell)
+            trials = graph_trials(
+                client, task, out / 'trials', count=against.trials, randomisation=ranges
+            )
+        told = '' if against.bundle is None else _judge(against.bundle, rounds, journal, trials)
     way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
-    changed = ' '.join([*_changed(run, DaggerRun()), *_changed(training, TRAINING, 'training.')])
-    page = write_coaching_report(
-        out,
-        rounds,
-        title=f'{run.rule} on {task}',
-        command=f'il_ros dagger --contract {contract} --task {task} --out {out} {changed} {way}',
+    options = (
+        *_changed(run, DaggerRun()),
+        *_changed(training, TRAINING, 'training.'),
+        *_changed(against, Against(), 'against.'),
+        *([f'--randomisation {randomisation}'] if randomisation else []),
+        way,
     )
-    console.print(f'bundle: {bundle}\ncurves: {page}')
+    page = rounds.report(
+        found,
+        f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}',
+    )
+    console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
+    if told:
+        console.print(told, soft_wrap=True)
     return 0
+
+
+def _judge(old: Path, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
+    """Hold the new policy against the old one, unless that was done; gives what was found."""
+    before, now = (load_bundle(bundle).policy_id for bundle in (old, rounds.bundle))
+    learned = learned_from(journal)
+    for one in retrainings(journal.folder):
+        plan, decision = one.plan, one.decision
+        if plan and decision and (plan.old_id, decision.new_id) == (before, now):
+            break
+    else:
+        one = newest(journal.folder)
+        one.begin(
+            Plan(old=str(old), old_id=before, rounds=learned['rounds'] - 1, reason='asked for')
+        )
+        decision = one.judge(rounds.bundle, trials, learned)
+    verdict = 'promote it' if decision.promoted else 'keep the old one'
+    return f'{verdict}; {decision.reason}; {one.folder / DECISION}'
+
+
+def _trials_in_process(contract: Path, task: str, count: int, ranges: Randomisation) -> Trials:
+    processes, cases = worker_count(0, count), dict[int, Case]()
+
+    def runner(bundle: Path) -> Rehearsal:
+        return Rehearsal(contract, task, bundle, floor_of(task), processes=processes)
+
+    def rollouts(bundle: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
+        setup = Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+        again = [cases[episode.seed] for episode in episodes]
+        found = run_cases(setup, again, processes=processes)
+        return dataset_of_rollouts(load_contract(contract), task, found)
+
+    trials = Trials(
+        runner=runner,
+        rollouts=rollouts,
+        task=task,
+        run='in process',
+        count=count,
+        randomisation=ranges,
+    )
+    cases.update((one.case.seed, one.case) for one in trials.plan)
+    return trials
+
+
+def _line(one: CoachedRound) -> str:
+    return (
+        f'round {one.round}: {one.labels} labels, {one.takeovers} takeovers '
+        f'({one.takeovers_per_minute:.1f} a minute), {100 * one.autonomy:.0f} % driven by the '
+        f'policy; alone it did {one.success or "not drive"}'
+    )
 
 
 def _changed(given: Any, usual: Any, prefix: str = '') -> Iterator[str]:
@@ -166,72 +194,3 @@ def _changed(given: Any, usual: Any, prefix: str = '') -> Iterator[str]:
         elif value != before:
             words = value if isinstance(value, tuple) else (value,)
             yield ' '.join([f'--{option}', *map(str, words)])
-
-
-def _identity(
-    run: DaggerRun, training: BcConfig, task: str, contract: Contract, where: str
-) -> dict[str, Any]:
-    """What must be the same for rounds to go on; there may be more of them."""
-    chosen = {
-        name: value for name, value in asdict(run).items() if name not in ('rounds', 'scores')
-    }
-    budget = {name: str(value) for name, value in chosen.pop('budget').items()}
-    learned = {'training': asdict(training), 'task': task, 'contract': contract.hash[:16]}
-    return {**chosen, 'budget': budget, **learned, 'run': where}
-
-
-@contextmanager
-def _field(
-    contract: Contract,
-    *,
-    path: Path,
-    task: str,
-    out: Path,
-    run: DaggerRun,
-    learner: ChunkLearner,
-    start: bool,
-    namespace: str,
-    in_process: bool,
-) -> Iterator[tuple[_Place, Introduce | None]]:
-    """Where episodes happen, and what a new policy needs before it gets there."""
-    policy = learner.config.policy
-    if in_process:
-        yield (
-            ArmField(contract, task, horizon=policy.horizon, blend=policy.blend, noise=run.noise),
-            None,
-        )
-        return
-    with graph(
-        contract,
-        start=start,
-        namespace=namespace,
-        log=out / 'log',
-        contract=str(path.resolve()),
-        task=task,
-        directory=str((out / 'episodes').resolve()),
-    ) as client:
-        from il_ros.ros.graph_field import graph_field
-
-        with graph_field(client, contract, horizon=policy.horizon, noise=run.noise) as place:
-
-            def introduce(round_: int, actor: ChunkActor, steps: Steps) -> None:
-                bundle = out / f'round_{round_:03d}' / 'bundle'
-                made = learner.bundle(actor, steps, algorithm=run.rule, scored=False)
-                save_bundle(made, bundle, overwrite=True)
-                place.load(bundle, actor.policy_id)
-                place.notes = f'{run.rule}, after round {round_}'
-
-            yield place, introduce
-
-
-def _watched(rule: Rule, place: _Place, contract: Contract, task: str) -> Rule:
-    return Watched(rule, place, lambda now: RoundScores(now, contract, task, ScoresConfig()))
-
-
-def _tell(console: Console, journal: Journal, now: RoundResult, period: float) -> None:
-    one: CoachedRound = coached_round(journal, now.round, period)
-    console.print(
-        f'round {one.round}: {one.labels} labels, {one.takeovers} takeovers '
-        f'({one.takeovers_per_minute:.1f} a minute), {100 * one.autonomy:.0f} % driven by the '
-        f'policy; alone it did {one.success or "not drive"}'
-    )

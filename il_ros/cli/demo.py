@@ -12,7 +12,7 @@ from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset import build
-from il_ros.cli.episodes import identify, run_plan
+from il_ros.cli.episodes import run_plan
 from il_ros.cli.evaluate import FLOOR, load_perturbations, write
 from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
@@ -29,6 +29,7 @@ from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.films import Studio
+from il_ros.rollouts.running import identify
 
 
 def demo(

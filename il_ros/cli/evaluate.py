@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 import il_ros
-from il_ros.cli.episodes import Runner, identify, missing, run_plan
+from il_ros.cli.episodes import run_plan
 from il_ros.cli.session import graph
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
@@ -33,6 +33,7 @@ from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.films import FilmConfig, Studio
+from il_ros.rollouts.running import Runner, identify, missing
 from il_ros.sim.perturbations import Perturbation
 
 FLOOR = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from il_ros.cli.episodes import identify, missing, run_plan
+from il_ros.cli.episodes import run_plan
 from il_ros.cli.evaluate import write
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.films import Films
@@ -15,6 +15,7 @@ from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.metaworld import MetaWorldRuns, record_experts
+from il_ros.rollouts.running import identify, missing
 from il_ros.sim.mujoco_versions import require_metaworld
 
 

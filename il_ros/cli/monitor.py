@@ -11,15 +11,15 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from il_ros.core.errors import BundleError, DatasetError
+from il_ros.core.errors import BundleError
 from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS
 from il_ros.datasets.bags.reader import EpisodeReader
-from il_ros.datasets.dataset import Dataset, load_dataset
+from il_ros.datasets.dataset import load_dataset
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.conformal import WARN_ALPHA
-from il_ros.policies import calibration
-from il_ros.policies.bundle import Bundle, load_bundle, save_threshold
+from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.calibrating import calibrate_bundle
 from il_ros.policies.calibration import ALPHA, WINDOW, Threshold
 from il_ros.policies.replay import Replay, Tick
 from il_ros.policies.replay import replay as replay_bag
@@ -49,29 +49,16 @@ def calibrate(
         varying: Let the thresholds follow the course of an episode, for tasks in which the same
             happens at the same time.
     """
-    loaded = load_bundle(bundle)
-    data = load_dataset(dataset, contract=loaded.contract)
-    _refuse_trained(loaded, data, dataset)
-    if loaded.scores is None:
-        raise BundleError(
-            'has no scores',
-            where=str(bundle),
-            allowed='a policy whose actions are positions of joints',
-            fix='train it again, under a contract of an arm',
-        )
-    limit = calibration.calibrate(
-        loaded.scores,
-        loaded.policy,
+    data = load_dataset(dataset, contract=load_bundle(bundle).contract)
+    loaded, limit = calibrate_bundle(
+        bundle,
         data,
-        range(len(data.episodes)),
-        source='rollouts',
-        policy_id=loaded.policy_id,
         alpha=alpha,
         warn_alpha=warn_alpha,
         window=window,
         varying=varying,
+        where=str(dataset),
     )
-    save_threshold(bundle, loaded, limit)
     _say_limit(Console(), loaded, limit)
     return 0
 
@@ -101,18 +88,6 @@ def replay(
         write_atomic(json, _dump(found, loaded))
     _say_replay(Console(), found)
     return 0
-
-
-def _refuse_trained(bundle: Bundle, data: Dataset, path: Path) -> None:
-    ids, seeds = set(bundle.training.episodes), set(bundle.training.seeds)
-    known = [entry.id for entry in data.episodes if entry.id in ids or entry.seed in seeds]
-    if known:
-        raise DatasetError(
-            f'the policy was trained on {", ".join(known[:5])} or the same seeds',
-            where=str(path),
-            allowed='episodes that it has never seen',
-            fix='record rollouts with other seeds',
-        )
 
 
 def _say_limit(console: Console, bundle: Bundle, limit: Threshold) -> None:

@@ -26,6 +26,7 @@ from il_ros.rollouts.gate import Gate, limits_gate
 from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import NOTHING, Randomisation
 
 Array = NDArray[np.float64]
 
@@ -58,6 +59,7 @@ class ArmField:
         blend: Weight of each chunk relative to the one after it, where they overlap: that of the
             policy which is trained (`MlpConfig.blend`), whose actor has no memory of its own.
         noise: Standard deviation of the joints' disturbance [rad].
+        randomisation: What differs from episode to episode beside the scene, in all of them.
 
     Attributes:
         period: Time of one step [s].
@@ -77,6 +79,7 @@ class ArmField:
         horizon: int = MlpConfig.horizon,
         blend: float = MlpConfig.blend,
         noise: float = NOISE,
+        randomisation: Randomisation = NOTHING,
     ) -> None:
         limits = contract.limits
         self.period = contract.period
@@ -84,7 +87,7 @@ class ArmField:
         self.high = np.tile(limits.position_max, horizon)
         self.scorer: Scorer | None = None
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
-        self._contract, self._horizon = contract, horizon
+        self._contract, self._horizon, self._randomisation = contract, horizon, randomisation
         self._expert = make_expert(task, contract.arm)
         self._driver = _HandDriver(contract, horizon, self._ask)
         self._gate = limits_gate(contract, 'policy', blend=blend)
@@ -101,7 +104,7 @@ class ArmField:
         """One episode with all that was seen and commanded in it; see `run`."""
         learned = any(seed in SEEDS[part] for part in LEARNED)
         self._driver.take(hand, self.scorer if learned else None, self._gate)
-        disturbed = self._disturbed if learned else []
+        disturbed = [*self._randomisation.draw(seed), *(self._disturbed if learned else [])]
         return self._stage.run(seed, disturbed, over=lambda: self._driver.over)
 
     def _ask(self) -> Array:

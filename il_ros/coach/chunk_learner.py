@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -91,12 +91,14 @@ class ChunkLearner:
         task: Name of the task, for the record.
         config: How a policy is trained; the seed is that of `fit`.
         members: Networks of an actor, M.
+        cancelled: Asked after each epoch whether to give up.
     """
 
     contract: Contract
     task: str
     config: BcConfig = field(default_factory=lambda: TRAINING)
     members: int = 1
+    cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.members < 1:
@@ -118,7 +120,7 @@ class ChunkLearner:
         for member in range(self.members):
             config = replace(self.config, epochs=epochs, seed=(seed + member) % 2**32)
             first = before[member] if member < len(before) else None
-            policies.append(train_bc(data, config, start=first).policy)
+            policies.append(train_bc(data, config, start=first, cancelled=self.cancelled).policy)
         return ChunkActor(policies)
 
     def arrays(self, actor: ChunkActor) -> Arrays:

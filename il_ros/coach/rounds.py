@@ -126,14 +126,23 @@ class Coach(Generic[A]):
         self._before_use = before_use
         self._introduced = -1
         self._episodes: list[Steps] = []
+        self._on_episode: Callable[[Steps], None] | None = None
 
     @property
     def steps(self) -> Steps:
         """All steps so far."""
         return join(self._episodes)
 
-    def run(self, on_round: Callable[[RoundResult], None] | None = None) -> tuple[A, RoundResult]:
+    def run(
+        self,
+        on_round: Callable[[RoundResult], None] | None = None,
+        on_episode: Callable[[Steps], None] | None = None,
+    ) -> tuple[A, RoundResult]:
         """All rounds that are not done yet.
+
+        Args:
+            on_round: Called after each round, those that were done before included.
+            on_episode: Called with each new episode of a round, once it is on the disk.
 
         Returns:
             The last policy, and how its round went.
@@ -141,6 +150,7 @@ class Coach(Generic[A]):
         Raises:
             IlRosError: If training fails, or the disk refuses.
         """
+        self._on_episode = on_episode
         actor: A | None = None
         round_ = 0
         while True:
@@ -204,6 +214,8 @@ class Coach(Generic[A]):
         self._journal.add_episode(round_, number, steps, bag=outcome.bag)
         self._episodes.append(steps)
         rule.end_episode(steps)
+        if self._on_episode is not None:
+            self._on_episode(steps)
 
     def _introduce(self, round_: int, actor: A) -> None:
         """Show the policy of a round to whom it may concern, once."""

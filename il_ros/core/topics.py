@@ -12,6 +12,7 @@ MONITOR_SCORES = 'monitor/scores'
 TAKEOVER = 'expert/takeover'
 EVENTS = 'events'
 TASK_STATE = 'task_state'
+COACH_STATUS = 'coach/status'
 
 TYPES = {
     POLICY_CHUNK: 'il_ros/msg/ActionChunk',
@@ -21,6 +22,7 @@ TYPES = {
     TAKEOVER: 'il_ros/msg/Takeover',
     EVENTS: 'il_ros/msg/EpisodeEvent',
     TASK_STATE: 'il_ros/msg/TaskState',
+    COACH_STATUS: 'il_ros/msg/CoachStatus',
 }
 """Type of each topic, as a contract would write it."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.rollouts.cases import Case, Planned
@@ -22,17 +23,29 @@ class GraphRuns:
         task: Name of the simulator's task.
         bundle: Bundle of the policy; loaded here.
         heuristic: Which simple rule is the floor.
+        record: Whether every episode is recorded.
+        cancelled: Asked before every episode whether to give up.
     """
 
-    def __init__(self, client: Graph, task: str, bundle: Path, heuristic: str) -> None:
+    def __init__(
+        self,
+        client: Graph,
+        task: str,
+        bundle: Path,
+        heuristic: str,
+        *,
+        record: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._client, self._task, self._heuristic = client, task, heuristic
+        self._record, self._cancelled = record, cancelled
         client.load(bundle)
 
     def run(self, plan: Sequence[Planned]) -> Generator[EpisodeResult, None, None]:
         """Run what is planned, in its order; best suite by suite.
 
         Raises:
-            IlRosError: If the graph does not answer, or refuses.
+            IlRosError: If the graph does not answer, or refuses, or it is cancelled.
         """
         for name, planned in groupby(plan, key=lambda one: one.suite):
             suite = SUITES[name]
@@ -42,8 +55,12 @@ class GraphRuns:
             mode = 'policy' if suite.controller == 'policy' else 'expert'
             with self._client.watching(novelty=suite.watched):
                 for one in planned:
+                    if self._cancelled():
+                        raise IlRosError('cancelled', where='an evaluation')
                     case = one.case
-                    episode = self._client.episode(case.seed, mode, case.perturbations)
+                    episode = self._client.episode(
+                        case.seed, mode, case.perturbations, record=self._record
+                    )
                     yield self._result(name, case, episode)
 
     def _result(self, suite: str, case: Case, episode: Episode) -> EpisodeResult:

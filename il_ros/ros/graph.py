@@ -117,14 +117,32 @@ class Graph:
 
     Use it as a context manager. Every call waits for its answer; a service that is not there, an
     answer that does not come, and a refusal are IlRosErrors.
+
+    Args:
+        contract: What the topics mean.
+        namespace: Of the graph.
+        timeout: Longest wait for an answer [s].
+        alone: Beside a node in the same process, arguments of a ROS context of its own; None for
+            the process's.
     """
 
-    def __init__(self, contract: Contract, namespace: str = '/', timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        namespace: str = '/',
+        timeout: float = 30.0,
+        alone: Sequence[str] | None = None,
+    ) -> None:
         self._timeout = timeout
-        if not rclpy.ok():
-            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self.node = Node('il_ros', namespace=namespace)
-        self._executor = make_executor()
+        self._context = rclpy.Context() if alone is not None else rclpy.get_default_context()
+        if not self._context.ok():
+            rclpy.init(
+                args=alone and [*alone],
+                context=self._context,
+                signal_handler_options=SignalHandlerOptions.NO,
+            )
+        self.node = Node('il_ros', namespace=namespace, context=self._context)
+        self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._clients = {
             name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
@@ -148,7 +166,7 @@ class Graph:
         trace: TracebackType | None,
     ) -> None:
         self.node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.try_shutdown(context=self._context)
 
     @property
     def trace(self) -> Trace:

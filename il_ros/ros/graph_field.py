@@ -16,7 +16,7 @@ the monitor follows it where the expert drives, and the bag holds it as the fram
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,27 @@ from il_ros.algorithms.steps import Ending
 from il_ros.coach.arm_field import Scorer
 from il_ros.coach.arm_steps import observed
 from il_ros.coach.field import Hand, Outcome, Sight
+from il_ros.coach.retraining import Trials
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.datasets.build import build_dataset
+from il_ros.datasets.dataset import Dataset
+from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.suites import SEEDS
+from il_ros.experts import floor_of
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.takeover import DeadMen
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.convert import chunk_positions, fill_stamp, observation_message, to_ns
+from il_ros.ros.evaluation import GraphRuns
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.graph import Graph
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.srv import StopEpisode
 
 Array = NDArray[np.float64]
@@ -62,6 +69,7 @@ def graph_field(
     horizon: int,
     novelty: bool = False,
     noise: float = NOISE,
+    randomisation: Randomisation = NOTHING,
 ) -> Iterator[GraphField]:
     """A graph as the place for a coach's episodes, and afterwards as it was.
 
@@ -71,6 +79,7 @@ def graph_field(
         horizon: Steps of an answer, H.
         novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
         noise: Standard deviation of the joints' disturbance where it is learned from [rad].
+        randomisation: What differs from episode to episode beside the scene, in all of them.
 
     Raises:
         IlRosError: If a node is missing, or refuses.
@@ -81,12 +90,51 @@ def graph_field(
     client.stream(False)
     try:
         with client.watching(novelty=novelty, gives_back=True):
-            field = GraphField(client, contract, horizon=horizon, noise=noise)
+            field = GraphField(
+                client, contract, horizon=horizon, noise=noise, randomisation=randomisation
+            )
             yield field
             field.settle()
     finally:
         with suppress(IlRosError):  # the node may be what has failed
             client.stream(streams)
+
+
+def graph_trials(
+    client: Graph,
+    task: str,
+    folder: Path,
+    *,
+    count: int,
+    randomisation: Randomisation = NOTHING,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Trials:
+    """Trials of two policies on a graph, where no field is open; every episode is recorded.
+
+    Args:
+        client: Talks to the graph.
+        task: Name of the simulator's task.
+        folder: Of the dataset that the new policy is calibrated on.
+        count: Episodes of each.
+        randomisation: What differs from episode to episode beside the scene.
+        cancelled: Asked before every episode whether to give up.
+    """
+
+    def runner(bundle: Path) -> GraphRuns:
+        return GraphRuns(client, task, bundle, floor_of(task), record=True, cancelled=cancelled)
+
+    def rollouts(_: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
+        bags = [Path(episode.bag) for episode in episodes]
+        return build_dataset(bags, folder, overwrite=True, jobs=1)
+
+    return Trials(
+        runner=runner,
+        rollouts=rollouts,
+        task=task,
+        run='graph',
+        count=count,
+        randomisation=randomisation,
+    )
 
 
 class GraphField:
@@ -102,21 +150,31 @@ class GraphField:
         horizon: Steps of an answer, H.
         noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
             learned from and never in one that evaluates (`SEEDS`); see `coach.arm_field.ArmField`.
+        randomisation: What differs from episode to episode beside the scene, in all of them.
 
     Attributes:
         notes: Free words, kept with each bag.
+        cancelled: Asked before every step whether to break off.
         scorer: What gives the steps of training episodes their scores; None for the monitor, which
             has some where the policy's bundle is calibrated.
     """
 
     def __init__(
-        self, client: Graph, contract: Contract, *, horizon: int, noise: float = NOISE
+        self,
+        client: Graph,
+        contract: Contract,
+        *,
+        horizon: int,
+        noise: float = NOISE,
+        randomisation: Randomisation = NOTHING,
     ) -> None:
         self.period, self.notes = contract.period, ''
+        self.cancelled: Callable[[], bool] = lambda: False
         self.scorer: Scorer | None = None
         self.low = np.tile(contract.limits.position_min, horizon)
         self.high = np.tile(contract.limits.position_max, horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
+        self._randomisation = randomisation
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
         self._has_policy = self._broken_off = False
         self._frame: Frame | None = None
@@ -168,7 +226,7 @@ class GraphField:
         self._client.begin(
             seed,
             self._enter,
-            [] if judged else self._disturbed,
+            [*self._randomisation.draw(seed), *([] if judged else self._disturbed)],
             policy=self._has_policy,
             record=True,
             notes=self.notes,
@@ -207,6 +265,8 @@ class GraphField:
         if self._scored_by is not None:
             self._scored_by.begin()
         while True:
+            if self.cancelled():
+                raise IlRosError('cancelled', where='an episode')
             frame = self._frame_at(stamp)
             by_expert, person = False, self._person
             if alone and person:

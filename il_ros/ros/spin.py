@@ -30,13 +30,13 @@ def share_profile() -> None:
         os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', profile)
 
 
-def make_executor() -> Executor:
+def make_executor(context: rclpy.Context | None = None) -> Executor:
     """The events executor: about a third of the single-threaded one's processor time.
 
     It does not await coroutine callbacks in Jazzy, and keeps a core busy while it awaits them in
     Kilted; there are none in this package.
     """
-    return EventsExecutor()
+    return EventsExecutor(context=context)
 
 
 def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from .conftest import CONTRACT
 pytestmark = pytest.mark.graph
 NODES = (
     'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box', 'teleop',
+    'coach',
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def start(node, **parameters):
 def parameters(node, tmp_path):
     if node == 'trainer':
         return {'root': tmp_path}
-    extra = {'directory': tmp_path} if node in ('recorder', 'black_box') else {}
+    extra = {'directory': tmp_path} if node in ('recorder', 'black_box', 'coach') else {}
     if node == 'teleop':
         extra = {'device': 'twist'}
     return {'contract': CONTRACT, **extra}

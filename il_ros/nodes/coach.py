@@ -1,0 +1,248 @@
+"""The coach node: watches for a shift, and teaches, judges and promotes on request."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.clock import Clock, ClockType
+from std_srvs.srv import Trigger
+
+from il_ros.action import TeachPolicy
+from il_ros.coach.shift import Drives, Shift, ShiftConfig, ShiftTest
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.msg import CoachStatus, MonitorStatus
+from il_ros.policies.bundle import load_bundle
+from il_ros.ros.coaching import Coaching, CoachNodeConfig, Done
+from il_ros.ros.convert import fill_stamp
+from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.managed import ManagedNode
+from il_ros.ros.parameters import declare
+from il_ros.ros.qos import EVENTS, LATCHED
+from il_ros.ros.spin import run_node
+
+ON_SHIFT = ('watch', 'propose', 'start')
+_WATCH = 0.2  # s
+
+
+class Coach(ManagedNode):
+    """Runs one retraining at a time, in a thread; nothing begins by itself unless it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__('coach')
+        self._config = declare(self, CoachNodeConfig)
+        self._server: ActionServer | None = None
+        self._coaching: Coaching | None = None
+        self._job: threading.Thread | None = None
+        self._goal: Any = None
+        self._done: Done | None = None
+        self._shift: Shift | None = None
+        self._said = ''
+
+    def configure(self) -> None:
+        """Read what was done before, and listen to the monitor."""
+        if self._config.on_shift not in ON_SHIFT:
+            raise IlRosError(
+                f'got {self._config.on_shift!r}', where='parameter on_shift', allowed=ON_SHIFT
+            )
+        contract = load_contract(self._config.contract)
+        self._coaching = Coaching(contract, self._config, self.get_namespace())
+        self._reason, self._mode = '', MonitorStatus.IDLE
+        self._watch_policy()
+        unfinished = self._coaching.unfinished
+        if unfinished:
+            self._reason = f'a retraining is not finished: {unfinished}'
+        self._proposes = bool(unfinished)
+        self._publisher = self.create_publisher(CoachStatus, topics.COACH_STATUS, LATCHED)
+        self.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, EVENTS)
+        self.create_service(Trigger, '~/start', self._on_start)
+        self.create_service(Trigger, '~/stop', self._on_stop)
+        if self._server is None:
+            self._server = ActionServer(
+                self,
+                TeachPolicy,
+                '~/teach',
+                self._answer,
+                goal_callback=self._on_goal,
+                handle_accepted_callback=self._on_accepted,
+                cancel_callback=lambda _: CancelResponse.ACCEPT,
+            )
+        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._diagnostics = Diagnostics(self, self._report)
+
+    def deactivate(self) -> None:
+        """Break off what runs; it goes on when it is asked for again."""
+        if self._coaching is not None:
+            self._coaching.stop()
+        if self._job is not None:
+            self._job.join(timeout=2.0)
+            self._watch()
+
+    def destroy_node(self) -> None:
+        """Go down in order, then destroy the action and the node."""
+        self._down()
+        if self._server is not None:
+            self._server.destroy()
+            self._server = None
+        super().destroy_node()
+
+    @property
+    def _busy(self) -> bool:
+        return self._job is not None
+
+    def _watch_policy(self) -> None:
+        """Count the drives of the policy in use from nothing."""
+        self._drives, self._test, self._policy_id = Drives(), None, ''
+        assert self._coaching is not None
+        path = self._coaching.in_use
+        if path is None:
+            return
+        bundle = load_bundle(path)
+        self._policy_id = bundle.policy_id
+        if bundle.threshold is not None:
+            config = ShiftConfig(window=self._config.window, level=self._config.level)
+            self._test = ShiftTest(bundle.threshold.alpha, config)
+
+    def _on_status(self, message: MonitorStatus) -> None:
+        self._mode = message.mode
+        known = bool(self._policy_id) and message.policy_id == self._policy_id
+        strange = self._drives.hear(
+            policy_id=message.policy_id if known and not self._busy else '',
+            driving=message.mode == MonitorStatus.POLICY,
+            triggered=message.triggered,
+            fault=bool(message.fault),
+        )
+        if strange is None or self._test is None or not self.active:
+            return
+        shift = self._test.add(stopped=strange)
+        if shift.confirmed and self._shift is None:
+            self._shift, self._reason = shift, f'a shift is confirmed: {shift}'
+            self._proposes = self._config.on_shift != 'watch'
+            self.get_logger().warning(self._reason)
+
+    def _watch(self) -> None:
+        """Notice the end, pass progress on, begin by itself where that was asked for."""
+        if self._job is not None and not self._job.is_alive():
+            self._job = None
+            self._finish()
+        goal = self._goal
+        if goal is not None and self._busy and goal.is_cancel_requested:
+            self._stop_job()
+        waits = self._shift is not None and self._proposes and not self._busy
+        if waits and self._config.on_shift == 'start' and self._mode == MonitorStatus.IDLE:
+            self._begin(0)
+        self._publish()
+
+    def _begin(self, rounds: int) -> None:
+        coaching, shift, mode = self._coaching, self._shift, topics.MODES[self._mode]
+        assert coaching is not None
+
+        def work() -> None:
+            self._done = coaching.run(rounds, shift, mode)
+
+        self._done, self._proposes = None, False
+        self._reason = str(shift) if shift else 'somebody asked for it'
+        self._job = threading.Thread(target=work, daemon=True)
+        self._job.start()
+
+    def _finish(self) -> None:
+        done = self._done or Done(message='broken off')
+        assert self._coaching is not None
+        self._reason, self._shift = done.message, None
+        self._proposes = bool(self._coaching.unfinished)
+        log = self.get_logger()
+        log.info(done.message) if done.success else log.error(done.message)
+        self._watch_policy()
+        if self._goal is not None:
+            self._goal.execute()
+
+    def _stop_job(self) -> None:
+        if self._coaching is not None:
+            self._coaching.stop()
+
+    def _on_goal(self, _: TeachPolicy.Goal) -> GoalResponse:
+        free = self.active and not self._busy
+        return GoalResponse.ACCEPT if free else GoalResponse.REJECT
+
+    def _on_accepted(self, goal: Any) -> None:
+        """It is executed, that is answered, when the work has ended."""
+        self._goal = goal
+        self._begin(goal.request.rounds)
+
+    def _answer(self, goal: Any) -> TeachPolicy.Result:
+        done = self._done or Done(message='broken off')
+        self._goal = None
+        if done.success:
+            goal.succeed()
+        elif goal.is_cancel_requested:
+            goal.canceled()
+        else:
+            goal.abort()
+        return TeachPolicy.Result(
+            success=done.success,
+            message=done.message,
+            bundle=done.bundle,
+            promoted=done.promoted,
+        )
+
+    def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self.active or self._busy:
+            response.message = 'it runs already' if self._busy else 'the coach is not active'
+            return response
+        self._begin(0)
+        response.success, response.message = True, f'on {topics.COACH_STATUS} is how far it is'
+        return response
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._busy
+        response.message = '' if self._busy else 'nothing runs'
+        self._stop_job()
+        return response
+
+    def _publish(self) -> None:
+        """Say what is new."""
+        status = self._status()
+        if str(status) == self._said:  # as text: NaN is not equal to itself
+            return
+        self._said = str(status)
+        self._publisher.publish(fill_stamp(status, self.get_clock().now().nanoseconds))
+        if self._goal is not None:
+            self._goal.publish_feedback(TeachPolicy.Feedback(status=status))
+
+    def _status(self) -> CoachStatus:
+        assert self._coaching is not None
+        told, shift = self._coaching.told, self._shift or self._now()
+        state = CoachStatus.WATCHING
+        if self._busy:
+            state = CoachStatus.JUDGING if told.judging else CoachStatus.TEACHING
+        elif self._proposes:
+            state = CoachStatus.PROPOSING
+        return CoachStatus(
+            state=state,
+            reason=self._reason,
+            policy_id=self._policy_id,
+            drives=shift.drives if shift else 0,
+            strange=shift.stopped if shift else 0,
+            p_value=shift.p_value if shift else 1.0,
+            **told.numbers,
+        )
+
+    def _now(self) -> Shift | None:
+        return self._test.now if self._test is not None else None
+
+    def _report(self) -> Report:
+        status = self._status()
+        values = {'drives': status.drives, 'strange': status.strange, 'p_value': status.p_value}
+        return (WARN if self._proposes else OK), status.reason or 'watching', values
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(Coach)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

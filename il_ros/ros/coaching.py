@@ -1,0 +1,324 @@
+"""One retraining over a graph, from the first round to the decision, in a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from il_ros.algorithms.bc import BcConfig
+from il_ros.algorithms.steps import POLICY, Steps, join
+from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
+from il_ros.coach.chunk_learner import TRAINING
+from il_ros.coach.retraining import Plan, learned_from, newest
+from il_ros.coach.shift import Shift, ShiftConfig
+from il_ros.core.config import override
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.files import write_atomic
+from il_ros.evaluation.coaching_report import CoachedRound
+from il_ros.evaluation.intervals import Rate
+from il_ros.policies.bundle import load_bundle
+from il_ros.ros.graph import Graph
+from il_ros.ros.graph_field import DEVICE, graph_field, graph_trials
+from il_ros.ros.parameters import setting
+from il_ros.sim.randomisation import NOTHING, load_randomisation
+
+_MOVES = ('policy', 'expert', 'fallback')
+IN_USE = 'in_use.json'
+"""Which policy was promoted last, in the coach's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoachNodeConfig:
+    """Parameters of the coach node."""
+
+    contract: str = setting('', 'Contract file.')
+    task: str = setting('', 'Task of the simulator; its expert has the same name.')
+    directory: str = setting('runs/coach', 'Folder of rounds, bundles, trials and decisions.')
+    bundle: str = setting(
+        '', 'Bundle in use, until the coach has promoted another; empty where there is none yet.'
+    )
+    settings: tuple[str, ...] = setting(
+        ('',),
+        "Of the rounds, as name=value: rule=lazy_dagger, episodes=5, training.epochs=200; 'il_ros "
+        "dagger --help' names all.",
+    )
+    further: int = setting(2, 'Rounds of a retraining.', low=1, high=1000)
+    trials: int = setting(66, 'Episodes of each policy in its trials.', low=1, high=10_000)
+    randomisation: str = setting(
+        '', 'YAML file of what differs from episode to episode beside the scene; empty for nothing.'
+    )
+    window: int = setting(
+        ShiftConfig.window, 'Last drives that a shift is looked for in.', low=1, high=10_000
+    )
+    level: float = setting(
+        ShiftConfig.level, 'Largest p-value at which it is confirmed.', low=1e-12, high=0.5
+    )
+    on_shift: str = setting(
+        'propose',
+        "What a confirmed shift leads to: 'watch' only says so, 'propose' asks for leave, 'start' "
+        'begins as soon as the monitor is idle.',
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """How far it is, in one piece: a thread writes it and another one reads it.
+
+    Attributes:
+        judging: Whether the rounds are over and the trials run.
+        rounds: How many rounds there will be.
+        round: The last one of which an episode is known.
+        steps: Its episodes.
+        success: Of the last policy that was evaluated.
+        period: Time of a step [s].
+    """
+
+    judging: bool = False
+    rounds: int = 0
+    round: int = 0
+    steps: tuple[Steps, ...] = ()
+    success: Rate | None = None
+    period: float = 1.0
+
+    def after(self, steps: Steps) -> Told:
+        """The same after one more episode."""
+        round_ = int(steps.round[0])
+        before = self.steps if round_ == self.round else ()
+        return replace(self, round=round_, steps=(*before, steps))
+
+    @property
+    def numbers(self) -> dict[str, int | float]:
+        """Fields of `CoachStatus` about the round."""
+        joined = join(self.steps) if self.steps else None
+        takeovers = int(joined.takeovers.sum()) if joined else 0
+        minutes = len(joined) * self.period / 60.0 if joined else 0.0
+        rate = self.success
+        nothing = float('nan')
+        return {
+            'round': self.round,
+            'rounds': self.rounds,
+            'episodes': len(self.steps),
+            'labels': int(joined.asked.sum()) if joined else 0,
+            'takeovers': takeovers,
+            'takeovers_per_minute': takeovers / minutes if minutes else 0.0,
+            'autonomy': float((joined.source == POLICY).mean()) if joined else 0.0,
+            'success': rate.rate if rate else nothing,
+            'success_low': rate.low if rate else nothing,
+            'success_high': rate.high if rate else nothing,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How it ended.
+
+    Attributes:
+        message: What was decided, or what went wrong.
+        bundle: Bundle of the new policy; empty where there is none.
+        promoted: Whether it is in use now.
+        success: Whether it went to its end, whatever was decided.
+    """
+
+    message: str
+    bundle: str = ''
+    promoted: bool = False
+    success: bool = False
+
+
+class Coaching:
+    """Teaches, judges and promotes; what was begun and not finished goes on.
+
+    Args:
+        contract: What the topics mean.
+        config: The node's parameters.
+        namespace: Of the graph.
+
+    Attributes:
+        told: How far it is.
+
+    Raises:
+        IlRosError: If a setting makes no sense.
+    """
+
+    def __init__(self, contract: Contract, config: CoachNodeConfig, namespace: str) -> None:
+        self._contract, self._config, self._namespace = contract, config, namespace
+        self._folder = Path(config.directory)
+        self._run, self._training = chosen(config.settings)
+        self._ranges = (
+            load_randomisation(Path(config.randomisation)) if config.randomisation else NOTHING
+        )
+        self._stop = threading.Event()
+        self.told = Told(period=contract.period)
+        self._rounds(1, self._folder)  # says now what is wrong with the settings
+
+    @property
+    def in_use(self) -> Path | None:
+        """Bundle of the policy in use."""
+        path = self._folder / IN_USE
+        if path.exists():
+            return Path(json.loads(path.read_text(encoding='utf-8'))['bundle'])
+        return Path(self._config.bundle) if self._config.bundle else None
+
+    @property
+    def unfinished(self) -> str:
+        """Why something was begun and not finished; empty if nothing was."""
+        plan = newest(self._folder).plan
+        return plan.reason if plan else ''
+
+    def stop(self) -> None:
+        """Break off; the same goes on when it is run again."""
+        self._stop.set()
+
+    def run(self, rounds: int, shift: Shift | None, mode: str) -> Done:
+        """Do it all; never raises.
+
+        Args:
+            rounds: Rounds after the demonstrations, those that are done included; 0 for as many
+                as the parameters say.
+            shift: What is the reason; None for somebody's wish.
+            mode: What the monitor has said last that it does.
+        """
+        self._stop.clear()
+        self.told = Told(period=self._contract.period)
+        try:
+            return self._run_all(rounds, shift, mode)
+        except IlRosError as problem:
+            return Done(message=str(problem))
+        except Exception as problem:
+            return Done(message=f'{type(problem).__name__}: {problem}')
+
+    def _run_all(self, rounds: int, shift: Shift | None, mode: str) -> Done:
+        old = self.in_use
+        with Graph(
+            self._contract, namespace=self._namespace, alone=topic_rules(sys.argv)
+        ) as client:
+            require_free(client, mode)
+            if old is None:
+                bundle, _ = self._teach(client, rounds or self._run.rounds, self._folder)
+                return Done(
+                    message='taught; there was no policy in use to hold it against',
+                    bundle=str(bundle),
+                    success=True,
+                )
+            try:
+                return self._retrain(client, old, rounds, shift)
+            finally:
+                in_use = self.in_use or old
+                client.load(in_use)
+
+    def _retrain(self, client: Graph, old: Path, rounds: int, shift: Shift | None) -> Done:
+        retraining = newest(self._folder)
+        plan = retraining.begin(
+            Plan(
+                old=str(old.resolve()),
+                old_id=load_bundle(old, self._contract).policy_id,
+                rounds=rounds or self._done() + self._config.further,
+                reason=str(shift) if shift else 'somebody asked for it',
+                shift=shift,
+            )
+        )
+        bundle, learned = self._teach(client, plan.rounds, retraining.folder)
+        self.told = replace(self.told, judging=True)
+        trials = graph_trials(
+            client,
+            self._config.task,
+            retraining.folder / 'rollouts',
+            count=self._config.trials,
+            randomisation=self._ranges,
+            cancelled=self._stop.is_set,
+        )
+        decision = retraining.judge(bundle, trials, learned)
+        if decision.promoted:
+            told = {'bundle': str(bundle.resolve()), 'policy_id': decision.new_id}
+            write_atomic(self._folder / IN_USE, json.dumps(told, indent=1) + '\n')
+        return Done(
+            message=decision.reason, bundle=str(bundle), promoted=decision.promoted, success=True
+        )
+
+    def _teach(self, client: Graph, count: int, folder: Path) -> tuple[Path, dict[str, object]]:
+        """Run the missing rounds; gives the bundle in `folder`, and what it learned from."""
+        rounds = self._rounds(count, folder)
+        self.told = replace(self.told, rounds=count)
+        with (
+            rounds.journal('graph') as journal,
+            graph_field(
+                client,
+                self._contract,
+                horizon=self._training.policy.horizon,
+                noise=self._run.noise,
+                randomisation=self._ranges,
+            ) as place,
+        ):
+            place.cancelled = self._stop.is_set
+            found = rounds.teach(
+                place, journal, live=place, on_round=self._on_round, on_episode=self._on_episode
+            )
+            learned = learned_from(journal)
+        rounds.report(found, f'ros2 action send_goal coach/teach (rounds {count})')
+        return rounds.bundle, learned
+
+    def _rounds(self, count: int, folder: Path) -> ArmRounds:
+        made = ArmRounds(
+            self._contract,
+            self._config.task,
+            self._folder,
+            replace(self._run, rounds=count),
+            self._training,
+            randomisation=self._ranges,
+            cancelled=self._stop.is_set,
+        )
+        made.bundle = folder / 'bundle'
+        return made
+
+    def _done(self) -> int:
+        """Rounds after the demonstrations that are over."""
+        return max(0, len(sorted(self._folder.glob('round_*/result.json'))) - 1)
+
+    def _on_round(self, one: CoachedRound) -> None:
+        self.told = replace(self.told, round=one.round, success=one.success or self.told.success)
+
+    def _on_episode(self, steps: Steps) -> None:
+        self.told = self.told.after(steps)
+
+
+def chosen(settings: Sequence[str]) -> tuple[DaggerRun, BcConfig]:
+    """Rounds and training of settings as name=value.
+
+    Raises:
+        IlRosError: If one is none.
+    """
+    given, prefix = [text for text in settings if text], 'training.'
+    training = [text.removeprefix(prefix) for text in given if text.startswith(prefix)]
+    others = [text for text in given if not text.startswith(prefix)]
+    return override(DaggerRun(), others), override(TRAINING, training)
+
+
+def require_free(client: Graph, mode: str) -> None:
+    """See that nobody drives the arm, but for a coach that is gone.
+
+    Raises:
+        IlRosError: If somebody does.
+    """
+    if mode in _MOVES and client.parameter('monitor', 'takeover_from') != DEVICE:
+        raise IlRosError(
+            f'the monitor is in mode {mode}',
+            where='monitor',
+            allowed='idle, hold or alarm',
+            fix='bring the arm to rest first',
+        )
+
+
+def topic_rules(argv: Sequence[str]) -> list[str]:
+    """Remappings among a node's arguments, but for those of its name and namespace."""
+    rules = [
+        text
+        for flag, text in pairwise(argv)
+        if flag in ('-r', '--remap') and not text.split(':=')[0].startswith('__')
+    ]
+    return ['--ros-args', *(word for rule in rules for word in ('-r', rule))] if rules else []
