@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from small_policies import REACH
+from small_policies import REACH, make_reach_bundle
 
 from il_ros.cli.main import main
 from il_ros.coach.curves import coached_round, coached_rounds
@@ -50,6 +50,33 @@ def test_the_same_command_does_nothing_twice_and_more_rounds_go_on(out, capsys):
     assert 'round 2: ' in said
     assert '100 % driven by the policy; alone it did' in said
     assert len(json.loads((out / 'curves.json').read_text())['rounds']) == 3
+
+
+def test_it_is_held_against_the_policy_in_use_once(tmp_path, capsys):
+    old, out = make_reach_bundle(tmp_path), tmp_path / 'rounds'
+    before = {path: path.read_bytes() for path in old.iterdir()}
+    against = ('--against.bundle', str(old), '--against.trials', '6')
+    assert run(out, *against) == 0
+    said = ' '.join(capsys.readouterr().out.split())
+    decision = out / 'retraining_000/decision.json'
+    found = json.loads(decision.read_text())
+    assert not found['promoted']
+    assert f'keep the old one; {found["reason"]}' in said
+    assert found['trials']['pairs'] == 6
+    assert found['learned_from'] == {
+        'rounds': 2, 'episodes': 3, 'labels': found['learned_from']['labels'], 'bags': [],
+    }  # fmt: skip
+    stamp = decision.stat().st_mtime_ns
+    assert run(out, *against) == 0
+    assert decision.stat().st_mtime_ns == stamp  # nothing is tried twice
+    assert not (out / 'retraining_001').exists()
+    assert {path: path.read_bytes() for path in old.iterdir()} == before
+
+
+def test_a_policy_in_use_that_is_none_is_refused_before_anything(tmp_path, capsys):
+    assert run(tmp_path / 'out', '--against.bundle', str(tmp_path)) == 2
+    assert 'allowed: the folder of a bundle' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_other_settings_are_refused_where_rounds_are(out, capsys):
