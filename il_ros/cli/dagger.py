@@ -17,8 +17,9 @@ from il_ros.coach.arm_field import ArmField
 from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
 from il_ros.coach.chunk_learner import TRAINING
 from il_ros.coach.journal import Journal
-from il_ros.coach.retraining import DECISION, Plan, Trials, learned_from, newest, retrainings
+from il_ros.coach.retraining import DECISION, TRIALS, Plan, Retraining, Trials, learned_from
 from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
@@ -42,7 +43,7 @@ class Against:
     """
 
     bundle: Path | None = None
-    trials: int = Trials.count
+    trials: int = TRIALS
 
 
 def dagger(
@@ -78,9 +79,15 @@ def dagger(
     """
     console, loaded = Console(), load_contract(contract)
     ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
+    rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
     if against.bundle is not None:
         load_bundle(against.bundle, loaded)
-    rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
+        if against.bundle.resolve() == rounds.bundle.resolve():
+            raise IlRosError(
+                'the new policy would be written over the one in use',
+                where=str(against.bundle),
+                fix='copy the bundle in use to a folder of its own',
+            )
 
     def tell(one: CoachedRound) -> None:
         console.print(_line(one))
@@ -92,7 +99,7 @@ def dagger(
                 loaded, task, horizon=horizon, blend=blend, noise=run.noise, randomisation=ranges
             )
             found = rounds.teach(place, journal, on_round=tell)
-            trials = _trials_in_process(contract, task, against.trials, ranges)
+            trials = _trials_in_process(contract, task, ranges)
         else:
             client = stack.enter_context(
                 graph(
@@ -111,10 +118,8 @@ def dagger(
                 client, loaded, horizon=horizon, noise=run.noise, randomisation=ranges
             ) as live:
                 found = rounds.teach(live, journal, live=live, on_round=tell)
-            trials = graph_trials(
-                client, task, out / 'trials', count=against.trials, randomisation=ranges
-            )
-        told = '' if against.bundle is None else _judge(against.bundle, rounds, journal, trials)
+            trials = graph_trials(client, task, out / 'trials', ranges)
+        told = '' if against.bundle is None else _judge(against, rounds, journal, trials)
     way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
     options = (
         *_changed(run, DaggerRun()),
@@ -133,46 +138,43 @@ def dagger(
     return 0
 
 
-def _judge(old: Path, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
+def _judge(against: Against, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
     """Hold the new policy against the old one, unless that was done; gives what was found."""
-    before, now = (load_bundle(bundle).policy_id for bundle in (old, rounds.bundle))
-    learned = learned_from(journal)
-    for one in retrainings(journal.folder):
-        plan, decision = one.plan, one.decision
-        if plan and decision and (plan.old_id, decision.new_id) == (before, now):
-            break
-    else:
-        one = newest(journal.folder)
-        one.begin(
-            Plan(old=str(old), old_id=before, rounds=learned['rounds'] - 1, reason='asked for')
+    assert against.bundle is not None
+    before, now = (load_bundle(bundle).policy_id for bundle in (against.bundle, rounds.bundle))
+    one = Retraining(journal.folder / f'against_{before}_{now}')
+    decision, learned = one.decision, learned_from(journal)
+    if decision is None:
+        plan = Plan(
+            old=str(against.bundle.resolve()),
+            old_id=before,
+            rounds=learned['rounds'] - 1,
+            trials=against.trials,
+            reason='asked for',
         )
+        one.begin(plan)
         decision = one.judge(rounds.bundle, trials, learned)
     verdict = 'promote it' if decision.promoted else 'keep the old one'
     return f'{verdict}; {decision.reason}; {one.folder / DECISION}'
 
 
-def _trials_in_process(contract: Path, task: str, count: int, ranges: Randomisation) -> Trials:
-    processes, cases = worker_count(0, count), dict[int, Case]()
+def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Trials:
+    processes = worker_count(0, TRIALS)
 
     def runner(bundle: Path) -> Rehearsal:
         return Rehearsal(contract, task, bundle, floor_of(task), processes=processes)
 
     def rollouts(bundle: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
         setup = Setup(contract=contract, task=task, bundle=bundle, guard='limits')
-        again = [cases[episode.seed] for episode in episodes]
-        found = run_cases(setup, again, processes=processes)
+        cases = [
+            Case(seed=one.seed, perturbations=tuple(ranges.draw(one.seed))) for one in episodes
+        ]
+        found = run_cases(setup, cases, processes=processes)
         return dataset_of_rollouts(load_contract(contract), task, found)
 
-    trials = Trials(
-        runner=runner,
-        rollouts=rollouts,
-        task=task,
-        run='in process',
-        count=count,
-        randomisation=ranges,
+    return Trials(
+        runner=runner, rollouts=rollouts, task=task, run='in process', randomisation=ranges
     )
-    cases.update((one.case.seed, one.case) for one in trials.plan)
-    return trials
 
 
 def _line(one: CoachedRound) -> str:

@@ -18,8 +18,9 @@ from il_ros.coach.field import Field
 from il_ros.coach.journal import Journal
 from il_ros.coach.rounds import Coach, CoachConfig
 from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
-from il_ros.policies.bundle import save_bundle
+from il_ros.policies.bundle import load_bundle, save_bundle
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
@@ -167,16 +168,26 @@ class ArmRounds:
             before_use=None if live is None else self._loader(live),
         )
         actor, _ = coach.run(lambda now: tell(now.round), on_episode)
-        made = self._learner.bundle(
-            actor, coach.steps, algorithm=self._run.rule, scored=self._run.scores
-        )
-        save_bundle(made, self.bundle, overwrite=True)
+        if not self._is_there(actor.policy_id):
+            made = self._learner.bundle(
+                actor, coach.steps, algorithm=self._run.rule, scored=self._run.scores
+            )
+            save_bundle(made, self.bundle, overwrite=True)
         return coached_rounds(journal, place.period)
 
     def report(self, rounds: list[CoachedRound], command: str) -> Path:
         """Write the curves; gives the page."""
         title = f'{self._run.rule} on {self._task}'
         return write_coaching_report(self._out, rounds, title=title, command=command)
+
+    def _is_there(self, policy_id: str) -> bool:
+        """Whether the bundle is this policy's already: it may have been calibrated since."""
+        try:
+            found = load_bundle(self.bundle)
+        except IlRosError:
+            return False
+        scored = found.scores is not None
+        return found.policy_id == policy_id and scored is self._run.scores
 
     def _rule_at(self, place: Place) -> Rule:
         if self._run.rule not in SCORED:

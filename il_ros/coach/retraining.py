@@ -23,13 +23,14 @@ from typing import Any, TypeVar
 from il_ros.coach.journal import Journal as Rounds
 from il_ros.coach.shift import Shift
 from il_ros.core.config import parse
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import BundleError, IlRosError
 from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset import Dataset
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.pairing import compare_evaluations, read_evaluation
 from il_ros.evaluation.suites import draw_seeds
+from il_ros.monitors.conformal import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.calibrating import calibrate_bundle
 from il_ros.rollouts.cases import Case, Planned
@@ -38,6 +39,9 @@ from il_ros.sim.randomisation import NOTHING, Randomisation
 
 SUITE = 'ood_unwatched'
 """How trials are run: by the policy, with no monitor that could end what is only strange to it."""
+
+TRIALS = 66
+"""Episodes of each policy; enough to calibrate on what succeeds (docs/monitor.md)."""
 
 PLAN, DECISION = 'plan.json', 'decision.json'
 
@@ -53,6 +57,7 @@ class Plan:
         old: Bundle of the policy in use.
         old_id: Its identity.
         rounds: Rounds after the demonstrations that the new one is to have been taught in.
+        trials: Episodes of each policy; settled before any is seen.
         reason: Who wanted it: a confirmed shift, in words, or an operator.
         shift: The shift; None where an operator wanted it.
     """
@@ -60,6 +65,7 @@ class Plan:
     old: str
     old_id: str
     rounds: int
+    trials: int
     reason: str
     shift: Shift | None = None
 
@@ -96,7 +102,6 @@ class Trials:
         rollouts: Makes a dataset of trials that succeeded, to calibrate on.
         task: Name of the task.
         run: `graph` or `in process`.
-        count: Episodes of each; enough for a calibration of what succeeds (see docs/monitor.md).
         randomisation: What differs from episode to episode beside the scene.
     """
 
@@ -104,13 +109,11 @@ class Trials:
     rollouts: Callable[[Path, Sequence[EpisodeResult]], Dataset]
     task: str
     run: str
-    count: int = 66
     randomisation: Randomisation = NOTHING
 
-    @property
-    def plan(self) -> list[Planned]:
-        """The episodes, on seeds that are kept for trials and calibration."""
-        seeds, ranges = draw_seeds('calibration', self.count), self.randomisation
+    def plan(self, count: int) -> list[Planned]:
+        """So many episodes, on seeds that are kept for trials and calibration."""
+        seeds, ranges = draw_seeds('calibration', count), self.randomisation
         if ranges == NOTHING:
             return [Planned(suite=SUITE, case=Case(seed=seed)) for seed in seeds]
         return [
@@ -143,10 +146,20 @@ class Retraining:
         return _read(self.folder / DECISION, Decision)
 
     def begin(self, plan: Plan) -> Plan:
-        """Write down why and how, unless that has been done."""
+        """Write down why and how, unless that has been done; gives what is there.
+
+        Raises:
+            IlRosError: If it was begun against another policy.
+        """
         found = self.plan
         if found is None:
             write_atomic(self.folder / PLAN, _dump(plan))
+        elif found.old_id != plan.old_id:
+            raise IlRosError(
+                f'begun against the policy {found.old_id}, not {plan.old_id}',
+                where=str(self.folder / PLAN),
+                fix='finish it with that policy in use, or remove the folder',
+            )
         return found or plan
 
     def judge(self, new: Path, trials: Trials, learned_from: Mapping[str, Any]) -> Decision:
@@ -163,8 +176,14 @@ class Retraining:
         plan = self.plan
         if plan is None:
             raise IlRosError('not begun', where=str(self.folder / PLAN))
+        if load_bundle(plan.old).policy_id != plan.old_id:
+            raise IlRosError(
+                f'{plan.old} is no longer the policy {plan.old_id}',
+                where=str(self.folder / PLAN),
+                fix='put that bundle back, or remove this folder',
+            )
         tried = [
-            self._try(name, bundle, trials)
+            self._try(name, bundle, trials, plan.trials)
             for name, bundle in (('old', Path(plan.old)), ('new', new))
         ]
         compared = compare_evaluations(
@@ -176,7 +195,7 @@ class Retraining:
             try:
                 good = [one for one in tried[1] if one.success]
                 calibrate_bundle(new, trials.rollouts(new, good), where=str(self.folder / 'new'))
-            except IlRosError as problem:
+            except (BundleError, CalibrationError) as problem:
                 promoted, reason = False, f'better, but it cannot be watched: {problem}'
         decision = Decision(
             promoted=promoted,
@@ -190,7 +209,7 @@ class Retraining:
         write_atomic(self.folder / DECISION, _dump(decision))
         return decision
 
-    def _try(self, name: str, bundle: Path, trials: Trials) -> list[EpisodeResult]:
+    def _try(self, name: str, bundle: Path, trials: Trials, count: int) -> list[EpisodeResult]:
         loaded = load_bundle(bundle)
         identity = {
             'policy': loaded.policy_id,
@@ -200,7 +219,7 @@ class Retraining:
             'perturbations.randomised': trials.randomisation.hash,
         }
         with Journal(self.folder / name, identity) as journal:
-            left = missing(trials.plan, journal, trials.task)
+            left = missing(trials.plan(count), journal, trials.task)
             if left:
                 with closing(trials.runner(bundle).run(left)) as episodes:
                     for episode in episodes:
@@ -241,6 +260,13 @@ def learned_from(rounds: Rounds) -> dict[str, Any]:
 def retrainings(folder: Path) -> list[Retraining]:
     """All in a folder, in order; the last may not be decided yet."""
     return [Retraining(path.parent) for path in sorted(folder.glob(f'retraining_*/{PLAN}'))]
+
+
+def promoted(folder: Path) -> Path | None:
+    """Bundle of the policy that was promoted last, of the retrainings in a folder."""
+    decisions = [one.decision for one in retrainings(folder)]
+    bundles = [Path(one.new) for one in decisions if one is not None and one.promoted]
+    return bundles[-1] if bundles else None
 
 
 def newest(folder: Path) -> Retraining:

@@ -116,24 +116,21 @@ class Drives:
     """Parts what a monitor says, tick by tick, into drives of the policy."""
 
     def __init__(self) -> None:
-        self._policy_id, self._strange = '', False
+        self._policy_id = ''
 
-    def hear(self, *, policy_id: str, driving: bool, triggered: bool, fault: bool) -> bool | None:
+    def hear(self, *, policy_id: str, driving: bool, stopped: bool, fault: bool) -> bool | None:
         """Take in one status of the monitor.
 
         Args:
             policy_id: Whose calibration is in use; empty where none is.
             driving: Whether the policy has the arm.
-            triggered: Whether its scores have been too strange for too long.
-            fault: Whether there is a hard fault, which ends a drive that then tells nothing.
+            stopped: Whether the monitor has taken it from the policy.
+            fault: Whether for a hard fault, which ends a drive that then tells nothing.
 
         Returns:
-            Whether the scores were too strange in the drive that ends here; None where none ends.
+            Whether the scores ended the drive that ends here; None where none ends.
         """
-        if policy_id == self._policy_id:
-            self._strange |= triggered
         if driving and policy_id == self._policy_id:
             return None
         before, self._policy_id = self._policy_id, policy_id if driving else ''
-        strange, self._strange = self._strange, driving and bool(policy_id) and triggered
-        return strange if before and (strange or not fault) else None
+        return None if not before or fault else stopped and not driving

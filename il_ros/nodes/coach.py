@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -25,7 +26,9 @@ from il_ros.ros.qos import EVENTS, LATCHED
 from il_ros.ros.spin import run_node
 
 ON_SHIFT = ('watch', 'propose', 'start')
+_STOPPED = (MonitorStatus.ALARM, MonitorStatus.FALLBACK)
 _WATCH = 0.2  # s
+_IDLE = 5.0  # s that the monitor has been idle for before a retraining begins by itself
 
 
 class Coach(ManagedNode):
@@ -50,7 +53,9 @@ class Coach(ManagedNode):
             )
         contract = load_contract(self._config.contract)
         self._coaching = Coaching(contract, self._config, self.get_namespace())
-        self._reason, self._mode = '', MonitorStatus.IDLE
+        self._reason, self._shift, self._said = '', None, ''
+        self._mode: int | None = None  # what the monitor has said last
+        self._idle_since, self._elsewhere = time.monotonic(), ''
         self._watch_policy()
         unfinished = self._coaching.unfinished
         if unfinished:
@@ -74,11 +79,16 @@ class Coach(ManagedNode):
         self._diagnostics = Diagnostics(self, self._report)
 
     def deactivate(self) -> None:
-        """Break off what runs; it goes on when it is asked for again."""
-        if self._coaching is not None:
-            self._coaching.stop()
+        """Break off what runs; it goes on when it is asked for again.
+
+        Raises:
+            IlRosError: If it does not end in time.
+        """
+        self._stop_job()
         if self._job is not None:
             self._job.join(timeout=2.0)
+            if self._job.is_alive():
+                raise IlRosError('what runs has not ended within 2 s', fix='deactivate it again')
             self._watch()
 
     def destroy_node(self) -> None:
@@ -91,7 +101,7 @@ class Coach(ManagedNode):
 
     @property
     def _busy(self) -> bool:
-        return self._job is not None
+        return self._job is not None or self._goal is not None
 
     def _watch_policy(self) -> None:
         """Count the drives of the policy in use from nothing."""
@@ -107,12 +117,17 @@ class Coach(ManagedNode):
             self._test = ShiftTest(bundle.threshold.alpha, config)
 
     def _on_status(self, message: MonitorStatus) -> None:
+        if message.mode != MonitorStatus.IDLE or self._mode != MonitorStatus.IDLE:
+            self._idle_since = time.monotonic()
         self._mode = message.mode
         known = bool(self._policy_id) and message.policy_id == self._policy_id
+        other = bool(self._policy_id) and not known and not self._busy
+        self._elsewhere = message.policy_id if other else ''
         strange = self._drives.hear(
             policy_id=message.policy_id if known and not self._busy else '',
             driving=message.mode == MonitorStatus.POLICY,
-            triggered=message.triggered,
+            stopped=message.mode in _STOPPED
+            or (message.mode == MonitorStatus.EXPERT and not message.takeover),
             fault=bool(message.fault),
         )
         if strange is None or self._test is None or not self.active:
@@ -120,25 +135,31 @@ class Coach(ManagedNode):
         shift = self._test.add(stopped=strange)
         if shift.confirmed and self._shift is None:
             self._shift, self._reason = shift, f'a shift is confirmed: {shift}'
-            self._proposes = self._config.on_shift != 'watch'
+            self._proposes |= self._config.on_shift != 'watch'
             self.get_logger().warning(self._reason)
 
     def _watch(self) -> None:
         """Notice the end, pass progress on, begin by itself where that was asked for."""
         if self._job is not None and not self._job.is_alive():
-            self._job = None
             self._finish()
-        goal = self._goal
-        if goal is not None and self._busy and goal.is_cancel_requested:
+        if self._goal is not None and self._goal.is_cancel_requested:
             self._stop_job()
-        waits = self._shift is not None and self._proposes and not self._busy
-        if waits and self._config.on_shift == 'start' and self._mode == MonitorStatus.IDLE:
+        if self._may_start:
             self._begin(0)
         self._publish()
 
+    @property
+    def _may_start(self) -> bool:
+        """Whether a confirmed shift, and nothing else, lets a retraining begin by itself."""
+        asked = self._config.on_shift == 'start' and self._shift is not None and self._proposes
+        idle = self._mode == MonitorStatus.IDLE and time.monotonic() - self._idle_since > _IDLE
+        return self.active and not self._busy and asked and idle
+
     def _begin(self, rounds: int) -> None:
-        coaching, shift, mode = self._coaching, self._shift, topics.MODES[self._mode]
+        coaching, shift = self._coaching, self._shift
         assert coaching is not None
+        mode = '' if self._mode is None else topics.MODES[self._mode]
+        coaching.ready()
 
         def work() -> None:
             self._done = coaching.run(rounds, shift, mode)
@@ -149,15 +170,21 @@ class Coach(ManagedNode):
         self._job.start()
 
     def _finish(self) -> None:
+        """The work has ended: tell whoever waits, and count the drives of what is in use now."""
+        self._job = None
         done = self._done or Done(message='broken off')
+        if self._goal is not None:
+            self._goal.execute()  # which answers
         assert self._coaching is not None
         self._reason, self._shift = done.message, None
-        self._proposes = bool(self._coaching.unfinished)
         log = self.get_logger()
         log.info(done.message) if done.success else log.error(done.message)
-        self._watch_policy()
-        if self._goal is not None:
-            self._goal.execute()
+        try:
+            self._proposes = bool(self._coaching.unfinished)
+            self._watch_policy()
+        except IlRosError as problem:
+            self._reason = f'{done.message}; then: {problem}'
+            log.error(str(problem))
 
     def _stop_job(self) -> None:
         if self._coaching is not None:
@@ -236,6 +263,9 @@ class Coach(ManagedNode):
     def _report(self) -> Report:
         status = self._status()
         values = {'drives': status.drives, 'strange': status.strange, 'p_value': status.p_value}
+        if self._elsewhere:
+            told = f'the monitor watches {self._elsewhere}, not {self._policy_id}'
+            return WARN, told, values
         return (WARN if self._proposes else OK), status.reason or 'watching', values
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.steps import POLICY, Steps, join
 from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
 from il_ros.coach.chunk_learner import TRAINING
-from il_ros.coach.retraining import Plan, learned_from, newest
+from il_ros.coach.journal import Journal
+from il_ros.coach.retraining import TRIALS, Plan, learned_from, newest, promoted
 from il_ros.coach.shift import Shift, ShiftConfig
 from il_ros.core.config import override
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.intervals import Rate
 from il_ros.policies.bundle import load_bundle
@@ -29,8 +28,6 @@ from il_ros.ros.parameters import setting
 from il_ros.sim.randomisation import NOTHING, load_randomisation
 
 _MOVES = ('policy', 'expert', 'fallback')
-IN_USE = 'in_use.json'
-"""Which policy was promoted last, in the coach's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ class CoachNodeConfig:
         "dagger --help' names all.",
     )
     further: int = setting(2, 'Rounds of a retraining.', low=1, high=1000)
-    trials: int = setting(66, 'Episodes of each policy in its trials.', low=1, high=10_000)
+    trials: int = setting(TRIALS, 'Episodes of each policy in its trials.', low=1, high=10_000)
     randomisation: str = setting(
         '', 'YAML file of what differs from episode to episode beside the scene; empty for nothing.'
     )
@@ -159,11 +156,9 @@ class Coaching:
 
     @property
     def in_use(self) -> Path | None:
-        """Bundle of the policy in use."""
-        path = self._folder / IN_USE
-        if path.exists():
-            return Path(json.loads(path.read_text(encoding='utf-8'))['bundle'])
-        return Path(self._config.bundle) if self._config.bundle else None
+        """Bundle of the policy in use: the one that was promoted last, or else the one given."""
+        given = Path(self._config.bundle) if self._config.bundle else None
+        return promoted(self._folder) or given
 
     @property
     def unfinished(self) -> str:
@@ -175,6 +170,11 @@ class Coaching:
         """Break off; the same goes on when it is run again."""
         self._stop.set()
 
+    def ready(self) -> None:
+        """Forget that it was stopped; before `run`, in the thread that may stop it."""
+        self._stop.clear()
+        self.told = Told(period=self._contract.period)
+
     def run(self, rounds: int, shift: Shift | None, mode: str) -> Done:
         """Do it all; never raises.
 
@@ -184,8 +184,6 @@ class Coaching:
             shift: What is the reason; None for somebody's wish.
             mode: What the monitor has said last that it does.
         """
-        self._stop.clear()
-        self.told = Told(period=self._contract.period)
         try:
             return self._run_all(rounds, shift, mode)
         except IlRosError as problem:
@@ -194,74 +192,87 @@ class Coaching:
             return Done(message=f'{type(problem).__name__}: {problem}')
 
     def _run_all(self, rounds: int, shift: Shift | None, mode: str) -> Done:
-        old = self.in_use
-        with Graph(
-            self._contract, namespace=self._namespace, alone=topic_rules(sys.argv)
-        ) as client:
+        rules = topic_rules(sys.argv)
+        with Graph(self._contract, namespace=self._namespace, alone=rules) as client:
+            client.cancelled = self._stop.is_set
+            client.require_wanted()
             require_free(client, mode)
+            try:
+                done = self._taught(client, rounds, shift)
+            except IlRosError as problem:
+                done = Done(message=str(problem))
+            return self._loaded(client, done)
+
+    def _taught(self, client: Graph, rounds: int, shift: Shift | None) -> Done:
+        """Teach, and hold the new policy against the one in use, if there is one."""
+        old = self.in_use
+        with self._rounds(1, self._folder).journal('graph') as journal:
             if old is None:
-                bundle, _ = self._teach(client, rounds or self._run.rounds, self._folder)
+                bundle = self._teach(client, journal, rounds or self._run.rounds, self._folder)
                 return Done(
                     message='taught; there was no policy in use to hold it against',
                     bundle=str(bundle),
                     success=True,
                 )
-            try:
-                return self._retrain(client, old, rounds, shift)
-            finally:
-                in_use = self.in_use or old
-                client.load(in_use)
-
-    def _retrain(self, client: Graph, old: Path, rounds: int, shift: Shift | None) -> Done:
-        retraining = newest(self._folder)
-        plan = retraining.begin(
-            Plan(
-                old=str(old.resolve()),
-                old_id=load_bundle(old, self._contract).policy_id,
-                rounds=rounds or self._done() + self._config.further,
-                reason=str(shift) if shift else 'somebody asked for it',
-                shift=shift,
+            retraining = newest(self._folder)
+            plan = retraining.begin(self._plan(old, rounds, shift))
+            bundle = self._teach(client, journal, plan.rounds, retraining.folder)
+            self.told = replace(self.told, judging=True)
+            trials = graph_trials(
+                client, self._config.task, retraining.folder / 'rollouts', self._ranges
             )
-        )
-        bundle, learned = self._teach(client, plan.rounds, retraining.folder)
-        self.told = replace(self.told, judging=True)
-        trials = graph_trials(
-            client,
-            self._config.task,
-            retraining.folder / 'rollouts',
-            count=self._config.trials,
-            randomisation=self._ranges,
-            cancelled=self._stop.is_set,
-        )
-        decision = retraining.judge(bundle, trials, learned)
-        if decision.promoted:
-            told = {'bundle': str(bundle.resolve()), 'policy_id': decision.new_id}
-            write_atomic(self._folder / IN_USE, json.dumps(told, indent=1) + '\n')
+            decision = retraining.judge(bundle, trials, learned_from(journal))
         return Done(
             message=decision.reason, bundle=str(bundle), promoted=decision.promoted, success=True
         )
 
-    def _teach(self, client: Graph, count: int, folder: Path) -> tuple[Path, dict[str, object]]:
-        """Run the missing rounds; gives the bundle in `folder`, and what it learned from."""
+    def _loaded(self, client: Graph, done: Done) -> Done:
+        """The policy in use is loaded, whatever was tried; gives what is to be told."""
+        in_use = self.in_use
+        if in_use is None:
+            return done
+        wanted = load_bundle(in_use).policy_id
+        try:
+            found = client.load(in_use)
+            problem = '' if found == wanted else f'the policy node has loaded {found}'
+        except IlRosError as error:
+            problem = str(error)
+        if not problem:
+            return done
+        text = f'{done.message}; but the policy in use, {in_use}, is not loaded: {problem}'
+        return replace(done, message=text, success=False)
+
+    def _plan(self, old: Path, rounds: int, shift: Shift | None) -> Plan:
+        done = self._done()
+        if rounds and rounds < done:
+            raise IlRosError(
+                f'got {rounds}', where='rounds', allowed=f'{done}, which are done, or more'
+            )
+        return Plan(
+            old=str(old.resolve()),
+            old_id=load_bundle(old, self._contract).policy_id,
+            rounds=rounds or done + self._config.further,
+            trials=self._config.trials,
+            reason=str(shift) if shift else 'somebody asked for it',
+            shift=shift,
+        )
+
+    def _teach(self, client: Graph, journal: Journal, count: int, folder: Path) -> Path:
+        """Run the missing rounds; gives the bundle in `folder`."""
         rounds = self._rounds(count, folder)
         self.told = replace(self.told, rounds=count)
-        with (
-            rounds.journal('graph') as journal,
-            graph_field(
-                client,
-                self._contract,
-                horizon=self._training.policy.horizon,
-                noise=self._run.noise,
-                randomisation=self._ranges,
-            ) as place,
-        ):
-            place.cancelled = self._stop.is_set
+        with graph_field(
+            client,
+            self._contract,
+            horizon=self._training.policy.horizon,
+            noise=self._run.noise,
+            randomisation=self._ranges,
+        ) as place:
             found = rounds.teach(
                 place, journal, live=place, on_round=self._on_round, on_episode=self._on_episode
             )
-            learned = learned_from(journal)
         rounds.report(found, f'ros2 action send_goal coach/teach (rounds {count})')
-        return rounds.bundle, learned
+        return rounds.bundle
 
     def _rounds(self, count: int, folder: Path) -> ArmRounds:
         made = ArmRounds(
@@ -300,18 +311,26 @@ def chosen(settings: Sequence[str]) -> tuple[DaggerRun, BcConfig]:
 
 
 def require_free(client: Graph, mode: str) -> None:
-    """See that nobody drives the arm, but for a coach that is gone.
+    """See that nobody drives the arm and no alarm stands, but what a coach that is gone has left.
+
+    Args:
+        client: Talks to the graph.
+        mode: What the monitor has said last; empty where nothing was heard of it.
 
     Raises:
-        IlRosError: If somebody does.
+        IlRosError: If somebody drives, or the monitor does not agree to being idle.
     """
-    if mode in _MOVES and client.parameter('monitor', 'takeover_from') != DEVICE:
+    if client.parameter('monitor', 'takeover_from') == DEVICE:
+        return
+    if mode in _MOVES:
         raise IlRosError(
             f'the monitor is in mode {mode}',
             where='monitor',
-            allowed='idle, hold or alarm',
+            allowed='idle or hold',
             fix='bring the arm to rest first',
         )
+    if not client.left_behind:
+        client.set_mode('idle')  # refused where an alarm stands, which is not the coach's to resume
 
 
 def topic_rules(argv: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -23,8 +23,7 @@ class GraphRuns:
         task: Name of the simulator's task.
         bundle: Bundle of the policy; loaded here.
         heuristic: Which simple rule is the floor.
-        record: Whether every episode is recorded.
-        cancelled: Asked before every episode whether to give up.
+        record: Whether every episode is recorded, and has to be the driver's alone.
     """
 
     def __init__(
@@ -35,17 +34,17 @@ class GraphRuns:
         heuristic: str,
         *,
         record: bool = False,
-        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client, self._task, self._heuristic = client, task, heuristic
-        self._record, self._cancelled = record, cancelled
+        self._record = record
         client.load(bundle)
 
     def run(self, plan: Sequence[Planned]) -> Generator[EpisodeResult, None, None]:
         """Run what is planned, in its order; best suite by suite.
 
         Raises:
-            IlRosError: If the graph does not answer, or refuses, or it is cancelled.
+            IlRosError: If the graph does not answer, or refuses; or if somebody takes the arm in an
+                episode that is recorded.
         """
         for name, planned in groupby(plan, key=lambda one: one.suite):
             suite = SUITES[name]
@@ -55,12 +54,16 @@ class GraphRuns:
             mode = 'policy' if suite.controller == 'policy' else 'expert'
             with self._client.watching(novelty=suite.watched):
                 for one in planned:
-                    if self._cancelled():
-                        raise IlRosError('cancelled', where='an evaluation')
                     case = one.case
                     episode = self._client.episode(
                         case.seed, mode, case.perturbations, record=self._record
                     )
+                    if self._record and episode.trace.takeovers:
+                        raise IlRosError(
+                            'somebody took the arm in an episode that judges a policy',
+                            where=f'seed {case.seed}',
+                            fix='leave it alone; the same command goes on where it stopped',
+                        )
                     yield self._result(name, case, episode)
 
     def _result(self, suite: str, case: Case, episode: Episode) -> EpisodeResult:

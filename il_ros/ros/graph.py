@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -124,6 +125,9 @@ class Graph:
         timeout: Longest wait for an answer [s].
         alone: Beside a node in the same process, arguments of a ROS context of its own; None for
             the process's.
+
+    Attributes:
+        cancelled: Asked before every step of an episode whether to break it off.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class Graph:
             name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
         }
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
+        self.cancelled: Callable[[], bool] = lambda: False
         self._let_go = False  # nobody commands the arm after an alarm
         self._taken_over = False
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
@@ -267,13 +272,16 @@ class Graph:
         try:
             yield
         except BaseException:
-            self._timeout = min(self._timeout, _LAST_WORDS)
-            with suppress(IlRosError):
-                self.set_mode('hold')
-            with suppress(IlRosError):
-                self.rest()
-            with suppress(IlRosError):
-                self._arm(returns=returns)
+            patience, self._timeout = self._timeout, min(self._timeout, _LAST_WORDS)
+            last_words: tuple[Callable[[], None], ...] = (
+                partial(self.set_mode, 'hold'),
+                self.rest,
+                partial(self._arm, returns=returns),
+            )
+            for say in last_words:
+                with suppress(IlRosError):
+                    say()
+            self._timeout = patience
             raise
         self._arm(returns=returns)
 
@@ -299,9 +307,17 @@ class Graph:
         """Whether the expert says what it would do for every frame, not only when it is asked."""
         self._call('expert/stream', SetBool.Request(data=on))
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether the monitor is as it is only while a client runs episodes."""
+        unwatched = not self.parameter('monitor', 'novelty')
+        return bool(self.parameter('monitor', 'takeover_from')) or (
+            unwatched and bool(self.parameter('monitor', 'allow_uncalibrated'))
+        )
+
     def tidy(self) -> None:
         """Bring to rest, and end, what a client that was killed in an episode left behind."""
-        killed = bool(self.parameter('monitor', 'takeover_from'))
+        killed = self.left_behind
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
             self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
@@ -359,12 +375,28 @@ class Graph:
 
     def _run(self) -> TaskState:
         while True:
+            self.require_wanted()
             alarm = self._trace.alarm
             state = self.step(_BLOCK if alarm is None else 1)
             falling_back = self._mode == MonitorStatus.FALLBACK
             over = alarm is not None and state.elapsed >= alarm + AFTER_ALARM - 1e-9
             if state.done or (over and not falling_back):
                 return state
+            if alarm is None and self._mode == MonitorStatus.HOLD and not self._trace.takeovers:
+                raise IlRosError(
+                    'somebody asked the monitor for hold',
+                    where='an episode',
+                    fix='the same command goes on where it stopped',
+                )
+
+    def require_wanted(self) -> None:
+        """See that nobody has cancelled what is going on.
+
+        Raises:
+            IlRosError: If somebody has.
+        """
+        if self.cancelled():
+            raise IlRosError('cancelled', where='an episode')
 
     def begin(
         self,

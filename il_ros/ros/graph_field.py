@@ -16,7 +16,7 @@ the monitor follows it where the expert drives, and the bag holds it as the fram
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,7 @@ def graph_trials(
     client: Graph,
     task: str,
     folder: Path,
-    *,
-    count: int,
     randomisation: Randomisation = NOTHING,
-    cancelled: Callable[[], bool] = lambda: False,
 ) -> Trials:
     """Trials of two policies on a graph, where no field is open; every episode is recorded.
 
@@ -115,13 +112,11 @@ def graph_trials(
         client: Talks to the graph.
         task: Name of the simulator's task.
         folder: Of the dataset that the new policy is calibrated on.
-        count: Episodes of each.
         randomisation: What differs from episode to episode beside the scene.
-        cancelled: Asked before every episode whether to give up.
     """
 
     def runner(bundle: Path) -> GraphRuns:
-        return GraphRuns(client, task, bundle, floor_of(task), record=True, cancelled=cancelled)
+        return GraphRuns(client, task, bundle, floor_of(task), record=True)
 
     def rollouts(_: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
         bags = [Path(episode.bag) for episode in episodes]
@@ -132,7 +127,6 @@ def graph_trials(
         rollouts=rollouts,
         task=task,
         run='graph',
-        count=count,
         randomisation=randomisation,
     )
 
@@ -154,7 +148,6 @@ class GraphField:
 
     Attributes:
         notes: Free words, kept with each bag.
-        cancelled: Asked before every step whether to break off.
         scorer: What gives the steps of training episodes their scores; None for the monitor, which
             has some where the policy's bundle is calibrated.
     """
@@ -169,7 +162,6 @@ class GraphField:
         randomisation: Randomisation = NOTHING,
     ) -> None:
         self.period, self.notes = contract.period, ''
-        self.cancelled: Callable[[], bool] = lambda: False
         self.scorer: Scorer | None = None
         self.low = np.tile(contract.limits.position_min, horizon)
         self.high = np.tile(contract.limits.position_max, horizon)
@@ -265,8 +257,7 @@ class GraphField:
         if self._scored_by is not None:
             self._scored_by.begin()
         while True:
-            if self.cancelled():
-                raise IlRosError('cancelled', where='an episode')
+            self._client.require_wanted()
             frame = self._frame_at(stamp)
             by_expert, person = False, self._person
             if alone and person:
@@ -357,15 +348,20 @@ class GraphField:
             person: Whether a person held a dead-man when that was decided.
 
         Raises:
-            IlRosError: If another one drove, and no person has taken the arm or given it back.
+            IlRosError: If another one drove, and no person has taken the arm or given it back; or
+                if somebody asked for hold.
         """
         self._until(
             lambda: stamp in self._executed or self._client.trace.alarm is not None,
             'no tick of the monitor',
         )
         source = self._executed.get(stamp, '')
-        if source == 'hold':  # nobody takes back what was the expert's by request
-            return 'somebody let go of the arm, or asked for hold'
+        if source == 'hold':  # an operator's stop is for everybody, not for one episode
+            raise IlRosError(
+                'somebody let go of the arm, or asked the monitor for hold',
+                where=self._client.node.resolve_topic_name(topics.MONITOR_STATUS),
+                fix='the same command goes on where it stopped',
+            )
         if source not in _DRIVERS:
             self._until(lambda: self._client.trace.alarm is not None, 'no status of the monitor')
             return self._client.trace.reason

@@ -136,7 +136,7 @@ class Session:
 
     def __init__(self, node: ManagedNode, contract: Contract, config: RecorderConfig) -> None:
         self._node, self._contract, self._config = node, contract, config
-        self._root = Path(config.directory)
+        self._root = Path(config.directory).absolute()
         self._room = Room(self._root, config.min_free)
         self._storage = _storage(config)
         names = [stream.topic for stream in contract.inputs.values()]

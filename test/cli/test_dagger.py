@@ -58,7 +58,7 @@ def test_it_is_held_against_the_policy_in_use_once(tmp_path, capsys):
     against = ('--against.bundle', str(old), '--against.trials', '6')
     assert run(out, *against) == 0
     said = ' '.join(capsys.readouterr().out.split())
-    decision = out / 'retraining_000/decision.json'
+    [decision] = out.glob('against_*/decision.json')
     found = json.loads(decision.read_text())
     assert not found['promoted']
     assert f'keep the old one; {found["reason"]}' in said
@@ -69,8 +69,13 @@ def test_it_is_held_against_the_policy_in_use_once(tmp_path, capsys):
     stamp = decision.stat().st_mtime_ns
     assert run(out, *against) == 0
     assert decision.stat().st_mtime_ns == stamp  # nothing is tried twice
-    assert not (out / 'retraining_001').exists()
+    assert len(list(out.glob('against_*'))) == 1
     assert {path: path.read_bytes() for path in old.iterdir()} == before
+
+
+def test_a_policy_in_use_is_not_written_over(out, capsys):
+    assert run(out, '--against.bundle', str(out / 'bundle')) == 2
+    assert 'the new policy would be written over the one in use' in capsys.readouterr().err
 
 
 def test_a_policy_in_use_that_is_none_is_refused_before_anything(tmp_path, capsys):

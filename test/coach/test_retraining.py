@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from small_policies import REACH, make_reach_bundle
 
-from il_ros.coach.retraining import SUITE, Plan, Retraining, Trials, newest, retrainings
+from il_ros.coach.retraining import SUITE, Plan, Retraining, Trials, newest, promoted, retrainings
 from il_ros.coach.shift import Shift
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.monitors.conformal import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.demonstrations import dataset_of_rollouts
 from il_ros.rollouts.pool import Setup, run_cases
@@ -52,18 +53,27 @@ class Scripted:
             )
 
 
-def judged(folder, bundle, old, new, *, calibrated=None, **settings):
+def judged(folder, bundle, old, new, *, calibrated=None, count=66, **settings):
     """Decision about a copy of the policy that succeeds so often, with so many violations each."""
     new_path = folder / 'bundle'
     runner = Scripted({str(bundle): old, str(new_path): new}, settings.pop('stop_after', None))
     retraining = Retraining(folder)
-    retraining.begin(Plan(old=str(bundle), old_id='a', rounds=3, reason='why', shift=SHIFT))
+    retraining.begin(
+        Plan(
+            old=str(bundle),
+            old_id=load_bundle(bundle).policy_id,
+            rounds=3,
+            trials=count,
+            reason='why',
+            shift=SHIFT,
+        )
+    )
     if not new_path.exists():
         new_path.symlink_to(bundle)
 
     def rollouts(path, episodes):
         if calibrated is None:
-            raise IlRosError('31 episodes, 60 needed')
+            raise CalibrationError('31 episodes, 60 needed')
         return calibrated(path, episodes)
 
     trials = Trials(runner=runner, rollouts=rollouts, task='reach', run='here', **settings)
@@ -76,7 +86,7 @@ def again(bundle):
     def rollouts(_, episodes):
         setup = Setup(contract=REACH, task='reach', bundle=bundle, guard='limits')
         seeds = {episode.seed for episode in episodes}
-        plan = Trials(runner=None, rollouts=None, task='reach', run='').plan
+        plan = Trials(runner=None, rollouts=None, task='reach', run='').plan(66)
         cases = [one.case for one in plan if one.case.seed in seeds]
         found = [rollout for rollout in run_cases(setup, cases) if rollout.success]
         return dataset_of_rollouts(load_contract(REACH), 'reach', found)
@@ -158,7 +168,16 @@ def test_both_see_the_same_randomised_scenes(tmp_path, bundle):
 def test_the_newest_is_the_one_that_is_not_decided(tmp_path, bundle):
     assert newest(tmp_path).folder.name == 'retraining_000'
     first = newest(tmp_path)
-    plan = first.begin(Plan(old=str(bundle), old_id='a', rounds=2, reason='why'))
+    plan = Plan(
+        old=str(bundle),
+        old_id=load_bundle(bundle).policy_id,
+        rounds=2,
+        trials=4,
+        reason='why',
+    )
+    assert first.begin(plan) == plan
+    with pytest.raises(IlRosError, match='begun against the policy'):
+        first.begin(replace(plan, old_id='b'))
     assert newest(tmp_path).folder == first.folder
     assert first.begin(replace(plan, rounds=9)).rounds == 2  # what was begun goes on
     (first.folder / 'decision.json').write_text('{"promoted": 1}')
@@ -168,6 +187,24 @@ def test_the_newest_is_the_one_that_is_not_decided(tmp_path, bundle):
     judged(first.folder, bundle, (3, 0), (3, 0), count=4)
     assert newest(tmp_path).folder.name == 'retraining_001'
     assert [one.folder.name for one in retrainings(tmp_path)] == ['retraining_000']
+
+
+def test_an_old_policy_that_was_replaced_is_not_tried(tmp_path, bundle):
+    retraining = Retraining(tmp_path)
+    retraining.begin(Plan(old=str(bundle), old_id='x', rounds=1, trials=4, reason='why'))
+    trials = Trials(runner=None, rollouts=None, task='reach', run='here')
+    with pytest.raises(IlRosError, match='is no longer the policy x'):
+        retraining.judge(bundle, trials, {})
+
+
+def test_a_fault_in_calibrating_decides_nothing(tmp_path, bundle):
+    def lost(path, episodes):
+        raise IlRosError('no such bag')
+
+    with pytest.raises(IlRosError, match='no such bag'):
+        judged(tmp_path, bundle, (30, 0), (66, 0), calibrated=lost)
+    assert Retraining(tmp_path).decision is None
+    assert promoted(tmp_path.parent) is None
 
 
 def test_nothing_is_judged_that_was_not_begun(tmp_path):
