@@ -92,8 +92,7 @@ class Study:
             path = self._folder / f'{method}_{self.seed}.json'
             if not path.exists():
                 write_atomic(path, json.dumps(asdict(self._run(method)), indent=1) + '\n')
-            facts = json.loads(path.read_text(encoding='utf-8'))
-            yield Run(**{**facts, 'gains': tuple(facts['gains'])})
+            yield _read(path)
 
     def _run(self, method: str) -> Run:
         field_ = ArmField(self._contract, self.task, noise=self.sizes.noise)
@@ -167,6 +166,22 @@ class Study:
         )
 
 
+def known(folder: Path = FOLDER) -> list[Run]:
+    """All runs that are there, by task, seed and method."""
+    paths = (
+        folder / task / f'{method}_{seed}.json'
+        for task in TASKS
+        for seed in SEEDS
+        for method in METHODS
+    )
+    return [_read(path) for path in paths if path.exists()]
+
+
+def _read(path: Path) -> Run:
+    facts = json.loads(path.read_text(encoding='utf-8'))
+    return Run(**{**facts, 'gains': tuple(facts['gains'])})
+
+
 def main() -> None:
     """Run what is missing, then write table, plot and rows of all that is there."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.dagger_arms', description=__doc__)
@@ -175,12 +190,11 @@ def main() -> None:
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=tuple(METHODS))
     parser.add_argument('--folder', type=Path, default=FOLDER)
     options = parser.parse_args()
-    found = [
-        run
-        for task in options.tasks
-        for seed in options.seeds
-        for run in Study(task, seed, options.folder, Sizes()).run(options.methods)
-    ]
+    for task in options.tasks:
+        for seed in options.seeds:
+            for _ in Study(task, seed, options.folder, Sizes()).run(options.methods):
+                pass
+    found = known(options.folder)
     text = table(found)
     write_atomic(options.folder / 'study.md', text)
     plot(found).savefig(options.folder / 'study.svg')

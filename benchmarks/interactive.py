@@ -23,6 +23,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.dagger_arms import known
+from benchmarks.dagger_arms_tables import rows
 from benchmarks.rows import Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.rules import make_rule
@@ -83,7 +85,11 @@ class Run:
 
 
 def run(experts: Path | None = None) -> Iterator[Row]:
-    """Shares of the expert's return, then what is quicker than the peer, and by how much."""
+    """Labels and handovers on arms, shares of the expert's return, speed beside the peer."""
+    arms = known()
+    if not arms:
+        print('interactive: arms left out: run "python -m benchmarks.dagger_arms" first, for hours')
+    yield from rows(arms)
     missing = missing_here(experts)
     if experts is None or missing:
         print(f'interactive: left out: {missing}')

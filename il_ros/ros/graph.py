@@ -138,10 +138,11 @@ class Graph:
         alone: Sequence[str] | None = None,
     ) -> None:
         self._timeout = timeout
-        self._context = rclpy.Context() if alone is not None else rclpy.get_default_context()
-        if not self._context.ok():
+        # The process's own context is asked for anew each time: rclpy replaces it when it ends.
+        self._context = None if alone is None else rclpy.Context()
+        if self._context is not None or not rclpy.ok():
             rclpy.init(
-                args=alone and [*alone],
+                args=None if alone is None else [*alone],
                 context=self._context,
                 signal_handler_options=SignalHandlerOptions.NO,
             )
