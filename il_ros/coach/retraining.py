@@ -38,7 +38,7 @@ from il_ros.rollouts.running import Runner, missing
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
 SUITE = 'ood_unwatched'
-"""How trials are run: by the policy, with no monitor that could end what is only strange to it."""
+"""How trials are run: under the hard checks alone, so that nothing ends for being only strange."""
 
 TRIALS = 66
 """Episodes of each policy; enough to calibrate on what succeeds (docs/monitor.md)."""
@@ -200,7 +200,7 @@ class Retraining:
         decision = Decision(
             promoted=promoted,
             reason=reason,
-            new=str(new),
+            new=str(new.absolute()),
             new_id=load_bundle(new).policy_id,
             trials=compared,
             violations=(old, now),

@@ -59,7 +59,7 @@ class CoachNodeConfig:
     on_shift: str = setting(
         'propose',
         "What a confirmed shift leads to: 'watch' only says so, 'propose' asks for leave, 'start' "
-        'begins as soon as the monitor is idle.',
+        'begins when the monitor has been idle for 5 s.',
     )
 
 
@@ -271,7 +271,8 @@ class Coaching:
             found = rounds.teach(
                 place, journal, live=place, on_round=self._on_round, on_episode=self._on_episode
             )
-        rounds.report(found, f'ros2 action send_goal coach/teach (rounds {count})')
+        goal = f'coach/teach il_ros/action/TeachPolicy "{{rounds: {count}}}"'
+        rounds.report(found, f'ros2 action send_goal {goal}')
         return rounds.bundle
 
     def _rounds(self, count: int, folder: Path) -> ArmRounds:

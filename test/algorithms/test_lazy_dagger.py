@@ -15,7 +15,8 @@ def test_it_hands_back_only_when_the_learner_does_what_the_expert_does():
         ((0.6, 0.0), 0.0, 'expert'),  # unsafe by the classifier, whatever the discrepancy
         ((-0.6, 0.0), 1.0, 'expert'),  # seems safe; discrepancy 1 is not below 0.05
         ((-0.6, 0.0), 0.3, 'expert'),  # 0.09 is not either
-        ((0.6, 0.0), 0.2, 'policy'),  # 0.04 is: back, though the classifier finds it unsafe
+        ((0.6, 0.0), 0.2, 'expert'),  # 0.04 is, but the classifier would take it back at once
+        ((-0.6, 0.0), 0.2, 'policy'),  # both agree: back
         ((-0.6, 0.0), 1.0, 'policy'),  # safe again, and nobody looks at the discrepancy
     ]
     for features, action, driver in course:
