@@ -149,7 +149,7 @@ def test_it_teaches_over_the_graph_and_writes_bundle_and_curves(taught):
 
 def test_a_retraining_is_judged_and_what_is_worse_is_not_promoted(taught, running, bundle):
     folder, _ = taught
-    with Node(running, folder, bundle=bundle, further=1, trials=8) as coach:
+    with Node(running, folder, bundle=bundle, further=1, trials=3) as coach:
         assert coach.said[-1].policy_id == load_bundle(bundle).policy_id
         assert coach.ask('start').success
         assert coach.ask('start').message == 'it runs already'
@@ -160,13 +160,13 @@ def test_a_retraining_is_judged_and_what_is_worse_is_not_promoted(taught, runnin
         assert decision['reason'] == coach.said[-1].reason
         assert decision['learned_from']['rounds'] == 3
         assert len(decision['learned_from']['bags']) == 6
-        assert decision['trials']['pairs'] == 8
+        assert decision['trials']['pairs'] == 3
     # The policy in use is the one that drives again.
     assert running.load(bundle) == load_bundle(bundle).policy_id
 
 
 def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
-    with Node(running, tmp_path, bundle=bundle, further=1, trials=4) as coach:
+    with Node(running, tmp_path, bundle=bundle, further=1, trials=2) as coach:
         goal = coach.teach()
         assert goal.accepted
         coach.until(lambda: coach.said[-1].round == 1 and coach.said[-1].episodes == 1, 'round 1')
@@ -174,7 +174,7 @@ def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
         coach.process.send_signal(signal.SIGKILL)
         coach.process.wait()
     stamps = {path: path.stat().st_mtime_ns for path in before}
-    with Node(running, tmp_path, bundle=bundle, further=5, trials=4) as coach:
+    with Node(running, tmp_path, bundle=bundle, further=5, trials=2) as coach:
         last = coach.said[-1]
         assert last.state == CoachStatus.PROPOSING
         assert last.reason == 'a retraining is not finished: somebody asked for it'
@@ -215,7 +215,7 @@ def test_an_alarm_is_not_the_coachs_to_resume(running, tmp_path, bundle):
 
 
 def test_cancelling_leaves_the_arm_at_rest_and_what_is_done_stays(running, tmp_path, bundle):
-    with Node(running, tmp_path, bundle=bundle, further=1, trials=4) as coach:
+    with Node(running, tmp_path, bundle=bundle, further=1, trials=2) as coach:
         goal = coach.teach()
         coach.until(lambda: coach.said[-1].episodes == 1, 'an episode')
         begin = time.monotonic()
