@@ -330,8 +330,8 @@ def require_free(client: Graph, mode: str) -> None:
             allowed='idle or hold',
             fix='bring the arm to rest first',
         )
-    if not client.left_behind:
-        client.set_mode('idle')  # refused where an alarm stands, which is not the coach's to resume
+    # Refused while the arm moves, and where an alarm stands, which is not the coach's to resume.
+    client.set_mode('idle')
 
 
 def topic_rules(argv: Sequence[str]) -> list[str]:

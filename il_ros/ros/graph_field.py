@@ -253,7 +253,7 @@ class GraphField:
         self._say(first - 1, held=False)
 
     def _drive(self, hand: Hand, *, alone: bool) -> tuple[Ending, str]:
-        stamp = self._first
+        stamp, before = self._first, False
         if self._scored_by is not None:
             self._scored_by.begin()
         while True:
@@ -275,7 +275,10 @@ class GraphField:
                     self._require_undisturbed(action)
             self._say(stamp, held=by_expert and self._has_policy and not person)
             state = self._client.step(1)
-            stopped = self._stopped(stamp, 'expert' if by_expert else 'policy', person=person)
+            # The monitor may hear of a person's letting go one tick after the coach.
+            driver = 'expert' if by_expert else 'policy'
+            stopped = self._stopped(stamp, driver, person=person or before)
+            before = person
             if stopped:
                 return 'failure', f'stopped: {stopped}'
             if state.done:
@@ -345,7 +348,7 @@ class GraphField:
         Args:
             stamp: Of the frame [ns].
             driver: Who was to drive.
-            person: Whether a person held a dead-man when that was decided.
+            person: Whether a person held a dead-man when that was decided, or one frame before.
 
         Raises:
             IlRosError: If another one drove, and no person has taken the arm or given it back; or

@@ -233,6 +233,7 @@ def test_cancelling_leaves_the_arm_at_rest_and_what_is_done_stays(running, tmp_p
 def test_somebody_who_drives_is_not_disturbed(running, tmp_path, bundle):
     running.load(bundle)
     with running.watching(novelty=False), Node(running, tmp_path, bundle=bundle) as coach:
+        time.sleep(2.0)  # monitor and coach have to find one another
         stamp = running.reset(5)
         running.enter('policy', stamp)
         running.step(4)

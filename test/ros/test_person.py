@@ -142,13 +142,16 @@ def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
         reading=Reading(labels=HORIZON),
         jobs=1,
     )
-    limits, period = reach.limits, reach.period
+    limits, period, count = reach.limits, reach.period, len(dataset.stamp)
+    assert count >= len(steps) - 1  # where the monitor stops it in the end, nothing was done
+    steps = steps.take(slice(0, count))
     driven = steps.source == EXPERT
     begins, ends = (np.flatnonzero(np.diff(driven.astype(int)) == sign) + 1 for sign in (1, -1))
     # Pressed at 0.3 and 1.4 s, in force at the first frame after that; let go at 1.0 and 1.7 s.
     np.testing.assert_array_equal(begins, [7, 29])
     np.testing.assert_array_equal(ends, [20, 34])
-    np.testing.assert_array_equal(dataset.source[: len(steps)], steps.source)
+    other = np.flatnonzero(dataset.source != steps.source)
+    assert set(other.tolist()) <= set(ends.tolist())  # may be the driver's before, as documented
     # Each of his steps is there once, with what he wanted, and what the arm did is what he wanted.
     assert len(set(dataset.stamp.tolist())) == len(dataset.stamp)
     labelled = np.isfinite(dataset.label).all(axis=(1, 2))
