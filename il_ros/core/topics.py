@@ -7,6 +7,7 @@ from __future__ import annotations
 
 POLICY_CHUNK = 'policy/action_chunk'
 EXPERT_CHUNK = 'expert/action_chunk'
+EXPERT_LABEL = 'expert/label'
 MONITOR_STATUS = 'monitor/status'
 MONITOR_SCORES = 'monitor/scores'
 TAKEOVER = 'expert/takeover'
@@ -17,6 +18,7 @@ COACH_STATUS = 'coach/status'
 TYPES = {
     POLICY_CHUNK: 'il_ros/msg/ActionChunk',
     EXPERT_CHUNK: 'il_ros/msg/ActionChunk',
+    EXPERT_LABEL: 'il_ros/msg/ActionChunk',
     MONITOR_STATUS: 'il_ros/msg/MonitorStatus',
     MONITOR_SCORES: 'il_ros/msg/MonitorScores',
     TAKEOVER: 'il_ros/msg/Takeover',

@@ -21,7 +21,7 @@ from il_ros.core.streams import ImageStream, Stream
 from il_ros.datasets.actions import action_source
 from il_ros.datasets.arrays import EpisodeArrays, Event
 from il_ros.datasets.bags.reader import EpisodeReader, Message
-from il_ros.datasets.labels import Labels
+from il_ros.datasets.labels import LABEL_TOPICS, Labels
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.measures import loss_measures
 
@@ -69,7 +69,7 @@ def convert(
     images = _Images(contract, image_format)
     events: list[Event] = []
     answers = Labels(contract, labels)
-    asked = {topics.EXPERT_CHUNK} if labels else set()
+    asked = set(LABEL_TOPICS) if labels else set()
     wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS, *asked} - {''}
     start = reader.info.start_ns if reader.info else 0
     for message in reader.messages(wanted):

@@ -2,7 +2,8 @@
 
 DAgger (Ross et al. 2011) trains on what the expert answers at states that the learner visited. On
 the graph the answer is an action chunk on `expert/action_chunk` with the stamp of the frame that
-it answers, whoever was driving.
+it answers, whoever was driving. Where a rule adds noise to what the expert does (DART), that chunk
+is what was to be executed, and the expert's own answer is on `expert/label`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core import topics
 from il_ros.core.cdr import Cdr
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame
 from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.bags.reader import Message
+
+LABEL_TOPICS = (topics.EXPERT_CHUNK, topics.EXPERT_LABEL)
+"""Where labels are, the last one first."""
 
 
 class Labels:
@@ -30,10 +35,10 @@ class Labels:
 
     def __init__(self, contract: Contract, steps: int) -> None:
         self._contract, self._steps = contract, steps
-        self._chunks: dict[int, NDArray[np.float64]] = {}
+        self._chunks: dict[tuple[str, int], NDArray[np.float64]] = {}
 
     def add(self, message: Message) -> None:
-        """Take an il_ros/msg/ActionChunk; of two that answer one frame the later one counts.
+        """Take an il_ros/msg/ActionChunk; of two on one topic for one frame the later counts.
 
         Raises:
             DatasetError: If it is of other joints than the contract's, or cut short.
@@ -49,15 +54,15 @@ class Labels:
                 where=message.topic,
                 allowed=f'{", ".join(wanted)}, one position each a step',
             )
-        self._chunks[stamp] = np.array(flat).reshape(steps, len(wanted))
+        self._chunks[message.topic, stamp] = np.array(flat).reshape(steps, len(wanted))
 
     def of(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """Labels, shape (F, H, N) [rad or m]; NaN where nobody answered, and beyond a chunk."""
         shape = (len(frames), self._steps, len(self._contract.action.names))
         labels = np.full(shape, np.nan, np.float32)
         for label, frame in zip(labels, frames, strict=True):
-            chunk = self._chunks.get(frame.stamp)
-            if chunk is not None:
+            found = [self._chunks.get((topic, frame.stamp)) for topic in LABEL_TOPICS]
+            for chunk in [chunk for chunk in found if chunk is not None][-1:]:
                 label[: len(chunk)] = chunk[: self._steps]
         return labels
 

@@ -122,7 +122,7 @@ def open_writer(tmp_path, contract):
 
     def make(name='one', namespace='/', topics=TYPES, root=tmp_path / 'episodes', **options):
         writer = EpisodeWriter(root, name, contract, namespace=namespace, **options)
-        types = {**TYPES, 'expert/action_chunk': CHUNK}
+        types = {**TYPES, 'expert/action_chunk': CHUNK, 'expert/label': CHUNK}
         for topic in topics:
             writer.add_topic(
                 f'{namespace.rstrip("/")}/{topic}',

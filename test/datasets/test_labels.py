@@ -49,6 +49,23 @@ def test_an_answer_belongs_to_the_frame_with_its_stamp(asked):
     assert np.isnan(found[1::2]).all()
 
 
+def test_the_experts_own_answer_goes_before_what_he_was_to_do(open_writer, messages):
+    writer = open_writer('noisy', topics=(*TOPICS, 'expert/label'))
+    for i in range(3):
+        stamp = NS + i * 50 * MS
+        writer.write('/joint_states', messages.joints(stamp, [0.01 * i, -0.01 * i]), stamp)
+        writer.write('/wrench', messages.wrench(stamp, float(i)), stamp)
+        done = messages.chunk(stamp, [0.5, 0.5], source='expert')
+        writer.write('/monitor/executed', done, stamp)
+        if i == 1:
+            writer.write('/expert/label', messages.chunk(stamp, [0.2, 0.3]), stamp)
+        writer.write('/expert/action_chunk', messages.chunk(stamp, [0.4, 0.4, 0.4, 0.4]), stamp)
+    found = labels(writer.close('success', 'done'), 2)
+    np.testing.assert_allclose(found[0], 0.4, rtol=1e-6)
+    np.testing.assert_allclose(found[1, 0], [0.2, 0.3], rtol=1e-6)
+    assert np.isnan(found[1, 1]).all()
+
+
 def test_longer_answers_are_cut_and_shorter_ones_leave_the_rest_open(asked):
     assert labels(asked(), 1).shape == (6, 1, 2)
     long = labels(asked('second'), 3)

@@ -26,12 +26,11 @@ from il_ros.coach.journal import Journal
 from il_ros.coach.rounds import Coach, CoachConfig
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import IlRosError
 from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.convert import convert
 from il_ros.policies.bundle import load_bundle, save_bundle
 from il_ros.policies.mlp import MlpConfig
-from il_ros.ros.convert import chunk_message, fill_stamp
+from il_ros.ros.convert import chunk_message, fill_stamp, to_ns
 from il_ros.ros.messages import message_type
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
@@ -194,16 +193,33 @@ def test_a_hand_that_leaves_ends_the_episode(place):
     assert np.isfinite(arrays_of(Path(outcome.bag)).label).all(axis=(1, 2)).sum() == 3
 
 
-def test_a_rule_that_adds_noise_is_refused(place):
-    class Noisy:
-        driver = 'expert'
+class Noise(Rule):
+    """The expert drives under noise, but not always."""
 
-        def __call__(self, sight):
-            return sight.ask() + 0.01
+    def decide(self, step):
+        noise = self.random.normal(scale=0.2, size=len(step.action)) if step.tick % 4 else None
+        return Decision(driver='expert', ask=True, noise=noise)
 
-    with pytest.raises(IlRosError, match='rule: the rule adds noise to what the expert does'):
-        place.run(5, Noisy())
-    assert place.run(5, Silent()).ending == 'cut'  # the graph is as usable as before
+
+def test_the_arm_follows_the_noise_of_a_rule_and_the_bag_holds_the_experts_answer(
+    place, learner, tmp_path
+):
+    with Journal(tmp_path, {}) as journal:
+        coach(place, learner, journal, Noise(), tmp_path).run()
+        steps, bag = require_whole(journal)[-1], journal.bags()[-1]
+    done, labels = by_stamp(bag, topics.EXPERT_CHUNK), by_stamp(bag, topics.EXPERT_LABEL)
+    frames = arrays_of(bag).stamp[: len(steps)]
+    for tick, stamp in enumerate(frames):
+        assert (stamp in labels) is bool(tick % 4)
+        np.testing.assert_allclose(done[stamp], steps.executed[tick], atol=1e-6)
+    noise = steps.executed - steps.expert
+    assert np.abs(noise[1]).max() > 1e-3
+
+
+def by_stamp(bag, topic):
+    """The chunks on a topic, laid flat, by their stamps."""
+    pairs = zip(told(bag, topic, 'header'), told(bag, topic, 'positions'), strict=True)
+    return {to_ns(header.stamp): np.asarray(positions) for header, positions in pairs}
 
 
 class Person:
@@ -269,13 +285,6 @@ def test_a_person_goes_before_everybody_and_his_chunks_are_the_labels(
     np.testing.assert_array_equal(labelled, np.array(hand.held) | np.array(hand.humans))
     here = np.concatenate([arrays.values[key] for key in reach.action.position], axis=1)
     np.testing.assert_allclose(arrays.label[5:9, 0], here[5:9], atol=1e-6)
-
-
-class Silent:
-    driver = 'expert'
-
-    def __call__(self, sight):
-        return None
 
 
 class Coaching:
@@ -348,11 +357,13 @@ def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
         'round_000/episode_00000.npz',  # among the demonstrations
         'round_000/policy.npz',  # on the way to the nodes, and in the evaluation
         'round_001/episode_00002.npz',  # in the round
+        'round_001/episode_00003.npz',  # in the training, which is the coach's own
     ):
         with Coaching(tmp_path) as run:
             run.until(name)
             run.process.kill()
             assert run.end()[0] == -signal.SIGKILL
+    assert not (tmp_path / 'round_001/policy.npz').exists()
     with Coaching(tmp_path) as run:
         code, said = run.end()
     assert code == 0, said
