@@ -1,6 +1,7 @@
-"""Interactive imitation on simulated arms, in one process: who needs how many labels.
+"""Interactive imitation on simulated arms: who needs how many labels.
 
-`python -m benchmarks.dagger_arms` makes the table and the plot; what its folder holds already is
+`python -m benchmarks.dagger_arms` makes the table and the plot, in one process; with `--graph`
+every episode goes over a ROS graph in lock-step, and is recorded. What its folder holds already is
 not run again, and a run that was ended goes on where it was.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import machine, save, show
 from il_ros.algorithms.rules import Demonstrate, Round, Rule, make_rule
 from il_ros.cli.evaluate import versions
+from il_ros.cli.session import graph
 from il_ros.coach.arm_field import ArmField
+from il_ros.coach.arm_rounds import LivePlace, Place, loading
 from il_ros.coach.arm_scores import RoundScores, ScoresConfig, Watched
 from il_ros.coach.budget import Budget
-from il_ros.coach.chunk_learner import ChunkLearner
+from il_ros.coach.chunk_learner import TRAINING, ChunkLearner
 from il_ros.coach.journal import Journal
 from il_ros.coach.rounds import Coach, CoachConfig, RoundResult
 from il_ros.core.contract import load_contract
@@ -29,6 +33,7 @@ from il_ros.core.files import write_atomic
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/dagger_arms'
+GRAPH_FOLDER = ROOT / 'runs/dagger_arms_graph'
 TASKS = ('pick_place', 'push', 'drawer_open')
 SEEDS = range(1, 6)
 """Without 0, on which the settings were chosen."""
@@ -79,28 +84,55 @@ class Study:
         seed: Of every draw; methods of one seed have the same demonstrations.
         folder: Where everything is kept.
         sizes: How much of everything.
+        graph: Whether episodes go over a ROS graph.
     """
 
-    def __init__(self, task: str, seed: int, folder: Path, sizes: Sizes) -> None:
-        self.task, self.seed, self.sizes = task, seed, sizes
+    def __init__(
+        self, task: str, seed: int, folder: Path, sizes: Sizes, *, graph: bool = False
+    ) -> None:
+        self.task, self.seed, self.sizes, self.graph = task, seed, sizes, graph
         self._folder = folder / task
-        self._contract = load_contract(ROOT / f'config/contracts/franka_{task}.yaml')
+        self._path = ROOT / f'config/contracts/franka_{task}.yaml'
+        self._contract = load_contract(self._path)
 
-    def run(self, methods: Sequence[str]) -> Iterator[Run]:
+    def run(self, methods: Sequence[str]) -> None:
         """Each method in its turn; behaviour cloning gets as many labels as DAgger had."""
-        for method in methods:
-            path = self._folder / f'{method}_{self.seed}.json'
-            if not path.exists():
-                write_atomic(path, json.dumps(asdict(self._run(method)), indent=1) + '\n')
-            yield _read(path)
+        paths = {method: self._folder / f'{method}_{self.seed}.json' for method in methods}
+        missing = {method: path for method, path in paths.items() if not path.exists()}
+        if not missing:
+            return
+        with self._place() as place:
+            for method, path in missing.items():
+                write_atomic(path, json.dumps(asdict(self._run(method, place)), indent=1) + '\n')
 
-    def _run(self, method: str) -> Run:
-        field_ = ArmField(self._contract, self.task, noise=self.sizes.noise)
+    @contextmanager
+    def _place(self) -> Iterator[ArmField | LivePlace]:
+        if not self.graph:
+            yield ArmField(self._contract, self.task, noise=self.sizes.noise)
+            return
+        running = graph(
+            self._contract,
+            start=True,
+            log=self._folder / 'log',
+            contract=str(self._path),
+            task=self.task,
+            directory=str(self._folder / 'episodes'),
+        )
+        with running as client:
+            from il_ros.ros.graph_field import graph_field
+
+            noise, horizon = self.sizes.noise, TRAINING.policy.horizon
+            with graph_field(client, self._contract, horizon=horizon, noise=noise) as place:
+                yield place
+
+    def _run(self, method: str, place: ArmField | LivePlace) -> Run:
         learner = ChunkLearner(contract=self._contract, task=self.task)
         config = self._config(method)
-        rule = self._rule(method, field_)
-        with Journal(self._folder / f'{method}_{self.seed}', self._identity(method)) as journal:
-            coach = Coach(field_, learner, rule, journal, config)
+        rule = self._rule(method, place)
+        folder = self._folder / f'{method}_{self.seed}'
+        live = None if isinstance(place, ArmField) else loading(place, learner, folder, method)
+        with Journal(folder, self._identity(method)) as journal:
+            coach = Coach(place, learner, rule, journal, config, before_use=live)
             _, result = coach.run(lambda now: self._say(method, now))
         return Run(
             task=self.task,
@@ -144,11 +176,11 @@ class Study:
             )
         return int(json.loads(path.read_text(encoding='utf-8'))['labels'])
 
-    def _rule(self, method: str, field_: ArmField) -> Rule:
+    def _rule(self, method: str, place: Place) -> Rule:
         if method == 'bc':
             return Demonstrate()
         rule = make_rule(method, self.sizes.settings.get(method, ()))
-        return Watched(rule, field_, self._scores) if method == 'monitor_gated' else rule
+        return Watched(rule, place, self._scores) if method == 'monitor_gated' else rule
 
     def _scores(self, now: Round) -> RoundScores:
         return RoundScores(now, self._contract, self.task, ScoresConfig())
@@ -188,23 +220,21 @@ def main() -> None:
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=TASKS)
     parser.add_argument('--seeds', nargs='+', type=int, default=SEEDS)
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=tuple(METHODS))
-    parser.add_argument('--folder', type=Path, default=FOLDER)
+    parser.add_argument('--graph', action='store_true', help='over a ROS graph')
     options = parser.parse_args()
+    folder = GRAPH_FOLDER if options.graph else FOLDER
     for task in options.tasks:
         for seed in options.seeds:
-            for _ in Study(task, seed, options.folder, Sizes()).run(options.methods):
-                pass
-    found = known(options.folder)
+            Study(task, seed, folder, Sizes(), graph=options.graph).run(options.methods)
+    found = known(folder)
     text = table(found)
-    write_atomic(options.folder / 'study.md', text)
-    plot(found).savefig(options.folder / 'study.svg')
+    write_atomic(folder / 'study.md', text)
+    plot(found).savefig(folder / 'study.svg')
     about = {'machine': machine(), 'versions': versions(), 'sizes': asdict(Sizes())}
     runs = [asdict(run) for run in found]
-    write_atomic(
-        options.folder / 'study.json', json.dumps({**about, 'runs': runs}, indent=1) + '\n'
-    )
+    write_atomic(folder / 'study.json', json.dumps({**about, 'runs': runs}, indent=1) + '\n')
     print(text)
-    show(save(rows(found), options.folder / 'rows.json'))
+    show(save(rows(found), folder / 'rows.json'))
 
 
 if __name__ == '__main__':

@@ -15,19 +15,23 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.dagger_arms import known
 from benchmarks.dagger_arms_tables import rows
 from benchmarks.rows import Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.rules import make_rule
+from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.coach.budget import Budget
 from il_ros.coach.field import GymField, Sight
 from il_ros.coach.journal import Journal
@@ -207,10 +211,11 @@ def _dagger_speedup(pairs: Sequence[tuple[Run, Any]]) -> Row:
 
 def _bc_speedup(hidden: int, target: float) -> Row:
     """Ours and theirs in turn, three times, so that a busy machine is busy for both."""
-    ours, theirs = [], []
+    ours, theirs, bare = [], [], []
     for _ in range(3):
         ours.append(throughput(hidden))
         theirs.append(ask_peer('--throughput', hidden)['throughput'][str(hidden)])
+        bare.append(bare_loop(hidden))
     name = 'bc_speedup_vs_imitation' + ('' if hidden == 64 else f'_{hidden}')
     return Row(
         name=name,
@@ -219,22 +224,49 @@ def _bc_speedup(hidden: int, target: float) -> Row:
         target=target,
         better='more',
         how=f'{hidden}x{hidden} tanh, batch 256, one thread, 17 inputs, 6 outputs: '
-        f'{median(ours):.0f} samples/s, imitation 1.0.1 {median(theirs):.0f}; median of 3 in turn',
+        f'{median(ours):.0f} samples/s, imitation 1.0.1 {median(theirs):.0f}; median of 3 in turn; '
+        f'torch alone, without clipping, averaging or bounds, {median(bare):.0f}',
     )
 
 
 def throughput(hidden: int, epochs: int = 15) -> float:
     """Samples a second of behaviour cloning, from arrays to a policy."""
-    random, count = np.random.default_rng(0), 20_000
+    x, y = _samples()
+    count = len(x)
     data = FlatData(
-        x=random.standard_normal((count, 17)),
-        y=random.uniform(-1, 1, (count, 6)),
+        x=x,
+        y=y,
         weight=np.ones(count),
         low=np.full(6, -1.0),
         high=np.full(6, 1.0),
     )
     config = replace(BC, hidden=(hidden, hidden), batch=256, epochs=epochs, patience=epochs)
     return epochs * count / _seconds(lambda: train_flat(data, config))
+
+
+def bare_loop(hidden: int, epochs: int = 15) -> float:
+    """Samples a second of the least that torch can do for the same network: the limit."""
+    x, y = (torch.from_numpy(each.astype(np.float32)) for each in _samples())
+    widths = (x.shape[1], hidden, hidden)
+    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.Tanh())]
+    network = nn.Sequential(*layers, nn.Linear(hidden, y.shape[1]))
+    adam = torch.optim.Adam(network.parameters(), fused=True)
+
+    def work() -> None:
+        for _ in range(epochs):
+            order = torch.randperm(len(x))
+            for a, b in zip(x[order].split(256), y[order].split(256), strict=True):
+                adam.zero_grad()
+                nn.functional.mse_loss(network(a), b).backward()
+                adam.step()
+
+    with torch_threads(1):
+        return epochs * len(x) / _seconds(work)
+
+
+def _samples() -> tuple[Array, Array]:
+    random, count = np.random.default_rng(0), 20_000
+    return random.standard_normal((count, 17)), random.uniform(-1, 1, (count, 6))
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -165,7 +165,9 @@ class ArmRounds:
             self._rule_at(place),
             journal,
             self._coach,
-            before_use=None if live is None else self._loader(live),
+            before_use=None
+            if live is None
+            else loading(live, self._learner, self._out, self._run.rule),
         )
         actor, _ = coach.run(lambda now: tell(now.round), on_episode)
         if not self._is_there(actor.policy_id):
@@ -198,18 +200,6 @@ class ArmRounds:
             lambda now: RoundScores(now, self._contract, self._task, ScoresConfig()),
         )
 
-    def _loader(self, live: LivePlace) -> Callable[[int, ChunkActor, Steps], None]:
-        """What a new policy needs before it drives."""
-
-        def introduce(round_: int, actor: ChunkActor, steps: Steps) -> None:
-            bundle = self._out / f'round_{round_:03d}' / 'bundle'
-            made = self._learner.bundle(actor, steps, algorithm=self._run.rule, scored=False)
-            save_bundle(made, bundle, overwrite=True)
-            live.load(bundle, actor.policy_id)
-            live.notes = f'{self._run.rule}, after round {round_}'
-
-        return introduce
-
     def _identity(self, where: str) -> dict[str, Any]:
         """What must be the same for rounds to go on; there may be more of them."""
         chosen = {
@@ -226,3 +216,25 @@ class ArmRounds:
         if self._randomisation != NOTHING:
             learned['randomisation'] = self._randomisation.hash
         return {**chosen, 'budget': budget, **learned, 'run': where}
+
+
+def loading(
+    live: LivePlace, learner: ChunkLearner, out: Path, algorithm: str
+) -> Callable[[int, ChunkActor, Steps], None]:
+    """What a new policy needs before it drives (`Coach`): its bundle, loaded.
+
+    Args:
+        live: Where it will drive.
+        learner: Who has learned it.
+        out: Folder of the journal, in which each round's bundle is kept.
+        algorithm: What the bundle says it was learned by.
+    """
+
+    def introduce(round_: int, actor: ChunkActor, steps: Steps) -> None:
+        bundle = out / f'round_{round_:03d}' / 'bundle'
+        made = learner.bundle(actor, steps, algorithm=algorithm, scored=False)
+        save_bundle(made, bundle, overwrite=True)
+        live.load(bundle, actor.policy_id)
+        live.notes = f'{algorithm}, after round {round_}'
+
+    return introduce

@@ -12,7 +12,6 @@ with all its labels or, before, with none: no counter beside it could say otherw
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -23,9 +22,10 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Steps
-from il_ros.coach.aggregate import load_arrays, load_steps, save_arrays, save_steps
+from il_ros.coach.aggregate import load_steps, save_steps
+from il_ros.core.array_files import load_arrays, save_arrays
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.files import write_atomic
+from il_ros.core.files import write_alone, write_atomic
 from il_ros.evaluation.journal import difference
 
 MANIFEST = 'coaching.json'
@@ -126,14 +126,7 @@ class Journal:
         return self.folder / f'round_{round_:03d}'
 
     def _claim(self, identity: Mapping[str, Any]) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise IlRosError(
-                'another process is writing here',
-                where=str(self.folder),
-                fix='wait for it, or choose another folder',
-            ) from None
+        write_alone(self._lock, str(self.folder))
         path = self.folder / MANIFEST
         wanted = {'format': FORMAT, 'identity': json.loads(json.dumps(dict(identity)))}
         if not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -48,6 +49,26 @@ def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_alone(descriptor: int, where: str) -> None:
+    """Keep other processes from writing, as long as an open file stays open.
+
+    Args:
+        descriptor: Of a file in what is written to.
+        where: What that is, for the error.
+
+    Raises:
+        IlRosError: If another process does already.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise IlRosError(
+            'another process is writing here',
+            where=where,
+            fix='wait for it, or choose another folder',
+        ) from None
 
 
 def sync(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import glob
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.files import write_alone
 from il_ros.core.folders import require_free
 from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.dataset import Dataset
@@ -61,9 +61,9 @@ def build_dataset(
     Raises:
         DatasetError: If no episode can be used (it says why of each), if `out` exists and may not
             be replaced, or is, holds or lies in one of `bags`, if a setting does not fit the
-            contract, if images are of different renderers, if another process is building it, or
-            if the disk refuses.
+            contract, if images are of different renderers, or if the disk refuses.
         ContractError: If two episodes were recorded under different contracts.
+        IlRosError: If another process is building it.
     """
     bags = tuple(bags)
     out = require_free(
@@ -129,7 +129,8 @@ def work_folder(out: Path, *, resume: bool = True) -> Iterator[Path]:
     crash or a full disk.
 
     Raises:
-        DatasetError: If another process has it, or it cannot be made.
+        DatasetError: If it cannot be made.
+        IlRosError: If another process has it.
     """
     work = out.with_name(f'.{out.name}.work')
     try:
@@ -142,12 +143,7 @@ def work_folder(out: Path, *, resume: bool = True) -> Iterator[Path]:
             fix='choose a folder that you may write to, on a disk with room',
         ) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatasetError(
-                'another process is building it', where=str(out), fix='wait for it, or end it'
-            ) from None
+        write_alone(lock.fileno(), str(out))
         for shard in work.glob('*.npz') if not resume else ():
             shard.unlink()
         for half in out.parent.glob(f'.{glob.escape(out.name)}.????????.tmp'):

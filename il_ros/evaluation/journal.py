@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import sync, write_atomic
+from il_ros.core.files import sync, write_alone, write_atomic
 from il_ros.evaluation.detection import Key, case
 from il_ros.evaluation.episodes import EpisodeResult, episode_line, read_lines
 from il_ros.evaluation.errors import EvaluationError
@@ -41,8 +40,8 @@ class Journal:
 
     Raises:
         EvaluationError: If the episodes in the folder are of something else, or not known of
-            what, or damaged before their last line; or if another process writes to it.
-        IlRosError: If the folder cannot be written.
+            what, or damaged before their last line.
+        IlRosError: If the folder cannot be written, or another process writes to it.
     """
 
     def __init__(self, folder: Path, identity: Identity, *, anew: bool = False) -> None:
@@ -87,14 +86,7 @@ class Journal:
         self.episodes.append(episode)
 
     def _open(self, identity: Identity, anew: bool) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EvaluationError(
-                'another evaluation is writing here',
-                where=str(self._path),
-                fix='wait for it, or choose another folder',
-            ) from None
+        write_alone(self._file, str(self._path))
         if anew:
             os.ftruncate(self._file, 0)
             (self._folder / MANIFEST).unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.array_files import load_arrays, save_arrays, unreadable
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.assemble import EpisodeData, usable
 from il_ros.datasets.manifest import EpisodeEntry
@@ -117,9 +116,7 @@ def save_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
         'actions': np.concatenate([rollout.actions for rollout in rollouts]),
         **{f'value.{key}': np.array([frame.values[key] for frame in frames]) for key in keys},
     }
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    write_atomic(path, content.getvalue())
+    save_arrays(path, arrays)
 
 
 def load_rollouts(path: Path) -> list[Rollout]:
@@ -128,9 +125,8 @@ def load_rollouts(path: Path) -> list[Rollout]:
     Raises:
         IlRosError: If it is no such file.
     """
+    arrays = load_arrays(path)
     try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
         facts = json.loads(str(arrays['facts']))
         ends = np.cumsum(arrays['lengths']).tolist()
         starts = [0, *ends[:-1]]
@@ -138,10 +134,8 @@ def load_rollouts(path: Path) -> list[Rollout]:
             _episode(arrays, facts['keys'], fact, slice(start, end))
             for fact, start, end in zip(facts['episodes'], starts, ends, strict=True)
         ]
-    except (OSError, KeyError, ValueError, TypeError) as problem:
-        raise IlRosError(
-            f'no rollouts can be read: {problem}', where=str(path), fix='run them again'
-        ) from None
+    except (KeyError, ValueError, TypeError) as problem:
+        raise unreadable(path, problem) from None
 
 
 def _episode(

@@ -18,7 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.core.config import parse
 from il_ros.core.contract import parse_contract
-from il_ros.core.errors import ContractError, DatasetError
+from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.datasets import shards
 from il_ros.datasets.bags import EpisodeWriter
 from il_ros.datasets.bags.reader import Reading
@@ -324,7 +324,7 @@ def test_what_a_build_that_was_killed_at_its_end_left_goes(episodes, build, tmp_
 
 
 def test_two_builds_of_one_dataset_do_not_mix(episodes, build, tmp_path):
-    error = pytest.raises(DatasetError, match='out: another process is building it; to fix: wait')
+    error = pytest.raises(IlRosError, match='out: another process is writing here; to fix: wait')
     with work_folder(tmp_path / 'out'), error:
         build([episodes])
 

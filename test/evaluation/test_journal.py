@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episodes import episode_line, read_episodes
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.journal import EPISODES, MANIFEST, Journal, read_identity
@@ -100,7 +101,7 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, text):
 def test_two_at_once_are_refused(tmp_path):
     with (
         Journal(tmp_path, IDENTITY),
-        pytest.raises(EvaluationError, match='another evaluation is writing here'),
+        pytest.raises(IlRosError, match='another process is writing here'),
     ):
         Journal(tmp_path, IDENTITY)
     with Journal(tmp_path, IDENTITY):
@@ -132,8 +133,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path):
-    from il_ros.core.errors import IlRosError
-
     (tmp_path / 'file').write_text('')
     with pytest.raises(IlRosError, match=r'episodes\.jsonl: cannot be written'):
         Journal(tmp_path / 'file', IDENTITY)

@@ -43,10 +43,10 @@ def test_what_is_saved_comes_back(rollouts, tmp_path):
 
 
 def test_no_rollouts_are_not_read_as_some(tmp_path):
-    with pytest.raises(IlRosError, match=r'none\.npz: no rollouts can be read: .*run them again'):
+    with pytest.raises(IlRosError, match=r'none\.npz: cannot be read: .*run again'):
         load_rollouts(tmp_path / 'none.npz')
     (tmp_path / 'odd.npz').write_bytes(b'odd')
-    with pytest.raises(IlRosError, match=r'odd\.npz: no rollouts can be read'):
+    with pytest.raises(IlRosError, match=r'odd\.npz: cannot be read'):
         load_rollouts(tmp_path / 'odd.npz')
 
 
