@@ -142,7 +142,8 @@ def chunk_samples(dataset: Dataset, horizon: int) -> Samples:
     teach to stop.
 
     Where the dataset has labels, an expert's answer to a frame counts in the place of what was
-    commanded (DAgger, Ross et al. 2011), and what a policy commanded is no demonstration.
+    commanded (DAgger, Ross et al. 2011), and what a policy commanded is no demonstration. Beyond an
+    answer that is shorter than H counts what an expert who drove on did.
 
     Raises:
         DatasetError: If the labels have fewer steps than the policy says.
@@ -173,7 +174,7 @@ def _labelled(
     asked = answered[:, :1]
     return (
         np.where((asked & answered)[..., None], label[:, :horizon], chunk),
-        np.where(asked, answered, known),
+        np.where(asked, answered | known, known),
     )
 
 

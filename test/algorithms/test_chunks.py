@@ -100,6 +100,21 @@ def test_a_demonstration_ends_where_the_policy_drives_on(task):
     assert mask.sum(axis=1).tolist() == [2, 1, 0, 1]
 
 
+def test_beyond_a_short_answer_counts_what_the_expert_did(task):
+    whole = task.episode(1, length=4)
+    labels = np.full((4, 3, 2), np.nan)
+    labels[:, :1] = 1.0
+    sources = np.array([SOURCES.index(s) for s in ('expert', 'expert', 'policy', 'expert')])
+    episode = usable(
+        task.contract, whole.entry, whole.frames, whole.actions, sources=sources, labels=labels
+    )
+    dataset = assemble(task.contract, [episode])
+    samples = chunk_samples(dataset, 3)
+    assert samples.mask.sum(axis=1).tolist() == [2, 1, 1, 1]
+    assert (samples.chunk[:, 0] == 1.0).all()
+    np.testing.assert_array_equal(samples.chunk[0, 1], dataset.action[1])
+
+
 def test_frames_of_which_nothing_is_known_are_not_trained_on(corrected):
     config = BcConfig(policy=MlpConfig(horizon=3, hidden=(8,)), epochs=1, held_out=0.0)
     assert train_bc(corrected, config).metrics['training_frames'] == 4
