@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import machine, save, show
-from il_ros.algorithms.rules import Demonstrate, Round, Rule, make_rule
+from il_ros.algorithms.rules import Array, Demonstrate, Round, Rule, Who, make_rule
 from il_ros.cli.evaluate import versions
 from il_ros.cli.session import graph
 from il_ros.coach.arm_field import ArmField
@@ -25,11 +25,13 @@ from il_ros.coach.arm_rounds import LivePlace, Place, loading
 from il_ros.coach.arm_scores import RoundScores, ScoresConfig, Watched
 from il_ros.coach.budget import Budget
 from il_ros.coach.chunk_learner import TRAINING, ChunkLearner
+from il_ros.coach.field import Sight
 from il_ros.coach.journal import Journal
 from il_ros.coach.rounds import Coach, CoachConfig, RoundResult
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
+from il_ros.evaluation.suites import nominal_seeds
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/dagger_arms'
@@ -126,6 +128,8 @@ class Study:
                 yield place
 
     def _run(self, method: str, place: ArmField | LivePlace) -> Run:
+        if method == 'expert':
+            return self._alone(place)
         learner = ChunkLearner(contract=self._contract, task=self.task)
         config = self._config(method)
         rule = self._rule(method, place)
@@ -143,6 +147,13 @@ class Study:
             steps=result.steps,
             gains=result.gains,
         )
+
+    def _alone(self, place: Place) -> Run:
+        """The expert in the episodes in which the policies are judged."""
+        seeds = nominal_seeds(self.sizes.evaluations)
+        gains = tuple(place.run(seed, Demonstrator()).gain for seed in seeds)
+        facts = {'task': self.task, 'method': 'expert', 'seed': self.seed}
+        return Run(**facts, labels=0, takeovers=0, steps=0, gains=gains)
 
     def _config(self, method: str) -> CoachConfig:
         sizes = self.sizes
@@ -196,6 +207,16 @@ class Study:
             f'{spent.takeovers} takeovers{done}',
             flush=True,
         )
+
+
+class Demonstrator:
+    """The hand of an episode that is the expert's alone."""
+
+    driver: Who = 'expert'
+
+    def __call__(self, sight: Sight) -> Array | None:
+        """See `field.Hand`."""
+        return sight.ask()
 
 
 def known(folder: Path = FOLDER) -> list[Run]:

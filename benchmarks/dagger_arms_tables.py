@@ -15,6 +15,7 @@ from il_ros.evaluation.paired import Table, difference_interval
 from il_ros.evaluation.svg import colour, drawn
 
 METHODS = {
+    'expert': 'the expert',
     'dagger': 'DAgger',
     'bc': 'behaviour cloning, as many labels',
     'monitor_gated': 'DAgger, monitor-gated',
@@ -23,7 +24,7 @@ METHODS = {
 }
 """What a reader calls each method; behaviour cloning needs the result of DAgger."""
 
-_COLOURS = dict(zip(METHODS, ('blue', 'muted', 'red', 'orange', 'green'), strict=True))
+_COLOURS = dict(zip(METHODS, ('ink', 'blue', 'muted', 'red', 'orange', 'green'), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,36 +54,41 @@ def table(runs: Sequence[Run]) -> str:
     """One line for each task and method, all seeds together, as Markdown."""
     head = (
         'task', 'method', 'seeds', 'labels', 'of DAgger', 'takeovers', 'success',
-        'difference from DAgger, paired',
+        'difference from the expert, paired', 'from DAgger, paired',
     )  # fmt: skip
     lines = ['| ' + ' | '.join(head) + ' |', '|' + ' --- |' * len(head)]
     for task in dict.fromkeys(run.task for run in runs):
         for method, name in METHODS.items():
             some = _chosen(runs, task, method)
             if some:
-                cells = _cells(some, _chosen(runs, task, 'dagger'))
+                others = [_chosen(runs, task, other) for other in ('expert', 'dagger')]
+                cells = _cells(some, *others)
                 lines.append('| ' + ' | '.join([f'`{task}`', name, *cells]) + ' |')
     return '\n'.join(lines) + '\n'
 
 
-def _cells(some: Sequence[Run], dagger: Sequence[Run]) -> Iterator[str]:
+def _cells(some: Sequence[Run], expert: Sequence[Run], dagger: Sequence[Run]) -> Iterator[str]:
     yield str(len(some))
     yield str(sum(run.labels for run in some))
     share = label_share(some, dagger)
-    yield '-' if share is None else f'{share:.2f}'
+    yield f'{share:.2f}' if share else '-'
     yield str(sum(run.takeovers for run in some))
     yield str(Rate.of(gain > 0 for run in some for gain in run.gains))
+    yield _difference(some, expert)
+    yield _difference(some, dagger)
+
+
+def _difference(some: Sequence[Run], others: Sequence[Run]) -> str:
     pairs = [
         (before > 0, now > 0)
-        for one, other in _same_seeds(some, dagger)
+        for one, other in _same_seeds(some, others)
         for before, now in zip(other.gains, one.gains, strict=True)
     ]
-    if not pairs:
-        yield '-'
-        return
+    if some == others or not pairs:
+        return '-'
     counts = Table.of(pairs)
     low, high = difference_interval(counts)
-    yield f'{100 * counts.difference:+.0f} points ({100 * low:+.0f} to {100 * high:+.0f})'
+    return f'{100 * counts.difference:+.0f} points ({100 * low:+.0f} to {100 * high:+.0f})'
 
 
 def label_share(some: Sequence[Run], dagger: Sequence[Run]) -> float | None:
