@@ -99,13 +99,13 @@ class Study:
 
     def run(self, methods: Sequence[str]) -> None:
         """Each method in its turn; behaviour cloning gets as many labels as DAgger had."""
-        paths = {method: self._folder / f'{method}_{self.seed}.json' for method in methods}
-        missing = {method: path for method, path in paths.items() if not path.exists()}
-        if not missing:
-            return
-        with self._place() as place:
-            for method, path in missing.items():
-                write_atomic(path, json.dumps(asdict(self._run(method, place)), indent=1) + '\n')
+        for method in methods:
+            path = self._folder / f'{method}_{self.seed}.json'
+            if path.exists():
+                continue
+            with self._place() as place:  # a new one, which knows nothing of the method before
+                found = self._run(method, place)
+            write_atomic(path, json.dumps(asdict(found), indent=1) + '\n')
 
     @contextmanager
     def _place(self) -> Iterator[ArmField | LivePlace]:

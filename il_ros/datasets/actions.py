@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
 # What the monitor commands on its own account is no demonstration.
-_NOT_DEMONSTRATED = ('idle', 'hold', 'alarm')
+_NOT_DEMONSTRATED = ('idle', 'hold', 'alarm', 'fallback')
 _DEMONSTRATOR = SOURCES.index('demonstrator')
 
 

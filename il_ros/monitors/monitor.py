@@ -148,11 +148,18 @@ class Monitor:
         """The mode of the next tick, as far as dead-men decide it."""
         men, now = self._dead_men, self._now
         held = men.kept or (now is not None and men.alive(now))
-        return self._machine.heeding(held, to_policy=self._config.takeover_return)
+        return self._machine.heeding(held, to_policy=self._to_policy)
 
-    def dead_man(self, held: bool, now: float, device: str = '') -> None:
-        """Take in what an operator's device says about its dead-man, at time `now` [s]."""
-        self._dead_men.hear(device, held, now)
+    def dead_man(self, held: bool, now: float, device: str = '', *, lost: bool = False) -> None:
+        """Take in what an operator's device says about its dead-man, at time `now` [s].
+
+        Args:
+            held: Whether it is held.
+            now: When it was read [s].
+            device: Its name.
+            lost: Whether the device was lost: the arm is held, whoever drove before.
+        """
+        self._dead_men.hear(device, held, now, lost=lost)
 
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
@@ -242,10 +249,14 @@ class Monitor:
             men.take(now)  # from another device, too: a driver of his own, who is led over
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
         elif machine.takeover:
-            machine.let_go(to_policy=self._config.takeover_return)
+            machine.let_go(to_policy=self._to_policy)
             self._watch.begin(midway=True)
             self._driving.begin('policy', now)
         return None
+
+    @property
+    def _to_policy(self) -> bool:
+        return self._config.takeover_return and not self._dead_men.lost
 
     def _moment(self, frame: MonitorInput) -> Moment:
         chunk = self._driving.chunk('policy')

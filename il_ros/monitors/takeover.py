@@ -66,12 +66,16 @@ class DeadMen:
 
     Args:
         max_age: Longest silence of a device [s].
+
+    Attributes:
+        lost: Whether the device that got the arm was lost since then, instead of let go.
     """
 
     def __init__(self, max_age: float) -> None:
         self._max_age = max_age
         self._men: dict[str, DeadMan] = {}
         self._owner: DeadMan | None = None
+        self.lost = False
 
     @property
     def kept(self) -> bool:
@@ -82,23 +86,25 @@ class DeadMen:
         """Whether a device is held that has spoken of late at `now` [s]."""
         return self._asking(now) is not None
 
-    def hear(self, device: str, held: bool, read: float) -> None:
-        """Take in what a device read at `read` [s]."""
-        self._men.setdefault(device, DeadMan(self._max_age)).hear(held, read)
+    def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
+        """Take in what a device read at `read` [s], or that it was `lost` and not let go."""
+        man = self._men.setdefault(device, DeadMan(self._max_age))
+        man.hear(held and not lost, read)
+        self.lost |= lost and man is self._owner
 
     def take(self, now: float) -> None:
         """The arm goes to the first device that asks for it and is alive at `now` [s]."""
-        self._owner = self._asking(now)
+        self._owner, self.lost = self._asking(now), False
 
     def reset(self) -> None:
         """See `DeadMan.reset`."""
-        self._owner = None
+        self._owner, self.lost = None, False
         for man in self._men.values():
             man.reset()
 
     def clock_jumped(self) -> None:
         """See `DeadMan.clock_jumped`."""
-        self._owner = None
+        self._owner, self.lost = None, False
         for man in self._men.values():
             man.clock_jumped()
 

@@ -177,7 +177,7 @@ class MonitorNode(ManagedNode):
         if self._simulated:  # /clock may come behind what is said of its instant
             present += round(self._contract.period * NS)
         read = min(read, present)
-        self._monitor.dead_man(message.held, self._seconds(read), device)
+        self._monitor.dead_man(message.held, self._seconds(read), device, lost=message.lost)
         self._words[device] = read
         self._tick_if_answered()
 

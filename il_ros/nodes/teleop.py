@@ -83,7 +83,7 @@ class TeleopNode(ManagedNode):
         """Let go of the arm."""
         self._operator.lose()
         if self._said:
-            self._say(False, self._now())
+            self._say(False, self._now(), lost=True)
 
     def release(self) -> None:
         """Give the terminal back."""
@@ -154,14 +154,15 @@ class TeleopNode(ManagedNode):
         asking, read = self._operator.asking, self._operator.read
         if read is None:
             if self._said:
-                self._say(False, self._now())
+                self._say(False, self._now(), lost=True)
                 self.get_logger().warning('the arm is let go: the device is silent')
         elif asking != self._said or not 0.0 <= read - self._told < _TELL:
             self._say(asking, read)
 
-    def _say(self, held: bool, read: float) -> None:
+    def _say(self, held: bool, read: float, *, lost: bool = False) -> None:
         device = self.get_fully_qualified_name()
-        self._takeover.publish(fill_stamp(Takeover(held=held), round(read * NS), device))
+        message = Takeover(held=held, lost=lost)
+        self._takeover.publish(fill_stamp(message, round(read * NS), device))
         self._said, self._told = held, read
 
     def _tell_refusal(self) -> None:

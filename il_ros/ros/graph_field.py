@@ -246,6 +246,7 @@ class GraphField:
         """
         self._executed.clear()
         self._scores.clear()
+        self._asked = self._answer = None
         self._people.reset()
         self._client.heed(DEVICE)
         first = to_ns(stamp)
@@ -275,6 +276,7 @@ class GraphField:
             if not self._source.invalid(frame):
                 action = hand(self._sight(frame))
                 if action is None:
+                    self._publish()
                     return 'cut', 'the expert has answered as much as was allowed'
                 by_expert = hand.driver == 'expert'
                 self._publish(action if by_expert else None)

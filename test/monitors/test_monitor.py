@@ -1011,6 +1011,15 @@ def test_a_policy_goes_on_by_what_it_sees_from_then_on():
     np.testing.assert_allclose(rig.position, 0.6, atol=1e-3)
 
 
+def test_no_policy_goes_on_where_the_device_was_lost():
+    rig = watched(takeover_return=True)
+    teleoperate(rig, True, ticks=20)
+    rig.monitor.dead_man(False, rig.now, lost=True)
+    assert rig.monitor.coming is Mode.HOLD
+    verdict = rig.tick()
+    assert (verdict.mode, verdict.resumed) == (Mode.HOLD, False)
+
+
 def test_without_chunks_of_the_expert_the_arm_comes_to_rest_and_then_it_is_a_fault():
     rig = watched(startup_grace=0.5)
     assert rig.velocity[0] > 0.1

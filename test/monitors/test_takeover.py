@@ -109,6 +109,21 @@ def test_another_one_that_is_held_gets_it_when_the_first_is_let_go():
     assert not men.alive(1.35)
 
 
+def test_a_device_that_is_lost_is_not_one_that_is_let_go():
+    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1))
+    men.take(1.1)
+    men.hear('b', False, 1.15, lost=True)  # not the one that has the arm
+    assert men.kept
+    assert not men.lost
+    men.hear('a', True, 1.15, lost=True)  # whatever it says beside that
+    assert not men.kept
+    men.hear('a', False, 1.16)  # it is back before anybody has looked
+    assert men.lost
+    men.hear('a', True, 1.17)
+    men.take(1.17)
+    assert not men.lost
+
+
 def test_a_device_that_has_died_gets_nothing():
     men = several(('a', False, 1.0), ('a', True, 1.1))
     assert men.alive(1.3)

@@ -194,10 +194,10 @@ def test_a_hand_that_leaves_ends_the_episode(place):
 
 
 class Noise(Rule):
-    """The expert drives under noise, but not always."""
+    """The expert drives under a noise that always pushes the same way, in most steps."""
 
     def decide(self, step):
-        noise = self.random.normal(scale=0.2, size=len(step.action)) if step.tick % 4 else None
+        noise = np.full(len(step.action), 0.5) if step.tick % 4 else None
         return Decision(driver='expert', ask=True, noise=noise)
 
 
@@ -212,8 +212,11 @@ def test_the_arm_follows_the_noise_of_a_rule_and_the_bag_holds_the_experts_answe
     for tick, stamp in enumerate(frames):
         assert (stamp in labels) is bool(tick % 4)
         np.testing.assert_allclose(done[stamp], steps.executed[tick], atol=1e-6)
-    noise = steps.executed - steps.expert
-    assert np.abs(noise[1]).max() > 1e-3
+    # The arm goes where it is pushed: its commands are off the answers by about as much.
+    commanded = arrays_of(bag).action[: len(steps)]
+    answers, executed = (each[:, : commanded.shape[1]] for each in (steps.expert, steps.executed))
+    pushed, moved = (executed - answers).mean(axis=0), (commanded - answers)[5:].mean(axis=0)
+    assert pushed @ moved > 0.5 * pushed @ pushed > 0
 
 
 def by_stamp(bag, topic):
@@ -357,13 +360,12 @@ def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
         'round_000/episode_00000.npz',  # among the demonstrations
         'round_000/policy.npz',  # on the way to the nodes, and in the evaluation
         'round_001/episode_00002.npz',  # in the round
-        'round_001/episode_00003.npz',  # in the training, which is the coach's own
+        'round_001/episode_00003.npz',  # before or in the training, which is the coach's own
     ):
         with Coaching(tmp_path) as run:
             run.until(name)
             run.process.kill()
             assert run.end()[0] == -signal.SIGKILL
-    assert not (tmp_path / 'round_001/policy.npz').exists()
     with Coaching(tmp_path) as run:
         code, said = run.end()
     assert code == 0, said

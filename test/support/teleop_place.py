@@ -28,7 +28,13 @@ STANDING = 0.05  # rad/s
 # A machine that is busy with other tests gives each process less of it than a robot's would.
 PATIENT = {
     'simulator': {'task': 'reach'},
-    'monitor': {'frame_age': 0.6, 'chunk_age': 0.6, 'takeover_age': 1.0, 'clock_step': 2.0},
+    'monitor': {
+        'frame_age': 0.6,
+        'chunk_age': 0.6,
+        'takeover_age': 1.0,
+        'clock_step': 2.0,
+        'chunk_wait': 0.7,
+    },
     'teleop': {'timeout': 0.5, 'horizon': 12},
     'policy': {},
     'recorder': {},
