@@ -125,7 +125,7 @@ class _Viewer:
             if rows is not None:
                 values = np.array(rows.values)
                 show_stream(self._file, self._contract, key, rows.moments(self._ticks), values)
-        for kind in ('policy', 'expert', 'executed'):
+        for kind in ('policy', 'expert', 'label', 'executed'):
             self._show_actions(kind)
         self._show_status()
         self._show_scores()
@@ -143,6 +143,7 @@ class _Viewer:
         chunks = {
             'policy': topics.POLICY_CHUNK,
             'expert': topics.EXPERT_CHUNK,
+            'label': topics.EXPERT_LABEL,
             'executed': self._contract.action.executed,
         }
         for kind, topic in chunks.items():

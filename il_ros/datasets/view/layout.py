@@ -40,7 +40,7 @@ def _scene(rrb: Any, paths: list[str]) -> Any:
 
 
 def _plots(rrb: Any, contract: Contract, paths: list[str]) -> Any:
-    kinds = ('position', 'executed', 'training', 'policy', 'expert')
+    kinds = ('position', 'executed', 'training', 'policy', 'expert', 'label')
     joints = [
         rrb.TimeSeriesView(
             origin=entity('joint', name),

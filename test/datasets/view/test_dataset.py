@@ -218,6 +218,7 @@ def test_chunks_of_all_sources_status_and_events(tmp_path, open_writer, messages
     for name, kind in (
         ('policy/action_chunk', 'ActionChunk'),
         ('expert/action_chunk', 'ActionChunk'),
+        ('expert/label', 'ActionChunk'),
         ('monitor/status', 'MonitorStatus'),
         ('monitor/scores', 'MonitorScores'),
         ('events', 'EpisodeEvent'),
@@ -229,6 +230,7 @@ def test_chunks_of_all_sources_status_and_events(tmp_path, open_writer, messages
         writer.write('/left/joint_states', messages.joints(stamp, [0.0, 0.1 * i]), stamp)
         writer.write('/left/policy/action_chunk', messages.chunk(stamp, [i, 2 * i]), stamp)
         writer.write('/left/expert/action_chunk', messages.chunk(stamp, [-i, 0]), stamp)
+        writer.write('/left/expert/label', messages.chunk(stamp, [7, 0]), stamp)
         mode, fault = (2, '') if i < 4 else (4, 'stale')
         told = status(stamp, mode, float(i), fault=fault, reason='why' if fault else '')
         writer.write('/left/monitor/status', told, stamp)
@@ -237,6 +239,7 @@ def test_chunks_of_all_sources_status_and_events(tmp_path, open_writer, messages
     moving, fixed = show(writer.close('success'), tmp_path)
     assert scalars(moving['joint/b/policy'])[:, 0].tolist() == [0, 2, 4, 6, 8, 10]
     assert scalars(moving['joint/a/expert'])[:, 0].tolist() == [0, -1, -2, -3, -4, -5]
+    assert scalars(moving['joint/a/label'])[:, 0].tolist() == [7] * 6
     strange = scalars(moving['monitor/scores'])
     assert strange[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert strange[:, 1].tolist() == [0, 0.5, 1, 1.5, 2, 2.5]  # of its threshold, 2
