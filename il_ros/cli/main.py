@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from il_ros.core.errors import IlRosError
@@ -59,7 +60,15 @@ VERBS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; gives the exit code: 0, 2 for an error, 130 for an interruption."""
     given = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupted = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         verb, rest = _verb(given)
         if verb is None:
@@ -69,7 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
     except IlRosError as problem:
         print(f'error: {problem}', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as problem:
+        # Within a call to rclpy's C++ an interruption becomes a RuntimeError.
+        if isinstance(problem, RuntimeError) and not interrupted:
+            raise
         print('interrupted', file=sys.stderr)
         return 130
     except OSError as problem:

@@ -352,6 +352,15 @@ def require_whole_run(out):
     assert spent == sum(int(steps.asked.sum()) for steps in episodes[2:])
 
 
+def test_an_interruption_is_said_in_a_word(running, tmp_path):
+    with Coaching(tmp_path) as run:
+        run.until('round_000/episode_00000.npz')
+        run.process.send_signal(signal.SIGINT)
+        code, said = run.end()
+    assert (code, said.splitlines()[-1]) == (130, 'interrupted')
+    assert 'Traceback' not in said
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_coach_that_is_killed_in_any_phase_goes_on(running, tmp_path):
