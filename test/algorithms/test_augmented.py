@@ -20,6 +20,8 @@ from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 POLICY = MlpConfig(hidden=(16,), horizon=4, absolute=('hand',))
 CONFIG = BcConfig(policy=POLICY, epochs=3, batch=64, device='cpu')
 NOISE = Augmentation(noise=Noise(std={'arm': {'position': 0.02}}))

@@ -16,6 +16,8 @@ from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 SMALL = BcConfig(
     policy=MlpConfig(hidden=(32,), horizon=4, absolute=('hand',)), epochs=40, batch=64,
     learning_rate=3e-3, device='cpu',

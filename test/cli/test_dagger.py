@@ -11,6 +11,8 @@ from il_ros.coach.journal import Journal
 from il_ros.core.errors import IlRosError
 from il_ros.policies.bundle import load_bundle
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 
 def run(out, *more):
     line = (

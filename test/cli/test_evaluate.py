@@ -9,6 +9,8 @@ from il_ros.evaluation.episodes import read_episodes
 from il_ros.evaluation.errors import EvaluationError
 from il_ros.rollouts.films import FilmConfig
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 REACH = Path('config/contracts/franka_reach.yaml')
 SUITE = """
 goal_lost:

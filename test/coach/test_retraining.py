@@ -17,6 +17,8 @@ from il_ros.rollouts.demonstrations import dataset_of_rollouts
 from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.sim.randomisation import Randomisation, Range
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 SHIFT = Shift(drives=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
 
 
