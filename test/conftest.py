@@ -10,7 +10,6 @@ from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.assemble import assemble, usable
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.monitors.scores import ensemble, flow
 
 # How long an example takes says how busy the machine is.
 settings.register_profile('any machine', deadline=None)
@@ -92,6 +91,8 @@ def reach_bundle(tmp_path_factory):
 @pytest.fixture(scope='module')
 def quick_scores():
     """Scores that are hardly trained, for modules that look at something else."""
+    from il_ros.monitors.scores import ensemble, flow
+
     with pytest.MonkeyPatch.context() as patch:
         for module in (ensemble, flow):
             patch.setattr(module, '_STEPS', 50)

@@ -21,8 +21,8 @@ from il_ros.core.frames import Frame
 from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.bags.reader import Message
 
-LABEL_TOPICS = (topics.EXPERT_CHUNK, topics.EXPERT_LABEL)
-"""Where labels are, the last one first."""
+LABEL_TOPICS = (topics.EXPERT_LABEL, topics.EXPERT_CHUNK)
+"""Where labels are: on the first that has one for a frame."""
 
 
 class Labels:
@@ -62,7 +62,8 @@ class Labels:
         labels = np.full(shape, np.nan, np.float32)
         for label, frame in zip(labels, frames, strict=True):
             found = [self._chunks.get((topic, frame.stamp)) for topic in LABEL_TOPICS]
-            for chunk in [chunk for chunk in found if chunk is not None][-1:]:
+            chunk = next((chunk for chunk in found if chunk is not None), None)
+            if chunk is not None:
                 label[: len(chunk)] = chunk[: self._steps]
         return labels
 

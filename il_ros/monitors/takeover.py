@@ -89,8 +89,10 @@ class DeadMen:
     def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
         """Take in what a device read at `read` [s], or that it was `lost` and not let go."""
         man = self._men.setdefault(device, DeadMan(self._max_age))
-        man.hear(held and not lost, read)
-        self.lost |= lost and man is self._owner
+        man.hear(held, read)
+        if lost:
+            man.reset()
+            self.lost |= man is self._owner
 
     def take(self, now: float) -> None:
         """The arm goes to the first device that asks for it and is alive at `now` [s]."""

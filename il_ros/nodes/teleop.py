@@ -83,7 +83,7 @@ class TeleopNode(ManagedNode):
         """Let go of the arm."""
         self._operator.lose()
         if self._said:
-            self._say(False, self._now(), lost=True)
+            self._say(False, self._now())
 
     def release(self) -> None:
         """Give the terminal back."""
@@ -154,14 +154,15 @@ class TeleopNode(ManagedNode):
         asking, read = self._operator.asking, self._operator.read
         if read is None:
             if self._said:
-                self._say(False, self._now(), lost=True)
+                self._say(False, self._now())
                 self.get_logger().warning('the arm is let go: the device is silent')
         elif asking != self._said or not 0.0 <= read - self._told < _TELL:
             self._say(asking, read)
 
-    def _say(self, held: bool, read: float, *, lost: bool = False) -> None:
+    def _say(self, held: bool, read: float) -> None:
         device = self.get_fully_qualified_name()
-        message = Takeover(held=held, lost=lost)
+        message = Takeover(held=held, lost=self._operator.lost)
+        self._operator.lost = False
         self._takeover.publish(fill_stamp(message, round(read * NS), device))
         self._said, self._told = held, read
 

@@ -432,7 +432,8 @@ class GraphField:
     def _on_word(self, message: Takeover) -> None:
         device = message.header.frame_id
         if device != DEVICE:
-            self._people.hear(device, bool(message.held), to_ns(message.header.stamp) / NS)
+            read = to_ns(message.header.stamp) / NS
+            self._people.hear(device, bool(message.held), read, lost=bool(message.lost))
 
 
 def _ending(state: TaskState) -> tuple[Ending, str]:

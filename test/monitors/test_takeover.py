@@ -117,10 +117,13 @@ def test_a_device_that_is_lost_is_not_one_that_is_let_go():
     assert not men.lost
     men.hear('a', True, 1.15, lost=True)  # whatever it says beside that
     assert not men.kept
-    men.hear('a', False, 1.16)  # it is back before anybody has looked
-    assert men.lost
-    men.hear('a', True, 1.17)
-    men.take(1.17)
+    men.hear('a', True, 1.16)  # it is back, but has to be let go first
+    assert not men.alive(1.16)
+    men.hear('a', False, 1.17)
+    assert men.lost  # before anybody has looked
+    men.hear('a', True, 1.18)
+    men.take(1.18)
+    assert men.kept
     assert not men.lost
 
 

@@ -51,6 +51,7 @@ class Operator:
         self._rest: Array | None = None  # where the arm is kept while it is held still
         self._pressed: tuple[Press, ...] = ()
         self.refusal = ''  # why the dead-man that is held does not count
+        self.lost = False  # it was lost while it had the arm, which others are still to be told
 
     @property
     def asking(self) -> bool:
@@ -80,6 +81,7 @@ class Operator:
 
     def lose(self) -> None:
         """Nothing is known of the device any more: let go."""
+        self.lost |= self.asking
         self._reading, self._armed = None, False
         self._moving = self._still = False
         self._pressed, self.refusal = (), ''

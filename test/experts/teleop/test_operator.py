@@ -53,6 +53,27 @@ def bench():
     return Bench()
 
 
+def test_a_gap_that_only_the_next_reading_shows_is_a_loss(bench):
+    bench.hear()
+    bench.frame()
+    bench.hear(held=True)
+    bench.frame()
+    assert bench.operator.asking
+    bench.now += 2 * TIMEOUT
+    bench.hear()  # let go, as far as it says
+    assert (bench.operator.asking, bench.operator.lost) == (False, True)
+
+
+def test_what_is_let_go_is_not_lost(bench):
+    bench.hear()
+    bench.frame()
+    bench.hear(held=True)
+    bench.frame()
+    bench.hear()
+    bench.operator.lose()  # later, when it has nothing to lose
+    assert not bench.operator.lost
+
+
 def test_holding_takes_the_arm_up_where_it_is_and_letting_go_gives_it_back(bench):
     bench.hear()
     assert bench.frame() is None
