@@ -1,0 +1,29 @@
+"""What a launch file gives a node where nobody says anything is what the node would take itself."""
+
+from dataclasses import fields
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from il_ros.monitors.config import MonitorConfig
+from il_ros.nodes.teleop import TeleopConfig
+from il_ros.ros.coaching import CoachNodeConfig
+
+
+@pytest.mark.parametrize(
+    ('file', 'config', 'least'),
+    [('coach', CoachNodeConfig, 6), ('deploy', MonitorConfig, 2), ('teleop', TeleopConfig, 2)],
+)
+def test_a_default_is_the_nodes_own(file, config, least):
+    root = ElementTree.parse(f'launch/{file}.launch.xml').getroot()
+    given = {arg.get('name'): arg.get('default') for arg in root.iter('arg')}
+    elsewhere = {'contract', 'task', 'directory', 'config'}  # of the installed package, or a place
+    own = {field.name: field.default for field in fields(config) if field.name not in elsewhere}
+    both = given.keys() & own.keys()
+    assert len(both) >= least
+    assert {name: given[name] for name in both} == {
+        name: str(own[name]).lower() if isinstance(own[name], bool) else str(own[name])
+        for name in both
+    }
