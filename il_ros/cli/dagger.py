@@ -115,7 +115,12 @@ def dagger(
             from il_ros.ros.graph_field import graph_field, graph_trials
 
             with graph_field(
-                client, loaded, horizon=horizon, noise=run.noise, randomisation=ranges
+                client,
+                loaded,
+                horizon=horizon,
+                blend=blend,
+                noise=run.noise,
+                randomisation=ranges,
             ) as live:
                 found = rounds.teach(live, journal, live=live, on_round=tell)
             trials = graph_trials(client, task, out / 'trials', ranges)

@@ -10,9 +10,9 @@ A person with a dead-man of his own goes before everybody: while he holds it he 
 are the labels, and the expert is not asked.
 
 The expert is asked by its service alone. What it answers is published with the stamp of the frame:
-the monitor follows it where the expert drives, and the bag holds it as the frame's label. Where the
-rule adds noise to what the expert does, the monitor is given the chunk with the noise, and the
-label is published beside it (`expert/label`).
+the monitor follows it where the expert drives, and the bag holds it as the frame's label. Where he
+drives, his overlapping answers are blended as the policy node blends its own, with the noise that a
+rule may add; then the monitor is given that, and the label is published beside it (`expert/label`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from il_ros.experts import floor_of
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.takeover import DeadMen
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
+from il_ros.policies.blend import ChunkBlend
+from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.convert import chunk_positions, doubles, fill_stamp, observation_message, to_ns
 from il_ros.ros.evaluation import GraphRuns
@@ -70,6 +72,7 @@ def graph_field(
     contract: Contract,
     *,
     horizon: int,
+    blend: float = MlpConfig.blend,
     novelty: bool = False,
     noise: float = NOISE,
     randomisation: Randomisation = NOTHING,
@@ -80,6 +83,8 @@ def graph_field(
         client: Talks to the graph.
         contract: What the topics mean.
         horizon: Steps of an answer, H.
+        blend: Weight of each answer relative to the one after it, where they overlap and the expert
+            drives: that of the policy which is trained (`MlpConfig.blend`).
         novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
         noise: Standard deviation of the joints' disturbance where it is learned from [rad].
         randomisation: What differs from episode to episode beside the scene, in all of them.
@@ -94,7 +99,12 @@ def graph_field(
     try:
         with client.watching(novelty=novelty, gives_back=True):
             field = GraphField(
-                client, contract, horizon=horizon, noise=noise, randomisation=randomisation
+                client,
+                contract,
+                horizon=horizon,
+                blend=blend,
+                noise=noise,
+                randomisation=randomisation,
             )
             yield field
             field.settle()
@@ -145,6 +155,7 @@ class GraphField:
         client: Talks to the graph.
         contract: What the topics mean.
         horizon: Steps of an answer, H.
+        blend: See `graph_field`.
         noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
             learned from and never in one that evaluates (`SEEDS`); see `coach.arm_field.ArmField`.
         randomisation: What differs from episode to episode beside the scene, in all of them.
@@ -161,6 +172,7 @@ class GraphField:
         contract: Contract,
         *,
         horizon: int,
+        blend: float = MlpConfig.blend,
         noise: float = NOISE,
         randomisation: Randomisation = NOTHING,
     ) -> None:
@@ -176,6 +188,7 @@ class GraphField:
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._answer: ActionChunk | None = None  # the expert's, until it is published
+        self._blend = ChunkBlend(horizon, blend, NS / contract.rate)  # of what he does
         self._scores: dict[str, float] = {}
         self._people = DeadMen(MonitorConfig.takeover_age)
         self._now = 0.0  # stamp of the newest frame [s]
@@ -316,16 +329,19 @@ class GraphField:
         """Say what the expert has answered, if he was asked and it was not said yet.
 
         Args:
-            action: What he does, shape (H * N,), where he drives: his answer, or more than that.
+            action: What he is to do, shape (H * N,), where he drives: his answer, or with noise.
         """
         chunk, self._answer = self._answer, None
         if chunk is None:
+            self._blend.reset()  # what he wanted before others drove without asking him is past
             return
         answer = np.minimum(np.maximum(chunk_positions(chunk).reshape(-1), self.low), self.high)
-        if action is not None and not np.array_equal(action, answer):
+        wanted = (answer if action is None else action).reshape(self._horizon, -1)
+        does = self._blend.add(to_ns(chunk.header.stamp), wanted).reshape(-1)
+        if action is not None and not np.array_equal(does, answer):
             self._labels.publish(chunk)
             chunk = copy(chunk)
-            chunk.positions = doubles(action)
+            chunk.positions = doubles(does)
         self._chunks.publish(chunk)
 
     def _persons(self, frame: Frame) -> Array:
