@@ -31,11 +31,13 @@ setup: $(VENV)/.built
 demo: setup
 	$(ENTER) $(BIN)/il_ros demo $(ARGS)
 
-# Tests with nodes have the machine to themselves, the others share its cores. 5: none was chosen.
+# Tests whose nodes keep to the clock have the machine to themselves, the others share its cores,
+# file by file, for what a file needs is made once. 5: none was chosen.
 test test-all: SLOW = $(if $(filter test,$@),and not slow)
 test test-all: setup
-	$(ENTER) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical -m 'not graph $(SLOW)' $(ARGS) || [ $$? = 5 ]
-	$(ENTER) $(BIN)/python -m pytest -m 'graph $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile \
+		-m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) $(BIN)/python -m pytest -m 'real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
 
 lint: setup
 	$(BIN)/ruff check .

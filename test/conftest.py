@@ -1,5 +1,6 @@
 """A small made-up task: two joints go to where an object is; some of its frames are enough."""
 
+import fcntl
 import math
 
 import numpy as np
@@ -81,19 +82,24 @@ def task():
 
 
 @pytest.fixture(scope='session')
-def reach_bundle(tmp_path_factory):
+def reach_bundle(tmp_path_factory, worker_id):
     """The bundle of a small policy of the reach task, made once for all who only read it."""
     from small_policies import make_reach_bundle
 
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == 'master' else base.parent) / 'reach'  # of all workers
+    folder.mkdir(exist_ok=True)
+    with (folder / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / 'bundle').exists():
+            make_reach_bundle(folder)
+    return folder / 'bundle'
 
 
 @pytest.fixture(scope='module')
 def quick_scores():
     """Scores that are hardly trained, for modules that look at something else."""
-    from il_ros.monitors.scores import ensemble, flow
+    from small_policies import scores_trained_for
 
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (ensemble, flow):
-            patch.setattr(module, '_STEPS', 50)
+    with scores_trained_for(50):
         yield

@@ -66,7 +66,7 @@ _SERVICES = {
     'expert/stream': SetBool,
 }
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
-_FIRST = 3.0  # s
+_FIRST = 3.0  # s until a question is asked again
 # Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
 # that, so none of them waits for a command that does not come any more.
 _BLOCK = 2
@@ -474,13 +474,8 @@ class Graph:
     def _call(self, name: str, request: Any) -> Any:
         self.wait_for(name)
         where = self.node.resolve_service_name(name)
-        # A server may lose its first answer to a client that it has not found yet.
-        tries = (_FIRST, self._timeout) if name in _REPEATABLE else (self._timeout,)
-        for timeout in (min(each, self._timeout) for each in tries):
-            response = self._answer(name, request, timeout)
-            if response is not None:
-                break
-        else:
+        response = self._answer(name, request)
+        if response is None:
             raise IlRosError(
                 f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
             )
@@ -488,12 +483,24 @@ class Graph:
             raise IlRosError(response.message, where=where)
         return response
 
-    def _answer(self, name: str, request: Any, timeout: float) -> Any | None:
-        future = self._clients[name].call_async(request)
-        deadline = time.monotonic() + timeout
-        while not future.done() and time.monotonic() < deadline:
+    def _answer(self, name: str, request: Any) -> Any | None:
+        """The first answer that comes; None for none in time.
+
+        A server loses its answers to a client that it has not found yet, so what may be asked again
+        is, each time after twice as long: it may be at work on the first.
+        """
+        begin = time.monotonic()
+        deadline, again = begin + self._timeout, begin + _FIRST
+        asked = [self._clients[name].call_async(request)]
+        while (now := time.monotonic()) < deadline:
+            if now > again and name in _REPEATABLE:
+                asked.append(self._clients[name].call_async(request))
+                again = now + _FIRST * 2 ** (len(asked) - 1)
             self.spin(0.1)
-        return future.result() if future.done() else None
+            for future in asked:
+                if future.done():
+                    return future.result()
+        return None
 
     def _on_status(self, message: MonitorStatus) -> None:
         since = self._since_reset(message)

@@ -1,10 +1,11 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_policies import REACH, make_reach_bundle
+from small_policies import REACH
 
 from il_ros.coach.retraining import SUITE, Plan, Retraining, Trials, newest, promoted, retrainings
 from il_ros.coach.shift import Shift
@@ -23,8 +24,9 @@ SHIFT = Shift(drives=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
 
 
 @pytest.fixture(scope='module')
-def bundle(tmp_path_factory):
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
+def bundle(reach_bundle, tmp_path_factory):
+    """One that may be written to."""
+    return shutil.copytree(reach_bundle, tmp_path_factory.mktemp('reach') / 'bundle')
 
 
 class Scripted:

@@ -15,9 +15,12 @@ CONTRACT = Path(__file__).parents[2] / 'config/contracts/franka_pick_place.yaml'
 
 
 @pytest.fixture(scope='session', autouse=True)
-def domain():
+def domain(testrun_uid, worker_id):
+    """Drawn for each run; workers of one run never share one."""
+    drawn = random.Random(testrun_uid).sample(range(1, 102), 101)
+    worker = 0 if worker_id == 'master' else int(worker_id.removeprefix('gw'))
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
+    os.environ['ROS_DOMAIN_ID'] = str(drawn[worker % len(drawn)])
     return os.environ['ROS_DOMAIN_ID']
 
 

@@ -33,7 +33,7 @@ from il_ros.ros.preroll import PreRoll  # noqa: E402
 
 from .test_recorder import CONTRACT, Bench, image, joints, read  # noqa: E402
 
-pytestmark = pytest.mark.graph
+pytestmark = pytest.mark.real_time
 NODE = '/arm/black_box'
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_policies import REACH, make_reach_bundle
+from small_policies import REACH
 
 rclpy = pytest.importorskip('rclpy')
 
@@ -27,18 +27,19 @@ from il_ros.ros.convert import fill_stamp  # noqa: E402
 from il_ros.ros.qos import CHUNKS, LATCHED  # noqa: E402
 from il_ros.sim.perturbations import Perturbation  # noqa: E402
 
-pytestmark = [pytest.mark.graph, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 SETTINGS = (
     'demonstrations=2', 'rounds=1', 'episodes=2', 'evaluations=1',
     'settings=[schedule=exponential]', 'training.epochs=20', 'training.policy.hidden=[32]',
     'training.policy.horizon=8',
 )  # fmt: skip
+QUICK = (*SETTINGS, 'scores=false')
 PATIENCE = 90.0  # s
 
 
 @pytest.fixture(scope='module')
-def bundle(tmp_path_factory):
-    return make_reach_bundle(tmp_path_factory.mktemp('reach'))
+def bundle(reach_bundle):
+    return reach_bundle
 
 
 @pytest.fixture(scope='module')
@@ -54,11 +55,11 @@ def running(domain, tmp_path_factory):
 class Node:
     """A coach as a process, and what it says."""
 
-    def __init__(self, client, folder, **parameters):
+    def __init__(self, client, folder, settings=SETTINGS, **parameters):
         given = {'contract': REACH.resolve(), 'task': 'reach', 'directory': folder, **parameters}
         texts = [f'{name}:={value}' for name, value in given.items()]
-        settings = ', '.join(f"'{text}'" for text in SETTINGS)
-        texts.append(f'settings:=[{settings}]')
+        quoted = ', '.join(f"'{text}'" for text in settings)
+        texts.append(f'settings:=[{quoted}]')
         path = packages.executable('il_ros', 'coach', os.environ, 'test')
         self.process = subprocess.Popen(
             [str(path), '--ros-args', *(word for text in texts for word in ('-p', text))],
@@ -118,7 +119,7 @@ class Node:
 def taught(running, tmp_path_factory):
     """A coach's folder after the first teaching, with nothing to be held against."""
     folder = tmp_path_factory.mktemp('coach') / 'runs'
-    with Node(running, folder) as coach:
+    with Node(running, folder, QUICK) as coach:
         time.sleep(1.0)
         assert coach.said[-1].state == CoachStatus.WATCHING
         assert not (folder / 'round_000').exists()  # nothing moves on start
@@ -147,6 +148,7 @@ def test_it_teaches_over_the_graph_and_writes_bundle_and_curves(taught):
     assert len(sorted(folder.glob('round_*/episode_*.npz'))) == 4
 
 
+@pytest.mark.slow
 def test_a_retraining_is_judged_and_what_is_worse_is_not_promoted(taught, running, bundle):
     folder, _ = taught
     with Node(running, folder, bundle=bundle, further=1, trials=3) as coach:
@@ -165,6 +167,7 @@ def test_a_retraining_is_judged_and_what_is_worse_is_not_promoted(taught, runnin
     assert running.load(bundle) == load_bundle(bundle).policy_id
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=1, trials=2) as coach:
         goal = coach.teach()
@@ -187,6 +190,7 @@ def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
     assert numbers == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_node_that_is_ended_in_a_trial_leaves_the_arm_at_rest(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=1, trials=30) as coach:
         assert coach.ask('start').success

@@ -26,7 +26,7 @@ from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.ros.convert import chunk_positions, to_ns
 
-pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 HORIZON, ANSWER = 8, 4  # steps of the policy, and of what teleop says by default
 EXPERT, POLICY = SOURCES.index('expert'), SOURCES.index('policy')
 TRAINING = BcConfig(

@@ -15,8 +15,6 @@ from il_ros.sim.randomisation import load_randomisation
 
 RANDOMISATION = Path(__file__).parents[2] / 'config/randomisation/default.yaml'
 
-pytestmark = pytest.mark.graph
-
 
 @pytest.fixture(scope='module')
 def recorded(client):

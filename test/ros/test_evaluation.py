@@ -17,7 +17,7 @@ from il_ros.rollouts.films import FilmConfig, Studio
 from il_ros.ros.evaluation import GraphRuns
 
 # The policy is trained within the first test's time where no other test came before.
-pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 PERIOD = 0.05  # s
 SUITES = ('nominal', 'expert', 'ood_unwatched', 'ood')

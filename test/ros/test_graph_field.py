@@ -37,7 +37,7 @@ from il_ros.ros.messages import message_type
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
 
-pytestmark = [pytest.mark.graph, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 HORIZON = 8
 PATIENCE = 300.0  # s
 CONFIG = CoachConfig(demonstrations=2, rounds=1, episodes=2, evaluations=1)

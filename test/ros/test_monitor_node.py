@@ -16,7 +16,6 @@ from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.ros.convert import fill_stamp, to_ns  # noqa: E402
 from il_ros.ros.qos import CHUNKS, COMMAND  # noqa: E402
 
-pytestmark = pytest.mark.graph
 PATIENCE = 20.0
 
 

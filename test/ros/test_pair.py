@@ -12,8 +12,6 @@ from il_ros.datasets.convert import convert
 
 PAIR = Path(__file__).parents[2] / 'config/contracts/viperx_pair_bimanual_handover.yaml'
 
-pytestmark = pytest.mark.graph
-
 
 @pytest.fixture(scope='module')
 def episode(domain, tmp_path_factory):

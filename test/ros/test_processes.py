@@ -15,7 +15,7 @@ from il_ros.launching import packages
 
 from .conftest import CONTRACT
 
-pytestmark = pytest.mark.graph
+pytestmark = pytest.mark.real_time
 NODES = (
     'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box', 'teleop',
     'coach',

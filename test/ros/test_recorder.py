@@ -33,7 +33,7 @@ from il_ros.datasets.bags.check import check  # noqa: E402
 from il_ros.datasets.bags.recovery import recover  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 
-pytestmark = pytest.mark.graph
+pytestmark = pytest.mark.real_time
 ROOT = Path(__file__).parents[2]
 
 CONTRACT = """

@@ -15,7 +15,7 @@ from teleop_place import CONFIG, STANDING, Place
 
 from il_ros.datasets.bags.episode import read_episode_info
 
-pytestmark = pytest.mark.graph
+pytestmark = pytest.mark.real_time
 REST = 1.5  # s in which an arm has to stand
 NAMES = [*(f'leader_joint{i}' for i in range(1, 8)), 'leader_gripper']
 

@@ -4,14 +4,11 @@ import os
 from contextlib import ExitStack
 
 import numpy as np
-import pytest
 
 from il_ros.launching.processes import Supervisor
 from il_ros.launching.xml import evaluate
 
 from .conftest import CONTRACT
-
-pytestmark = pytest.mark.graph
 
 LAUNCH = """<launch>
   <group><push_ros_namespace namespace="left"/>

@@ -1,10 +1,14 @@
 """A policy that is trained and calibrated within seconds."""
 
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.core.contract import load_contract
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.monitors.scores import ensemble, flow
 from il_ros.policies.bundle import load_bundle, save_threshold
 from il_ros.policies.calibration import calibrate
 from il_ros.policies.mlp import MlpConfig
@@ -13,6 +17,15 @@ from il_ros.rollouts.demonstrations import dataset_of_rollouts, demonstrate
 from il_ros.rollouts.pool import Setup, run_cases
 
 REACH = Path('config/contracts/franka_reach.yaml')
+
+
+@contextmanager
+def scores_trained_for(steps):
+    """Scores take so many steps of training instead of thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (ensemble, flow):
+            patch.setattr(module, '_STEPS', steps)
+        yield
 
 
 def make_reach_bundle(folder):
