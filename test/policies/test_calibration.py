@@ -10,6 +10,8 @@ from il_ros.policies.base import Policy
 from il_ros.policies.calibration import DEFAULT_CHANNELS, calibrate, enough, fit_bank
 from il_ros.policies.fitted import FittedScores
 
+pytestmark = pytest.mark.usefixtures('quick_scores')
+
 LOOK = ('look', 'clustered_mahalanobis', 'observation')
 ANSWER = ('answer', 'tce', 'observation')
 INSIDE = ('inside', 'mahalanobis', 'embedding')

@@ -15,7 +15,6 @@ from il_ros.launching import packages
 
 from .conftest import CONTRACT
 
-pytestmark = pytest.mark.real_time
 NODES = (
     'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box', 'teleop',
     'coach',
@@ -71,7 +70,13 @@ def wait_until_active(domain):
     rclpy.shutdown()
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+# SIGINT is in the launch below that is ended, too.
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    'number',
+    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM],
+    ids=['SIGINT', 'SIGTERM'],
+)
 @pytest.mark.parametrize('node', NODES)
 def test_a_node_ends_within_three_seconds(node, number, tmp_path, wait_until_active):
     process = start(node, **parameters(node, tmp_path))
@@ -140,6 +145,7 @@ def test_bad_input_is_one_clear_error_and_a_bad_exit(node, change, extra, texts,
         assert text in output
 
 
+@pytest.mark.real_time
 def test_ctrl_c_in_a_launch_ends_every_process_and_keeps_finished_episodes(
     contract, domain, tmp_path
 ):
