@@ -2,8 +2,8 @@
 
 DAgger (Ross et al. 2011) trains on what the expert answers at states that the learner visited. On
 the graph the answer is an action chunk on `expert/action_chunk` with the stamp of the frame that
-it answers, whoever was driving. Where a rule adds noise to what the expert does (DART), that chunk
-is what was to be executed, and the expert's own answer is on `expert/label`.
+it answers, whoever was driving. Where what the expert is to execute is not his answer, for it is
+blended with earlier ones or a rule adds noise (DART), the answer is on `expert/label`.
 """
 
 from __future__ import annotations

@@ -59,11 +59,7 @@ class GraphRuns:
                         case.seed, mode, case.perturbations, record=self._record
                     )
                     if self._record and episode.trace.takeovers:
-                        raise IlRosError(
-                            'somebody took the arm in an episode that judges a policy',
-                            where=f'seed {case.seed}',
-                            fix='leave it alone; the same command goes on where it stopped',
-                        )
+                        raise taken(where=f'seed {case.seed}')
                     yield self._result(name, case, episode)
 
     def _result(self, suite: str, case: Case, episode: Episode) -> EpisodeResult:
@@ -93,3 +89,12 @@ class GraphRuns:
             takeovers=trace.takeovers,
             bag=episode.bag,
         )
+
+
+def taken(where: str) -> IlRosError:
+    """Somebody took the arm where a policy is judged by what it does alone."""
+    return IlRosError(
+        'somebody took the arm in an episode that judges a policy',
+        where=where,
+        fix='leave it alone; the same command goes on where it stopped',
+    )

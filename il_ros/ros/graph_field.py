@@ -48,7 +48,7 @@ from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.convert import chunk_positions, doubles, fill_stamp, observation_message, to_ns
-from il_ros.ros.evaluation import GraphRuns
+from il_ros.ros.evaluation import GraphRuns, taken
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.graph import Graph
 from il_ros.ros.qos import CHUNKS, EVENTS
@@ -281,11 +281,7 @@ class GraphField:
             frame = self._frame_at(stamp)
             by_expert, person = False, self._person
             if alone and person:
-                raise IlRosError(
-                    'somebody took the arm in an episode that judges a policy',
-                    where=self._client.node.resolve_topic_name(topics.TAKEOVER),
-                    fix='leave it alone; the same command goes on where it stopped',
-                )
+                raise taken(where=self._client.node.resolve_topic_name(topics.TAKEOVER))
             if not self._source.invalid(frame):
                 action = hand(self._sight(frame))
                 if action is None:
