@@ -82,12 +82,7 @@ def dagger(
     rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
     if against.bundle is not None:
         load_bundle(against.bundle, loaded)
-        if against.bundle.resolve() == rounds.bundle.resolve():
-            raise IlRosError(
-                'the new policy would be written over the one in use',
-                where=str(against.bundle),
-                fix='copy the bundle in use to a folder of its own',
-            )
+        _require_another(against.bundle, rounds.bundle)
 
     def tell(one: CoachedRound) -> None:
         console.print(_line(one))
@@ -133,14 +128,21 @@ def dagger(
         *([f'--randomisation {randomisation}'] if randomisation else []),
         way,
     )
-    page = rounds.report(
-        found,
-        f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}',
-    )
+    line = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
+    page = rounds.report(found, line)
     console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
     if told:
         console.print(told, soft_wrap=True)
     return 0
+
+
+def _require_another(old: Path, new: Path) -> None:
+    if old.resolve() == new.resolve():
+        raise IlRosError(
+            'the new policy would be written over the one in use',
+            where=str(old),
+            fix='copy the bundle in use to a folder of its own',
+        )
 
 
 def _judge(against: Against, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
