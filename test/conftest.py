@@ -91,8 +91,9 @@ def reach_bundle(tmp_path_factory, worker_id):
     folder.mkdir(exist_ok=True)
     with (folder / 'lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / 'bundle').exists():
-            make_reach_bundle(folder)
+        if not (folder / 'bundle').exists():  # whole, or not there
+            (folder / 'making').mkdir(exist_ok=True)
+            make_reach_bundle(folder / 'making').rename(folder / 'bundle')
     return folder / 'bundle'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,13 +21,30 @@ from il_ros.launching.xml import evaluate
 if TYPE_CHECKING:
     from il_ros.ros.graph import Graph
 
+_DOMAINS = range(1, 102)  # below the ports that systems give out by themselves
 _NEEDED = ('simulator/step', 'monitor/set_mode')
 
 
 def isolate() -> None:
     """Keep the graph of this process and its children on this machine and to itself."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
+    os.environ['ROS_DOMAIN_ID'] = str(_free_domain())
+
+
+def _free_domain() -> int:
+    """A domain, drawn from those in which nothing runs on this machine."""
+    drawn = random.SystemRandom().sample(_DOMAINS, len(_DOMAINS))
+    return next((domain for domain in drawn if _is_free(domain)), drawn[0])
+
+
+def _is_free(domain: int) -> bool:
+    """Whether nobody listens where a domain's first participant does (DDSI-RTPS 2.5, 9.6.2)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class Monitor:
     def coming(self) -> Mode:
         """The mode of the next tick, as far as dead-men decide it."""
         men, now = self._dead_men, self._now
-        held = men.kept or (now is not None and men.alive(now))
+        held = men.kept or (now is not None and men.alive(now) and not self._lost)
         return self._machine.heeding(held, to_policy=self._to_policy)
 
     def dead_man(self, held: bool, now: float, device: str = '', *, lost: bool = False) -> None:
@@ -245,7 +245,7 @@ class Monitor:
         machine, men = self._machine, self._dead_men
         if machine.takeover and men.kept:
             return men.silent(now)
-        if men.alive(now) and (machine.takeover or machine.take_over()):
+        if men.alive(now) and not self._lost and (machine.takeover or machine.take_over()):
             men.take(now)  # from another device, too: a driver of his own, who is led over
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
         elif machine.takeover:
@@ -253,6 +253,11 @@ class Monitor:
             self._watch.begin(midway=True)
             self._driving.begin('policy', now)
         return None
+
+    @property
+    def _lost(self) -> bool:
+        """Whether the device of whoever drives was lost: the arm is held before anybody drives."""
+        return self._machine.takeover and self._dead_men.lost
 
     @property
     def _to_policy(self) -> bool:

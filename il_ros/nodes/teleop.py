@@ -24,7 +24,7 @@ from il_ros.ros.episode_buttons import EpisodeButtons
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.parameters import declare, setting
-from il_ros.ros.qos import CHUNKS, COMMAND
+from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.spin import run_node
 
 _WATCH = 0.02  # s
@@ -68,7 +68,7 @@ class TeleopNode(ManagedNode):
         self._commanded: tuple[int, NDArray[np.float64]] | None = None
         self._said, self._told, self._refusal = False, 0.0, ''
         self._chunks = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
-        self._takeover = self.create_publisher(Takeover, topics.TAKEOVER, COMMAND)
+        self._takeover = self.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
         self._episodes = EpisodeButtons(self, self._config.task)
         executed = contract.action.executed
         self.create_subscription(ActionChunk, executed, self._on_executed, CHUNKS)

@@ -66,6 +66,7 @@ _SERVICES = {
     'expert/stream': SetBool,
 }
 _REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
+_RESET = 'simulator/reset'
 _FIRST = 3.0  # s until a question is asked again
 # Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
 # that, so none of them waits for a command that does not come any more.
@@ -173,6 +174,7 @@ class Graph:
     ) -> None:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
+        self._executor.shutdown()  # it holds the context, and with that sockets and threads
 
     @property
     def trace(self) -> Trace:
@@ -204,7 +206,7 @@ class Graph:
         request = ResetWorld.Request(
             seed=seed, perturbations=[_message(item) for item in perturbations]
         )
-        response = self._call('simulator/reset', request)
+        response = self._call(_RESET, request)
         self._trace, self._reset_stamp = Trace(), to_ns(response.stamp)
         self._let_go = False
         return response.stamp
@@ -231,7 +233,15 @@ class Graph:
         request = SetMode.Request(mode=MODES[mode], resume=resume)
         if not_before is not None:
             request.not_before = not_before
-        self._mode = self._call('monitor/set_mode', request).mode
+
+        def entered() -> SetMode.Response | None:
+            there = self._mode == request.mode
+            return SetMode.Response(success=True, mode=request.mode) if there else None
+
+        # Somebody may have stopped the arm since the first question: the second would undo that.
+        stops = mode == 'hold' or (mode == 'idle' and not resume)
+        told = None if stops else entered
+        self._mode = self._call('monitor/set_mode', request, told).mode
 
     def set_parameters(self, node: str, **settings: bool | str) -> None:
         """Change dynamic parameters of 'monitor' or 'expert'."""
@@ -471,10 +481,17 @@ class Graph:
             else:
                 return
 
-    def _call(self, name: str, request: Any) -> Any:
+    def _call(self, name: str, request: Any, told: Callable[[], Any | None] | None = None) -> Any:
+        """The answer of a service.
+
+        Args:
+            name: Of the service.
+            request: What is asked.
+            told: Where it must not be asked again: the answer, if it is known by other means.
+        """
         self.wait_for(name)
         where = self.node.resolve_service_name(name)
-        response = self._answer(name, request)
+        response = self._answer(name, request, told)
         if response is None:
             raise IlRosError(
                 f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
@@ -483,19 +500,25 @@ class Graph:
             raise IlRosError(response.message, where=where)
         return response
 
-    def _answer(self, name: str, request: Any) -> Any | None:
+    def _answer(self, name: str, request: Any, told: Callable[[], Any | None] | None) -> Any | None:
         """The first answer that comes; None for none in time.
 
         A server loses its answers to a client that it has not found yet, so what may be asked again
         is, each time after twice as long: it may be at work on the first.
         """
-        begin = time.monotonic()
-        deadline, again = begin + self._timeout, begin + _FIRST
+        wait, now = _FIRST, time.monotonic()
+        deadline, again = now + self._timeout, now + wait
         asked = [self._clients[name].call_async(request)]
         while (now := time.monotonic()) < deadline:
-            if now > again and name in _REPEATABLE:
+            if now > again and told is not None:
+                if (answer := told()) is not None:
+                    return answer
+            elif now > again and name in _REPEATABLE:
+                if name == _RESET:  # what the first question began is over with the second
+                    asked.clear()
                 asked.append(self._clients[name].call_async(request))
-                again = now + _FIRST * 2 ** (len(asked) - 1)
+                wait *= 2
+                again = now + wait
             self.spin(0.1)
             for future in asked:
                 if future.done():

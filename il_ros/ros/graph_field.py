@@ -189,6 +189,7 @@ class GraphField:
         self._asked: tuple[int, Array] | None = None
         self._answer: ActionChunk | None = None  # the expert's, until it is published
         self._blend = ChunkBlend(horizon, blend, NS / contract.rate)  # of what he does
+        self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
         self._people = DeadMen(MonitorConfig.takeover_age)
         self._now = 0.0  # stamp of the newest frame [s]
@@ -329,11 +330,14 @@ class GraphField:
         """
         chunk, self._answer = self._answer, None
         if chunk is None:
-            self._blend.reset()  # what he wanted before others drove without asking him is past
             return
+        stamp, before = to_ns(chunk.header.stamp), self._published
+        if stamp - before > 1.5 * NS * self.period:
+            self._blend.reset()  # what he wanted before others drove without asking him is past
+        self._published = stamp
         answer = np.minimum(np.maximum(chunk_positions(chunk).reshape(-1), self.low), self.high)
         wanted = (answer if action is None else action).reshape(self._horizon, -1)
-        does = self._blend.add(to_ns(chunk.header.stamp), wanted).reshape(-1)
+        does = self._blend.add(stamp, wanted).reshape(-1)
         if action is not None and not np.array_equal(does, answer):
             self._labels.publish(chunk)
             chunk = copy(chunk)

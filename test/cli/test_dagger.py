@@ -11,7 +11,8 @@ from il_ros.coach.journal import Journal
 from il_ros.core.errors import IlRosError
 from il_ros.policies.bundle import load_bundle
 
-pytestmark = pytest.mark.usefixtures('quick_scores')
+# In this order: other modules have the bundle from here, with scores that are trained.
+pytestmark = pytest.mark.usefixtures('reach_bundle', 'quick_scores')
 
 
 def run(out, *more):

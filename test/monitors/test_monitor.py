@@ -1020,6 +1020,21 @@ def test_no_policy_goes_on_where_the_device_was_lost():
     assert (verdict.mode, verdict.resumed) == (Mode.HOLD, False)
 
 
+def test_where_the_device_was_lost_the_arm_is_held_before_another_gets_it():
+    rig = watched(takeover_return=True)
+    teleoperate(rig, True, ticks=20)
+    rig.monitor.dead_man(False, rig.now, 'other')
+    rig.tick()
+    rig.monitor.dead_man(False, rig.now, lost=True)
+    for mode in (Mode.HOLD, Mode.EXPERT, Mode.EXPERT):
+        rig.monitor.dead_man(True, rig.now, 'other')
+        rig.offer(0.3, 'expert')
+        assert rig.monitor.coming is mode
+        assert rig.tick().mode is mode
+    rig.monitor.dead_man(False, rig.now, 'other')
+    assert rig.tick().mode is Mode.HOLD  # no policy goes on, whoever lets go in the end
+
+
 def test_without_chunks_of_the_expert_the_arm_comes_to_rest_and_then_it_is_a_fault():
     rig = watched(startup_grace=0.5)
     assert rig.velocity[0] > 0.1

@@ -76,6 +76,7 @@ def test_a_lost_sensor_stops_the_arm_and_says_which(client):
     assert set(episode.violations.values()) == {0}
 
 
+@pytest.mark.real_time  # without joints the simulator waits for nobody
 def test_lost_joints_stop_the_arm_too(client):
     lost = [Perturbation(kind='sensor_dropout', target='joint_position', start=1.0, duration=2.0)]
     episode = client.episode(9, 'expert', lost)

@@ -1,12 +1,15 @@
 """The client of a graph where answers are lost or late."""
 
 import time
+from threading import Timer
+from types import SimpleNamespace
 
 import pytest
 from small_policies import REACH
 
 pytest.importorskip('rclpy')
 
+from il_ros.msg import MonitorStatus
 from std_srvs.srv import Trigger
 
 from il_ros.core.contract import load_contract
@@ -23,7 +26,7 @@ class Answer:
         return time.monotonic() >= self.due
 
     def result(self):
-        return Trigger.Response(success=True)
+        return SimpleNamespace(success=True, mode=MonitorStatus.HOLD)
 
 
 class Server:
@@ -44,12 +47,14 @@ class Server:
 def ask(domain, monkeypatch):
     """Asks a service that answers like that, with another question after 0.2, 0.4, ... s."""
     monkeypatch.setattr(graph, '_FIRST', 0.2)
-    with Graph(load_contract(REACH), timeout=1.0) as client:
+    with Graph(load_contract(REACH), timeout=2.0) as client:
 
         def one(name, *delays):
             server = client._clients[name] = Server(*delays)
             client._call(name, Trigger.Request())
             return server.asked
+
+        one.client = client
 
         yield one
 
@@ -66,8 +71,26 @@ def test_an_answer_that_is_late_counts(ask):
 
 
 def test_who_never_answers_is_named(ask):
-    with pytest.raises(IlRosError, match='/policy/reset: no answer within 1 s'):
+    with pytest.raises(IlRosError, match='/policy/reset: no answer within 2 s'):
         ask('policy/reset', NEVER)
+
+
+def test_only_the_newest_answer_to_a_reset_counts(ask):
+    # What the first question began is over when the second is answered.
+    begin = time.monotonic()
+    assert ask('simulator/reset', 0.3, 0.3) == 2
+    assert time.monotonic() - begin > 0.45
+
+
+def test_a_mode_is_not_asked_for_twice_but_the_monitors_status_is_believed(ask):
+    server = ask.client._clients['monitor/set_mode'] = Server(NEVER)
+    said = Timer(0.4, lambda: ask.client._on_status(MonitorStatus(mode=MonitorStatus.POLICY)))
+    said.start()
+    ask.client.set_mode('policy')
+    assert server.asked == 1
+    server = ask.client._clients['monitor/set_mode'] = Server(NEVER, 0.0)
+    ask.client.set_mode('hold')  # stopping twice is stopping
+    assert server.asked == 2
 
 
 @pytest.mark.parametrize('name', ['simulator/step', 'recorder/start', 'recorder/stop'])

@@ -74,7 +74,7 @@ def teleop(running):
         running.spin(0.05)
     yield publisher
     process.terminate()
-    assert process.wait(timeout=3) == 0
+    assert process.wait(timeout=20) == 0
     running.node.destroy_publisher(publisher)
 
 

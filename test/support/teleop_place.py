@@ -107,6 +107,7 @@ class Place:
             self.end(name)
         self.node.destroy_node()
         rclpy.shutdown()
+        self._executor.shutdown()
 
     def wait(self, done, seconds=PATIENCE):
         end = time.monotonic() + seconds
