@@ -172,7 +172,7 @@ class GraphField:
         contract: Contract,
         *,
         horizon: int,
-        blend: float = MlpConfig.blend,
+        blend: float,
         noise: float = NOISE,
         randomisation: Randomisation = NOTHING,
     ) -> None:
@@ -188,7 +188,7 @@ class GraphField:
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._answer: ActionChunk | None = None  # the expert's, until it is published
-        self._blend = ChunkBlend(horizon, blend, NS / contract.rate)  # of what he does
+        self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what he does
         self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
         self._people = DeadMen(MonitorConfig.takeover_age)
@@ -331,8 +331,8 @@ class GraphField:
         chunk, self._answer = self._answer, None
         if chunk is None:
             return
-        stamp, before = to_ns(chunk.header.stamp), self._published
-        if stamp - before > 1.5 * NS * self.period:
+        stamp = to_ns(chunk.header.stamp)
+        if stamp - self._published > 1.5 * NS * self.period:
             self._blend.reset()  # what he wanted before others drove without asking him is past
         self._published = stamp
         answer = np.minimum(np.maximum(chunk_positions(chunk).reshape(-1), self.low), self.high)

@@ -58,14 +58,14 @@ def test_the_same_command_does_nothing_twice_and_more_rounds_go_on(out, capsys):
 def test_it_is_held_against_the_policy_in_use_once(reach_bundle, tmp_path, capsys):
     old, out = reach_bundle, tmp_path / 'rounds'
     before = {path: path.read_bytes() for path in old.iterdir()}
-    against = ('--against.bundle', str(old), '--against.trials', '3')
+    against = ('--against.bundle', str(old), '--against.trials', '6')
     assert run(out, *against) == 0
     said = ' '.join(capsys.readouterr().out.split())
     [decision] = out.glob('against_*/decision.json')
     found = json.loads(decision.read_text())
     assert not found['promoted']
     assert f'keep the old one; {found["reason"]}' in said
-    assert found['trials']['pairs'] == 3
+    assert found['trials']['pairs'] == 6
     assert found['learned_from'] == {
         'rounds': 2, 'episodes': 3, 'labels': found['learned_from']['labels'], 'bags': [],
     }  # fmt: skip

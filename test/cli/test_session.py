@@ -16,24 +16,27 @@ def environment(monkeypatch):
 
 
 def test_a_domain_in_which_something_runs_is_passed_over(monkeypatch):
-    monkeypatch.setattr(random.SystemRandom, 'sample', lambda *_: [7, 8, 9])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
-        participant.bind(('', 7400 + 250 * 7 + 10))
-        isolate()
-        assert os.environ['ROS_DOMAIN_ID'] == '8'
-        assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     isolate()
-    assert os.environ['ROS_DOMAIN_ID'] == '7'
+    used = int(os.environ['ROS_DOMAIN_ID'])
+    assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    monkeypatch.setattr(random.SystemRandom, 'sample', lambda *_: [used, *range(1, 102)])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        participant.bind(('', 7400 + 250 * used + 10))
+        isolate()
+        assert os.environ['ROS_DOMAIN_ID'] != str(used)
+    isolate()
+    assert os.environ['ROS_DOMAIN_ID'] == str(used)
 
 
 def test_a_node_is_seen_as_one(monkeypatch):
     rclpy = pytest.importorskip('rclpy')
-    monkeypatch.setattr(random.SystemRandom, 'sample', lambda *_: [93, 94])
     isolate()
+    used = int(os.environ['ROS_DOMAIN_ID'])
+    monkeypatch.setattr(random.SystemRandom, 'sample', lambda *_: [used, *range(1, 102)])
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node('somebody', context=context)
     isolate()
     node.destroy_node()
     rclpy.shutdown(context=context)
-    assert os.environ['ROS_DOMAIN_ID'] == '94'
+    assert os.environ['ROS_DOMAIN_ID'] != str(used)

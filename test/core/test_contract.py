@@ -366,7 +366,7 @@ def paths(data, prefix=()):
 FILMED = yaml.safe_load(filmed())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_value_anywhere_is_a_contract_or_one_clear_error(data):
     tree = deepcopy(FILMED)

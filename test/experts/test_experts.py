@@ -41,7 +41,7 @@ def run(world, expert, seed, *, every=1, perturbations=()):
 @pytest.mark.parametrize('task', list(EXPERTS))
 @pytest.mark.parametrize('every', [1, 8])
 def test_the_expert_succeeds_within_the_limits(task, every):
-    for seed in range(6):
+    for seed in range(12):
         state = run(WORLDS[task], make_expert(task), seed, every=every)
         assert state.success, seed
         beyond = dict(state.violations)
@@ -64,7 +64,7 @@ def test_it_succeeds_within_the_limits_of_an_arm_with_fewer_joints(task):
 @pytest.mark.parametrize('task', list(EXPERTS))
 def test_it_succeeds_with_the_noise_of_recording(task):
     noise = [Perturbation(kind='command_noise', value=(NOISE.get(task, 0.003),))]
-    states = [run(WORLDS[task], make_expert(task), s, perturbations=noise) for s in range(4)]
+    states = [run(WORLDS[task], make_expert(task), s, perturbations=noise) for s in range(8)]
     assert all(state.success for state in states)
 
 

@@ -191,13 +191,14 @@ def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
 
 
 @pytest.mark.slow
+@pytest.mark.real_time
 def test_a_node_that_is_ended_in_a_trial_leaves_the_arm_at_rest(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=1, trials=30) as coach:
         assert coach.ask('start').success
         coach.until(lambda: coach.said[-1].state == CoachStatus.JUDGING, 'trials')
         coach.until((tmp_path / 'retraining_000/old/episodes.jsonl').exists, 'a trial')
         coach.process.send_signal(signal.SIGTERM)
-        assert coach.process.wait(timeout=20) == 0
+        assert coach.process.wait(timeout=3) == 0
     running.set_mode('idle')  # as it is
     assert running.parameter('monitor', 'novelty')
     assert not running.parameter('monitor', 'allow_uncalibrated')
@@ -218,6 +219,7 @@ def test_an_alarm_is_not_the_coachs_to_resume(running, tmp_path, bundle):
         running.rest()
 
 
+@pytest.mark.real_time
 def test_cancelling_leaves_the_arm_at_rest_and_what_is_done_stays(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=1, trials=2) as coach:
         goal = coach.teach()
@@ -230,7 +232,7 @@ def test_cancelling_leaves_the_arm_at_rest_and_what_is_done_stays(running, tmp_p
         coach.until(lambda: coach.said[-1].state == CoachStatus.PROPOSING, 'the proposal')
         running.set_mode('idle')  # as it is: the arm is at rest
         coach.process.send_signal(signal.SIGTERM)
-        assert coach.process.wait(timeout=20) == 0
+        assert coach.process.wait(timeout=3) == 0
     assert len(sorted(tmp_path.glob('round_000/episode_*.npz'))) >= 1
 
 

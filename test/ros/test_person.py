@@ -29,7 +29,7 @@ from il_ros.policies.mlp import MlpConfig  # noqa: E402
 from il_ros.ros.convert import fill_stamp  # noqa: E402
 from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 GAMEPAD = Path(__file__).parents[2] / 'config/teleop/gamepad.yaml'
 HORIZON, DEAD_MAN = 8, 10
 # Seconds of the episode from which on something else is held: a button, and the stick.
@@ -74,7 +74,7 @@ def teleop(running):
         running.spin(0.05)
     yield publisher
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=3) == 0
     running.node.destroy_publisher(publisher)
 
 

@@ -70,13 +70,8 @@ def wait_until_active(domain):
     rclpy.shutdown()
 
 
-# SIGINT is in the launch below that is ended, too.
 @pytest.mark.real_time
-@pytest.mark.parametrize(
-    'number',
-    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM],
-    ids=['SIGINT', 'SIGTERM'],
-)
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
 @pytest.mark.parametrize('node', NODES)
 def test_a_node_ends_within_three_seconds(node, number, tmp_path, wait_until_active):
     process = start(node, **parameters(node, tmp_path))

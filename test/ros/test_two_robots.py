@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from il_ros.cli.session import isolate
 from il_ros.launching.processes import Supervisor
 from il_ros.launching.xml import evaluate
 
@@ -23,6 +24,7 @@ LAUNCH = """<launch>
 def test_left_and_right_on_one_graph(contract, domain, tmp_path):
     from il_ros.ros.graph import Graph
 
+    isolate()
     file = tmp_path / 'two.launch.xml'
     demo = CONTRACT.parents[2] / 'launch/demo.launch.xml'
     file.write_text(LAUNCH.format(file=demo, contract=CONTRACT, out=tmp_path))
