@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.rows import save, show
+from il_ros.cli.main import guarded
 
 GROUPS = ('loop', 'sim', 'bc', 'data', 'monitor', 'interactive')
 
@@ -27,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

@@ -19,6 +19,7 @@ from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import machine, save, show
 from il_ros.algorithms.rules import Array, Demonstrate, Round, Rule, Who, make_rule
 from il_ros.cli.evaluate import versions
+from il_ros.cli.main import guarded
 from il_ros.cli.session import graph
 from il_ros.coach.arm_field import ArmField
 from il_ros.coach.arm_rounds import LivePlace, Place, loading
@@ -259,4 +260,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

@@ -24,6 +24,7 @@ from benchmarks.fault_kinds import FAULTS, Fault
 from benchmarks.fault_referee import Referee, Sighting
 from benchmarks.fault_rig import MOVING, Rig
 from benchmarks.rows import Row, machine
+from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import draw_seeds
@@ -243,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

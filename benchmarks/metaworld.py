@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.evaluate import versions
+from il_ros.cli.main import guarded
 from il_ros.core.contract import load_contract
 from il_ros.core.files import write_atomic
 from il_ros.evaluation.intervals import Rate
@@ -85,4 +86,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

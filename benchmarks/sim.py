@@ -21,6 +21,7 @@ from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row, save, show
 from benchmarks.tasks import DEMONSTRATIONS, cloned
 from il_ros.cli.evaluate import load_perturbations
+from il_ros.cli.main import guarded
 from il_ros.core.arms import default_arm
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.pool import worker_count
@@ -231,4 +232,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

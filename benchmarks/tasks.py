@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.evaluate import versions
+from il_ros.cli.main import guarded
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.files import write_atomic
@@ -151,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(guarded(main))

@@ -58,8 +58,16 @@ VERBS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; gives the exit code: 0, 2 for an error, 130 for an interruption."""
+    """Run one verb; gives the exit code, as `guarded` does."""
     given = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: _dispatch(given))
+
+
+def guarded(work: Callable[[], int | None]) -> int:
+    """Do the work of a command; gives its exit code: 0, 2 for an error, 130 for an interruption.
+
+    Errors become one line each, and SIGTERM ends the work as SIGINT does: what it holds is let go.
+    """
     interrupted = False
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -70,11 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
-        verb, rest = _verb(given)
-        if verb is None:
-            print(_help())
-            return 0
-        return _run(verb, rest)
+        return work() or 0
     except IlRosError as problem:
         print(f'error: {problem}', file=sys.stderr)
         return 2
@@ -90,6 +94,14 @@ def main(arguments: list[str] | None = None) -> int:
     except UnicodeError as problem:
         print(f'error: a text or a name is not UTF-8: {problem}', file=sys.stderr)
         return 2
+
+
+def _dispatch(given: list[str]) -> int:
+    verb, rest = _verb(given)
+    if verb is None:
+        print(_help())
+        return 0
+    return _run(verb, rest)
 
 
 def _system(problem: OSError) -> str:

@@ -9,16 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import rclpy
 from numpy.typing import NDArray
 from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from il_ros.core import topics
@@ -28,9 +24,9 @@ from il_ros.core.frames import NS
 from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, Observation, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
+from il_ros.ros.client import Client
 from il_ros.ros.convert import to_ns
 from il_ros.ros.qos import CHUNKS
-from il_ros.ros.spin import make_executor
 from il_ros.sim.perturbations import Perturbation
 from il_ros.srv import (
     LoadPolicy,
@@ -49,25 +45,6 @@ MODES = {
     'policy': MonitorStatus.POLICY,
     'expert': MonitorStatus.EXPERT,
 }
-_SERVICES = {
-    'simulator/reset': ResetWorld,
-    'simulator/step': StepWorld,
-    'recorder/start': StartEpisode,
-    'recorder/stop': StopEpisode,
-    'monitor/set_mode': SetMode,
-    'monitor/load': LoadPolicy,
-    'monitor/get_parameters': GetParameters,
-    'monitor/set_parameters': SetParameters,
-    'policy/load': LoadPolicy,
-    'policy/reset': Trigger,
-    'expert/get_parameters': GetParameters,
-    'expert/set_parameters': SetParameters,
-    'expert/query': QueryExpert,
-    'expert/stream': SetBool,
-}
-_REPEATABLE = {name for name in _SERVICES if name.split('/')[1] not in ('step', 'start', 'stop')}
-_RESET = 'simulator/reset'
-_FIRST = 3.0  # s until a question is asked again
 # Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
 # that, so none of them waits for a command that does not come any more.
 _BLOCK = 2
@@ -114,11 +91,8 @@ class Episode:
         return dict(zip(self.state.violation_kinds, self.state.violation_counts, strict=True))
 
 
-class Graph:
-    """Talks to the nodes of one graph under one namespace.
-
-    Use it as a context manager. Every call waits for its answer; a service that is not there, an
-    answer that does not come, and a refusal are IlRosErrors.
+class Graph(Client):
+    """Runs episodes on a graph, whose monitor it follows.
 
     Args:
         contract: What the topics mean.
@@ -138,21 +112,7 @@ class Graph:
         timeout: float = 30.0,
         alone: Sequence[str] | None = None,
     ) -> None:
-        self._timeout = timeout
-        # The process's own context is asked for anew each time: rclpy replaces it when it ends.
-        self._context = None if alone is None else rclpy.Context()
-        if self._context is not None or not rclpy.ok():
-            rclpy.init(
-                args=None if alone is None else [*alone],
-                context=self._context,
-                signal_handler_options=SignalHandlerOptions.NO,
-            )
-        self.node = Node('il_ros', namespace=namespace, context=self._context)
-        self._executor = make_executor(self._context)
-        self._executor.add_node(self.node)
-        self._clients = {
-            name: self.node.create_client(kind, name) for name, kind in _SERVICES.items()
-        }
+        super().__init__(namespace, timeout, alone)
         self._trace, self._reset_stamp, self._mode = Trace(), 0, MonitorStatus.IDLE
         self.cancelled: Callable[[], bool] = lambda: False
         self._let_go = False  # nobody commands the arm after an alarm
@@ -163,50 +123,17 @@ class Graph:
             ActionChunk, contract.action.executed, self._on_executed, CHUNKS
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
-        self._executor.shutdown()  # it holds the context, and with that sockets and threads
-
     @property
     def trace(self) -> Trace:
         """What the monitor said and did since the last reset."""
         return self._trace
-
-    def spin(self, timeout: float) -> None:
-        """Serve what comes next; wait for it at most `timeout` [s]."""
-        self._executor.spin_once(timeout_sec=timeout)
-
-    def wait_for(self, *services: str) -> None:
-        """Wait until these services are there.
-
-        Raises:
-            IlRosError: Naming those that are not, after the time limit.
-        """
-        deadline = time.monotonic() + self._timeout
-        for name in services:
-            if not self._clients[name].wait_for_service(max(deadline - time.monotonic(), 0.01)):
-                raise IlRosError(
-                    f'no service after {self._timeout:.0f} s',
-                    where=self.node.resolve_service_name(name),
-                    fix='start its node (il_ros launch simulation, record or deploy) in the same '
-                    'namespace and ROS_DOMAIN_ID',
-                )
 
     def reset(self, seed: int, perturbations: Sequence[Perturbation] = ()) -> Any:
         """Begin an episode; gives the stamp of its first observation."""
         request = ResetWorld.Request(
             seed=seed, perturbations=[_message(item) for item in perturbations]
         )
-        response = self._call(_RESET, request)
+        response = self.call('simulator/reset', request)
         self._trace, self._reset_stamp = Trace(), to_ns(response.stamp)
         self._let_go = False
         return response.stamp
@@ -220,7 +147,7 @@ class Graph:
         timeout = _COMMAND if self._trace.alarm is None else _LAST_COMMAND
         request = StepWorld.Request(steps=steps, wait_for_command=not self._let_go, timeout=timeout)
         try:
-            return self._call('simulator/step', request).state
+            return self.call('simulator/step', request).state
         except IlRosError:
             # Only an alarm, also one that came in the meantime, is a reason to go on without.
             if self._let_go or self._trace.alarm is None:
@@ -241,21 +168,21 @@ class Graph:
         # Somebody may have stopped the arm since the first question: the second would undo that.
         stops = mode == 'hold' or (mode == 'idle' and not resume)
         told = None if stops else entered
-        self._mode = self._call('monitor/set_mode', request, told).mode
+        self._mode = self.call('monitor/set_mode', request, told).mode
 
     def set_parameters(self, node: str, **settings: bool | str) -> None:
         """Change dynamic parameters of 'monitor' or 'expert'."""
         parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in settings.items()]
         name = f'{node}/set_parameters'
         request = SetParameters.Request(parameters=parameters)
-        for result in self._call(name, request).results:
+        for result in self.call(name, request).results:
             if not result.successful:
                 raise IlRosError(f'refused: {result.reason}', where=name)
 
     def parameter(self, node: str, name: str) -> Any:
         """The value of a parameter of 'monitor' or 'expert'."""
         request = GetParameters.Request(names=[name])
-        values = self._call(f'{node}/get_parameters', request).values
+        values = self.call(f'{node}/get_parameters', request).values
         return parameter_value_to_python(values[0])
 
     def heed(self, device: str) -> None:
@@ -283,7 +210,7 @@ class Graph:
         try:
             yield
         except BaseException:
-            patience, self._timeout = self._timeout, min(self._timeout, _LAST_WORDS)
+            patience, self.timeout = self.timeout, min(self.timeout, _LAST_WORDS)
             last_words: tuple[Callable[[], None], ...] = (
                 partial(self.set_mode, 'hold'),
                 self.rest,
@@ -292,7 +219,7 @@ class Graph:
             for say in last_words:
                 with suppress(IlRosError):
                     say()
-            self._timeout = patience
+            self.timeout = patience
             raise
         self._arm(returns=returns)
 
@@ -306,17 +233,17 @@ class Graph:
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
         request = LoadPolicy.Request(path=str(bundle.resolve()))
-        self._call('monitor/load', request)
-        return str(self._call('policy/load', request).policy_id)
+        self.call('monitor/load', request)
+        return str(self.call('policy/load', request).policy_id)
 
     def query(self, observation: Observation, horizon: int) -> ActionChunk:
         """What the expert would do, in so many steps."""
         request = QueryExpert.Request(observation=observation, horizon=horizon)
-        return self._call('expert/query', request).chunk
+        return self.call('expert/query', request).chunk
 
     def stream(self, on: bool) -> None:
         """Whether the expert says what it would do for every frame, not only when it is asked."""
-        self._call('expert/stream', SetBool.Request(data=on))
+        self.call('expert/stream', SetBool.Request(data=on))
 
     @property
     def left_behind(self) -> bool:
@@ -348,12 +275,12 @@ class Graph:
     def start_recording(self, task: str, seed: int, notes: str = '') -> str:
         """Begin to record an episode; gives the folder of its bag."""
         request = StartEpisode.Request(task=task, seed=seed, notes=notes)
-        return str(self._call('recorder/start', request).path)
+        return str(self.call('recorder/start', request).path)
 
     def stop_recording(self, outcome: int, reason: str) -> str:
         """End the recording; gives the folder of its bag."""
         request = StopEpisode.Request(outcome=outcome, reason=reason)
-        return str(self._call('recorder/stop', request).path)
+        return str(self.call('recorder/stop', request).path)
 
     def episode(
         self,
@@ -434,7 +361,7 @@ class Graph:
         """
         for attempt in range(_ATTEMPTS):
             if policy:
-                self._call('policy/reset', Trigger.Request())
+                self.call('policy/reset', Trigger.Request())
             stamp, recording = self.reset(seed, perturbations), False
             try:
                 if record:
@@ -480,50 +407,6 @@ class Graph:
                     raise
             else:
                 return
-
-    def _call(self, name: str, request: Any, told: Callable[[], Any | None] | None = None) -> Any:
-        """The answer of a service.
-
-        Args:
-            name: Of the service.
-            request: What is asked.
-            told: Where it must not be asked again: the answer, if it is known by other means.
-        """
-        self.wait_for(name)
-        where = self.node.resolve_service_name(name)
-        response = self._answer(name, request, told)
-        if response is None:
-            raise IlRosError(
-                f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
-            )
-        if not getattr(response, 'success', True):
-            raise IlRosError(response.message, where=where)
-        return response
-
-    def _answer(self, name: str, request: Any, told: Callable[[], Any | None] | None) -> Any | None:
-        """The first answer that comes; None for none in time.
-
-        A server loses its answers to a client that it has not found yet, so what may be asked again
-        is, each time after twice as long: it may be at work on the first.
-        """
-        wait, now = _FIRST, time.monotonic()
-        deadline, again = now + self._timeout, now + wait
-        asked = [self._clients[name].call_async(request)]
-        while (now := time.monotonic()) < deadline:
-            if now > again and told is not None:
-                if (answer := told()) is not None:
-                    return answer
-            elif now > again and name in _REPEATABLE:
-                if name == _RESET:  # what the first question began is over with the second
-                    asked.clear()
-                asked.append(self._clients[name].call_async(request))
-                wait *= 2
-                again = now + wait
-            self.spin(0.1)
-            for future in asked:
-                if future.done():
-                    return future.result()
-        return None
 
     def _on_status(self, message: MonitorStatus) -> None:
         since = self._since_reset(message)

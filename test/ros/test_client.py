@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.ros import graph
+from il_ros.ros import client as client_module
 from il_ros.ros.graph import Graph
 
 
@@ -46,12 +46,12 @@ class Server:
 @pytest.fixture
 def ask(domain, monkeypatch):
     """Asks a service that answers like that, with another question after 0.2, 0.4, ... s."""
-    monkeypatch.setattr(graph, '_FIRST', 0.2)
+    monkeypatch.setattr(client_module, '_FIRST', 0.2)
     with Graph(load_contract(REACH), timeout=2.0) as client:
 
         def one(name, *delays):
             server = client._clients[name] = Server(*delays)
-            client._call(name, Trigger.Request())
+            client.call(name, Trigger.Request())
             return server.asked
 
         one.client = client
