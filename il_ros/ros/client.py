@@ -60,11 +60,10 @@ class Client:
 
     Attributes:
         node: What it calls them from.
-        timeout: Longest wait for an answer [s].
     """
 
     def __init__(self, namespace: str, timeout: float, alone: Sequence[str] | None) -> None:
-        self.timeout = timeout
+        self._timeout = timeout
         # The process's own context is asked for anew each time: rclpy replaces it when it ends.
         self._context = None if alone is None else rclpy.Context()
         if self._context is not None or not rclpy.ok():
@@ -103,17 +102,17 @@ class Client:
         Raises:
             IlRosError: Naming those that are not, after the time limit.
         """
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self._timeout
         for name in services:
             if not self._clients[name].wait_for_service(max(deadline - time.monotonic(), 0.01)):
                 raise IlRosError(
-                    f'no service after {self.timeout:.0f} s',
+                    f'no service after {self._timeout:.0f} s',
                     where=self.node.resolve_service_name(name),
                     fix='start its node (il_ros launch simulation, record or deploy) in the same '
                     'namespace and ROS_DOMAIN_ID',
                 )
 
-    def call(self, name: str, request: Any, told: Callable[[], Any | None] | None = None) -> Any:
+    def _call(self, name: str, request: Any, told: Callable[[], Any | None] | None = None) -> Any:
         """The answer of a service.
 
         Args:
@@ -126,7 +125,7 @@ class Client:
         response = self._answer(name, request, told)
         if response is None:
             raise IlRosError(
-                f'no answer within {self.timeout:.0f} s', where=where, fix='is its node alive?'
+                f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
             )
         if not getattr(response, 'success', True):
             raise IlRosError(response.message, where=where)
@@ -139,7 +138,7 @@ class Client:
         is, each time after twice as long: it may be at work on the first.
         """
         wait, now = _FIRST, time.monotonic()
-        deadline, again = now + self.timeout, now + wait
+        deadline, again = now + self._timeout, now + wait
         asked = [self._clients[name].call_async(request)]
         while (now := time.monotonic()) < deadline:
             if now > again and told is not None:

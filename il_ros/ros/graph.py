@@ -133,7 +133,7 @@ class Graph(Client):
         request = ResetWorld.Request(
             seed=seed, perturbations=[_message(item) for item in perturbations]
         )
-        response = self.call('simulator/reset', request)
+        response = self._call('simulator/reset', request)
         self._trace, self._reset_stamp = Trace(), to_ns(response.stamp)
         self._let_go = False
         return response.stamp
@@ -147,7 +147,7 @@ class Graph(Client):
         timeout = _COMMAND if self._trace.alarm is None else _LAST_COMMAND
         request = StepWorld.Request(steps=steps, wait_for_command=not self._let_go, timeout=timeout)
         try:
-            return self.call('simulator/step', request).state
+            return self._call('simulator/step', request).state
         except IlRosError:
             # Only an alarm, also one that came in the meantime, is a reason to go on without.
             if self._let_go or self._trace.alarm is None:
@@ -168,21 +168,21 @@ class Graph(Client):
         # Somebody may have stopped the arm since the first question: the second would undo that.
         stops = mode == 'hold' or (mode == 'idle' and not resume)
         told = None if stops else entered
-        self._mode = self.call('monitor/set_mode', request, told).mode
+        self._mode = self._call('monitor/set_mode', request, told).mode
 
     def set_parameters(self, node: str, **settings: bool | str) -> None:
         """Change dynamic parameters of 'monitor' or 'expert'."""
         parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in settings.items()]
         name = f'{node}/set_parameters'
         request = SetParameters.Request(parameters=parameters)
-        for result in self.call(name, request).results:
+        for result in self._call(name, request).results:
             if not result.successful:
                 raise IlRosError(f'refused: {result.reason}', where=name)
 
     def parameter(self, node: str, name: str) -> Any:
         """The value of a parameter of 'monitor' or 'expert'."""
         request = GetParameters.Request(names=[name])
-        values = self.call(f'{node}/get_parameters', request).values
+        values = self._call(f'{node}/get_parameters', request).values
         return parameter_value_to_python(values[0])
 
     def heed(self, device: str) -> None:
@@ -210,7 +210,7 @@ class Graph(Client):
         try:
             yield
         except BaseException:
-            patience, self.timeout = self.timeout, min(self.timeout, _LAST_WORDS)
+            patience, self._timeout = self._timeout, min(self._timeout, _LAST_WORDS)
             last_words: tuple[Callable[[], None], ...] = (
                 partial(self.set_mode, 'hold'),
                 self.rest,
@@ -219,7 +219,7 @@ class Graph(Client):
             for say in last_words:
                 with suppress(IlRosError):
                     say()
-            self.timeout = patience
+            self._timeout = patience
             raise
         self._arm(returns=returns)
 
@@ -233,17 +233,17 @@ class Graph(Client):
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
         request = LoadPolicy.Request(path=str(bundle.resolve()))
-        self.call('monitor/load', request)
-        return str(self.call('policy/load', request).policy_id)
+        self._call('monitor/load', request)
+        return str(self._call('policy/load', request).policy_id)
 
     def query(self, observation: Observation, horizon: int) -> ActionChunk:
         """What the expert would do, in so many steps."""
         request = QueryExpert.Request(observation=observation, horizon=horizon)
-        return self.call('expert/query', request).chunk
+        return self._call('expert/query', request).chunk
 
     def stream(self, on: bool) -> None:
         """Whether the expert says what it would do for every frame, not only when it is asked."""
-        self.call('expert/stream', SetBool.Request(data=on))
+        self._call('expert/stream', SetBool.Request(data=on))
 
     @property
     def left_behind(self) -> bool:
@@ -275,12 +275,12 @@ class Graph(Client):
     def start_recording(self, task: str, seed: int, notes: str = '') -> str:
         """Begin to record an episode; gives the folder of its bag."""
         request = StartEpisode.Request(task=task, seed=seed, notes=notes)
-        return str(self.call('recorder/start', request).path)
+        return str(self._call('recorder/start', request).path)
 
     def stop_recording(self, outcome: int, reason: str) -> str:
         """End the recording; gives the folder of its bag."""
         request = StopEpisode.Request(outcome=outcome, reason=reason)
-        return str(self.call('recorder/stop', request).path)
+        return str(self._call('recorder/stop', request).path)
 
     def episode(
         self,
@@ -361,7 +361,7 @@ class Graph(Client):
         """
         for attempt in range(_ATTEMPTS):
             if policy:
-                self.call('policy/reset', Trigger.Request())
+                self._call('policy/reset', Trigger.Request())
             stamp, recording = self.reset(seed, perturbations), False
             try:
                 if record:

@@ -14,8 +14,13 @@ CONTRACT = Path(__file__).parents[2] / 'config/contracts/franka_pick_place.yaml'
 
 
 @pytest.fixture(scope='session', autouse=True)
-def domain():
+def domain(worker_id):
+    """Free on this machine; workers of one run, which draw at the same time, never share one."""
+    workers = min(int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1')), 50)
+    worker = 0 if worker_id == 'master' else int(worker_id.removeprefix('gw')) % workers
     isolate()
+    while int(os.environ['ROS_DOMAIN_ID']) % workers != worker:
+        isolate()
     return os.environ['ROS_DOMAIN_ID']
 
 

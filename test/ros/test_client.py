@@ -51,7 +51,7 @@ def ask(domain, monkeypatch):
 
         def one(name, *delays):
             server = client._clients[name] = Server(*delays)
-            client.call(name, Trigger.Request())
+            client._call(name, Trigger.Request())
             return server.asked
 
         one.client = client

@@ -21,7 +21,7 @@ LAUNCH = """<launch>
 </launch>"""
 
 
-def test_left_and_right_on_one_graph(contract, domain, tmp_path):
+def test_left_and_right_on_one_graph(contract, tmp_path):
     from il_ros.ros.graph import Graph
 
     isolate()
