@@ -12,8 +12,8 @@ from geometry_msgs.msg import PointStamped, PoseStamped, WrenchStamped
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 
+from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import Contract, load_contract, parse_contract
-from il_ros.datasets.bags import EpisodeWriter
 from il_ros.ros.convert import chunk_message
 from il_ros.ros.definitions import definition_of
 

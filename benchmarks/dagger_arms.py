@@ -21,18 +21,18 @@ from il_ros.algorithms.rules import Array, Demonstrate, Round, Rule, Who, make_r
 from il_ros.cli.evaluate import versions
 from il_ros.cli.main import guarded
 from il_ros.cli.session import graph
-from il_ros.coach.arm_field import ArmField
-from il_ros.coach.arm_rounds import LivePlace, Place, loading
-from il_ros.coach.arm_scores import RoundScores, ScoresConfig, Watched
-from il_ros.coach.budget import Budget
-from il_ros.coach.chunk_learner import TRAINING, ChunkLearner
-from il_ros.coach.field import Sight
-from il_ros.coach.journal import Journal
-from il_ros.coach.rounds import Coach, CoachConfig, RoundResult
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
+from il_ros.interactive.arm_field import ArmField
+from il_ros.interactive.arm_rounds import LivePlace, Place, loading
+from il_ros.interactive.arm_scores import RoundScores, ScoresConfig, Watched
+from il_ros.interactive.budget import Budget
+from il_ros.interactive.chunk_learner import TRAINING, ChunkLearner
+from il_ros.interactive.field import Sight
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.rounds import Coach, CoachConfig, RoundResult
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/dagger_arms'

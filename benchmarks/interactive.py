@@ -32,13 +32,13 @@ from benchmarks.rows import Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.rules import make_rule
 from il_ros.algorithms.torch_tools import torch_threads
-from il_ros.coach.budget import Budget
-from il_ros.coach.field import GymField, Sight
-from il_ros.coach.journal import Journal
-from il_ros.coach.learner import FlatLearner
-from il_ros.coach.rounds import Coach, CoachConfig, evaluate
 from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
+from il_ros.interactive.budget import Budget
+from il_ros.interactive.field import GymField, Sight
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.learner import FlatLearner
+from il_ros.interactive.rounds import Coach, CoachConfig, evaluate
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / '.venv-imitation/bin/python'

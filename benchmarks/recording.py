@@ -121,8 +121,8 @@ def _with_mcap(path: Path, kinds: dict[str, str], messages: list[tuple[str, byte
 
 
 def _with_ours(path: Path, kinds: dict[str, str], messages: list[tuple[str, bytes]]) -> None:
+    from il_ros.bags import EpisodeWriter
     from il_ros.core.contract import parse_contract
-    from il_ros.datasets.bags import EpisodeWriter
 
     writer = EpisodeWriter(path.parent, path.name, parse_contract(contract_text(Load())))
     for topic, kind in kinds.items():

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.datasets.bags.check import (
+from il_ros.bags.check import (
     BagContent,
     Finding,
     find_bags,
@@ -21,17 +20,18 @@ from il_ros.datasets.bags.check import (
     part_target,
     read_bag,
 )
-from il_ros.datasets.bags.episode import (
+from il_ros.bags.episode import (
     FORMAT,
     EpisodeInfo,
     Outcome,
     read_episode_info,
     write_episode_info,
 )
-from il_ros.datasets.bags.part import whole_path
-from il_ros.datasets.bags.recovery import check as check_bags
-from il_ros.datasets.bags.recovery import recover as recover_bag
-from il_ros.datasets.bags.scan import is_bag
+from il_ros.bags.part import whole_path
+from il_ros.bags.recovery import check as check_bags
+from il_ros.bags.recovery import recover as recover_bag
+from il_ros.bags.scan import is_bag
+from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]
 Folders = tyro.conf.Positional[list[Path]]

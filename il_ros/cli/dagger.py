@@ -13,11 +13,6 @@ from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.session import graph
-from il_ros.coach.arm_field import ArmField
-from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
-from il_ros.coach.chunk_learner import TRAINING
-from il_ros.coach.journal import Journal
-from il_ros.coach.retraining import DECISION, TRIALS, Plan, Retraining, Trials, learned_from
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import Dataset
@@ -25,6 +20,11 @@ from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.experts import floor_of
+from il_ros.interactive.arm_field import ArmField
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
+from il_ros.interactive.chunk_learner import TRAINING
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.retraining import DECISION, TRIALS, Plan, Retraining, Trials, learned_from
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import Case
 from il_ros.rollouts.demonstrations import dataset_of_rollouts

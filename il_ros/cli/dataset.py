@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from il_ros.bags.episode import Outcome
+from il_ros.bags.reader import Reading
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets import operations
-from il_ros.datasets.bags.episode import Outcome
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.manifest import ImageFormat, LeftOut

@@ -10,11 +10,11 @@ from rich.console import Console
 from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.datasets.interop.columns import Columns, load_columns
-from il_ros.datasets.interop.lerobot_export import Images, export_lerobot
-from il_ros.datasets.interop.lerobot_import import import_lerobot
-from il_ros.datasets.interop.robomimic_export import export_robomimic
-from il_ros.datasets.interop.robomimic_import import import_robomimic
+from il_ros.interop.columns import Columns, load_columns
+from il_ros.interop.lerobot_export import Images, export_lerobot
+from il_ros.interop.lerobot_import import import_lerobot
+from il_ros.interop.robomimic_export import export_robomimic
+from il_ros.interop.robomimic_import import import_robomimic
 
 Format = Literal['lerobot', 'robomimic']
 

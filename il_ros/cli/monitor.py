@@ -11,10 +11,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from il_ros.bags.reader import EpisodeReader
 from il_ros.core.errors import BundleError
 from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS
-from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.dataset import load_dataset
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.conformal import WARN_ALPHA

@@ -10,13 +10,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import Message
 from il_ros.core.cdr import NS, Cdr
 from il_ros.core.contract import Contract, Demonstration
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.frames import GAP, Frame
 from il_ros.datasets.arrays import SOURCES
-from il_ros.datasets.bags.reader import Message
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.uint8]

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from il_ros.bags.reader import Reading
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.files import write_alone
 from il_ros.core.folders import require_free
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry, ImageFormat, LeftOut

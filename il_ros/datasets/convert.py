@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import EpisodeReader, Message
 from il_ros.core import topics
 from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
@@ -20,7 +21,6 @@ from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.datasets.actions import action_source
 from il_ros.datasets.arrays import EpisodeArrays, Event
-from il_ros.datasets.bags.reader import EpisodeReader, Message
 from il_ros.datasets.labels import LABEL_TOPICS, Labels
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.measures import loss_measures

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import Reading
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder
 from il_ros.datasets.array_file import ArrayFile, BlobFile, open_array
 from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
 from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.image_store import RawImages, pixel_blocks

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from il_ros import __version__
+from il_ros.bags.reader import Reading
 from il_ros.core.contract import Contract
 from il_ros.core.frames import gaps
 from il_ros.datasets.arrays import SOURCES, EpisodeArrays
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.layout import sizes
 from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut, Manifest, hash_data
 from il_ros.datasets.statistics import Statistics

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import Message
 from il_ros.core import topics
 from il_ros.core.cdr import Cdr
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame
 from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.bags.reader import Message
 
 LABEL_TOPICS = (topics.EXPERT_LABEL, topics.EXPERT_CHUNK)
 """Where labels are: on the first that has one for a frame."""

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import Reading
 from il_ros.core.config import parse
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.statistics import Statistics
 
 FORMAT = 2

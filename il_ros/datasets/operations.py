@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from il_ros.bags.reader import Reading
 from il_ros.core.config import parse
 from il_ros.core.contract import require_same
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder, require_free
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import (
     add_shards,
     require_typical,

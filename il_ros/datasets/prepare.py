@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
+from il_ros.bags.episode import find_episodes, read_episode_info
+from il_ros.bags.reader import Reading
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError, DatasetError
 from il_ros.core.folders import resolved
-from il_ros.datasets.bags.episode import find_episodes, read_episode_info
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.convert import EVENT_KINDS
 from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.pool import run_all, worker_count

@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from il_ros import __version__
+from il_ros.bags.episode import EPISODE_FILE
+from il_ros.bags.reader import EpisodeReader, Reading
 from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
 from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.bags.episode import EPISODE_FILE
-from il_ros.datasets.bags.reader import EpisodeReader, Reading
 from il_ros.datasets.convert import Conversion, convert
 from il_ros.datasets.manifest import FORMAT, ImageFormat
 from il_ros.datasets.preprocessing.segmentation import usable_rows

@@ -11,10 +11,10 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from il_ros.action import TeachPolicy
-from il_ros.coach.shift import Drives, Shift, ShiftConfig, ShiftTest
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.interactive.shift import Drives, Shift, ShiftConfig, ShiftTest
 from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
 from il_ros.ros.coaching import Coaching, CoachNodeConfig, Done

@@ -12,9 +12,9 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
 
 from il_ros.action import RecordEpisode
+from il_ros.bags.episode import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.datasets.bags.episode import Outcome
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.orphans import warning_of_orphans

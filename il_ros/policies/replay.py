@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.reader import EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import header_stamp
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.convert import frames_of
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.watch import Look, ScoreWatch

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from il_ros.bags.episode import EPISODE_FILE, read_episode_info
+from il_ros.bags.metadata import METADATA_FILE
 from il_ros.core.errors import DatasetError
 from il_ros.core.files import write_atomic
-from il_ros.datasets.bags.episode import EPISODE_FILE, read_episode_info
-from il_ros.datasets.bags.metadata import METADATA_FILE
 
 MARKER = 'black_box.json'
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.steps import POLICY, Steps, join
-from il_ros.coach.arm_rounds import ArmRounds, DaggerRun
-from il_ros.coach.chunk_learner import TRAINING
-from il_ros.coach.journal import Journal
-from il_ros.coach.retraining import TRIALS, Plan, learned_from, newest, promoted
-from il_ros.coach.shift import Shift, ShiftConfig
 from il_ros.core.config import override
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.intervals import Rate
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
+from il_ros.interactive.chunk_learner import TRAINING
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.retraining import TRIALS, Plan, learned_from, newest, promoted
+from il_ros.interactive.shift import Shift, ShiftConfig
 from il_ros.policies.bundle import load_bundle
 from il_ros.ros.graph import Graph
 from il_ros.ros.graph_field import DEVICE, graph_field, graph_trials

@@ -28,10 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Ending
-from il_ros.coach.arm_field import Scorer
-from il_ros.coach.arm_steps import observed
-from il_ros.coach.field import Hand, Outcome, Sight
-from il_ros.coach.retraining import Trials
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
@@ -41,6 +37,10 @@ from il_ros.datasets.dataset import Dataset
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.suites import SEEDS
 from il_ros.experts import floor_of
+from il_ros.interactive.arm_field import Scorer
+from il_ros.interactive.arm_steps import observed
+from il_ros.interactive.field import Hand, Outcome, Sight
+from il_ros.interactive.retraining import Trials
 from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.takeover import DeadMen
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from il_ros.bags.writer import EpisodeWriter
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.streams import compressed
-from il_ros.datasets.bags.writer import EpisodeWriter
 from il_ros.ros.gate import Needed, not_fresh
 from il_ros.ros.instant import CLOCK, Instant
 from il_ros.ros.intake import Intake

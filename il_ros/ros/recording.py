@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from il_ros.bags.episode import Loss, Outcome
+from il_ros.bags.jpeg_message import jpeg_message
+from il_ros.bags.writer import DiskFullError, EpisodeWriter
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.streams import COMPRESSED_IMAGE, compressed
-from il_ros.datasets.bags.episode import Loss, Outcome
-from il_ros.datasets.bags.jpeg_message import jpeg_message
-from il_ros.datasets.bags.writer import DiskFullError, EpisodeWriter
 from il_ros.ros.losses import Counts, Sample
 from il_ros.ros.recorded_topics import RecordedTopic
 

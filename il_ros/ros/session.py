@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rclpy.serialization import deserialize_message, serialize_message
 
+from il_ros.bags.episode import Outcome
+from il_ros.bags.mcap_file import Storage
+from il_ros.bags.writer import EpisodeWriter
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
-from il_ros.datasets.bags.episode import Outcome
-from il_ros.datasets.bags.mcap_file import Storage
-from il_ros.datasets.bags.writer import EpisodeWriter
 from il_ros.msg import EpisodeEvent, MonitorStatus
 from il_ros.ros.convert import fill_stamp
 from il_ros.ros.gate import needed_topics

@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
+from il_ros.bags.episode import Loss, read_episode_info, write_episode_info
+from il_ros.bags.writer import EpisodeWriter, Storage
 from il_ros.cli.main import main
 from il_ros.core.contract import parse_contract
-from il_ros.datasets.bags.episode import Loss, read_episode_info, write_episode_info
-from il_ros.datasets.bags.writer import EpisodeWriter, Storage
 
 CONTRACT = """
 version: 1

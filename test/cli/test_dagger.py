@@ -6,9 +6,9 @@ import pytest
 from small_policies import REACH
 
 from il_ros.cli.main import main
-from il_ros.coach.curves import coached_round, coached_rounds
-from il_ros.coach.journal import Journal
 from il_ros.core.errors import IlRosError
+from il_ros.interactive.curves import coached_round, coached_rounds
+from il_ros.interactive.journal import Journal
 from il_ros.policies.bundle import load_bundle
 
 # In this order: other modules have the bundle from here, with scores that are trained.

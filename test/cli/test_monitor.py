@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from il_ros.bags import EpisodeReader, EpisodeWriter
 from il_ros.cli import monitor as cli
 from il_ros.cli.main import main
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import Frame
 from il_ros.datasets.assemble import assemble, usable
-from il_ros.datasets.bags import EpisodeReader, EpisodeWriter
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.monitors.config import MonitorConfig

@@ -2,11 +2,11 @@ import pytest
 from cdr_messages import joints
 from made_episodes import CONTRACT, made
 
+from il_ros.bags import EpisodeWriter
+from il_ros.bags.episode import EPISODE_FILE
 from il_ros.cli.main import main
 from il_ros.cli.view import view
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.bags import EpisodeWriter
-from il_ros.datasets.bags.episode import EPISODE_FILE
 from il_ros.datasets.dataset_writer import DatasetWriter
 
 chunk = pytest.importorskip('rerun.chunk')

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from cdr_messages import STORE, cdr, joints, make
 
+from il_ros.bags.reader import Message
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.actions import Commanded, Executed, Measured, action_source
 from il_ros.datasets.arrays import SOURCES
-from il_ros.datasets.bags.reader import Message
 
 MS = 1_000_000
 

@@ -16,12 +16,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from il_ros.bags import EpisodeWriter
+from il_ros.bags.reader import Reading
 from il_ros.core.config import parse
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.datasets import shards
-from il_ros.datasets.bags import EpisodeWriter
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import build_dataset, work_folder
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.prepare import prepare

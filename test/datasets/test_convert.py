@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from cdr_messages import image
 
+from il_ros.bags import EpisodeReader, EpisodeWriter
+from il_ros.bags.episode import Loss
 from il_ros.core.cdr import header_stamp
 from il_ros.core.contract import parse_contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, FrameBuilder
 from il_ros.core.images import decode
-from il_ros.datasets.bags import EpisodeReader, EpisodeWriter
-from il_ros.datasets.bags.episode import Loss
 from il_ros.datasets.convert import EVENT_KINDS, convert
 
 MS = 1_000_000

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from il_ros.bags import EpisodeReader
+from il_ros.bags.reader import Reading
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
-from il_ros.datasets.bags import EpisodeReader
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import build_dataset
 from il_ros.datasets.convert import convert
 from il_ros.datasets.dataset import load_dataset

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from il_ros.bags.reader import Reading
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.datasets.bags.reader import Reading
 from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from cdr_messages import cdr
 
+from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.images import rendered_frame
-from il_ros.datasets.bags import EpisodeWriter
 from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.operations import append_bags, merge, split

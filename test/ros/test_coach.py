@@ -18,9 +18,9 @@ from rclpy.action import ActionClient  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from il_ros.cli.session import graph  # noqa: E402
-from il_ros.coach.journal import Journal  # noqa: E402
 from il_ros.core import topics  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
+from il_ros.interactive.journal import Journal  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.bundle import load_bundle  # noqa: E402
 from il_ros.ros.convert import fill_stamp  # noqa: E402

@@ -13,11 +13,11 @@ from teleop_place import CONFIG, CONTRACT, Place
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.chunks import chunk_samples
+from il_ros.bags.reader import EpisodeReader, Reading
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import Frame
 from il_ros.datasets.arrays import SOURCES
-from il_ros.datasets.bags.reader import EpisodeReader, Reading
 from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from il_ros.bags.reader import EpisodeReader
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import FrameBuilder
-from il_ros.datasets.bags.reader import EpisodeReader
 from il_ros.datasets.convert import convert, frames_of
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import load_randomisation

@@ -18,12 +18,12 @@ from sensor_msgs.msg import Joy  # noqa: E402
 
 from il_ros.algorithms.bc import BcConfig  # noqa: E402
 from il_ros.algorithms.steps import EXPERT  # noqa: E402
+from il_ros.bags.reader import Reading  # noqa: E402
 from il_ros.cli.session import graph  # noqa: E402
-from il_ros.coach.arm_rounds import ArmRounds, DaggerRun  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
-from il_ros.datasets.bags.reader import Reading  # noqa: E402
 from il_ros.datasets.build import build_dataset  # noqa: E402
 from il_ros.evaluation.suites import SEEDS  # noqa: E402
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.mlp import MlpConfig  # noqa: E402
 from il_ros.ros.convert import fill_stamp  # noqa: E402

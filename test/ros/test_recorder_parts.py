@@ -14,14 +14,14 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from benchmarks.camera_load import Load, contract_text
+from il_ros.bags.jpeg_message import jpeg_message
+from il_ros.bags.mcap_file import DiskFullError
+from il_ros.bags.writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.bags.jpeg_message import jpeg_message
-from il_ros.datasets.bags.mcap_file import DiskFullError
-from il_ros.datasets.bags.writer import EpisodeWriter
 from il_ros.ros.gate import Needed, needed_topics, not_fresh
 from il_ros.ros.instant import CLOCK, Instant
 from il_ros.ros.latched import Latched

@@ -11,10 +11,10 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from benchmarks.camera_load import Load, contract_text
+from il_ros.bags.writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.bags.writer import EpisodeWriter
 from il_ros.ros.definitions import definition_of
 from il_ros.ros.losses import Sample
 from il_ros.ros.recorded_topics import RecordedTopic, planned_topics

@@ -6,8 +6,8 @@ from mcap.reader import make_reader
 from mcap.records import Chunk
 from mcap.stream_reader import StreamReader, breakup_chunk
 
-from il_ros.datasets.bags.check import judge
-from il_ros.datasets.bags.mcap_file import Storage
+from il_ros.bags.check import judge
+from il_ros.bags.mcap_file import Storage
 
 SMALL = Storage(chunk_size=2000, reserve=0)
 STRING = 'std_msgs/msg/String'

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from il_ros.algorithms.steps import ENDINGS, EXPERT, POLICY, Steps
-from il_ros.coach.arm_steps import observed
-from il_ros.coach.chunk_learner import TRAINING
+from il_ros.interactive.arm_steps import observed
+from il_ros.interactive.chunk_learner import TRAINING
 from il_ros.policies.mlp import MlpConfig
 
 SMALL = replace(

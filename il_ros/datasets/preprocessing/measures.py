@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.episode import EpisodeInfo
+from il_ros.bags.writer import absolute
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
 from il_ros.core.streams import compressed
 from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.bags.episode import EpisodeInfo
-from il_ros.datasets.bags.writer import absolute
 from il_ros.datasets.preprocessing.motion import contiguous, measured_positions, relative_speed
 from il_ros.datasets.preprocessing.segmentation import Idle
 

@@ -8,9 +8,9 @@ from typing import get_args
 
 import numpy as np
 
+from il_ros.bags.episode import Outcome
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.bags.episode import Outcome
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.measures import FAMILIES, check_names, unit
 

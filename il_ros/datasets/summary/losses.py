@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from il_ros.bags.episode import EpisodeInfo, TopicInfo, read_episode_info
+from il_ros.bags.writer import absolute
 from il_ros.core.errors import IlRosError
-from il_ros.datasets.bags.episode import EpisodeInfo, TopicInfo, read_episode_info
-from il_ros.datasets.bags.writer import absolute
 from il_ros.datasets.manifest import EpisodeEntry
 
 

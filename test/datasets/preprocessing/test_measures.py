@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_episodes import CONTRACT, FINGER, made
 
-from il_ros.datasets.bags.episode import EpisodeInfo, TopicInfo
+from il_ros.bags.episode import EpisodeInfo, TopicInfo
 from il_ros.datasets.preprocessing.measures import (
     EPISODE_MEASURES,
     PART_MEASURES,

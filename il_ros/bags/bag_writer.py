@@ -1,0 +1,244 @@
+"""A rosbag2 folder being written: its MCAP files, its counts, and what is whole of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcap.records import Attachment, Metadata
+
+from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
+from il_ros.bags.metadata import (
+    BagFile,
+    BagTopic,
+    bag_information,
+    information_text,
+    write_metadata,
+)
+from il_ros.core.errors import DatasetError
+from il_ros.core.files import sync
+
+
+@dataclass(slots=True)
+class WrittenTopic:
+    """A topic and what was written of it.
+
+    Attributes:
+        about: The topic.
+        channel: Its channel in the open file.
+        messages: How many.
+        bytes: Of these messages.
+        first: Log time of the first [ns].
+        last: Latest log time [ns].
+        kept: Messages, bytes and latest log time at the end of the last whole chunk.
+    """
+
+    about: BagTopic
+    channel: int
+    messages: int = 0
+    bytes: int = 0
+    first: int = 0
+    last: int = 0
+    kept: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def rate(self) -> float:
+        """Messages but one, over the time from the first to the last [Hz]."""
+        span = (self.last - self.first) * 1e-9
+        return (self.messages - 1) / span if span > 0 else 0.0
+
+
+@dataclass(slots=True)
+class _Span:
+    """Earliest and latest log time and number of the messages of one file."""
+
+    name: str
+    start: int = 0
+    end: int = 0
+    messages: int = 0
+    kept: tuple[int, int, int] = (0, 0, 0)
+
+
+class BagWriter:
+    """Writes the MCAP files and `metadata.yaml` of one bag into a folder that exists.
+
+    Definitions of all topics are in every file.
+
+    Args:
+        folder: Where to.
+        storage: How.
+        name: Name of the file of a number.
+        on_full: Called when the disk is full, to make room for the end of the file.
+
+    Attributes:
+        topics: Topics in the order of their handles.
+        bytes: Bytes of the messages so far.
+        compression_mode: `message` if the messages are given compressed (zstd).
+
+    Raises:
+        DiskFullError: From every method that writes. The bag is then cut back to its last whole
+            chunk; `close` still works.
+        DatasetError: If the disk refuses for another reason.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        storage: Storage,
+        name: Callable[[int], str],
+        on_full: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.topics: list[WrittenTopic] = []
+        self.bytes = 0
+        self.compression_mode = ''
+        self._folder = folder
+        self._storage = storage
+        self._name = name
+        self._on_full = on_full
+        self._files: list[_Span] = []
+        self._file: McapFile | None = None
+        self._full: DiskFullError | None = None
+        self.next_file()
+
+    @property
+    def messages(self) -> int:
+        """Messages so far."""
+        return sum(topic.messages for topic in self.topics)
+
+    @property
+    def start(self) -> int:
+        """Earliest log time [ns]; 0 without a message."""
+        return min((file.start for file in self._files if file.messages), default=0)
+
+    @property
+    def end(self) -> int:
+        """Latest log time [ns]; 0 without a message."""
+        return max((file.end for file in self._files if file.messages), default=0)
+
+    def add(self, topic: BagTopic) -> int:
+        """Announce a topic; gives the handle to write to."""
+        try:
+            self.topics.append(WrittenTopic(topic, self._open.add(topic)))
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
+        return len(self.topics) - 1
+
+    def write(
+        self, handle: int, log: int, data: bytes | memoryview, publish: int, sequence: int
+    ) -> None:
+        """Write one message: log and publish time [ns], data, sequence number."""
+        file = self._file
+        if file is None:
+            file = self._open  # says why it is not
+        topic, span, size = self.topics[handle], self._files[-1], len(data)
+        if not topic.messages:
+            topic.first = log
+        topic.last = max(topic.last, log)
+        if not span.messages or log < span.start:
+            span.start = log
+        span.end = max(span.end, log)
+        topic.messages += 1
+        topic.bytes += size
+        span.messages += 1
+        self.bytes += size
+        try:
+            if file.write(topic.channel, log, data, publish, sequence):
+                self._mark()
+            if self._storage.max_file_size and file.size >= self._storage.max_file_size:
+                self.next_file()
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
+
+    def add_record(self, record: Attachment | Metadata) -> None:
+        """Write an attachment, or metadata by name, as it is."""
+        try:
+            self._open.add_record(record)
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
+
+    def end_chunk(self, *, sync: bool = False) -> None:
+        """End the open chunk; with `sync`, wait until all chunks are on the disk."""
+        file = self._open
+        try:
+            if file.end_chunk():
+                self._mark()
+            if sync:
+                file.sync()
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
+
+    def next_file(self) -> None:
+        """End the open file, if there is one, and begin the next."""
+        try:
+            self._finish()
+            name = self._name(len(self._files))
+            self._file = McapFile(self._folder / name, self._storage)
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
+        self._files.append(_Span(name))
+        for topic in self.topics:
+            topic.channel = self._file.add(topic.about)
+        sync(self._folder)
+
+    def close(self) -> None:
+        """End the last file and write `metadata.yaml`."""
+        try:
+            self._finish()
+        except DiskFullError as problem:
+            self._cut_back(problem)
+        write_metadata(self._folder, information_text(self._information()))
+
+    def discard(self) -> None:
+        """Close the files as they are."""
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+    @property
+    def _open(self) -> McapFile:
+        if self._full is not None:
+            raise self._full
+        if self._file is None:
+            raise DatasetError('is closed', where=str(self._folder), fix='start a new episode')
+        return self._file
+
+    def _finish(self) -> None:
+        if self._file is None:
+            return
+        if self._file.end_chunk():
+            self._mark()
+        self._file.finish(information_text(self._information(), bare=True))
+        self._file = None
+
+    def _mark(self) -> None:
+        """Remember the counts of what is in whole chunks."""
+        for topic in self.topics:
+            topic.kept = (topic.messages, topic.bytes, topic.last)
+        span = self._files[-1]
+        span.kept = (span.start, span.end, span.messages)
+
+    def _cut_back(self, problem: DiskFullError) -> DiskFullError:
+        """Go back to the last whole chunk, and end the file with the room that was kept."""
+        if self._full is not None:
+            return self._full
+        self._full = problem
+        for topic in self.topics:
+            topic.messages, topic.bytes, topic.last = topic.kept
+        if self._files:
+            span = self._files[-1]
+            span.start, span.end, span.messages = span.kept
+        self.bytes = sum(topic.bytes for topic in self.topics)
+        self._on_full()
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.seal()
+        return problem
+
+    def _information(self) -> dict[str, object]:
+        files = [
+            BagFile(name=span.name, start=span.start, end=span.end, messages=span.messages)
+            for span in self._files
+        ]
+        topics = [(topic.about, topic.messages) for topic in self.topics]
+        return bag_information(files, topics, compression_mode=self.compression_mode)

@@ -1,0 +1,240 @@
+"""Rounds with an arm, kept in one folder: what `il_ros dagger` and the coach node both run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from il_ros.algorithms.bc import BcConfig
+from il_ros.algorithms.rules import Rule, make_rule
+from il_ros.algorithms.steps import Steps
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
+from il_ros.interactive.arm_scores import RoundScores, Scored, ScoresConfig, Watched
+from il_ros.interactive.budget import Budget
+from il_ros.interactive.chunk_learner import TRAINING, ChunkActor, ChunkLearner
+from il_ros.interactive.curves import coached_round, coached_rounds
+from il_ros.interactive.field import Field
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.rounds import Coach, CoachConfig
+from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.rollouts.demonstrations import NOISE
+from il_ros.sim.randomisation import NOTHING, Randomisation
+
+SCORED = ('monitor_gated',)
+"""Rules that need the monitor's scores, calibrated anew for each round's policy."""
+
+
+class Place(Field, Scored, Protocol):
+    """A field with an arm in it, whose steps may be scored."""
+
+
+class LivePlace(Place, Protocol):
+    """One whose policy is loaded from bundles."""
+
+    notes: str
+
+    def load(self, bundle: Path, policy_id: str) -> None:
+        """Let this policy drive from now on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaggerRun:
+    """What the rounds are of.
+
+    Attributes:
+        rule: Rule that decides: dagger, safe_dagger, lazy_dagger, ensemble_dagger, thrifty_dagger,
+            hg_dagger, dart, monitor_gated, or one of an entry point.
+        settings: Settings of the rule, as name=value.
+        demonstrations: Episodes that the expert drives first.
+        rounds: Rounds after that, at most; the budget may end them earlier.
+        episodes: Episodes of a round, at most.
+        labels: Labels of a round, after which it ends; 0 for no such end.
+        budget: What the expert may be troubled for, after the demonstrations.
+        evaluations: Episodes in which each round's policy is evaluated.
+        members: Networks that learn; 0 for as many as the rule needs.
+        noise: Disturbance of the joints where it is learned from [rad].
+        seed: Seed of the run.
+        scores: Whether scores are fitted to the last policy, without which no monitor watches it.
+    """
+
+    rule: str = 'dagger'
+    settings: tuple[str, ...] = ()
+    demonstrations: int = 10
+    rounds: int = 5
+    episodes: int = 5
+    labels: int = 0
+    budget: Budget = field(default_factory=Budget)
+    evaluations: int = 10
+    members: int = 0
+    noise: float = NOISE
+    seed: int = 0
+    scores: bool = True
+
+    @property
+    def coach(self) -> CoachConfig:
+        """The same for a coach."""
+        return CoachConfig(
+            demonstrations=self.demonstrations,
+            rounds=self.rounds,
+            episodes=self.episodes,
+            labels=self.labels,
+            budget=self.budget,
+            evaluations=self.evaluations,
+            evaluate_every=1,
+            seed=self.seed,
+        )
+
+
+class ArmRounds:
+    """The rounds of one run, which go on where they stopped.
+
+    Args:
+        contract: What the topics mean.
+        task: Name of the task.
+        out: Folder of the journal, the bundles and the curves.
+        run: What the rounds are of.
+        training: How a policy is trained.
+        randomisation: What differs from episode to episode where they happen, for the record.
+        cancelled: Asked in training whether to give up.
+
+    Attributes:
+        bundle: Folder of the last policy's bundle, once there is one.
+
+    Raises:
+        IlRosError: If there is no such rule, or a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        task: str,
+        out: Path,
+        run: DaggerRun,
+        training: BcConfig = TRAINING,
+        *,
+        randomisation: Randomisation = NOTHING,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self._contract, self._task, self._out, self._run = contract, task, out, run
+        self._randomisation = randomisation
+        self._rule = make_rule(run.rule, run.settings)
+        self._coach = run.coach
+        self._learner = ChunkLearner(
+            contract=contract,
+            task=task,
+            config=training,
+            members=run.members or self._rule.members,
+            cancelled=cancelled,
+        )
+        self.bundle = out / 'bundle'
+
+    def journal(self, where: str) -> Journal:
+        """Where the rounds are kept; `where` they happen must be the same for them to go on."""
+        return Journal(self._out, self._identity(where))
+
+    def teach(
+        self,
+        place: Place,
+        journal: Journal,
+        *,
+        live: LivePlace | None = None,
+        on_round: Callable[[CoachedRound], None] | None = None,
+        on_episode: Callable[[Steps], None] | None = None,
+    ) -> list[CoachedRound]:
+        """Run what is missing, and write the last policy's bundle.
+
+        Args:
+            place: Where episodes happen.
+            journal: Where they are kept.
+            live: The same place, if each round's policy has to be loaded there.
+            on_round: Called after each round.
+            on_episode: Called with each new episode.
+        """
+
+        def tell(number: int) -> None:
+            if on_round is not None:
+                on_round(coached_round(journal, number, place.period))
+
+        coach = Coach(
+            place,
+            self._learner,
+            self._rule_at(place),
+            journal,
+            self._coach,
+            before_use=None
+            if live is None
+            else loading(live, self._learner, self._out, self._run.rule),
+        )
+        actor, _ = coach.run(lambda now: tell(now.round), on_episode)
+        if not self._is_there(actor.policy_id):
+            made = self._learner.bundle(
+                actor, coach.steps, algorithm=self._run.rule, scored=self._run.scores
+            )
+            save_bundle(made, self.bundle, overwrite=True)
+        return coached_rounds(journal, place.period)
+
+    def report(self, rounds: list[CoachedRound], command: str) -> Path:
+        """Write the curves; gives the page."""
+        title = f'{self._run.rule} on {self._task}'
+        return write_coaching_report(self._out, rounds, title=title, command=command)
+
+    def _is_there(self, policy_id: str) -> bool:
+        """Whether the bundle is this policy's already: it may have been calibrated since."""
+        try:
+            found = load_bundle(self.bundle)
+        except IlRosError:
+            return False
+        scored = found.scores is not None
+        return found.policy_id == policy_id and scored is self._run.scores
+
+    def _rule_at(self, place: Place) -> Rule:
+        if self._run.rule not in SCORED:
+            return self._rule
+        return Watched(
+            self._rule,
+            place,
+            lambda now: RoundScores(now, self._contract, self._task, ScoresConfig()),
+        )
+
+    def _identity(self, where: str) -> dict[str, Any]:
+        """What must be the same for rounds to go on; there may be more of them."""
+        chosen = {
+            name: value
+            for name, value in asdict(self._run).items()
+            if name not in ('rounds', 'scores')
+        }
+        budget = {name: str(value) for name, value in chosen.pop('budget').items()}
+        learned = {
+            'training': asdict(self._learner.config),
+            'task': self._task,
+            'contract': self._contract.hash[:16],
+        }
+        if self._randomisation != NOTHING:
+            learned['randomisation'] = self._randomisation.hash
+        return {**chosen, 'budget': budget, **learned, 'run': where}
+
+
+def loading(
+    live: LivePlace, learner: ChunkLearner, out: Path, algorithm: str
+) -> Callable[[int, ChunkActor, Steps], None]:
+    """What a new policy needs before it drives (`Coach`): its bundle, loaded.
+
+    Args:
+        live: Where it will drive.
+        learner: Who has learned it.
+        out: Folder of the journal, in which each round's bundle is kept.
+        algorithm: What the bundle says it was learned by.
+    """
+
+    def introduce(round_: int, actor: ChunkActor, steps: Steps) -> None:
+        bundle = out / f'round_{round_:03d}' / 'bundle'
+        made = learner.bundle(actor, steps, algorithm=algorithm, scored=False)
+        save_bundle(made, bundle, overwrite=True)
+        live.load(bundle, actor.policy_id)
+        live.notes = f'{algorithm}, after round {round_}'
+
+    return introduce

@@ -1,0 +1,201 @@
+"""The monitor's scores in the rounds on an arm: fitted and calibrated anew for each round's policy.
+
+There are no rollouts of a new policy to calibrate on, and no labels to spare. So every episode of
+the aggregate that went well without help (demonstrations, and the learner's own successes) takes
+its turn to be held out: the scores are fitted to the labels of the others and look at it, and the
+threshold is the split conformal one of what they found (cross-conformal prediction, Vovk 2015).
+The policy itself has learned from the held-out episodes, and those of earlier rounds were of
+earlier policies, so `alpha` is what the threshold aims at here, not a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from il_ros.algorithms.rules import Decision, Round, Rule, Step
+from il_ros.algorithms.steps import EXPERT, Steps
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.interactive.arm_field import Scorer
+from il_ros.interactive.arm_steps import labelled_dataset, succeeded, whole_dataset
+from il_ros.interactive.chunk_learner import ChunkActor
+from il_ros.monitors.bank import Spec
+from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.conformal import (
+    WARN_ALPHA,
+    Bands,
+    CalibrationError,
+    episodes_needed,
+    joint_bands,
+    together,
+)
+from il_ros.policies.fitted import WINDOW, FittedScores, fit_bank
+
+MONITOR = 'monitor'
+"""Name of the score in a step: mean ratio of the monitor's scores, or how far it is overdue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoresConfig:
+    """What watches the learner, and from where it is too strange.
+
+    Attributes:
+        channels: Scores: name, kind, input.
+        alpha: Share of good episodes in which the threshold would be exceeded, at most. Larger
+            than in a monitor that guards: here it costs a few labels, not an episode.
+        folds: Parts that the good episodes are held out in.
+        window: Ticks that scores are averaged over.
+        overdue: How much longer than the longest good episode one may take; see `MonitorConfig`.
+    """
+
+    channels: tuple[Spec, ...] = (('mahalanobis_embedding', 'mahalanobis', 'embedding'),)
+    alpha: float = 0.5
+    folds: int = 5
+    window: int = WINDOW
+    overdue: float = MonitorConfig.overdue
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise IlRosError(f'got {self.alpha}', where='scores.alpha', allowed='0 < x < 1')
+        if self.folds < 2:
+            raise IlRosError(f'got {self.folds}', where='scores.folds', allowed='2 or more')
+
+
+class RoundScores:
+    """Scores of one round's policy (`arm_field.Scorer`).
+
+    They are fitted when the first episode begins: a run that goes on asks for rounds which are
+    over, and has no episode left in them.
+
+    Args:
+        now: The round, with a `ChunkActor`.
+        contract: What is seen.
+        task: Name of the task.
+        config: See there.
+
+    Raises:
+        IlRosError: If the round's actor is another.
+    """
+
+    def __init__(self, now: Round, contract: Contract, task: str, config: ScoresConfig) -> None:
+        if not isinstance(now.actor, ChunkActor):
+            raise IlRosError(
+                f'an actor of the type {type(now.actor).__name__}',
+                where='scores of an arm',
+                allowed='ChunkActor',
+                fix='learn with ChunkLearner',
+            )
+        self._now, self._contract, self._task, self.config = now, contract, task, config
+        self._policy = now.actor.policy
+
+    def begin(self) -> None:
+        """See `Scorer.begin`.
+
+        Raises:
+            CalibrationError: If the good episodes are too few for `alpha`.
+        """
+        self._scores, self._bands, self._longest = self._calibrated
+        self._policy.reset()
+        self._moments = self._scores.moments(self._policy)
+        self._bank = self._scores.bank(self.config.window)
+        self._tick = 0
+
+    def ratios(self, frame: Frame) -> Mapping[str, float]:
+        """See `Scorer.ratios`."""
+        chunk = self._policy.act(frame) if self._bank.of_answer else None
+        values = self._bank.look(self._moments.of_frame(frame, chunk, frame.stamp / NS))
+        told = together(self._bands.ratios(values, self._tick, counts=self._bank.counts))
+        self._tick += 1
+        limit = self.config.overdue * self._longest
+        overdue = self._tick / limit if limit else 0.0
+        return {MONITOR: float(np.fmax(told, overdue))}
+
+    @cached_property
+    def _calibrated(self) -> tuple[FittedScores, Bands, int]:
+        """Scores fitted to all labels, their threshold, and ticks of the longest good episode."""
+        config, policy, seed = self.config, self._policy, self._now.seed
+        data, labelled = labelled_dataset(self._contract, self._task, self._now.steps)
+        whole, numbers = whole_dataset(self._contract, self._task, self._now.steps)
+        good = [i for i, n in enumerate(numbers) if went_well(_episode(self._now.steps, n))]
+        self._require(len(good))
+        traces = []
+        for part in range(config.folds):
+            out = good[part :: config.folds]
+            kept = [i for i, n in enumerate(labelled) if n not in {numbers[j] for j in out}]
+            if out:
+                scores = fit_bank(policy, data, kept, config.channels, seed)
+                traces += scores.traces(policy, whole, out, config.window)
+        bands = joint_bands(
+            traces,
+            alpha=config.alpha,
+            warn_alpha=max(config.alpha, WARN_ALPHA),
+            names=[name for name, _, _ in config.channels],
+        )
+        scores = fit_bank(policy, data, range(len(labelled)), config.channels, seed)
+        return scores, bands, max(len(trace) for trace in traces)
+
+    def _require(self, count: int) -> None:
+        needed = episodes_needed(self.config.alpha, len(self.config.channels))
+        if count < max(2, needed):
+            raise CalibrationError(
+                f'{count} episodes went well without help',
+                where=f'scores of round {self._now.number}',
+                allowed=f'{max(2, needed)} or more for alpha {self.config.alpha:g}',
+                fix='give more demonstrations, or choose a larger alpha',
+            )
+
+
+def went_well(steps: Steps) -> bool:
+    """Whether an episode ended in success with one driver throughout: the expert or the learner."""
+    by_expert = steps.source == EXPERT
+    return succeeded(steps) and bool(by_expert.all() or not by_expert.any())
+
+
+def _episode(steps: Steps, number: int) -> Steps:
+    return steps.take(steps.episode == number)
+
+
+class Scored(Protocol):
+    """A field that asks a scorer about each frame.
+
+    Attributes:
+        scorer: Whom; None for nobody.
+    """
+
+    scorer: Scorer | None
+
+
+class Watched(Rule):
+    """Another rule, whose steps have the scores of a watch on each round's policy.
+
+    Args:
+        rule: Decides.
+        field: Is told of the watch.
+        scorer: Makes the watch of a round.
+    """
+
+    def __init__(self, rule: Rule, field: Scored, scorer: Callable[[Round], Scorer]) -> None:
+        self._rule, self._field, self._scorer = rule, field, scorer
+
+    def begin_round(self, now: Round) -> None:
+        """See `Rule.begin_round`."""
+        self._field.scorer = self._scorer(now)
+        self._rule.begin_round(now)
+
+    def begin_episode(self, random: np.random.Generator) -> None:
+        """See `Rule.begin_episode`."""
+        self._rule.begin_episode(random)
+
+    def decide(self, step: Step) -> Decision:
+        """See `Rule.decide`."""
+        return self._rule.decide(step)
+
+    def end_episode(self, steps: Steps) -> None:
+        """See `Rule.end_episode`."""
+        self._rule.end_episode(steps)

@@ -1,0 +1,182 @@
+"""The Parquet tables of a LeRobot dataset, as they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract
+from il_ros.datasets.arrays import EpisodeArrays
+from il_ros.interop import lerobot_layout as layout
+from il_ros.interop.summaries import NAMES, Summary
+from il_ros.interop.tools import library
+from il_ros.interop.video import Clip
+
+_FLUSH = 100  # episodes of which the metadata is kept until it is written
+
+
+def data_table(
+    contract: Contract,
+    episode: EpisodeArrays,
+    images: Mapping[str, Sequence[bytes]],
+    *,
+    episode_index: int,
+    first_index: int,
+    task_index: int,
+) -> Any:
+    """One episode as rows of `data/`, columns as `features_of` names them (pyarrow.Table)."""
+    frames, keys = episode.frames, list(contract.inputs)
+    state = np.concatenate([episode.values[key] for key in contract.observations], axis=1)
+    frame = np.arange(frames)
+    arrays: dict[str, NDArray[Any]] = {layout.STATE: state, layout.ACTION: episode.action}
+    arrays |= {layout.column_of(contract, k): episode.values[k] for k in contract.streams}
+    arrays |= {
+        layout.STAMP: episode.stamp,
+        layout.SOURCE: episode.source,
+        layout.VALID: np.stack([episode.valid[key] for key in keys], axis=1),
+        layout.AGE: np.stack([episode.age[key] for key in keys], axis=1),
+        layout.ACTION_RAW: episode.action_raw,
+        'timestamp': (frame / contract.rate).astype(np.float32),
+        'frame_index': frame,
+        'episode_index': np.full(frames, episode_index),
+        'index': frame + first_index,
+        'task_index': np.full(frames, task_index),
+    }
+    columns = {name: _column(array) for name, array in arrays.items()}
+    for key, blobs in images.items():
+        columns[layout.column_of(contract, key)] = _blobs(blobs)
+    return library('pyarrow').table(columns)
+
+
+def write_tasks(path: Path, tasks: Sequence[str]) -> None:
+    """Write `meta/tasks.parquet`: an index of texts, as pandas stores one."""
+    pa = library('pyarrow')
+    table = pa.table(
+        {
+            'task_index': pa.array(range(len(tasks)), pa.int64()),
+            'task': pa.array(tasks, pa.string()),
+        }
+    )
+    text = {'name': 'task', 'field_name': 'task', 'pandas_type': 'unicode', 'numpy_type': 'object'}
+    number = {'name': 'task_index', 'field_name': 'task_index', 'pandas_type': 'int64'}
+    pandas = {
+        'index_columns': ['task'],
+        'column_indexes': [],
+        'columns': [
+            {**number, 'numpy_type': 'int64', 'metadata': None},
+            {**text, 'metadata': None},
+        ],
+        'creator': {'library': 'pyarrow', 'version': pa.__version__},
+    }
+    table = table.replace_schema_metadata({'pandas': json.dumps(pandas)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    library('pyarrow.parquet').write_table(table, str(path))
+
+
+class EpisodeTable:
+    """`meta/episodes/`: where each episode is, and its statistics.
+
+    Args:
+        path: The file.
+        contract: What the dataset holds.
+        images: `image` or `video`.
+    """
+
+    def __init__(self, path: Path, contract: Contract, images: str) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._schema = _episode_schema(contract, images)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer: Any = library('pyarrow.parquet').ParquetWriter(str(path), self._schema)
+        self._contract = contract
+
+    def add(
+        self,
+        *,
+        index: int,
+        first: int,
+        length: int,
+        task: str,
+        place: tuple[int, int],
+        clips: Mapping[str, Clip],
+        stats: Mapping[str, Summary | None],
+    ) -> None:
+        """Write one episode's row."""
+        row: dict[str, Any] = {
+            'episode_index': index,
+            'tasks': [task],
+            'length': length,
+            'data/chunk_index': place[0],
+            'data/file_index': place[1],
+            'dataset_from_index': first,
+            'dataset_to_index': first + length,
+            'meta/episodes/chunk_index': 0,
+            'meta/episodes/file_index': 0,
+        }
+        for key, clip in clips.items():
+            start = f'videos/{layout.column_of(self._contract, key)}'
+            row |= {f'{start}/chunk_index': clip.chunk, f'{start}/file_index': clip.file}
+            row |= {f'{start}/from_timestamp': clip.start, f'{start}/to_timestamp': clip.stop}
+        for column, found in stats.items():
+            row |= {f'stats/{column}/{name}': value for name, value in (found or {}).items()}
+        self._rows.append(row)
+        if len(self._rows) >= _FLUSH:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._flush()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the file without what is held back."""
+        self._writer.close()
+
+    def _flush(self) -> None:
+        table = library('pyarrow').Table.from_pylist(self._rows, schema=self._schema)
+        self._writer.write_table(table)
+        self._rows.clear()
+
+
+def _column(array: NDArray[Any]) -> Any:
+    pa = library('pyarrow')
+    values = pa.array(np.ascontiguousarray(array).reshape(-1))
+    if array.ndim == 1 or array.shape[1] == 1:
+        return values
+    return pa.FixedSizeListArray.from_arrays(values, array.shape[1])
+
+
+def _blobs(blobs: Sequence[bytes]) -> Any:
+    pa = library('pyarrow')
+    fields = [pa.array(blobs, pa.binary()), pa.nulls(len(blobs), pa.string())]
+    return pa.StructArray.from_arrays(fields, names=['bytes', 'path'])
+
+
+def _episode_schema(contract: Contract, images: str) -> Any:
+    pa = library('pyarrow')
+    whole, real = pa.int64(), pa.float64()
+    fields: dict[str, Any] = {'episode_index': whole, 'tasks': pa.list_(pa.string())}
+    for name in ('length', 'data/chunk_index', 'data/file_index', 'dataset_from_index'):
+        fields[name] = whole
+    for name in ('dataset_to_index', 'meta/episodes/chunk_index', 'meta/episodes/file_index'):
+        fields[name] = whole
+    for key in contract.images if images == 'video' else ():
+        start = f'videos/{layout.column_of(contract, key)}'
+        fields |= {f'{start}/chunk_index': whole, f'{start}/file_index': whole}
+        fields |= {f'{start}/from_timestamp': real, f'{start}/to_timestamp': real}
+    numbers = [layout.STATE, layout.ACTION]
+    numbers += [layout.column_of(contract, key) for key in contract.streams]
+    colours = [
+        layout.column_of(contract, key)
+        for key, stream in contract.images.items()
+        if stream.encoding != '16UC1'
+    ]
+    for names, kind in ((numbers, pa.list_(real)), (colours, pa.list_(pa.list_(pa.list_(real))))):
+        for column in names:
+            fields |= {f'stats/{column}/{name}': kind for name in NAMES}
+            fields[f'stats/{column}/count'] = pa.list_(whole)
+    return pa.schema(list(fields.items()))

@@ -1,0 +1,144 @@
+"""The HDF5 file of a robomimic dataset, and how to read one that may be damaged or hostile.
+
+As robomimic 0.3 writes and reads it: `data` with the attributes `total` and `env_args`, in it one
+group a demonstration with the attribute `num_samples` and `obs/KEY`, `next_obs/KEY`, `actions`,
+`rewards`, `dones`, `states`; `mask/train` and `mask/valid` name demonstrations. Ours in addition:
+the group `il_ros`, which robomimic never looks into.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import DatasetError
+from il_ros.interop.columns import Feature
+from il_ros.interop.tools import library
+
+ACTIONS = 'actions'
+SIDE = 'il_ros'
+ORIGIN = 'origin'
+RECORD = 'record'
+# No filter of HDF5 makes numbers smaller than this; a file of a kilobyte may claim a terabyte.
+_EXPANDS = 1100
+_DEMO = re.compile(r'demo_(\d{1,9})')
+
+
+def demos(file: Any, where: Path) -> list[str]:
+    """Names of the demonstrations, by number.
+
+    Raises:
+        DatasetError: If there is none.
+    """
+    group = member(file, 'data', where)
+    names = [name for name in group if _DEMO.fullmatch(name)]
+    if not names:
+        raise DatasetError('no data/demo_0', where=str(where), allowed='a robomimic dataset')
+    return sorted(names, key=lambda name: int(name[5:]))
+
+
+def member(group: Any, path: str, where: Path) -> Any:
+    """A member of a group; a link into another file is refused.
+
+    Raises:
+        DatasetError: If it is missing or not in this very file.
+    """
+    h5py = library('h5py')
+    for name in path.split('/'):
+        link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            raise DatasetError(f'no {path} in it', where=str(where), allowed='a robomimic dataset')
+        if not isinstance(link, h5py.HardLink):
+            raise DatasetError(
+                f'{path} is a link',
+                where=str(where),
+                allowed='everything in the one file',
+                fix='copy it with h5repack or h5copy',
+            )
+        group = group[name]
+    return group
+
+
+def array(group: Any, path: str, where: Path) -> Any:
+    """A dataset of a group, not read yet.
+
+    Raises:
+        DatasetError: If it is missing, no dataset, or has its numbers in another file.
+    """
+    found = member(group, path, where)
+    if not isinstance(found, library('h5py').Dataset):
+        raise DatasetError(f'{path} is a group', where=str(where), allowed='an array')
+    virtual = found.is_virtual and any(s.file_name != '.' for s in found.virtual_sources())
+    if virtual or found.external:
+        raise DatasetError(
+            f'{path} has its numbers in another file',
+            where=str(where),
+            allowed='everything in the one file',
+        )
+    return found
+
+
+def numbers(group: Any, path: str, frames: int, where: Path) -> NDArray[Any]:
+    """An array of numbers with one row a frame, in memory.
+
+    Raises:
+        DatasetError: If it has another length or does not hold numbers.
+    """
+    found = array(group, path, where)
+    if not found.shape or found.shape[0] != frames or found.dtype.kind not in 'fiub':
+        raise DatasetError(
+            f'{path} of type {found.dtype} and shape {found.shape}',
+            where=str(where),
+            allowed=f'numbers in {frames} rows',
+        )
+    stored = found.id.get_storage_size()
+    if found.nbytes > _EXPANDS * max(stored, 1 << 16) and not found.is_virtual:
+        raise DatasetError(
+            f'{path} claims {found.nbytes} bytes, {stored} are stored', where=str(where)
+        )
+    values: NDArray[Any] = found[()]
+    return values
+
+
+def text(group: Any, path: str, where: Path) -> str:
+    """A text of a group.
+
+    Raises:
+        DatasetError: If it is missing or no text.
+    """
+    value = array(group, path, where)[()]
+    if not isinstance(value, bytes):
+        raise DatasetError(f'{path} is no text', where=str(where))
+    return value.decode('utf-8')
+
+
+def length(demo: Any, where: Path) -> int:
+    """How many frames a demonstration has, by `num_samples` or else by its actions.
+
+    Raises:
+        DatasetError: If the two disagree, or there are none.
+    """
+    rows = array(demo, ACTIONS, where).shape
+    told = int(demo.attrs.get('num_samples', rows[0] if rows else 0))
+    if not rows or told != rows[0] or told < 1:
+        raise DatasetError(
+            f'num_samples {told}, actions of shape {rows}', where=f'{where}{demo.name}'
+        )
+    return told
+
+
+def features(demo: Any, where: Path) -> dict[str, Feature]:
+    """Features of a demonstration: `actions`, and the observations by key."""
+    frame = array(demo, ACTIONS, where).shape[1:]
+    found = {ACTIONS: Feature(shape=tuple(frame))}
+    observations = member(demo, 'obs', where)
+    for key in observations:
+        stored = array(observations, key, where)
+        shape = tuple(stored.shape[1:])
+        image = len(shape) in (2, 3) and stored.dtype in (np.uint8, np.uint16)
+        found[key] = Feature(shape=shape, image=image)
+    return found

@@ -1,0 +1,1 @@
+from episode_fixtures import *  # noqa: F403
