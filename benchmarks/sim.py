@@ -22,7 +22,6 @@ from benchmarks.rows import Row, save, show
 from benchmarks.tasks import DEMONSTRATIONS, cloned
 from il_ros.cli.evaluate import load_perturbations
 from il_ros.cli.main import guarded
-from il_ros.core.arms import default_arm
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
@@ -33,7 +32,7 @@ from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.sim.cameras import Choice
 from il_ros.sim.env import TaskEnv, environment_id
-from il_ros.sim.tasks import TASKS
+from il_ros.sim.tasks import TASKS, default_arm
 from il_ros.sim.world import World
 
 OUT = Path('runs/bench/bench.json')

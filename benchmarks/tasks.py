@@ -26,12 +26,11 @@ from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
-from il_ros.experts import floor_of
 from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.rollouts.rollout import Rollout
-from il_ros.sim.tasks import TASKS
+from il_ros.sim.tasks import TASKS, floor_of
 from il_ros.sim.tasks.connectors import CONNECTORS
 from il_ros.sim.tasks.peg_insertion import PegInsertion
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from il_ros.cli.evaluate import load_perturbations
-from il_ros.core.arms import ArmPair, default_arm, get_arm
+from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.contract import load_contract
 from il_ros.sim.randomisation import load_randomisation
-from il_ros.sim.tasks import TASKS
+from il_ros.sim.tasks import TASKS, default_arm
 from il_ros.sim.world import World
 
 CONFIG = Path(__file__).parents[1] / 'config'

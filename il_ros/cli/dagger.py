@@ -19,7 +19,6 @@ from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.episodes import EpisodeResult
-from il_ros.experts import floor_of
 from il_ros.interactive.arm_field import ArmField
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
 from il_ros.interactive.chunk_learner import TRAINING
@@ -31,6 +30,7 @@ from il_ros.rollouts.demonstrations import dataset_of_rollouts
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import Setup, run_cases
 from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
+from il_ros.sim.tasks import floor_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,18 +18,17 @@ from il_ros.cli.monitor import calibrate
 from il_ros.cli.record import run_recording
 from il_ros.cli.session import graph
 from il_ros.cli.train import bc
-from il_ros.core.arms import default_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.journal import Journal
 from il_ros.evaluation.suites import SUITES, draw_seeds
-from il_ros.experts import floor_of
 from il_ros.launching import packages
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.films import Studio
 from il_ros.rollouts.running import identify
+from il_ros.sim.tasks import default_arm, floor_of
 
 
 def demo(

@@ -27,7 +27,6 @@ from il_ros.evaluation.metrics import summarise
 from il_ros.evaluation.report import write_report
 from il_ros.evaluation.suites import SUITES
 from il_ros.evaluation.table import episodes_csv
-from il_ros.experts import floor_of
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import plan_suites
@@ -35,6 +34,7 @@ from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.films import FilmConfig, Studio
 from il_ros.rollouts.running import Runner, identify, missing
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.tasks import floor_of
 
 FLOOR = 20
 """Episodes of the heuristic, which fails slowly."""

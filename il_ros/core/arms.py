@@ -22,8 +22,6 @@ ARMS = {
 }
 
 DEFAULT_ARM = 'franka'  # where nobody names one, and no contract is there to
-PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}  # where one arm is not enough
-
 
 _BOUNDS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
@@ -238,8 +236,3 @@ def require_single(arm: AnyArm, *, where: str) -> Arm:
     if isinstance(arm, ArmPair):
         raise IlRosError(f'{arm.name} is a pair of arms', where=where, allowed='one arm')
     return arm
-
-
-def default_arm(task: str) -> str:
-    """Name of the arm that does a task where nobody names one."""
-    return PAIR_TASKS.get(task, DEFAULT_ARM)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from il_ros.core.arms import DEFAULT_ARM, PAIR_TASKS, default_arm, get_arm
+from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
 from il_ros.experts.base import Expert
 
 __all__ = [
-    'EXPERTS', 'HEURISTICS', 'Expert', 'floor_of', 'make_any', 'make_expert', 'make_heuristic',
+    'EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic',
 ]  # fmt: skip
 
 # By the name of the task.
@@ -31,14 +31,14 @@ HEURISTICS = {
 
 
 def make_expert(task: str, arm: str | None = None) -> Expert:
-    """The scripted expert of a task, for the arm of this name; by default the task's.
+    """The scripted expert of a task, for the arm of this name; by default its own.
 
     Raises:
         UnknownNameError: If the task has no expert or the arm is unknown; it lists those there are.
         IlRosError: If the arm's name is empty and the expert needs one, or if the task is for
             another number of arms.
     """
-    return _made('expert', task, EXPERTS, default_arm(task) if arm is None else arm)
+    return _made('expert', task, EXPERTS, arm)
 
 
 def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
@@ -51,11 +51,6 @@ def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
     return _made('heuristic', name, HEURISTICS, arm)
 
 
-def floor_of(task: str) -> str:
-    """Which heuristic a task is compared with: `straight`, and `hold` where it takes two hands."""
-    return 'hold' if task in PAIR_TASKS else 'straight'
-
-
 def make_any(name: str, arm: str | None = None) -> Expert:
     """The scripted expert of a task, or a heuristic.
 
@@ -63,11 +58,13 @@ def make_any(name: str, arm: str | None = None) -> Expert:
         UnknownNameError: If neither has this name or the arm is unknown; it lists those there are.
         IlRosError: If the arm's name is empty and what was asked for needs one.
     """
-    arm = default_arm(name) if arm is None else arm
     return _made('expert', name, {**EXPERTS, **HEURISTICS}, arm)
 
 
-def _made(kind: str, name: str, registry: Mapping[str, str], arm: str) -> Expert:
-    """What the registry has, called with its arm: none where a contract names none."""
-    expert: Expert = lookup(kind, name, registry)(arm=get_arm(arm) if arm else None)
+def _made(kind: str, name: str, registry: Mapping[str, str], arm: str | None) -> Expert:
+    """What the registry has, with its arm: its default without a name, none for an empty one."""
+    make = lookup(kind, name, registry)
+    if arm is None:
+        arm = getattr(make, 'default_arm', DEFAULT_ARM)
+    expert: Expert = make(arm=get_arm(arm) if arm else None)
     return expert

@@ -112,6 +112,7 @@ class BimanualHandoverExpert:
     apart: tuple[float, float] = (0.025, 0.06)
     park: tuple[float, float] = (0.22, 0.28)
 
+    default_arm: ClassVar[str] = 'viperx_pair'
     keys: ClassVar[tuple[str, ...]] = (
         *('left_joint_position', 'left_joint_velocity', 'left_gripper_position'),
         *('right_joint_position', 'right_joint_velocity', 'right_gripper_position'),

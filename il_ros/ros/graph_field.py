@@ -36,7 +36,6 @@ from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import Dataset
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.suites import SEEDS
-from il_ros.experts import floor_of
 from il_ros.interactive.arm_field import Scorer
 from il_ros.interactive.arm_steps import observed
 from il_ros.interactive.field import Hand, Outcome, Sight
@@ -54,6 +53,7 @@ from il_ros.ros.graph import Graph
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import NOTHING, Randomisation
+from il_ros.sim.tasks import floor_of
 from il_ros.srv import StopEpisode
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import ArmPair, default_arm, get_arm
+from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
@@ -25,7 +25,7 @@ from il_ros.sim.plant import OF_OBJECT, Plant
 from il_ros.sim.robot import Robot
 from il_ros.sim.robots import make_robot
 from il_ros.sim.sensing import Sensing
-from il_ros.sim.tasks import Task, make_task
+from il_ros.sim.tasks import Task, default_arm, make_task
 from il_ros.sim.violations import Violations
 
 Array = NDArray[np.float64]

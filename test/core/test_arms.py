@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from il_ros.core.arms import ARMS, ArmPair, default_arm, get_arm, get_single_arm
+from il_ros.core.arms import ARMS, ArmPair, get_arm, get_single_arm
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.ur5e import UR5E
@@ -110,10 +110,6 @@ def test_what_has_one_tool_refuses_a_pair():
         IlRosError, match=r'mirror: viperx_pair is a pair of arms; allowed: one arm'
     ):
         get_single_arm('viperx_pair', where='mirror')
-
-
-def test_a_task_for_two_hands_has_a_pair_by_default():
-    assert (default_arm('reach'), default_arm('bimanual_handover')) == ('franka', 'viperx_pair')
 
 
 def test_limits_carry_the_workspace_and_the_arms_bounds(arm):

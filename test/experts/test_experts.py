@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from il_ros.core.arms import PAIR_TASKS
+from il_ros.core.arms import get_arm
 from il_ros.core.errors import IlRosError, UnknownNameError
-from il_ros.experts import EXPERTS, HEURISTICS, floor_of, make_any, make_expert, make_heuristic
+from il_ros.experts import EXPERTS, HEURISTICS, make_any, make_expert, make_heuristic
 from il_ros.experts.base import ramp, toward
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.tasks import (
+    PAIR_TASKS,
     bimanual_handover,
     connectors,
+    default_arm,
     drawer_open,
+    floor_of,
     peg_transfer,
     pick_place,
     push,
@@ -235,6 +238,12 @@ def test_with_two_hands_the_floor_holds():
     state = run(world, make_heuristic(floor_of('bimanual_handover'), 'viperx_pair'), 0)
     assert not state.success
     assert not any(state.violations.values())
+
+
+@pytest.mark.parametrize('task', list(EXPERTS))
+def test_an_expert_moves_the_arm_of_its_task_by_default(task):
+    assert make_expert(task).arm is make_any(task).arm is get_arm(default_arm(task))
+    assert default_arm(task) == ('viperx_pair' if task == 'bimanual_handover' else 'franka')
 
 
 def test_one_arm_is_not_two():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.registry import lookup
 from il_ros.sim.tasks.base import Draw, Task
 
-__all__ = ['TASKS', 'Draw', 'Task', 'make_task']
+__all__ = ['PAIR_TASKS', 'TASKS', 'Draw', 'Task', 'default_arm', 'floor_of', 'make_task']
 
 TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
@@ -18,6 +19,9 @@ TASKS = {
     'bimanual_handover': 'il_ros.sim.tasks.bimanual_handover:BimanualHandover',
 }
 
+PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}
+"""Tasks that need two arms, and the pair that does each by default."""
+
 
 def make_task(name: str) -> Task:
     """The task called `name`, as it comes.
@@ -27,3 +31,13 @@ def make_task(name: str) -> Task:
     """
     task: Task = lookup('task', name, TASKS)()
     return task
+
+
+def default_arm(task: str) -> str:
+    """Name of the arm, or of the pair of arms, that does a task where nobody names one."""
+    return PAIR_TASKS.get(task, DEFAULT_ARM)
+
+
+def floor_of(task: str) -> str:
+    """Name of the heuristic that a task is compared with: `straight`, or `hold` for two arms."""
+    return 'hold' if task in PAIR_TASKS else 'straight'
