@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.evaluate import load_perturbations
 from il_ros.core.contract import load_contract
@@ -24,7 +25,6 @@ from il_ros.monitors.watch import Calibration
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.calibration import DEFAULT_CHANNELS, WINDOW, FittedScores, fit_bank
 from il_ros.rollouts.cases import Case, calibration_cases, nominal_cases, perturbed_cases
-from il_ros.rollouts.comparison import Comparison
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.gate import limits_gate, scores_gate
