@@ -43,6 +43,7 @@ HEAVY = {  # library: the only layers that may import it
     'scipy': {'datasets', 'interop'},
     'cv2': {'core', 'bags', 'datasets', 'interop', 'ros'},
     'ruckig': {'monitors'},
+    'cmaes': {'rollouts'},
     'matplotlib': {'evaluation'},
     'jinja2': {'evaluation'},
     'tyro': {'cli'},

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from cmaes import CMA
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.rollouts.adversarial.cma_es import minimise
 from il_ros.rollouts.adversarial.parameters import Parameter
 from il_ros.rollouts.adversarial.space import Space
 from il_ros.rollouts.adversarial.trials import Boundary, Found, Phase, Trial, severity
@@ -130,21 +130,19 @@ class Search:
         return min((t for t in self._trials if t.seed == seed and t.values), key=severity)
 
     def _refine(self, trial: Trial) -> None:
+        """Search the scene of a trial from there on; points outside the unit cube are not tried."""
         shares = [p.share(trial.values[p.name]) for p in self._space.parameters]
-
-        def objective(points: Array) -> Array:
-            trials = [self._disturbed('cma_es', trial.seed, point) for point in points]
-            return np.array([one.objective for one in trials])
-
-        minimise(
-            objective,
-            np.array(shares),
-            self._config.sigma,
-            lower=np.zeros(len(shares)),
-            upper=np.ones(len(shares)),
-            generations=self._config.generations,
-            rng=self._rng,
+        strategy = CMA(
+            mean=np.clip(shares, 0.0, 1.0),
+            sigma=self._config.sigma,
+            bounds=np.tile([0.0, 1.0], (len(shares), 1)),
+            seed=int(self._rng.integers(2**32)),
         )
+        for _ in range(self._config.generations):
+            points = [strategy.ask() for _ in range(strategy.population_size)]
+            trials = [self._disturbed('cma_es', trial.seed, point) for point in points]
+            values = [one.objective for one in trials]
+            strategy.tell(list(zip(points, values, strict=True)))
 
     def _boundaries(self, seed: int) -> Iterator[Boundary]:
         for p in self._space.parameters:
