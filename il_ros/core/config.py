@@ -1,4 +1,9 @@
-"""Mappings (YAML, JSON, ``name=value``) into frozen dataclasses, with errors that say where."""
+"""Mappings (YAML, JSON, ``name=value``) into frozen dataclasses, with errors that say where.
+
+A dataclass whose fields were renamed lists them, so that an old key is answered with the new one::
+
+    renamed: ClassVar[dict[str, str]] = {'old_key': 'new_key'}
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,7 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f'cannot be read: {problem}', where=str(path)) from None
     except yaml.YAMLError as problem:
-        raise error(f'not YAML: {problem}', where=str(path), fix='mend the syntax') from None
+        raise error(f'not YAML: {problem}', where=str(path), fix='correct the syntax') from None
 
 
 def parse(
@@ -42,7 +47,7 @@ def parse(
     annotations. `where` is the dotted path that errors begin with.
 
     Raises:
-        IlRosError: (as `error`) On an unknown key, a missing one, or a value of another type.
+        IlRosError: (as `error`) On an unknown, renamed or missing key, or a value of another type.
     """
     if not isinstance(data, Mapping):
         raise error(f'got {data!r}', where=where, allowed=f'a mapping with {_fields(cls)}')
@@ -50,6 +55,7 @@ def parse(
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
+            refuse_renamed(cls, key, where=f'{where}.{key}' if where else key, error=error)
             raise error(
                 f'unknown key {key!r}',
                 where=where or cls.__name__,
@@ -69,6 +75,31 @@ def parse(
         raise error(str(problem), where=where or cls.__name__) from None
 
 
+def renamed_keys(cls: type) -> dict[str, str]:
+    """Old key to new key of a dataclass and its bases, from their ``renamed`` tables."""
+    tables = [vars(base).get('renamed', {}) for base in reversed(cls.__mro__)]
+    return {old: new for table in tables for old, new in table.items()}
+
+
+def refuse_renamed(
+    cls: type, key: object, *, where: str, error: type[IlRosError] = IlRosError
+) -> None:
+    """Raise if `key` is the old name of a field of `cls`.
+
+    Args:
+        cls: The dataclass.
+        key: The key that was given.
+        where: Its dotted path.
+        error: Kind of error to raise.
+
+    Raises:
+        IlRosError: (as `error`) With the new name.
+    """
+    new = renamed_keys(cls).get(str(key))
+    if new is not None:
+        raise error(f'{key!r} is now {new!r}', where=where, fix=f'write {new!r} instead')
+
+
 def override(config: T, settings: Iterable[str]) -> T:
     """`config` with ``name=value`` settings applied, typed by its fields.
 
@@ -81,6 +112,7 @@ def override(config: T, settings: Iterable[str]) -> T:
     names = list(_leaves(data))
     for setting in settings:
         name, equals, text = setting.partition('=')
+        _refuse_renamed_setting(config, name)
         if not equals or name not in names:
             raise IlRosError(
                 f'got {setting!r}', where='settings', allowed=[f'{known}=...' for known in names]
@@ -91,6 +123,15 @@ def override(config: T, settings: Iterable[str]) -> T:
             target = target[group]
         target[leaf] = _value(text, setting)
     return parse(type(config), data, where='settings')
+
+
+def _refuse_renamed_setting(config: Any, name: str) -> None:
+    """Raise if a part of a dotted `name` is an old one."""
+    for key in name.split('.'):
+        if not dataclasses.is_dataclass(config):
+            return
+        refuse_renamed(type(config), key, where=f'settings.{name}')
+        config = getattr(config, key, None)
 
 
 def _leaves(data: Mapping[str, Any], prefix: str = '') -> Iterable[str]:
@@ -146,16 +187,35 @@ def _one_of(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosErro
 def _union(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
     if value is None and type(None) in args:
         return None
-    hint = next(arg for arg in args if arg is not type(None))
-    return _convert(hint, value, where, error)
+    members = [arg for arg in args if arg is not type(None)]
+    if len(members) == 1:
+        return _convert(members[0], value, where, error)
+    wanted = []
+    for member in members:
+        try:
+            return _convert(member, value, where, error)
+        except error as problem:
+            wanted.append(_wanted(member, problem, where))
+    raise error(f'got {value!r}', where=where, allowed='; or '.join(wanted))
+
+
+def _wanted(member: Any, problem: IlRosError, where: str) -> str:
+    """What one member of a union would have taken, and why it did not take the value."""
+    if problem.where == where and problem.allowed:
+        return problem.allowed
+    return f'{_name(member)} ({problem})'
 
 
 def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
     if not isinstance(value, list | tuple):
         raise error(f'got {value!r}', where=where, allowed='a list')
-    if args[-1] is not Ellipsis and len(args) != len(value):
-        raise error(f'got {len(value)} entries', where=where, allowed=f'{len(args)} entries')
-    return tuple(_convert(args[0], item, f'{where}[{i}]', error) for i, item in enumerate(value))
+    hints = [args[0]] * len(value) if args[-1] is Ellipsis else args
+    if len(hints) != len(value):
+        raise error(f'got {len(value)} entries', where=where, allowed=f'{len(hints)} entries')
+    return tuple(
+        _convert(hint, item, f'{where}[{i}]', error)
+        for i, (hint, item) in enumerate(zip(hints, value, strict=True))
+    )
 
 
 def _scalar(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:

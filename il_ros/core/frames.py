@@ -195,8 +195,7 @@ class FrameBuilder:
         age = (tick - stamp) / NS
         if stream.align.strategy == 'interpolate' and isinstance(stream, Stream):
             value = _between(samples, stream, tick)
-        bound = {'hold': math.inf, 'drop': self._period / NS}
-        fresh = age <= bound.get(stream.align.strategy, stream.align.max_age)
+        fresh = age <= _oldest(stream, self._contract.rate)
         if not fresh or not (isinstance(stream, ImageStream) or np.isfinite(value).all()):
             return _nothing(stream), False, age
         return value, True, age
@@ -206,6 +205,12 @@ def _history(stream: Stream | ImageStream, rate: float) -> _History:
     # A tick looks back one period and waits for less; images are large, numbers are not.
     depth = 512 if isinstance(stream, Stream) else 4 + math.ceil(2 * stream.rate / rate)
     return _History(stream, deque(maxlen=depth))
+
+
+def _oldest(stream: Stream | ImageStream, rate: float) -> float:
+    """The age up to which a sample is valid [s]; `rate` is the contract's [Hz]."""
+    bounds = {'hold': math.inf, 'drop': round(NS / rate) / NS}
+    return bounds.get(stream.align.strategy, stream.align.max_age)
 
 
 def _nothing(stream: Stream | ImageStream) -> Any:
@@ -231,12 +236,14 @@ def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, st
         stream = contract.inputs[key]
         if ok or not stream.required:
             continue
-        age = frame.age[key]
+        age, oldest = frame.age[key], _oldest(stream, contract.rate)
         text = f'{key} ({stream.topic}): '
         if math.isnan(age):
             text += 'never received'
+        elif age > oldest:
+            text += f'{age:.3f} s old, allowed {oldest:.3f} s'
         else:
-            text += f'{age:.3f} s old, allowed {stream.align.max_age:.3f} s, or not finite'
+            text += 'not finite'
         if key in rejected:
             text += f' ({rejected[key]})'
         texts.append(text)

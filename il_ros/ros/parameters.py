@@ -11,6 +11,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
+from il_ros.core.config import refuse_renamed, renamed_keys
 from il_ros.core.errors import IlRosError
 
 T = TypeVar('T')
@@ -32,14 +33,26 @@ def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
     They are read at the start of the node and read-only afterwards, save those in `dynamic`.
 
     Raises:
-        IlRosError: If a value has another type or lies outside its range.
+        IlRosError: If a value has another type or lies outside its range, or if a parameter is
+            set under a name that it no longer has.
     """
+    for old in renamed_keys(cls):
+        _refuse_old(node, cls, old)
     hints = typing.get_type_hints(cls)
     values = {
         field.name: _declare(node, field, hints[field.name], field.name not in dynamic)
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
     }
     return cls(**values)
+
+
+def _refuse_old(node: Node, cls: type, old: str) -> None:
+    """Raise if the user set the parameter `old`, which has another name now."""
+    anything = ParameterDescriptor(dynamic_typing=True)
+    given = node.declare_parameter(old, None, anything).value
+    node.undeclare_parameter(old)
+    if given is not None:
+        refuse_renamed(cls, old, where=f'{node.get_fully_qualified_name()} parameter {old}')
 
 
 def _declare(node: Node, field: dataclasses.Field[Any], hint: Any, read_only: bool) -> Any:

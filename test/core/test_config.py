@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -13,6 +13,22 @@ from il_ros.core.errors import IlRosError
 class Inner:
     size: int = 3
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    renamed: ClassVar[dict[str, str]] = {'width': 'size', 'within': 'inner'}
+
+    size: int | tuple[int, ...] | Literal['auto'] | None = None
+    place: Inner | tuple[str, float] = ('x', 0.0)
+    inner: Inner = field(default_factory=Inner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Special(Choice):
+    renamed: ClassVar[dict[str, str]] = {'colour': 'shade'}
+
+    shade: str = 'red'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +108,65 @@ def test_settings_override_fields_typed_and_dotted():
 def test_a_setting_that_makes_no_sense_is_refused(setting, text):
     with pytest.raises(IlRosError) as caught:
         override(Outer(rate=1.0), [setting])
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize('size', [3, (3, 4), (), 'auto', None])
+def test_every_member_of_a_union_is_tried(size):
+    assert parse(Choice, {'size': list(size) if isinstance(size, tuple) else size}).size == size
+
+
+def test_a_union_takes_a_mapping_or_a_list():
+    assert parse(Choice, {'place': {'size': 1}}).place == Inner(size=1)
+    assert parse(Choice, {'place': ['a', 2]}).place == ('a', 2.0)
+
+
+@pytest.mark.parametrize(
+    ('data', 'text'),
+    [
+        ({'size': 1.5}, 'top.size: got 1.5; allowed: int; or a list; or auto'),
+        (
+            {'size': [1, 'x']},
+            "top.size: got [1, 'x']; allowed: int; or tuple[int, ...] "
+            "(top.size[1]: got 'x'; allowed: int); or auto",
+        ),
+        (
+            {'place': {'size': 'x'}},
+            "top.place: got {'size': 'x'}; allowed: Inner "
+            "(top.place.size: got 'x'; allowed: int); or a list",
+        ),
+    ],
+)
+def test_a_value_that_no_member_of_a_union_takes_is_answered_with_what_each_wants(data, text):
+    with pytest.raises(IlRosError) as caught:
+        parse(Choice, data, where='top')
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ('cls', 'data', 'text'),
+    [
+        (Choice, {'width': 1}, "top.width: 'width' is now 'size'; to fix: write 'size' instead"),
+        (Special, {'width': 1}, "top.width: 'width' is now 'size'; to fix: write 'size' instead"),
+        (Special, {'colour': 'x'}, "top.colour: 'colour' is now 'shade'; "),
+    ],
+)
+def test_a_renamed_key_is_answered_with_its_new_name(cls, data, text):
+    with pytest.raises(IlRosError) as caught:
+        parse(cls, data, where='top')
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ('setting', 'text'),
+    [
+        ('width=3', "settings.width: 'width' is now 'size'; to fix: write 'size' instead"),
+        ('within.size=3', "settings.within.size: 'within' is now 'inner'; "),
+    ],
+)
+def test_a_renamed_setting_is_answered_with_its_new_name(setting, text):
+    with pytest.raises(IlRosError) as caught:
+        override(Choice(), [setting])
     assert str(caught.value).startswith(text)
 
 

@@ -1,6 +1,7 @@
 """Parameters come from one dataclass: type, range, description and default."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import rclpy
@@ -13,6 +14,8 @@ from il_ros.ros.parameters import declare, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
+    renamed: ClassVar[dict[str, str]] = {'factor': 'gain'}
+
     gain: float = setting(0.5, 'A gain.', low=0.0, high=1.0)
     count: int = setting(3, 'A count.', low=1)
     name: str = setting('x', 'A name.')
@@ -43,6 +46,19 @@ def test_defaults_overrides_and_descriptors(make):
     assert gain.floating_point_range[0].to_value == 1.0
     assert node.describe_parameter('count').integer_range[0].from_value == 1
     assert not node.describe_parameter('loose').read_only
+
+
+@pytest.mark.parametrize('value', [0.25, 'x', [1, 2]])
+def test_a_renamed_parameter_is_answered_with_its_new_name(make, value):
+    text = "/parameters parameter factor: 'factor' is now 'gain'; to fix: write 'gain' instead"
+    with pytest.raises(IlRosError, match=text):
+        declare(make(factor=value), Config)
+
+
+def test_a_parameter_has_no_old_name_when_nobody_uses_it(make):
+    node = make()
+    declare(node, Config)
+    assert not node.has_parameter('factor')
 
 
 @pytest.mark.parametrize(
