@@ -17,11 +17,11 @@ from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
-from il_ros.monitors.bank import Spec
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import CalibrationError
-from il_ros.monitors.scores.base import SCORES
-from il_ros.monitors.watch import Calibration
+from il_ros.monitors.conformal_thresholds import CalibrationError
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import Spec
+from il_ros.monitors.score_watch import Calibration
+from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.calibration import DEFAULT_CHANNELS, WINDOW, FittedScores, fit_bank
 from il_ros.rollouts.cases import Case, calibration_cases, nominal_cases, perturbed_cases

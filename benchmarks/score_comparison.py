@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.scores import ScoreResult, Trace
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands, joint_bands
+from il_ros.monitors.conformal_thresholds import ConformalThresholds, joint_thresholds
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.rollouts.scoring import Scored, result_of, whole_monitor
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Comparison:
         """The episodes that are left to the scores: no hard check stopped them."""
         return [scored for scored in self.test if not scored.gated]
 
-    def bands(self, *names: str) -> Bands:
+    def bands(self, *names: str) -> ConformalThresholds:
         """Thresholds of these scores together, which stop a nominal episode at rate alpha at most.
 
         Raises:
@@ -60,7 +60,7 @@ class Comparison:
         """
         columns = self._columns(names)
         values = [scored.values[:, columns] for scored in self._good]
-        return joint_bands(
+        return joint_thresholds(
             values,
             alpha=self.alpha,
             warn_alpha=max(self.alpha, 0.1),

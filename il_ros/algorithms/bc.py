@@ -29,7 +29,7 @@ from il_ros.datasets.augmentation.assembly import NO_AUGMENTATION, Augmentation,
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.policies.bundle import INFO_FILE, Bundle, save_bundle
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_sizes
-from il_ros.policies.networks import Mlp, choose_device
+from il_ros.policies.torch_networks import Mlp, choose_device
 
 
 @dataclass(frozen=True, kw_only=True)

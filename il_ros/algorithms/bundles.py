@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from il_ros.datasets.dataset import Dataset
-from il_ros.policies.base import Policy
 from il_ros.policies.bundle import Bundle, Training, policy_identity
 from il_ros.policies.calibration import (
     ALPHA,
+    CalibrationRecord,
     FittedScores,
-    Threshold,
     calibrate,
     enough,
     fit_bank,
 )
+from il_ros.policies.policy import Policy
 
 
 def make_bundle(
@@ -63,7 +63,7 @@ def make_bundle(
 
 def _threshold(
     scores: FittedScores, policy: Policy, dataset: Dataset, held_out: Sequence[int]
-) -> Threshold | None:
+) -> CalibrationRecord | None:
     good = [i for i in held_out if dataset.episodes[i].outcome == 'success']
     if not enough(len(good), ALPHA, len(scores.channels)):
         return None

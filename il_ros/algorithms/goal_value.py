@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.rules import Array, Round
 from il_ros.algorithms.steps import ENDINGS
-from il_ros.monitors.scores.networks import Forward, Loss, Networks, fit_networks
+from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

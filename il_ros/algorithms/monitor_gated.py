@@ -1,9 +1,10 @@
 """Monitor-gated DAgger: the calibrated score that guards the robot also asks for help.
 
 A monitor's score is a ratio to a threshold with a promise: on an episode of the kind that it was
-calibrated on, it exceeds 1 at any step with probability at most alpha (`monitors/conformal.py`). A
-gate on it therefore bothers the expert for nothing in at most that share of the episodes in which
-the learner keeps to what it knows, whatever the score is; no other gate here has such a bound.
+calibrated on, it exceeds 1 at any step with probability at most alpha
+(`monitors/conformal_thresholds.py`). A gate on it therefore asks the expert for nothing in at most
+that share of the episodes in which the learner keeps to what it knows, whatever the score is; no
+other gate here has such a bound.
 
 The expert drives from the first step above the threshold until the score has been below `calm` for
 `hold` steps.

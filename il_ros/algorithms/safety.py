@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.rules import Array, Round
-from il_ros.monitors.scores.networks import Forward, Loss, Networks, fit_networks
+from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

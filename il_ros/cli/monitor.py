@@ -16,11 +16,11 @@ from il_ros.core.errors import BundleError
 from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset import load_dataset
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import WARN_ALPHA
+from il_ros.monitors.conformal_thresholds import WARN_ALPHA
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.calibrating import calibrate_bundle
-from il_ros.policies.calibration import ALPHA, WINDOW, Threshold
+from il_ros.policies.calibration import ALPHA, WINDOW, CalibrationRecord
 from il_ros.policies.replay import Replay, Tick
 from il_ros.policies.replay import replay as replay_bag
 
@@ -90,7 +90,7 @@ def replay(
     return 0
 
 
-def _say_limit(console: Console, bundle: Bundle, limit: Threshold) -> None:
+def _say_limit(console: Console, bundle: Bundle, limit: CalibrationRecord) -> None:
     assert bundle.scores is not None
     spent = len(limit.episodes) - len(limit.maxima)
     console.print(

@@ -19,7 +19,7 @@ from il_ros.core.errors import BundleError
 from il_ros.core.files import write_atomic
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.scores import Figure, ScoreResult, table
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.pool import Setup, counted, stream_cases

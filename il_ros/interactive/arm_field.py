@@ -19,7 +19,7 @@ from il_ros.evaluation.suites import SEEDS
 from il_ros.experts import make_expert
 from il_ros.interactive.arm_steps import observed
 from il_ros.interactive.field import Hand, Outcome, Sight
-from il_ros.monitors.messages import Source
+from il_ros.monitors.monitor_input import Source
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.rollouts.gate import Gate, limits_gate

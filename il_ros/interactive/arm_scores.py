@@ -25,16 +25,16 @@ from il_ros.core.frames import NS, Frame
 from il_ros.interactive.arm_field import Scorer
 from il_ros.interactive.arm_steps import labelled_dataset, succeeded, whole_dataset
 from il_ros.interactive.chunk_learner import ChunkActor
-from il_ros.monitors.bank import Spec
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import (
+from il_ros.monitors.conformal_thresholds import (
     WARN_ALPHA,
-    Bands,
     CalibrationError,
+    ConformalThresholds,
     episodes_needed,
-    joint_bands,
-    together,
+    joint_thresholds,
+    mean_ratio,
 )
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import Spec
 from il_ros.policies.fitted import WINDOW, FittedScores, fit_bank
 
 MONITOR = 'monitor'
@@ -110,14 +110,14 @@ class RoundScores:
         """See `Scorer.ratios`."""
         chunk = self._policy.act(frame) if self._bank.of_answer else None
         values = self._bank.look(self._moments.of_frame(frame, chunk, frame.stamp / NS))
-        told = together(self._bands.ratios(values, self._tick, counts=self._bank.counts))
+        told = mean_ratio(self._bands.ratios(values, self._tick, counts=self._bank.counts))
         self._tick += 1
         limit = self.config.overdue * self._longest
         overdue = self._tick / limit if limit else 0.0
         return {MONITOR: float(np.fmax(told, overdue))}
 
     @cached_property
-    def _calibrated(self) -> tuple[FittedScores, Bands, int]:
+    def _calibrated(self) -> tuple[FittedScores, ConformalThresholds, int]:
         """Scores fitted to all labels, their threshold, and ticks of the longest good episode."""
         config, policy, seed = self.config, self._policy, self._now.seed
         data, labelled = labelled_dataset(self._contract, self._task, self._now.steps)
@@ -131,7 +131,7 @@ class RoundScores:
             if out:
                 scores = fit_bank(policy, data, kept, config.channels, seed)
                 traces += scores.traces(policy, whole, out, config.window)
-        bands = joint_bands(
+        bands = joint_thresholds(
             traces,
             alpha=config.alpha,
             warn_alpha=max(config.alpha, WARN_ALPHA),

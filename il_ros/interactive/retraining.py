@@ -30,7 +30,7 @@ from il_ros.evaluation.pairing import compare_evaluations, read_evaluation
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.interactive.journal import Journal as Rounds
 from il_ros.interactive.shift import Shift
-from il_ros.monitors.conformal import CalibrationError
+from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.calibrating import calibrate_bundle
 from il_ros.rollouts.cases import Case, Planned

@@ -1,7 +1,8 @@
 """Whether the world is still the one that a policy was calibrated in.
 
 A calibrated monitor stops a policy in at most a share alpha of the drives in which all is as it was
-(`monitors/conformal.py`). So of n such drives k or more are stopped with a probability of at most
+(`monitors/conformal_thresholds.py`). So of n such drives k or more are stopped with a probability
+of at most
 
     P(Binomial(n, alpha) >= k)
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from il_ros.core.limits import Array, Limits
-from il_ros.monitors.messages import Chunk, MonitorInput
+from il_ros.monitors.monitor_input import Chunk, MonitorInput
 
 FaultKind = Literal[
     'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',

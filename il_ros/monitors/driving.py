@@ -11,12 +11,12 @@ from il_ros.core.contract import Fallback
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.fallback import Trail, Way, way_of
-from il_ros.monitors.handover import Handover
+from il_ros.monitors.fallback import FallbackMotion, Trail, fallback_motion
+from il_ros.monitors.handover import DriverHandover
 from il_ros.monitors.intake import ChunkIntake, Target
-from il_ros.monitors.messages import Chunk, Source
 from il_ros.monitors.mode import Mode
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, Source
 from il_ros.monitors.plan import Plan
 
 _SETTLE = 0.2  # s that the arm has to come to rest behind the fallback's end
@@ -63,9 +63,9 @@ class Driving:
             )
             for source in sources
         }
-        self._handover = Handover(config.handover, limits.velocity, limits.acceleration, dt)
+        self._handover = DriverHandover(config.handover, limits.velocity, limits.acceleration, dt)
         self._trail = Trail(fallback.seconds)
-        self._way: Way | None = None
+        self._way: FallbackMotion | None = None
         self._way_begin = 0.0
         self._slow_since = inf
 
@@ -123,7 +123,7 @@ class Driving:
             expert = self._intakes['expert']
             fresh = expert.chunk is not None and now - expert.chunk.stamp <= self._config.chunk_age
             return Mode.EXPERT if fresh and expert.bad is None else Mode.ALARM
-        self._way = way_of(
+        self._way = fallback_motion(
             self._fallback, trail=self._trail, start=position, limits=self._limits, move=self._moves
         )
         self._way_begin = now

@@ -14,7 +14,7 @@ from il_ros.core.limits import Array, Limits
 Target = tuple[Array, Array]
 
 
-class Way(Protocol):
+class FallbackMotion(Protocol):
     """A motion that the monitor makes by itself, in its own time."""
 
     duration: float
@@ -73,7 +73,7 @@ class Retreat:
         self.duration = float(self._times[-1])
 
     def at(self, t: float) -> Target:
-        """See `Way.at`."""
+        """See `FallbackMotion.at`."""
         i = int(np.clip(np.searchsorted(self._times, t, side='right') - 1, 0, len(self._times) - 2))
         span = self._times[i + 1] - self._times[i]
         share = min(max((t - self._times[i]) / span, 0.0), 1.0)
@@ -93,16 +93,16 @@ class ToPosture:
         self.duration = max(self._PEAK * longest, 0.1)
 
     def at(self, t: float) -> Target:
-        """See `Way.at`."""
+        """See `FallbackMotion.at`."""
         x = min(max(t / self.duration, 0.0), 1.0)
         share = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
         slope = 30.0 * x * x * (1.0 - x) ** 2 / self.duration
         return self._start + share * self._step, slope * self._step
 
 
-def way_of(
+def fallback_motion(
     fallback: Fallback, *, trail: Trail, start: Array, limits: Limits, move: NDArray[np.bool_]
-) -> Way | None:
+) -> FallbackMotion | None:
     """The motion that a contract's fallback asks for from `start` (N,); None where there is none.
 
     Args:

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.messages import Chunk
+from il_ros.monitors.monitor_input import Chunk
 
 _MOST = 64  # chunks that are blended
 

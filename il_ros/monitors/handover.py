@@ -7,7 +7,7 @@ import numpy as np
 from il_ros.core.limits import Array
 
 
-class Handover:
+class DriverHandover:
     """The distance between what was commanded and what the new driver wants, faded out.
 
     The new driver's targets are shifted by that distance, so that the arm goes on from where it

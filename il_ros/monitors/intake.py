@@ -7,9 +7,9 @@ from math import inf
 from il_ros.core.limits import Array
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.follower import ChunkFollower
-from il_ros.monitors.messages import Chunk, Source
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, Source
 
 Target = tuple[Array, Array]
 

@@ -15,20 +15,20 @@ from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.driving import Driving
-from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.enable_switch import EnableSwitches
 from il_ros.monitors.intake import Target
-from il_ros.monitors.measured import Measured
-from il_ros.monitors.messages import Chunk, MonitorInput, Source
+from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
-from il_ros.monitors.motion import Motion
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan, plannable
-from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.takeover import DeadMen
+from il_ros.monitors.planned_motion import Motion
+from il_ros.monitors.score_watch import Calibration, ScoreReading, ScoreWatch
+from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.verdict import Verdict
-from il_ros.monitors.watch import Calibration, Look, ScoreWatch
 
 __all__ = [
     'Chunk', 'Fault', 'Mode', 'ModeRefused', 'Monitor', 'MonitorConfig', 'MonitorInput', 'Plan',
@@ -79,7 +79,7 @@ class Monitor:
         self._machine = ModeMachine()
         planned = plannable(limits, config.motion_share, dt, splines=not streams)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
-        self._measured = Measured(limits, config, dt=dt, geometry=geometry, delay=delay)
+        self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
         self._driving = Driving(
             planned,
@@ -91,7 +91,7 @@ class Monitor:
             moves=self._moves,
             delay=delay,
         )
-        self._dead_men = DeadMen(config.takeover_age)
+        self._dead_men = EnableSwitches(config.takeover_age)
         self._not_before = -inf
         # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
         self._yielding: tuple[Array, float] | None = None
@@ -186,7 +186,7 @@ class Monitor:
             self._motion.brake(now)
         except Exception as error:  # the plan in hand ends in a standstill by itself
             self._fault = Fault('internal', f'{self._fault.text}; braking: {error}')
-        return self._verdict(now, self._fault, Look())
+        return self._verdict(now, self._fault, ScoreReading())
 
     def _tick(self, frame: MonitorInput, now: float) -> Verdict:
         fault = self._clock_fault(now)
@@ -198,7 +198,7 @@ class Monitor:
         if isinstance(wanted, Fault):
             fault, wanted = wanted, None
         watched = self.mode is Mode.POLICY
-        look = Look() if fault else self._watch.look(self._moment(frame), watched)
+        look = ScoreReading() if fault else self._watch.look(self._moment(frame), watched)
         if self._react(fault, look, now):
             wanted = self._wanted(frame, now)
         fault = fault or self._move(frame, wanted, look, now)
@@ -263,9 +263,9 @@ class Monitor:
     def _to_policy(self) -> bool:
         return self._config.takeover_return and not self._dead_men.lost
 
-    def _moment(self, frame: MonitorInput) -> Moment:
+    def _moment(self, frame: MonitorInput) -> ScoreInput:
         chunk = self._driving.chunk('policy')
-        moment = frame.moment or Moment(time=frame.stamp, position=frame.position)
+        moment = frame.moment or ScoreInput(time=frame.stamp, position=frame.position)
         if chunk is None:
             return moment
         return replace(moment, chunk=chunk.positions, chunk_time=chunk.stamp, step_dt=chunk.step_dt)
@@ -275,7 +275,7 @@ class Monitor:
             return None
         return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
 
-    def _react(self, fault: Fault | None, look: Look, now: float) -> bool:
+    def _react(self, fault: Fault | None, look: ScoreReading, now: float) -> bool:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
         before, plan = self.mode, self._motion.plan
         trigger = '' if fault else self._watch.stop_text(look)
@@ -289,7 +289,7 @@ class Monitor:
         return self.mode is not before and self.mode in (Mode.EXPERT, Mode.FALLBACK)
 
     def _move(
-        self, frame: MonitorInput, wanted: Target | Fault | None, look: Look, now: float
+        self, frame: MonitorInput, wanted: Target | Fault | None, look: ScoreReading, now: float
     ) -> Fault | None:
         mode, motion = self.mode, self._motion
         if mode in (Mode.IDLE, Mode.ALARM):
@@ -356,7 +356,7 @@ class Monitor:
         )
         return bool(np.any((beyond > most) & (True if self._moves is None else self._moves)))
 
-    def _warning(self, look: Look) -> str:
+    def _warning(self, look: ScoreReading) -> str:
         """Why the policy goes slowly; empty when it does not, or another one drives."""
         if self.mode is not Mode.POLICY:
             return ''
@@ -390,7 +390,7 @@ class Monitor:
         self,
         stamp: float,
         fault: Fault | None,
-        look: Look,
+        look: ScoreReading,
         *,
         watched: bool = False,
         resumed: bool = False,

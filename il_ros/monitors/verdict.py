@@ -8,7 +8,7 @@ from il_ros.core.limits import Array
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.watch import Look
+from il_ros.monitors.score_watch import ScoreReading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Verdict:
     mode: Mode
     plan: Plan | None
     fault: Fault | None
-    scores: Look
+    scores: ScoreReading
     watched: bool
     warning: str
     takeover: bool

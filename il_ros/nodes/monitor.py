@@ -17,12 +17,12 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.monitors.assembly import make_monitor, measured_state
-from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.latency import Latency
-from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor import Verdict
+from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.msg import ActionChunk, MonitorStatus, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.convert import chunk_positions, to_ns
@@ -267,7 +267,7 @@ class MonitorNode(ManagedNode):
     def _input(self, frame: Frame) -> MonitorInput:
         moments = self._moments if self._calibration else None
         moment = moments.of_frame(frame, epoch=self._epoch) if moments else None
-        return measured_state(
+        return monitor_input(
             self._contract,
             frame,
             self._seconds(frame.stamp),

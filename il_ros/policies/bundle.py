@@ -25,10 +25,10 @@ from il_ros.core.files import write_atomic
 from il_ros.core.folders import new_folder
 from il_ros.core.registry import lookup
 from il_ros.datasets.manifest import hash_arrays
-from il_ros.monitors.watch import Calibration
-from il_ros.policies.base import POLICIES, Policy
-from il_ros.policies.calibration import FittedScores, Threshold
-from il_ros.policies.moments import Moments
+from il_ros.monitors.score_watch import Calibration
+from il_ros.policies.calibration import CalibrationRecord, FittedScores
+from il_ros.policies.policy import POLICIES, Policy
+from il_ros.policies.score_inputs import ScoreInputs
 
 FORMAT = 2
 INFO_FILE = 'bundle.json'
@@ -90,7 +90,7 @@ class Bundle:
     policy: Policy
     training: Training
     scores: FittedScores | None = None
-    threshold: Threshold | None = None
+    threshold: CalibrationRecord | None = None
 
     @property
     def contract(self) -> Contract:
@@ -115,7 +115,7 @@ class Bundle:
         )
 
     @cached_property
-    def moments(self) -> Moments | None:
+    def moments(self) -> ScoreInputs | None:
         """What makes the moments that the scores look at; none without scores."""
         return self.scores.moments(self.policy) if self.scores else None
 
@@ -139,7 +139,7 @@ class _Info:
     training: Training
     channels: tuple[tuple[str, ...], ...]
     horizon: int
-    calibration: Threshold | None
+    calibration: CalibrationRecord | None
     files: Mapping[str, _File]
 
 
@@ -197,7 +197,7 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
     return bundle
 
 
-def save_threshold(path: Path, bundle: Bundle, limit: Threshold) -> None:
+def save_threshold(path: Path, bundle: Bundle, limit: CalibrationRecord) -> None:
     """Replace the thresholds in the bundle's folder at `path`; nothing else changes."""
     info = _read_info(path)
     info = _info(replace(bundle, threshold=limit), info.files)

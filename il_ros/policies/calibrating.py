@@ -7,7 +7,7 @@ from pathlib import Path
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.datasets.dataset import Dataset
 from il_ros.policies.bundle import Bundle, load_bundle, save_threshold
-from il_ros.policies.calibration import ALPHA, WARN_ALPHA, WINDOW, Threshold, calibrate
+from il_ros.policies.calibration import ALPHA, WARN_ALPHA, WINDOW, CalibrationRecord, calibrate
 
 
 def calibrate_bundle(
@@ -19,7 +19,7 @@ def calibrate_bundle(
     window: int = WINDOW,
     varying: bool = True,
     where: str = 'rollouts',
-) -> tuple[Bundle, Threshold]:
+) -> tuple[Bundle, CalibrationRecord]:
     """Set the thresholds of the bundle at `path`; nothing else of it changes.
 
     Args:

@@ -12,13 +12,25 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset
-from il_ros.monitors.conformal import WARN_ALPHA, Bands, episodes_needed, joint_bands
-from il_ros.policies.base import Policy
+from il_ros.monitors.conformal_thresholds import (
+    WARN_ALPHA,
+    ConformalThresholds,
+    episodes_needed,
+    joint_thresholds,
+)
 from il_ros.policies.fitted import DEFAULT_CHANNELS, WINDOW, FittedScores, fit_bank
+from il_ros.policies.policy import Policy
 
 __all__ = [
-    'ALPHA', 'DEFAULT_CHANNELS', 'WARN_ALPHA', 'WINDOW', 'FittedScores', 'Threshold', 'calibrate',
-    'enough', 'fit_bank',
+    'ALPHA',
+    'DEFAULT_CHANNELS',
+    'WARN_ALPHA',
+    'WINDOW',
+    'CalibrationRecord',
+    'FittedScores',
+    'calibrate',
+    'enough',
+    'fit_bank',
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -31,12 +43,12 @@ _FEW, _FAR = 10, 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Threshold:
+class CalibrationRecord:
     """From where the averaged scores of a policy are too strange, by split conformal prediction.
 
     Attributes:
         rule: How scores are taken together; thresholds of another rule would mean something else.
-        stop: Where it is stopped, see `Bands`; in the score's own unit for a single score.
+        stop: Where it is stopped, see `ConformalThresholds`; for a single score in its own unit.
         warn: Where it is warned of, as a ratio; at most 1.
         loc: Where each score usually is, K rows of T ticks.
         scale: How far above that it goes, K rows of T ticks.
@@ -71,9 +83,9 @@ class Threshold:
     policy_id: str
 
     @property
-    def bands(self) -> Bands:
+    def bands(self) -> ConformalThresholds:
         """The same as arrays, for the monitor."""
-        return Bands(
+        return ConformalThresholds(
             loc=np.array(self.loc),
             scale=np.array(self.scale),
             begin=self.begin,
@@ -111,7 +123,7 @@ def calibrate(
     warn_alpha: float = WARN_ALPHA,
     window: int = WINDOW,
     varying: bool = True,
-) -> Threshold:
+) -> CalibrationRecord:
     """The thresholds that `episodes` (indices), successful and not trained on, give.
 
     The rollouts have to be of the policy itself, driving alone and without being stopped or slowed
@@ -143,14 +155,14 @@ def calibrate(
             where='calibration',
             fix='build the dataset of successful episodes only',
         )
-    bands = joint_bands(
+    bands = joint_thresholds(
         scores.traces(policy, dataset, episodes, window),
         alpha=alpha,
         warn_alpha=warn_alpha,
         varying=varying,
         names=[channel.name for channel in scores.channels],
     )
-    return Threshold(
+    return CalibrationRecord(
         rule='mean',
         stop=bands.stop,
         warn=bands.warn,

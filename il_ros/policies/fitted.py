@@ -13,11 +13,11 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.windows import FrameIndex
-from il_ros.monitors.bank import Channel, ScoreBank, Spec
-from il_ros.monitors.scores.base import SCORES, Normal, Score
-from il_ros.policies.base import Policy
-from il_ros.policies.moments import Moments, NoveltyFeatures, frames_of_episode
+from il_ros.monitors.score_bank import Channel, ScoreBank, Spec
+from il_ros.monitors.scores.score import SCORES, NominalData, Score
 from il_ros.policies.normalizer import Normalizer
+from il_ros.policies.policy import Policy
+from il_ros.policies.score_inputs import NoveltyFeatures, ScoreInputs, frames_of_episode
 
 Array = NDArray[np.float64]
 
@@ -60,9 +60,9 @@ class FittedScores:
         """The scores, averaged over `window` ticks; all banks of them share one memory."""
         return ScoreBank(self.channels, window)
 
-    def moments(self, policy: Policy) -> Moments:
+    def moments(self, policy: Policy) -> ScoreInputs:
         """What makes the moments that these scores need, for the policy that they are of."""
-        return Moments(policy, self.features, self.bank().needs, self.horizon)
+        return ScoreInputs(policy, self.features, self.bank().needs, self.horizon)
 
     def traces(
         self, policy: Policy, dataset: Dataset, episodes: Iterable[int], window: int = WINDOW
@@ -137,7 +137,7 @@ def fit_bank(
     if any(on == 'embedding' for _, _, on in channels):
         seen['embedding'] = _embeddings(policy, dataset, chosen)
     normal = {
-        on: Normal(
+        on: NominalData(
             features=array,
             lengths=[dataset.episodes[i].length for i in chosen],
             position=_positions(dataset, rows),

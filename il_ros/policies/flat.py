@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.datasets.manifest import hash_arrays
-from il_ros.monitors.scores.networks import Activation, Networks
+from il_ros.monitors.scores.score_networks import Activation, Networks
 from il_ros.policies.normalizer import Normalizer
 
 Array = NDArray[np.float64]

@@ -14,10 +14,10 @@ from il_ros.core.config import parse
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS, Frame
-from il_ros.policies.base import Arrays, Policy
 from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.features import Features
 from il_ros.policies.normalizer import Normalizer
+from il_ros.policies.policy import Arrays, Policy
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -244,7 +244,7 @@ def _torch_forward(
 ) -> Callable[[Floats], Floats]:
     import torch
 
-    from il_ros.policies.networks import Mlp, choose_device
+    from il_ros.policies.torch_networks import Mlp, choose_device
 
     config, chosen = policy.mlp_config, choose_device(device)
     if chosen.type == 'cpu':

@@ -16,10 +16,10 @@ from il_ros.core.cdr import header_stamp
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.convert import frames_of
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.watch import Look, ScoreWatch
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.policies.bundle import Bundle
-from il_ros.policies.moments import Moments
+from il_ros.policies.score_inputs import ScoreInputs
 
 Array = NDArray[np.float64]
 
@@ -41,13 +41,13 @@ class Tick:
 
     stamp: int
     driving: bool
-    look: Look
+    look: ScoreReading
     stop: str
     warning: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class RecordedVerdict:
     """What the monitor said of one frame when the episode was recorded.
 
     Attributes:
@@ -74,7 +74,7 @@ class Replay:
     """
 
     ticks: Sequence[Tick]
-    told: Mapping[int, Told]
+    told: Mapping[int, RecordedVerdict]
     same_policy: bool
 
     def first(self, kind: str) -> Tick | None:
@@ -143,10 +143,10 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
 
 def _tick(
     watch: ScoreWatch,
-    moments: Moments,
+    moments: ScoreInputs,
     frame: Frame,
     answer: tuple[int, Array] | None,
-    told: Mapping[int, Told],
+    told: Mapping[int, RecordedVerdict],
     *,
     epoch: int,
 ) -> Tick:
@@ -203,7 +203,7 @@ def _chunks(reader: EpisodeReader, policy_id: str) -> dict[int, Array]:
     return found
 
 
-def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, Told]:
+def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, RecordedVerdict]:
     """What the monitor said of each frame: its scores, or at least its status of that time."""
     scores = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_SCORES)}
     status = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_STATUS)}
@@ -219,7 +219,7 @@ def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, Told]:
             continue
         else:
             driving = now.mode == _POLICY
-        told[stamp] = Told(
+        told[stamp] = RecordedVerdict(
             # The tick that stops the policy still judged it.
             driving=driving or stamp in stops,
             score=said.score if said is not None else nan,

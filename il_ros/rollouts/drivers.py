@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
 from il_ros.experts import make_any
-from il_ros.monitors.messages import Source
-from il_ros.policies.base import Policy
+from il_ros.monitors.monitor_input import Source
+from il_ros.policies.policy import Policy
 
 Array = NDArray[np.float64]
 

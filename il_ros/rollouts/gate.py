@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
-from il_ros.monitors.assembly import make_monitor, measured_state
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.messages import Chunk, MonitorInput, Source
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.score_watch import Calibration
+from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.trajectory import points_of
 from il_ros.monitors.verdict import Verdict
-from il_ros.monitors.watch import Calibration
-from il_ros.policies.base import Policy
 from il_ros.policies.calibration import FittedScores
+from il_ros.policies.policy import Policy
 from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
-MomentOf = Callable[[Frame], Moment]
+MomentOf = Callable[[Frame], ScoreInput]
 
 _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
 
@@ -138,7 +138,7 @@ class Gate:
             return MonitorInput(stamp=now, position=None, invalid=(text,))
         self._seen = frame.stamp / NS
         moment = self._moment(frame) if self._moment else None
-        return measured_state(self._contract, frame, self._seen, invalid=invalid, moment=moment)
+        return monitor_input(self._contract, frame, self._seen, invalid=invalid, moment=moment)
 
 
 def limits_gate(

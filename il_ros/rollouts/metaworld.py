@@ -22,7 +22,7 @@ from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import LeftOut
 from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
-from il_ros.policies.base import Policy
+from il_ros.policies.policy import Policy
 from il_ros.rollouts.cases import Planned
 from il_ros.rollouts.rollout import Rollout, episode_data
 from il_ros.sim.metaworld import MetaWorldEnv

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError, IlRosError
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.cases import Case

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from il_ros.core.frames import NS
 from il_ros.evaluation.scores import ScoreResult, Trace
-from il_ros.monitors.bank import ScoreBank
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands, together
-from il_ros.monitors.scores.base import Moment
-from il_ros.policies.moments import Moments
+from il_ros.monitors.conformal_thresholds import ConformalThresholds, mean_ratio
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import ScoreBank
+from il_ros.monitors.scores.score import ScoreInput
+from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.rollouts.rollout import Rollout
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Scored:
     duration: float
     gated: bool
 
-    def ratios(self, bands: Bands, columns: Sequence[int]) -> Array:
+    def ratios(self, bands: ConformalThresholds, columns: Sequence[int]) -> Array:
         """Scores relative to their thresholds, shape (T, len(columns)).
 
         A score without a number says nothing here: to stop for a missing observation is the part
@@ -59,19 +59,21 @@ class Scored:
         """The episode as these scores, their ratios of shape (T, K), saw it together."""
         return Trace(
             times=self.times,
-            ratios=np.array([together(row) for row in ratios]),
+            ratios=np.array([mean_ratio(row) for row in ratios]),
             failed=self.failed,
             perturbed=bool(self.perturbation),
             duration=self.duration,
         )
 
 
-def score_rollouts(bank: ScoreBank, moments: Moments, rollouts: Iterable[Rollout]) -> list[Scored]:
+def score_rollouts(
+    bank: ScoreBank, moments: ScoreInputs, rollouts: Iterable[Rollout]
+) -> list[Scored]:
     """What every score of a bank says of each rollout."""
     return [_scored(bank, moments, rollout) for rollout in rollouts]
 
 
-def moments_of(moments: Moments, rollout: Rollout) -> Iterator[Moment]:
+def moments_of(moments: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
     """Each frame with the newest answer at that time."""
     chunk, time = None, 0.0
     for frame, answer in zip(rollout.frames, rollout.chunks, strict=True):
@@ -80,7 +82,7 @@ def moments_of(moments: Moments, rollout: Rollout) -> Iterator[Moment]:
         yield moments.of_frame(frame, chunk, time)
 
 
-def _scored(bank: ScoreBank, moments: Moments, rollout: Rollout) -> Scored:
+def _scored(bank: ScoreBank, moments: ScoreInputs, rollout: Rollout) -> Scored:
     values, times = bank.trace(moments_of(moments, rollout)), rollout.times
     # What comes behind a stop is no longer the policy's doing.
     before = times < rollout.duration - 1e-9

@@ -40,8 +40,8 @@ from il_ros.interactive.arm_field import Scorer
 from il_ros.interactive.arm_steps import observed
 from il_ros.interactive.field import Hand, Outcome, Sight
 from il_ros.interactive.retraining import Trials
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.takeover import DeadMen
+from il_ros.monitors.enable_switch import EnableSwitches
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
 from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.mlp import MlpConfig
@@ -191,7 +191,7 @@ class GraphField:
         self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what he does
         self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
-        self._people = DeadMen(MonitorConfig.takeover_age)
+        self._people = EnableSwitches(MonitorConfig.takeover_age)
         self._now = 0.0  # stamp of the newest frame [s]
         self._heard: tuple[int, Array] = (0, np.empty(0))
         node = client.node

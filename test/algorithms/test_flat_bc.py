@@ -7,7 +7,7 @@ import torch
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.core.errors import IlRosError
 from il_ros.policies.flat import FlatPolicy
-from il_ros.policies.networks import SideBySide
+from il_ros.policies.torch_networks import SideBySide
 
 SMALL = FlatBcConfig(hidden=(16,), batch=100, epochs=150, learning_rate=1e-2, device='cpu')
 

@@ -11,8 +11,8 @@ from il_ros.algorithms.chunks import chunk_targets
 from il_ros.cli.monitor import calibrate
 from il_ros.core.errors import BundleError, ContractError
 from il_ros.datasets.dataset_writer import save_dataset
-from il_ros.monitors.assembly import make_monitor
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_assembly import make_monitor
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 

@@ -13,7 +13,7 @@ from il_ros.algorithms.torch_tools import torch_threads, warmup_cosine
 from il_ros.algorithms.training_settings import Optimisation
 from il_ros.core.errors import IlRosError
 from il_ros.policies.mlp import MlpConfig, network_sizes
-from il_ros.policies.networks import Mlp
+from il_ros.policies.torch_networks import Mlp
 
 CONFIG = BcConfig(
     policy=MlpConfig(hidden=(16,), horizon=4, absolute=('hand',)), epochs=3, batch=64,

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.score_comparison import Comparison
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import CalibrationError
+from il_ros.monitors.conformal_thresholds import CalibrationError
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.rollouts.scoring import Scored, by_perturbation, overdue, whole_monitor
 
 CONFIG = MonitorConfig(trigger_count=1, trigger_window=1)

@@ -18,8 +18,8 @@ from il_ros.core.frames import Frame
 from il_ros.datasets.assemble import assemble, usable
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.watch import ScoreWatch
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle
 from il_ros.policies.calibration import calibrate, fit_bank
 from il_ros.policies.features import Features

@@ -14,7 +14,7 @@ from il_ros.interactive.arm_scores import RoundScores, ScoresConfig, Watched, we
 from il_ros.interactive.chunk_learner import TRAINING, ChunkLearner
 from il_ros.interactive.journal import Journal
 from il_ros.interactive.rounds import Coach, CoachConfig
-from il_ros.monitors.conformal import CalibrationError
+from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.mlp import MlpConfig
 
 REACH = load_contract(Path('config/contracts/franka_reach.yaml'))

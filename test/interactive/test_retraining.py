@@ -20,7 +20,7 @@ from il_ros.interactive.retraining import (
     retrainings,
 )
 from il_ros.interactive.shift import Shift
-from il_ros.monitors.conformal import CalibrationError
+from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.demonstrations import dataset_of_rollouts
 from il_ros.rollouts.pool import Setup, run_cases

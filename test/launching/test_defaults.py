@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.nodes.teleop import TeleopConfig
 from il_ros.ros.coaching import CoachNodeConfig
 

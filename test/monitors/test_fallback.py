@@ -5,7 +5,7 @@ import pytest
 
 from il_ros.core.contract import Fallback
 from il_ros.core.limits import Limits
-from il_ros.monitors.fallback import ToPosture, Trail, way_of
+from il_ros.monitors.fallback import ToPosture, Trail, fallback_motion
 
 BOTH = np.array([True, True])
 LIMITS = Limits(
@@ -86,7 +86,7 @@ def test_to_a_posture_straight_and_within_the_speed():
 
 def test_the_contract_chooses():
     def way(kind, **more):
-        return way_of(
+        return fallback_motion(
             Fallback(kind=kind, speed=0.5, **more),
             trail=trail(),
             start=np.array([0.4, 0.0]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from il_ros.monitors.follower import ChunkFollower
-from il_ros.monitors.messages import Chunk
+from il_ros.monitors.monitor_input import Chunk
 
 
 def chunk(positions, stamp=10.0):

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.monitors.handover import Handover
+from il_ros.monitors.handover import DriverHandover
 
 HERE = np.array([1.0])
 
 
 def made(duration, velocity=10.0):
     """Within a tick of 0.01 s the joint gets 0.1."""
-    return Handover(duration, np.array([velocity]), np.array([100.0]), 0.1 / velocity)
+    return DriverHandover(duration, np.array([velocity]), np.array([100.0]), 0.1 / velocity)
 
 
 def apply(handover, target, at, velocity=0.0, there=HERE):

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
-from il_ros.monitors.bank import Channel, ScoreBank
-from il_ros.monitors.conformal import Bands
-from il_ros.monitors.geometry import Geometry
+from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.monitor import (
     Chunk,
     Mode,
@@ -23,8 +22,9 @@ from il_ros.monitors.monitor import (
     MonitorInput,
 )
 from il_ros.monitors.plan import POSITION_TOLERANCE
-from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.watch import Calibration
+from il_ros.monitors.score_bank import Channel, ScoreBank
+from il_ros.monitors.score_watch import Calibration
+from il_ros.monitors.scores.score import ScoreInput
 
 DT = 0.05
 NAMES = ('x', 'y', 'z')
@@ -60,7 +60,9 @@ def calibration(window=5):
     bank = ScoreBank(
         [Channel(name='distance', kind='none', on='observation', score=Distance())], window
     )
-    bands = Bands(loc=np.zeros((1, 1)), scale=np.ones((1, 1)), begin=(0,), stop=1.0, warn=0.5)
+    bands = ConformalThresholds(
+        loc=np.zeros((1, 1)), scale=np.ones((1, 1)), begin=(0,), stop=1.0, warn=0.5
+    )
     return Calibration(bank=bank, bands=bands, longest=10_000, policy_id='bc-1')
 
 
@@ -97,7 +99,7 @@ class Rig:
             stamp=self.now,
             position=self.position,
             velocity=self.velocity,
-            moment=Moment(time=self.now, features=np.zeros(1)),
+            moment=ScoreInput(time=self.now, features=np.zeros(1)),
             force=ZERO,
             torque=ZERO,
         )

@@ -15,13 +15,13 @@ from il_ros.core.errors import ContractError
 from il_ros.core.limits import KeepOut
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.monitors import checks
-from il_ros.monitors.assembly import make_monitor
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.geometry import Geometry
-from il_ros.monitors.measured import Measured
-from il_ros.monitors.messages import Chunk, MonitorInput
+from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.motion import Motion
+from il_ros.monitors.monitor_assembly import make_monitor
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput
+from il_ros.monitors.planned_motion import Motion
 
 CONTRACT = load_contract(
     Path(__file__).parents[2] / 'config/contracts/viperx_pair_bimanual_handover.yaml'
@@ -98,7 +98,7 @@ def test_what_is_measured_is_judged_by_every_tool_link_and_distance(seed):
     ).clip(LIMITS.position_min, LIMITS.position_max)
     zone = KeepOut(name='post', min=np.array([-0.05, 0.1, 0.0]), max=np.array([0.05, 0.2, 0.5]))
     limits = replace(LIMITS, keep_out=(zone,))
-    measured = Measured(limits, MonitorConfig(), dt=DT, geometry=PAIR)
+    measured = MeasurementChecks(limits, MonitorConfig(), dt=DT, geometry=PAIR)
     fault = measured.judge(MonitorInput(stamp=0.0, position=q), None)
     far = checks.beyond_workspace(PAIR.tools(q[None])[0], limits, 0.0).max() > 0.0
     near = not separated(q[None])

@@ -1,7 +1,7 @@
 import numpy as np
 
 from il_ros.core.robots.franka import FRANKA
-from il_ros.monitors.motion import Motion
+from il_ros.monitors.planned_motion import Motion
 from il_ros.monitors.trajectory import points_of
 
 DT = 0.05

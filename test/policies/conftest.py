@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from il_ros.policies.base import Policy
+from il_ros.policies.policy import Policy
 
 
 class Follower(Policy):

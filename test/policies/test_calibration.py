@@ -5,10 +5,10 @@ import pytest
 
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.datasets.assemble import assemble
-from il_ros.monitors.conformal import CalibrationError
-from il_ros.policies.base import Policy
+from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.calibration import DEFAULT_CHANNELS, calibrate, enough, fit_bank
 from il_ros.policies.fitted import FittedScores
+from il_ros.policies.policy import Policy
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 

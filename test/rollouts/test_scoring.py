@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.monitors.conformal import joint_bands
+from il_ros.monitors.conformal_thresholds import joint_thresholds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.cases import Case, nominal_cases
 from il_ros.rollouts.pool import Setup, run_cases
@@ -54,7 +54,7 @@ def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
 def test_bands_of_real_scores_let_calibration_rollouts_pass(reach_bundle, rollouts):
     bundle = load_bundle(reach_bundle)
     good = score_rollouts(bundle.calibration.bank, bundle.moments, rollouts[:2])
-    bands = joint_bands([one.values for one in good * 20], alpha=0.05)
+    bands = joint_thresholds([one.values for one in good * 20], alpha=0.05)
     assert all(
         one.trace(one.ratios(bands, range(len(bundle.calibration.bank.names)))).alarm() is None
         for one in good

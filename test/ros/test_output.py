@@ -11,7 +11,7 @@ pytest.importorskip('rclpy')
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.robots.franka import FRANKA
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Planner, plannable
 from il_ros.ros.convert import to_ns
 from il_ros.ros.output import ForwardCommandOutput, JointTrajectoryOutput, TwistOutput

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
-from il_ros.monitors.scores.features import features_of, scales_of, training_features
 from il_ros.monitors.scores.mahalanobis import gaussian
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 from il_ros.monitors.scores.stored import take
 
 _WHERE = 'clustered mahalanobis score'
@@ -33,13 +33,13 @@ class ClusteredMahalanobis:
         whitenings: Shape (K, D, D); ``|whitening (x - mean)|`` is the distance to a cluster.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
 
     def __init__(self) -> None:
         self._where = _WHERE
         self._use(np.zeros((1, 0)), np.zeros((1, 0, 0)))
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Learn means (K, D) and whitenings (K, D, D).
 
         Raises:
@@ -54,7 +54,7 @@ class ClusteredMahalanobis:
         self._use(np.stack(means), np.stack(whitenings))
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Smallest Mahalanobis distance, in standard deviations.
 
         Raises:
@@ -67,7 +67,7 @@ class ClusteredMahalanobis:
         z = self.whitenings[nearest] @ (moment.features - self.means[nearest])
         return float(np.sqrt(z @ z))
 
-    def nearest(self, moment: Moment) -> int | None:
+    def nearest(self, moment: ScoreInput) -> int | None:
         """Which cluster is the nearest, 0..K-1; None where the features are not known.
 
         Raises:

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
 from il_ros.monitors.scores.clusters import ClusteredMahalanobis
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
 
 _SLACK = 0.5  # standard deviations: half of the smallest lasting shift that should show
 
@@ -34,7 +34,7 @@ class InputDrift:
     object said to lie where it might as well lie.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
 
     def __init__(self) -> None:
         self._signs = np.array([[1.0], [-1.0]])
@@ -42,7 +42,7 @@ class InputDrift:
         self._time = self._last = nan  # a time equal to none
         self._use(ClusteredMahalanobis())
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Learn the clusters.
 
         Raises:
@@ -51,7 +51,7 @@ class InputDrift:
         self._use(ClusteredMahalanobis().fit(normal))
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Largest sum so far, in standard deviations.
 
         The same tick again changes nothing. NaN where a feature is, which leaves the sums alone.
@@ -70,7 +70,7 @@ class InputDrift:
             self._time, self._sums, self._last = moment.time, sums, largest
         return largest
 
-    def surprise(self, moment: Moment) -> Array | None:
+    def surprise(self, moment: ScoreInput) -> Array | None:
         """Residual of each feature given the others, shape (D,), in standard deviations.
 
         None where the features are not known.

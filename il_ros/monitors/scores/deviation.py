@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from il_ros.monitors.scores.base import Input, Moment
-from il_ros.monitors.scores.spread import InSpreads
+from il_ros.monitors.scores.score import InputPart, ScoreInput
+from il_ros.monitors.scores.spread import SpreadUnits
 
 
-class HeuristicDeviation(InSpreads):
+class HeuristicDeviation(SpreadUnits):
     """Difference between the policy's chunk and a heuristic's, step by step.
 
     A heuristic that is good enough to bring an arm to a goal says roughly where a sensible policy
@@ -19,10 +19,10 @@ class HeuristicDeviation(InSpreads):
     Both have to answer the same observation.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('chunk', 'reference')
+    needs: ClassVar[tuple[InputPart, ...]] = ('chunk', 'reference')
     _where = 'deviation score'
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Root mean square difference over the steps of both, in spreads of the training actions.
 
         Raises:

@@ -10,9 +10,9 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
-from il_ros.monitors.scores.features import Standard, training_features, training_spread
-from il_ros.monitors.scores.networks import (
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score_features import Standard, training_features, training_spread
+from il_ros.monitors.scores.score_networks import (
     NONE,
     Floats,
     Forward,
@@ -42,7 +42,7 @@ class EnsembleDisagreement:
     It knows the task, not the policy: what the policy answers plays no part.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
 
     def __init__(self) -> None:
         self._standard = Standard(np.zeros(0), np.zeros(0), _WHERE)
@@ -54,7 +54,7 @@ class EnsembleDisagreement:
         """Unit of the predicted changes, shape (N,) [rad or m]."""
         return self._spread
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Fit the members to what the expert did next, each on its own draw of the episodes.
 
         Raises:
@@ -76,7 +76,7 @@ class EnsembleDisagreement:
         self._networks = fit_networks(start, loss, steps=_STEPS, seed=normal.seed)
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Root mean square over steps and joints of the members' standard deviation.
 
         In units of `spread`.
@@ -102,7 +102,7 @@ class EnsembleDisagreement:
         Raises:
             IlRosError: If there are not D features.
         """
-        z = self._standard.of(Moment(time=0.0, features=features))
+        z = self._standard.of(ScoreInput(time=0.0, features=features))
         assert z is not None
         return self._networks(z).reshape(self._networks.count, -1, len(self._spread))
 

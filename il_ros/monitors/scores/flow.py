@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Normal
-from il_ros.monitors.scores.features import Standard, training_features
 from il_ros.monitors.scores.network_score import NetworkScore
-from il_ros.monitors.scores.networks import Forward, Loss, Networks, fit_networks
+from il_ros.monitors.scores.score import NominalData
+from il_ros.monitors.scores.score_features import Standard, training_features
+from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -37,7 +37,7 @@ class FlowDensity(NetworkScore):
     _widths = 'DABD'
     _activation = 'tanh'
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Fit the velocity field to all frames, and keep it at t = 0.
 
         Raises:

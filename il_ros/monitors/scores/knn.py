@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
-from il_ros.monitors.scores.features import Standard, training_features
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score_features import Standard, training_features
 from il_ros.monitors.scores.stored import take
 
 _WHERE = 'knn score'
@@ -32,12 +32,12 @@ class NearestNeighbours:
     a small change of one feature is lost among the usual changes of the others.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
 
     def __init__(self) -> None:
         self._use(Standard(np.zeros(0), np.zeros(0), _WHERE), np.zeros((0, 0)))
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Choose the coreset (M, D).
 
         Raises:
@@ -50,7 +50,7 @@ class NearestNeighbours:
         self._use(standard, Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))])
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Euclidean distance to the k-th nearest point, in spreads of the features.
 
         Raises:

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
-from il_ros.monitors.scores.features import features_of, scales_of, training_features
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 from il_ros.monitors.scores.stored import take
 
 _WHERE = 'mahalanobis score'
@@ -23,13 +23,13 @@ class Mahalanobis:
     between two phases of a task for normal (`ClusteredMahalanobis` does not).
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
 
     def __init__(self) -> None:
         self._mean: Array = np.zeros(0)
         self._whitening: Array = np.zeros((0, 0))
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Learn mean (D,) and whitening (D, D).
 
         Raises:
@@ -38,7 +38,7 @@ class Mahalanobis:
         self._mean, self._whitening = gaussian(training_features(normal))
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Mahalanobis distance, in standard deviations.
 
         Raises:

@@ -9,16 +9,16 @@ from typing import ClassVar, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment
-from il_ros.monitors.scores.features import Standard
-from il_ros.monitors.scores.networks import NONE, Activation, Networks
+from il_ros.monitors.scores.score import InputPart, ScoreInput
+from il_ros.monitors.scores.score_features import Standard
+from il_ros.monitors.scores.score_networks import NONE, Activation, Networks
 from il_ros.monitors.scores.stored import take
 
 
 class NetworkScore(ABC):
     """A score that networks give of the standardised features; it has no memory."""
 
-    needs: ClassVar[tuple[Input, ...]] = ('features',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
     _where: ClassVar[str]
     _widths: ClassVar[str]  # of the networks, as `Networks.shapes` takes them; D features
     _activation: ClassVar[Activation]
@@ -31,7 +31,7 @@ class NetworkScore(ABC):
     def _of(self, z: Array) -> float:
         """The score of standardised features (D,)."""
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """See the class.
 
         Raises:

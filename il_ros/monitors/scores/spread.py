@@ -8,12 +8,12 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Normal
-from il_ros.monitors.scores.features import training_spread
+from il_ros.monitors.scores.score import NominalData
+from il_ros.monitors.scores.score_features import training_spread
 from il_ros.monitors.scores.stored import take
 
 
-class InSpreads:
+class SpreadUnits:
     """Measures differences of chunks, each joint in units of the training actions' spread."""
 
     _where: ClassVar[str]
@@ -21,7 +21,7 @@ class InSpreads:
     def __init__(self) -> None:
         self._spread: Array = np.zeros(0)
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Take the spread of the training actions.
 
         Raises:

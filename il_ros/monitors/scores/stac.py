@@ -9,9 +9,9 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Input, Moment, Normal
 from il_ros.monitors.scores.ensemble import EnsembleDisagreement
 from il_ros.monitors.scores.overlap import Consecutive
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
 
 _WHERE = 'stac score'
 
@@ -31,13 +31,13 @@ class Stac:
     stand for it, and the score tells how steady the task looks.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('features', 'chunk')
+    needs: ClassVar[tuple[InputPart, ...]] = ('features', 'chunk')
 
     def __init__(self) -> None:
         self._ensemble = EnsembleDisagreement()
         self._answers, self._last, self._drawn = Consecutive(), nan, False
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Fit the ensemble, and take the spread of the training actions.
 
         Raises:
@@ -46,7 +46,7 @@ class Stac:
         self._ensemble.fit(normal)
         return self
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Energy distance of the samples over the overlap, in spreads of the training actions.
 
         The same answer again gives the same value again. NaN at the first one, where two do not
@@ -89,7 +89,7 @@ class Stac:
         score._ensemble = EnsembleDisagreement.from_arrays(arrays)
         return score
 
-    def _samples(self, moment: Moment) -> Array | None:
+    def _samples(self, moment: ScoreInput) -> Array | None:
         """Joint positions (S, H, N) in spreads of the training actions; None if not known."""
         spread, samples = self._ensemble.spread, moment.samples
         if samples is not None:

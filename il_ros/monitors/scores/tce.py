@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from il_ros.monitors.scores.base import Input, Moment
 from il_ros.monitors.scores.overlap import Consecutive
-from il_ros.monitors.scores.spread import InSpreads
+from il_ros.monitors.scores.score import InputPart, ScoreInput
+from il_ros.monitors.scores.spread import SpreadUnits
 
 
-class TemporalConsistency(InSpreads):
+class TemporalConsistency(SpreadUnits):
     """Temporal consistency error: a policy that knows what it does keeps to its plan.
 
     The error of the overlap of two consecutive chunks, each joint in units of the training
@@ -21,14 +21,14 @@ class TemporalConsistency(InSpreads):
     does not matter as long as chunks still overlap.
     """
 
-    needs: ClassVar[tuple[Input, ...]] = ('chunk',)
+    needs: ClassVar[tuple[InputPart, ...]] = ('chunk',)
     _where = 'tce score'
 
     def __init__(self) -> None:
         super().__init__()
         self._chunks, self._last = Consecutive(), nan
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Root mean square difference over the overlap, in spreads of the training actions.
 
         The same chunk again gives the same value again. NaN at the first chunk, and where two do

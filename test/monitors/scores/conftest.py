@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.registry import lookup
-from il_ros.monitors.scores.base import SCORES, Moment, Normal
+from il_ros.monitors.scores.score import SCORES, NominalData, ScoreInput
 
 HORIZON, PERIOD = 4, 0.05
 
@@ -26,7 +26,7 @@ class Reaching:
         self.position, self.chunks, self.features = map(np.concatenate, zip(*parts, strict=True))
 
     def normal(self, seed=0):
-        return Normal(
+        return NominalData(
             features=self.features,
             lengths=self.lengths,
             position=self.position,
@@ -38,7 +38,7 @@ class Reaching:
         """Moments of the first episode, with other features if they are given."""
         seen = self.features if features is None else features
         return [
-            Moment(
+            ScoreInput(
                 time=i * PERIOD,
                 features=seen[i],
                 position=self.position[i],

@@ -5,9 +5,9 @@ import pytest
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
-from il_ros.monitors.scores.base import SCORES, Moment, Normal
 from il_ros.monitors.scores.clusters import ClusteredMahalanobis, k_means
 from il_ros.monitors.scores.mahalanobis import Mahalanobis
+from il_ros.monitors.scores.score import SCORES, NominalData, ScoreInput
 
 
 def two_phases(n=2000, seed=0):
@@ -19,7 +19,9 @@ def two_phases(n=2000, seed=0):
 
 def normal(X, seed=0):
     still = np.zeros((len(X), 1))
-    return Normal(features=X, lengths=[len(X)], position=still, chunks=still[:, None], seed=seed)
+    return NominalData(
+        features=X, lengths=[len(X)], position=still, chunks=still[:, None], seed=seed
+    )
 
 
 def fit(X, seed=0):
@@ -27,7 +29,7 @@ def fit(X, seed=0):
 
 
 def at(x):
-    return Moment(time=0.0, features=x)
+    return ScoreInput(time=0.0, features=x)
 
 
 def test_a_mixture_of_phases_is_novel_where_one_gaussian_sees_nothing():

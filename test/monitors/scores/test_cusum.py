@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.scores.cusum import InputDrift
+from il_ros.monitors.scores.score import ScoreInput
 
 
 def independent():
@@ -22,7 +22,7 @@ def run(score, moments):
 
 
 def ticks(*features):
-    return [Moment(time=0.1 * i, features=np.array(x)) for i, x in enumerate(features)]
+    return [ScoreInput(time=0.1 * i, features=np.array(x)) for i, x in enumerate(features)]
 
 
 def test_the_sums_by_hand():
@@ -37,7 +37,7 @@ def test_the_surprise_is_that_of_a_feature_given_the_others():
     covariance = np.array([[1.0, 0.6], [0.6, 1.0]])
     whitening = np.linalg.inv(np.linalg.cholesky(covariance))
     score = InputDrift.from_arrays({'means': np.zeros((1, 2)), 'whitenings': whitening[None]})
-    u = score.surprise(Moment(time=0.0, features=np.array([1.0, 2.0])))
+    u = score.surprise(ScoreInput(time=0.0, features=np.array([1.0, 2.0])))
     np.testing.assert_allclose(u, [(1.0 - 1.2) / 0.8, (2.0 - 0.6) / 0.8])
 
 

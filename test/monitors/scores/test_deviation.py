@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.scores.deviation import HeuristicDeviation
+from il_ros.monitors.scores.score import ScoreInput
 
 
 def score():
@@ -15,7 +15,7 @@ def score():
 
 
 def at(chunk, reference):
-    return Moment(
+    return ScoreInput(
         time=0.0, chunk=np.array(chunk, float), reference=np.array(reference, float), step_dt=0.1
     )
 
@@ -40,7 +40,7 @@ def test_it_is_a_distance_whoever_comes_first_and_wherever_the_arm_is(values, pl
 
 
 def test_without_a_heuristic_nothing_is_told():
-    assert np.isnan(score().score(Moment(time=0.0, chunk=np.zeros((2, 2)))))
+    assert np.isnan(score().score(ScoreInput(time=0.0, chunk=np.zeros((2, 2)))))
 
 
 def test_a_sure_and_steady_policy_that_goes_elsewhere_is_noticed(fitted, fresh):

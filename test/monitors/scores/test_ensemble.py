@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.scores.ensemble import EnsembleDisagreement, _bootstrap
+from il_ros.monitors.scores.score import ScoreInput
 
 
 def members(*outputs):
@@ -30,7 +30,7 @@ def members(*outputs):
 def test_disagreement_by_hand():
     # Step 0: 1 and 3, variance 1; step 1: 0 and 0; step 2: -2 and 2, variance 4. sqrt(5 / 3).
     score = EnsembleDisagreement.from_arrays(members([1, 0, -2], [3, 0, 2]))
-    moment = Moment(time=0.0, features=np.zeros(2))
+    moment = ScoreInput(time=0.0, features=np.zeros(2))
     assert score.score(moment) == pytest.approx(np.sqrt(5.0 / 3.0))
     samples = score.samples(np.zeros(2))
     np.testing.assert_array_equal(samples[..., 0], [[1, 0, -2], [3, 0, 2]])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from il_ros.monitors.scores.base import Moment
 from il_ros.monitors.scores.flow import FlowDensity
+from il_ros.monitors.scores.score import ScoreInput
 
 
 def test_the_noise_by_hand():
@@ -20,7 +20,7 @@ def test_the_noise_by_hand():
             'bias_2': np.ones((1, 2)),
         }
     )
-    assert score.score(Moment(time=0.0, features=np.array([3.0, 0.0]))) == 5.0
+    assert score.score(ScoreInput(time=0.0, features=np.array([3.0, 0.0]))) == 5.0
 
 
 def test_training_frames_go_to_nothing(fitted, reaching):
@@ -33,7 +33,7 @@ def test_training_frames_go_to_nothing(fitted, reaching):
 def test_far_away_it_grows_with_the_square_of_the_distance(fitted, fresh):
     score = fitted('flow')
     near, far = (
-        score.score(Moment(time=0.0, features=fresh.features[0] + reach * np.ones(6)))
+        score.score(ScoreInput(time=0.0, features=fresh.features[0] + reach * np.ones(6)))
         for reach in (50.0, 100.0)
     )
     assert far / near == pytest.approx(4.0, rel=0.3)

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from il_ros.monitors.scores.base import Moment, Normal
 from il_ros.monitors.scores.knn import NearestNeighbours, k_centres
+from il_ros.monitors.scores.score import NominalData, ScoreInput
 
 
 def fit(X):
     still = np.zeros((len(X), 1))
-    normal = Normal(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
+    normal = NominalData(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
     return NearestNeighbours().fit(normal)
 
 
 def at(x):
-    return Moment(time=0.0, features=np.array(x, dtype=float))
+    return ScoreInput(time=0.0, features=np.array(x, dtype=float))
 
 
 def test_the_third_nearest_by_hand():

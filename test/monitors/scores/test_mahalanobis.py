@@ -6,8 +6,8 @@ from safetensors.numpy import load_file, save_file
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
-from il_ros.monitors.scores.base import SCORES, Moment, Normal
 from il_ros.monitors.scores.mahalanobis import Mahalanobis, ledoit_wolf
+from il_ros.monitors.scores.score import SCORES, NominalData, ScoreInput
 
 
 def sample(n, D, seed=0):
@@ -20,12 +20,12 @@ def sample(n, D, seed=0):
 def fit(X):
     still = np.zeros((len(X), 1))
     return Mahalanobis().fit(
-        Normal(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
+        NominalData(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
     )
 
 
 def at(x):
-    return Moment(time=0.0, features=x)
+    return ScoreInput(time=0.0, features=x)
 
 
 def frobenius(M):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.scores.networks import Networks
 from il_ros.monitors.scores.rnd import RandomNetworkDistillation
+from il_ros.monitors.scores.score import ScoreInput
+from il_ros.monitors.scores.score_networks import Networks
 
 
 def test_the_error_by_hand():
@@ -17,7 +17,7 @@ def test_the_error_by_hand():
     score = RandomNetworkDistillation.from_arrays(
         {'mean': np.array([1.0, 1.0]), 'scale': np.array([1.0, 2.0]), **arrays}
     )
-    assert score.score(Moment(time=0.0, features=np.array([3.0, -1.0]))) == 2.0
+    assert score.score(ScoreInput(time=0.0, features=np.array([3.0, -1.0]))) == 2.0
 
 
 def test_the_prediction_is_good_where_it_was_learned(fitted, fresh, reaching):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.scores.stac import energy_distance
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 5), st.integers(0, 999))
@@ -94,7 +94,7 @@ def test_no_position_no_ensemble(fitted, fresh):
 
 
 def test_samples_of_other_joints_are_refused(fitted):
-    moment = Moment(time=0.0, samples=np.zeros((3, 4, 1)), step_dt=0.1)
+    moment = ScoreInput(time=0.0, samples=np.zeros((3, 4, 1)), step_dt=0.1)
     with pytest.raises(
         IlRosError, match=r'stac score: samples have shape \(3, 4, 1\); allowed: \(S, H, 2\)'
     ):

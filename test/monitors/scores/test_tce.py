@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.scores.tce import TemporalConsistency
 
 
@@ -17,7 +17,7 @@ def score():
 
 
 def at(time, chunk):
-    return Moment(time=time, chunk=np.array(chunk, float), chunk_time=time, step_dt=0.1)
+    return ScoreInput(time=time, chunk=np.array(chunk, float), chunk_time=time, step_dt=0.1)
 
 
 def test_the_error_by_hand():

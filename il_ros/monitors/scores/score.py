@@ -10,11 +10,11 @@ import numpy as np
 
 from il_ros.core.limits import Array
 
-Input = Literal['features', 'embedding', 'chunk', 'samples', 'reference']
+InputPart = Literal['features', 'embedding', 'chunk', 'samples', 'reference']
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class ScoreInput:
     """One tick as the scores see it; None stands for what is not known.
 
     Attributes:
@@ -42,11 +42,11 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normal:
+class NominalData:
     """What is normal: the frames that the policy was trained on, episode after episode.
 
     Attributes:
-        features: Shape (F, D), as in `Moment.features`; or the policy's embeddings, where the
+        features: Shape (F, D), as in `ScoreInput.features`; or the policy's embeddings, where the
             score is asked to look at those instead.
         lengths: Frames of each episode, in order; their sum is F.
         position: Measured joint positions, shape (F, N) [rad or m].
@@ -80,16 +80,16 @@ class Score(Protocol):
     """A nonconformity score; larger is stranger.
 
     Attributes:
-        needs: Which parts of a `Moment` it cannot do without.
+        needs: Which parts of a `ScoreInput` it cannot do without.
     """
 
-    needs: ClassVar[tuple[Input, ...]]
+    needs: ClassVar[tuple[InputPart, ...]]
 
-    def fit(self, normal: Normal) -> Self:
+    def fit(self, normal: NominalData) -> Self:
         """Learn what is normal; returns itself."""
         ...
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: ScoreInput) -> float:
         """Nonconformity of this tick; NaN where it cannot be told, as at the first of two."""
         ...
 

@@ -1,10 +1,10 @@
 """Dead-man switches."""
 
-from il_ros.monitors.takeover import DeadMan, DeadMen
+from il_ros.monitors.enable_switch import EnableSwitch, EnableSwitches
 
 
 def heard(*messages):
-    switch = DeadMan(max_age=0.25)
+    switch = EnableSwitch(max_age=0.25)
     for held, now in messages:
         switch.hear(held, now)
     return switch
@@ -64,7 +64,7 @@ def test_silence_is_a_fault_with_its_limit():
 
 
 def several(*messages):
-    men = DeadMen(max_age=0.25)
+    men = EnableSwitches(max_age=0.25)
     for device, held, now in messages:
         men.hear(device, held, now)
     return men

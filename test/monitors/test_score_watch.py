@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.bank import Channel, ScoreBank
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands
-from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.watch import Calibration, ScoreWatch
+from il_ros.monitors.conformal_thresholds import ConformalThresholds
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import Channel, ScoreBank
+from il_ros.monitors.score_watch import Calibration, ScoreWatch
+from il_ros.monitors.scores.score import ScoreInput
 
 DT = 0.1
 
@@ -47,7 +47,7 @@ def calibration(scores=('look',), stop=1.0, warn=0.5, longest=100):
         [Channel(name=n, kind=n, on='observation', score=kinds[n]()) for n in scores], window=1
     )
     size = len(scores)
-    bands = Bands(
+    bands = ConformalThresholds(
         loc=np.zeros((size, 1)), scale=np.full((size, 1), 2.0),
         begin=tuple(int(n == 'jump') for n in scores), stop=stop, warn=warn,
     )  # fmt: skip
@@ -65,7 +65,7 @@ class Rig:
     def look(self, x=0.0, chunk=None, *, driving=True, time=None):
         self.tick += 1
         time = DT * self.tick if time is None else time
-        moment = Moment(
+        moment = ScoreInput(
             time=time,
             features=None if x is None else np.array([x]),
             chunk=None if chunk is None else np.full((2, 1), float(chunk)),
@@ -183,7 +183,7 @@ def test_a_policy_that_gets_the_arm_begins_afresh():
 
 def test_without_a_calibration_there_is_nothing_to_say():
     watch = ScoreWatch(None, MonitorConfig())
-    look = watch.look(Moment(time=0.0, features=np.ones(1)), True)
+    look = watch.look(ScoreInput(time=0.0, features=np.ones(1)), True)
     assert (look.names, look.exceeded, look.triggered, look.warned) == ((), False, False, False)
     assert isnan(look.score)
     assert isnan(look.warn)
@@ -276,7 +276,7 @@ def test_scores_and_bands_of_different_policies_are_refused():
 
 
 def varying(longest=100):
-    bands = Bands(
+    bands = ConformalThresholds(
         loc=np.zeros((1, 4)), scale=np.array([[1.0, 2.0, 3.0, 4.0]]), begin=(0,), stop=1.0, warn=0.5
     )
     one = calibration()
@@ -285,7 +285,7 @@ def varying(longest=100):
 
 
 def seen(x):
-    return Moment(time=1.0, features=np.array([x]))
+    return ScoreInput(time=1.0, features=np.array([x]))
 
 
 def test_a_warning_does_not_loosen_what_stops():

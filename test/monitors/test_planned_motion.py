@@ -9,8 +9,8 @@ import pytest
 from il_ros.core.limits import KeepOut
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
-from il_ros.monitors.geometry import Geometry
-from il_ros.monitors.motion import Motion
+from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.planned_motion import Motion
 
 DT = 0.05
 BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])

@@ -7,12 +7,12 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.geometry import Geometry
-from il_ros.monitors.messages import MonitorInput
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor import Monitor
-from il_ros.monitors.scores.base import Moment
-from il_ros.monitors.watch import Calibration
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import MonitorInput
+from il_ros.monitors.score_watch import Calibration
+from il_ros.monitors.scores.score import ScoreInput
 
 
 def make_monitor(
@@ -67,13 +67,13 @@ def _geometry(contract: Contract) -> Geometry | None:
     return Geometry.of_arm(arm) if arm is not None else None
 
 
-def measured_state(
+def monitor_input(
     contract: Contract,
     frame: Frame,
     stamp: float,
     *,
     invalid: tuple[str, ...],
-    moment: Moment | None = None,
+    moment: ScoreInput | None = None,
 ) -> MonitorInput:
     """What the monitor looks at in a frame.
 

@@ -10,8 +10,8 @@ from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.experts import make_heuristic
 from il_ros.policies.features import Features
-from il_ros.policies.moments import Moments, NoveltyFeatures, frames_of_episode
 from il_ros.policies.normalizer import Normalizer
+from il_ros.policies.score_inputs import NoveltyFeatures, ScoreInputs, frames_of_episode
 
 CONTRACTS = Path(__file__).parents[2] / 'config/contracts'
 
@@ -30,7 +30,7 @@ def features(dataset):
 def make(task, features, follower):
     def moments(*needs):
         policy = follower(task.contract)
-        return policy, Moments(policy, features, needs, 3)
+        return policy, ScoreInputs(policy, features, needs, 3)
 
     return moments
 
@@ -94,7 +94,7 @@ def test_the_reference_goes_straight_where_arm_and_observations_allow(follower, 
     )
     size = Features(contract).size
     plain = NoveltyFeatures(contract, Normalizer(mean=np.zeros(size), scale=np.ones(size)))
-    moments = Moments(follower(contract), plain, ('reference',), 5)
+    moments = ScoreInputs(follower(contract), plain, ('reference',), 5)
     found = moments.of_frame(frame).reference
     expected = make_heuristic('straight', contract.arm).act(values, horizon=5, dt=contract.period)
     np.testing.assert_array_equal(found, expected)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.bank import Channel, ScoreBank
-from il_ros.monitors.scores.base import SCORES, Moment
+from il_ros.monitors.score_bank import Channel, ScoreBank
+from il_ros.monitors.scores.score import SCORES, ScoreInput
 
 
 class Size:
@@ -60,7 +60,7 @@ def channel(name, score, on='observation'):
 
 def moment(x=0.0, chunk=None, time=0.0, **parts):
     chunk = None if chunk is None else np.full((2, 1), float(chunk))
-    return Moment(time=time, features=np.array([x]), chunk=chunk, chunk_time=time, **parts)
+    return ScoreInput(time=time, features=np.array([x]), chunk=chunk, chunk_time=time, **parts)
 
 
 def bank(window=2):
@@ -88,7 +88,7 @@ def test_what_is_no_number_shows_at_its_own_tick_and_spoils_no_other(gap):
 
 
 def test_without_what_it_needs_a_score_is_not_asked():
-    found = bank(1).trace([moment(1, 0, 0), Moment(time=1.0), moment(1, 2, 2)])
+    found = bank(1).trace([moment(1, 0, 0), ScoreInput(time=1.0), moment(1, 2, 2)])
     np.testing.assert_array_equal(found, [[1, nan], [nan, nan], [1, 2]])
 
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
-from il_ros.monitors.conformal import ScoreWindow
-from il_ros.monitors.scores.base import SCORES, Input, Moment, Score
+from il_ros.monitors.conformal_thresholds import ScoreWindow
+from il_ros.monitors.scores.score import SCORES, InputPart, Score, ScoreInput
 
 On = Literal['observation', 'embedding']
 Spec = tuple[str, str, On]
 """Name of a channel, its kind of score in the registry, and what the score looks at."""
 
-_ANSWER: frozenset[Input] = frozenset({'chunk', 'samples'})
+_ANSWER: frozenset[InputPart] = frozenset({'chunk', 'samples'})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Channel:
         return self.name, self.kind, self.on
 
     @cached_property
-    def needs(self) -> frozenset[Input]:
+    def needs(self) -> frozenset[InputPart]:
         """Parts of a moment that it cannot do without."""
         needs = frozenset(self.score.needs)
         if self.on == 'embedding' and 'features' in needs:
@@ -58,7 +58,7 @@ class Channel:
         """Whether it looks at what the policy answers, not at the observation alone."""
         return bool(self.needs & _ANSWER)
 
-    def tell(self, moment: Moment) -> float:
+    def tell(self, moment: ScoreInput) -> float:
         """Its score of this moment; NaN where something that it needs is not there."""
         if any(getattr(moment, part) is None for part in self.needs):
             return nan
@@ -92,13 +92,13 @@ class ScoreBank:
                 where='score bank',
                 allowed='one or more different names',
             )
-        self._needs = frozenset[Input]().union(*(channel.needs for channel in channels))
+        self._needs = frozenset[InputPart]().union(*(channel.needs for channel in channels))
         self._windows = [ScoreWindow(window) for _ in channels]
         self._chunk_time: float | None = None
         self.reset()
 
     @property
-    def needs(self) -> frozenset[Input]:
+    def needs(self) -> frozenset[InputPart]:
         """Parts of a moment that some channel cannot do without."""
         return self._needs
 
@@ -115,7 +115,7 @@ class ScoreBank:
         """
         return self._counts - 1
 
-    def look(self, moment: Moment) -> Array:
+    def look(self, moment: ScoreInput) -> Array:
         """Averaged scores at this moment, shape (K,); not finite where one cannot be told."""
         known = moment.chunk is not None and moment.chunk_time == self._chunk_time
         for i, channel in enumerate(self.channels):
@@ -125,7 +125,7 @@ class ScoreBank:
         self._chunk_time = None if moment.chunk is None else moment.chunk_time
         return self._values.copy()
 
-    def trace(self, moments: Iterable[Moment]) -> Array:
+    def trace(self, moments: Iterable[ScoreInput]) -> Array:
         """Averaged scores of an episode from its beginning, shape (T, K)."""
         self.reset()
         looks = [self.look(moment) for moment in moments]

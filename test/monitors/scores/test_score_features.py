@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.base import Moment, Normal
-from il_ros.monitors.scores.features import (
+from il_ros.monitors.scores.score import NominalData, ScoreInput
+from il_ros.monitors.scores.score_features import (
     Standard,
     scales_of,
     training_features,
     training_spread,
 )
 
-NORMAL = Normal(
+NORMAL = NominalData(
     features=np.arange(6.0).reshape(3, 2),
     lengths=[1, 2],
     position=np.zeros((3, 2)),
@@ -60,7 +60,7 @@ def test_actions_that_do_not_fit_are_refused(change, text):
 def test_standardised_by_hand():
     # Feature 0 has mean 2 and spread 2; feature 1 never varies: a thousandth of its size, 10.
     standard = Standard.fit(np.array([[0.0, 10.0], [4.0, 10.0]]), 'x score')
-    z = standard.of(Moment(time=0.0, features=np.array([5.0, 10.02])))
+    z = standard.of(ScoreInput(time=0.0, features=np.array([5.0, 10.02])))
     np.testing.assert_allclose(z, [1.5, 2.0])
     np.testing.assert_allclose(standard.of_frames(np.array([[0.0, 10.0]])), [[-1.0, 0.0]])
 
@@ -72,6 +72,6 @@ def test_rounding_noise_is_no_spread():
 
 def test_no_features_are_not_known_and_others_are_refused():
     standard = Standard(np.zeros(2), np.ones(2), 'x score')
-    assert standard.of(Moment(time=0.0)) is None
+    assert standard.of(ScoreInput(time=0.0)) is None
     with pytest.raises(IlRosError, match=r'^x score: features have shape \(3,\); allowed: \(2,\)$'):
-        standard.of(Moment(time=0.0, features=np.zeros(3)))
+        standard.of(ScoreInput(time=0.0, features=np.zeros(3)))

@@ -7,7 +7,7 @@ from math import inf
 from il_ros.monitors.checks import Fault
 
 
-class DeadMan:
+class EnableSwitch:
     """What an operator's device says about its dead-man.
 
     A dead-man that is held when a mode begins, or when its device comes back from a silence, counts
@@ -58,7 +58,7 @@ class DeadMan:
         return Fault('takeover', text)
 
 
-class DeadMen:
+class EnableSwitches:
     """The dead-men of all devices: whoever holds one asks for the arm, and one device gets it.
 
     Devices are told apart by name: an operator's, another operator's, that of a program which hands
@@ -73,8 +73,8 @@ class DeadMen:
 
     def __init__(self, max_age: float) -> None:
         self._max_age = max_age
-        self._men: dict[str, DeadMan] = {}
-        self._owner: DeadMan | None = None
+        self._men: dict[str, EnableSwitch] = {}
+        self._owner: EnableSwitch | None = None
         self.lost = False
 
     @property
@@ -88,7 +88,7 @@ class DeadMen:
 
     def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
         """Take in what a device read at `read` [s], or that it was `lost` and not let go."""
-        man = self._men.setdefault(device, DeadMan(self._max_age))
+        man = self._men.setdefault(device, EnableSwitch(self._max_age))
         man.hear(held, read)
         if lost:
             man.reset()
@@ -99,13 +99,13 @@ class DeadMen:
         self._owner, self.lost = self._asking(now), False
 
     def reset(self) -> None:
-        """See `DeadMan.reset`."""
+        """See `EnableSwitch.reset`."""
         self._owner, self.lost = None, False
         for man in self._men.values():
             man.reset()
 
     def clock_jumped(self) -> None:
-        """See `DeadMan.clock_jumped`."""
+        """See `EnableSwitch.clock_jumped`."""
         self._owner, self.lost = None, False
         for man in self._men.values():
             man.clock_jumped()
@@ -114,6 +114,6 @@ class DeadMen:
         """Whether the device that got the arm is silent at `now` [s]."""
         return self._owner.silent(now) if self._owner is not None else None
 
-    def _asking(self, now: float) -> DeadMan | None:
+    def _asking(self, now: float) -> EnableSwitch | None:
         men = self._men.values()
         return next((man for man in men if man.held and man.silent(now) is None), None)

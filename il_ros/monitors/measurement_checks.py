@@ -10,18 +10,18 @@ import numpy as np
 
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.config import MonitorConfig
 from il_ros.monitors.frozen import FrozenWatch
-from il_ros.monitors.geometry import Geometry
-from il_ros.monitors.messages import MonitorInput
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import MonitorInput
 from il_ros.monitors.plan import Plan
 
 # Neighbouring speeds of a quick, coarse encoder differ by more than any joint accelerates.
 _ACCELERATION_TIME = 0.05  # s
 
 
-class Measured:
+class MeasurementChecks:
     """Judges the measured state of each tick; the first fault found is told.
 
     Args:

@@ -8,8 +8,8 @@ import numpy as np
 
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.geometry import Geometry
 from il_ros.monitors.plan import Plan, Planner
 
 # When a plan is looked at: at these shares of its tick, plus these of the stop behind it.

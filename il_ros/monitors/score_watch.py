@@ -9,10 +9,10 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.bank import ScoreBank
-from il_ros.monitors.config import MonitorConfig
-from il_ros.monitors.conformal import Bands, together
-from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.conformal_thresholds import ConformalThresholds, mean_ratio
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import ScoreBank
+from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.trigger import Trigger
 
 
@@ -31,7 +31,7 @@ class Calibration:
     """
 
     bank: ScoreBank
-    bands: Bands
+    bands: ConformalThresholds
     longest: int
     policy_id: str
 
@@ -48,7 +48,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ScoreReading:
     """What the scores say at one tick.
 
     Attributes:
@@ -116,7 +116,7 @@ class ScoreWatch:
         """Whether the policy must not drive without being watched."""
         return self.calibrated and self._config.novelty
 
-    def look(self, moment: Moment, driving: bool) -> Look:
+    def look(self, moment: ScoreInput, driving: bool) -> ScoreReading:
         """Take in one tick.
 
         Args:
@@ -126,7 +126,7 @@ class ScoreWatch:
                 first chunk is still to come, nothing has to be there yet.
         """
         if self._calibration is None:
-            return Look()
+            return ScoreReading()
         if driving != self._driving:
             self._forget()
             self._driving = driving
@@ -142,7 +142,7 @@ class ScoreWatch:
         warned = self._warning.push(look.score, moment.time)
         return replace(look, triggered=self._trigger.push(look.exceeded), warned=warned)
 
-    def stop_text(self, look: Look) -> str:
+    def stop_text(self, look: ScoreReading) -> str:
         """Why the policy has to stop; empty when it does not have to."""
         if not self._config.novelty:
             return ''
@@ -156,7 +156,7 @@ class ScoreWatch:
             return f'{look.channel} is not known (threshold {limit:.3g}), {ticks} so or above it'
         return f'{look.channel} {value:.3g} {place} threshold {limit:.3g}{look.others}, {ticks}'
 
-    def warn_text(self, look: Look) -> str:
+    def warn_text(self, look: ScoreReading) -> str:
         """Why the policy should go slowly; empty when it should not."""
         if not (self._config.novelty and look.warned):
             return ''
@@ -185,12 +185,12 @@ class ScoreWatch:
         if self._calibration is not None:
             self._calibration.bank.reset()
 
-    def _judge(self, values: Array, *, missing: bool) -> Look:
+    def _judge(self, values: Array, *, missing: bool) -> ScoreReading:
         assert self._calibration is not None
         bank, bands, tick = self._calibration.bank, self._bands, self._judged
         ratios = bands.ratios(values, tick, counts=bank.counts, missing=np.inf if missing else nan)
-        score = together(ratios)
-        return Look(
+        score = mean_ratio(ratios)
+        return ScoreReading(
             names=bank.names,
             values=values,
             thresholds=bands.thresholds(tick),

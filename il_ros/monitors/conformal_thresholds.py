@@ -97,13 +97,13 @@ def threshold(maxima: Sequence[float], alpha: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bands:
+class ConformalThresholds:
     """From where each of K scores is too strange, at every tick, on one scale.
 
     A score counts as ``z = (value - loc) / scale``, and the policy stops where the mean of z over
     the scores is above `stop`, the same number for all ticks. The ratio ``1 + (z - stop) / |stop|``
     is z / stop where that is positive, 1 exactly at the threshold, and grows with z whatever the
-    sign; the mean of the scores' ratios is the ratio of their mean (see `together`).
+    sign; the mean of the scores' ratios is the ratio of their mean (see `mean_ratio`).
 
     Attributes:
         loc: Where each score usually is, shape (K, T); T is 1 where it is the same all along, and
@@ -166,7 +166,7 @@ class Bands:
         loc, scale = self._columns(tick)
         return np.asarray(loc + (self.stop + (ratio - 1.0) * _unit(self.stop)) * scale)
 
-    def anywhere(self) -> Bands:
+    def anywhere(self) -> ConformalThresholds:
         """The same for a tick that may be anywhere in an episode: the largest of all thresholds.
 
         Where a policy goes on after somebody has corrected it, its ticks since then say nothing
@@ -191,7 +191,7 @@ def _unit(stop: float) -> float:
     return abs(stop) if abs(stop) > 1e-9 else 1.0
 
 
-def together(ratios: Array) -> float:
+def mean_ratio(ratios: Array) -> float:
     """The mean of these ratios, as far as they are told; NaN where none is.
 
     What only one score sees has to be the stranger for it, and what several see a little of
@@ -201,14 +201,14 @@ def together(ratios: Array) -> float:
     return sum(told) / len(told) if told else nan
 
 
-def joint_bands(
+def joint_thresholds(
     traces: Sequence[Array],
     *,
     alpha: float,
     warn_alpha: float = WARN_ALPHA,
     varying: bool = False,
     names: Sequence[str] = (),
-) -> Bands:
+) -> ConformalThresholds:
     """One threshold for the mean of several scores.
 
     A first part of the episodes says where each score usually is and how far it goes above that,
@@ -249,7 +249,7 @@ def joint_bands(
         _require_variation(loc, scale, names)
     maxima = tuple(_maximum(loc, scale, trace) for trace in traces[spent:])
     stop, warn = threshold(maxima, alpha), threshold(maxima, warn_alpha)
-    return Bands(
+    return ConformalThresholds(
         loc=loc,
         scale=scale,
         begin=begin,
@@ -323,5 +323,5 @@ def _maximum(loc: Array, scale: Array, trace: Array) -> float:
     """Largest mean of the scores over the ticks of one episode, in units of the scale."""
     columns = np.minimum(np.arange(len(trace)), loc.shape[1] - 1)
     heights = (trace - loc[:, columns].T) / scale[:, columns].T
-    means = [together(row) for row in heights]
+    means = [mean_ratio(row) for row in heights]
     return float(np.nanmax(means))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from il_ros.monitors.scores.networks import NONE, Networks, fit_networks
+from il_ros.monitors.scores.score_networks import NONE, Networks, fit_networks
 
 
 def three(activation='relu', seed=0):

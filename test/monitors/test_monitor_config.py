@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.config import MonitorConfig
+from il_ros.monitors.monitor_config import MonitorConfig
 
 
 def test_every_setting_can_be_described():

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
-from il_ros.monitors.scores.base import SCORES, Moment, Normal
+from il_ros.monitors.scores.score import SCORES, NominalData, ScoreInput
 
 SEEING = sorted(set(SCORES) - {'tce', 'deviation'})
 LEARNED = ('knn', 'rnd', 'flow', 'ensemble', 'stac', 'cusum', 'clustered_mahalanobis')
@@ -21,7 +21,7 @@ def run(score, moments):
 
 def test_actions_are_changes_in_units_of_their_spread():
     # Changes of joint 0 are 1 and 3 (mean 2, spread 1); joint 1 never moves and has the least.
-    normal = Normal(
+    normal = NominalData(
         features=np.zeros((2, 1)),
         lengths=[2],
         position=np.array([[1.0, 5.0], [2.0, 5.0]]),
@@ -52,7 +52,7 @@ def test_after_a_reset_an_episode_scores_the_same(name, fitted, fresh):
 
 @pytest.mark.parametrize('name', SCORES)
 def test_what_is_not_there_cannot_be_told(name, fitted):
-    assert np.isnan(fitted(name).score(Moment(time=0.0)))
+    assert np.isnan(fitted(name).score(ScoreInput(time=0.0)))
 
 
 @pytest.mark.parametrize('name', SCORES)
@@ -122,5 +122,5 @@ def test_a_seed_gives_the_same_score_and_another_one_another(name, reaching, mon
 def test_a_frame_far_from_all_others_is_stranger_than_any(name, fitted, fresh):
     usual = run(fitted(name), fresh.moments())
     for direction in np.eye(6):
-        away = Moment(time=0.0, features=fresh.features[20] + 5.0 * direction)
+        away = ScoreInput(time=0.0, features=fresh.features[20] + 5.0 * direction)
         assert fitted(name).score(away) > 2.0 * max(usual)

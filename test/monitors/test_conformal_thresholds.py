@@ -5,14 +5,14 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from il_ros.monitors.conformal import (
-    Bands,
+from il_ros.monitors.conformal_thresholds import (
     CalibrationError,
+    ConformalThresholds,
     ScoreWindow,
     episodes_needed,
-    joint_bands,
+    joint_thresholds,
+    mean_ratio,
     threshold,
-    together,
 )
 from il_ros.monitors.scaling import levels
 
@@ -23,7 +23,7 @@ def one_tick(*rows):
 
 
 def ratio(bands, values, tick, **more):
-    return together(bands.ratios(values, tick, **more))
+    return mean_ratio(bands.ratios(values, tick, **more))
 
 
 # One score --------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def test_bad_numbers_are_refused():
 
 def test_one_score_keeps_its_unit_and_spends_no_episode():
     traces = [np.array([[1.0], [value], [0.5]]) for value in range(1, 20)]
-    bands = joint_bands(traces, alpha=0.05, warn_alpha=0.5)
+    bands = joint_thresholds(traces, alpha=0.05, warn_alpha=0.5)
     assert len(bands.maxima) == 19
     assert bands.stop == 19.0
     assert bands.thresholds(7).tolist() == [19.0]
@@ -98,7 +98,7 @@ def test_scales_and_threshold_by_hand():
     first = [np.vstack([e, [[4.0, 400.0]]]) for e in first]
     # loc = (10 + 20) / 10 = 3, scale = 4 - 3 = 1; a hundred times that for the other one.
     rest = one_tick(range(3, 22), [300 + 50 * i for i in range(19)])
-    bands = joint_bands([*first, *rest], alpha=0.05)
+    bands = joint_thresholds([*first, *rest], alpha=0.05)
     np.testing.assert_allclose(bands.loc[:, 0], [3, 300])
     np.testing.assert_allclose(bands.scale[:, 0], [1, 100])
     # z of the i-th of the rest: the mean of i and 0.5 i; rank 19 of 19.
@@ -132,7 +132,7 @@ def test_the_chance_of_an_alarm_is_what_was_promised(varying, spent):
     """An upper bound for any scores, and no looser than one rank, as Bonferroni's would be."""
     rng, alarms, trials, tests = np.random.default_rng(1), 0, 300, 10
     for _ in range(trials):
-        bands = joint_bands(episodes(rng, 39), alpha=0.1, varying=varying)
+        bands = joint_thresholds(episodes(rng, 39), alpha=0.1, varying=varying)
         for trace in episodes(rng, tests):
             alarms += any(ratio(bands, v, t) > 1 for t, v in enumerate(trace))
     n = 39 - spent
@@ -145,8 +145,8 @@ def test_a_varying_band_follows_the_course_of_an_episode():
     rng = np.random.default_rng(0)
     course = 10 * np.sin(np.linspace(0, np.pi, 100))[:, None]
     traces = [course + rng.normal(size=(100, 1)) for _ in range(30)]
-    fixed = joint_bands(traces, alpha=0.1)
-    varying = joint_bands(traces, alpha=0.1, varying=True)
+    fixed = joint_thresholds(traces, alpha=0.1)
+    varying = joint_thresholds(traces, alpha=0.1, varying=True)
     assert varying.loc.shape == (1, 100)
     assert len(varying.maxima) == 30 - 10
     assert fixed.thresholds(0) == fixed.thresholds(50)
@@ -165,7 +165,9 @@ def test_where_few_episodes_go_on_the_band_stays_as_it_was():
 
 @pytest.mark.parametrize('stop', [-3.0, 0.0, 1e-12, 4.0])
 def test_a_ratio_is_one_at_the_threshold_and_grows_whatever_the_sign(stop):
-    bands = Bands(loc=np.array([[2.0]]), scale=np.array([[0.5]]), begin=(0,), stop=stop, warn=1.0)
+    bands = ConformalThresholds(
+        loc=np.array([[2.0]]), scale=np.array([[0.5]]), begin=(0,), stop=stop, warn=1.0
+    )
     at = bands.thresholds(0)
     assert ratio(bands, at, 0) == pytest.approx(1.0, abs=1e-9)
     found = [ratio(bands, at + d, 0) for d in (-5.0, -0.1, 0.1, 5.0)]
@@ -177,7 +179,7 @@ def test_a_ratio_is_one_at_the_threshold_and_grows_whatever_the_sign(stop):
 
 def test_a_score_has_to_be_there_from_its_first_tick_on():
     traces = [np.array([[1.0, nan], [1.0, 2.0], [2.0, float(i)]]) for i in range(24)]
-    bands = joint_bands(traces, alpha=0.05)
+    bands = joint_thresholds(traces, alpha=0.05)
     assert bands.begin == (0, 1)
     assert ratio(bands, np.array([1.0, nan]), 0) < 1
     assert ratio(bands, np.array([1.0, nan]), 1) == inf
@@ -189,7 +191,7 @@ def test_a_score_has_to_be_there_from_its_first_tick_on():
 
 def refused(traces, **options):
     with pytest.raises(CalibrationError) as error:
-        joint_bands(traces, **{'alpha': 0.05, 'names': ('a', 'b')} | options)
+        joint_thresholds(traces, **{'alpha': 0.05, 'names': ('a', 'b')} | options)
     return str(error.value)
 
 
@@ -211,7 +213,7 @@ def test_what_no_threshold_can_be_made_of_is_refused():
 
 
 def test_thresholds_that_hold_anywhere_are_the_largest_of_all():
-    bands = Bands(
+    bands = ConformalThresholds(
         loc=np.array([[1.0, 5.0, 2.0]]),
         scale=np.array([[1.0, 0.5, 4.0]]),
         begin=(0,),
@@ -229,7 +231,7 @@ def test_thresholds_that_hold_anywhere_are_the_largest_of_all():
 
 
 def test_a_warning_anywhere_is_no_sooner_than_at_its_own_tick():
-    bands = Bands(
+    bands = ConformalThresholds(
         loc=np.array([[10.0, 0.0]]), scale=np.array([[0.1, 5.0]]), begin=(0,), stop=2.0, warn=0.5
     )
     assert bands.anywhere().thresholds(0)[0] == pytest.approx(10.2)
@@ -247,11 +249,13 @@ def test_a_warning_anywhere_is_no_sooner_than_at_its_own_tick():
 def test_a_threshold_that_nothing_would_exceed_is_refused(change):
     good = {'loc': np.zeros((1, 1)), 'scale': np.ones((1, 1)), 'stop': 1.0, 'warn': 0.5}
     with pytest.raises(CalibrationError, match=r'bands: stop .*calibrate the policy again'):
-        Bands(begin=(0,), **{**good, **change})
+        ConformalThresholds(begin=(0,), **{**good, **change})
 
 
 def test_a_score_of_the_answer_is_awaited_by_chunks_not_by_ticks():
-    bands = Bands(loc=np.zeros((2, 1)), scale=np.ones((2, 1)), begin=(0, 1), stop=1.0, warn=0.5)
+    bands = ConformalThresholds(
+        loc=np.zeros((2, 1)), scale=np.ones((2, 1)), begin=(0, 1), stop=1.0, warn=0.5
+    )
     values = np.array([0.5, np.nan])
     assert ratio(bands, values, 5, counts=np.array([5, 0])) == 0.5
     assert ratio(bands, values, 5, counts=np.array([5, 1])) == np.inf

@@ -8,15 +8,15 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Moment, Normal
+from il_ros.monitors.scores.score import NominalData, ScoreInput
 
 
-def training_features(normal: Normal) -> Array:
+def training_features(normal: NominalData) -> Array:
     """Features of the training frames, shape (F, D).
 
     Raises:
         IlRosError: If they are not a finite matrix of at least two rows, or not those of
-            `Normal.lengths`.
+            `NominalData.lengths`.
     """
     X = np.asarray(normal.features, dtype=np.float64)
     if X.ndim != 2 or len(X) < 2 or X.shape[1] < 1 or not np.isfinite(X).all():
@@ -34,7 +34,7 @@ def training_features(normal: Normal) -> Array:
     return X
 
 
-def training_spread(normal: Normal) -> Array:
+def training_spread(normal: NominalData) -> Array:
     """Spread of the training actions, shape (N,) [rad or m].
 
     Raises:
@@ -51,7 +51,7 @@ def training_spread(normal: Normal) -> Array:
     return normal.spread
 
 
-def features_of(moment: Moment, size: int, where: str) -> Array | None:
+def features_of(moment: ScoreInput, size: int, where: str) -> Array | None:
     """Features of one tick, shape (D,); None where they are not known.
 
     Raises:
@@ -96,7 +96,7 @@ class Standard:
         """'mean' and 'scale', shape (D,) each."""
         return {'mean': self.mean, 'scale': self.scale}
 
-    def of(self, moment: Moment) -> Array | None:
+    def of(self, moment: ScoreInput) -> Array | None:
         """Standardised features of a tick, shape (D,); None where they are not known.
 
         Raises:

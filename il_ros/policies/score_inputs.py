@@ -15,10 +15,10 @@ from il_ros.core.frames import NS, Frame
 from il_ros.datasets.dataset import Dataset
 from il_ros.experts import Expert, make_heuristic
 from il_ros.experts.heuristics import Straight
-from il_ros.monitors.scores.base import Input, Moment
-from il_ros.policies.base import Policy
+from il_ros.monitors.scores.score import InputPart, ScoreInput
 from il_ros.policies.features import Features
 from il_ros.policies.normalizer import Normalizer
+from il_ros.policies.policy import Policy
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class NoveltyFeatures:
         return np.where(missing, 0.0, x)
 
 
-class Moments:
+class ScoreInputs:
     """Makes moments of frames and chunks, with only those parts that some score needs.
 
     Args:
@@ -86,7 +86,7 @@ class Moments:
     """
 
     def __init__(
-        self, policy: Policy, features: NoveltyFeatures, needs: Collection[Input], horizon: int
+        self, policy: Policy, features: NoveltyFeatures, needs: Collection[InputPart], horizon: int
     ) -> None:
         self.features = features
         self._policy, self._contract, self._horizon = policy, policy.contract, horizon
@@ -100,7 +100,7 @@ class Moments:
         chunk_time: float = 0.0,
         *,
         epoch: int = 0,
-    ) -> Moment:
+    ) -> ScoreInput:
         """The moment of one frame.
 
         Args:
@@ -111,7 +111,7 @@ class Moments:
         """
         here = self._contract.action.position
         needs = self._needs
-        return Moment(
+        return ScoreInput(
             time=(frame.stamp - epoch) / NS,
             # The monitor wants to see these in any case: without them nothing can be watched.
             features=self.features.of_frame(frame),
@@ -123,7 +123,7 @@ class Moments:
             reference=self._reference(frame) if 'reference' in needs else None,
         )
 
-    def of_episode(self, dataset: Dataset, index: int) -> list[Moment]:
+    def of_episode(self, dataset: Dataset, index: int) -> list[ScoreInput]:
         """The moments of an episode of a dataset, as if the policy had been there.
 
         The policy answers each frame anew where a score looks at answers; its memory is cleared
@@ -134,7 +134,7 @@ class Moments:
         self._policy.reset()
         return [self._answered(frame, epoch) for frame in frames]
 
-    def _answered(self, frame: Frame, epoch: int) -> Moment:
+    def _answered(self, frame: Frame, epoch: int) -> ScoreInput:
         if not self._needs & {'chunk', 'samples'}:
             return self.of_frame(frame, epoch=epoch)
         chunk = self._policy.act(frame)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.base import Moment
+from il_ros.monitors.scores.score import ScoreInput
 
 Source = Literal['policy', 'expert']
 
@@ -53,7 +53,7 @@ class MonitorInput:
     stamp: float
     position: Array | None
     velocity: Array | None = None
-    moment: Moment | None = None
+    moment: ScoreInput | None = None
     force: Array | None = None
     torque: Array | None = None
     following: Mapping[str, Array] = field(default_factory=dict)
