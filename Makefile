@@ -1,6 +1,7 @@
 # make demo   the whole loop on a simulated arm, on a fresh machine too
 # make test   every test that is quick enough to run all the time
-# make bench  the figures of docs/benchmarks.md; make peers once for those that compare with others
+# make bench  the figures of docs/reference/benchmarks.md; make peers once for those that compare with others
+# make docs   the documentation site, build/docs/index.html; no ROS needed
 # make metaworld, make metaworld-test   an environment of its own for MetaWorld's tasks, no ROS in it
 #
 # Where a ROS 2 is sourced it is used; else ROS 2 comes from PyPI wheels (DISTRO=kilted or jazzy).
@@ -10,6 +11,7 @@ VENV := $(if $(filter kilted,$(DISTRO)),.venv,.venv-$(DISTRO))
 BIN := $(VENV)/bin
 BUILD := build/$(DISTRO)
 METAWORLD := .venv-metaworld
+DOCS := .venv-docs
 PACKAGES := g++ make python3-dev python3-venv
 GROUP ?=
 ARGS ?=
@@ -25,7 +27,7 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench clean metaworld metaworld-test peers
+.PHONY: setup demo test test-all lint bench docs clean metaworld metaworld-test peers
 setup: $(VENV)/.built
 
 demo: setup
@@ -47,6 +49,17 @@ lint: setup
 bench: setup
 	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
 
+# The API pages are made from the source text, so nothing of the package is installed. No --quiet:
+# it hides the warnings from --strict, too.
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	@echo "docs: build/docs/index.html"
+
+$(DOCS)/.installed: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 metaworld: $(METAWORLD)/.installed
 
 metaworld-test: metaworld
@@ -61,7 +74,7 @@ peers: .venv-imitation/.installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-jazzy .venv-imitation $(METAWORLD) build log runs .pytest_cache \
+	rm -rf .venv .venv-jazzy .venv-imitation $(METAWORLD) $(DOCS) build log runs .pytest_cache \
 		.mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: $(PINS)

@@ -41,7 +41,7 @@ SUITE = 'ood_unwatched'
 """How trials are run: under the hard checks alone, so that nothing ends for being only strange."""
 
 TRIALS = 66
-"""Episodes of each policy; enough to calibrate on what succeeds (docs/monitor.md)."""
+"""Episodes of each policy; enough to calibrate on what succeeds (docs/explanation/monitor.md)."""
 
 PLAN, DECISION = 'plan.json', 'decision.json'
 

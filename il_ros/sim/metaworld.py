@@ -1,7 +1,7 @@
 """MetaWorld's tasks as Gymnasium environments with our keys (Yu et al. 2020, CoRL: Meta-World).
 
-MetaWorld is an option with an environment of its own (docs/metaworld.md). Nothing of it is imported
-before the first environment is made.
+MetaWorld is an option with an environment of its own (docs/how-to/metaworld.md). Nothing of it is
+imported before the first environment is made.
 """
 
 from __future__ import annotations

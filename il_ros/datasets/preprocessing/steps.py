@@ -76,7 +76,8 @@ class Preprocessed:
     Attributes:
         episodes: The parts that stay, in order.
         left_out: What does not, and why: the whole episode, or some of its parts.
-        effects: What each step did, by the names of step and measure; see docs/datasets.md.
+        effects: What each step did, by the names of step and measure; see
+            docs/reference/datasets.md.
     """
 
     episodes: tuple[EpisodeArrays, ...]

@@ -1,0 +1,51 @@
+"""MkDocs hook: one API page for every package of il_ros, made of its docstrings.
+
+The list comes from the folders, so a new package or module appears by itself. Nothing is imported:
+mkdocstrings reads the source text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = 'reference/api'
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the API pages to the end of the navigation's reference."""
+    (reference,) = (entry['Reference'] for entry in config.nav if 'Reference' in entry)
+    reference.append({'API': [{package: _page(package)} for package in packages()]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Write the API pages in memory."""
+    from mkdocs.structure.files import File
+
+    for package, modules in packages().items():
+        text = f'# {package}\n\n' + '\n'.join(f'::: {module}\n' for module in modules)
+        files.append(File.generated(config, _page(package), content=text))
+    return files
+
+
+def packages() -> dict[str, list[str]]:
+    """Name of every package that holds code, with the names of its modules."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / 'il_ros').rglob('*.py')):
+        parts = path.relative_to(ROOT).with_suffix('').parts
+        package = '.'.join(parts[:-1])
+        if path.name != '__init__.py':
+            found.setdefault(package, []).append('.'.join(parts))
+        elif path.read_text(encoding='utf-8').strip():
+            found.setdefault(package, []).insert(0, package)
+    return dict(sorted(found.items()))
+
+
+def _page(package: str) -> str:
+    return f'{FOLDER}/{package}.md'
