@@ -17,15 +17,15 @@ from benchmarks.bags import make_bag, smooth_image, with_cameras
 from benchmarks.camera_load import Load
 from benchmarks.recording import Result, record, write_only
 from benchmarks.rows import Row
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core.images import encode
-from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.convert import convert
+from il_ros.datasets.bag_conversion import convert
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
-from il_ros.datasets.loader import WindowConfig, Windows
+from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.interop.video import VideoFile
+from il_ros.datasets.window_loader import WindowConfig, WindowLoader
+from il_ros.interop.mp4_files import VideoFile
 
 DURATION = 60.0  # s
 FACTORS = (1.5, 2.0, 2.5, 3.0)
@@ -159,7 +159,7 @@ def _loading(folder: Path) -> Iterator[Row]:
 
 
 def _samples_per_s(dataset: Dataset, config: WindowConfig) -> float:
-    with Windows(dataset, config) as windows:
+    with WindowLoader(dataset, config) as windows:
         for _ in windows.epoch(0):
             pass
         begin, samples = time.perf_counter(), 0

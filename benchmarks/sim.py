@@ -23,7 +23,7 @@ from benchmarks.tasks import DEMONSTRATIONS, cloned
 from il_ros.cli.evaluate import load_perturbations
 from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
-from il_ros.datasets.pool import worker_count
+from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.experts import EXPERTS, make_expert

@@ -23,7 +23,7 @@ from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.contract import load_contract
 from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset_writer import save_dataset
-from il_ros.datasets.pool import worker_count
+from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
 from il_ros.rollouts.cases import nominal_cases

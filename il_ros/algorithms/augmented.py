@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from il_ros.algorithms.chunks import Batch, chunk_data, chunk_samples, relative_targets, to_batch
-from il_ros.datasets.augmentation.assembly import Augmentation, make_augmentation
-from il_ros.datasets.augmentation.base import Samples
+from il_ros.datasets.augmentation.augmentation import Augmentation, make_augmentation
+from il_ros.datasets.augmentation.augmentation_step import Samples
 from il_ros.datasets.dataset import Dataset
 from il_ros.policies.features import Features
 from il_ros.policies.mlp import MlpConfig, network_input

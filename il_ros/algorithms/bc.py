@@ -25,7 +25,7 @@ from il_ros.algorithms.training_loop import Loss, Source, fit
 from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.core.folders import require_free
-from il_ros.datasets.augmentation.assembly import NO_AUGMENTATION, Augmentation, describe
+from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.policies.bundle import INFO_FILE, Bundle, save_bundle
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_sizes

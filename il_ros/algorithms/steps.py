@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.datasets.arrays import SOURCES
+from il_ros.datasets.episode_arrays import SOURCES
 
 Floats = NDArray[np.float32]
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mcap.records import Attachment, Metadata
 
-from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
-from il_ros.bags.metadata import (
+from il_ros.bags.bag_metadata import (
     BagFile,
     BagTopic,
     bag_information,
     information_text,
     write_metadata,
 )
+from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
 from il_ros.core.errors import DatasetError
 from il_ros.core.files import sync
 

@@ -13,8 +13,8 @@ from mcap.exceptions import McapError
 from mcap.records import Attachment, Metadata
 from mcap.writer import CompressionType, Writer
 
+from il_ros.bags.bag_metadata import BagTopic
 from il_ros.bags.mcap_summary import append_summary
-from il_ros.bags.metadata import BagTopic
 from il_ros.core.errors import DatasetError
 
 _COMPRESSION = {'none': CompressionType.NONE, 'zstd': CompressionType.ZSTD}

@@ -60,7 +60,7 @@ _PARSED: dict[Opcode, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
+class McapGap:
     """Bytes that nothing can be made of.
 
     Attributes:
@@ -75,7 +75,7 @@ class Gap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class McapBlock:
     """A whole chunk, or a whole record outside of chunks.
 
     Attributes:
@@ -109,7 +109,7 @@ class _Strict(BytesIO):
         return data
 
 
-def pieces(file: BinaryIO, size: int) -> Iterator[Piece | Gap]:
+def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
     """Everything whole in an MCAP file of `size` bytes, and the gaps, in the file's order."""
     position = 0
     if _read(file, 0, len(MCAP0_MAGIC)) == MCAP0_MAGIC:
@@ -130,7 +130,7 @@ def pieces(file: BinaryIO, size: int) -> Iterator[Piece | Gap]:
         closed = isinstance(piece.other, Footer)
 
 
-def _piece(file: BinaryIO, offset: int, size: int) -> Piece:
+def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
     head = _read(file, offset, HEADER.size)
     if len(head) < HEADER.size:
         raise _BrokenError('cut in the head of a record')
@@ -149,16 +149,16 @@ def _piece(file: BinaryIO, offset: int, size: int) -> Piece:
     if opcode == Opcode.MESSAGE:
         messages: list[Message] = []
         _take_message(memoryview(body), 0, length, messages)
-        return Piece(offset=offset, end=end, messages=messages)
+        return McapBlock(offset=offset, end=end, messages=messages)
     if opcode not in _PARSED:
-        return Piece(offset=offset, end=end)
+        return McapBlock(offset=offset, end=end)
     record = _parse(opcode, body)
     if isinstance(record, Schema | Channel):
-        return Piece(offset=offset, end=end, definitions=[record])
-    return Piece(offset=offset, end=end, other=record)
+        return McapBlock(offset=offset, end=end, definitions=[record])
+    return McapBlock(offset=offset, end=end, other=record)
 
 
-def _chunk(body: bytes, offset: int, end: int) -> Piece:
+def _chunk(body: bytes, offset: int, end: int) -> McapBlock:
     """The content of a chunk, if its sizes, its checksum and its records are all in order."""
     compression, data, size, crc = _compressed(body)
     content = _decompress(compression, data, size)
@@ -166,7 +166,7 @@ def _chunk(body: bytes, offset: int, end: int) -> Piece:
         raise _BrokenError(f'chunk of {len(content)} bytes, not {size}')
     if crc and zlib.crc32(content) != crc:
         raise _BrokenError('checksum of a chunk')
-    piece = Piece(offset=offset, end=end, compression=compression)
+    piece = McapBlock(offset=offset, end=end, compression=compression)
     view, position = memoryview(content), 0
     while position < size:
         if position + HEADER.size > size:
@@ -224,7 +224,7 @@ def _parse(opcode: int, body: bytes | memoryview) -> Definition | Other:
         raise _BrokenError(f'{_name(opcode)}: {problem}') from None
 
 
-def _gap(file: BinaryIO, offset: int, size: int, problem: _BrokenError) -> Gap:
+def _gap(file: BinaryIO, offset: int, size: int, problem: _BrokenError) -> McapGap:
     """From a broken record to where reading can go on."""
     head = _read(file, offset, HEADER.size)
     end = size + 1
@@ -232,7 +232,7 @@ def _gap(file: BinaryIO, offset: int, size: int, problem: _BrokenError) -> Gap:
         end = offset + HEADER.size + HEADER.unpack(head)[1]
     if end > size or not _goes_on(file, end, size):
         end = _next_chunk(file, offset + 1, size)
-    return Gap(start=offset, end=end, reason=str(problem))
+    return McapGap(start=offset, end=end, reason=str(problem))
 
 
 def _begins(head: bytes) -> bool:

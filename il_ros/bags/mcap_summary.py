@@ -17,7 +17,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, DataEnd, Schema, Statistics, SummaryOffset
 from mcap.writer import MCAP0_MAGIC
 
-from il_ros.bags.metadata import BagTopic
+from il_ros.bags.bag_metadata import BagTopic
 
 HEADER = struct.Struct('<BQ')
 CHUNK = struct.Struct('<QQQI')

@@ -12,25 +12,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from il_ros.bags.check import (
+from il_ros.bags.bag_check import (
     BagContent,
-    Finding,
+    BagFinding,
+    assess_bag,
     find_bags,
-    judge,
     part_target,
     read_bag,
 )
-from il_ros.bags.episode import (
+from il_ros.bags.bag_recovery import check as check_bags
+from il_ros.bags.bag_recovery import recover as recover_bag
+from il_ros.bags.bag_scan import is_bag
+from il_ros.bags.episode_info import (
     FORMAT,
     EpisodeInfo,
     Outcome,
     read_episode_info,
     write_episode_info,
 )
-from il_ros.bags.part import whole_path
-from il_ros.bags.recovery import check as check_bags
-from il_ros.bags.recovery import recover as recover_bag
-from il_ros.bags.scan import is_bag
+from il_ros.bags.part_folder import whole_path
 from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]
@@ -140,7 +140,7 @@ def info(bag: Folder) -> int:
     """
     console = Console()
     bag = _one(bag)
-    finding = judge(bag)
+    finding = assess_bag(bag)
     if finding.state in ('running', 'unreadable', 'leftover'):
         raise DatasetError(f'{finding.state}: {finding.problem}', where=str(bag))
     content = read_bag(bag)
@@ -212,7 +212,7 @@ def _recovered(bag: Path, keep: bool, console: Console) -> bool:
     return True
 
 
-def _table(findings: Iterable[Finding]) -> Table:
+def _table(findings: Iterable[BagFinding]) -> Table:
     table = Table('bag', 'state', 'topics', 'messages', 'seconds', 'MB')
     for finding in findings:
         table.add_row(

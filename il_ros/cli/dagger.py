@@ -16,7 +16,7 @@ from il_ros.cli.session import graph
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.pool import worker_count
+from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.interactive.arm_field import ArmField

@@ -14,16 +14,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from il_ros.bags.episode import Outcome
-from il_ros.bags.reader import Reading
+from il_ros.bags.bag_reader import BagReadOptions
+from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.datasets import operations
-from il_ros.datasets.build import build_dataset
+from il_ros.datasets import dataset_operations
 from il_ros.datasets.dataset import Dataset, load_dataset
+from il_ros.datasets.dataset_build import build_dataset
 from il_ros.datasets.manifest import ImageFormat, LeftOut
 from il_ros.datasets.prepare import OnEpisode
-from il_ros.datasets.preprocessing.steps import load_preprocessing
+from il_ros.datasets.preprocessing.preprocess import load_preprocessing
 
 Folder = tyro.conf.Positional[Path]
 Folders = tyro.conf.Positional[list[Path]]
@@ -73,7 +73,7 @@ def build(
             preprocessing=load_preprocessing(preprocessing) if preprocessing else None,
             outcomes=outcomes,
             image_format=image_format,
-            reading=Reading(namespace=namespace, reinterpret=reinterpret, labels=labels),
+            reading=BagReadOptions(namespace=namespace, reinterpret=reinterpret, labels=labels),
             jobs=jobs,
             overwrite=overwrite,
             resume=resume,
@@ -101,7 +101,7 @@ def append(
     _require_bags(bags)
     console = Console()
     with _progress(console) as on_episode:
-        found = operations.append_bags(
+        found = dataset_operations.append_bags(
             dataset, bags, outcomes=outcomes, jobs=jobs, on_episode=on_episode
         )
     _summary(console, found, dataset)
@@ -116,7 +116,7 @@ def merge(datasets: Folders, out: Path, overwrite: bool = False) -> int:
         out: Folder of the new one.
         overwrite: Replace a dataset that is there already.
     """
-    _summary(Console(), operations.merge(datasets, out, overwrite=overwrite), out)
+    _summary(Console(), dataset_operations.merge(datasets, out, overwrite=overwrite), out)
     return 0
 
 
@@ -132,7 +132,7 @@ def split(
         seed: Seed of the choice by shares.
         overwrite: Replace parts that are there already.
     """
-    found = operations.split(dataset, out, _parts(parts), seed=seed, overwrite=overwrite)
+    found = dataset_operations.split(dataset, out, _parts(parts), seed=seed, overwrite=overwrite)
     for name, part in found.items():
         _summary(Console(), part, out / name)
     return 0
@@ -147,7 +147,9 @@ def filter_(dataset: Folder, out: Path, query: str, overwrite: bool = False) -> 
         query: Condition, e.g. 'outcome == "success" and duration < 10 and measures.jerk < 50'.
         overwrite: Replace a dataset that is there already.
     """
-    _summary(Console(), operations.filter_dataset(dataset, out, query, overwrite=overwrite), out)
+    _summary(
+        Console(), dataset_operations.filter_dataset(dataset, out, query, overwrite=overwrite), out
+    )
     return 0
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from il_ros.cli.dataset import shown
 from il_ros.core.folders import resolved
 from il_ros.datasets.dataset import load_dataset
-from il_ros.datasets.summary.summarise import SummarySettings, summarise
+from il_ros.datasets.summary.summarise_dataset import SummarySettings, summarise
 from il_ros.evaluation.dataset_report import write_dataset_json, write_dataset_report
 
 

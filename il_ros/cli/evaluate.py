@@ -19,7 +19,7 @@ from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.files import write_atomic
-from il_ros.datasets.pool import worker_count
+from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.films import Films
 from il_ros.evaluation.journal import Journal

@@ -10,7 +10,7 @@ from rich.console import Console
 from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.interop.columns import Columns, load_columns
+from il_ros.interop.feature_mapping import FeatureMapping, load_mapping
 from il_ros.interop.lerobot_export import Images, export_lerobot
 from il_ros.interop.lerobot_import import import_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
@@ -81,7 +81,7 @@ def import_(
         overwrite: Replace a dataset that is there already.
     """
     given: Contract | None = load_contract(contract) if contract else None
-    columns: Columns | None = load_columns(mapping) if mapping else None
+    columns: FeatureMapping | None = load_mapping(mapping) if mapping else None
     read = import_lerobot if format == 'lerobot' else import_robomimic
     made = read(source, out, contract=given, columns=columns, overwrite=overwrite)
     _say(made, out)

@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core.errors import BundleError
 from il_ros.core.files import write_atomic
 from il_ros.core.frames import NS

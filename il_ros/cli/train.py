@@ -12,7 +12,7 @@ from rich.table import Table
 
 from il_ros.algorithms import training_settings
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.datasets.augmentation.assembly import load_augmentation
+from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.policies.bundle import load_bundle
 
 

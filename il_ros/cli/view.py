@@ -7,14 +7,14 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from il_ros.bags.episode import find_episodes
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
+from il_ros.bags.episode_info import find_episodes
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.manifest import MANIFEST_FILE
-from il_ros.interop.rerun.bag import view_bag
-from il_ros.interop.rerun.dataset import view_dataset
+from il_ros.interop.rerun.rerun_bag import view_bag
+from il_ros.interop.rerun.rerun_dataset import view_dataset
 
 
 def view(

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.datasets.array_file import hash_array, hash_file, open_array
-from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.array_files import hash_array, hash_file, open_array
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
-from il_ros.datasets.layout import columns, sizes
+from il_ros.datasets.layout import array_specs, sizes
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
@@ -159,7 +159,7 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
     raw, frames = manifest.image_format == 'raw', manifest.frames
     opened = {
         name: open_array(path, name, column, frames)
-        for name, column in columns(made_by, manifest.image_format, manifest.labels).items()
+        for name, column in array_specs(made_by, manifest.image_format, manifest.labels).items()
         if not name.endswith('.pixels')
     }
     valid = {key: opened[f'{key}.valid'] for key in made_by.inputs}

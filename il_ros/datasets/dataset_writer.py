@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.bags.reader import Reading
+from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder
-from il_ros.datasets.array_file import ArrayFile, BlobFile, open_array
-from il_ros.datasets.arrays import EpisodeArrays
+from il_ros.datasets.array_files import ArrayFile, BlobFile, open_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
 from il_ros.datasets.describe import described, make_manifest
+from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.datasets.expert_labels import label_of
+from il_ros.datasets.feature_statistics import statistics_of
 from il_ros.datasets.image_store import RawImages, pixel_blocks
-from il_ros.datasets.labels import label_of
-from il_ros.datasets.layout import columns
+from il_ros.datasets.layout import array_specs
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
@@ -31,7 +32,6 @@ from il_ros.datasets.manifest import (
     LeftOut,
     dump_manifest,
 )
-from il_ros.datasets.statistics import statistics_of
 
 Array = NDArray[Any]
 
@@ -66,7 +66,7 @@ class DatasetWriter:
     ) -> None:
         self.path, self.contract, self.image_format = out, contract, image_format
         self.labels = labels
-        self._columns = columns(contract, image_format, labels)
+        self._columns = array_specs(contract, image_format, labels)
         self._context = new_folder(
             out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
         )
@@ -176,7 +176,7 @@ class DatasetWriter:
         left_out: Iterable[LeftOut] = (),
         preprocessing: Mapping[str, Any] | None = None,
         steps: Mapping[str, Mapping[str, float]] | None = None,
-        reading: Reading | None = None,
+        reading: BagReadOptions | None = None,
     ) -> Dataset:
         """Write the manifest, give the folder its name, and open it.
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from il_ros import __version__
-from il_ros.bags.reader import Reading
+from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.contract import Contract
 from il_ros.core.frames import gaps
-from il_ros.datasets.arrays import SOURCES, EpisodeArrays
+from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
+from il_ros.datasets.feature_statistics import FeatureStatistics
 from il_ros.datasets.layout import sizes
 from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut, Manifest, hash_data
-from il_ros.datasets.statistics import Statistics
 
 
 def described(episode: EpisodeArrays, contract: Contract) -> EpisodeEntry:
@@ -38,13 +38,13 @@ def make_manifest(
     entries: Iterable[EpisodeEntry],
     files: Mapping[str, str],
     *,
-    statistics: Mapping[str, Statistics],
+    statistics: Mapping[str, FeatureStatistics],
     image_format: ImageFormat = 'jpeg',
     labels: int = 0,
     left_out: Iterable[LeftOut] = (),
     preprocessing: Mapping[str, Any] | None = None,
     steps: Mapping[str, Mapping[str, float]] | None = None,
-    reading: Reading | None = None,
+    reading: BagReadOptions | None = None,
 ) -> Manifest:
     """A manifest of episodes that lie one behind the other; `files` are hashes by name."""
     placed, (ordinary, privileged) = _renumbered(entries), sizes(contract)

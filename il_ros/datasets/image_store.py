@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.images import decode, encode
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.array_file import open_array
-from il_ros.datasets.layout import Column, pixels_column
+from il_ros.datasets.array_files import open_array
+from il_ros.datasets.layout import ArraySpec, pixels_spec
 
 Pixels = NDArray[Any]
 
@@ -67,7 +67,7 @@ class EncodedImages:
         self.stream = stream
         # A view that is no memmap: indexing it costs a tenth.
         self.blob, self.offsets = blob.view(np.ndarray), offsets.view(np.ndarray)
-        self._where, self._shape = where, pixels_column(stream).shape
+        self._where, self._shape = where, pixels_spec(stream).shape
 
     @property
     def suffix(self) -> str:
@@ -154,9 +154,9 @@ def open_images(
     """
     frames = len(valid)
     if raw:
-        pixels = open_array(folder, f'{key}.pixels', pixels_column(stream), frames)
+        pixels = open_array(folder, f'{key}.pixels', pixels_spec(stream), frames)
         return RawImages(stream, pixels, valid, str(folder / f'{key}.pixels.npy'))
-    offsets = open_array(folder, f'{key}.offsets', Column(dtype=np.dtype(np.int64)), frames + 1)
+    offsets = open_array(folder, f'{key}.offsets', ArraySpec(dtype=np.dtype(np.int64)), frames + 1)
     path = folder / f'{key}.images'
     try:
         size = path.stat().st_size
@@ -189,7 +189,7 @@ def pixel_blocks(stream: ImageStream, images: tuple[bytes, ...], where: str) -> 
     Raises:
         DatasetError: If one is damaged or of another size.
     """
-    column = pixels_column(stream)
+    column = pixels_spec(stream)
     for start in range(0, len(images), _BLOCK):
         chosen = images[start : start + _BLOCK]
         lengths = [len(image) for image in chosen]

@@ -18,7 +18,7 @@ FIXED = ('stamp', 'age', 'action', 'action_raw', 'source')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class ArraySpec:
     """One array of a dataset, a row for each frame.
 
     Attributes:
@@ -30,7 +30,9 @@ class Column:
     shape: tuple[int, ...] = ()
 
 
-def columns(contract: Contract, image_format: ImageFormat, labels: int = 0) -> dict[str, Column]:
+def array_specs(
+    contract: Contract, image_format: ImageFormat, labels: int = 0
+) -> dict[str, ArraySpec]:
     """Arrays of a dataset by name; encoded images are not among them.
 
     Args:
@@ -49,26 +51,26 @@ def columns(contract: Contract, image_format: ImageFormat, labels: int = 0) -> d
             allowed=f'keys other than {", ".join((*FIXED, "label"))}',
         )
     floats, joints = np.dtype(np.float32), (len(contract.action.names),)
-    found = {key: Column(dtype=floats, shape=(s.size,)) for key, s in contract.streams.items()}
-    found |= {f'{key}.valid': Column(dtype=np.dtype(np.bool_)) for key in contract.inputs}
+    found = {key: ArraySpec(dtype=floats, shape=(s.size,)) for key, s in contract.streams.items()}
+    found |= {f'{key}.valid': ArraySpec(dtype=np.dtype(np.bool_)) for key in contract.inputs}
     if image_format == 'raw':
-        found |= {f'{key}.pixels': pixels_column(s) for key, s in contract.images.items()}
+        found |= {f'{key}.pixels': pixels_spec(s) for key, s in contract.images.items()}
     if labels:
-        found['label'] = Column(dtype=floats, shape=(labels, *joints))
+        found['label'] = ArraySpec(dtype=floats, shape=(labels, *joints))
     return found | {
-        'stamp': Column(dtype=np.dtype(np.int64)),
-        'age': Column(dtype=floats, shape=(len(contract.inputs),)),
-        'action': Column(dtype=floats, shape=joints),
-        'action_raw': Column(dtype=floats, shape=joints),
-        'source': Column(dtype=np.dtype(np.uint8)),
+        'stamp': ArraySpec(dtype=np.dtype(np.int64)),
+        'age': ArraySpec(dtype=floats, shape=(len(contract.inputs),)),
+        'action': ArraySpec(dtype=floats, shape=joints),
+        'action_raw': ArraySpec(dtype=floats, shape=joints),
+        'source': ArraySpec(dtype=np.dtype(np.uint8)),
     }
 
 
-def pixels_column(stream: ImageStream) -> Column:
+def pixels_spec(stream: ImageStream) -> ArraySpec:
     """Pixels of one image: uint8 (H, W, 3) RGB, uint8 (H, W) gray, or uint16 (H, W) depth [mm]."""
     colours = (3,) if stream.encoding == 'rgb8' else ()
     kind = np.uint16 if stream.encoding == '16UC1' else np.uint8
-    return Column(dtype=np.dtype(kind), shape=(*stream.size, *colours))
+    return ArraySpec(dtype=np.dtype(kind), shape=(*stream.size, *colours))
 
 
 def sizes(contract: Contract) -> tuple[Mapping[str, int], Mapping[str, int]]:

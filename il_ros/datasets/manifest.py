@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.bags.reader import Reading
+from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
-from il_ros.datasets.statistics import Statistics
+from il_ros.datasets.feature_statistics import FeatureStatistics
 
 FORMAT = 2
 MANIFEST_FILE = 'manifest.json'
@@ -41,7 +41,7 @@ class EpisodeEntry:
         sha256: Hash of that bag's storage files (hex).
         left_out: Frames left out, for want of an action or of a valid required stream.
         gaps: Places where more than one and a half periods lie between two frames.
-        measures: Quality of the episode in numbers, by name (datasets/preprocessing/quality.py).
+        measures: Quality of the episode in numbers, by name (`preprocessing/quality_measures.py`).
         flagged: Whether the operator flagged it.
         notes: What the operator wrote.
         begin: Stamp of the first frame [ns].
@@ -113,7 +113,7 @@ class Manifest:
         episodes: Episodes in order.
         left_out: Bags and episodes that were left out.
         statistics: Per observation, `action` and `action_raw`: mean, std, min, max and quantiles,
-            one number a feature, in the feature's unit (datasets/statistics.py).
+            one number a feature, in the feature's unit (datasets/feature_statistics.py).
         preprocessing: Settings of the preprocessing, as its file says them.
         steps: What every step of the preprocessing did, in numbers by name; nothing where that is
             not known of just these episodes: in a part of a dataset, or in a merged one whose
@@ -137,10 +137,10 @@ class Manifest:
     frames: int
     episodes: tuple[EpisodeEntry, ...]
     left_out: tuple[LeftOut, ...] = ()
-    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+    statistics: Mapping[str, FeatureStatistics] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    reading: Reading | None = None
+    reading: BagReadOptions | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     data_hash: str

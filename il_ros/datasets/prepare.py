@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from il_ros.bags.episode import find_episodes, read_episode_info
-from il_ros.bags.reader import Reading
+from il_ros.bags.bag_reader import BagReadOptions
+from il_ros.bags.episode_info import find_episodes, read_episode_info
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError, DatasetError
 from il_ros.core.folders import resolved
-from il_ros.datasets.convert import EVENT_KINDS
+from il_ros.datasets.bag_conversion import EVENT_KINDS
+from il_ros.datasets.bag_shards import ShardJob, make_shard
 from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut
-from il_ros.datasets.pool import run_all, worker_count
-from il_ros.datasets.preprocessing.effects import Effects, total_effects
-from il_ros.datasets.preprocessing.steps import Preprocessing, check_settings
+from il_ros.datasets.preprocessing.preprocess import Preprocessing, check_settings
+from il_ros.datasets.preprocessing.step_effects import Effects, total_effects
+from il_ros.datasets.process_pool import run_all, worker_count
 from il_ros.datasets.shard_file import Shard, without
-from il_ros.datasets.shards import Job, make_shard
 
 OnEpisode = Callable[[int, int, str], None]
 
@@ -59,7 +59,7 @@ def prepare(
     preprocessing: Preprocessing,
     outcomes: Iterable[str],
     image_format: ImageFormat,
-    reading: Reading = Reading(),  # noqa: B008  (frozen)
+    reading: BagReadOptions = BagReadOptions(),  # noqa: B008  (frozen)
     jobs: int,
     on_episode: OnEpisode | None = None,
     known: Mapping[str, str] | None = None,
@@ -89,7 +89,7 @@ def prepare(
         raise _nothing(shards.values())
     check_settings(contract, preprocessing, EVENT_KINDS)
     todo = [
-        Job(
+        ShardJob(
             bag=path,
             work=work,
             contract=contract.text,
@@ -104,7 +104,7 @@ def prepare(
     for index, shard in run_all(make_shard, todo, worker_count(jobs, len(todo)), _lost):
         shards[todo[index].bag] = shard
         report(shard.reason)
-    names, unique = Names(taken), _once([shards[path] for path in paths])
+    names, unique = UniqueIds(taken), _once([shards[path] for path in paths])
     return Prepared(contract=contract, shards=tuple(_named(shard, names) for shard in unique))
 
 
@@ -118,7 +118,7 @@ def require_some(prepared: Prepared) -> None:
         raise _nothing(prepared.shards)
 
 
-class Names:
+class UniqueIds:
     """Ids that are all different: of two that are the same the later one gets a number behind it.
 
     Args:
@@ -152,7 +152,7 @@ def _survey(
     paths: Sequence[Path],
     contract: Contract | None,
     outcomes: tuple[str, ...],
-    reading: Reading,
+    reading: BagReadOptions,
 ) -> tuple[Contract | None, dict[Path, Shard]]:
     """The contract of all, and the bags that can be left out without a look at their messages."""
     left_out: dict[Path, Shard] = {}
@@ -204,12 +204,12 @@ def _once(shards: Iterable[Shard]) -> tuple[Shard, ...]:
     return tuple(kept)
 
 
-def _named(shard: Shard, names: Names) -> Shard:
+def _named(shard: Shard, names: UniqueIds) -> Shard:
     entries = tuple(replace(entry, id=names.of(entry.id)) for entry in shard.entries)
     return replace(shard, entries=entries)
 
 
-def _lost(job: Job) -> Shard:
+def _lost(job: ShardJob) -> Shard:
     return without(
         job.bag, f'{job.bag.name}: the process that read it died (too little memory, or a bug)'
     )

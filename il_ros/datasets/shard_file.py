@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import EpisodeEntry, LeftOut
 
 _FIXED = ('stamp', 'action', 'action_raw', 'source')

@@ -15,7 +15,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class FrameSteps:
     """For each of B frames the frames at S steps from it.
 
     Attributes:
@@ -46,19 +46,19 @@ class FrameIndex:
         broken = (steps > GAP * NS / dataset.contract.rate) | (steps <= 0)
         self._piece = np.concatenate([[0], np.cumsum(broken)])
 
-    def following(self, frames: NDArray[Any], horizon: int) -> Steps:
+    def following(self, frames: NDArray[Any], horizon: int) -> FrameSteps:
         """Each frame and the `horizon - 1` frames after it, in order."""
         return self._steps(frames, np.arange(horizon))
 
-    def preceding(self, frames: NDArray[Any], horizon: int) -> Steps:
+    def preceding(self, frames: NDArray[Any], horizon: int) -> FrameSteps:
         """The `horizon - 1` frames before each frame, and the frame itself, in order."""
         back = self._steps(frames, -np.arange(horizon))
-        return Steps(rows=back.rows[:, ::-1], known=back.known[:, ::-1])
+        return FrameSteps(rows=back.rows[:, ::-1], known=back.known[:, ::-1])
 
-    def _steps(self, frames: NDArray[Any], steps: Rows) -> Steps:
+    def _steps(self, frames: NDArray[Any], steps: Rows) -> FrameSteps:
         frames = frames[:, None]
         wanted = frames + steps
         rows = np.clip(wanted, self._first[frames], self._last[frames])
         known = (wanted == rows) & (self._piece[rows] == self._piece[frames])
         nearest = np.maximum.accumulate(np.where(known, np.abs(steps), 0), axis=1)
-        return Steps(rows=frames + np.sign(steps.sum()) * nearest, known=known)
+        return FrameSteps(rows=frames + np.sign(steps.sum()) * nearest, known=known)

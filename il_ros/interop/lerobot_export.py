@@ -14,21 +14,21 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder, require_free
 from il_ros.core.images import decode
-from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
+from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
+from il_ros.interop.foreign_images import blank
 from il_ros.interop.lerobot_files import DataFiles, VideoFiles
-from il_ros.interop.lerobot_tables import EpisodeTable, data_table, write_tasks
-from il_ros.interop.origin import Record, origin_of, to_json
-from il_ros.interop.pictures import blank
-from il_ros.interop.summaries import (
+from il_ros.interop.lerobot_statistics import (
     Histogram,
     Summary,
     sample_rows,
     side_by_side,
     summary,
 )
-from il_ros.interop.video import video_info
+from il_ros.interop.lerobot_tables import EpisodeTable, data_table, write_tasks
+from il_ros.interop.mp4_files import video_info
 
 Images = Literal['image', 'video']
 
@@ -103,7 +103,9 @@ class _Export:
             clips=clips,
             stats=self._statistics(episode),
         )
-        self._records.write(to_json(Record(entry=episode.entry, events=episode.events)) + '\n')
+        self._records.write(
+            to_json(EpisodeRecord(entry=episode.entry, events=episode.events)) + '\n'
+        )
         self._frames += episode.frames
         self._episodes += 1
 

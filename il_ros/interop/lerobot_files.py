@@ -9,8 +9,8 @@ from typing import Any
 from il_ros.core.contract import Contract
 from il_ros.core.images import decode
 from il_ros.interop import lerobot_layout as layout
-from il_ros.interop.tools import library
-from il_ros.interop.video import Clip, VideoFile
+from il_ros.interop.foreign_files import library
+from il_ros.interop.mp4_files import Clip, VideoFile
 
 _MB = 1 << 20
 _GROUP = 16 * _MB  # a reader has a row group in memory, whatever it wants of it

@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import require_free
-from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
 from il_ros.interop import lerobot_layout as layout
-from il_ros.interop.columns import Columns, check_columns, named_columns, pick
-from il_ros.interop.lerobot_rows import as_array, image_bytes
-from il_ros.interop.lerobot_source import WHAT, Source, SourceEpisode, text_of
-from il_ros.interop.origin import (
-    Origin,
-    Record,
+from il_ros.interop.export_origin import (
+    EpisodeRecord,
+    ExportOrigin,
     own_contract,
     own_records,
     read_origin,
     recoded,
     write_dataset,
 )
-from il_ros.interop.pictures import encoded_as, kept_image, require_size
+from il_ros.interop.feature_mapping import FeatureMapping, check_mapping, mapping_by_name, pick
+from il_ros.interop.foreign_files import SYNTHETIC, foreign_episode, reading
+from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
+from il_ros.interop.lerobot_reader import WHAT, LerobotDataset, LerobotEpisode, text_of
+from il_ros.interop.lerobot_rows import as_array, image_bytes
+from il_ros.interop.mp4_files import frames_at
 from il_ros.interop.plausible import plausible
-from il_ros.interop.tools import SYNTHETIC, foreign_episode, reading
-from il_ros.interop.video import frames_at
 
 
 def import_lerobot(
@@ -39,7 +39,7 @@ def import_lerobot(
     out: Path,
     *,
     contract: Contract | None = None,
-    columns: Columns | None = None,
+    columns: FeatureMapping | None = None,
     overwrite: bool = False,
 ) -> Dataset:
     """Make a dataset of a LeRobot dataset, version 3.0, an episode at a time.
@@ -59,7 +59,7 @@ def import_lerobot(
         ContractError: If it was exported by another contract than the given one.
     """
     require_free(out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=[path], error=DatasetError)
-    source = Source(path)
+    source = LerobotDataset(path)
     if columns is None and (path / layout.ORIGIN).exists():
         origin = read_origin(text_of(path, layout.ORIGIN), str(path / layout.ORIGIN))
         found = own_contract(origin, contract, path)
@@ -85,11 +85,11 @@ def import_lerobot(
 class _Images:
     """Encoded images of an episode, from its rows or its videos."""
 
-    def __init__(self, source: Source, contract: Contract) -> None:
+    def __init__(self, source: LerobotDataset, contract: Contract) -> None:
         self._source, self._contract = source, contract
 
     def of(
-        self, key: str, name: str, episode: SourceEpisode, table: Any, valid: NDArray[np.bool_]
+        self, key: str, name: str, episode: LerobotEpisode, table: Any, valid: NDArray[np.bool_]
     ) -> tuple[bytes, ...]:
         """Those of one camera; what is marked invalid is a blank one and not taken."""
         stream = self._contract.images[key]
@@ -119,7 +119,7 @@ class _Images:
 class _Own:
     """The episodes of a dataset that `export_lerobot` made."""
 
-    def __init__(self, source: Source, contract: Contract, origin: Origin) -> None:
+    def __init__(self, source: LerobotDataset, contract: Contract, origin: ExportOrigin) -> None:
         self._source, self._contract, self._origin = source, contract, origin
         self._images = _Images(source, contract)
 
@@ -138,7 +138,7 @@ class _Own:
                 arrays = self._episode(record, episode, table)
             yield arrays
 
-    def _episode(self, record: Record, episode: SourceEpisode, table: Any) -> EpisodeArrays:
+    def _episode(self, record: EpisodeRecord, episode: LerobotEpisode, table: Any) -> EpisodeArrays:
         def array(name: str, size: int, dtype: type[np.generic]) -> NDArray[Any]:
             return as_array(table[name], name, size, dtype)
 
@@ -169,13 +169,15 @@ class _Own:
 class _Foreign:
     """The episodes of any other dataset, by a contract and a choice of features."""
 
-    def __init__(self, source: Source, contract: Contract, columns: Columns | None) -> None:
+    def __init__(
+        self, source: LerobotDataset, contract: Contract, columns: FeatureMapping | None
+    ) -> None:
         self._source, self._contract = source, contract
         self._features = source.features()
-        wanted = columns or named_columns(
+        wanted = columns or mapping_by_name(
             contract, self._features, lambda key: layout.column_of(contract, key), layout.ACTION
         )
-        self._columns = check_columns(wanted, contract, self._features, str(source.path))
+        self._columns = check_mapping(wanted, contract, self._features, str(source.path))
         self._images = _Images(source, contract)
 
     def episodes(self) -> Iterator[EpisodeArrays]:
@@ -187,7 +189,7 @@ class _Foreign:
                 arrays = self._episode(episode, table)
             yield arrays
 
-    def _episode(self, episode: SourceEpisode, table: Any) -> EpisodeArrays:
+    def _episode(self, episode: LerobotEpisode, table: Any) -> EpisodeArrays:
         def array(name: str) -> NDArray[Any]:
             return as_array(table[name], name, int(np.prod(self._features[name].shape)), None)
 
@@ -213,7 +215,7 @@ class _Foreign:
         )
 
 
-def _stamps(seconds: NDArray[Any], episode: SourceEpisode) -> NDArray[np.int64]:
+def _stamps(seconds: NDArray[Any], episode: LerobotEpisode) -> NDArray[np.int64]:
     # A float32 has no more than microseconds to give.
     stamps: NDArray[np.int64] = np.round(seconds.astype(np.float64) * 1e6).astype(np.int64) * 1000
     if not np.isfinite(seconds).all() or (np.diff(stamps) <= 0).any():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
-from il_ros.interop.tools import library
+from il_ros.interop.foreign_files import library
 
 _BATCH = 256  # rows that are in memory besides those of an episode
 

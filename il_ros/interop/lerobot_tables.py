@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.datasets.arrays import EpisodeArrays
+from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
-from il_ros.interop.summaries import NAMES, Summary
-from il_ros.interop.tools import library
-from il_ros.interop.video import Clip
+from il_ros.interop.foreign_files import library
+from il_ros.interop.lerobot_statistics import NAMES, Summary
+from il_ros.interop.mp4_files import Clip
 
 _FLUSH = 100  # episodes of which the metadata is kept until it is written
 

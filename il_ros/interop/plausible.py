@@ -9,7 +9,7 @@ import numpy as np
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.arrays import EpisodeArrays
+from il_ros.datasets.episode_arrays import EpisodeArrays
 
 _ROUNDING = 1e-4  # of a joint's range
 

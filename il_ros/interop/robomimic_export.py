@@ -16,12 +16,12 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.folders import free_space
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.layout import pixels_column
+from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.datasets.layout import pixels_spec
 from il_ros.interop import robomimic_layout as layout
-from il_ros.interop.origin import Record, origin_of, to_json
-from il_ros.interop.tools import library, new_file
+from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
+from il_ros.interop.foreign_files import library, new_file
 
 _SPARE = 1 << 20  # bytes
 _GYM = 2  # robomimic's environment types are 1, 2, 3; it makes the environment only for rollouts
@@ -137,7 +137,7 @@ def _pixels(demo: Any, contract: Contract, episode: EpisodeArrays) -> None:
 
 
 def _side(group: Any, contract: Contract, episode: EpisodeArrays) -> None:
-    group[layout.RECORD] = to_json(Record(entry=episode.entry, events=episode.events))
+    group[layout.RECORD] = to_json(EpisodeRecord(entry=episode.entry, events=episode.events))
     for name in ('stamp', 'source', 'action', 'action_raw'):
         group[name] = getattr(episode, name)
     for key in contract.privileged:
@@ -159,7 +159,7 @@ def _require_room(dataset: Dataset, out: Path) -> None:
     """Refuse a disk without room: HDF5 cannot end a file that does not fit."""
     numbers = 4 * sum(array.nbytes for _, array in dataset.arrays())
     pixels = sum(
-        dataset.frames * math.prod(pixels_column(store.stream).shape) * 2
+        dataset.frames * math.prod(pixels_spec(store.stream).shape) * 2
         for store in dataset.images.values()
     )
     free = free_space(out.parent)

@@ -13,23 +13,23 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import require_free
 from il_ros.core.frames import NS
-from il_ros.datasets.arrays import EpisodeArrays
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
 from il_ros.interop import robomimic_layout as layout
-from il_ros.interop.columns import Columns, check_columns, named_columns, pick
-from il_ros.interop.origin import (
-    Origin,
-    Record,
+from il_ros.interop.export_origin import (
+    EpisodeRecord,
+    ExportOrigin,
     own_contract,
     own_records,
     read_origin,
     recoded,
     write_dataset,
 )
-from il_ros.interop.pictures import encoded_as, kept_image, require_size
+from il_ros.interop.feature_mapping import FeatureMapping, check_mapping, mapping_by_name, pick
+from il_ros.interop.foreign_files import SYNTHETIC, foreign_episode, library, reading
+from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
 from il_ros.interop.plausible import plausible
-from il_ros.interop.tools import SYNTHETIC, foreign_episode, library, reading
 
 _WHAT = 'a robomimic dataset'
 
@@ -39,7 +39,7 @@ def import_robomimic(
     out: Path,
     *,
     contract: Contract | None = None,
-    columns: Columns | None = None,
+    columns: FeatureMapping | None = None,
     overwrite: bool = False,
 ) -> Dataset:
     """Make a dataset of a robomimic file, a demonstration at a time.
@@ -78,7 +78,7 @@ def import_robomimic(
 class _Own:
     """The episodes of a file that `export_robomimic` made."""
 
-    def __init__(self, file: Any, path: Path, contract: Contract, origin: Origin) -> None:
+    def __init__(self, file: Any, path: Path, contract: Contract, origin: ExportOrigin) -> None:
         self._file, self._path = file, path
         self._contract, self._origin = contract, origin
 
@@ -90,7 +90,7 @@ class _Own:
         for name, record in zip(names, own_records(texts, self._origin, self._path), strict=True):
             yield self._episode(name, record)
 
-    def _episode(self, name: str, record: Record) -> EpisodeArrays:
+    def _episode(self, name: str, record: EpisodeRecord) -> EpisodeArrays:
         path, contract = self._path, self._contract
         demo = layout.member(self._file, f'data/{name}', path)
         side = layout.member(self._file, f'{layout.SIDE}/{name}', path)
@@ -134,13 +134,15 @@ class _Own:
 class _Foreign:
     """The episodes of any other file, by a contract and a choice of observations."""
 
-    def __init__(self, file: Any, path: Path, contract: Contract, columns: Columns | None) -> None:
+    def __init__(
+        self, file: Any, path: Path, contract: Contract, columns: FeatureMapping | None
+    ) -> None:
         self._file, self._path, self._contract = file, path, contract
         self._demos = layout.demos(file, path)
         first = layout.member(file, f'data/{self._demos[0]}', path)
         features = layout.features(first, path)
-        wanted = columns or named_columns(contract, features, str, layout.ACTIONS)
-        self._columns = check_columns(wanted, contract, features, str(path))
+        wanted = columns or mapping_by_name(contract, features, str, layout.ACTIONS)
+        self._columns = check_mapping(wanted, contract, features, str(path))
 
     def episodes(self) -> Iterator[EpisodeArrays]:
         """Each with made-up stamps."""

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
-from il_ros.interop.columns import Feature
-from il_ros.interop.tools import library
+from il_ros.interop.feature_mapping import ForeignFeature
+from il_ros.interop.foreign_files import library
 
 ACTIONS = 'actions'
 SIDE = 'il_ros'
@@ -131,14 +131,14 @@ def length(demo: Any, where: Path) -> int:
     return told
 
 
-def features(demo: Any, where: Path) -> dict[str, Feature]:
+def features(demo: Any, where: Path) -> dict[str, ForeignFeature]:
     """Features of a demonstration: `actions`, and the observations by key."""
     frame = array(demo, ACTIONS, where).shape[1:]
-    found = {ACTIONS: Feature(shape=tuple(frame))}
+    found = {ACTIONS: ForeignFeature(shape=tuple(frame))}
     observations = member(demo, 'obs', where)
     for key in observations:
         stored = array(observations, key, where)
         shape = tuple(stored.shape[1:])
         image = len(shape) in (2, 3) and stored.dtype in (np.uint8, np.uint16)
-        found[key] = Feature(shape=shape, image=image)
+        found[key] = ForeignFeature(shape=shape, image=image)
     return found

@@ -12,7 +12,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
 
 from il_ros.action import RecordEpisode
-from il_ros.bags.episode import Outcome
+from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report

@@ -16,7 +16,7 @@ from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.training_settings import Progress
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError
-from il_ros.datasets.augmentation.assembly import load_augmentation
+from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.parameters import declare, setting
 from il_ros.ros.spin import run_node

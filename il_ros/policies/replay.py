@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import header_stamp
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.convert import frames_of
+from il_ros.datasets.bag_conversion import frames_of
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.policies.bundle import Bundle

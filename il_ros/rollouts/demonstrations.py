@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from il_ros.core.contract import Contract
-from il_ros.datasets.assemble import assemble
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.memory_dataset import assemble
 from il_ros.rollouts.drivers import ExpertDriver
 from il_ros.rollouts.guards import Guard, Unguarded
 from il_ros.rollouts.loop import Stage

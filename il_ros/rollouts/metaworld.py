@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError, DatasetError
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.assemble import arrays_of
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import LeftOut
+from il_ros.datasets.memory_dataset import arrays_of
 from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.policies.policy import Policy

@@ -15,8 +15,8 @@ from il_ros.core.array_files import load_arrays, save_arrays, unreadable
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.assemble import EpisodeData, usable
 from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.memory_dataset import EpisodeFrames, usable_frames
 
 Array = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Rollout:
         return np.array([frame.stamp - NS for frame in self.frames]) / NS
 
 
-def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeData:
+def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeFrames:
     """A rollout as an episode of a dataset, of the frames that something can be learned from."""
     entry = EpisodeEntry(
         id=f'{task}_{rollout.seed}',
@@ -82,7 +82,7 @@ def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeData
         task=task,
         seed=rollout.seed,
     )
-    return usable(contract, entry, rollout.frames, rollout.actions)
+    return usable_frames(contract, entry, rollout.frames, rollout.actions)
 
 
 _FACTS = (

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from il_ros.bags.writer import EpisodeWriter
+from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.datasets.convert import EVENT_KINDS
+from il_ros.datasets.bag_conversion import EVENT_KINDS
 from il_ros.msg import EpisodeEvent
 from il_ros.ros.boxes import Boxes
 from il_ros.ros.listener import Listener

@@ -32,8 +32,8 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.dataset_build import build_dataset
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.arm_field import Scorer

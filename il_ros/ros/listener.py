@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from il_ros.bags.writer import EpisodeWriter
+from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.streams import compressed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from il_ros.bags.part import command, is_locked
+from il_ros.bags.part_folder import command, is_locked
 
 
 def orphans(root: Path) -> list[Path]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from il_ros.bags.episode import Loss, Outcome
+from il_ros.bags.episode_info import MessageLoss, Outcome
+from il_ros.bags.episode_writer import DiskFullError, EpisodeWriter
 from il_ros.bags.jpeg_message import jpeg_message
-from il_ros.bags.writer import DiskFullError, EpisodeWriter
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.streams import COMPRESSED_IMAGE, compressed
 from il_ros.ros.losses import Counts, Sample
@@ -177,9 +177,9 @@ class Recording:
         while self._queue:  # of a writer that never began, or that something unforeseen ended
             self.count(self._queue.popleft().topic).overflow += 1
 
-    def _loss(self, name: str) -> Loss:
+    def _loss(self, name: str) -> MessageLoss:
         counts, topic = self.count(name), self._topics[name]
-        return Loss(
+        return MessageLoss(
             lost=counts.lost,
             overflow=counts.overflow,
             faults=counts.faults,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rclpy.serialization import deserialize_message, serialize_message
 
-from il_ros.bags.episode import Outcome
+from il_ros.bags.episode_info import Outcome
+from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.bags.mcap_file import Storage
-from il_ros.bags.writer import EpisodeWriter
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError

@@ -10,11 +10,11 @@ from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
 from il_ros.algorithms.chunks import chunk_data
 from il_ros.cli import train as cli
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.assembly import NO_AUGMENTATION, Augmentation
+from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation
 from il_ros.datasets.augmentation.crop import Crop
 from il_ros.datasets.augmentation.mirror import Mirror
-from il_ros.datasets.augmentation.noise import Noise
-from il_ros.datasets.augmentation.perturbation import Perturbation
+from il_ros.datasets.augmentation.observation_noise import Noise
+from il_ros.datasets.augmentation.state_perturbation import StatePerturbation
 from il_ros.datasets.augmentation.symmetry import MirrorJoint
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.policies.bundle import load_bundle
@@ -26,7 +26,7 @@ POLICY = MlpConfig(hidden=(16,), horizon=4, absolute=('hand',))
 CONFIG = BcConfig(policy=POLICY, epochs=3, batch=64, device='cpu')
 NOISE = Augmentation(noise=Noise(std={'arm': {'position': 0.02}}))
 PERTURBED = Augmentation(
-    perturbation=Perturbation(probability=1.0, offset={'a': 0.05}, recovery=0.0, tool=())
+    perturbation=StatePerturbation(probability=1.0, offset={'a': 0.05}, recovery=0.0, tool=())
 )
 CPU = torch.device('cpu')
 

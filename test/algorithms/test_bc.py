@@ -11,8 +11,8 @@ from il_ros.cli import monitor as monitor_cli
 from il_ros.cli import train as cli
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, DatasetError, IlRosError
-from il_ros.datasets.assemble import assemble
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.datasets.memory_dataset import assemble
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 

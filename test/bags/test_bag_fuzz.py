@@ -15,8 +15,8 @@ from bag_faults import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from il_ros.bags.check import judge
-from il_ros.bags.recovery import recover
+from il_ros.bags.bag_check import assess_bag
+from il_ros.bags.bag_recovery import recover
 from il_ros.core.errors import DatasetError
 
 
@@ -93,7 +93,7 @@ def test_whatever_a_bag_says_of_itself_no_other_error_comes(episode, tmp_path, n
     dump = yaml.safe_dump(new) if name.endswith('yaml') else json.dumps(new)
     (path / name).write_text(dump, encoding='utf-8')
     try:
-        finding = judge(path)
+        finding = assess_bag(path)
         assert finding.state in ('ok', 'damaged', 'unreadable', 'mismatch', 'incomplete')
         try:
             recover(path)
@@ -117,6 +117,6 @@ def test_files_of_any_bytes_are_named(episode, tmp_path, name, content):
     sound = (path / name).read_bytes()
     try:
         (path / name).write_bytes(content)
-        assert judge(path).wrong
+        assert assess_bag(path).wrong
     finally:
         (path / name).write_bytes(sound)

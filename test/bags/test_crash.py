@@ -19,9 +19,9 @@ from bag_faults import (
 )
 
 from il_ros.bags import EpisodeReader
-from il_ros.bags.episode import read_episode_info
+from il_ros.bags.bag_recovery import check, recover
+from il_ros.bags.episode_info import read_episode_info
 from il_ros.bags.mcap_file import DiskFullError, Storage
-from il_ros.bags.recovery import check, recover
 from il_ros.core.errors import DatasetError
 
 
@@ -34,7 +34,7 @@ RECORD = """
 import sys
 from pathlib import Path
 from il_ros.core.contract import parse_contract
-from il_ros.bags.writer import EpisodeWriter, Storage
+from il_ros.bags.episode_writer import EpisodeWriter, Storage
 
 def text(number):
     body = f'{number:08d}'.encode().ljust(100, b'.') + bytes(1)

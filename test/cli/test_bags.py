@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from il_ros.bags.episode import Loss, read_episode_info, write_episode_info
-from il_ros.bags.writer import EpisodeWriter, Storage
+from il_ros.bags.episode_info import MessageLoss, read_episode_info, write_episode_info
+from il_ros.bags.episode_writer import EpisodeWriter, Storage
 from il_ros.cli.main import main
 from il_ros.core.contract import parse_contract
 
@@ -90,7 +90,7 @@ def test_a_running_episode_is_named_and_left_alone(start, capsys):
 
 
 def test_info_says_topics_losses_and_who_recorded_it(episode, capsys):
-    path = episode(losses={'/text': Loss(lost=4, expected_rate=50.0)}, flagged=True)
+    path = episode(losses={'/text': MessageLoss(lost=4, expected_rate=50.0)}, flagged=True)
     assert main(['bags', 'info', str(path)]) == 0
     out = capsys.readouterr().out
     for text in ('success', 'pick', '/text', '100.0', '50', ' 4 ', '21 messages, 0.190 s'):

@@ -15,9 +15,9 @@ from il_ros.cli.main import main
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import Frame
-from il_ros.datasets.assemble import assemble, usable
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.memory_dataset import assemble, usable_frames
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle
@@ -80,7 +80,7 @@ def dataset(seeds):
         positions = states(seed)
         frames = [frame(i, position) for i, position in enumerate(positions)]
         entry = EpisodeEntry(id=f'e{seed}', start=0, length=0, seed=seed, outcome='success')
-        return usable(CONTRACT, entry, frames, positions + 0.01)
+        return usable_frames(CONTRACT, entry, frames, positions + 0.01)
 
     return assemble(CONTRACT, [episode(seed) for seed in seeds])
 

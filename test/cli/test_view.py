@@ -3,7 +3,7 @@ from cdr_messages import joints
 from made_episodes import CONTRACT, made
 
 from il_ros.bags import EpisodeWriter
-from il_ros.bags.episode import EPISODE_FILE
+from il_ros.bags.episode_info import EPISODE_FILE
 from il_ros.cli.main import main
 from il_ros.cli.view import view
 from il_ros.core.errors import DatasetError

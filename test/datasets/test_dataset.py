@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.datasets.assemble import dataset_of
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter, save_dataset
 from il_ros.datasets.image_store import RawImages
 from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.memory_dataset import dataset_of
 
 
 @pytest.fixture

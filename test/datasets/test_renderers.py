@@ -12,9 +12,9 @@ from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.images import rendered_frame
-from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import load_dataset
-from il_ros.datasets.operations import append_bags, merge, split
+from il_ros.datasets.dataset_build import build_dataset
+from il_ros.datasets.dataset_operations import append_bags, merge, split
 
 CHUNK = (Path(__file__).parents[2] / 'msg/ActionChunk.msg').read_text()
 OPENGL, RAYS = (rendered_frame(name, 'wrist') for name in ('opengl', 'rays'))

@@ -8,8 +8,8 @@ from episode_fixtures import *  # noqa: F403
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.images import encode
-from il_ros.datasets.arrays import EpisodeArrays, Event
 from il_ros.datasets.dataset_writer import DatasetWriter
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import EpisodeEntry, LeftOut
 
 STATE_TEXT = """

@@ -8,7 +8,7 @@ import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.interop.columns import Column, Columns
+from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.lerobot_export import export_lerobot
 from il_ros.interop.lerobot_import import import_lerobot
 
@@ -295,13 +295,17 @@ def test_a_foreign_dataset_gets_made_up_stamps_and_says_so(exported, texts, tmp_
 def columns(**changes):
     whole = {
         'streams': {
-            'position': Column(feature='observation.state', names=('position.b', 'position.a')),
-            'speed': Column(feature='observation.state', index=(2, 3), scale=(2.0,), offset=(1.0,)),
-            'width': Column(feature='observation.width'),
+            'position': FeatureSlice(
+                feature='observation.state', names=('position.b', 'position.a')
+            ),
+            'speed': FeatureSlice(
+                feature='observation.state', index=(2, 3), scale=(2.0,), offset=(1.0,)
+            ),
+            'width': FeatureSlice(feature='observation.width'),
         },
-        'action': Column(feature='action', scale=(1.0, 0.5)),
+        'action': FeatureSlice(feature='action', scale=(1.0, 0.5)),
     }
-    return Columns(**(whole | changes))
+    return FeatureMapping(**(whole | changes))
 
 
 def test_a_mapping_chooses_turns_and_scales(exported, texts, tmp_path):
@@ -319,13 +323,19 @@ def test_a_mapping_chooses_turns_and_scales(exported, texts, tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'error'),
     [
-        ({'action': Column(feature='act')}, "action: no feature 'act' in the dataset; allowed: "),
-        ({'action': Column(feature='action', index=(0, 2))}, 'index [0, 2]; allowed: 0 to 1'),
-        ({'action': Column(feature='action', index=(0,))}, '1 numbers of action; allowed: 2'),
-        ({'action': Column(feature='action', names=('a', 'z'))}, "no single number 'z' in action"),
-        ({'action': Column(feature='action', scale=(1, 2, 3))},
+        (
+            {'action': FeatureSlice(feature='act')},
+            "action: no feature 'act' in the dataset; allowed: ",
+        ),
+        ({'action': FeatureSlice(feature='action', index=(0, 2))}, 'index [0, 2]; allowed: 0 to 1'),
+        ({'action': FeatureSlice(feature='action', index=(0,))}, '1 numbers of action; allowed: 2'),
+        (
+            {'action': FeatureSlice(feature='action', names=('a', 'z'))},
+            "no single number 'z' in action",
+        ),
+        ({'action': FeatureSlice(feature='action', scale=(1, 2, 3))},
          'action.scale: 3 numbers; allowed: 1,'),
-        ({'action': Column(feature='observation.images.wrist')}, 'holds images, not numbers'),
+        ({'action': FeatureSlice(feature='observation.images.wrist')}, 'holds images, not numbers'),
         ({'streams': {}}, 'nothing stands for position, speed, width, which the contract requires'),
         ({'images': {'wrist': 'action'}}, 'action holds no images'),
         ({'images': {'top': 'action'}}, "no key 'top' in contract test; allowed: wrist, side"),
@@ -387,7 +397,7 @@ def test_lerobots_own_reader_agrees(make_dataset, texts, tmp_path, images):
     python = os.environ.get('IL_ROS_LEROBOT_PYTHON', sys.executable)
     found = subprocess.run([python, '-c', 'import lerobot'], capture_output=True, check=False)
     if found.returncode:
-        pytest.skip('lerobot is not installed; see docs/how-to/interop.md')
+        pytest.skip('lerobot is not installed; see docs/interop.md')
     dataset = make_dataset(texts.state + texts.images)
     folder = export_lerobot(dataset, tmp_path / 'lerobot', images=images)
     arguments = [python, '-c', CHECK, str(folder), str(tmp_path / 'dataset')]

@@ -5,7 +5,7 @@ import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
-from il_ros.interop.columns import Column, Columns, load_columns
+from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice, load_mapping
 from il_ros.interop.robomimic_export import export_robomimic
 from il_ros.interop.robomimic_import import import_robomimic
 
@@ -21,11 +21,11 @@ def foreign(make_dataset, tmp_path, texts):
 
 
 def imported(foreign, texts, tmp_path, action=None, **streams):
-    columns = Columns(
+    columns = FeatureMapping(
         streams={
-            k: Column(feature=k, **streams.get(k, {})) for k in ('position', 'speed', 'width')
+            k: FeatureSlice(feature=k, **streams.get(k, {})) for k in ('position', 'speed', 'width')
         },
-        action=Column(feature='actions', **(action or {})),
+        action=FeatureSlice(feature='actions', **(action or {})),
     )
     contract = parse_contract(texts.state)
     return import_robomimic(foreign, tmp_path / 'back', contract=contract, columns=columns)
@@ -66,7 +66,7 @@ def test_one_action_that_is_not_finite_is_refused(foreign, texts, tmp_path):
 def test_one_number_needs_no_brackets(tmp_path, text):
     path = tmp_path / 'map.yaml'
     path.write_text(f'streams: {{}}\naction: {{feature: action, scale: {text}, offset: {text}}}\n')
-    assert load_columns(path).action == Column(feature='action', scale=(2.0,), offset=(2.0,))
+    assert load_mapping(path).action == FeatureSlice(feature='action', scale=(2.0,), offset=(2.0,))
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_mistakes_are_told_in_words(tmp_path, text, error):
     path = tmp_path / 'map.yaml'
     path.write_text(f'streams: {{}}\naction: {{feature: action, {text}}}\n')
     with pytest.raises(DatasetError) as caught:
-        load_columns(path)
+        load_mapping(path)
     assert str(caught.value) == error
     path.write_text('streams: {}\n')
     with pytest.raises(DatasetError, match='action: missing; allowed: a mapping with feature, ind'):
-        load_columns(path)
+        load_mapping(path)
     path.write_text('action: {feature: action}\n')
     with pytest.raises(DatasetError, match='streams: missing; allowed: a mapping of keys to col'):
-        load_columns(path)
+        load_mapping(path)

@@ -6,7 +6,7 @@ import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.interop.columns import Column, Columns
+from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.robomimic_export import export_robomimic
 from il_ros.interop.robomimic_import import import_robomimic
 
@@ -159,10 +159,10 @@ def test_a_foreign_file_gets_made_up_stamps_and_says_so(foreign, texts, tmp_path
 
 def test_a_mapping_undoes_the_scale(foreign, texts, tmp_path):
     dataset, path = foreign
-    same_names = {k: Column(feature=k) for k in ('position', 'speed', 'width')}
-    columns = Columns(
+    same_names = {k: FeatureSlice(feature=k) for k in ('position', 'speed', 'width')}
+    columns = FeatureMapping(
         streams=same_names,
-        action=Column(feature='actions', scale=(2.0,), offset=(0.0, 1.0)),
+        action=FeatureSlice(feature='actions', scale=(2.0,), offset=(0.0, 1.0)),
         outcome='unknown',
     )
     contract = parse_contract(texts.state)
@@ -236,13 +236,13 @@ def test_a_claim_of_more_numbers_than_a_file_can_hold_is_refused(foreign, texts,
     with h5py.File(path, 'a') as file:
         del file['data/demo_0/obs/position']
         file.create_dataset('data/demo_0/obs/position', (7, 10**12), np.float32, chunks=(1, 64))
-    columns = Columns(
+    columns = FeatureMapping(
         streams={
-            'position': Column(feature='position', index=(0, 1)),
-            'speed': Column(feature='speed'),
-            'width': Column(feature='width'),
+            'position': FeatureSlice(feature='position', index=(0, 1)),
+            'speed': FeatureSlice(feature='speed'),
+            'width': FeatureSlice(feature='width'),
         },
-        action=Column(feature='actions'),
+        action=FeatureSlice(feature='actions'),
     )
     with pytest.raises(DatasetError, match='claims 28000000000000 bytes, 0 are stored'):
         import_robomimic(

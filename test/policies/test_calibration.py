@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.datasets.assemble import assemble
+from il_ros.datasets.memory_dataset import assemble
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.calibration import DEFAULT_CHANNELS, calibrate, enough, fit_bank
 from il_ros.policies.fitted import FittedScores

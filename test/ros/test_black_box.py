@@ -19,9 +19,9 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 
-from il_ros.bags.check import check  # noqa: E402
+from il_ros.bags.bag_check import check  # noqa: E402
+from il_ros.bags.episode_writer import EpisodeWriter  # noqa: E402
 from il_ros.bags.mcap_file import DiskFullError  # noqa: E402
-from il_ros.bags.writer import EpisodeWriter  # noqa: E402
 from il_ros.core.contract import parse_contract  # noqa: E402
 from il_ros.core.errors import DatasetError, IlRosError  # noqa: E402
 from il_ros.core.frames import NS  # noqa: E402

@@ -13,14 +13,14 @@ from teleop_place import CONFIG, CONTRACT, Place
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.chunks import chunk_samples
-from il_ros.bags.reader import EpisodeReader, Reading
+from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import Frame
-from il_ros.datasets.arrays import SOURCES
-from il_ros.datasets.build import build_dataset
 from il_ros.datasets.dataset import load_dataset
+from il_ros.datasets.dataset_build import build_dataset
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.datasets.episode_arrays import SOURCES
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import demonstrate
@@ -97,7 +97,9 @@ def corrected(place):
 @pytest.fixture(scope='module')
 def built(corrected, tmp_path_factory):
     out = tmp_path_factory.mktemp('built') / 'dataset'
-    build_dataset([corrected], out, outcomes=('failure',), reading=Reading(labels=HORIZON), jobs=1)
+    build_dataset(
+        [corrected], out, outcomes=('failure',), reading=BagReadOptions(labels=HORIZON), jobs=1
+    )
     return out
 
 

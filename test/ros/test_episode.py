@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import FrameBuilder
-from il_ros.datasets.convert import convert, frames_of
+from il_ros.datasets.bag_conversion import convert, frames_of
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import load_randomisation
 
@@ -215,7 +215,7 @@ def raw_messages(bag, topics):
 
 
 def test_the_builder_of_the_bag_and_of_the_live_source_are_one_class(contract):
-    import il_ros.datasets.convert as offline
+    import il_ros.datasets.bag_conversion as offline
     import il_ros.ros.frames as live
 
     assert offline.FrameBuilder is live.FrameBuilder is FrameBuilder

@@ -20,12 +20,12 @@ from rclpy.serialization import deserialize_message
 from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.rules import Decision, Rule
 from il_ros.algorithms.steps import ENDINGS, EXPERT
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.cli.session import graph
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS
-from il_ros.datasets.convert import convert
+from il_ros.datasets.bag_conversion import convert
 from il_ros.interactive.chunk_learner import ChunkLearner
 from il_ros.interactive.journal import Journal
 from il_ros.interactive.rounds import Coach, CoachConfig

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.bags.reader import EpisodeReader
+from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.cli.session import graph
 from il_ros.core.contract import load_contract
-from il_ros.datasets.convert import convert
+from il_ros.datasets.bag_conversion import convert
 
 PAIR = Path(__file__).parents[2] / 'config/contracts/viperx_pair_bimanual_handover.yaml'
 

@@ -18,10 +18,10 @@ from sensor_msgs.msg import Joy  # noqa: E402
 
 from il_ros.algorithms.bc import BcConfig  # noqa: E402
 from il_ros.algorithms.steps import EXPERT  # noqa: E402
-from il_ros.bags.reader import Reading  # noqa: E402
+from il_ros.bags.bag_reader import BagReadOptions  # noqa: E402
 from il_ros.cli.session import graph  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
-from il_ros.datasets.build import build_dataset  # noqa: E402
+from il_ros.datasets.dataset_build import build_dataset  # noqa: E402
 from il_ros.evaluation.suites import SEEDS  # noqa: E402
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
@@ -139,7 +139,7 @@ def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
         [bag],
         tmp_path / 'dataset',
         outcomes=('success', 'failure', 'unknown'),
-        reading=Reading(labels=HORIZON),
+        reading=BagReadOptions(labels=HORIZON),
         jobs=1,
     )
     limits, period, count = reach.limits, reach.period, len(dataset.stamp)

@@ -29,8 +29,8 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import Float64, String  # noqa: E402
 
-from il_ros.bags.check import check  # noqa: E402
-from il_ros.bags.recovery import recover  # noqa: E402
+from il_ros.bags.bag_check import check  # noqa: E402
+from il_ros.bags.bag_recovery import recover  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 
 pytestmark = pytest.mark.real_time

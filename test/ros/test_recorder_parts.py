@@ -14,9 +14,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from benchmarks.camera_load import Load, contract_text
+from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.bags.jpeg_message import jpeg_message
 from il_ros.bags.mcap_file import DiskFullError
-from il_ros.bags.writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS

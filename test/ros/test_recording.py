@@ -11,7 +11,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from benchmarks.camera_load import Load, contract_text
-from il_ros.bags.writer import EpisodeWriter
+from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.streams import ImageStream

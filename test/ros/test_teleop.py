@@ -13,7 +13,7 @@ from il_ros.msg import MonitorStatus
 from sensor_msgs.msg import JointState, Joy
 from teleop_place import CONFIG, STANDING, Place
 
-from il_ros.bags.episode import read_episode_info
+from il_ros.bags.episode_info import read_episode_info
 
 pytestmark = pytest.mark.real_time
 REST = 1.5  # s in which an arm has to stand

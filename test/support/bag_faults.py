@@ -6,7 +6,7 @@ from mcap.reader import make_reader
 from mcap.records import Chunk
 from mcap.stream_reader import StreamReader, breakup_chunk
 
-from il_ros.bags.check import judge
+from il_ros.bags.bag_check import assess_bag
 from il_ros.bags.mcap_file import Storage
 
 SMALL = Storage(chunk_size=2000, reserve=0)
@@ -56,4 +56,4 @@ def write_episode(open_writer, name='one', count=200, storage=SMALL, **options):
 
 
 def state_of(path):
-    return judge(path).state
+    return assess_bag(path).state

@@ -11,7 +11,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.images import encode
-from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import EpisodeEntry
 
 MS = 1_000_000

@@ -4,7 +4,7 @@ import numpy as np
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS
-from il_ros.datasets.arrays import EpisodeArrays, Event
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import EpisodeEntry
 
 PERIOD = NS // 20

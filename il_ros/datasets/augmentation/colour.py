@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.datasets.augmentation.base import Array, Samples, require_within
+from il_ros.datasets.augmentation.augmentation_step import Array, Samples, require_within
 from il_ros.datasets.augmentation.pixels import Images, changed
 
 _GREY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.base import Samples, require_within
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_within
 from il_ros.datasets.augmentation.pixels import Images, changed
 
 

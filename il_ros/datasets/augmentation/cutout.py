@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.base import Samples, require_share, require_within
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_share, require_within
 from il_ros.datasets.augmentation.pixels import Images, changed
 
 
@@ -28,7 +28,7 @@ class Cutout:
     keys: tuple[str, ...] | None = None
 
 
-class CutOut:
+class HideSquares:
     """Hides squares, centred anywhere in the image. Actions stay as they are.
 
     A square has the image's mean colour; in a depth image 0, which says that nothing was measured.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import Arm, get_single_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.base import (
+from il_ros.datasets.augmentation.augmentation_step import (
     Array,
     Floats,
     Samples,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.base import Samples
+from il_ros.datasets.augmentation.augmentation_step import Samples
 
 Images = NDArray[Any]
 Change = Callable[[Images, np.random.Generator], Images]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.streams import Stream
-from il_ros.datasets.augmentation.base import Array, observed_key, parts
+from il_ros.datasets.augmentation.augmentation_step import Array, observed_key, parts
 
 _AXES = ('x', 'y', 'z')
 _PSEUDO = ('wrench.torque', 'twist.angular')
@@ -82,7 +82,7 @@ class SignedPermutation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class ObservationNumber:
     """One number of the observations side by side; `joint` is empty for a Cartesian one."""
 
     key: str
@@ -165,23 +165,23 @@ def observation_map(symmetry: Symmetry, contract: Contract) -> SignedPermutation
     return mapped
 
 
-def _columns(contract: Contract) -> Iterator[Column]:
+def _columns(contract: Contract) -> Iterator[ObservationNumber]:
     for key, stream in contract.observations.items():
         for name, place in parts(stream):
             for i in range(place.stop - place.start):
-                yield Column(key=key, field=name, joint=_name(stream, i), place=i)
+                yield ObservationNumber(key=key, field=name, joint=_name(stream, i), place=i)
 
 
 def _name(stream: Stream, place: int) -> str:
     return stream.names[place] if stream.names else ''
 
 
-def _place(column: Column) -> str:
+def _place(column: ObservationNumber) -> str:
     where = 'mirror.joints.' + column.joint if column.joint else f'mirror.keys.{column.key}'
     return f'{where} ({column.key})' if column.joint else where
 
 
-def _source(columns: list[Column], column: Column, joint: str) -> int:
+def _source(columns: list[ObservationNumber], column: ObservationNumber, joint: str) -> int:
     """Where a joint's number of the same field lies, in the same observation if it is there."""
     found = [i for i, c in enumerate(columns) if (c.joint, c.field) == (joint, column.field)]
     return next((i for i in found if columns[i].key == column.key), found[0])

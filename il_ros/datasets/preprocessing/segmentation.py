@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import GAP
-from il_ros.datasets.arrays import EpisodeArrays
-from il_ros.datasets.preprocessing.effects import Effect
-from il_ros.datasets.preprocessing.motion import Range, contiguous, frames_in, relative_speed
+from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.datasets.preprocessing.joint_motion import Range, contiguous, frames_in, relative_speed
+from il_ros.datasets.preprocessing.step_effects import Effect
 
 Rows = NDArray[np.int64]
 

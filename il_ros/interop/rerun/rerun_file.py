@@ -26,7 +26,7 @@ _MEDIA = {b'\xff\xd8': 'image/jpeg', b'\x89P': 'image/png'}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moments:
+class RowTimes:
     """When the rows of an entity were.
 
     Attributes:
@@ -37,9 +37,9 @@ class Moments:
     stamp: NDArray[np.int64]
     frame: NDArray[np.int64]
 
-    def take(self, rows: NDArray[Any]) -> Moments:
+    def take(self, rows: NDArray[Any]) -> RowTimes:
         """The moments at `rows`."""
-        return Moments(stamp=self.stamp[rows], frame=self.frame[rows])
+        return RowTimes(stamp=self.stamp[rows], frame=self.frame[rows])
 
 
 class RerunFile:
@@ -82,7 +82,7 @@ class RerunFile:
     def numbers(
         self,
         entity: str,
-        moments: Moments,
+        moments: RowTimes,
         values: Array,
         names: Sequence[str],
         colours: Sequence[tuple[int, int, int]] | None = None,
@@ -93,7 +93,7 @@ class RerunFile:
         self._log(entity, self._rr.SeriesLines(names=list(names), colors=colours))
 
     def positions(
-        self, entity: str, moments: Moments, positions: Array, quaternions: Array | None
+        self, entity: str, moments: RowTimes, positions: Array, quaternions: Array | None
     ) -> None:
         """Something that moves: positions (R, 3) [m], turns (R, 4) as x, y, z, w; and its path.
 
@@ -118,7 +118,7 @@ class RerunFile:
         self._log(entity, self._rr.Boxes3D(centers=[centre], half_sizes=[half]))
 
     def images(
-        self, entity: str, moments: Moments, blobs: Sequence[bytes], *, depth: bool = False
+        self, entity: str, moments: RowTimes, blobs: Sequence[bytes], *, depth: bool = False
     ) -> None:
         """Encoded images as they are; depth is PNG in mm. Empty ones are left out."""
         rows = np.flatnonzero([bool(blob) for blob in blobs])
@@ -135,14 +135,14 @@ class RerunFile:
         self._send(entity, moments.take(rows), columns)
 
     def texts(
-        self, entity: str, moments: Moments, texts: Sequence[str], levels: Sequence[str]
+        self, entity: str, moments: RowTimes, texts: Sequence[str], levels: Sequence[str]
     ) -> None:
         """Lines of a log, each with its level: INFO, WARN or ERROR."""
         if texts:
             columns = self._rr.TextLog.columns(text=list(texts), level=list(levels))
             self._send(entity, moments, columns)
 
-    def states(self, entity: str, moments: Moments, states: Sequence[str]) -> None:
+    def states(self, entity: str, moments: RowTimes, states: Sequence[str]) -> None:
         """A lane of states; of equal ones in a row only the first is written."""
         changed = [i for i, state in enumerate(states) if not i or states[i - 1] != state]
         if changed:
@@ -158,7 +158,7 @@ class RerunFile:
         """How a viewer lays it out when it is opened."""
         self._recording.send_blueprint(blueprint)
 
-    def _send(self, entity: str, moments: Moments, columns: Any) -> None:
+    def _send(self, entity: str, moments: RowTimes, columns: Any) -> None:
         if not len(moments.stamp):
             return
         times = [

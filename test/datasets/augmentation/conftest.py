@@ -8,7 +8,7 @@ import pytest
 from il_ros.core.contract import load_contract
 from il_ros.core.geometry import pose
 from il_ros.core.robots.franka import FRANKA
-from il_ros.datasets.augmentation.base import Samples
+from il_ros.datasets.augmentation.augmentation_step import Samples
 
 CONFIG = Path(__file__).parents[3] / 'config'
 

@@ -8,7 +8,7 @@ from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.blur import Blur, BlurImages
 from il_ros.datasets.augmentation.colour import Colour, JitterColour
 from il_ros.datasets.augmentation.crop import Crop, CropImages
-from il_ros.datasets.augmentation.cutout import CutOut, Cutout
+from il_ros.datasets.augmentation.cutout import Cutout, HideSquares
 
 COUNT = 40
 KINDS = [
@@ -20,7 +20,7 @@ STEPS = {
     'crop': CropImages(Crop(shift=3, zoom=0.2)),
     'colour': JitterColour(Colour(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1)),
     'blur': BlurImages(Blur(probability=1.0, sigma=2.0)),
-    'cutout': CutOut(Cutout(probability=1.0, size=0.3, count=2)),
+    'cutout': HideSquares(Cutout(probability=1.0, size=0.3, count=2)),
 }
 
 
@@ -64,7 +64,7 @@ def test_samples_without_images_are_refused(name, make_samples, rng):
 
 
 def test_only_the_images_that_are_named_change(samples, rng):
-    result = CutOut(Cutout(probability=1.0, keys=('mono',)))(samples, rng)
+    result = HideSquares(Cutout(probability=1.0, keys=('mono',)))(samples, rng)
     np.testing.assert_array_equal(result.images['rgb'], samples.images['rgb'])
     assert (result.images['mono'] != samples.images['mono']).any()
     with pytest.raises(DatasetError, match='blur: the samples have no image depth for it; allowed'):
@@ -173,7 +173,7 @@ def test_blur_is_a_gaussian_of_at_most_what_is_declared(samples):
 
 
 def test_a_cut_out_hides_one_square_behind_the_mean(samples, rng):
-    result = CutOut(Cutout(probability=0.5, size=0.5))(samples, rng)
+    result = HideSquares(Cutout(probability=0.5, size=0.5))(samples, rng)
     hidden = 0
     for old, new in zip(samples.images['rgb'], result.images['rgb'], strict=True):
         rows, columns = np.nonzero((old != new).any(axis=2))
@@ -197,9 +197,12 @@ def test_a_cut_out_hides_one_square_behind_the_mean(samples, rng):
         (lambda: JitterColour(Colour(hue=0.6)), 'colour.hue: got 0.6; allowed: 0 to 0.5'),
         (lambda: JitterColour(Colour(contrast=-0.1)), 'colour.contrast: got -0.1; allowed: 0 to 1'),
         (lambda: BlurImages(Blur(sigma=0.0)), 'blur.sigma: got 0.0; allowed: 0.1 to 100'),
-        (lambda: CutOut(Cutout(count=0)), 'cutout.count: got 0; allowed: 1 or more'),
-        (lambda: CutOut(Cutout(size=1.5)), 'cutout.size: got 1.5; allowed: 0 to 1'),
-        (lambda: CutOut(Cutout(probability=-1.0)), 'cutout.probability: got -1.0; allowed: 0 to 1'),
+        (lambda: HideSquares(Cutout(count=0)), 'cutout.count: got 0; allowed: 1 or more'),
+        (lambda: HideSquares(Cutout(size=1.5)), 'cutout.size: got 1.5; allowed: 0 to 1'),
+        (
+            lambda: HideSquares(Cutout(probability=-1.0)),
+            'cutout.probability: got -1.0; allowed: 0 to 1',
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(make, text):

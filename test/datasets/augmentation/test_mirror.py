@@ -10,7 +10,7 @@ from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.robots.franka import FRANKA
-from il_ros.datasets.augmentation.assembly import load_augmentation
+from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.datasets.augmentation.mirror import Mirror, MirrorImage, MirrorSamples
 from il_ros.datasets.augmentation.symmetry import MirrorJoint, MirrorKey, action_map
 from il_ros.experts import make_expert

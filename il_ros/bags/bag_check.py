@@ -1,0 +1,388 @@
+"""Finds every bag below a folder, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from il_ros.bags.bag_metadata import BagMetadata, RefusedError, read_metadata
+from il_ros.bags.bag_scan import (
+    FileScan,
+    bag_files,
+    is_bag,
+    is_being_written,
+    scan_file,
+)
+from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info
+from il_ros.bags.part_folder import command, is_locked, whole_path
+from il_ros.core.errors import DatasetError
+
+State = Literal[
+    'ok', 'running', 'orphan', 'damaged', 'incomplete', 'unreadable', 'mismatch', 'leftover'
+]
+_PART = re.compile(r'\.(.+)\.part')
+_LEFTOVER = re.compile(r'\.(.+)\.[0-9a-f]{8}\.(tmp|old)')
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagFinding:
+    """One bag, and what is wrong with it.
+
+    Attributes:
+        path: Its folder.
+        state: `running` if it is being written; `orphan` if whoever recorded it is gone;
+            `damaged` if a file has parts that are not whole; `incomplete` if a file or
+            `metadata.yaml` is missing; `unreadable` if nothing can be got out of it, or it may
+            not be read; `mismatch` if what it says of itself is not what is in it; `leftover` of
+            an interrupted recovery.
+        problem: What is wrong, in words.
+        topics: Messages by topic, as counted in the files.
+        seconds: From the first message to the last [s].
+        bytes: Of its files.
+        fix: Command that mends it, quoted for a shell; empty where there is none.
+    """
+
+    path: Path
+    state: State
+    problem: str = ''
+    topics: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    bytes: int = 0
+    fix: str = ''
+
+    @property
+    def messages(self) -> int:
+        """Messages of all topics."""
+        return sum(self.topics.values())
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something has to be done."""
+        return self.state not in ('ok', 'running')
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagContent:
+    """What a bag says of itself, and what is in its files.
+
+    Attributes:
+        folder: The bag's folder.
+        metadata: Of `metadata.yaml`; none if it is missing or damaged.
+        info: Of `episode.json`; none if it is missing or damaged.
+        scans: Of its files, in order.
+        broken: What could not be read, by the name of the file.
+    """
+
+    folder: Path
+    metadata: BagMetadata | None
+    info: EpisodeInfo | None
+    scans: tuple[FileScan, ...]
+    broken: Mapping[str, DatasetError]
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """Messages by topic, as counted."""
+        counts: Counter[str] = Counter()
+        for scan in self.scans:
+            for channel in scan.topics:
+                counts[scan.topics[channel].name] += scan.counts[channel]
+        return dict(counts)
+
+    @property
+    def messages(self) -> int:
+        """Messages, as counted."""
+        return sum(scan.messages for scan in self.scans)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Earliest and latest log time [ns]."""
+        files = [scan.file() for scan in self.scans if scan.messages]
+        return (
+            min((file.start for file in files), default=0),
+            max((file.end for file in files), default=0),
+        )
+
+    @property
+    def dropped(self) -> list[str]:
+        """What is not whole, in words."""
+        return [text for scan in self.scans for text in scan.dropped]
+
+    @property
+    def sound(self) -> bool:
+        """Whether the files themselves are in order."""
+        return not self.dropped and not any(scan.faults for scan in self.scans)
+
+
+def read_bag(folder: Path) -> BagContent:
+    """Read everything in a bag.
+
+    Raises:
+        DatasetError: If a path leads out of the folder, a file is of a newer format, or one cannot
+            be read at all.
+    """
+    broken: dict[str, DatasetError] = {}
+    metadata = info = None
+    try:
+        metadata = read_metadata(folder)
+    except RefusedError:
+        raise
+    except DatasetError as problem:
+        broken['metadata.yaml'] = problem
+    try:
+        info = read_episode_info(folder)
+    except RefusedError:
+        raise
+    except DatasetError as problem:
+        broken['episode.json'] = problem
+    scans = tuple(scan_file(path) for path in bag_files(folder))
+    return BagContent(folder=folder, metadata=metadata, info=info, scans=scans, broken=broken)
+
+
+def check(paths: Iterable[Path]) -> list[BagFinding]:
+    """Look at every bag among and below `paths`, hidden ones included; links are not followed.
+
+    Raises:
+        DatasetError: If a path is not a folder.
+    """
+    return [assess_bag(folder) for folder in find_bags(paths)]
+
+
+def find_bags(paths: Iterable[Path]) -> list[Path]:
+    """Every bag among and below `paths`, hidden ones included; links are not followed.
+
+    Raises:
+        DatasetError: If a path is not a folder.
+    """
+    return list(dict.fromkeys(_bags_of(whole_path(path) for path in paths)))
+
+
+def assess_bag(folder: Path) -> BagFinding:
+    """Say what is wrong with one bag."""
+    folder = whole_path(folder)
+    part = part_target(folder)
+    if part is not None and is_locked(folder):
+        return BagFinding(path=folder, state='running', problem='is being recorded')
+    try:
+        inner = inner_folder(folder)
+        if part is not None and not is_bag(inner):
+            return _empty_part(folder, part)
+        return _judge_files(folder, inner)
+    except (DatasetError, OSError) as problem:
+        return BagFinding(path=folder, state='unreadable', problem=str(problem))
+
+
+def _judge_files(folder: Path, inner: Path) -> BagFinding:
+    if any(is_being_written(path) for path in bag_files(inner)):
+        return BagFinding(path=folder, state='running', problem='is being written')
+    if _LEFTOVER.fullmatch(folder.name):
+        return _leftover(folder)
+    if packed := sorted(inner.glob('*.zstd')):
+        return _compressed(folder, packed)
+    return _judged(folder, read_bag(inner), orphan=inner != folder)
+
+
+def part_target(folder: Path) -> Path | None:
+    """The episode that a hidden folder would have become; none if it is not such a folder."""
+    match = _PART.fullmatch(folder.name)
+    return folder.with_name(match[1]) if match else None
+
+
+def inner_folder(folder: Path) -> Path:
+    """The bag's own folder: of a hidden one that inside it, else itself.
+
+    Raises:
+        DatasetError: If it leads somewhere else.
+    """
+    target = part_target(folder)
+    if target is None:
+        return folder
+    inner = folder / target.name
+    if inner.is_symlink():
+        raise DatasetError('is a link', where=str(inner), allowed='a folder', fix='remove it')
+    return inner
+
+
+def faults(content: BagContent) -> tuple[State, str]:
+    """The worst thing about a bag, and everything that is wrong, in words."""
+    if not content.messages:
+        return 'unreadable', 'no whole message in it'
+    if not content.sound:
+        texts = [f'{s.path.name}: {fault}' for s in content.scans for fault in s.faults]
+        return 'damaged', '; '.join(texts + content.dropped)
+    if content.broken:
+        return 'damaged', '; '.join(
+            f'{name}: {problem.problem}' for name, problem in content.broken.items()
+        )
+    missing = _missing(content)
+    if missing:
+        return 'incomplete', missing
+    wrong = '; '.join(_mismatches(content))
+    return ('mismatch', wrong) if wrong else ('ok', '')
+
+
+def in_span(info: EpisodeInfo, content: BagContent) -> bool:
+    """Whether messages are of the time of which `episode.json` says it is of.
+
+    An episode that was not closed, or of which parts were dropped, may hold what came before its
+    start only.
+    """
+    if info.state != 'complete' or not info.start_ns or content.messages < 2 or content.dropped:
+        return True
+    start, end = content.span
+    return info.start_ns <= end and (not info.stop_ns or start <= info.stop_ns)
+
+
+def _judged(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
+    state, problem = faults(content)
+    if orphan and state != 'unreadable':
+        state, problem = 'orphan', f'whoever recorded it is gone; {problem}'.rstrip('; ')
+    start, end = content.span
+    return BagFinding(
+        path=folder,
+        state=state,
+        problem=problem,
+        topics=content.topics,
+        seconds=(end - start) * 1e-9,
+        bytes=sum(scan.size for scan in content.scans),
+        fix=_fix(folder, state),
+    )
+
+
+def _fix(folder: Path, state: State) -> str:
+    """What mends it; nothing is deleted for the user."""
+    return '' if state in ('ok', 'unreadable') else command('il_ros', 'bags', 'recover', folder)
+
+
+def _missing(content: BagContent) -> str:
+    if content.metadata is None:
+        return 'no metadata.yaml'
+    there = {scan.path.name for scan in content.scans}
+    missing = [name for name in content.metadata.files if name not in there]
+    return f'no {", ".join(missing)}' if missing else ''
+
+
+def _mismatches(content: BagContent) -> Iterator[str]:
+    metadata, info = content.metadata, content.info
+    counted = {topic: count for topic, count in content.topics.items() if count}
+    start, end = content.span
+    if metadata is not None:
+        if _full(metadata.topics) != counted or metadata.messages != content.messages:
+            yield f'metadata.yaml says {metadata.messages} messages, {content.messages} are there'
+        elif metadata.compression_mode != 'message' and any(s.packed for s in content.scans):
+            yield 'metadata.yaml does not say that each message is compressed'
+        elif abs(metadata.duration - (end - start)) > 1000:  # C++ writers round
+            yield f'metadata.yaml says {metadata.duration} ns, the messages span {end - start} ns'
+        if extra := sorted({s.path.name for s in content.scans} - set(metadata.files)):
+            yield f'metadata.yaml does not name {", ".join(extra)}'
+    if info is None:
+        return
+    if info.state == 'recording':
+        yield 'episode.json says that it is still being recorded'
+    elif _full({name: topic.messages for name, topic in info.topics.items()}) != counted:
+        yield f'episode.json says {info.messages} messages, {content.messages} are there'
+    if not in_span(info, content):
+        yield (
+            f'episode.json says {info.start_ns} to {info.stop_ns} ns, the messages are of '
+            f'{start} to {end} ns: it is of another recording'
+        )
+
+
+def _full(topics: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in topics.items() if count}
+
+
+def _compressed(folder: Path, packed: list[Path]) -> BagFinding:
+    """A bag whose files are compressed as a whole; what is in them is not looked at."""
+    metadata = read_metadata(folder)
+    size = sum(path.stat().st_size for path in packed)
+    if metadata is None:
+        problem = 'no metadata.yaml, and its files are compressed as a whole'
+        unpack = command('zstd', '-d', '--rm', *packed)
+        fix = f'{unpack} && {command("il_ros", "bags", "recover", folder)}'
+        return BagFinding(path=folder, state='incomplete', problem=problem, bytes=size, fix=fix)
+    return BagFinding(
+        path=folder,
+        state='ok',
+        problem='files compressed as a whole: not looked into',
+        topics=metadata.topics,
+        seconds=metadata.duration * 1e-9,
+        bytes=size,
+    )
+
+
+def _leftover(folder: Path) -> BagFinding:
+    match = _LEFTOVER.fullmatch(folder.name)
+    assert match is not None
+    target = folder.with_name(match[1])
+    if match[2] == 'old' and not target.exists():
+        return BagFinding(
+            path=folder,
+            state='leftover',
+            problem=f'{target.name} as it was before a replacement that did not end',
+            fix=command('mv', folder, target),
+        )
+    return BagFinding(
+        path=folder,
+        state='leftover',
+        problem='half of a folder whose writing was interrupted; holds nothing that is needed, '
+        'delete it yourself',
+    )
+
+
+def _empty_part(folder: Path, target: Path) -> BagFinding:
+    done = target.is_dir()
+    return BagFinding(
+        path=folder,
+        state='leftover',
+        problem=(
+            f'{target.name} is whole, this is what is left of its recording'
+            if done
+            else 'a recording that ended before it had a message'
+        )
+        + '; holds nothing whole, delete it yourself',
+    )
+
+
+def _bags_of(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            raise DatasetError(
+                'not a folder' if path.exists() else 'no such folder',
+                where=str(path),
+                allowed='the folder of a bag, or a folder of such folders',
+            )
+        try:
+            yield from _below(path)
+        except OSError as problem:  # a folder that is passed over would count as in order
+            raise DatasetError(
+                f'cannot be read: {problem.strerror}', where=str(problem.filename)
+            ) from None
+
+
+def _below(path: Path) -> Iterator[Path]:
+    for root, folders, _ in os.walk(path, onerror=_raise):
+        here = Path(root)
+        if _is_one(here):
+            folders.clear()
+            yield here
+            continue
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.endswith(KEPT) and (not name.startswith('.') or _is_one(here / name))
+        )
+
+
+def _raise(problem: OSError) -> None:
+    raise problem
+
+
+def _is_one(folder: Path) -> bool:
+    if folder.is_symlink() or folder.name.endswith(KEPT):
+        return False
+    return bool(_PART.fullmatch(folder.name)) or is_bag(folder)

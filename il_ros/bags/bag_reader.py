@@ -1,0 +1,212 @@
+"""Episodes in: any rosbag2 folder, its messages as the bytes that were recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata
+from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
+from il_ros.bags.episode_writer import absolute
+from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.errors import DatasetError, IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagReadOptions:
+    """How bags are read that do not say all by themselves.
+
+    Attributes:
+        namespace: Namespace of the robot, for a bag that does not say its own.
+        reinterpret: Read by the given contract what was recorded under another one, too: for a
+            contract that was amended after the recording.
+        labels: Steps that are kept of what the expert answered at each frame, as a label; 0 keeps
+            nothing of it.
+    """
+
+    namespace: str = '/'
+    reinterpret: bool = False
+    labels: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagMessage:
+    """One message of a bag.
+
+    Attributes:
+        topic: The name it was asked for by, relative to the robot's namespace.
+        type: ROS message type.
+        receive: When it was received [ns].
+        data: Its CDR bytes.
+    """
+
+    topic: str
+    type: str
+    receive: int
+    data: bytes
+
+
+class EpisodeReader:
+    """Reads one rosbag2 folder; use it as a context manager.
+
+    Args:
+        path: The folder.
+        contract: The contract to read it by; the one it was recorded under by default.
+        reading: How.
+
+    Attributes:
+        path: The folder.
+        info: What its `episode.json` says; none for a bag that we did not record.
+        contract: The contract it is read by: the given one, else the one it was recorded under.
+        topics: Topics in the bag: type by absolute name.
+
+    Raises:
+        DatasetError: If it is not a bag, is damaged, or there is no contract to read it by.
+        ContractError: If it was recorded under another contract than the given one.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract | None = None,
+        reading: BagReadOptions = BagReadOptions(),
+    ) -> None:
+        self.path, self._reading = path, reading
+        metadata = read_metadata(path)
+        if metadata is None:
+            raise DatasetError(
+                f'no {METADATA_FILE} in it',
+                where=str(path),
+                allowed='a rosbag2 folder',
+                fix='run "il_ros bags recover" on it, or leave it out',
+            )
+        _refuse_links(path, metadata.files)
+        self.info: EpisodeInfo | None = read_episode_info(path)
+        if reading.reinterpret and contract is not None:
+            self.contract = contract
+        else:
+            self.contract = _agree(path, self.info, contract)
+        self.topics: dict[str, str] = {}
+        self._stack = ExitStack()
+        self._bag: AnyReader | None = None
+
+    def __enter__(self) -> EpisodeReader:
+        store = get_typestore(Stores.ROS2_JAZZY)
+        try:
+            self._bag = self._stack.enter_context(AnyReader([self.path], default_typestore=store))
+        except Exception as problem:  # rosbags lets errors of its parsers through
+            raise _damaged(self.path, problem) from None
+        self.topics = {c.topic: c.msgtype for c in self._bag.connections}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the robot in this bag."""
+        return self.info.namespace if self.info else self._reading.namespace
+
+    @property
+    def relative_topics(self) -> list[str]:
+        """Topics in the robot's namespace, by the names that a contract has for them."""
+        start = self.absolute('')
+        return [topic.removeprefix(start) for topic in self.topics if topic.startswith(start)]
+
+    def absolute(self, topic: str) -> str:
+        """The name in this bag of a topic of the contract."""
+        return absolute(self.namespace, topic)
+
+    def require(self, topics: Iterable[str]) -> None:
+        """Refuse the bag if one of these topics of the contract is not in it.
+
+        Raises:
+            DatasetError: Naming the missing topics and those that there are.
+        """
+        missing = [self.absolute(t) for t in topics if self.absolute(t) not in self.topics]
+        if missing:
+            raise DatasetError(
+                f'no topic {", ".join(missing)} in the bag',
+                where=str(self.path),
+                allowed=sorted(self.topics),
+                fix='record it, or correct the topic in the contract or the namespace',
+            )
+
+    def messages(self, topics: Iterable[str]) -> Iterator[BagMessage]:
+        """Messages of `topics` (relative names), in the order in which they were received.
+
+        Raises:
+            DatasetError: If the bag turns out to be damaged.
+        """
+        assert self._bag is not None, 'use it as a context manager'
+        relative = {self.absolute(topic): topic for topic in topics}
+        chosen = [c for c in self._bag.connections if c.topic in relative]
+        if not chosen:
+            return
+        try:
+            for connection, receive, data in self._bag.messages(chosen):
+                yield BagMessage(
+                    topic=relative[connection.topic],
+                    type=connection.msgtype,
+                    receive=receive,
+                    data=data,
+                )
+        except (GeneratorExit, IlRosError):
+            raise
+        except Exception as problem:  # a cut file shows as one of many errors of rosbags
+            raise _damaged(self.path, problem) from None
+
+    def deserialize(self, message: BagMessage) -> Any:
+        """A message as an object with the fields of its type.
+
+        Raises:
+            DatasetError: If its bytes do not fit its type.
+        """
+        assert self._bag is not None, 'use it as a context manager'
+        try:
+            return self._bag.deserialize(message.data, message.type)
+        except Exception as problem:  # one of many errors of rosbags
+            raise _damaged(self.path, problem) from None
+
+
+def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Contract:
+    recorded = parse_contract(info.contract, source=str(path)) if info else None
+    if recorded is None and given is None:
+        raise DatasetError(
+            'does not say its contract', where=str(path), fix='give the contract file'
+        )
+    if recorded is not None and given is not None:
+        require_same(given, recorded, where=str(path))
+    return given or recorded  # type: ignore[return-value]
+
+
+def _refuse_links(path: Path, files: Iterable[str]) -> None:
+    root = path.resolve()
+    for name in files:
+        if not (path / name).resolve().is_relative_to(root):
+            raise DatasetError(
+                f'{name} is a link that leads out of the folder',
+                where=str(path),
+                allowed='files in the folder of the bag',
+                fix='do not trust this bag; or put the file where the link is',
+            )
+
+
+def _damaged(path: Path, problem: Exception) -> DatasetError:
+    return DatasetError(
+        f'damaged bag: {type(problem).__name__} {" ".join(str(problem).split())}',
+        where=str(path),
+        fix='run "il_ros bags recover" on it, or leave it out',
+    )

@@ -1,0 +1,304 @@
+"""Bags after a crash, a power cut or a full disk: everything whole, as a bag again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mcap.records import Attachment, Metadata
+
+from il_ros.bags.bag_check import (
+    BagContent,
+    BagFinding,
+    check,
+    faults,
+    in_span,
+    inner_folder,
+    part_target,
+    read_bag,
+)
+from il_ros.bags.bag_metadata import (
+    METADATA_FILE,
+    bag_information,
+    information_text,
+    write_metadata,
+)
+from il_ros.bags.bag_scan import FileScan, is_bag, is_being_written, read_blocks
+from il_ros.bags.bag_writer import BagWriter
+from il_ros.bags.episode_info import EPISODE_FILE, KEPT
+from il_ros.bags.mcap_file import Storage, is_full
+from il_ros.bags.part_folder import command, lock, lock_folder, whole_path
+from il_ros.bags.recovered_info import (
+    compression_mode,
+    count_of,
+    topic_key,
+    topics_of,
+    write_info,
+)
+from il_ros.core.errors import DatasetError
+from il_ros.core.files import sync
+from il_ros.core.folders import publish, require_free
+
+__all__ = ['BagFinding', 'check', 'recover']
+
+_TEMPORARY = re.compile(r'\..+\.tmp')
+
+Report = Callable[[str], None]
+
+
+def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -> Path:
+    """Make a bag of everything whole in `bag`, in its place.
+
+    A bag whose files are in order only gets a new `metadata.yaml` (and `episode.json`). Else the
+    files are written anew next to it; when they are on the disk, and have been read again and
+    found to hold the same messages, they take its place.
+
+    Args:
+        bag: Hidden folder of an episode (`.ID.part`), or a damaged bag, also one of `ros2 bag`.
+        keep: Whether the damaged one stays, as `NAME.damaged`, where files were written anew.
+        report: Told what was kept and dropped.
+
+    Returns:
+        The folder of the bag.
+
+    Raises:
+        IlRosError: If it is being written, holds nothing whole, has a newer format, or the disk
+            refuses. What was there is then as it was.
+    """
+    bag = whole_path(bag)
+    target = part_target(bag) or bag
+    inner = inner_folder(bag)
+    if not is_bag(inner):
+        raise DatasetError(
+            'not a bag',
+            where=str(bag),
+            allowed='a folder with an .mcap or .db3 file, or the hidden folder of an episode',
+            fix='see "il_ros bags check" on the folder above it',
+        )
+    if packed := sorted(path.name for path in inner.glob('*.zstd')):
+        raise DatasetError(
+            f'{packed[0]} is compressed as a whole',
+            where=str(bag),
+            fix=f'unpack it first: {command("zstd", "-d", "--rm", inner / packed[0])}',
+        )
+    with _alone(bag):
+        if target != bag:
+            require_free(target, error=DatasetError)
+        try:
+            return _recover(bag, inner, target, keep=keep, report=report)
+        except OSError as problem:
+            raise _refused(bag, problem) from None
+
+
+def _refused(bag: Path, problem: OSError) -> DatasetError:
+    return DatasetError(
+        f'cannot be recovered: {problem}',
+        where=str(bag),
+        fix='make room on the disk'
+        if is_full(problem)
+        else 'see that you may write to it, or recover a copy of it on another disk',
+    )
+
+
+def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report) -> Path:
+    content = read_bag(inner)
+    for scan in content.scans:
+        if is_being_written(scan.path):
+            raise DatasetError('is being written', where=str(scan.path), fix='wait for its end')
+    if not content.messages:
+        raise DatasetError(
+            'no whole message in it',
+            where=str(bag),
+            fix='there is nothing to recover; delete the folder yourself',
+        )
+    state, _ = faults(content)
+    if state == 'ok' and bag == target:
+        report(f'{bag}: nothing to recover')
+        return bag
+    if content.sound:
+        kept = _describe(content, target.name)
+        if bag != target:
+            publish(inner, target)
+            shutil.rmtree(bag)
+    else:
+        kept = [_kept_name(inner, name) for name in sorted(_wrong_files(content))]
+        _write_anew(content, bag, target, keep=keep)
+    for name in kept:
+        report(f'{target}: what was damaged, or of another recording, is kept as {name}')
+    report(f'{target}: {content.messages} messages')
+    for text in content.dropped:
+        report(f'{target}: dropped {text}')
+    return target
+
+
+@contextmanager
+def _alone(bag: Path) -> Iterator[None]:
+    """Keep others away: by the recorder's lock in a hidden folder, else by one on the folder."""
+    try:
+        descriptor = lock(bag) if part_target(bag) else lock_folder(bag)
+    except BlockingIOError:
+        raise DatasetError(
+            'is being recorded, or recovered', where=str(bag), fix='wait for its end'
+        ) from None
+    except OSError as problem:
+        raise DatasetError(f'cannot be locked: {problem.strerror}', where=str(bag)) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _describe(content: BagContent, name: str) -> list[str]:
+    """Write what is missing or wrong beside files that are in order; gives the names kept."""
+    kept = _keep(content)
+    topics = topics_of(content)
+    counts = [(topic, sum(count_of(s, topic) for s in content.scans)) for topic in topics]
+    information = bag_information(
+        [scan.file() for scan in content.scans],
+        counts,
+        storage='sqlite3' if content.scans[0].path.suffix == '.db3' else 'mcap',
+        compression_mode=compression_mode(content),
+    )
+    write_metadata(content.folder, information_text(information))
+    if not write_info(content, content.folder, name) and EPISODE_FILE in content.broken:
+        (content.folder / EPISODE_FILE).unlink()  # it is kept, and nothing in it is of use
+    return kept
+
+
+def _wrong_files(content: BagContent) -> set[str]:
+    """Files beside the messages that say what only a person can put right."""
+    strange = content.info is not None and not in_span(content.info, content)
+    return {*content.broken, *([EPISODE_FILE] if strange else [])}
+
+
+def _keep(content: BagContent) -> list[str]:
+    """Copy each wrong file, so that nothing that somebody wrote is lost."""
+    kept = []
+    for name in sorted(_wrong_files(content)):
+        new = _kept_name(content.folder, name)
+        _copy(content.folder / name, content.folder / new)
+        kept.append(new)
+    sync(content.folder)
+    return kept
+
+
+def _copy(path: Path, new: Path) -> None:
+    data = path.read_bytes()
+    try:
+        with new.open('xb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _kept_name(folder: Path, name: str) -> str:
+    """A name that nothing has yet: `episode.json.damaged`, `episode.json.2.damaged`, ..."""
+    numbers = itertools.count(2)
+    new = f'{name}{KEPT}'
+    while os.path.lexists(folder / new):
+        new = f'{name}.{next(numbers)}{KEPT}'
+    return new
+
+
+def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> None:
+    if any(scan.path.suffix == '.db3' for scan in content.scans):
+        raise DatasetError(
+            '; '.join(content.dropped), where=str(bag), fix='try "sqlite3 FILE .recover"'
+        )
+    new = target.with_name(f'.{target.name}.{secrets.token_hex(4)}.tmp')
+    try:
+        new.mkdir()
+        _copy_messages(content, new)
+        _copy_others(content, new)
+        write_info(content, new, target.name)
+        _verify(content, new)
+        _take_the_place(new, bag, target, keep=keep)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
+    if keep:
+        kept = target.with_name(target.name + KEPT)
+        require_free(kept, error=DatasetError)
+        bag.rename(kept)
+        publish(new, target)
+        return
+    publish(new, target)
+    if bag != target:
+        shutil.rmtree(bag)
+
+
+def _copy_messages(content: BagContent, folder: Path) -> None:
+    scans = [scan for scan in content.scans if scan.messages]
+    names = [scan.path.name for scan in scans]
+    compression = any(scan.compression for scan in scans)
+    storage = Storage(compression='zstd' if compression else 'none', reserve=0)
+    writer = BagWriter(folder, storage, lambda number: names[number])
+    writer.compression_mode = compression_mode(content)
+    try:
+        topics = {topic_key(topic): writer.add(topic) for topic in topics_of(content)}
+        for number, scan in enumerate(scans):
+            if number:
+                writer.next_file()
+            handles = {channel: topics[topic_key(topic)] for channel, topic in scan.topics.items()}
+            _copy_file(scan, handles, writer)
+        writer.close()
+    finally:
+        writer.discard()
+
+
+def _copy_file(scan: FileScan, handles: dict[int, int], writer: BagWriter) -> None:
+    for piece in read_blocks(scan.path):
+        for channel, sequence, log, publish_time, data in piece.messages:
+            if channel in handles:
+                writer.write(handles[channel], log, data, publish_time, sequence)
+        if piece.compression is not None:
+            writer.end_chunk()
+        if isinstance(piece.other, Attachment) or (
+            isinstance(piece.other, Metadata) and piece.other.name != 'rosbag2'
+        ):
+            writer.add_record(piece.other)
+
+
+def _copy_others(content: BagContent, folder: Path) -> None:
+    """Take along what else lies in the folder: notes, calibrations, damaged descriptions."""
+    wrong = _wrong_files(content)
+    made = {METADATA_FILE, *(scan.path.name for scan in content.scans)} - wrong
+    for entry in content.folder.iterdir():
+        if entry.name in made or _TEMPORARY.fullmatch(entry.name):
+            continue
+        name = _kept_name(content.folder, entry.name) if entry.name in wrong else entry.name
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, folder / name, symlinks=True)
+        else:
+            shutil.copy2(entry, folder / name, follow_symlinks=False)
+
+
+def _verify(content: BagContent, folder: Path) -> None:
+    """Read the new bag again, and the old files' sizes, before anything is replaced."""
+    found = read_bag(folder)
+    before = [(s.path.name, s.messages, s.checksum) for s in content.scans if s.messages]
+    after = [(s.path.name, s.messages, s.checksum) for s in found.scans]
+    strays = any(sum(s.counts.values()) != s.messages for s in content.scans)
+    if strays:  # the checksum is over these too
+        before, after = [b[:2] for b in before], [a[:2] for a in after]  # type: ignore[misc]
+    state, problem = faults(found)
+    if before != after or state != 'ok':
+        raise DatasetError(
+            f'what was recovered is not what is there: {problem or "other messages"}',
+            where=str(content.folder),
+            fix='check the disk; the original is untouched',
+        )
+    for scan in content.scans:
+        if scan.path.stat().st_size != scan.size:
+            raise DatasetError('is being written', where=str(scan.path), fix='wait for its end')

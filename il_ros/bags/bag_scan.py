@@ -1,0 +1,312 @@
+"""What is in a rosbag2 folder: counted from its files, not from what it says of itself."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import sqlite3
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
+from mcap.writer import MCAP0_MAGIC
+
+from il_ros.bags.bag_metadata import METADATA_FILE, BagFile, BagTopic
+from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, whole_blocks
+from il_ros.core.errors import DatasetError
+
+SUFFIXES = ('.mcap', '.db3')
+_STAMPS = struct.Struct('<HIQQ')
+_STRING = 'std_msgs/msg/String'
+_CONTRACT = '/contract'
+_ZSTD = b'\x28\xb5\x2f\xfd'  # RFC 8878, 3.1.1: what compressed data begins with
+
+
+@dataclass
+class FileScan:
+    """What is whole in one file of a bag.
+
+    Attributes:
+        path: The file.
+        size: [bytes]
+        topics: By channel number; a channel whose definition is nowhere is not among them.
+        counts: Messages by channel number.
+        sizes: Bytes of messages by channel number.
+        first: Log time of the first message by channel number [ns].
+        last: Latest log time by channel number [ns].
+        chunks: Whole chunks; a message outside of chunks counts as one.
+        gaps: What is not whole.
+        checksum: CRC-32 over all messages and their times, in the file's order.
+        compression: Of the last chunk.
+        packed: Whether the first message is compressed for itself (zstd).
+        contract: Bytes of the contract's message and the name of its topic, if it is one of ours.
+        faults: What is wrong besides the gaps.
+    """
+
+    path: Path
+    size: int = 0
+    topics: dict[int, BagTopic] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)
+    sizes: Counter[int] = field(default_factory=Counter)
+    first: dict[int, int] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+    chunks: int = 0
+    gaps: list[McapGap] = field(default_factory=list)
+    checksum: int = 0
+    compression: str = ''
+    packed: bool = False
+    contract: tuple[str, bytes] | None = None
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> list[int]:
+        """Channels that have messages and a definition."""
+        return [channel for channel in self.counts if channel in self.topics]
+
+    @property
+    def messages(self) -> int:
+        """Messages whose topic is known."""
+        return sum(self.counts[channel] for channel in self.known)
+
+    @property
+    def dropped(self) -> list[str]:
+        """Everything that is not whole, in words."""
+        lost = [
+            f'{self.path.name}: {gap.end - gap.start} bytes at {gap.start}: {gap.reason}'
+            for gap in self.gaps
+        ]
+        strays = sum(self.counts.values()) - self.messages
+        return lost + (
+            [f'{self.path.name}: {strays} messages without a definition'] if strays else []
+        )
+
+    def file(self) -> BagFile:
+        """The file's line in `metadata.yaml`."""
+        starts = [self.first[channel] for channel in self.known]
+        ends = [self.last[channel] for channel in self.known]
+        return BagFile(
+            name=self.path.name,
+            start=min(starts, default=0),
+            end=max(ends, default=0),
+            messages=self.messages,
+        )
+
+
+def scan_file(path: Path) -> FileScan:
+    """Count what is whole in a file of a bag; every byte of it is read.
+
+    Raises:
+        DatasetError: If it cannot be read.
+    """
+    try:
+        return _scan_db(path) if path.suffix == '.db3' else _scan_mcap(path)
+    except (OSError, sqlite3.Error, ValueError, OverflowError) as problem:
+        raise DatasetError(
+            f'cannot be read: {problem}',
+            where=str(path),
+            fix='check the disk and the rights; of a database, try "sqlite3 FILE .recover"',
+        ) from None
+
+
+def bag_files(folder: Path) -> list[Path]:
+    """The files of a bag, in the order of their numbers.
+
+    Raises:
+        DatasetError: If one leads out of the folder.
+    """
+    found = [entry for entry in folder.iterdir() if entry.suffix in SUFFIXES]
+    root = folder.resolve()
+    for entry in found:
+        target = Path(os.path.realpath(entry))
+        if not target.is_relative_to(root):
+            raise DatasetError(
+                f'leads to {target}',
+                where=str(entry),
+                allowed='files in the folder of the bag',
+                fix='do not trust this bag; or put the file itself here',
+            )
+    return sorted((entry for entry in found if entry.is_file()), key=_numbered)
+
+
+def is_bag(folder: Path) -> bool:
+    """Whether a folder is a bag, damaged or not."""
+    if not folder.is_dir():
+        return False
+    names = {entry.name for entry in folder.iterdir()}
+    endings = (*SUFFIXES, *(f'{suffix}.zstd' for suffix in SUFFIXES))
+    return bool(names & {METADATA_FILE, 'episode.json'}) or any(
+        name.endswith(endings) and not name.startswith('.') for name in names
+    )
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a process has a file open for writing; False where the system cannot tell.
+
+    The kernel grants a read lease on a file only while nobody has it open for writing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Whoever opens it meanwhile breaks the lease, which must not end this process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_blocks(path: Path) -> Iterator[McapBlock]:
+    """The whole pieces of an MCAP file, in order.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open('rb') as file:
+        for piece in whole_blocks(file, path.stat().st_size):
+            if isinstance(piece, McapBlock):
+                yield piece
+
+
+def _numbered(path: Path) -> tuple[tuple[int, str], ...]:
+    """Sorts `bag_10` behind `bag_9`."""
+    parts = re.findall(r'\d+|\D+', path.name)
+    return tuple((int(part), '') if part.isdecimal() else (-1, part) for part in parts)
+
+
+class _Builder:
+    """Definitions, index and counts of one MCAP file while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.scan = FileScan(path=path, size=path.stat().st_size)
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, Channel] = {}
+        self._chunks: list[int] = []
+        self._indexed: list[int] = []
+        self._statistics: Statistics | None = None
+        self._closed = False
+
+    def add(self, piece: McapBlock) -> None:
+        for definition in piece.definitions:
+            known = self._schemas if isinstance(definition, Schema) else self._channels
+            known.setdefault(definition.id, definition)  # type: ignore[arg-type]
+        if piece.compression is not None:
+            self._chunks.append(piece.offset)
+            self.scan.compression = piece.compression
+        if piece.compression is not None or piece.messages:
+            self.scan.chunks += 1
+        for message in piece.messages:
+            self._count(message)
+        if isinstance(piece.other, Statistics):
+            self._statistics = piece.other
+        if isinstance(piece.other, ChunkIndex):
+            self._indexed.append(piece.other.chunk_start_offset)
+        self._closed = (
+            isinstance(piece.other, Footer) and piece.end + len(MCAP0_MAGIC) == self.scan.size
+        )
+
+    def result(self) -> FileScan:
+        scan = self.scan
+        for number, channel in self._channels.items():
+            schema = self._schemas.get(channel.schema_id)
+            if schema is not None:
+                scan.topics[number] = _topic(channel, schema)
+        if not self._closed:
+            scan.faults.append('no summary at its end')
+        elif not scan.gaps and not self._fits():
+            scan.faults.append('its summary is of other content')
+        return scan
+
+    def _count(self, message: Message) -> None:
+        channel, sequence, log, publish, data = message
+        scan = self.scan
+        if not scan.counts:
+            scan.packed = bytes(data[:4]) == _ZSTD
+        if not scan.counts[channel]:
+            scan.first[channel] = log
+            self._look_for_contract(channel, data)
+        scan.counts[channel] += 1
+        scan.sizes[channel] += len(data)
+        scan.first[channel] = min(scan.first[channel], log)
+        scan.last[channel] = max(scan.last.get(channel, 0), log)
+        stamps = _STAMPS.pack(0, sequence, log, publish)
+        scan.checksum = zlib.crc32(data, zlib.crc32(stamps, scan.checksum))
+
+    def _look_for_contract(self, number: int, data: memoryview) -> None:
+        channel = self._channels.get(number)
+        if self.scan.contract is None and channel and channel.topic.endswith(_CONTRACT):
+            schema = self._schemas.get(channel.schema_id)
+            if schema and schema.name == _STRING:
+                self.scan.contract = (channel.topic, bytes(data))
+
+    def _fits(self) -> bool:
+        """Whether the summary, where it has them, gives the counts and chunks that there are."""
+        statistics = self._statistics
+        if statistics is not None and statistics.message_count != sum(self.scan.counts.values()):
+            return False
+        return not self._indexed or sorted(self._indexed) == self._chunks
+
+
+def _scan_mcap(path: Path) -> FileScan:
+    builder = _Builder(path)
+    with path.open('rb') as file:
+        for piece in whole_blocks(file, builder.scan.size):
+            if isinstance(piece, McapGap):
+                builder.scan.gaps.append(piece)
+            else:
+                builder.add(piece)
+    return builder.result()
+
+
+def _topic(channel: Channel, schema: Schema) -> BagTopic:
+    return BagTopic(
+        name=channel.topic,
+        type=schema.name,
+        definition=schema.data,
+        schema_encoding=schema.encoding,
+        message_encoding=channel.message_encoding,
+        metadata=channel.metadata,
+    )
+
+
+def _scan_db(path: Path) -> FileScan:
+    scan = FileScan(path=path, size=path.stat().st_size)
+    with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as base:
+        base.row_factory = sqlite3.Row
+        if (said := base.execute('PRAGMA quick_check(1)').fetchone()[0]) != 'ok':
+            raise sqlite3.DatabaseError(said)
+        for row in base.execute('SELECT * FROM topics'):
+            scan.topics[row['id']] = _db_topic(dict(row))
+        for number, count, size, first, last in base.execute(
+            'SELECT topic_id, COUNT(*), SUM(LENGTH(data)), MIN(timestamp), MAX(timestamp) '
+            'FROM messages GROUP BY topic_id'
+        ):
+            scan.counts[number], scan.sizes[number] = count, size
+            scan.first[number], scan.last[number] = first, last
+        for (data,) in base.execute('SELECT data FROM messages LIMIT 1'):
+            scan.packed = isinstance(data, bytes) and data.startswith(_ZSTD)
+    return scan
+
+
+def _db_topic(row: Mapping[str, object]) -> BagTopic:
+    metadata = {
+        'offered_qos_profiles': str(row.get('offered_qos_profiles') or ''),
+        'topic_type_hash': str(row.get('type_description_hash') or ''),
+    }
+    return BagTopic(
+        name=str(row['name']),
+        type=str(row['type']),
+        definition=b'',
+        message_encoding=str(row['serialization_format']),
+        metadata=metadata,
+    )

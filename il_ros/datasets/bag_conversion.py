@@ -1,0 +1,322 @@
+"""From a bag to arrays, by the frame builder that live nodes use."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.bags.bag_reader import BagMessage, EpisodeReader
+from il_ros.core import topics
+from il_ros.core.cdr import NS, Cdr, header_stamp
+from il_ros.core.contract import Contract
+from il_ros.core.decoders import decoder_for
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.frames import Frame, FrameBuilder
+from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
+from il_ros.core.streams import ImageStream, Stream
+from il_ros.datasets.action_extraction import action_extractor
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
+from il_ros.datasets.expert_labels import LABEL_TOPICS, ExpertLabels
+from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.preprocessing.quality_measures import loss_measures
+
+# The names of the constants of msg/EpisodeEvent.msg, in their order.
+EVENT_KINDS = ('start', 'stop', 'mode', 'fallback', 'resume', 'perturbation', 'note')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """One episode, converted.
+
+    Attributes:
+        arrays: Its frames and actions, also those that training cannot use.
+        rejected: Why messages of a key were not taken, by key.
+    """
+
+    arrays: EpisodeArrays
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+
+def convert(
+    reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg', labels: int = 0
+) -> Conversion:
+    """Read an episode by its contract, in one pass; only one image a camera is in memory raw.
+
+    Frames from before the episode's start (the recorder's pre-roll) are left out.
+
+    Args:
+        reader: An open bag.
+        image_format: How images are encoded; depth is always PNG.
+        labels: Steps that are kept of the expert's answer to each frame; 0 keeps nothing of it.
+
+    Raises:
+        DatasetError: If a topic that is needed is not in the bag, the bag is damaged, or its
+            images are of two renderers.
+    """
+    contract = reader.contract
+    source = action_extractor(contract, reader.relative_topics)
+    cameras = {key: _camera_topic(reader, image) for key, image in contract.images.items()}
+    required = [stream.topic for stream in contract.streams.values() if stream.required]
+    reader.require(dict.fromkeys([*required, *(cameras[k] for k in _required(contract))]))
+    # What no policy sees has a builder of its own: to wait for it would change what one sees.
+    seen = _Frames(contract, contract.observations, {})
+    extra = _Frames(contract, [*contract.privileged, *contract.images], cameras)
+    images = _Images(contract, image_format)
+    events: list[Event] = []
+    answers = ExpertLabels(contract, labels)
+    asked = set(LABEL_TOPICS) if labels else set()
+    wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS, *asked} - {''}
+    start = reader.info.start_ns if reader.info else 0
+    for message in reader.messages(wanted):
+        kept = message.receive >= start
+        seen.add(message, kept=kept)
+        images.take(extra.add(message, kept=kept))
+        if message.topic == source.topic and kept:
+            source.add(message)
+        if message.topic == topics.EVENTS:
+            events += _event(message)
+        if message.topic in asked:
+            answers.add(message)
+    seen.finish()
+    images.take(extra.finish())
+    arrays = replace(
+        _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
+        entry=replace(_entry(reader, len(seen.frames)), renderer=images.renderer(reader.path.name)),
+        events=tuple(sorted(events, key=lambda event: event.stamp)),
+        label=answers.of(seen.frames) if labels else None,
+    )
+    return Conversion(
+        arrays=arrays,
+        rejected={**extra.builder.rejected, **images.rejected, **seen.builder.rejected},
+    )
+
+
+def frames_of(
+    messages: Iterable[BagMessage], contract: Contract, keys: Iterable[str] | None = None
+) -> list[Frame]:
+    """The frames that a live node would have made of these messages.
+
+    Args:
+        messages: Messages in the order in which they were received.
+        contract: What they mean.
+        keys: Which streams; the contract's ordinary ones by default.
+    """
+    frames = _Frames(contract, contract.observations if keys is None else keys, {})
+    for message in messages:
+        frames.add(message)
+    frames.finish()
+    return frames.frames
+
+
+class _Frames:
+    """A frame builder that takes the messages of a bag."""
+
+    def __init__(
+        self, contract: Contract, keys: Iterable[str], camera_topics: Mapping[str, str]
+    ) -> None:
+        self.builder = FrameBuilder(contract, keys)
+        self.frames: list[Frame] = []
+        self._contract, self._receive = contract, 0
+        self._since: int | None = None
+        self._inputs = inputs = {key: contract.inputs[key] for key in self.builder.keys}
+        self._decode = {key: _decoder(stream) for key, stream in inputs.items()}
+        self._stamped = {
+            key: isinstance(stream, ImageStream) or decoder_for(stream.type).stamped
+            for key, stream in inputs.items()
+        }
+        self.topics: dict[str, list[str]] = defaultdict(list)
+        # The key that paces the ticks goes last: what came in the same message is then there.
+        for key in sorted(self.builder.keys, key=lambda key: key == contract.clock):
+            self.topics[camera_topics.get(key, inputs[key].topic)].append(key)
+
+    def add(self, message: BagMessage, *, kept: bool = True) -> list[Frame]:
+        """Take a message; give the frames that became due, from the first `kept` tick on."""
+        self._receive = message.receive
+        keys = self.topics.get(message.topic)
+        if not keys:
+            return []
+        found: list[Frame] = []
+        try:
+            header = header_stamp(message.data) if self._stamped[keys[0]] else message.receive
+        except IlRosError as problem:
+            self.builder.rejected.update(dict.fromkeys(keys, str(problem)))
+            return []
+        if kept and self._since is None and self._contract.clock in keys:
+            self._since = self._tick_of(message, header)
+        for key in keys:
+            found += self._feed(key, message, header)
+        return self._keep(found)
+
+    def finish(self) -> list[Frame]:
+        """Give the frame that waited for what did not come any more."""
+        return self._keep(self.builder.poll(self._receive + round(NS * self._contract.grace)))
+
+    def _tick_of(self, message: BagMessage, header: int) -> int:
+        align = self._inputs[self._contract.clock].align
+        stamp = header if align.time == 'header' else message.receive
+        return stamp - round(NS * align.latency)
+
+    def _keep(self, frames: list[Frame]) -> list[Frame]:
+        frames = [f for f in frames if self._since is not None and f.stamp >= self._since]
+        self.frames += [
+            # Encoded images are kept elsewhere; the messages themselves are too large to keep.
+            Frame(stamp=f.stamp, values=f.values, valid=f.valid, age=f.age)
+            for f in frames
+        ]
+        return frames
+
+    def _feed(self, key: str, message: BagMessage, header: int) -> list[Frame]:
+        try:
+            value = self._decode[key](message)
+        except IlRosError as problem:
+            self.builder.rejected[key] = str(problem)
+            return []
+        return self.builder.add(key, value, header=header, receive=message.receive)
+
+
+def _decoder(stream: Stream | ImageStream) -> Callable[[BagMessage], Any]:
+    if isinstance(stream, ImageStream):
+        return lambda message: message  # pixels are decoded when a frame has chosen them
+    decode = decoder_for(stream.type).decode
+    return lambda message: decode(message.data, stream.fields, stream.names)
+
+
+class _Images:
+    """Encodes the image of each frame once, and keeps what came out."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        image_format: ImageFormat,
+    ) -> None:
+        self.rejected: dict[str, str] = {}
+        self.by_stamp: dict[int, dict[str, bytes]] = {}
+        self._renderers: set[str] = set()
+        self._decoders = {key: ImageDecoder(image) for key, image in contract.images.items()}
+        self._format = image_format
+        self._last: dict[str, tuple[int, bytes]] = {}
+
+    def take(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self.by_stamp[frame.stamp] = {
+                key: self._encoded(key, message)
+                for key, message in frame.images.items()
+                if message is not None
+            }
+
+    def renderer(self, where: str) -> str:
+        """Who made the images, if they are simulated.
+
+        Raises:
+            DatasetError: If they are of two renderers.
+        """
+        found = sorted(self._renderers - {''})
+        if len(found) > 1:
+            raise DatasetError(
+                f'images of two renderers: {", ".join(found)}',
+                where=where,
+                fix='leave this episode out',
+            )
+        return found[0] if found else ''
+
+    def _encoded(self, key: str, message: BagMessage) -> bytes:
+        # A camera slower than the ticks shows the same message again.
+        receive, blob = self._last.get(key, (-1, b''))
+        if receive == message.receive:
+            return blob
+        try:
+            self._renderers.add(renderer_of(message.data))
+            blob = self._decoders[key].encoded(
+                message.data, message.type, image_format=self._format
+            )
+        except IlRosError as problem:
+            self.rejected[key], blob = str(problem), b''
+        self._last[key] = (message.receive, blob)
+        return blob
+
+
+def _required(contract: Contract) -> Iterator[str]:
+    return (key for key, image in contract.images.items() if image.required)
+
+
+def _camera_topic(reader: EpisodeReader, image: ImageStream) -> str:
+    """The topic of a camera in this bag: the recorder may have made JPEGs of it."""
+    made = image.record == 'jpeg' and image.compressed_topic in reader.relative_topics
+    return image.compressed_topic if made else image.topic
+
+
+def _arrays(
+    contract: Contract,
+    frames: Sequence[Frame],
+    extra: Sequence[Frame],
+    images: _Images,
+    actions: tuple[NDArray[np.float64], NDArray[np.uint8]],
+) -> EpisodeArrays:
+    by_stamp = {frame.stamp: frame for frame in extra}
+    others = [by_stamp.get(frame.stamp) for frame in frames]
+    blobs = {
+        key: tuple(images.by_stamp.get(frame.stamp, {}).get(key, b'') for frame in frames)
+        for key in contract.images
+    }
+    values, valid, age = {}, {}, {}
+    for key, stream in contract.inputs.items():
+        chosen = frames if key in contract.observations else others
+        valid[key] = np.array([f is not None and f.valid[key] for f in chosen], dtype=bool)
+        age[key] = np.array([f.age[key] if f else np.nan for f in chosen], dtype=np.float32)
+        if isinstance(stream, ImageStream):
+            valid[key] &= np.array([bool(blob) for blob in blobs[key]], dtype=bool)
+        else:
+            missing = np.full(stream.size, np.nan)
+            stacked = [f.values[key] if f else missing for f in chosen]
+            values[key] = np.array(stacked, dtype=np.float32).reshape(len(frames), stream.size)
+    action = actions[0].astype(np.float32)
+    return EpisodeArrays(
+        entry=EpisodeEntry(id='', start=0, length=len(frames)),
+        values=values,
+        valid=valid,
+        age=age,
+        stamp=np.array([frame.stamp for frame in frames], dtype=np.int64),
+        action=action,
+        action_raw=action,
+        source=actions[1],
+        images=blobs,
+    )
+
+
+def _entry(reader: EpisodeReader, frames: int) -> EpisodeEntry:
+    info = reader.info
+    if info is None:
+        return EpisodeEntry(
+            id=reader.path.name,
+            start=0,
+            length=frames,
+            outcome='unknown',
+            bag=str(reader.path),
+        )
+    return EpisodeEntry(
+        id=info.episode_id,
+        start=0,
+        length=frames,
+        outcome=info.outcome,
+        task=info.task,
+        seed=info.seed,
+        bag=str(reader.path),
+        flagged=info.flagged,
+        notes=info.notes,
+        measures=loss_measures(reader.contract, info),
+    )
+
+
+def _event(message: BagMessage) -> list[Event]:
+    try:
+        reader = Cdr(message.data)
+        stamp, kind, text = reader.header(), reader.uint8(), reader.string()
+    except IlRosError:
+        return []
+    name = EVENT_KINDS[kind] if kind < len(EVENT_KINDS) else f'kind {kind}'
+    return [Event(stamp=stamp, kind=name, text=text)]

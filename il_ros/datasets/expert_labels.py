@@ -1,0 +1,87 @@
+"""What an expert who was asked would have done at each frame: labels for interactive imitation.
+
+DAgger (Ross et al. 2011) trains on what the expert answers at states that the learner visited. On
+the graph the answer is an action chunk on `expert/action_chunk` with the stamp of the frame that
+it answers, whoever was driving. Where what the expert is to execute is not his answer, for it is
+blended with earlier ones or a rule adds noise (DART), the answer is on `expert/label`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.bags.bag_reader import BagMessage
+from il_ros.core import topics
+from il_ros.core.cdr import Cdr
+from il_ros.core.contract import Contract
+from il_ros.core.errors import DatasetError
+from il_ros.core.frames import Frame
+from il_ros.datasets.episode_arrays import EpisodeArrays
+
+LABEL_TOPICS = (topics.EXPERT_LABEL, topics.EXPERT_CHUNK)
+"""Where labels are: on the first that has one for a frame."""
+
+
+class ExpertLabels:
+    """Takes the expert's chunks of one bag, then gives the label of each frame.
+
+    Args:
+        contract: What their joints are.
+        steps: How many steps of a chunk are kept, H.
+    """
+
+    def __init__(self, contract: Contract, steps: int) -> None:
+        self._contract, self._steps = contract, steps
+        self._chunks: dict[tuple[str, int], NDArray[np.float64]] = {}
+
+    def add(self, message: BagMessage) -> None:
+        """Take an il_ros/msg/ActionChunk; of two on one topic for one frame the later counts.
+
+        Raises:
+            DatasetError: If it is of other joints than the contract's, or cut short.
+        """
+        reader = Cdr(message.data)
+        stamp = reader.header()
+        reader.doubles(1)
+        names, steps, flat = tuple(reader.strings()), reader.uint32(), reader.doubles()
+        wanted = self._contract.action.names
+        if names != wanted or len(flat) != steps * len(wanted):
+            raise DatasetError(
+                f'{len(flat)} positions of joints {list(names)} in {steps} steps',
+                where=message.topic,
+                allowed=f'{", ".join(wanted)}, one position each a step',
+            )
+        self._chunks[message.topic, stamp] = np.array(flat).reshape(steps, len(wanted))
+
+    def of(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+        """Labels, shape (F, H, N) [rad or m]; NaN where nobody answered, and beyond a chunk."""
+        shape = (len(frames), self._steps, len(self._contract.action.names))
+        labels = np.full(shape, np.nan, np.float32)
+        for label, frame in zip(labels, frames, strict=True):
+            found = [self._chunks.get((topic, frame.stamp)) for topic in LABEL_TOPICS]
+            chunk = next((chunk for chunk in found if chunk is not None), None)
+            if chunk is not None:
+                label[: len(chunk)] = chunk[: self._steps]
+        return labels
+
+
+def label_of(episode: EpisodeArrays, contract: Contract, steps: int) -> NDArray[np.float32]:
+    """The labels of an episode, shape (F, steps, N); NaN throughout where it has none.
+
+    Raises:
+        DatasetError: If its labels have another number of steps or joints.
+    """
+    shape = (episode.frames, steps, len(contract.action.names))
+    if episode.label is None:
+        return np.full(shape, np.nan, np.float32)
+    if episode.label.shape != shape:
+        raise DatasetError(
+            f'labels of shape {episode.label.shape}',
+            where=episode.entry.id,
+            allowed=str(shape),
+            fix='ask the expert for as many steps in every episode',
+        )
+    return episode.label

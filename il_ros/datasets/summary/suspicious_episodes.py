@@ -1,0 +1,148 @@
+"""Which episodes of a dataset to look at first, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.dataset_summary import Coverage, EpisodeSummary
+from il_ros.datasets.preprocessing.quality_rules import Outliers
+
+Array = NDArray[np.float64]
+
+MAD_TO_STD = 1.4826
+"""Of a normal distribution, the standard deviation over the median absolute deviation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspicionSettings:
+    """From where on an episode is odd.
+
+    Attributes:
+        outliers: From where on a duration, a jerk or a distance is an outlier; its `measures` and
+            `leave_out` do not count here.
+        saturated: Largest share of frames with a command at a limit.
+        invalid: Largest share of frames with a stream that is not valid, above the median of the
+            episodes: a camera that nobody plugged in is no oddity of one of them.
+        left_out: Largest share of frames that the dataset leaves out of an episode.
+    """
+
+    outliers: Outliers = field(default_factory=Outliers)
+    saturated: float = 0.05
+    invalid: float = 0.02
+    left_out: float = 0.1
+
+
+def suspicious_first(
+    episodes: Sequence[EpisodeSummary],
+    coverage: Coverage | None = None,
+    settings: SuspicionSettings = SuspicionSettings(),
+) -> tuple[EpisodeSummary, ...]:
+    """The episodes with their reasons, those with the most reasons first, else in order.
+
+    Args:
+        episodes: Episodes in the dataset's order.
+        coverage: How alike they are, if that was compared.
+        settings: From where on an episode is odd.
+    """
+    marked = _compared(episodes, coverage)
+    scores = {
+        name: _robust_scores(np.array([getattr(e, name) for e in marked], float), settings.outliers)
+        for name in ('duration', 'jerk', 'nearest_distance')
+    }
+    limit = settings.outliers.deviations
+    usual = _usual_invalid(marked, settings)
+    found = [
+        replace(
+            episode,
+            reasons=(
+                *_defects(episode, usual, settings),
+                *_outliers(episode, {n: float(s[i]) for n, s in scores.items()}, limit),
+                *_duplicate(episode, coverage, marked),
+            ),
+        )
+        for i, episode in enumerate(marked)
+    ]
+    return tuple(sorted(found, key=lambda e: (not e.flagged, -len(e.reasons), e.index)))
+
+
+def _compared(
+    episodes: Iterable[EpisodeSummary], coverage: Coverage | None
+) -> list[EpisodeSummary]:
+    if coverage is None:
+        return list(episodes)
+    found = zip(coverage.nearest.tolist(), coverage.distance.tolist(), strict=True)
+    by_index = dict(zip(coverage.episodes.tolist(), found, strict=True))
+    nothing = (-1, np.nan)
+    return [
+        replace(e, nearest=near, nearest_distance=distance)
+        for e in episodes
+        for near, distance in (by_index.get(e.index, nothing),)
+    ]
+
+
+def _robust_scores(values: Array, settings: Outliers) -> Array:
+    """How many robust standard deviations each is above (or, negative, below) the median.
+
+    Of the logarithms: durations, jerks and distances are positive and skewed, and one that is a
+    fifth of the others is as odd as one that is five times as large.
+    """
+    known = np.isfinite(values)
+    if known.sum() < settings.fewest:
+        return np.zeros(len(values))
+    logs = np.log(np.maximum(values, 1e-9))
+    median = float(np.median(logs[known]))
+    spread = MAD_TO_STD * float(np.median(np.abs(logs[known] - median)))
+    scores: Array = np.nan_to_num((logs - median) / max(spread, settings.spread, 1e-9))
+    return scores
+
+
+def _usual_invalid(episodes: Sequence[EpisodeSummary], settings: SuspicionSettings) -> float:
+    """The largest share of invalid frames that is nothing special in this dataset."""
+    shares = np.array([e.invalid for e in episodes] or [0.0])
+    median = float(np.median(shares))
+    spread = MAD_TO_STD * float(np.median(np.abs(shares - median)))
+    return median + max(settings.invalid, settings.outliers.deviations * spread)
+
+
+def _defects(episode: EpisodeSummary, usual: float, settings: SuspicionSettings) -> list[str]:
+    all_frames = episode.frames + episode.left_out
+    tests = (
+        (episode.flagged, 'flagged by the operator'),
+        (bool(episode.gaps), f'{episode.gaps} {"gap" if episode.gaps == 1 else "gaps"} in time'),
+        (episode.lost > 0, f'{episode.lost:.0f} messages lost'),
+        (
+            episode.invalid > usual,
+            f'a stream invalid in {episode.invalid:.0%} of it',
+        ),
+        (episode.saturated > settings.saturated, f'at a limit in {episode.saturated:.0%} of it'),
+        (
+            episode.left_out > settings.left_out * all_frames,
+            f'{episode.left_out} of {all_frames} frames left out',
+        ),
+    )
+    return [text for true, text in tests if true]
+
+
+def _outliers(episode: EpisodeSummary, scores: dict[str, float], limit: float) -> list[str]:
+    found = []
+    if abs(scores['duration']) > limit:
+        size = 'long' if scores['duration'] > 0 else 'short'
+        found.append(f'unusually {size}: {episode.duration:.1f} s')
+    if scores['jerk'] > limit:
+        found.append(f'unusually jerky: {episode.jerk:.2g} of the limit')
+    if scores['nearest_distance'] > limit:
+        found.append('unlike any other')
+    return found
+
+
+def _duplicate(
+    episode: EpisodeSummary, coverage: Coverage | None, episodes: Sequence[EpisodeSummary]
+) -> list[str]:
+    if coverage is None or not episode.nearest_distance < coverage.duplicate:
+        return []
+    by_index = {e.index: e.id for e in episodes} if episode.nearest >= 0 else {}
+    return [f'near-duplicate of {by_index.get(episode.nearest, episode.nearest)}']

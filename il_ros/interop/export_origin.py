@@ -1,0 +1,222 @@
+"""What an export says of where it came from, and what an import makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.config import parse
+from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.errors import DatasetError
+from il_ros.core.folders import new_folder
+from il_ros.datasets.dataset import Dataset, load_dataset
+from il_ros.datasets.dataset_writer import DatasetWriter
+from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays, Event
+from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry, ImageFormat, LeftOut
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportOrigin:
+    """What an exported dataset says of where it came from.
+
+    Attributes:
+        format: Version of this record.
+        contract: Text of the contract.
+        contract_hash: Its hash (hex).
+        data_hash: Hash of the dataset that was exported (hex).
+        files: Hash of each of its arrays and files (hex), by name.
+        records: Hash of the records of its episodes, one behind the other (hex).
+        image_format: How it held images.
+        sources: Names of the codes in `source`.
+        left_out: Bags that the dataset did not take.
+        preprocessing: Settings of its preprocessing.
+        steps: What every step of the preprocessing did.
+    """
+
+    format: int = 1
+    contract: str
+    contract_hash: str = ''
+    data_hash: str = ''
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    records: str = ''
+    image_format: ImageFormat = 'jpeg'
+    sources: tuple[str, ...] = SOURCES
+    left_out: tuple[LeftOut, ...] = ()
+    preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpisodeRecord:
+    """What an exported dataset says of one episode.
+
+    Attributes:
+        entry: Its entry in the manifest.
+        events: What happened in it.
+    """
+
+    entry: EpisodeEntry
+    events: tuple[Event, ...] = ()
+
+
+def origin_of(dataset: Dataset) -> ExportOrigin:
+    """What an export of `dataset` says of where it came from."""
+    told = dataset.manifest
+    return ExportOrigin(
+        contract=dataset.contract.text,
+        contract_hash=dataset.contract.hash,
+        data_hash=told.data_hash,
+        files=told.files,
+        records=hash_texts(to_json(record_of(dataset, i)) for i in range(len(told.episodes))),
+        image_format=told.image_format,
+        left_out=told.left_out,
+        preprocessing=told.preprocessing,
+        steps=told.steps,
+    )
+
+
+def record_of(dataset: Dataset, episode: int) -> EpisodeRecord:
+    """What an export of `dataset` says of one episode."""
+    events = dataset.events[episode] if dataset.events else ()
+    return EpisodeRecord(entry=dataset.episodes[episode], events=events)
+
+
+def hash_texts(texts: Iterable[str]) -> str:
+    """SHA-256 of texts, one behind the other (hex)."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()
+
+
+def own_records(
+    texts: Sequence[str], origin: ExportOrigin, where: Path
+) -> tuple[EpisodeRecord, ...]:
+    """What the export wrote of each episode.
+
+    Raises:
+        DatasetError: If a text was changed, or is damaged.
+    """
+    if hash_texts(texts) != origin.records:
+        raise _changed('what is said of the episodes', where)
+    return tuple(_parsed(EpisodeRecord, text, str(where)) for text in texts)
+
+
+def own_contract(origin: ExportOrigin, given: Contract | None, where: Path) -> Contract:
+    """The contract of an exported dataset, which has to be the given one.
+
+    Raises:
+        ContractError: If it is malformed, or another than the given one.
+        DatasetError: If it was changed.
+    """
+    found = parse_contract(origin.contract, source=str(where))
+    if given is not None:
+        require_same(given, found, where=str(where))
+    if found.hash != origin.contract_hash:
+        raise _changed('the contract', where)
+    return found
+
+
+def write_dataset(
+    out: Path,
+    contract: Contract,
+    episodes: Iterable[EpisodeArrays],
+    *,
+    origin: ExportOrigin | None = None,
+    where: Path,
+    lossy: Collection[str] = (),
+    overwrite: bool,
+) -> Dataset:
+    """A dataset of episodes that come one after the other; nothing of it stays after an error.
+
+    Args:
+        out: Folder of the dataset to make.
+        contract: What the episodes hold.
+        episodes: The episodes.
+        origin: What the export said, whose hashes have to come out again; none for a foreign one.
+        where: Names the imported dataset in errors.
+        lossy: Keys of images that cannot come out the same.
+        overwrite: Whether a dataset at `out` is replaced.
+
+    Raises:
+        DatasetError: If there is no episode, one does not fit, one was changed since it was
+            exported, or `out` cannot be written.
+    """
+    told = origin or ExportOrigin(contract=contract.text)
+    with new_folder(out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError) as folder:
+        writer = DatasetWriter(folder, contract, overwrite=True, image_format=told.image_format)
+        with writer:
+            for episode in episodes:
+                writer.add(episode)
+            made = writer.finish(
+                left_out=told.left_out, preprocessing=told.preprocessing, steps=told.steps
+            )
+        if origin is not None:
+            _require_unchanged(made, origin, where, lossy)
+    return load_dataset(out)
+
+
+def _require_unchanged(
+    made: Dataset, origin: ExportOrigin, where: Path, lossy: Collection[str]
+) -> None:
+    kinds = ('images', 'offsets', 'pixels')
+    free = {f'{key}.{kind}' for key in lossy for kind in kinds}
+    for name in (*origin.files, *made.manifest.files):
+        if name not in free and origin.files.get(name) != made.manifest.files.get(name):
+            raise _changed(name, where)
+    if not lossy and made.manifest.data_hash != origin.data_hash:
+        raise _changed('an episode', where)
+
+
+def _changed(what: str, where: Path) -> DatasetError:
+    return DatasetError(
+        f'{what} was changed since it was exported',
+        where=str(where),
+        fix='export it again, or import it by a contract and a mapping, as a foreign one',
+    )
+
+
+def to_json(record: Any) -> str:
+    """A dataclass as one line of JSON."""
+    return json.dumps(dataclasses.asdict(record))
+
+
+def read_origin(text: str, where: str) -> ExportOrigin:
+    """What the export wrote of itself.
+
+    Raises:
+        DatasetError: If it is damaged or of another version.
+    """
+    found: ExportOrigin = _parsed(ExportOrigin, text, where)
+    return found
+
+
+def _parsed(cls: type[Any], text: str, where: str) -> Any:
+    try:
+        data = json.loads(text)
+    except ValueError as problem:
+        raise DatasetError(f'not JSON: {problem}', where=where, fix='export it again') from None
+    if cls is ExportOrigin and isinstance(data, dict) and data.get('format') != 1:
+        raise DatasetError(f'format {data.get("format")}', where=where, allowed='1')
+    return parse(cls, data, where=where, error=DatasetError)
+
+
+def recoded(source: NDArray[np.uint8], names: tuple[str, ...], where: str) -> NDArray[np.uint8]:
+    """Codes of `source` by this version's `SOURCES`, from those by the names they came with.
+
+    Raises:
+        DatasetError: If a code or a name is not known.
+    """
+    unknown = sorted({int(code) for code in np.unique(source) if int(code) >= len(names)})
+    strange = [name for name in names if name not in SOURCES]
+    if unknown or strange:
+        raise DatasetError(f'source {unknown or strange}', where=where, allowed=SOURCES)
+    table = np.array([SOURCES.index(name) for name in names], np.uint8)
+    return table[source]

@@ -1,0 +1,56 @@
+"""Images on their way into and out of other formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import DatasetError
+from il_ros.core.images import decode, encode
+from il_ros.core.streams import ImageStream
+from il_ros.interop.foreign_files import reading
+
+_MAGIC = (b'\xff\xd8', b'\x89PNG')  # how a JPEG and a PNG begin
+
+
+def blank(stream: ImageStream) -> bytes:
+    """A black image (PNG) that stands where there was none; `valid` says so."""
+    shape = (*stream.size, 3) if stream.encoding == 'rgb8' else stream.size
+    return encode(np.zeros(shape, np.uint16 if stream.encoding == '16UC1' else np.uint8), 'png')
+
+
+def encoded_as(stream: ImageStream, pixels: NDArray[Any]) -> bytes:
+    """Pixels as a dataset keeps them: JPEG where the contract records JPEG, else PNG."""
+    jpeg = stream.record == 'jpeg' and stream.encoding != '16UC1'
+    return encode(pixels, 'jpeg' if jpeg else 'png', stream.quality)
+
+
+def kept_image(stream: ImageStream, blob: bytes, where: Path) -> bytes:
+    """An encoded image as it is if it is JPEG or PNG, else as PNG, once its size is right.
+
+    Raises:
+        DatasetError: If it is damaged or of another size than the contract's.
+    """
+    with reading(where, f'images of {stream.encoding}'):
+        pixels = decode(blob, stream.encoding)
+    require_size(stream, pixels, where)
+    return blob if blob.startswith(_MAGIC) else encode(pixels, 'png')
+
+
+def require_size(stream: ImageStream, pixels: NDArray[Any], where: Path) -> None:
+    """Refuse pixels that have not the contract's size.
+
+    Raises:
+        DatasetError: If they have not.
+    """
+    if pixels.shape[:2] != tuple(stream.size):
+        height, width = pixels.shape[:2]
+        raise DatasetError(
+            f'an image of {height} x {width}',
+            where=str(where),
+            allowed=f'{stream.size[0]} x {stream.size[1]}, as the contract has it',
+            fix='set size in the contract to what the dataset holds',
+        )

@@ -1,0 +1,125 @@
+"""MP4 files with the frames of many episodes one behind the other, as LeRobot has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.errors import DatasetError
+from il_ros.interop.foreign_files import library, reading
+
+CODEC = 'h264'
+# A key frame every second frame and constant quality, as LeRobot chooses for random access.
+OPTIONS = {'g': '2', 'crf': '18', 'bf': '0'}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Where an episode is in the videos of one camera.
+
+    Attributes:
+        chunk: Index of the folder.
+        file: Index of the file in it.
+        start: Time of its first frame in the file [s].
+        stop: Time at which its last frame ends [s].
+    """
+
+    chunk: int
+    file: int
+    start: float
+    stop: float
+
+
+class VideoFile:
+    """Writes one MP4 file, frame by frame.
+
+    Args:
+        path: The file.
+        rate: Frames per second [Hz].
+        size: Height and width [pixel].
+    """
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        if size[0] % 2 or size[1] % 2:
+            raise DatasetError(
+                f'images of {size[0]} x {size[1]}',
+                where=str(path),
+                allowed='even sizes in a video',
+                fix='export with images=image',
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.frames = path, 0
+        self._rate = Fraction(rate).limit_denominator(100_000)
+        self._container: Any = library('av').open(str(path), 'w')
+        self._stream: Any = self._container.add_stream(CODEC, rate=self._rate, options=OPTIONS)
+        self._stream.height, self._stream.width = size
+        self._stream.pix_fmt = 'yuv420p'
+
+    def add(self, pixels: NDArray[np.uint8]) -> None:
+        """Append an image, uint8 (H, W, 3) RGB or (H, W) gray."""
+        colours = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+        frame = library('av').VideoFrame.from_ndarray(np.ascontiguousarray(colours), 'rgb24')
+        frame.pts, frame.time_base = self.frames, 1 / self._rate
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def seconds(self, frames: int) -> float:
+        """Time of the frame with this index [s]."""
+        return float(frames / self._rate)
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the file's index."""
+        self._container.mux(self._stream.encode())
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Close the file, whatever state it is in."""
+        self._container.close()
+
+
+def video_info(size: tuple[int, int], rate: float) -> dict[str, Any]:
+    """What `info.json` says of a video."""
+    return {
+        'video.height': size[0],
+        'video.width': size[1],
+        'video.codec': CODEC,
+        'video.pix_fmt': 'yuv420p',
+        'video.is_depth_map': False,
+        'video.fps': round(rate),
+        'video.channels': 3,
+        'has_audio': False,
+    }
+
+
+def frames_at(path: Path, start: float, count: int, rate: float) -> Iterator[NDArray[np.uint8]]:
+    """The `count` frames from `start` [s] on, uint8 (H, W, 3) RGB, one at a time.
+
+    Raises:
+        DatasetError: If the file is damaged or has no frame near one of the times.
+    """
+    with reading(path, 'a video'), library('av').open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = 'AUTO'
+        if start > 0:
+            container.seek(int(start / stream.time_base), stream=stream)
+        times = (start + i / rate for i in range(count))
+        yield from _nearest(container.decode(stream), times, 0.5 / rate, path)
+
+
+def _nearest(
+    frames: Iterable[Any], times: Iterable[float], tolerance: float, path: Path
+) -> Iterator[NDArray[np.uint8]]:
+    source = iter(frames)
+    frame = next(source, None)
+    for time in times:
+        while frame is not None and frame.time < time - tolerance:
+            frame = next(source, None)
+        if frame is None or frame.time > time + tolerance:
+            raise DatasetError(f'no frame at {time:.3f} s', where=str(path), fix='get it again')
+        yield frame.to_ndarray(format='rgb24')
