@@ -6,18 +6,19 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.demonstrations import CONTRACT, in_process
+from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row
+from benchmarks.swaying_arm import Values, sway
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.session import graph
-from il_ros.core.contract import load_contract, parse_contract
+from il_ros.core.contract import Contract, load_contract, parse_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.launching import packages
@@ -42,17 +43,14 @@ def _latency(folder: Path) -> Iterator[Row]:
     path = folder / 'contract.yaml'
     path.write_text(text, encoding='utf-8')
     contract = parse_contract(text)
-    # What the policy knows does not matter to the clock, only how large it is. This one is taught
-    # to stay where it is, so that an arm that does not move follows it.
-    dataset = in_process(range(6), parse_contract(text))
-    still = {key: np.repeat(value[:1], len(value), axis=0) for key, value in dataset.values.items()}
-    stay = np.concatenate([still[key] for key in contract.action.position], axis=1)
-    dataset = replace(dataset, values=still, action=stay)
+    # What the policy knows does not matter to the clock, only how large it is. The arm moves all
+    # the time, and as it is commanded to, because the monitor takes one that stands for broken.
+    dataset, values = sway(contract, range(6))
     save_dataset(dataset, folder / 'dataset')
     # A chunk of 0.32 s outlasts the pauses of a shared machine.
     config = replace(BcConfig(), policy=MlpConfig(horizon=32), epochs=40, device='cpu')
     train_bundle(folder / 'dataset', folder / 'bundle', config)
-    samples = _measure(path, contract, folder / 'bundle')
+    samples = _measure(path, contract, folder / 'bundle', values)
     how = (
         f'pick_place contract at {RATE:.0f} Hz, 7 topics, 256x256 MLP, 32 steps, policy driving, '
         'policy and monitor in processes of their own, '
@@ -70,21 +68,19 @@ def _latency(folder: Path) -> Iterator[Row]:
         )
 
 
-def _measure(path: Path, contract: object, bundle: Path) -> list[float]:
+def _measure(path: Path, contract: Contract, bundle: Path, values: Sequence[Values]) -> list[float]:
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
     parameters = ['--ros-args', '-p', f'contract:={path}', '-p', f'bundle:={bundle}']
     with ExitStack() as stack:
         supervisor = stack.enter_context(Supervisor(sink=lambda name, line: None))
         for node in ('policy', 'monitor'):
-            # The arm stands still whatever it is told, so it lags behind by design.
-            loose = ['-p', 'allow_uncalibrated:=true', '-p', 'tracking_error:=3.0']
-            extra = loose if node == 'monitor' else []
+            extra = ['-p', 'allow_uncalibrated:=true'] if node == 'monitor' else []
             executable = packages.executable('il_ros', node, os.environ, 'bench')
             supervisor.start(node, [str(executable), *parameters, *extra])
         from benchmarks.pulse import Pulse
 
-        return Pulse(contract).run(RATE, WARM_UP, MEASURED)
+        return Pulse(contract, values).run(RATE, WARM_UP, MEASURED)
 
 
 def _lockstep(folder: Path) -> Row:

@@ -1,36 +1,48 @@
-"""An arm that does not move: publishes its sensors at a rate, and times the commands."""
+"""An arm's sensors at a rate, whatever it is commanded; and when the commands come."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from itertools import cycle, repeat
 
 import rclpy
 from il_ros.msg import MonitorStatus
 from il_ros.srv import SetMode
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from trajectory_msgs.msg import JointTrajectory
 
+from benchmarks.swaying_arm import Values
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.ros.convert import to_ns
 from il_ros.ros.qos import COMMAND
 from il_ros.ros.sensors import SensorPublishers
 from il_ros.ros.spin import make_executor
-from il_ros.sim.world import World
 
 
 class Pulse:
-    """Publishes one instant again and again; what it shows is what the policy was trained on."""
+    """Plays what an arm measured, again and again; the policy was trained to go on like that.
 
-    def __init__(self, contract: Contract) -> None:
-        self._world = World('pick_place')
-        self._world.reset(0)
+    The arm stands until the monitor lets the policy drive, which it does not while an arm moves.
+
+    Args:
+        contract: What the topics mean.
+        values: Every observation, an instant each, at the contract's rate; the first follows the
+            last.
+    """
+
+    def __init__(self, contract: Contract, values: Sequence[Values]) -> None:
+        still = {k: 0.0 * v if k.endswith('velocity') else v for k, v in values[0].items()}
+        self._values: Iterator[Values] = repeat(still)
+        self._motion, self._driven = values, False
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node('pulse')
         self._executor = make_executor()
         self._executor.add_node(self._node)
-        self._sensors = SensorPublishers(self._node, contract, self._world.names)
+        self._sensors = SensorPublishers(self._node, contract, contract.action.names)
         self._sent: dict[int, float] = {}
         self._latencies: list[float] = []
         topic = contract.action.output.topic
@@ -61,12 +73,12 @@ class Pulse:
         self._reasons[message.mode] = message.reason
 
     def _beat(self, rate: float, seconds: float) -> None:
-        values = self._world.observe()
         end, due = time.perf_counter() + seconds, time.perf_counter()
         while due < end:
             while (left := due - time.perf_counter()) > 0:
                 self._executor.spin_once(timeout_sec=left)
             due += 1.0 / rate
+            values = next(self._values)
             self._newest = time.time_ns()
             self._begin = time.perf_counter()
             self._sensors.publish(values, self._newest)
@@ -80,7 +92,12 @@ class Pulse:
         client = self._node.create_client(SetMode, 'monitor/set_mode')
         for _ in range(50):
             future = client.call_async(SetMode.Request(mode=MonitorStatus.POLICY))
+            future.add_done_callback(self._on_answer)
             self._beat(rate, 0.2)
-            if future.done() and future.result().success:
+            if self._driven:
                 return
         raise IlRosError(f'the monitor refuses to drive: {future.result()}')
+
+    def _on_answer(self, future: Future) -> None:
+        if future.result().success and not self._driven:
+            self._driven, self._values = True, cycle(self._motion)
