@@ -20,9 +20,8 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets import dataset_operations
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.datasets.dataset_build import build_dataset
+from il_ros.datasets.dataset_build import OnEpisode, build_dataset
 from il_ros.datasets.manifest import ImageFormat, LeftOut
-from il_ros.datasets.prepare import OnEpisode
 from il_ros.datasets.preprocessing.preprocess import load_preprocessing
 
 Folder = tyro.conf.Positional[Path]

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.datasets.array_files import hash_array, hash_file, open_array
+from il_ros.datasets.array_files import array_specs, hash_array, hash_file, open_array
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
-from il_ros.datasets.layout import array_specs, sizes
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
     Manifest,
     hash_data,
+    observation_sizes,
     read_manifest,
 )
 
@@ -45,7 +45,7 @@ class Dataset:
         action: What was commanded after each frame, float32 of shape (F, N) [rad or m]; filtered,
             where the preprocessing says so.
         action_raw: What was commanded, before any filter, shape and units of `action`.
-        source: Who was in control, uint8 of shape (F,), an index into `arrays.SOURCES`.
+        source: Who was in control, uint8 of shape (F,), an index into `SOURCES`.
         images: Images per key.
         events: What happened in each episode.
         label: What an expert who was asked would have done at each frame, float32 of shape
@@ -238,7 +238,7 @@ def _contract_of(manifest: Manifest, path: Path) -> Contract:
         raise DatasetError(
             f'its contract cannot be read: {problem}', where=str(path), fix='build it again'
         ) from None
-    ordinary, privileged = sizes(contract)
+    ordinary, privileged = observation_sizes(contract)
     told = (
         manifest.contract_hash, manifest.observations, manifest.privileged, manifest.images,
         manifest.action_names,

@@ -5,21 +5,30 @@ from __future__ import annotations
 import dataclasses
 import glob
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 from il_ros.bags.bag_reader import BagReadOptions
-from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.bags.episode_info import find_episodes, read_episode_info
+from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.errors import ContractError, DatasetError
 from il_ros.core.files import write_alone
-from il_ros.core.folders import require_free
+from il_ros.core.folders import require_free, resolved
+from il_ros.datasets.bag_conversion import EVENT_KINDS
+from il_ros.datasets.bag_shard import Shard, ShardJob, empty_shard, make_shard, read_shard_episode
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry, ImageFormat, LeftOut
-from il_ros.datasets.prepare import OnEpisode, prepare, require_some
-from il_ros.datasets.preprocessing.preprocess import Preprocessing, outliers
-from il_ros.datasets.shard_file import Shard, read_episode
+from il_ros.datasets.preprocessing.preprocess import Preprocessing, check_settings
+from il_ros.datasets.preprocessing.quality_rules import find_outliers
+from il_ros.datasets.preprocessing.step_effects import Effects, total_effects
+from il_ros.datasets.process_pool import run_all, worker_count
+
+OnEpisode = Callable[[int, int, str], None]
+"""Called after each bag: how many are done, how many there are, why it was left out (or '')."""
 
 
 def build_dataset(
@@ -39,28 +48,27 @@ def build_dataset(
     """Make a dataset of the episodes in `bags` (bags, or folders of bags).
 
     A bag that cannot be used is left out, and the manifest says why. Each bag is converted into a
-    file in a hidden folder beside `out`; after an interruption or a crash, the next build takes
-    what is there. Memory is bounded by the largest episode, times the number of processes.
+    file in a hidden folder next to `out`; after an interruption or a crash, the next build takes
+    what is there. The largest episode, times the number of processes, bounds the memory.
 
     Args:
         bags: Where the episodes are.
-        out: Folder of the dataset; it appears when all is written.
-        contract: The contract to read by; the one the first episode was recorded under by
-            default. All episodes of this package must have been recorded under it; a bag of
+        out: Folder of the dataset; it appears when everything is written.
+        contract: The contract to read by; by default the one that the first episode was recorded
+            under. All episodes of this package must have been recorded under it; a bag of
             `ros2 bag record` is read by it if it is given.
         preprocessing: What is done to every episode; by default what `Preprocessing()` says.
         outcomes: Outcomes of the episodes to take; a bag without an outcome is taken.
-        image_format: How images are held.
-        reading: How bags are read that do not say all by themselves.
+        image_format: How images are stored.
+        reading: How to read bags that do not say it themselves.
         jobs: Processes; 0 for one a core, 1 for none but this one.
-        overwrite: Whether a dataset that is there already is replaced.
+        overwrite: Whether an existing dataset is replaced.
         resume: Whether to take what an earlier build left behind.
-        on_episode: Called after each bag with how many are done, how many there are, and why it
-            was left out (empty if it was not).
+        on_episode: Called after each bag.
 
     Raises:
-        DatasetError: If no episode can be used (it says why of each), if `out` exists and may not
-            be replaced, or is, holds or lies in one of `bags`, if a setting does not fit the
+        DatasetError: If no episode can be used (with the reason for each), if `out` exists and may
+            not be replaced, or is, holds or lies in one of `bags`, if a setting does not fit the
             contract, if images are of different renderers, or if the disk refuses.
         ContractError: If two episodes were recorded under different contracts.
         IlRosError: If another process is building it.
@@ -71,20 +79,13 @@ def build_dataset(
     )
     settings = preprocessing or Preprocessing()
     with work_folder(out, resume=resume) as work:
-        prepared = prepare(
-            bags,
-            work,
-            contract=contract,
-            preprocessing=settings,
-            outcomes=outcomes,
-            image_format=image_format,
-            reading=reading,
-            jobs=jobs,
-            on_episode=on_episode,
+        job = ShardJob(
+            work=work, preprocessing=settings, image_format=image_format, reading=reading
         )
-        require_some(prepared)
-        reasons = unlike_others(prepared.entries, settings)
-        require_typical(prepared.entries, reasons)
+        prepared = prepare_bags(
+            bags, job, contract=contract, outcomes=outcomes, jobs=jobs, on_episode=on_episode
+        )
+        reasons = outlier_reasons(prepared.entries, (), settings)
         writer = DatasetWriter(
             out,
             prepared.contract,
@@ -103,10 +104,95 @@ def build_dataset(
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreparedBags:
+    """Bags that were converted and preprocessed, with at least one episode.
+
+    Attributes:
+        contract: The contract that they were read by.
+        shards: What became of each bag, in order.
+    """
+
+    contract: Contract
+    shards: tuple[Shard, ...]
+
+    @property
+    def entries(self) -> tuple[EpisodeEntry, ...]:
+        """Episodes in order."""
+        return tuple(entry for shard in self.shards for entry in shard.entries)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What cannot be used, in order."""
+        return tuple(entry for shard in self.shards for entry in shard.left_out)
+
+    @property
+    def effects(self) -> Effects:
+        """What every step of the preprocessing did, summed over the bags."""
+        return total_effects(shard.effects for shard in self.shards)
+
+
+def prepare_bags(
+    bags: Iterable[Path],
+    job: ShardJob,
+    *,
+    contract: Contract | None,
+    outcomes: Iterable[str],
+    jobs: int,
+    on_episode: OnEpisode | None = None,
+    used_ids: Iterable[str] = (),
+) -> PreparedBags:
+    """Make the shards of `bags`, with the arguments of `build_dataset`.
+
+    Args:
+        bags: Where the episodes are.
+        job: What is done to each of them; its bag and contract are filled in here.
+        contract: The contract to read by, if it is given.
+        outcomes: Outcomes of the episodes to take.
+        jobs: Processes.
+        on_episode: Called after each bag.
+        used_ids: Ids that no new episode may get. Different episodes always get different ids.
+
+    Raises:
+        DatasetError: If no bag says its contract and none is given, a setting does not fit it,
+            nothing can be used (with the first ten reasons), or the disk refuses.
+        ContractError: If two episodes were recorded under different contracts.
+    """
+    if jobs < 0:
+        raise DatasetError(f'got {jobs}', where='jobs', allowed='0 (one a core) or more')
+    # The name of a bag's folder is the id of an episode that has no other; '.' has none.
+    paths = find_episodes(
+        p if p.name not in ('', '..') else resolved(p, DatasetError) for p in bags
+    )
+    contract, shards = _survey(paths, contract, tuple(outcomes), job.reading)
+    done = count(1)
+
+    def report(shard: Shard) -> None:
+        if on_episode is not None:
+            on_episode(next(done), len(paths), shard.reason)
+
+    for shard in shards.values():
+        report(shard)
+    if contract is None:
+        raise _nothing_usable(shards.values())
+    check_settings(contract, job.preprocessing, EVENT_KINDS)
+    todo = [replace(job, bag=p, contract=contract.text) for p in paths if p not in shards]
+    for index, shard in run_all(make_shard, todo, worker_count(jobs, len(todo)), _process_died):
+        shards[todo[index].bag] = shard
+        report(shard)
+    ids, unique = UniqueIds(used_ids), _without_repeats([shards[path] for path in paths])
+    prepared = PreparedBags(
+        contract=contract, shards=tuple(_with_unique_ids(shard, ids) for shard in unique)
+    )
+    if not prepared.entries:
+        raise _nothing_usable(prepared.shards)
+    return prepared
+
+
 def add_shards(
     writer: DatasetWriter, shards: Iterable[Shard], reasons: Mapping[str, str]
 ) -> list[LeftOut]:
-    """Write the episodes of shards into a dataset, but for those that `reasons` (by id) names.
+    """Write the episodes of shards into a dataset, except those that `reasons` (by id) names.
 
     Returns:
         Those that were left out.
@@ -117,15 +203,15 @@ def add_shards(
             if entry.id in reasons:
                 dropped.append(LeftOut(bag=entry.bag, reason=reasons[entry.id], id=entry.id))
             else:
-                writer.add(read_episode(shard, index))
+                writer.add(read_shard_episode(shard, index))
     return dropped
 
 
 @contextmanager
 def work_folder(out: Path, *, resume: bool = True) -> Iterator[Path]:
-    """The hidden folder beside `out` that shards are kept in, for this process alone.
+    """The hidden folder next to `out` that holds the shards, for this process alone.
 
-    It goes when all went well, or when there is nothing in it; it stays after an interruption, a
+    It is removed when all went well, or when nothing is in it; it stays after an interruption, a
     crash or a full disk.
 
     Raises:
@@ -157,17 +243,22 @@ def work_folder(out: Path, *, resume: bool = True) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def unlike_others(entries: Iterable[EpisodeEntry], settings: Preprocessing) -> dict[str, str]:
-    """Episodes to leave out because they are outliers in their set, by id, with the reason."""
-    return outliers(entries, settings) if settings.quality.outliers.leave_out else {}
+def outlier_reasons(
+    entries: Sequence[EpisodeEntry], others: Sequence[EpisodeEntry], settings: Preprocessing
+) -> dict[str, str]:
+    """Why episodes are left out as outliers of their set, by id; empty unless the settings ask.
 
-
-def require_typical(entries: Sequence[EpisodeEntry], reasons: Mapping[str, str]) -> None:
-    """Refuse episodes that are all left out as outliers.
+    Args:
+        entries: New episodes.
+        others: Episodes that are in the set already.
+        settings: What an outlier is.
 
     Raises:
-        DatasetError: It says why of the first one.
+        DatasetError: If all of `entries` are outliers, with the reason for the first.
     """
+    if not settings.quality.outliers.leave_out:
+        return {}
+    reasons = find_outliers((*others, *entries), settings.quality.outliers)
     if all(entry.id in reasons for entry in entries):
         first = entries[0].id
         raise DatasetError(
@@ -175,3 +266,94 @@ def require_typical(entries: Sequence[EpisodeEntry], reasons: Mapping[str, str])
             where='quality.outliers',
             fix='raise deviations or spread, or do not leave outliers out',
         )
+    return reasons
+
+
+class UniqueIds:
+    """Ids that are all different: a repeated one gets a number behind it.
+
+    Args:
+        used: Ids that are in use already.
+    """
+
+    def __init__(self, used: Iterable[str] = ()) -> None:
+        self._used = set(used)
+
+    def of(self, name: str) -> str:
+        """An id for an episode that is called `name`."""
+        numbered = (f'{name}-{number}' for number in count(2))
+        free = next(n for n in chain([name], numbered) if n not in self._used)
+        self._used.add(free)
+        return free
+
+
+def _survey(
+    paths: Sequence[Path],
+    contract: Contract | None,
+    outcomes: tuple[str, ...],
+    reading: BagReadOptions,
+) -> tuple[Contract | None, dict[Path, Shard]]:
+    """The contract of all, and the bags that can be left out without reading their messages."""
+    left_out: dict[Path, Shard] = {}
+    parsed: dict[str, Contract] = {}
+    given = contract is not None
+    for path in paths:
+        try:
+            info = read_episode_info(path)
+            if info is None and not given:
+                raise DatasetError(
+                    'does not say its contract', where=str(path), fix='give the contract file'
+                )
+            if info is None:
+                continue
+            if info.contract not in parsed:
+                parsed[info.contract] = _contract_in(info.contract, path)
+            recorded = parsed[info.contract]
+            contract = contract or recorded
+            if not (given and reading.reinterpret):
+                require_same(contract, recorded, where=str(path))
+            if info.outcome not in outcomes:
+                raise DatasetError(f'outcome {info.outcome}', where=path.name, allowed=outcomes)
+        except DatasetError as problem:
+            left_out[path] = empty_shard(path, str(problem))
+    return contract, left_out
+
+
+def _contract_in(text: str, bag: Path) -> Contract:
+    """The contract in a bag; one that cannot be read is a damage of this bag alone."""
+    try:
+        contract = parse_contract(text, source=str(bag))
+        _ = contract.hash  # a text that UTF-8 has no code for fails here
+    except (ContractError, ValueError) as problem:
+        raise DatasetError(f'its contract cannot be read: {problem}', where=bag.name) from None
+    return contract
+
+
+def _without_repeats(shards: Iterable[Shard]) -> tuple[Shard, ...]:
+    """Shards, without the episodes of a recording that an earlier one holds."""
+    seen: dict[str, str] = {}
+    kept = []
+    for shard in shards:
+        if shard.sha256 and shard.sha256 in seen:
+            reason = f'{Path(shard.bag).name}: the same recording as {seen[shard.sha256]}'
+            kept.append(replace(empty_shard(Path(shard.bag), reason), sha256=shard.sha256))
+        else:
+            kept.append(shard)
+            seen[shard.sha256] = shard.bag
+    return tuple(kept)
+
+
+def _with_unique_ids(shard: Shard, ids: UniqueIds) -> Shard:
+    return replace(shard, entries=tuple(replace(e, id=ids.of(e.id)) for e in shard.entries))
+
+
+def _process_died(job: ShardJob) -> Shard:
+    return empty_shard(
+        job.bag, f'{job.bag.name}: the process that read it died (too little memory, or a bug)'
+    )
+
+
+def _nothing_usable(shards: Iterable[Shard]) -> DatasetError:
+    shards = tuple(shards)
+    reasons = '\n  '.join(f'{shard.bag}: {shard.reason}' for shard in shards[:10])
+    return DatasetError(f'none of {len(shards)} episodes can be used:\n  {reasons}')

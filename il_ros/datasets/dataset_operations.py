@@ -12,18 +12,19 @@ from il_ros.core.config import parse
 from il_ros.core.contract import require_same
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder, require_free
+from il_ros.datasets.bag_shard import ShardJob
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_build import (
+    OnEpisode,
+    UniqueIds,
     add_shards,
-    require_typical,
-    unlike_others,
+    outlier_reasons,
+    prepare_bags,
     work_folder,
 )
 from il_ros.datasets.dataset_writer import DatasetWriter
-from il_ros.datasets.episode_selection import select
+from il_ros.datasets.episode_selection import choose_parts, select
 from il_ros.datasets.manifest import MANIFEST_FILE, LeftOut
-from il_ros.datasets.parts import choose_parts
-from il_ros.datasets.prepare import OnEpisode, UniqueIds, prepare, require_some
 from il_ros.datasets.preprocessing.preprocess import Preprocessing
 from il_ros.datasets.preprocessing.step_effects import Effects, total_effects
 
@@ -60,22 +61,23 @@ def append_bags(
         Preprocessing, told.preprocessing, where=f'{path}.preprocessing', error=DatasetError
     )
     with work_folder(path) as work:
-        prepared = prepare(
-            bags,
-            work,
-            contract=old.contract,
+        job = ShardJob(
+            work=work,
             preprocessing=settings,
-            outcomes=outcomes,
             image_format=told.image_format,
             reading=replace(told.reading or BagReadOptions(), labels=told.labels),
-            jobs=jobs,
-            on_episode=on_episode,
-            taken=[entry.id for entry in told.episodes],
             known={entry.sha256: entry.id for entry in told.episodes if entry.sha256},
         )
-        require_some(prepared)
-        reasons = unlike_others((*told.episodes, *prepared.entries), settings)
-        require_typical(prepared.entries, reasons)
+        prepared = prepare_bags(
+            bags,
+            job,
+            contract=old.contract,
+            outcomes=outcomes,
+            jobs=jobs,
+            on_episode=on_episode,
+            used_ids=[entry.id for entry in told.episodes],
+        )
+        reasons = outlier_reasons(prepared.entries, told.episodes, settings)
         with _writer(path, old, overwrite=True) as writer:
             _copy(writer, old, range(len(told.episodes)))
             dropped = add_shards(writer, prepared.shards, reasons)

@@ -17,20 +17,19 @@ from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
 from il_ros.core.folders import new_folder
-from il_ros.datasets.array_files import ArrayFile, BlobFile, open_array
+from il_ros.datasets.array_files import ArrayFile, BlobFile, array_specs, open_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
-from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.expert_labels import label_of
 from il_ros.datasets.feature_statistics import statistics_of
 from il_ros.datasets.image_store import RawImages, pixel_blocks
-from il_ros.datasets.layout import array_specs
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
     ImageFormat,
     LeftOut,
     dump_manifest,
+    make_manifest,
 )
 
 Array = NDArray[Any]
@@ -229,7 +228,7 @@ class DatasetWriter:
             )
         for name, array in rows.items():
             self._files[name].append(array)
-        self._entries.append(described(episode, self.contract))
+        self._entries.append(episode.described_entry(self.contract))
         self._events.append(dump_events(episode.events))
 
     def _require_one_renderer(self, entry: EpisodeEntry) -> None:

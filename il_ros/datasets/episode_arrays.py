@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.frames import NS
+from il_ros.core.contract import Contract
+from il_ros.core.frames import NS, gaps
 from il_ros.datasets.manifest import EpisodeEntry
 
 # Who was in control at a frame, by the code that the `source` array holds. `demonstrator` is
@@ -76,6 +77,18 @@ class EpisodeArrays:
     def duration(self) -> float:
         """Time from the first frame to the last [s]."""
         return float(self.stamp[-1] - self.stamp[0]) / NS if self.frames else 0.0
+
+    def described_entry(self, contract: Contract) -> EpisodeEntry:
+        """The entry with what the arrays say: length, times, gaps, fractions of the sources."""
+        fractions = np.bincount(self.source, minlength=len(SOURCES)) / max(1, self.frames)
+        return replace(
+            self.entry,
+            length=self.frames,
+            begin=int(self.stamp[0]),
+            end=int(self.stamp[-1]),
+            gaps=gaps(self.stamp.tolist(), contract),
+            sources={s: float(f) for s, f in zip(SOURCES, fractions, strict=True) if f},
+        )
 
     def take(
         self, rows: NDArray[np.int64] | slice, entry: EpisodeEntry | None = None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
+from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
 from il_ros.datasets.feature_statistics import FeatureStatistics
@@ -144,6 +147,64 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     data_hash: str
+
+
+def make_manifest(
+    contract: Contract,
+    entries: Iterable[EpisodeEntry],
+    files: Mapping[str, str],
+    *,
+    statistics: Mapping[str, FeatureStatistics],
+    image_format: ImageFormat = 'jpeg',
+    labels: int = 0,
+    left_out: Iterable[LeftOut] = (),
+    preprocessing: Mapping[str, Any] | None = None,
+    steps: Mapping[str, Mapping[str, float]] | None = None,
+    reading: BagReadOptions | None = None,
+) -> Manifest:
+    """A manifest of episodes that lie one behind the other; `files` are hashes by name."""
+    placed, (ordinary, privileged) = _renumbered(entries), observation_sizes(contract)
+    return Manifest(
+        contract=contract.text,
+        contract_hash=contract.hash,
+        observations=ordinary,
+        privileged=privileged,
+        images=tuple(contract.images),
+        image_format=image_format,
+        action_names=contract.action.names,
+        labels=labels,
+        rate=contract.rate,
+        frames=placed[-1].stop,
+        episodes=placed,
+        left_out=tuple(left_out),
+        statistics=statistics,
+        preprocessing=preprocessing or {},
+        steps=steps or {},
+        reading=reading,
+        files=files,
+        versions={
+            'il_ros': __version__,
+            'numpy': np.__version__,
+            'python': platform.python_version(),
+        },
+        data_hash=hash_data(files, placed, contract.hash),
+    )
+
+
+def _renumbered(entries: Iterable[EpisodeEntry]) -> tuple[EpisodeEntry, ...]:
+    """Entries one behind the other: `start` is where the one before ends."""
+    placed: list[EpisodeEntry] = []
+    for entry in entries:
+        placed.append(replace(entry, start=placed[-1].stop if placed else 0))
+    return tuple(placed)
+
+
+def observation_sizes(contract: Contract) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """How many numbers each ordinary and each privileged observation has, by key."""
+    return (
+        {key: stream.size for key, stream in contract.observations.items()},
+        {key: stream.size for key, stream in contract.privileged.items()},
+    )
 
 
 def dump_manifest(manifest: Manifest) -> str:

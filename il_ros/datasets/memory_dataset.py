@@ -17,12 +17,11 @@ from il_ros.core.images import ImageDecoder
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.array_files import hash_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events
-from il_ros.datasets.describe import described, make_manifest
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.expert_labels import label_of
 from il_ros.datasets.feature_statistics import statistics_of
 from il_ros.datasets.image_store import EncodedImages
-from il_ros.datasets.manifest import EpisodeEntry, LeftOut, hash_data
+from il_ros.datasets.manifest import EpisodeEntry, LeftOut, hash_data, make_manifest
 
 Array = NDArray[Any]
 
@@ -36,7 +35,7 @@ class EpisodeFrames:
         frames: Frames whose required streams are valid and which an action followed.
         actions: The actions, shape (len(frames), N) [rad or m].
         sources: Who was in control at each, uint8 of shape (len(frames),), an index into
-            `arrays.SOURCES`; none for an expert throughout.
+            `SOURCES`; none for an expert throughout.
         labels: What an expert who was asked would have done, shape (len(frames), H, N) [rad or m];
             NaN where nobody was asked, none where nobody was at all.
     """
@@ -134,7 +133,7 @@ def dataset_of(
         return np.concatenate(list(parts))
 
     values = {key: joined(e.values[key] for e in episodes) for key in contract.streams}
-    entries = [described(episode, contract) for episode in episodes]
+    entries = [episode.described_entry(contract) for episode in episodes]
     columns = {
         **values,
         'action': joined(e.action for e in episodes),

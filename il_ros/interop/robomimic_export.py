@@ -16,9 +16,9 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.folders import free_space
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
+from il_ros.datasets.array_files import pixels_spec
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays
-from il_ros.datasets.layout import pixels_spec
 from il_ros.interop import robomimic_layout as layout
 from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
 from il_ros.interop.foreign_files import library, new_file

@@ -12,7 +12,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import lookup
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.windows import FrameIndex
+from il_ros.datasets.window_loader import FrameIndex
 from il_ros.monitors.score_bank import Channel, ScoreBank, Spec
 from il_ros.monitors.scores.score import SCORES, NominalData, Score
 from il_ros.policies.normalizer import Normalizer

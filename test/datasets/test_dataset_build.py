@@ -21,13 +21,12 @@ from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
-from il_ros.datasets import bag_shards
+from il_ros.datasets import bag_shard
+from il_ros.datasets.bag_shard import ShardJob, read_shard_episode
 from il_ros.datasets.dataset import load_dataset
-from il_ros.datasets.dataset_build import build_dataset, work_folder
-from il_ros.datasets.prepare import prepare
+from il_ros.datasets.dataset_build import build_dataset, prepare_bags, work_folder
 from il_ros.datasets.preprocessing.preprocess import Preprocessing
 from il_ros.datasets.preprocessing.quality_rules import Outliers, Quality
-from il_ros.datasets.shard_file import read_episode
 
 CHUNK_TEXT = (Path(__file__).parents[2] / 'msg' / 'ActionChunk.msg').read_text()
 
@@ -170,14 +169,14 @@ def test_a_recording_that_is_there_twice_counts_once(episodes, build):
 
 
 def test_a_bag_that_breaks_the_reader_does_not_end_the_build(episodes, build, monkeypatch):
-    convert = bag_shards.convert
+    convert = bag_shard.convert
 
     def broken(reader, **options):
         if reader.path.name == 'a':
             raise ZeroDivisionError('nobody foresaw this')
         return convert(reader, **options)
 
-    monkeypatch.setattr(bag_shards, 'convert', broken)
+    monkeypatch.setattr(bag_shard, 'convert', broken)
     dataset = build([episodes])
     assert [e.id for e in dataset.episodes] == ['b']
     assert dataset.manifest.left_out[0].reason == 'a: ZeroDivisionError nobody foresaw this'
@@ -242,9 +241,9 @@ def test_an_interrupted_build_takes_what_is_there(episodes, build, tmp_path, mon
         build([episodes], on_episode=stop_at_second)
     assert sorted(os.listdir(tmp_path)) == ['.out.work', 'episodes', 'whole']
     converted = []
-    convert = bag_shards.convert
+    convert = bag_shard.convert
     monkeypatch.setattr(
-        bag_shards,
+        bag_shard,
         'convert',
         lambda reader, **o: (converted.append(reader.path.name), convert(reader, **o))[1],
     )
@@ -289,15 +288,8 @@ def test_a_shard_of_something_else_is_not_taken(episodes, record, tmp_path, chan
 
 
 def _prepare(episodes, work, settings=None):
-    return prepare(
-        [episodes],
-        work,
-        contract=None,
-        preprocessing=settings or Preprocessing(),
-        outcomes=('success',),
-        image_format='jpeg',
-        jobs=1,
-    )
+    job = ShardJob(work=work, preprocessing=settings or Preprocessing())
+    return prepare_bags([episodes], job, contract=None, outcomes=('success',), jobs=1)
 
 
 def test_a_shard_that_was_cut_or_changed_is_made_again(episodes, tmp_path):
@@ -313,7 +305,7 @@ def test_a_shard_that_was_cut_or_changed_is_made_again(episodes, tmp_path):
         assert first.stat().st_size == len(whole[0])
         for shard in prepared.shards:
             for index in range(len(shard.entries)):
-                assert read_episode(shard, index).frames == shard.entries[index].length
+                assert read_shard_episode(shard, index).frames == shard.entries[index].length
 
 
 def test_what_a_build_that_was_killed_at_its_end_left_goes(episodes, build, tmp_path):
@@ -563,7 +555,7 @@ def test_where_all_are_outliers_that_is_said(record, build, tmp_path):
 def test_a_setting_that_fits_no_bag_is_one_error_before_any_is_read(
     episodes, build, monkeypatch, settings, error
 ):
-    monkeypatch.setattr(bag_shards, 'convert', None)
+    monkeypatch.setattr(bag_shard, 'convert', None)
     with pytest.raises(DatasetError, match=f'^[^\n]*{error}[^\n]*$'):
         build([episodes], preprocessing=parse(Preprocessing, settings, error=DatasetError))
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.memory_dataset import dataset_of
-from il_ros.datasets.window_loader import WindowConfig, WindowLoader
-from il_ros.datasets.windows import FrameIndex
+from il_ros.datasets.window_loader import FrameIndex, WindowConfig, WindowLoader
 
 
 @pytest.fixture

@@ -397,7 +397,7 @@ def test_lerobots_own_reader_agrees(make_dataset, texts, tmp_path, images):
     python = os.environ.get('IL_ROS_LEROBOT_PYTHON', sys.executable)
     found = subprocess.run([python, '-c', 'import lerobot'], capture_output=True, check=False)
     if found.returncode:
-        pytest.skip('lerobot is not installed; see docs/interop.md')
+        pytest.skip('lerobot is not installed; see docs/how-to/interop.md')
     dataset = make_dataset(texts.state + texts.images)
     folder = export_lerobot(dataset, tmp_path / 'lerobot', images=images)
     arguments = [python, '-c', CHECK, str(folder), str(tmp_path / 'dataset')]

@@ -30,7 +30,6 @@ from il_ros.datasets.preprocessing.quality_rules import (
     bound_reasons,
     check_streams,
     entry_reasons,
-    find_outliers,
 )
 from il_ros.datasets.preprocessing.segmentation import (
     Segmentation,
@@ -76,7 +75,8 @@ class Preprocessed:
     Attributes:
         episodes: The parts that stay, in order.
         left_out: What does not, and why: the whole episode, or some of its parts.
-        effects: What each step did, by the names of step and measure; see docs/datasets.md.
+        effects: What each step did, by the names of step and measure; see
+            docs/reference/datasets.md.
     """
 
     episodes: tuple[EpisodeArrays, ...]
@@ -161,14 +161,6 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
             'quality': judged,
         },
     )
-
-
-def outliers(entries: Iterable[EpisodeEntry], settings: Preprocessing) -> dict[str, str]:
-    """Episodes unlike the others of the set, by id, with the reason.
-
-    They are suspicious; whoever builds the set leaves them out if `quality.outliers.leave_out`.
-    """
-    return find_outliers(entries, settings.quality.outliers)
 
 
 def _judge(

@@ -134,7 +134,7 @@ def check_streams(contract: Contract, settings: Quality) -> None:
 
 
 def find_outliers(entries: Iterable[EpisodeEntry], settings: Outliers) -> dict[str, str]:
-    """Episodes unlike the others, by id, with the reason."""
+    """Episodes unlike the others of the set, by id, with the reason."""
     entries = list(entries)
     found: dict[str, list[str]] = {}
     for name in settings.measures:

@@ -14,10 +14,9 @@ from il_ros.datasets.preprocessing.action_filter import ActionFilter
 from il_ros.datasets.preprocessing.preprocess import (
     Preprocessing,
     load_preprocessing,
-    outliers,
     preprocess,
 )
-from il_ros.datasets.preprocessing.quality_rules import Bounds, Quality
+from il_ros.datasets.preprocessing.quality_rules import Bounds, Outliers, Quality, find_outliers
 from il_ros.datasets.preprocessing.segmentation import Idle, Segmentation
 
 CONFIG = Path(__file__).parents[3] / 'config' / 'preprocessing'
@@ -171,7 +170,7 @@ def test_outliers_of_the_set():
         EpisodeEntry(id=f'e{i}', start=0, length=1, measures={'duration': 10.0 + (i == 9) * 90})
         for i in range(10)
     ]
-    assert set(outliers(entries, Preprocessing())) == {'e9'}
+    assert set(find_outliers(entries, Outliers())) == {'e9'}
 
 
 @given(

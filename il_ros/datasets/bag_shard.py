@@ -1,0 +1,288 @@
+"""One bag, converted and preprocessed in a worker process, and kept as one file: a shard.
+
+A shard's name is a hash of everything that it depends on, so an interrupted build takes what is
+there. Its parts carry checksums (the CRC of a zip file), so a file that a power cut left half
+written is noticed and made again, without the cost of syncing each shard to disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros import __version__
+from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
+from il_ros.bags.episode_info import EPISODE_FILE
+from il_ros.core.config import parse
+from il_ros.core.contract import Contract, parse_contract
+from il_ros.core.errors import ContractError, DatasetError, IlRosError
+from il_ros.core.frames import Frame, describe_invalid
+from il_ros.datasets.bag_conversion import Conversion, convert
+from il_ros.datasets.episode_arrays import EpisodeArrays, Event
+from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
+from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
+from il_ros.datasets.preprocessing.segmentation import usable_rows
+
+_STORAGE = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
+_FIXED = ('stamp', 'action', 'action_raw', 'source')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardJob:
+    """One bag to convert; all of it travels to a worker process.
+
+    Attributes:
+        work: Folder of the shards.
+        preprocessing: What is done to the bag.
+        image_format: How the dataset will store images.
+        reading: How the bag is read.
+        known: Episode ids by the hash of their bag, for bags that are not converted again.
+        bag: The bag's folder.
+        contract: Text of the contract to read it by.
+    """
+
+    work: Path
+    preprocessing: Preprocessing
+    image_format: ImageFormat = 'jpeg'
+    reading: BagReadOptions = field(default_factory=BagReadOptions)
+    known: Mapping[str, str] = field(default_factory=dict)
+    bag: Path = Path()
+    contract: str = ''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What became of one bag.
+
+    Attributes:
+        bag: The bag's folder.
+        sha256: Hash of its storage files (hex); empty if they could not be read.
+        path: File of the shard; none if the bag could not be used at all.
+        entries: Episodes in it.
+        left_out: What is not in it, and why.
+        effects: What every step of the preprocessing did, in numbers by name.
+    """
+
+    bag: str
+    sha256: str = ''
+    path: Path | None = None
+    entries: tuple[EpisodeEntry, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    effects: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing of the bag is in the dataset; empty if something is."""
+        return '; '.join(entry.reason for entry in self.left_out) if not self.entries else ''
+
+
+def empty_shard(bag: Path, reason: str) -> Shard:
+    """The shard of a bag of which nothing can be used."""
+    return Shard(bag=str(bag), left_out=(LeftOut(bag=str(bag), reason=reason),))
+
+
+def make_shard(job: ShardJob) -> Shard:
+    """Convert and preprocess one bag, or take the shard that is there already.
+
+    Whatever is wrong with the bag becomes the reason why it was left out.
+
+    Raises:
+        ContractError: If it was recorded under another contract.
+        DatasetError: If the shard cannot be written.
+    """
+    try:
+        sha256 = bag_hash(job.bag)
+        if sha256 in job.known:
+            return empty_shard(job.bag, f'{job.bag.name}: is in it as {job.known[sha256]}')
+        path = job.work / f'{_key(job, sha256)}.npz'
+        if (earlier := read_shard(path)) is not None:
+            return earlier
+        shard, episodes = _convert(job, sha256)
+    except ContractError:
+        raise
+    except IlRosError as problem:
+        return empty_shard(job.bag, str(problem))
+    except Exception as problem:  # an unforeseen bag must not end a day's build
+        return empty_shard(job.bag, f'{job.bag.name}: {type(problem).__name__} {problem}')
+    write_shard(path, shard, episodes)
+    return replace(shard, path=path)
+
+
+def bag_hash(folder: Path) -> str:
+    """SHA-256 over the storage files of a bag (hex)."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _STORAGE for path in folder.glob(pattern)}):
+        with path.open('rb') as file:
+            digest.update(hashlib.file_digest(file, 'sha256').digest())
+    return digest.hexdigest()
+
+
+def write_shard(path: Path, shard: Shard, episodes: Sequence[EpisodeArrays]) -> None:
+    """Write a shard and its episodes, whole or not at all.
+
+    Raises:
+        DatasetError: If the disk refuses.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for index, episode in enumerate(episodes):
+        arrays |= {f'{index}.{name}': array for name, array in _pack(episode).items()}
+    arrays['meta'] = _json_array(dataclasses.asdict(replace(shard, path=None)))
+    temporary = path.with_suffix(f'.{secrets.token_hex(4)}.tmp')
+    try:
+        with temporary.open('xb') as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, path)
+    except OSError as problem:
+        temporary.unlink(missing_ok=True)
+        raise DatasetError(
+            f'cannot be written: {problem.strerror or problem}',
+            where=str(path.parent),
+            fix='make room on the disk, then build again: it goes on where it stopped',
+        ) from None
+
+
+def read_shard(path: Path) -> Shard | None:
+    """What a shard holds, if it is there and whole."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(file['meta'].tobytes())
+            for name in file.files:  # checks the CRC of each
+                file[name]
+        return replace(parse(Shard, meta, error=DatasetError), path=path)
+    except Exception:  # half written before a power cut: it is made again
+        return None
+
+
+def read_shard_episode(shard: Shard, index: int) -> EpisodeArrays:
+    """One episode of a shard.
+
+    Raises:
+        DatasetError: If the shard was damaged since it was written.
+    """
+    assert shard.path is not None, 'a bag that was left out has no episode'
+    try:
+        with np.load(shard.path, allow_pickle=False) as file:
+            return _unpack(file, index, shard.entries[index])
+    except Exception as problem:  # zip, numpy and JSON have errors of their own
+        raise DatasetError(
+            f'cannot be read: {problem}', where=str(shard.path), fix='build with --no-resume'
+        ) from None
+
+
+def _convert(job: ShardJob, sha256: str) -> tuple[Shard, Sequence[EpisodeArrays]]:
+    contract = _contract(job.contract)
+    with EpisodeReader(job.bag, contract, job.reading) as reader:
+        # What becomes an array of pixels must not lose anything on the way.
+        encoding = 'jpeg' if job.image_format == 'jpeg' else 'png'
+        conversion = convert(
+            reader,
+            image_format=encoding,  # type: ignore[arg-type]
+            labels=job.reading.labels,
+        )
+    arrays = conversion.arrays
+    if not len(usable_rows(contract, arrays)):
+        raise DatasetError(_why_unusable(contract, conversion), where=job.bag.name)
+    arrays = replace(arrays, entry=replace(arrays.entry, sha256=sha256))
+    done = preprocess(contract, arrays, job.preprocessing)
+    shard = Shard(
+        bag=str(job.bag),
+        sha256=sha256,
+        entries=tuple(episode.entry for episode in done.episodes),
+        left_out=done.left_out,
+        effects=done.effects,
+    )
+    return shard, done.episodes
+
+
+def _why_unusable(contract: Contract, conversion: Conversion) -> str:
+    arrays, rejected = conversion.arrays, conversion.rejected
+    if not arrays.frames:
+        clock = contract.clock
+        why = rejected.get(clock, 'none of its messages was taken')
+        return f'no frame: {clock} ({contract.observations[clock].topic}) paces them, and {why}'
+    last = Frame(
+        stamp=int(arrays.stamp[-1]),
+        values={},
+        valid={key: bool(array[-1]) for key, array in arrays.valid.items()},
+        age={key: float(array[-1]) for key, array in arrays.age.items()},
+    )
+    invalid = describe_invalid(contract, last, rejected)
+    return 'no usable frame: ' + (
+        '; '.join(invalid)
+        or f'no command of a source in control on {contract.action.executed} belongs to one'
+    )
+
+
+def _key(job: ShardJob, sha256: str) -> str:
+    """Hash of everything that a shard depends on (hex)."""
+    path = job.bag / EPISODE_FILE
+    info = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
+    settings = json.dumps(dataclasses.asdict(job.preprocessing), sort_keys=True, default=str)
+    parts = (
+        str(FORMAT), __version__, sha256, str(job.bag), info, _contract(job.contract).hash,
+        settings, job.image_format, str(job.reading),
+    )  # fmt: skip
+    # The name of a folder need not be UTF-8; Python then has surrogates in it.
+    return hashlib.sha256('\0'.join(parts).encode(errors='surrogatepass')).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _contract(text: str) -> Contract:
+    return parse_contract(text)
+
+
+def _json_array(data: object) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(data).encode(), np.uint8)
+
+
+def _pack(episode: EpisodeArrays) -> dict[str, NDArray[Any]]:
+    packed: dict[str, NDArray[Any]] = {name: getattr(episode, name) for name in _FIXED}
+    if episode.label is not None:
+        packed['label'] = episode.label
+    for part in ('values', 'valid', 'age'):
+        packed |= {f'{part}.{key}': array for key, array in getattr(episode, part).items()}
+    for key, images in episode.images.items():
+        packed[f'images.{key}'] = np.frombuffer(b''.join(images), np.uint8)
+        packed[f'lengths.{key}'] = np.array([len(image) for image in images], np.int64)
+    packed['events'] = _json_array([[e.stamp, e.kind, e.text] for e in episode.events])
+    return packed
+
+
+def _unpack(file: Mapping[str, Any], index: int, entry: EpisodeEntry) -> EpisodeArrays:
+    def part(name: str) -> dict[str, NDArray[Any]]:
+        prefix = f'{index}.{name}.'
+        return {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}
+
+    lengths = part('lengths')
+    events = json.loads(file[f'{index}.events'].tobytes())
+    return EpisodeArrays(
+        entry=entry,
+        values=part('values'),
+        valid=part('valid'),
+        age=part('age'),
+        **{name: file[f'{index}.{name}'] for name in _FIXED},
+        images={key: _cut(blob, lengths[key]) for key, blob in part('images').items()},
+        events=tuple(Event(stamp=stamp, kind=kind, text=text) for stamp, kind, text in events),
+        label=file.get(f'{index}.label'),
+    )
+
+
+def _cut(blob: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[bytes, ...]:
+    ends = np.cumsum(lengths).tolist()
+    whole = blob.data
+    return tuple(
+        bytes(whole[end - length : end]) for end, length in zip(ends, lengths.tolist(), strict=True)
+    )
