@@ -30,11 +30,22 @@ class Decoder(Protocol):
     def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
         """How many numbers a message gives."""
 
-    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
-        """The numbers in a message's CDR bytes, shape (size,).
+    def read(self, data: Bytes) -> Any:
+        """Everything in a message's CDR bytes, read once, for any number of calls of `pick`.
 
-        Raise IlRosError if the message lacks some, or its bytes are damaged.
+        Raise IlRosError if the bytes are damaged.
         """
+
+    def pick(self, content: Any, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
+        """The numbers of `fields` and `names` in what `read` gave, shape (size,).
+
+        Raise IlRosError if the message lacks some.
+        """
+        ...
+
+    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
+        """The numbers in a message's CDR bytes, shape (size,): `read`, then `pick`."""
+        return self.pick(self.read(data), fields, names)
 
     def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
         """The value between `a` (share 0) and `b` (share 1), each of shape (size,)."""
@@ -45,7 +56,7 @@ _XYZW = ('x', 'y', 'z', 'w')
 
 
 @dataclass(frozen=True)
-class Composite:
+class Composite(Decoder):
     """A header and float64 leaves: dotted fields, in the order of the definition."""
 
     parts: Mapping[str, tuple[str, ...]]
@@ -63,15 +74,20 @@ class Composite:
         """Leaves of all `fields`."""
         return sum(len(self.parts[field]) for field in fields)
 
-    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
-        """All leaves in order; a quaternion is turned to w >= 0, so that one pose is one array."""
+    def read(self, data: Bytes) -> dict[str, list[float]]:
+        """The leaves of each field."""
         reader = Cdr(data)
         reader.header()
         leaves = iter(reader.doubles(sum(map(len, self.parts.values()))))
-        parts = {field: [next(leaves) for _ in names] for field, names in self.parts.items()}
+        return {field: [next(leaves) for _ in names] for field, names in self.parts.items()}
+
+    def pick(
+        self, content: dict[str, list[float]], fields: tuple[str, ...], names: tuple[str, ...]
+    ) -> Array:
+        """All leaves in order; a quaternion is turned to w >= 0, so that one pose is one array."""
         values: list[float] = []
         for field in fields:
-            numbers = parts[field]
+            numbers = content[field]
             if len(numbers) == 4 and numbers[3] < 0:
                 numbers = [-number for number in numbers]
             values += numbers
@@ -92,7 +108,7 @@ class Composite:
 
 
 @dataclass(frozen=True)
-class JointState:
+class JointState(Decoder):
     """sensor_msgs/JointState: joints by name, whatever their order in the message."""
 
     stamped: bool = True
@@ -109,20 +125,29 @@ class JointState:
         """Joints times fields."""
         return len(fields) * len(names)
 
-    def decode(self, data: Bytes, fields: tuple[str, ...], names: tuple[str, ...]) -> Array:
-        """Raise IlRosError naming the joint or the field that the message does not have."""
+    def read(self, data: Bytes) -> _JointNumbers:
+        """The driver's layout, and of each field all joints, or how many numbers it has instead."""
         layout = _layout(data)
+        joints = len(layout.names)
+        return layout, [
+            layout.doubles.unpack_from(data, at) if count == joints else count
+            for at, count in layout.columns(data)
+        ]
+
+    def pick(
+        self, content: _JointNumbers, fields: tuple[str, ...], names: tuple[str, ...]
+    ) -> Array:
+        """Raise IlRosError naming the joint or the field that the message does not have."""
+        layout, columns = content
         places = layout.places(names)
-        columns = layout.columns(data)
         values: list[float] = []
         for field in fields:
-            at, count = columns[_JOINT_FIELDS.index(field)]
-            if count != len(layout.names):
+            column = columns[_JOINT_FIELDS.index(field)]
+            if isinstance(column, int):
                 raise IlRosError(
-                    f'{count} {field} values for {len(layout.names)} joints',
+                    f'{column} {field} values for {len(layout.names)} joints',
                     fix=f'let the driver publish {field}, or leave it out of the contract',
                 )
-            column = layout.doubles.unpack_from(data, at)
             values += [column[i] for i in places]
         return np.array(values)
 
@@ -186,6 +211,7 @@ class _JointLayout:
         return found
 
 
+_JointNumbers = tuple[_JointLayout, list[tuple[float, ...] | int]]
 _layouts: deque[_JointLayout] = deque(maxlen=16)  # of the drivers seen last
 
 

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (given on to whoever has frames)
+from il_ros.core.cdr import Bytes, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
+from il_ros.core.errors import IlRosError
 from il_ros.core.streams import ImageStream, Stream
 
 Array = NDArray[np.float64]
@@ -60,6 +62,41 @@ class Frame:
     def all_valid(self, keys: Iterable[str]) -> bool:
         """Whether every one of `keys` is valid."""
         return all(self.valid[key] for key in keys)
+
+
+class TopicDecoder:
+    """Decodes each message of a topic once, and hands every key its part.
+
+    Args:
+        streams: The topic's streams by key, all of one message type.
+    """
+
+    def __init__(self, streams: Mapping[str, Stream]) -> None:
+        self._streams = dict(streams)
+        self._decoder = decoder_for(next(iter(self._streams.values())).type)
+
+    def decode(
+        self, data: Bytes, received: int
+    ) -> tuple[int, dict[str, Array], dict[str, IlRosError]]:
+        """Take the CDR bytes of a message that was received at `received` [ns].
+
+        Returns:
+            The stamp in its header [ns], or `received` where its type has none; the value of each
+            key, in the order of the streams; and the error of each key that has no value.
+        """
+        values: dict[str, Array] = {}
+        errors: dict[str, IlRosError] = {}
+        try:
+            stamp = header_stamp(data) if self._decoder.stamped else received
+            content = self._decoder.read(data)
+        except IlRosError as problem:
+            return received, {}, dict.fromkeys(self._streams, problem)
+        for key, stream in self._streams.items():
+            try:
+                values[key] = self._decoder.pick(content, stream.fields, stream.names)
+            except IlRosError as problem:
+                errors[key] = problem
+        return stamp, values, errors
 
 
 @dataclass

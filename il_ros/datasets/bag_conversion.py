@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,8 @@ from il_ros.bags.bag_reader import BagMessage, EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.frames import Frame, FrameBuilder
+from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder
 from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.datasets.action_extraction import action_extractor
@@ -64,18 +63,20 @@ def convert(
     required = [stream.topic for stream in contract.streams.values() if stream.required]
     reader.require(dict.fromkeys([*required, *(cameras[k] for k in _required(contract))]))
     # What no policy sees has a builder of its own: to wait for it would change what one sees.
-    seen = _Frames(contract, contract.observations, {})
-    extra = _Frames(contract, [*contract.privileged, *contract.images], cameras)
+    seen = _Frames(contract, contract.observations)
+    extra = _Frames(contract, [*contract.privileged, *contract.images])
+    samples = _Samples(contract, [*seen.builder.keys, *extra.builder.keys], cameras)
     images = _Images(contract, image_format)
     events: list[Event] = []
     answers = ExpertLabels(contract, labels)
     asked = set(LABEL_TOPICS) if labels else set()
-    wanted = {*seen.topics, *extra.topics, source.topic, topics.EVENTS, *asked} - {''}
+    wanted = {*samples.topics, source.topic, topics.EVENTS, *asked} - {''}
     start = reader.info.start_ns if reader.info else 0
     for message in reader.messages(wanted):
         kept = message.receive >= start
-        seen.add(message, kept=kept)
-        images.take(extra.add(message, kept=kept))
+        sample = samples.of(message)
+        seen.add(sample, kept=kept)
+        images.take(extra.add(sample, kept=kept))
         if message.topic == source.topic and kept:
             source.add(message)
         if message.topic == topics.EVENTS:
@@ -106,59 +107,102 @@ def frames_of(
         contract: What they mean.
         keys: Which streams; the contract's ordinary ones by default.
     """
-    frames = _Frames(contract, contract.observations if keys is None else keys, {})
+    frames = _Frames(contract, contract.observations if keys is None else keys)
+    samples = _Samples(contract, frames.builder.keys, {})
     for message in messages:
-        frames.add(message)
+        frames.add(samples.of(message))
     frames.finish()
     return frames.frames
 
 
-class _Frames:
-    """A frame builder that takes the messages of a bag."""
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """A message with what each key takes of it.
+
+    Attributes:
+        received: When the recorder received it [ns].
+        header: The stamp in its header [ns], or `received` where it has none.
+        values: The value of each key; of an image the message, for pixels are decoded when a
+            frame has chosen them.
+        errors: Why a key has no value.
+    """
+
+    received: int
+    header: int
+    values: Mapping[str, Any]
+    errors: Mapping[str, IlRosError]
+
+
+class _Samples:
+    """Decodes the messages of a bag, each once for all keys.
+
+    Args:
+        contract: What the messages mean.
+        keys: Keys of streams and images.
+        camera_topics: Topics of the images, by key.
+    """
 
     def __init__(
         self, contract: Contract, keys: Iterable[str], camera_topics: Mapping[str, str]
     ) -> None:
+        streams: dict[str, dict[str, Stream]] = defaultdict(dict)
+        self._images: dict[str, list[str]] = defaultdict(list)
+        # The key that paces the ticks goes last: what came in the same message is then there.
+        for key in sorted(keys, key=lambda key: key == contract.clock):
+            stream = contract.inputs[key]
+            if isinstance(stream, ImageStream):
+                self._images[camera_topics.get(key, stream.topic)].append(key)
+            else:
+                streams[stream.topic][key] = stream
+        self._decoders = {topic: TopicDecoder(group) for topic, group in streams.items()}
+        self.topics = {*self._decoders, *self._images}
+
+    def of(self, message: BagMessage) -> _Sample:
+        """What the keys take of a message."""
+        header = message.receive
+        values: dict[str, Any] = {}
+        errors: dict[str, IlRosError] = {}
+        if images := self._images.get(message.topic):
+            try:
+                header = header_stamp(message.data)
+                values |= dict.fromkeys(images, message)
+            except IlRosError as problem:
+                errors |= dict.fromkeys(images, problem)
+        if decoder := self._decoders.get(message.topic):
+            header, numbers, missing = decoder.decode(message.data, message.receive)
+            values, errors = values | numbers, errors | missing
+        return _Sample(received=message.receive, header=header, values=values, errors=errors)
+
+
+class _Frames:
+    """A frame builder that takes the samples of a bag."""
+
+    def __init__(self, contract: Contract, keys: Iterable[str]) -> None:
         self.builder = FrameBuilder(contract, keys)
         self.frames: list[Frame] = []
-        self._contract, self._receive = contract, 0
+        self._contract, self._received = contract, 0
         self._since: int | None = None
-        self._inputs = inputs = {key: contract.inputs[key] for key in self.builder.keys}
-        self._decode = {key: _decoder(stream) for key, stream in inputs.items()}
-        self._stamped = {
-            key: isinstance(stream, ImageStream) or decoder_for(stream.type).stamped
-            for key, stream in inputs.items()
-        }
-        self.topics: dict[str, list[str]] = defaultdict(list)
-        # The key that paces the ticks goes last: what came in the same message is then there.
-        for key in sorted(self.builder.keys, key=lambda key: key == contract.clock):
-            self.topics[camera_topics.get(key, inputs[key].topic)].append(key)
 
-    def add(self, message: BagMessage, *, kept: bool = True) -> list[Frame]:
-        """Take a message; give the frames that became due, from the first `kept` tick on."""
-        self._receive = message.receive
-        keys = self.topics.get(message.topic)
-        if not keys:
-            return []
-        found: list[Frame] = []
-        try:
-            header = header_stamp(message.data) if self._stamped[keys[0]] else message.receive
-        except IlRosError as problem:
-            self.builder.rejected.update(dict.fromkeys(keys, str(problem)))
-            return []
-        if kept and self._since is None and self._contract.clock in keys:
-            self._since = self._tick_of(message, header)
-        for key in keys:
-            found += self._feed(key, message, header)
-        return self._keep(found)
+    def add(self, sample: _Sample, *, kept: bool = True) -> list[Frame]:
+        """Take a sample; give the frames that became due, from the first `kept` tick on."""
+        self._received = sample.received
+        if kept and self._since is None and self._contract.clock in sample.values:
+            self._since = self._tick_of(sample)
+        due: list[Frame] = []
+        mine = self.builder.keys
+        self.builder.rejected |= {k: str(e) for k, e in sample.errors.items() if k in mine}
+        for key, value in sample.values.items():
+            if key in mine:
+                due += self.builder.add(key, value, header=sample.header, receive=sample.received)
+        return self._keep(due)
 
     def finish(self) -> list[Frame]:
         """Give the frame that waited for what did not come any more."""
-        return self._keep(self.builder.poll(self._receive + round(NS * self._contract.grace)))
+        return self._keep(self.builder.poll(self._received + round(NS * self._contract.grace)))
 
-    def _tick_of(self, message: BagMessage, header: int) -> int:
-        align = self._inputs[self._contract.clock].align
-        stamp = header if align.time == 'header' else message.receive
+    def _tick_of(self, sample: _Sample) -> int:
+        align = self._contract.inputs[self._contract.clock].align
+        stamp = sample.header if align.time == 'header' else sample.received
         return stamp - round(NS * align.latency)
 
     def _keep(self, frames: list[Frame]) -> list[Frame]:
@@ -169,21 +213,6 @@ class _Frames:
             for f in frames
         ]
         return frames
-
-    def _feed(self, key: str, message: BagMessage, header: int) -> list[Frame]:
-        try:
-            value = self._decode[key](message)
-        except IlRosError as problem:
-            self.builder.rejected[key] = str(problem)
-            return []
-        return self.builder.add(key, value, header=header, receive=message.receive)
-
-
-def _decoder(stream: Stream | ImageStream) -> Callable[[BagMessage], Any]:
-    if isinstance(stream, ImageStream):
-        return lambda message: message  # pixels are decoded when a frame has chosen them
-    decode = decoder_for(stream.type).decode
-    return lambda message: decode(message.data, stream.fields, stream.names)
 
 
 class _Images:

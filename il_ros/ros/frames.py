@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from il_ros.core.cdr import header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import decoder_for
-from il_ros.core.errors import IlRosError
-from il_ros.core.frames import Frame, FrameBuilder, describe_invalid
+from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.ros.messages import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_IN
 
@@ -37,12 +34,12 @@ class FrameSource:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
         for topic, group in contract.by_topic(self.builder.keys).items():
-            streams = [contract.streams[key] for key in group]
+            streams = {key: contract.streams[key] for key in group}
             node.create_subscription(
-                message_type(streams[0].type),
+                message_type(streams[group[0]].type),
                 topic,
-                self._receiver(group),
-                LATCHED if any(stream.latched for stream in streams) else SENSOR_IN,
+                self._receiver(topic, TopicDecoder(streams)),
+                LATCHED if any(stream.latched for stream in streams.values()) else SENSOR_IN,
                 # The contract's decoders read the bytes, as they do from a bag.
                 raw=True,
             )
@@ -55,28 +52,21 @@ class FrameSource:
         """One sentence for each required stream that is not valid in `frame`."""
         return describe_invalid(self._contract, frame, self.builder.rejected)
 
-    def _receiver(self, keys: list[str]) -> Callable[[bytes], None]:
+    def _receiver(self, topic: str, decoder: TopicDecoder) -> Callable[[bytes], None]:
         def receive(data: bytes) -> None:
             received = self._node.get_clock().now().nanoseconds
-            for key in keys:
-                self._take(key, data, received)
+            header, values, errors = decoder.decode(data, received)
+            for key, problem in errors.items():
+                self.builder.rejected[key] = str(problem)
+                self._node.get_logger().error(
+                    f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
+                )
+            now = time.monotonic_ns()
+            for key, value in values.items():
+                frames = self.builder.add(key, value, header=header, receive=received, now=now)
+                self._deliver(frames)
 
         return receive
-
-    def _take(self, key: str, data: bytes, received: int) -> None:
-        stream = self._contract.streams[key]
-        decoder = decoder_for(stream.type)
-        try:
-            value = decoder.decode(data, stream.fields, stream.names)
-            header = header_stamp(data) if decoder.stamped else received
-        except IlRosError as problem:
-            self.builder.rejected[key] = str(problem)
-            self._node.get_logger().error(
-                f'{key} ({stream.topic}): {problem}', throttle_duration_sec=5.0
-            )
-            return
-        now = time.monotonic_ns()
-        self._deliver(self.builder.add(key, value, header=header, receive=received, now=now))
 
     def _poll(self) -> None:
         self._deliver(self.builder.poll(time.monotonic_ns()))

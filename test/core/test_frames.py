@@ -3,11 +3,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from cdr_messages import joints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core import decoders
 from il_ros.core.contract import parse_contract
-from il_ros.core.frames import NS, FrameBuilder, describe_invalid, gaps
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, FrameBuilder, TopicDecoder, describe_invalid, gaps
 
 MS = 1_000_000
 START = NS  # the first tick's stamp
@@ -373,3 +376,44 @@ def test_interpolation_with_a_sample_that_is_not_finite_takes_the_one_before():
     tick(builder, START, ['speed', 'position'])
     (frame,) = feed(builder, 'wrench', START + 30 * MS, receive=START + 1, value=[math.nan, 0, 0])
     assert frame.values['wrench'].tolist() == [1, 0, 0]
+
+
+class CountingDecoder(decoders.JointState):
+    """Counts how often it reads the bytes of a message."""
+
+    reads = 0
+
+    def read(self, data):
+        CountingDecoder.reads += 1
+        return super().read(data)
+
+
+def joint_topic(monkeypatch, keys=('speed', 'position')):
+    monkeypatch.setattr(CountingDecoder, 'reads', 0)
+    monkeypatch.setitem(decoders.DECODERS, 'sensor_msgs/msg/JointState', CountingDecoder())
+    return TopicDecoder({key: CONTRACT.streams[key] for key in keys})
+
+
+def test_a_message_is_read_once_for_all_keys_of_its_topic(monkeypatch):
+    decoder = joint_topic(monkeypatch)
+    message = joints('ba', [1, 2], [3, 4], stamp=START)
+    header_stamp, values, errors = decoder.decode(message, received=7)
+    assert (header_stamp, errors, CountingDecoder.reads) == (START, {}, 1)
+    assert {key: value.tolist() for key, value in values.items()} == {
+        'speed': [4.0, 3.0], 'position': [2.0, 1.0]
+    }  # fmt: skip
+
+
+def test_a_key_that_a_message_lacks_leaves_the_others_their_values(monkeypatch):
+    decoder = joint_topic(monkeypatch)
+    message = joints('ab', [1, 2], stamp=START)
+    _, values, errors = decoder.decode(message, received=7)
+    assert list(values) == ['position']
+    assert str(errors['speed']).startswith('0 velocity values for 2 joints')
+
+
+def test_damaged_bytes_are_an_error_of_every_key(monkeypatch):
+    decoder = joint_topic(monkeypatch)
+    received, values, errors = decoder.decode(b'', received=7)
+    assert (received, values, list(errors)) == (7, {}, ['speed', 'position'])
+    assert all(isinstance(error, IlRosError) for error in errors.values())

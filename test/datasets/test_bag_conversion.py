@@ -10,7 +10,7 @@ from il_ros.bags import EpisodeReader, EpisodeWriter
 from il_ros.bags.episode_info import MessageLoss
 from il_ros.core.cdr import header_stamp
 from il_ros.core.contract import parse_contract
-from il_ros.core.decoders import decoder_for
+from il_ros.core.decoders import DECODERS, JointState, decoder_for
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, FrameBuilder
 from il_ros.core.images import decode
@@ -61,6 +61,20 @@ def test_a_live_node_sees_the_same_frames(record, contract):
             found.age[key], np.array([f.age[key] for f in live], np.float32)
         )
         assert found.valid[key].tolist() == [frame.valid[key] for frame in live]
+
+
+def test_a_message_is_read_once_for_all_keys_that_take_a_part_of_it(record, monkeypatch):
+    path, reads = record(frames=8), []
+
+    class CountingDecoder(JointState):
+        def read(self, data):
+            reads.append(data)
+            return super().read(data)
+
+    monkeypatch.setitem(DECODERS, 'sensor_msgs/msg/JointState', CountingDecoder())
+    arrays = read(path).arrays
+    assert (arrays.frames, len(reads)) == (8, 8)
+    assert {'position', 'speed'} <= arrays.values.keys()
 
 
 def test_privileged_observations_come_along_and_are_nan_where_they_are_missing(record):

@@ -316,8 +316,8 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bytes_behind_an_array_are_noticed(saved, tmp_path):
+def test_bytes_after_an_array_are_noticed(saved, tmp_path):
     with (tmp_path / 'out' / 'action.npy').open('ab') as file:
         file.write(b'?')
-    with pytest.raises(DatasetError, match=r'action\.npy: 1 bytes behind the array'):
+    with pytest.raises(DatasetError, match=r'action\.npy: 1 bytes after the array'):
         load_dataset(tmp_path / 'out')
