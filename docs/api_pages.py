@@ -1,7 +1,8 @@
-"""MkDocs hook: one API page for every package of il_ros, made of its docstrings.
+"""MkDocs hook: the pages of the site that do not lie in docs/.
 
-The list comes from the folders, so a new package or module appears by itself. Nothing is imported:
-mkdocstrings reads the source text.
+One API page for every package of il_ros is made of its docstrings. The list comes from the folders,
+so a new package or module appears by itself. Nothing is imported: mkdocstrings reads the source
+text. The changelog and the guide for contributors come from the root of the repository.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = 'reference/api'
+OF_ROOT = {'changes': 'CHANGELOG.md', 'contributing': 'CONTRIBUTING.md'}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -25,12 +27,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Write the API pages in memory."""
+    """Write the pages in memory."""
     from mkdocs.structure.files import File
 
     for package, modules in packages().items():
         text = f'# {package}\n\n' + '\n'.join(f'::: {module}\n' for module in modules)
         files.append(File.generated(config, _page(package), content=text))
+    for name, source in OF_ROOT.items():
+        text = (ROOT / source).read_text(encoding='utf-8').replace('](docs/', '](../')
+        files.append(File.generated(config, f'reference/{name}.md', content=text))
     return files
 
 

@@ -1,0 +1,170 @@
+"""Draw docs/teaching.webp, an arm being taught: ``python docs/draw_teaching.py runs/demo/bundle``.
+
+The bundle is a calibrated one of the task `pick_place`, as `make demo` leaves it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from il_ros.cli.evaluate import load_perturbations
+from il_ros.evaluation.suites import draw_seeds
+from il_ros.rollouts.pool import Setup
+
+TASK = 'pick_place'
+CONFIG = Path(__file__).parents[1] / 'config'
+CONTRACT = CONFIG / 'contracts' / f'franka_{TASK}.yaml'
+DEMONSTRATIONS, SHOWN = 120, 3  # that the bundle is trained on; of them
+SEED = 300001  # of the scene in which the policy drives
+DISTURBANCE = 'object_taken_away'
+WIDTH, TOP, HEIGHT, BOTTOM = 640, 46, 356, 82  # of the bar, the scene and the plot [pixel]
+CUT = 104  # rows of the camera's image above the scene
+FRAME_MS, REST_MS = 66, 1600
+PLOT = (108, 14, 612, 66)  # left, top, right, bottom within the strip of the plot
+WHITE, INK, GREY, BACKGROUND = '#ffffff', '#22303c', '#8a97a3', '#eef2f6'
+BLUE, RED = '#33658a', '#c8553d'
+CURVES = ('#33658a', '#86bbd8', '#758e4f', '#f6ae2d', '#f26419', '#7d5ba6', '#3d405b', '#8a97a3')
+
+Pixels = NDArray[np.uint8]
+
+
+def main(bundle: Path) -> None:
+    """Write the file."""
+    film = Film()
+    seeds = draw_seeds('demonstrations', DEMONSTRATIONS)
+    for number, seed in enumerate(seeds[:SHOWN], start=1):
+        title = f'1  Demonstration {number} of {DEMONSTRATIONS}, here by a scripted expert'
+        scene = Scene(film, title, every=4)
+        scene.run(Setup(contract=CONTRACT, task=TASK, guard='limits'), seed)
+    film.rest(REST_MS // 3)
+    scene = Scene(film, '2  The trained policy drives, the monitor watches', every=2, scored=True)
+    setup = Setup(contract=CONTRACT, task=TASK, bundle=bundle, guard='monitor')
+    scene.run(setup, SEED)
+    film.rest(REST_MS)
+    case = load_perturbations(CONFIG / 'suites' / f'{TASK}.yaml')[DISTURBANCE]
+    scene = Scene(film, '3  The policy drives, until somebody moves the cube', every=1, scored=True)
+    scene.run(setup, SEED, case)
+    film.rest(2 * REST_MS)
+    path = Path(__file__).with_name('teaching.webp')
+    film.save(path)
+    print(f'{path}: {len(film.images)} images, {path.stat().st_size / 1e6:.2f} MB')
+
+
+class Film:
+    """The images so far, and how long each is shown [ms]."""
+
+    def __init__(self) -> None:
+        self.images: list[Image.Image] = []
+        self.durations: list[int] = []
+
+    def add(self, image: Image.Image) -> None:
+        """Append an image."""
+        self.images.append(image)
+        self.durations.append(FRAME_MS)
+
+    def rest(self, duration: int) -> None:
+        """Show the last image for longer [ms]."""
+        self.durations[-1] += duration
+
+    def save(self, path: Path) -> None:
+        """Write an animated WebP that repeats."""
+        first, *others = self.images
+        first.save(
+            path, save_all=True, append_images=others, duration=self.durations, loop=0,
+            quality=72, method=6, minimize_size=True,
+        )  # fmt: skip
+
+
+class Scene:
+    """One episode in front of the camera.
+
+    Args:
+        film: Where the images go.
+        title: What is to be read above it.
+        every: Control periods from one image to the next.
+        scored: Whether the plot shows the monitor's score, else the commanded joints.
+    """
+
+    def __init__(self, film: Film, title: str, *, every: int, scored: bool = False) -> None:
+        self._film, self._title, self._every, self._scored = film, title, every, scored
+        self._rows: list[NDArray[np.float64]] = []
+        self._longest = 130 if scored else 105  # control periods that the plot is wide
+
+    def run(self, setup: Setup, seed: int, perturbations: Sequence[Any] = ()) -> None:
+        """Run the episode."""
+        stage = setup.stage()
+
+        def watch(frame: Any, chunk: NDArray[np.float64] | None) -> None:
+            self._rows.append(self._row(stage, frame))
+            if (len(self._rows) - 1) % self._every == 0:
+                self._shoot(stage)
+
+        rollout = stage.run(seed, perturbations, watch=watch)
+        self._shoot(stage)
+        print(f'{self._title}: {rollout.elapsed:.1f} s, {rollout.reason or "goal reached"}')
+
+    def _row(self, stage: Any, frame: Any) -> NDArray[np.float64]:
+        if self._scored:
+            return np.array([stage.guard.verdict.scores.score])
+        return np.asarray(frame.vector(stage.contract.action.position))
+
+    def _shoot(self, stage: Any) -> None:
+        stopped = bool(stage.guard.stopped)
+        title = '3  The monitor stops the arm' if stopped else self._title
+        canvas = Image.new('RGB', (WIDTH, TOP + HEIGHT + BOTTOM), WHITE)
+        draw = ImageDraw.Draw(canvas)
+        draw.rectangle((0, 0, WIDTH, TOP), fill=RED if stopped else BLUE)
+        draw.text((18, TOP / 2), title, fill=WHITE, font=font(19, 'Bold'), anchor='lm')
+        canvas.paste(picture(stage), (0, TOP))
+        self._plot(draw)
+        self._film.add(canvas)
+
+    def _plot(self, draw: ImageDraw.ImageDraw) -> None:
+        left, top, right, bottom = np.add(PLOT, (0, TOP + HEIGHT, 0, TOP + HEIGHT)).tolist()
+        rows = np.array(self._rows)
+        if not self._scored:
+            rows = rows - rows[0]  # how far each joint has moved
+        x = left + (right - left) * np.arange(len(rows)) / self._longest
+        low, high = (0.0, 1.6) if self._scored else (-0.7, 0.7)
+        y = bottom - (bottom - top) * (np.clip(rows, low, high) - low) / (high - low)
+        middle = (top + bottom) / 2
+        if self._scored:
+            limit = bottom - (bottom - top) / high
+            draw.line((left, limit, right, limit), fill=RED, width=1)
+            draw.text((left - 10, limit), 'stops above', fill=RED, font=font(12), anchor='rm')
+            draw.text((left - 10, bottom - 8), 'score', fill=INK, font=font(12), anchor='rm')
+        else:
+            draw.text((left - 10, middle - 8), 'recorded', fill=INK, font=font(12), anchor='rm')
+            draw.text((left - 10, middle + 8), 'joints', fill=INK, font=font(12), anchor='rm')
+        draw.line((left, bottom, right, bottom), fill=GREY, width=1)
+        for k in range(rows.shape[1]):
+            seen = np.isfinite(y[:, k])
+            points = list(zip(x[seen].tolist(), y[seen, k].tolist(), strict=True))
+            draw.line(points, fill=CURVES[k % len(CURVES)], width=2, joint='curve')
+
+
+def picture(stage: Any) -> Image.Image:
+    """The scene at this instant, drawn larger and made smaller for smooth edges, sky in colour."""
+    image = stage.picture('front', 2 * WIDTH, 3 * WIDTH // 2).copy()
+    sky = ~image.any(axis=2)
+    image[sky] = Image.new('RGB', (1, 1), BACKGROUND).getpixel((0, 0))
+    image = image[2 * CUT : 2 * (CUT + HEIGHT)]
+    return Image.fromarray(image).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+
+
+def font(size: int, weight: str = '') -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along."""
+    name = f'DejaVuSans{"-" + weight if weight else ""}.ttf'
+    return ImageFont.truetype(Path(mpl.get_data_path()) / 'fonts/ttf' / name, size)
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]))
