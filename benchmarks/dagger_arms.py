@@ -18,12 +18,12 @@ from typing import Any
 from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import machine, save, show
 from il_ros.algorithms.rules import Array, Demonstrate, Round, Rule, Who, make_rule
-from il_ros.cli.evaluate import versions
+from il_ros.cli.evaluate_command import versions
 from il_ros.cli.main import guarded
-from il_ros.cli.session import graph
+from il_ros.cli.running_graph import graph
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.arm_field import ArmField
 from il_ros.interactive.arm_rounds import LivePlace, Place, loading

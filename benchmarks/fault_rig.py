@@ -20,12 +20,12 @@ from rclpy.signals import SignalHandlerOptions
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.fault_referee import STANDING, Referee
 from benchmarks.fault_relay import Relay, remappings
-from il_ros.cli.session import isolate
+from il_ros.cli.running_graph import isolate
 from il_ros.core import topics
 from il_ros.core.errors import IlRosError
 from il_ros.launching import packages
-from il_ros.launching.children import Child, log_directory
-from il_ros.launching.processes import Supervisor
+from il_ros.launching.child_process import Child, log_directory
+from il_ros.launching.process_supervisor import ProcessSupervisor
 from il_ros.ros.convert import to_stamp
 from il_ros.ros.spin import make_executor
 
@@ -53,7 +53,9 @@ class Rig:
     def __enter__(self) -> Self:
         isolate()
         self._stack = ExitStack()
-        self._supervisor = self._stack.enter_context(Supervisor(sink=log_directory(self._log)))
+        self._supervisor = self._stack.enter_context(
+            ProcessSupervisor(sink=log_directory(self._log))
+        )
         try:
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
             self._stack.callback(rclpy.try_shutdown)

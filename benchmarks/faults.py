@@ -25,8 +25,8 @@ from benchmarks.fault_referee import Referee, Sighting
 from benchmarks.fault_rig import MOVING, Rig
 from benchmarks.rows import Row, machine
 from il_ros.cli.main import guarded
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.evaluation.suites import draw_seeds
 
 TIMES = 20

@@ -32,7 +32,7 @@ from benchmarks.rows import Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.rules import make_rule
 from il_ros.algorithms.torch_tools import torch_threads
-from il_ros.core.files import write_atomic
+from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.budget import Budget
 from il_ros.interactive.field import GymField, Sight

@@ -17,12 +17,12 @@ from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row
 from benchmarks.swaying_arm import Values, sway
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.session import graph
+from il_ros.cli.running_graph import graph
 from il_ros.core.contract import Contract, load_contract, parse_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.launching import packages
-from il_ros.launching.processes import Supervisor
+from il_ros.launching.process_supervisor import ProcessSupervisor
 from il_ros.policies.mlp import MlpConfig
 
 RATE = 100.0  # Hz
@@ -73,7 +73,7 @@ def _measure(path: Path, contract: Contract, bundle: Path, values: Sequence[Valu
     os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
     parameters = ['--ros-args', '-p', f'contract:={path}', '-p', f'bundle:={bundle}']
     with ExitStack() as stack:
-        supervisor = stack.enter_context(Supervisor(sink=lambda name, line: None))
+        supervisor = stack.enter_context(ProcessSupervisor(sink=lambda name, line: None))
         for node in ('policy', 'monitor'):
             extra = ['-p', 'allow_uncalibrated:=true'] if node == 'monitor' else []
             executable = packages.executable('il_ros', node, os.environ, 'bench')

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.evaluate import versions
+from il_ros.cli.evaluate_command import versions
 from il_ros.cli.main import guarded
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
-from il_ros.core.files import write_atomic
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.metaworld import MetaWorldStage, record_experts
-from il_ros.sim.metaworld import task_names
+from il_ros.sim.metaworld_env import task_names
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/metaworld'

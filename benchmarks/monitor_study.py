@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.evaluate import load_perturbations
+from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import load_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.monitor_study import ALPHA, CHANNELS, VARYING, Found
-from il_ros.core.files import write_atomic
+from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.scores import ScoreResult, table
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.calibration import DEFAULT_CHANNELS

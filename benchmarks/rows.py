@@ -14,8 +14,8 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from il_ros.cli.evaluate import versions
-from il_ros.core.files import write_atomic
+from il_ros.cli.evaluate_command import versions
+from il_ros.core.atomic_files import write_atomic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row, save, show
 from benchmarks.tasks import DEMONSTRATIONS, cloned
-from il_ros.cli.evaluate import load_perturbations
+from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.process_pool import worker_count
@@ -30,8 +30,8 @@ from il_ros.experts import EXPERTS, make_expert
 from il_ros.rollouts.cases import nominal_cases, plan_suites
 from il_ros.rollouts.evaluation import Rehearsal
 from il_ros.rollouts.pool import Setup, run_cases
-from il_ros.sim.cameras import Choice
 from il_ros.sim.env import TaskEnv, environment_id
+from il_ros.sim.scene_cameras import Choice
 from il_ros.sim.tasks import TASKS, default_arm
 from il_ros.sim.world import World
 

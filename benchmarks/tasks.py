@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.evaluate import versions
+from il_ros.cli.evaluate_command import versions
 from il_ros.cli.main import guarded
 from il_ros.core.arms import DEFAULT_ARM
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
-from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from il_ros.cli.evaluate import load_perturbations
+from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.pool import Setup
 

@@ -23,8 +23,8 @@ from il_ros.algorithms.chunks import Batch, ChunkData, chunk_data
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, Source, fit
 from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
+from il_ros.core.atomic_folders import require_free
 from il_ros.core.errors import BundleError, IlRosError
-from il_ros.core.folders import require_free
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.policies.bundle import INFO_FILE, Bundle, save_bundle

@@ -15,8 +15,8 @@ import yaml
 from rosbags.interfaces import QosDurability, QosHistory, QosLiveliness, QosReliability
 from rosbags.typesys.store import Typestore
 
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import write_atomic
 
 METADATA_FILE = 'metadata.yaml'
 VERSION = 9

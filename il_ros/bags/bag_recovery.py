@@ -41,9 +41,9 @@ from il_ros.bags.recovered_info import (
     topics_of,
     write_info,
 )
+from il_ros.core.atomic_files import sync
+from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import sync
-from il_ros.core.folders import publish, require_free
 
 __all__ = ['BagFinding', 'check', 'recover']
 

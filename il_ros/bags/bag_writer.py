@@ -16,8 +16,8 @@ from il_ros.bags.bag_metadata import (
     write_metadata,
 )
 from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
+from il_ros.core.atomic_files import sync
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import sync
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from il_ros.bags.bag_metadata import METADATA_FILE, newer, require_inside
 from il_ros.bags.mcap_file import Storage
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import write_atomic
 
 T = TypeVar('T')
 

@@ -30,10 +30,10 @@ from il_ros.bags.episode_info import (
 )
 from il_ros.bags.mcap_file import DiskFullError, Storage, disk_error
 from il_ros.bags.part_folder import leave, lock, part_of, release, reserve
+from il_ros.core.atomic_files import sync
+from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.files import sync
-from il_ros.core.folders import publish, require_free
 
 __all__ = ['DiskFullError', 'EpisodeWriter', 'Storage', 'absolute']
 

@@ -13,8 +13,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import write_atomic
 
 _DAMAGE = (  # what numpy and zipfile raise for a damaged file
     OSError, LookupError, ValueError, TypeError, EOFError, RuntimeError, BadZipFile, zlib.error,

@@ -49,7 +49,7 @@ class JointBounds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class OutputConfig:
     """How commands leave for the robot's controller.
 
     Attributes:
@@ -144,7 +144,7 @@ class Action:
     velocity: tuple[str, ...] = ()
     limits: JointBounds | None = None
     executed: str = 'monitor/executed'
-    output: Output = field(default_factory=Output)
+    output: OutputConfig = field(default_factory=OutputConfig)
     demonstration: Demonstration | None = None
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.bags.episode_info import find_episodes, read_episode_info
+from il_ros.core.atomic_files import write_alone
+from il_ros.core.atomic_folders import require_free, resolved
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError, DatasetError
-from il_ros.core.files import write_alone
-from il_ros.core.folders import require_free, resolved
 from il_ros.datasets.bag_conversion import EVENT_KINDS
 from il_ros.datasets.bag_shard import Shard, ShardJob, empty_shard, make_shard, read_shard_episode
 from il_ros.datasets.dataset import Dataset

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from il_ros.bags.bag_reader import BagReadOptions
+from il_ros.core.atomic_folders import new_folder, require_free
 from il_ros.core.config import parse
 from il_ros.core.contract import require_same
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import new_folder, require_free
 from il_ros.datasets.bag_shard import ShardJob
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_build import (

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.bags.bag_reader import BagReadOptions
+from il_ros.core.atomic_folders import new_folder
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import new_folder
 from il_ros.datasets.array_files import ArrayFile, BlobFile, array_specs, open_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays

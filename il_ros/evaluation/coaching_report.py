@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from il_ros.core.files import write_atomic
+from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import Rate, rate_fields
 from il_ros.evaluation.pages import page_environment, without_controls
 from il_ros.evaluation.plots import WIDTH

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.evaluation.episodes import EpisodeResult, episode_line
 from il_ros.evaluation.errors import EvaluationError
 

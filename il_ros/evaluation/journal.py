@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from il_ros.core.atomic_files import sync, write_alone, write_atomic
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import sync, write_alone, write_atomic
 from il_ros.evaluation.detection import Key, case
 from il_ros.evaluation.episodes import EpisodeResult, episode_line, read_lines
 from il_ros.evaluation.errors import EvaluationError

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from il_ros.core.files import write_atomic
+from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation import plots
 from il_ros.evaluation.comparison import same_case
 from il_ros.evaluation.detection import pair_up

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
-from il_ros.experts.base import Expert
+from il_ros.experts.expert import Expert
 
 __all__ = [
     'EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic',
@@ -14,14 +14,14 @@ __all__ = [
 
 # By the name of the task.
 EXPERTS = {
-    'reach': 'il_ros.experts.reach:ReachExpert',
-    'push': 'il_ros.experts.push:PushExpert',
-    'pick_place': 'il_ros.experts.pick_place:PickPlaceExpert',
-    'stack': 'il_ros.experts.stack:StackExpert',
-    'drawer_open': 'il_ros.experts.drawer_open:DrawerOpenExpert',
-    'peg_insertion': 'il_ros.experts.peg_insertion:PegInsertionExpert',
-    'peg_transfer': 'il_ros.experts.peg_transfer:PegTransferExpert',
-    'bimanual_handover': 'il_ros.experts.bimanual_handover:BimanualHandoverExpert',
+    'reach': 'il_ros.experts.reach_expert:ReachExpert',
+    'push': 'il_ros.experts.push_expert:PushExpert',
+    'pick_place': 'il_ros.experts.pick_place_expert:PickPlaceExpert',
+    'stack': 'il_ros.experts.stack_expert:StackExpert',
+    'drawer_open': 'il_ros.experts.drawer_open_expert:DrawerOpenExpert',
+    'peg_insertion': 'il_ros.experts.peg_insertion_expert:PegInsertionExpert',
+    'peg_transfer': 'il_ros.experts.peg_transfer_expert:PegTransferExpert',
+    'bimanual_handover': 'il_ros.experts.bimanual_handover_expert:BimanualHandoverExpert',
 }
 
 HEURISTICS = {

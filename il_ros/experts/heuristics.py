@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm
-from il_ros.experts.base import CartesianExpert, Scene, Wish, toward
+from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, toward
 
 Array = NDArray[np.float64]
 
@@ -38,10 +38,12 @@ class Straight(CartesianExpert):
     Without an object it goes straight to the goal, which is all that `reach` needs.
     """
 
-    def decide(self, scene: Scene) -> Wish:
+    def decide(self, scene: ExpertScene) -> ToolCommand:
         """To the object with an open gripper; from there on to the goal with a closed one."""
         error = scene.cube - scene.tool
         near = float(np.linalg.norm(error)) < 0.02
         aim = scene.goal - scene.tool if near else error
         linear = toward(aim, self.pace.gain, self.pace.linear)
-        return Wish(linear=linear, yaw=0.0, gripper=0.0 if near else float(self.arm.home[-1]))
+        return ToolCommand(
+            linear=linear, yaw=0.0, gripper=0.0 if near else float(self.arm.home[-1])
+        )

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.steps import Steps
 from il_ros.core.array_files import load_arrays, save_arrays
+from il_ros.core.atomic_files import write_alone, write_atomic
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.files import write_alone, write_atomic
 from il_ros.evaluation.journal import difference
 from il_ros.interactive.aggregate import load_steps, save_steps
 

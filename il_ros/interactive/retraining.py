@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.errors import BundleError, IlRosError
-from il_ros.core.files import write_atomic
 from il_ros.datasets.dataset import Dataset
 from il_ros.evaluation.episodes import EpisodeResult
 from il_ros.evaluation.journal import Journal

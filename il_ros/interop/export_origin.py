@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_folders import new_folder
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import new_folder
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays, Event

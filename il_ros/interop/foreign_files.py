@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_files import sync
+from il_ros.core.atomic_folders import require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.files import sync
-from il_ros.core.folders import require_free
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.manifest import EpisodeEntry
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_folders import new_folder, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import new_folder, require_free
 from il_ros.core.images import decode
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays

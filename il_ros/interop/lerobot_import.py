@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_folders import require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import require_free
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry

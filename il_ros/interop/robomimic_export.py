@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_folders import free_space
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.core.folders import free_space
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.array_files import pixels_spec

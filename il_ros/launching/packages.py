@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from il_ros.launching.document import LaunchError
+from il_ros.launching.launch_document import LaunchError
 
 _INDEX = Path('share/ament_index/resource_index/packages')
 

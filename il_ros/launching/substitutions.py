@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from il_ros.launching.document import LaunchError
+from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.packages import share
 
 

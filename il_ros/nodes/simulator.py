@@ -30,9 +30,9 @@ from il_ros.ros.parameters import declare, setting
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensors import SensorPublishers
 from il_ros.ros.spin import WAKE, run_node
-from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.world import World
 from il_ros.srv import ResetWorld, StepWorld
 

@@ -12,10 +12,10 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
 from il_ros.experts.teleop.keyboard import KeyboardConfig, help_text
 from il_ros.experts.teleop.operator import Operator
-from il_ros.experts.teleop.reading import Reading
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.ros.convert import chunk_message, chunk_positions, fill_stamp, to_ns
 from il_ros.ros.device_input import DeviceInput
@@ -94,7 +94,7 @@ class TeleopNode(ManagedNode):
     def _now(self) -> float:
         return float(self.get_clock().now().nanoseconds) / NS
 
-    def _on_reading(self, reading: Reading) -> None:
+    def _on_reading(self, reading: DeviceReading) -> None:
         if not self.active:
             return
         self._operator.hear(reading, self._now())

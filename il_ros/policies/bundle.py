@@ -18,11 +18,11 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.atomic_folders import new_folder
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import BundleError, IlRosError, UnknownNameError
-from il_ros.core.files import write_atomic
-from il_ros.core.folders import new_folder
 from il_ros.core.registry import lookup
 from il_ros.datasets.manifest import hash_arrays
 from il_ros.monitors.score_watch import Calibration

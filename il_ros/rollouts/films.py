@@ -25,8 +25,8 @@ from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.pool import Setup, stream
 from il_ros.rollouts.repetition import apart, difference
 from il_ros.rollouts.rollout import Rollout
-from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene_cameras import CameraConfig, Choice
 
 Array = NDArray[np.float64]
 Perturbations = Mapping[str, Sequence[Perturbation]]
@@ -44,7 +44,7 @@ class FilmConfig:
         rate: Images a second of the episode.
         rest: How long the last image stays [s].
         quality: Of the images, 1 to 100 (WebP).
-        renderer: Who makes the images, see `il_ros.sim.cameras.CameraConfig`.
+        renderer: Who makes the images, see `il_ros.sim.scene_cameras.CameraConfig`.
     """
 
     count: int = 4

@@ -21,8 +21,8 @@ from il_ros.rollouts.drivers import Driver
 from il_ros.rollouts.guards import Guard
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.senses import Senses
-from il_ros.sim.cameras import CameraConfig, Choice
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.world import World
 
 Array = NDArray[np.float64]

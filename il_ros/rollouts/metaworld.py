@@ -25,7 +25,7 @@ from il_ros.evaluation.suites import SUITES
 from il_ros.policies.policy import Policy
 from il_ros.rollouts.cases import Planned
 from il_ros.rollouts.rollout import Rollout, episode_data
-from il_ros.sim.metaworld import MetaWorldEnv
+from il_ros.sim.metaworld_env import MetaWorldEnv
 
 Array = NDArray[np.float64]
 

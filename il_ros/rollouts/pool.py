@@ -21,7 +21,7 @@ from il_ros.rollouts.gate import limits_gate, scores_gate
 from il_ros.rollouts.guards import Guard, Unguarded
 from il_ros.rollouts.loop import Stage
 from il_ros.rollouts.rollout import Rollout
-from il_ros.sim.cameras import CameraConfig, Choice
+from il_ros.sim.scene_cameras import CameraConfig, Choice
 
 T = TypeVar('T')
 Guarding = Literal['none', 'limits', 'scores', 'monitor']

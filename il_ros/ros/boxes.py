@@ -8,8 +8,8 @@ from pathlib import Path
 
 from il_ros.bags.bag_metadata import METADATA_FILE
 from il_ros.bags.episode_info import EPISODE_FILE, read_episode_info
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
-from il_ros.core.files import write_atomic
 
 MARKER = 'black_box.json'
 

@@ -10,11 +10,11 @@ from sensor_msgs.msg import JointState, Joy
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.devices import Device
 from il_ros.experts.teleop.joy import JoyDevice
 from il_ros.experts.teleop.keyboard import Keyboard
 from il_ros.experts.teleop.leader import LeaderDevice
-from il_ros.experts.teleop.reading import Reading
 from il_ros.experts.teleop.terminal import Terminal
 from il_ros.experts.teleop.twist import TwistDevice
 from il_ros.ros.managed import ManagedNode
@@ -40,7 +40,7 @@ class DeviceInput:
         self,
         node: ManagedNode,
         device: Device,
-        hear: Callable[[Reading], None],
+        hear: Callable[[DeviceReading], None],
         lose: Callable[[IlRosError], None],
     ) -> None:
         self._node, self._hear, self._lose = node, hear, lose
@@ -97,7 +97,7 @@ class DeviceInput:
             lambda: device.joint_state(message.name, message.position, self._now(), topic=topic)
         )
 
-    def _take(self, read: Callable[[], Reading]) -> None:
+    def _take(self, read: Callable[[], DeviceReading]) -> None:
         try:
             reading = read()
         except IlRosError as problem:

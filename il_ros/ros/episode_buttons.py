@@ -7,7 +7,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
-from il_ros.experts.teleop.reading import Press
+from il_ros.experts.teleop.device_reading import Press
 from il_ros.srv import StartEpisode, StopEpisode
 
 _OUTCOMES: dict[Press, int] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from il_ros.core.atomic_folders import free_space
 from il_ros.core.errors import IlRosError
-from il_ros.core.folders import free_space
 
 
 class Room:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
-from il_ros.sim.actions import Actions
-from il_ros.sim.cameras import CameraConfig, Choice
+from il_ros.sim.joint_velocity_actions import JointVelocityActions
 from il_ros.sim.randomisation import NOTHING, Randomisation
+from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
 
@@ -51,7 +51,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         render_mode: `rgb_array` for images of the front camera, or none.
         width: Of these images [pixels].
         height: Of these images [pixels].
-        renderer: How they are made, see `il_ros.sim.cameras.CameraConfig`.
+        renderer: How they are made, see `il_ros.sim.scene_cameras.CameraConfig`.
 
     Attributes:
         world: The simulated robot and its task.
@@ -83,7 +83,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self._randomisation = randomisation
         self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
-        self._actions = Actions(self.world)
+        self._actions = JointVelocityActions(self.world)
         self.action_space = self._actions.space
         self.observation_space = observation_space(self.world)
         self._state: TaskState

@@ -18,7 +18,7 @@ from il_ros.sim import variations
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.robot import Robot, external_wrench, set_posture
 from il_ros.sim.scene import build_model
-from il_ros.sim.tasks.base import Draw, Task
+from il_ros.sim.tasks.task import Draw, Task
 
 Array = NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.sim.generators import Stream, generator
 from il_ros.sim.perturbations import PATTERNS, SURFACES, Perturbation
+from il_ros.sim.random_streams import RandomStream, generator
 
 Pattern = Literal['plain', 'checker', 'gradient', 'speckle']
 
@@ -158,7 +158,7 @@ class Randomisation:
         Every range draws in its turn, so that a range that is added or removed changes those
         behind it in the order of the fields.
         """
-        rng = generator(seed, Stream.RANDOMISATION)
+        rng = generator(seed, RandomStream.RANDOMISATION)
         return tuple(self._drawn(rng))
 
     @property

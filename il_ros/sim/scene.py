@@ -7,7 +7,7 @@ from typing import Any
 import mujoco
 
 from il_ros.sim.robot import Robot, View
-from il_ros.sim.tasks.base import Task
+from il_ros.sim.tasks.task import Task
 from il_ros.sim.variations import add_patterns
 
 

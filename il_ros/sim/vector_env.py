@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
-from il_ros.sim.actions import Actions
 from il_ros.sim.env import SEEDS, Reward, observation_space, one_of
+from il_ros.sim.joint_velocity_actions import JointVelocityActions
 from il_ros.sim.randomisation import NOTHING, Randomisation
+from il_ros.sim.vector_world import VectorWorld
 from il_ros.sim.world import World
-from il_ros.sim.worlds import Worlds
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -73,12 +73,12 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
             raise IlRosError(f'num_envs {num_envs}', where='environment', allowed='at least 1')
         world = World(task, limits=limits, rate=rate, arm=arm)
         self.num_envs, self._reward, self._randomisation = num_envs, reward, randomisation
-        self._actions = Actions(world)
+        self._actions = JointVelocityActions(world)
         self.single_action_space = self._actions.space
         self.single_observation_space = observation_space(world)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._worlds = Worlds(world, num_envs, threads)
+        self._worlds = VectorWorld(world, num_envs, threads)
         self._actions.target = self._actions.begin(self._worlds.scene)
         self._progress = self._worlds.progress()
         self._random = [seeding.np_random()[0] for _ in range(num_envs)]

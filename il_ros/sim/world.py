@@ -14,17 +14,17 @@ from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Limits
-from il_ros.sim.cameras import CameraConfig, Cameras, Choice
-from il_ros.sim.commands import CommandPath
-from il_ros.sim.generators import Stream, generator
+from il_ros.sim.command_path import CommandPath
 from il_ros.sim.mjcf import read_robot
 from il_ros.sim.mujoco_versions import require_simulator
-from il_ros.sim.outcome import Outcome
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.plant import OF_OBJECT, Plant
+from il_ros.sim.random_streams import RandomStream, generator
 from il_ros.sim.robot import Robot
 from il_ros.sim.robots import make_robot
+from il_ros.sim.scene_cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.sensing import Sensing
+from il_ros.sim.success_tracker import SuccessTracker
 from il_ros.sim.tasks import Task, default_arm, make_task
 from il_ros.sim.violations import Violations
 
@@ -88,7 +88,7 @@ class World:
         timestep: Physics step [s]; the control period must be a multiple of it.
         arm: Name of the arm, by default the task's; it may be empty where there is a model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
-        renderer: How images are made, see `il_ros.sim.cameras.CameraConfig`.
+        renderer: How images are made, see `il_ros.sim.scene_cameras.CameraConfig`.
 
     Attributes:
         names: The commanded joints, N of them, in the order of the set-points.
@@ -193,12 +193,14 @@ class World:
         self._perturbations = tuple(perturbations)
         self._plant.reset(start, draw, perturbations)
         self._goal = draw.goal
-        noise = generator(seed, Stream.COMMAND_NOISE)
+        noise = generator(seed, RandomStream.COMMAND_NOISE)
         self._path = CommandPath(perturbations, start, self._timestep, noise, grippers)
         self._violations = Violations(self.limits, start, self.period, self.clearance)
         self._scene = self._look()
-        self._outcome = Outcome(self._task, self._scene, self.period)
-        self._sensing = Sensing(perturbations, self._scene, generator(seed, Stream.SENSOR_NOISE))
+        self._outcome = SuccessTracker(self._task, self._scene, self.period)
+        self._sensing = Sensing(
+            perturbations, self._scene, generator(seed, RandomStream.SENSOR_NOISE)
+        )
         self._seen = self._sensing.observe(self._scene, self.time)
 
     def step(self, targets: Array) -> None:

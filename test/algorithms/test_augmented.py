@@ -8,7 +8,7 @@ from il_ros.algorithms import augmented
 from il_ros.algorithms.augmented import AugmentedChunks
 from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
 from il_ros.algorithms.chunks import chunk_data
-from il_ros.cli import train as cli
+from il_ros.cli import train_command as cli
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation
 from il_ros.datasets.augmentation.crop import Crop

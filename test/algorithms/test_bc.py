@@ -7,8 +7,8 @@ import torch
 
 from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
 from il_ros.algorithms.torch_tools import warmup_cosine
-from il_ros.cli import monitor as monitor_cli
-from il_ros.cli import train as cli
+from il_ros.cli import monitor_command as monitor_cli
+from il_ros.cli import train_command as cli
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, DatasetError, IlRosError
 from il_ros.datasets.dataset_writer import save_dataset

@@ -8,7 +8,7 @@ import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.chunks import chunk_targets
-from il_ros.cli.monitor import calibrate
+from il_ros.cli.monitor_command import calibrate
 from il_ros.core.errors import BundleError, ContractError
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.monitors.monitor_assembly import make_monitor

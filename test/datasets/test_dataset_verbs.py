@@ -173,7 +173,7 @@ def test_what_the_system_refuses_is_one_line(run, monkeypatch):
         def call(*_, **__):
             raise problem
 
-        monkeypatch.setattr('il_ros.cli.dataset.load_dataset', call)
+        monkeypatch.setattr('il_ros.cli.dataset_command.load_dataset', call)
         return run('info', 'out')
 
     full = OSError(28, 'No space left on device', '/disk/x')

@@ -4,8 +4,8 @@ import free_hand
 import numpy as np
 import pytest
 
-from il_ros.cli.dataset_report import report
-from il_ros.cli.interop import export_, import_
+from il_ros.cli.dataset_report_command import report
+from il_ros.cli.interop_command import export_, import_
 from il_ros.core.errors import ContractError
 from il_ros.datasets.augmentation.augmentation_step import measured
 from il_ros.datasets.dataset import load_dataset

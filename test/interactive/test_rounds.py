@@ -10,7 +10,7 @@ from il_ros.algorithms.dagger import DaggerConfig
 from il_ros.algorithms.flat_bc import FlatBcConfig
 from il_ros.algorithms.rules import make_rule
 from il_ros.algorithms.steps import EXPERT, join
-from il_ros.core import files
+from il_ros.core import atomic_files
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.budget import Budget, Spent
@@ -143,8 +143,8 @@ def dying(monkeypatch):
         left[0] = at
         return left
 
-    monkeypatch.setattr(files.os, 'replace', counted(replaced))
-    monkeypatch.setattr(files.os, 'fsync', counted(synced))
+    monkeypatch.setattr(atomic_files.os, 'replace', counted(replaced))
+    monkeypatch.setattr(atomic_files.os, 'fsync', counted(synced))
     monkeypatch.setattr(Path, 'unlink', lambda path, missing_ok=False: None)
     return die
 

@@ -1,6 +1,6 @@
 import pytest
 
-from il_ros.cli.interop import export_, import_
+from il_ros.cli.interop_command import export_, import_
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import load_dataset
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from il_ros.cli.launch import _run_ros, _supervise
-from il_ros.launching.xml import evaluate
+from il_ros.cli.launch_command import _run_ros, _supervise
+from il_ros.launching.launch_xml import evaluate
 
 from .conftest import Write
 

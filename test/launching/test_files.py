@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from il_ros.launching.xml import evaluate
+from il_ros.launching.launch_xml import evaluate
 
 pytest.importorskip('rclpy')  # what a launch file starts has to be installed
 

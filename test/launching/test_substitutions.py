@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.launching.document import LaunchError
+from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.substitutions import Scope, expand, parse, unescape
 
 

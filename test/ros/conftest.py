@@ -7,7 +7,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from il_ros.cli.session import graph, isolate  # noqa: E402
+from il_ros.cli.running_graph import graph, isolate  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
 
 CONTRACT = Path(__file__).parents[2] / 'config/contracts/franka_pick_place.yaml'

@@ -17,7 +17,7 @@ from il_ros.msg import CoachStatus, MonitorStatus  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
-from il_ros.cli.session import graph  # noqa: E402
+from il_ros.cli.running_graph import graph  # noqa: E402
 from il_ros.core import topics  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
 from il_ros.interactive.journal import Journal  # noqa: E402

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_policies import REACH
 
-from il_ros.cli.evaluate import load_perturbations
-from il_ros.cli.session import graph
+from il_ros.cli.evaluate_command import load_perturbations
+from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.rollouts.cases import plan_suites

@@ -21,7 +21,7 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.rules import Decision, Rule
 from il_ros.algorithms.steps import ENDINGS, EXPERT
 from il_ros.bags.bag_reader import EpisodeReader
-from il_ros.cli.session import graph
+from il_ros.cli.running_graph import graph
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS

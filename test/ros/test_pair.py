@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from il_ros.bags.bag_reader import EpisodeReader
-from il_ros.cli.session import graph
+from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.datasets.bag_conversion import convert
 

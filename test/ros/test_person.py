@@ -19,7 +19,7 @@ from sensor_msgs.msg import Joy  # noqa: E402
 from il_ros.algorithms.bc import BcConfig  # noqa: E402
 from il_ros.algorithms.steps import EXPERT  # noqa: E402
 from il_ros.bags.bag_reader import BagReadOptions  # noqa: E402
-from il_ros.cli.session import graph  # noqa: E402
+from il_ros.cli.running_graph import graph  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
 from il_ros.datasets.dataset_build import build_dataset  # noqa: E402
 from il_ros.evaluation.suites import SEEDS  # noqa: E402

@@ -146,7 +146,7 @@ def test_ctrl_c_in_a_launch_ends_every_process_and_keeps_finished_episodes(
 ):
     """Record one episode, interrupt the second one, then read the first."""
     script = f"""
-from il_ros.cli.record import record
+from il_ros.cli.record_command import record
 from pathlib import Path
 raise SystemExit(record(Path({str(CONTRACT)!r}), Path({str(tmp_path)!r}), episodes=50, start=True))
 """

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from il_ros.cli.session import isolate
-from il_ros.launching.processes import Supervisor
-from il_ros.launching.xml import evaluate
+from il_ros.cli.running_graph import isolate
+from il_ros.launching.launch_xml import evaluate
+from il_ros.launching.process_supervisor import ProcessSupervisor
 
 from .conftest import CONTRACT
 
@@ -29,7 +29,7 @@ def test_left_and_right_on_one_graph(contract, tmp_path):
     demo = CONTRACT.parents[2] / 'launch/demo.launch.xml'
     file.write_text(LAUNCH.format(file=demo, contract=CONTRACT, out=tmp_path))
     with ExitStack() as stack:
-        supervisor = stack.enter_context(Supervisor())
+        supervisor = stack.enter_context(ProcessSupervisor())
         for spec in evaluate(file, {}, scratch=tmp_path, environment=dict(os.environ)):
             for path, text in spec.files.items():
                 path.write_text(text)

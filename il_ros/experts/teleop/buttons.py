@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import get_args
 
-from il_ros.experts.teleop.reading import Press
+from il_ros.experts.teleop.device_reading import Press
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class ButtonState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speed:
+class SpeedScale:
     """How fast a device goes, as a share of its full speed.
 
     Attributes:
@@ -120,7 +120,7 @@ class Speed:
         return min(max(share * self.factor**steps, self.least), 1.0)
 
 
-class Linger:
+class HoldTimer:
     """Whether something has been so within the last moments.
 
     Args:

@@ -7,11 +7,11 @@ from pathlib import Path
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.follow import Follow
 from il_ros.experts.teleop.jog import Jog
 from il_ros.experts.teleop.joy import JoyConfig, JoyDevice
 from il_ros.experts.teleop.keyboard import Keyboard, KeyboardConfig
 from il_ros.experts.teleop.leader import LeaderConfig, LeaderDevice
+from il_ros.experts.teleop.leader_follower import LeaderFollower
 from il_ros.experts.teleop.operator import Pilot
 from il_ros.experts.teleop.twist import TwistConfig, TwistDevice
 
@@ -61,5 +61,5 @@ def make_pilot(config: Config, contract: Contract, horizon: int) -> Pilot:
         IlRosError: If the contract has not what it takes.
     """
     if isinstance(config, LeaderConfig):
-        return Follow(contract, config, horizon)
+        return LeaderFollower(contract, config, horizon)
     return Jog(contract, config.motion, horizon)

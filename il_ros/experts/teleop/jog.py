@@ -10,9 +10,9 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
 from il_ros.core.limits import Array
-from il_ros.experts.teleop.guard import Guard, arm_joints
-from il_ros.experts.teleop.motion import MotionConfig
-from il_ros.experts.teleop.reading import Reading
+from il_ros.experts.teleop.device_reading import DeviceReading
+from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.setpoint_limiter import SetpointLimiter, arm_joints
 
 _DAMPING = 0.01
 _REST = 1.0  # 1/s, at which a moving arm is drawn to its home posture in the nullspace
@@ -48,10 +48,10 @@ class Jog:
         self._limits = contract.limits
         self.moves = arm_joints(contract, self._arm)
         self._dt, self._horizon = contract.period, horizon
-        self._guard = Guard(self._limits, self._arm, self.moves, config, self._dt)
+        self._guard = SetpointLimiter(self._limits, self._arm, self.moves, config, self._dt)
         self._toggled: bool | None = None  # whether the gripper is to open; none: as it is
 
-    def begin(self, start: Array, reading: Reading) -> str:
+    def begin(self, start: Array, reading: DeviceReading) -> str:
         """Take the arm up at `start` (N,); nothing speaks against it."""
         self._rows: Array = start[None]
         self._speeds: Array = np.zeros((1, len(start)))
@@ -60,7 +60,7 @@ class Jog:
         self._toggled = None
         return ''
 
-    def chunk(self, measured: Array, reading: Reading, steps: int) -> Array:
+    def chunk(self, measured: Array, reading: DeviceReading, steps: int) -> Array:
         """Set-points (H, N) of the next periods.
 
         Args:
@@ -81,7 +81,7 @@ class Jog:
         self._rows, self._speeds = np.array(rows), np.array(speeds)
         return self._rows
 
-    def _wish(self, position: Array, reading: Reading) -> Array:
+    def _wish(self, position: Array, reading: DeviceReading) -> Array:
         wish = self._gripper(position, reading)
         frames = self._arm.chain.frames(position[self.moves])
         twist = self._twist(frames[-1], reading)
@@ -92,7 +92,7 @@ class Jog:
             wish[self.moves] = resolve(jacobian_of(frames), twist, damping=_DAMPING, pull=pull)
         return wish
 
-    def _twist(self, tool: Array, reading: Reading) -> Array:
+    def _twist(self, tool: Array, reading: DeviceReading) -> Array:
         """Velocity of the tool (6,) in the base's axes; zero where nothing is wanted at all."""
         linear, angular = reading.twist[:3], reading.twist[3:]
         if not reading.twist.any():
@@ -105,7 +105,7 @@ class Jog:
             angular = _GAIN * rotation_vector(self._kept_rotation @ tool[:3, :3].T)
         return np.concatenate([self._before_walls(tool[:3, 3], linear), angular])
 
-    def _keep_what_rests(self, position: Array, reading: Reading) -> None:
+    def _keep_what_rests(self, position: Array, reading: DeviceReading) -> None:
         """From where on the parts of the motion that nobody asks for are to stay as they are."""
         linear, angular = reading.twist[:3].any(), reading.twist[3:].any()
         tool = self._arm.chain.forward(position[self.moves])
@@ -121,7 +121,7 @@ class Jog:
         most = np.sqrt(2 * _BRAKE * np.maximum(room, 0.0) + reserve**2) - reserve
         return np.clip(linear, -most, most)
 
-    def _heed_toggle(self, position: Array, reading: Reading) -> None:
+    def _heed_toggle(self, position: Array, reading: DeviceReading) -> None:
         if reading.gripper:
             self._toggled = None
         if 'gripper_toggle' in reading.pressed:
@@ -129,7 +129,7 @@ class Jog:
             middle = (limits.position_min + limits.position_max) / 2
             self._toggled = bool((position < middle)[~self.moves].any())
 
-    def _gripper(self, position: Array, reading: Reading) -> Array:
+    def _gripper(self, position: Array, reading: DeviceReading) -> Array:
         """Velocity of the gripper's joints (N,), zero for the arm's."""
         share = reading.gripper
         if self._toggled is not None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from il_ros.experts.teleop.axes import Axes
-from il_ros.experts.teleop.buttons import Buttons, ButtonState, Linger, Speed
+from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer, SpeedScale
+from il_ros.experts.teleop.device_reading import DeviceReading, TwistFrame
 from il_ros.experts.teleop.joy_message import check_joy
-from il_ros.experts.teleop.motion import MotionConfig
-from il_ros.experts.teleop.reading import Frame, Reading
+from il_ros.experts.teleop.motion_config import MotionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class JoyConfig:
         motion: How the arm follows.
     """
 
-    frame: Frame = 'base'
+    frame: TwistFrame = 'base'
     axes: Axes
     buttons: Buttons = field(default_factory=Buttons)
     linger: float = 0.5
-    speed: Speed = field(default_factory=Speed)
+    speed: SpeedScale = field(default_factory=SpeedScale)
     motion: MotionConfig = field(default_factory=MotionConfig)
 
 
@@ -43,10 +43,10 @@ class JoyDevice:
 
     def __init__(self, config: JoyConfig) -> None:
         self._config = config
-        self._state, self._moved = ButtonState(config.buttons), Linger(config.linger)
+        self._state, self._moved = ButtonState(config.buttons), HoldTimer(config.linger)
         self.share = config.speed.share
 
-    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
+    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
         """What a message that was read at `now` [s] says.
 
         Raises:
@@ -60,7 +60,7 @@ class JoyDevice:
         wanted = bool(twist.any() or gripper or 'gripper_toggle' in pressed)
         moved = self._moved.update(wanted, now)
         by_button = config.buttons.dead_man is not None
-        return Reading(
+        return DeviceReading(
             read=now,
             held='dead_man' in self._state.down if by_button else moved,
             keep='takeover' in self._state.down,

@@ -9,9 +9,9 @@ from typing import get_args
 
 import numpy as np
 
-from il_ros.experts.teleop.buttons import Linger, Speed
-from il_ros.experts.teleop.motion import MotionConfig
-from il_ros.experts.teleop.reading import Frame, Press, Reading
+from il_ros.experts.teleop.buttons import HoldTimer, SpeedScale
+from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
+from il_ros.experts.teleop.motion_config import MotionConfig
 
 _STOP = ' '
 _AGAIN = 1.0  # s without a key after which it counts as pressed anew, and not as repeated
@@ -91,13 +91,13 @@ class KeyboardConfig:
         motion: How the arm follows.
     """
 
-    frame: Frame = 'base'
+    frame: TwistFrame = 'base'
     linear: float = 0.15
     angular: float = 0.6
     hold: float = 0.15
     linger: float = 1.0
     keys: Keys = field(default_factory=Keys)
-    speed: Speed = field(default_factory=Speed)
+    speed: SpeedScale = field(default_factory=SpeedScale)
     motion: MotionConfig = field(default_factory=MotionConfig)
 
     def __post_init__(self) -> None:
@@ -117,10 +117,10 @@ class Keyboard:
         self._config = config
         self._names = {key: name for name, key in config.keys.by_name.items()}
         self._last: dict[str, float] = {}
-        self._held = Linger(config.linger)
+        self._held = HoldTimer(config.linger)
         self.share = config.speed.share
 
-    def keys(self, text: str, now: float) -> Reading:
+    def keys(self, text: str, now: float) -> DeviceReading:
         """What the characters that have come by `now` [s] say, and those shortly before."""
         presses: tuple[Press, ...] = get_args(Press)
         pressed: list[Press] = []
@@ -136,7 +136,7 @@ class Keyboard:
         twist, gripper = self._twist(now), self._down('gripper_open', now)
         gripper -= self._down('gripper_close', now)
         active = bool(twist.any() or gripper or self._down('takeover', now))
-        return Reading(
+        return DeviceReading(
             read=now,
             held=self._held.update(active or 'gripper_toggle' in pressed, now),
             twist=twist,

@@ -13,9 +13,9 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.buttons import Buttons
-from il_ros.experts.teleop.motion import MotionConfig
+from il_ros.experts.teleop.device_reading import DeviceReading, Press
+from il_ros.experts.teleop.motion_config import MotionConfig
 from il_ros.experts.teleop.pedal import Pedal
-from il_ros.experts.teleop.reading import Press, Reading
 
 TOPIC = 'leader/joint_states'  # where a leader's joints are told unless it says otherwise
 
@@ -128,7 +128,7 @@ class LeaderDevice:
 
     def joint_state(
         self, names: Sequence[str], positions: Sequence[float], now: float, *, topic: str = TOPIC
-    ) -> Reading:
+    ) -> DeviceReading:
         """What a leader's joints, read at `now` [s], say; nothing before each leader has spoken.
 
         Raises:
@@ -149,7 +149,7 @@ class LeaderDevice:
             self._joints = self._factor * self._told + self._offset
         return self._reading(())
 
-    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
+    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
         """What the buttons beside it, read at `now` [s], say.
 
         Raises:
@@ -157,8 +157,8 @@ class LeaderDevice:
         """
         return self._reading(self._pedal.press(axes, buttons, now))
 
-    def _reading(self, pressed: tuple[Press, ...]) -> Reading:
-        return Reading(
+    def _reading(self, pressed: tuple[Press, ...]) -> DeviceReading:
+        return DeviceReading(
             read=min(*self._read.values(), self._pedal.read),
             held=self._pedal.held and self._joints is not None,
             keep=self._pedal.keep,

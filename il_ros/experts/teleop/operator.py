@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.frames import NS
 from il_ros.core.limits import Array
-from il_ros.experts.teleop.reading import Press, Reading
+from il_ros.experts.teleop.device_reading import DeviceReading, Press
 
 
 class Pilot(Protocol):
@@ -24,10 +24,10 @@ class Pilot(Protocol):
     def moves(self) -> NDArray[np.bool_]:
         """Which joints move the arm, shape (N,); the others are grippers'."""
 
-    def begin(self, start: Array, reading: Reading) -> str:
+    def begin(self, start: Array, reading: DeviceReading) -> str:
         """Take the arm up at `start` (N,); gives why not, in words, or nothing."""
 
-    def chunk(self, measured: Array, reading: Reading, steps: int) -> Array:
+    def chunk(self, measured: Array, reading: DeviceReading, steps: int) -> Array:
         """Set-points (H, N); `steps` periods after the last call, 0 right after `begin`."""
 
 
@@ -44,7 +44,7 @@ class Operator:
     def __init__(self, pilot: Pilot, *, timeout: float, period: float, horizon: int) -> None:
         self._pilot, self._timeout, self._horizon = pilot, timeout, horizon
         self._period = round(period * NS)
-        self._reading: Reading | None = None
+        self._reading: DeviceReading | None = None
         self._armed = False  # the device has been seen with its dead-man let go
         self._moving = self._still = False
         self._stamp = 0  # of the frame answered last [ns]
@@ -63,7 +63,7 @@ class Operator:
         """When the device was read last [s]; none while it is silent."""
         return self._reading.read if self._reading else None
 
-    def hear(self, reading: Reading, now: float) -> None:
+    def hear(self, reading: DeviceReading, now: float) -> None:
         """Take in what the device says, at `now` [s]; a part of it may be older than that."""
         before = self._reading
         if before is not None and not 0.0 <= reading.read - before.read <= self._timeout:
@@ -125,7 +125,7 @@ class Operator:
             return rows
         return self._keep(start) if reading.keep else None
 
-    def _take_up(self, start: Array, reading: Reading) -> None:
+    def _take_up(self, start: Array, reading: DeviceReading) -> None:
         here = self._rest if self._still and self._rest is not None else start
         self.refusal = self._pilot.begin(here, reading)
         self._moving = not self.refusal

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from il_ros.experts.teleop.buttons import Buttons, ButtonState
+from il_ros.experts.teleop.device_reading import Press
 from il_ros.experts.teleop.joy_message import check_joy
-from il_ros.experts.teleop.reading import Press
 
 
 class Pedal:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.buttons import Buttons, Linger
-from il_ros.experts.teleop.motion import MotionConfig
+from il_ros.experts.teleop.buttons import Buttons, HoldTimer
+from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
+from il_ros.experts.teleop.motion_config import MotionConfig
 from il_ros.experts.teleop.pedal import Pedal
-from il_ros.experts.teleop.reading import Frame, Press, Reading
 
 Array = NDArray[np.float64]
 
@@ -58,15 +58,15 @@ class TwistDevice:
 
     def __init__(self, config: TwistConfig, base_frame: str) -> None:
         self._config = config
-        self._frames: dict[str, Frame] = {
+        self._frames: dict[str, TwistFrame] = {
             '': 'base', base_frame: 'base', config.tool_frame: 'tool'
         }  # fmt: skip
-        self._moved = Linger(config.linger)
+        self._moved = HoldTimer(config.linger)
         self._pedal = Pedal(config.buttons or Buttons())
         self._twist: Array = np.zeros(6)
         self._frame, self._read = self._frames[''], -math.inf
 
-    def twist(self, values: Sequence[float], frame_id: str, now: float) -> Reading:
+    def twist(self, values: Sequence[float], frame_id: str, now: float) -> DeviceReading:
         """What a twist (6,) [m/s, rad/s] that was read at `now` [s] says.
 
         Raises:
@@ -84,7 +84,7 @@ class TwistDevice:
         self._twist, self._frame, self._read = value, self._frames[frame_id], now
         return self._reading(now, ())
 
-    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Reading:
+    def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
         """What the buttons beside it, read at `now` [s], say.
 
         Raises:
@@ -92,10 +92,10 @@ class TwistDevice:
         """
         return self._reading(now, self._pedal.press(axes, buttons, now))
 
-    def _reading(self, now: float, pressed: tuple[Press, ...]) -> Reading:
+    def _reading(self, now: float, pressed: tuple[Press, ...]) -> DeviceReading:
         pedal = self._pedal
         moved = self._moved.update(bool(self._twist.any()), now)
-        return Reading(
+        return DeviceReading(
             read=min(self._read, pedal.read) if pedal.has_dead_man else self._read,
             held=pedal.held if pedal.has_dead_man else moved,
             keep=pedal.keep,

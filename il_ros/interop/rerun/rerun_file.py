@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
-from il_ros.core.files import write_atomic
 
 if TYPE_CHECKING:
     import rerun as rr

@@ -9,9 +9,9 @@ from il_ros.sim.robot import Robot
 
 # By the name of the arm in `il_ros.core.arms`.
 MODELS = {
-    'franka': 'il_ros.sim.robots.franka:FRANKA',
-    'ur5e': 'il_ros.sim.robots.ur5e:UR5E',
-    'viperx_pair': 'il_ros.sim.robots.viperx_pair:VIPERX',
+    'franka': 'il_ros.sim.robots.franka_model:FRANKA',
+    'ur5e': 'il_ros.sim.robots.ur5e_model:UR5E',
+    'viperx_pair': 'il_ros.sim.robots.viperx_pair_model:VIPERX',
 }
 
 

@@ -24,7 +24,7 @@ STANDING = LENGTH + HANDLE[2]  # and of one that stands on the table on its peg 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class PegPart:
     """A part of a peg.
 
     Attributes:
@@ -47,7 +47,7 @@ class Connector:
         core: Half of the width of a wall along x that parts the hole in two [m]; 0.0 for none.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PegPart, ...]
     half: tuple[float, float]
     bevels: tuple[tuple[float, float], ...] = ()
     core: float = 0.0
@@ -61,19 +61,19 @@ def _bevels(radius: float, *quadrants: int) -> tuple[tuple[float, float], ...]:
 # The D is a half disc with a square behind it, so that its flat is as wide as its disc.
 CONNECTORS = {
     'round': Connector(
-        pieces=(Piece(size=(0.01,)),), half=(0.01, 0.01), bevels=_bevels(0.01, 0, 1, 2, 3)
+        pieces=(PegPart(size=(0.01,)),), half=(0.01, 0.01), bevels=_bevels(0.01, 0, 1, 2, 3)
     ),
-    'square': Connector(pieces=(Piece(size=(0.009, 0.009)),), half=(0.009, 0.009)),
-    'rectangular': Connector(pieces=(Piece(size=(0.012, 0.007)),), half=(0.012, 0.007)),
+    'square': Connector(pieces=(PegPart(size=(0.009, 0.009)),), half=(0.009, 0.009)),
+    'rectangular': Connector(pieces=(PegPart(size=(0.012, 0.007)),), half=(0.012, 0.007)),
     'd_shaped': Connector(
-        pieces=(Piece(size=(0.0096,)), Piece(size=(0.0048, 0.0096), at=(-0.0048, 0.0))),
+        pieces=(PegPart(size=(0.0096,)), PegPart(size=(0.0048, 0.0096), at=(-0.0048, 0.0))),
         half=(0.0096, 0.0096),
         bevels=_bevels(0.0096, 0, 3),
     ),
     'two_pronged': Connector(
         pieces=(
-            Piece(size=(0.007, 0.003), at=(0.0, -0.008)),
-            Piece(size=(0.007, 0.003), at=(0.0, 0.008)),
+            PegPart(size=(0.007, 0.003), at=(0.0, -0.008)),
+            PegPart(size=(0.007, 0.003), at=(0.0, 0.008)),
         ),
         half=(0.007, 0.011),
         core=0.005,

@@ -11,8 +11,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, Flags, draw_in_box
 from il_ros.sim.tasks.reach import add_goal
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box
 
 Array = NDArray[np.float64]
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]

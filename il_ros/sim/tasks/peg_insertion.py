@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import UnknownNameError
-from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.connectors import (
     CONNECTORS,
     HANDLE,
@@ -22,6 +21,7 @@ from il_ros.sim.tasks.connectors import (
     add_peg,
 )
 from il_ros.sim.tasks.reach import add_goal
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
 
 Array = NDArray[np.float64]
 

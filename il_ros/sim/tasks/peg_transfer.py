@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, to_goal, upright
 from il_ros.sim.tasks.reach import add_goal
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
 
 Array = NDArray[np.float64]
 

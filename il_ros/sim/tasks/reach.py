@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, length
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, length
 
 Array = NDArray[np.float64]
 

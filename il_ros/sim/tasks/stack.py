@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.sim.tasks.base import Draw, Flags, draw_in_box, fetched, length, upright
 from il_ros.sim.tasks.pick_place import EDGE, add_cube, is_clear
 from il_ros.sim.tasks.reach import add_goal
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, length, upright
 
 Array = NDArray[np.float64]
 

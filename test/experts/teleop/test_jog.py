@@ -11,9 +11,9 @@ from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.robots.franka import FRANKA
+from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.jog import Jog
-from il_ros.experts.teleop.motion import MotionConfig
-from il_ros.experts.teleop.reading import Reading
+from il_ros.experts.teleop.motion_config import MotionConfig
 
 from .conftest import CONFIG
 
@@ -22,7 +22,7 @@ LIMITS, DT = CONTRACT.limits, CONTRACT.period
 
 
 def wish(*twist, **more):
-    return Reading(read=0.0, held=True, twist=np.array(twist, dtype=float), **more)
+    return DeviceReading(read=0.0, held=True, twist=np.array(twist, dtype=float), **more)
 
 
 STILL = wish(0, 0, 0, 0, 0, 0)

@@ -10,9 +10,9 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
+from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
 from il_ros.experts.teleop.leader import LeaderConfig
-from il_ros.experts.teleop.reading import Reading
 
 from .conftest import CONFIG
 
@@ -32,7 +32,7 @@ def changed(**changes):
 
 
 def at(joints):
-    return Reading(read=0.0, held=True, joints=np.array(joints, dtype=float))
+    return DeviceReading(read=0.0, held=True, joints=np.array(joints, dtype=float))
 
 
 def test_joints_are_mapped_by_name_sign_offset_and_range():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from il_ros.core.frames import NS
+from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.operator import Operator
-from il_ros.experts.teleop.reading import Reading
 
 PERIOD, TIMEOUT = 0.05, 0.2
 
@@ -40,7 +40,7 @@ class Bench:
         self.operator = Operator(self.pilot, timeout=TIMEOUT, period=PERIOD, horizon=3)
 
     def hear(self, held=False, **more):
-        reading = Reading(read=self.now, held=held, **more)
+        reading = DeviceReading(read=self.now, held=held, **more)
         self.operator.hear(reading, self.now)
 
     def frame(self, measured=(0.0, 0.0), *, dt=PERIOD, **more):
@@ -136,7 +136,7 @@ def test_a_clock_that_jumps_lets_go(bench, jump):
 @pytest.mark.parametrize('read', [-math.inf, 0.5, 1.5])
 def test_a_device_of_which_a_part_is_silent_counts_for_nothing(bench, read):
     bench.hear()
-    bench.operator.hear(Reading(read=read, held=True), bench.now)
+    bench.operator.hear(DeviceReading(read=read, held=True), bench.now)
     assert bench.frame() is None
     assert bench.operator.read is None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from il_ros.cli.evaluate import load_perturbations
+from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS

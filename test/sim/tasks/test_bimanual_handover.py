@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from il_ros.sim.tasks import make_task
-from il_ros.sim.tasks.base import upright
 from il_ros.sim.tasks.bimanual_handover import GRIP, MEETING
+from il_ros.sim.tasks.task import upright
 
 TASK = make_task('bimanual_handover')
 GOAL = np.array([0.12, 0.05, 0.16])

@@ -6,8 +6,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from il_ros.sim.tasks.base import upright
 from il_ros.sim.tasks.connectors import CONNECTORS, HANDLE, SEATED, add_hole, add_peg
+from il_ros.sim.tasks.task import upright
 
 CLEARANCE = 0.0005
 # Turns at which a peg fits, other than straight [rad].

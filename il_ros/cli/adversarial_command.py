@@ -1,0 +1,151 @@
+"""``il_ros adversarial``: the smallest disturbances that make a policy fail, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from il_ros.cli.evaluate_command import load_perturbations, versions
+from il_ros.core.atomic_files import write_atomic
+from il_ros.evaluation.intervals import Rate
+from il_ros.rollouts.adversarial.findings import (
+    by_size,
+    cases_of,
+    facts,
+    most_severe,
+    replay_list,
+)
+from il_ros.rollouts.adversarial.search import Search, SearchConfig
+from il_ros.rollouts.adversarial.space import load_space
+from il_ros.rollouts.adversarial.trials import Found, Trial
+from il_ros.rollouts.cases import Case
+from il_ros.rollouts.pool import Guarding, Setup, stream_cases
+from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.tasks import make_task
+
+
+def search(
+    contract: Path,
+    bounds: Path,
+    out: Path,
+    *,
+    bundle: Path | None = None,
+    task: str = 'pick_place',
+    guard: Guarding = 'limits',
+    most: int = 20,
+    config: Annotated[SearchConfig, tyro.conf.arg(name='')] = SearchConfig(),  # noqa: B008
+) -> int:
+    """Search for small disturbances that make a policy fail, in scenes that it can do.
+
+    No ROS is needed. Writes adversarial.yaml, failures by severity, which evaluate takes as
+    --perturbations, and trials.json with every episode.
+
+    Args:
+        contract: Contract file.
+        bounds: YAML file of what may be disturbed and how far.
+        out: Folder of the results.
+        bundle: Bundle of the policy; without one the task's expert is searched.
+        task: Name of the simulator's task.
+        guard: What stands between policy and arm: nothing, the monitor's hard checks, or the whole
+            monitor. An episode that it stops is a failure.
+        most: How many failures are listed.
+        config: How long and how widely to search.
+    """
+    console, space = Console(), load_space(bounds)
+    setup = Setup(contract=contract, task=task, bundle=bundle, guard=guard)
+    stage = setup.stage()
+
+    def run(case: Case) -> Rollout:
+        return stage.run(case.seed, case.perturbations, name=case.name)
+
+    with Progress(*_COLUMNS, console=console, transient=True) as progress:
+        bar = progress.add_task('', total=None)
+
+        def watch(trial: Trial) -> None:
+            progress.update(bar, advance=1, description=trial.phase)
+
+        limit = make_task(task).time_limit
+        found = Search(space, run, limit=limit, config=config, watch=watch).search()
+    about = {
+        'policy_id': stage.driver.policy_id,
+        'task': task,
+        'guard': guard,
+        'bounds': bounds.read_text(encoding='utf-8'),
+        'versions': versions(),
+    }
+    listed = most_severe(space, found, most)
+    head = (
+        f'Disturbances that make {stage.driver.policy_id or "the expert"} fail ({task}, guard '
+        f'{guard}), the smallest first;\nmade by il_ros adversarial search. Names end with the '
+        "scene's seed.\nil_ros adversarial replay runs each in its scene."
+    )
+    write_atomic(out / 'adversarial.yaml', replay_list(listed, head=head))
+    write_atomic(out / 'trials.json', facts(space, found, config, about=about))
+    _say(console, found, listed)
+    return 0
+
+
+def replay(
+    perturbations: tyro.conf.Positional[Path],
+    contract: Path,
+    *,
+    bundle: Path | None = None,
+    task: str = 'pick_place',
+    guard: Guarding = 'limits',
+    processes: int = 1,
+) -> int:
+    """Run the failures that a search has listed again, each in its scene; as after retraining.
+
+    Args:
+        perturbations: The adversarial.yaml of a search.
+        contract: Contract file.
+        bundle: Bundle of the policy; without one the task's expert is tried.
+        task: Name of the simulator's task.
+        guard: What stands between policy and arm; as in the search.
+        processes: How many episodes are simulated at once.
+    """
+    cases = cases_of(load_perturbations(perturbations), where=perturbations.name)
+    setup = Setup(contract=contract, task=task, bundle=bundle, guard=guard)
+    console, rows = Console(), Table('disturbance', 'outcome', 'progress', 'time [s]')
+    rollouts = []
+    for case, rollout in zip(cases, stream_cases(setup, cases, processes=processes), strict=True):
+        rollouts.append(rollout)
+        rows.add_row(
+            case.name, rollout.outcome, f'{rollout.progress:.2f}', f'{rollout.duration:.2f}'
+        )
+    console.print(rows)
+    console.print(f'failed: {Rate.of(not rollout.success for rollout in rollouts) or "none ran"}')
+    return 0
+
+
+_COLUMNS = (
+    TextColumn('{task.completed:.0f} episodes, {task.description}'),
+    BarColumn(),
+    TimeElapsedColumn(),
+)
+
+
+def _say(console: Console, found: Found, listed: Sequence[Trial]) -> None:
+    console.print(f'undisturbed, failed: {_share(found.of("undisturbed"))}')
+    console.print(f'random disturbances, failed: {_share(found.of("random"))}')
+    rows = Table('size', 'failed')
+    for low, high, trials in by_size(found.of('random')):
+        rows.add_row(f'{low:g} to {high:g}', _share(trials))
+    console.print(rows)
+    rows = Table('by itself', 'towards', 'holds at', 'fails at')
+    for one in found.boundaries:
+        fails = 'never' if one.fails is None else f'{one.fails:g}'
+        rows.add_row(one.parameter, f'{one.bound:g}', f'{one.holds:g}', fails)
+    console.print(rows)
+    least = f', the smallest of size {listed[0].size:.3f}' if listed else ''
+    console.print(f'{len(listed)} failures listed{least}')
+
+
+def _share(trials: Sequence[Trial]) -> str:
+    return str(Rate.of(not trial.success for trial in trials) or 'none ran')

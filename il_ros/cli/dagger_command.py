@@ -1,0 +1,205 @@
+"""``il_ros dagger``: rounds of interactive imitation on a graph, or in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from il_ros.algorithms.bc import BcConfig
+from il_ros.cli.running_graph import graph
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.process_pool import worker_count
+from il_ros.evaluation.coaching_report import CoachedRound
+from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.interactive.arm_field import ArmField
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
+from il_ros.interactive.chunk_learner import TRAINING
+from il_ros.interactive.journal import Journal
+from il_ros.interactive.retraining import DECISION, TRIALS, Plan, Retraining, Trials, learned_from
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.cases import Case
+from il_ros.rollouts.demonstrations import dataset_of_rollouts
+from il_ros.rollouts.evaluation import Rehearsal
+from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
+from il_ros.sim.tasks import floor_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """The policy in use, which the new one is held against.
+
+    Attributes:
+        bundle: Its bundle; nothing is compared without one.
+        trials: Episodes of each of the two.
+    """
+
+    bundle: Path | None = None
+    trials: int = TRIALS
+
+
+def dagger(
+    contract: Path,
+    task: str,
+    out: Path,
+    run: Annotated[DaggerRun, tyro.conf.arg(name='')] = DaggerRun(),  # noqa: B008  (frozen)
+    training: BcConfig = TRAINING,
+    *,
+    against: Against = Against(),
+    randomisation: Path | None = None,
+    start: bool = False,
+    namespace: str = '/',
+    in_process: bool = False,
+) -> int:
+    """Demonstrate, train, and let the learner drive while the expert corrects it, in rounds.
+
+    The same command goes on where it stopped, whatever ended it; with more rounds it goes further.
+    With a policy to be held against, both are tried on the same scenes after the last round, and
+    the new one is calibrated and named as the better one only if it is.
+
+    Args:
+        contract: Contract file.
+        task: Task of the simulator; its expert has the same name.
+        out: Folder of the rounds, bundles, bags and curves.
+        run: What the rounds are of.
+        training: How a policy is trained.
+        against: The policy in use.
+        randomisation: YAML file of what differs from episode to episode beside the scene.
+        start: Start a graph in lock-step here, instead of using the one that runs.
+        namespace: Namespace of the running graph.
+        in_process: Use no graph: simulator, expert and monitor in one process, without ROS.
+    """
+    console, loaded = Console(), load_contract(contract)
+    ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
+    rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
+    if against.bundle is not None:
+        load_bundle(against.bundle, loaded)
+        _require_another(against.bundle, rounds.bundle)
+
+    def tell(one: CoachedRound) -> None:
+        console.print(_line(one))
+
+    horizon, blend = training.policy.horizon, training.policy.blend
+    with rounds.journal('in process' if in_process else 'graph') as journal, ExitStack() as stack:
+        if in_process:
+            place = ArmField(
+                loaded, task, horizon=horizon, blend=blend, noise=run.noise, randomisation=ranges
+            )
+            found = rounds.teach(place, journal, on_round=tell)
+            trials = _trials_in_process(contract, task, ranges)
+        else:
+            client = stack.enter_context(
+                graph(
+                    loaded,
+                    start=start,
+                    namespace=namespace,
+                    log=out / 'log',
+                    contract=str(contract.resolve()),
+                    task=task,
+                    directory=str((out / 'episodes').resolve()),
+                )
+            )
+            from il_ros.ros.graph_field import graph_field, graph_trials
+
+            with graph_field(
+                client,
+                loaded,
+                horizon=horizon,
+                blend=blend,
+                noise=run.noise,
+                randomisation=ranges,
+            ) as live:
+                found = rounds.teach(live, journal, live=live, on_round=tell)
+            trials = graph_trials(client, task, out / 'trials', ranges)
+        told = '' if against.bundle is None else _judge(against, rounds, journal, trials)
+    way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
+    options = (
+        *_changed(run, DaggerRun()),
+        *_changed(training, TRAINING, 'training.'),
+        *_changed(against, Against(), 'against.'),
+        *([f'--randomisation {randomisation}'] if randomisation else []),
+        way,
+    )
+    line = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
+    page = rounds.report(found, line)
+    console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
+    if told:
+        console.print(told, soft_wrap=True)
+    return 0
+
+
+def _require_another(old: Path, new: Path) -> None:
+    if old.resolve() == new.resolve():
+        raise IlRosError(
+            'the new policy would be written over the one in use',
+            where=str(old),
+            fix='copy the bundle in use to a folder of its own',
+        )
+
+
+def _judge(against: Against, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
+    """Hold the new policy against the old one, unless that was done; gives what was found."""
+    assert against.bundle is not None
+    before, now = (load_bundle(bundle).policy_id for bundle in (against.bundle, rounds.bundle))
+    one = Retraining(journal.folder / f'against_{before}_{now}')
+    decision, learned = one.decision, learned_from(journal)
+    if decision is None:
+        plan = Plan(
+            old=str(against.bundle.resolve()),
+            old_id=before,
+            rounds=learned['rounds'] - 1,
+            trials=against.trials,
+            reason='asked for',
+        )
+        one.begin(plan)
+        decision = one.judge(rounds.bundle, trials, learned)
+    verdict = 'promote it' if decision.promoted else 'keep the old one'
+    return f'{verdict}; {decision.reason}; {one.folder / DECISION}'
+
+
+def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Trials:
+    processes = worker_count(0, TRIALS)
+
+    def runner(bundle: Path) -> Rehearsal:
+        return Rehearsal(contract, task, bundle, floor_of(task), processes=processes)
+
+    def rollouts(bundle: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
+        setup = Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+        cases = [
+            Case(seed=one.seed, perturbations=tuple(ranges.draw(one.seed))) for one in episodes
+        ]
+        found = run_cases(setup, cases, processes=processes)
+        return dataset_of_rollouts(load_contract(contract), task, found)
+
+    return Trials(
+        runner=runner, rollouts=rollouts, task=task, run='in process', randomisation=ranges
+    )
+
+
+def _line(one: CoachedRound) -> str:
+    return (
+        f'round {one.round}: {one.labels} labels, {one.takeovers} takeovers '
+        f'({one.takeovers_per_minute:.1f} a minute), {100 * one.autonomy:.0f} % driven by the '
+        f'policy; alone it did {one.success or "not drive"}'
+    )
+
+
+def _changed(given: Any, usual: Any, prefix: str = '') -> Iterator[str]:
+    """The options of settings that are not as they usually are."""
+    for name, value in vars(given).items():
+        option, before = f'{prefix}{name}'.replace('_', '-'), getattr(usual, name)
+        if is_dataclass(value):
+            yield from _changed(value, before, f'{prefix}{name}.')
+        elif value != before and isinstance(value, bool):
+            yield f'--{option}' if value else f'--{prefix}no-{name}'.replace('_', '-')
+        elif value != before:
+            words = value if isinstance(value, tuple) else (value,)
+            yield ' '.join([f'--{option}', *map(str, words)])

@@ -1,0 +1,150 @@
+"""``il_ros launch``: start what an XML launch file describes, with ROS's launch or without."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import tyro
+
+from il_ros.launching import packages
+from il_ros.launching.child_process import ProcessError
+from il_ros.launching.launch_arguments import declared
+from il_ros.launching.launch_document import LaunchError
+from il_ros.launching.launch_xml import ProcessSpec, evaluate
+from il_ros.launching.process_supervisor import ProcessSupervisor
+
+_SUFFIX = '.launch.xml'
+
+
+def run(
+    file: tyro.conf.Positional[str],
+    arguments: tyro.conf.Positional[list[str]],
+    *,
+    show_args: bool = False,
+    print_only: Annotated[bool, tyro.conf.arg(name='print')] = False,
+) -> int:
+    """Start what a launch file describes, until it ends or Ctrl-C.
+
+    Where ROS's own launch system is installed it does the work, as `ros2 launch` would; elsewhere
+    a small runner does, which understands the tags that this package's launch files use, shows
+    all output, and ends everything as soon as one process fails.
+
+    Args:
+        file: A launch file, or the name of one of this package's (demo: demo.launch.xml).
+        arguments: Its arguments, each as name:=value.
+        show_args: List the arguments it takes, and stop.
+        print_only: Show the command lines it would start, and stop.
+
+    Returns:
+        The exit code: 0, or that of the process that failed.
+
+    Raises:
+        LaunchError: If the file or an argument cannot be used.
+        ProcessError: If a process cannot be started.
+    """
+    path = find(file)
+    if show_args:
+        print('\n'.join(map(str, declared(path, os.environ))) or 'it takes no arguments')
+        return 0
+    given = parse_arguments(arguments)
+    if not print_only and has_ros_launch():
+        return _run_ros(path, given)
+    with TemporaryDirectory(prefix='il_ros_launch_') as scratch:
+        specs = evaluate(path, given, scratch=Path(scratch))
+        return _print(specs) if print_only else _supervise(specs)
+
+
+def find(file: str) -> Path:
+    """Give the path of a launch file: `file` itself, or ours of that name.
+
+    Raises:
+        LaunchError: If there is none; it lists those of this package.
+    """
+    if '/' in file or file.endswith('.xml') or Path(file).is_file():
+        return Path(file)
+    folder = packages.share('il_ros', os.environ, file) / 'launch'
+    path = folder / f'{file}{_SUFFIX}'
+    if not path.is_file():
+        names = sorted(each.name.removesuffix(_SUFFIX) for each in folder.glob(f'*{_SUFFIX}'))
+        raise LaunchError(f'no launch file of the name {file!r} in {folder}', allowed=names)
+    return path
+
+
+def parse_arguments(arguments: list[str]) -> dict[str, str]:
+    """Split ``name:=value`` pairs; of two values for a name the last one holds, as in ROS.
+
+    Raises:
+        LaunchError: If one is not of that form.
+    """
+    pairs = {}
+    for argument in arguments:
+        name, _, value = argument.partition(':=')
+        if not name or not value:
+            raise LaunchError(f'launch argument {argument!r}', allowed='name:=value')
+        pairs[name] = value
+    return pairs
+
+
+def has_ros_launch() -> bool:
+    """Tell whether ROS's launch system, its XML front end and its nodes are installed."""
+    # Not 'launch' itself: a folder of that name in the working directory would import as one.
+    return all(find_spec(name) is not None for name in ('launch_xml', 'launch_ros'))
+
+
+def _run_ros(path: Path, given: dict[str, str]) -> int:
+    from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration
+    from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+    from launch import LaunchDescription, LaunchService
+
+    service = LaunchService(argv=[f'{name}:={value}' for name, value in given.items()])
+    source = AnyLaunchDescriptionSource(str(path))
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                # Its own 5 s and 5 s would let a Ctrl-C take longer than a user waits.
+                SetLaunchConfiguration('sigterm_timeout', '1.5'),
+                SetLaunchConfiguration('sigkill_timeout', '1.0'),
+                IncludeLaunchDescription(source, launch_arguments=given.items()),
+            ]
+        )
+    )
+    return int(service.run())
+
+
+def _print(specs: list[ProcessSpec]) -> int:
+    for spec in specs:
+        print(f'# {spec.name}')
+        for path, text in spec.files.items():
+            print(f'#   {path}:')
+            print('\n'.join(f'#     {line}' for line in text.splitlines()))
+        print(shlex.join(spec.argv))
+    return 0
+
+
+def _supervise(specs: list[ProcessSpec]) -> int:
+    with ProcessSupervisor() as supervisor:
+        try:
+            for spec in specs:
+                _start(supervisor, spec)
+        except ProcessError:
+            if supervisor.failed() is None:  # else an early one failed before the last was started
+                raise
+        code = supervisor.wait()
+        failed = supervisor.failed()
+        if failed is not None:
+            print(f'{failed.describe_end()}; the others were ended', file=sys.stderr)
+    assert code is not None  # it waited without a time limit
+    return code
+
+
+def _start(supervisor: ProcessSupervisor, spec: ProcessSpec) -> None:
+    for path, content in spec.files.items():
+        path.write_text(content, encoding='utf-8')
+    supervisor.start(spec.name, spec.argv, env=spec.env, expect='success')

@@ -1,0 +1,200 @@
+"""``il_ros monitor``: the thresholds of a policy's scores, and what they say of an episode."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from il_ros.bags.bag_reader import EpisodeReader
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.errors import BundleError
+from il_ros.core.frames import NS
+from il_ros.datasets.dataset import load_dataset
+from il_ros.monitors.conformal_thresholds import WARN_ALPHA
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.calibrating import calibrate_bundle
+from il_ros.policies.calibration import ALPHA, WINDOW, CalibrationRecord
+from il_ros.policies.replay import Replay, Tick
+from il_ros.policies.replay import replay as replay_bag
+
+_SAME = 1e-6  # ratios that differ less are the same
+
+
+def calibrate(
+    bundle: tyro.conf.Positional[Path],
+    dataset: tyro.conf.Positional[Path],
+    alpha: float = ALPHA,
+    warn_alpha: float = WARN_ALPHA,
+    *,
+    window: int = WINDOW,
+    varying: bool = True,
+) -> int:
+    """Set the monitor's thresholds for a policy, by split conformal prediction.
+
+    Use 60 or more successful rollouts, in which nothing but hard faults could stop the policy.
+
+    Args:
+        bundle: Folder of the policy's bundle; only its thresholds change.
+        dataset: Dataset of successful rollouts of this policy, none of them trained on.
+        alpha: Largest rate of nominal episodes with a false alarm.
+        warn_alpha: Largest rate of nominal episodes with a warning.
+        window: Ticks that the scores are averaged over.
+        varying: Let the thresholds follow the course of an episode, for tasks in which the same
+            happens at the same time.
+    """
+    data = load_dataset(dataset, contract=load_bundle(bundle).contract)
+    loaded, limit = calibrate_bundle(
+        bundle,
+        data,
+        alpha=alpha,
+        warn_alpha=warn_alpha,
+        window=window,
+        varying=varying,
+        where=str(dataset),
+    )
+    _say_limit(Console(), loaded, limit)
+    return 0
+
+
+def replay(
+    bag: tyro.conf.Positional[Path],
+    bundle: Path,
+    json: Path | None = None,
+) -> int:
+    """Say when the monitor would have warned of an episode and stopped it, and by which score.
+
+    Args:
+        bag: The recorded episode.
+        bundle: Bundle of a policy, calibrated.
+        json: File that every tick is written to.
+    """
+    loaded = load_bundle(bundle)
+    if loaded.calibration is None:
+        raise BundleError(
+            'is not calibrated',
+            where=str(bundle),
+            fix='run "il_ros monitor calibrate" on rollouts of its policy',
+        )
+    with EpisodeReader(bag, loaded.contract) as reader:
+        found = replay_bag(reader, loaded, MonitorConfig())
+    if json is not None:
+        write_atomic(json, _dump(found, loaded))
+    _say_replay(Console(), found)
+    return 0
+
+
+def _say_limit(console: Console, bundle: Bundle, limit: CalibrationRecord) -> None:
+    assert bundle.scores is not None
+    spent = len(limit.episodes) - len(limit.maxima)
+    console.print(
+        f'policy {bundle.policy_id}: {len(limit.maxima)} episodes for the threshold, {spent} for '
+        f'the scale of the scores',
+        soft_wrap=True,
+    )
+    bands = limit.bands
+    for k, channel in enumerate(bundle.scores.channels):
+        ticks = range(bands.loc.shape[1])
+        stops = [bands.thresholds(tick)[k] for tick in ticks]
+        warns = [bands.thresholds(tick, limit.warn)[k] for tick in ticks]
+        console.print(
+            f'{channel.name}: stops above {_span(stops)} (alpha {limit.alpha:g}), warns above '
+            f'{_span(warns)} (alpha {limit.warn_alpha:g})',
+            soft_wrap=True,
+        )
+    odd, times = limit.odd
+    if odd:
+        console.print(
+            f'careful: {", ".join(odd)} set these thresholds, {times:.1f} times above what the '
+            'other episodes would: look whether the policy had to try again there, and record '
+            'more rollouts',
+            style='yellow',
+            soft_wrap=True,
+        )
+
+
+def _span(values: list[float]) -> str:
+    low, high = f'{min(values):.3g}', f'{max(values):.3g}'
+    return low if low == high else f'{low} to {high}'
+
+
+def _say_replay(console: Console, found: Replay) -> None:
+    chunks = 'the chunks in the bag' if found.same_policy else "the bundle's own chunks, made anew"
+    driven = sum(tick.driving for tick in found.ticks)
+    console.print(f'{len(found.ticks)} frames, {driven} driven by the policy; {chunks}')
+    table = Table('score', 'largest, of its threshold', 'at')
+    for name, (share, seconds) in found.largest().items():
+        table.add_row(name, f'{share:.2f}', f'{seconds:.2f} s')
+    console.print(table)
+    for kind, text in (('warning', 'would have warned'), ('stop', 'would have stopped')):
+        first = found.first(kind)
+        when = f'at {found.seconds(first):.2f} s: {getattr(first, kind)}' if first else 'never'
+        console.print(f'{text} {when}', soft_wrap=True)
+    console.print(_agreement(found), soft_wrap=True)
+
+
+def _agreement(found: Replay) -> str:
+    if not found.told:
+        return 'the bag does not say what the monitor said then'
+    first, then = found.first('stop'), found.stopped()
+    stops = 'the stop agrees' if (first.stamp if first else None) == then else 'the stop differs: '
+    if stops.endswith(' '):
+        stops += (
+            f'then {_moment(found, then)}, now {_moment(found, first.stamp if first else None)}'
+        )
+    differences = found.differences()
+    if not len(differences):
+        return f'what the monitor said then: {stops}; no score to compare'
+    same = int((differences <= _SAME).sum())
+    return (
+        f'what the monitor said then: {stops}; {same} of {len(differences)} scores agree, largest '
+        f'difference {differences.max():.2g} of a threshold'
+    )
+
+
+def _moment(found: Replay, stamp: int | None) -> str:
+    return 'never' if stamp is None else f'at {(stamp - found.ticks[0].stamp) / NS:.2f} s'
+
+
+def _dump(found: Replay, bundle: Bundle) -> str:
+    assert bundle.scores is not None
+    first = {kind: found.first(kind) for kind in ('warning', 'stop')}
+    data = {
+        'policy_id': bundle.policy_id,
+        'channels': [channel.name for channel in bundle.scores.channels],
+        'recorded_chunks': found.same_policy,
+        'first_warning': _tick(first['warning']),
+        'first_stop': _tick(first['stop']),
+        'stopped_then': found.stopped(),
+        'largest': {name: [_number(x) for x in pair] for name, pair in found.largest().items()},
+        'ticks': [_tick(tick) for tick in found.ticks],
+    }
+    return json.dumps(data, indent=1, allow_nan=False) + '\n'
+
+
+def _tick(tick: Tick | None) -> dict[str, Any] | None:
+    if tick is None:
+        return None
+    look = tick.look
+    return {
+        'stamp': tick.stamp,
+        'driving': tick.driving,
+        'values': [_number(x) for x in look.values],
+        'thresholds': [_number(x) for x in look.thresholds],
+        'score': _number(look.score),
+        'exceeded': look.exceeded,
+        'triggered': look.triggered,
+        'warned': look.warned,
+        'stop': tick.stop,
+        'warning': tick.warning,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if isfinite(value) else None

@@ -1,0 +1,106 @@
+"""``il_ros record``: demonstrations or rollouts of a simulated arm, each an episode bag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.progress import track
+
+from il_ros.cli.running_graph import graph
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.evaluation.suites import draw_seeds
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
+
+if TYPE_CHECKING:
+    from il_ros.ros.graph import Graph
+
+
+def record(
+    contract: Path,
+    out: Path,
+    *,
+    episodes: int = 60,
+    source: Literal['expert', 'policy'] = 'expert',
+    bundle: Path | None = None,
+    task: str = 'pick_place',
+    first: int = 0,
+    noise: float = 0.0,
+    randomisation: Path | None = None,
+    start: bool = False,
+    namespace: str = '/',
+) -> int:
+    """Record seeded episodes of a simulated task, in lock-step.
+
+    Args:
+        contract: Contract file.
+        out: Folder that the episodes go to, where the graph is started here.
+        episodes: How many.
+        source: Who drives: the expert (demonstrations) or the policy (rollouts for calibration,
+            with the novelty trigger off).
+        bundle: Bundle that the policy and the monitor load first.
+        task: Task of the simulator, where the graph is started here.
+        first: Which seed of the range to begin with.
+        noise: Disturbance of the joints while recording [rad], so that demonstrations show how to
+            get back (DART, Laskey et al. 2017).
+        randomisation: YAML file of what differs from episode to episode beside the scene.
+        start: Start a graph in lock-step here, instead of using the one that runs.
+        namespace: Namespace of the running graph.
+    """
+    part = 'demonstrations' if source == 'expert' else 'calibration'
+    seeds = draw_seeds(part, episodes, first)
+    ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
+    console = Console()
+    with graph(
+        load_contract(contract),
+        start=start,
+        namespace=namespace,
+        contract=str(contract.resolve()),
+        task=task,
+        directory=str(out.resolve()),
+    ) as client:
+        client.wait_for('recorder/start')
+        if bundle is not None:
+            client.load(bundle)
+        run_recording(
+            client, seeds, source=source, noise=noise, randomisation=ranges, console=console
+        )
+    return 0
+
+
+def run_recording(
+    client: Graph,
+    seeds: Iterable[int],
+    *,
+    source: str,
+    noise: float,
+    console: Console,
+    randomisation: Randomisation = NOTHING,
+) -> list[Path]:
+    """Record one episode for each seed; gives the bags.
+
+    Raises:
+        IlRosError: If not one did, because then something is set up wrongly.
+    """
+    disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
+    seeds = list(seeds)
+    good, last, bags = 0, '', []
+    rollouts = source == 'policy'
+    notes = f'{source} in lock-step'
+    if randomisation != NOTHING:
+        notes += f', randomised (sha256 {randomisation.hash})'
+    with client.watching(novelty=not rollouts):
+        for seed in track(seeds, f'recording the {source}', console=console):
+            perturbations = [*randomisation.draw(seed), *disturbed]
+            episode = client.episode(seed, source, perturbations, record=True, notes=notes)
+            good += episode.state.success
+            bags.append(Path(episode.bag))
+            last = episode.trace.reason or 'time limit of the task'
+    if not good:
+        raise IlRosError(f'none of {len(seeds)} episodes reached the goal; the last ended: {last}')
+    console.print(f'{good} of {len(seeds)} episodes reached the goal')
+    return bags

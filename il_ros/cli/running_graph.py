@@ -1,0 +1,98 @@
+"""The graph that a verb talks to: one that runs already, or one of its own in lock-step."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from il_ros.cli.launch_command import find
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.launching.child_process import log_directory, print_line
+from il_ros.launching.launch_xml import evaluate
+from il_ros.launching.process_supervisor import ProcessSupervisor
+
+if TYPE_CHECKING:
+    from il_ros.ros.graph import Graph
+
+_DOMAINS = range(1, 102)  # below the ports that systems give out by themselves
+_NEEDED = ('simulator/step', 'monitor/set_mode')
+
+
+def isolate() -> None:
+    """Keep the graph of this process and its children on this machine and to itself."""
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_DOMAIN_ID'] = str(_free_domain())
+
+
+def _free_domain() -> int:
+    """A domain, drawn from those in which nothing runs on this machine."""
+    drawn = random.SystemRandom().sample(_DOMAINS, len(_DOMAINS))
+    return next((domain for domain in drawn if _is_free(domain)), drawn[0])
+
+
+def _is_free(domain: int) -> bool:
+    """Whether nobody listens where a domain's first participant does (DDSI-RTPS 2.5, 9.6.2)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def graph(
+    contract: Contract,
+    /,
+    *,
+    start: bool,
+    namespace: str = '/',
+    log: Path | None = None,
+    **launch: str,
+) -> Iterator[Graph]:
+    """Give a client of the running graph, or of one that is started here and ended afterwards.
+
+    Args:
+        contract: What the topics mean.
+        start: Whether to start `demo.launch.xml` in lock-step, on this machine alone.
+        namespace: Namespace of the running graph.
+        log: Folder for what the nodes say, when they are started here; the terminal without one.
+        launch: Arguments of the launch file.
+
+    Raises:
+        IlRosError: If the graph lacks what every verb needs, or a node ended.
+    """
+    with ExitStack() as stack:
+        if start:
+            isolate()
+            supervisor = _start(stack, log, launch)
+        from il_ros.ros.graph import Graph
+
+        client = stack.enter_context(Graph(contract, namespace=namespace))
+        try:
+            client.wait_for(*_NEEDED)
+            yield client
+        except IlRosError:
+            if start:
+                supervisor.check()  # a node that ended is the better explanation
+            raise
+
+
+def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> ProcessSupervisor:
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='il_ros_')))
+    specs = evaluate(find('demo'), launch, scratch=scratch)
+    supervisor = stack.enter_context(
+        ProcessSupervisor(sink=log_directory(log) if log else print_line)
+    )
+    for spec in specs:
+        for path, text in spec.files.items():
+            path.write_text(text, encoding='utf-8')
+        supervisor.start(spec.name, spec.argv, env=spec.env)
+    return supervisor

@@ -1,0 +1,237 @@
+"""What an expert is, and how a wish for the tool's motion becomes a chunk of joint positions."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.arms import AnyArm, Arm, require_single
+from il_ros.core.errors import IlRosError
+from il_ros.core.geometry import matrix_about, rotation_vector
+from il_ros.core.kinematics import jacobian_of, resolve
+
+Array = NDArray[np.float64]
+
+DOWN = matrix_about(0, math.pi)  # the tool's rotation when it points straight down
+
+
+class Expert(Protocol):
+    """Whoever can be asked, at any state of the robot, what to do next.
+
+    An expert has no memory: equal observations give equal answers. Only then can it label states
+    that a learner visits (DAgger, Ross et al. 2011), and only then is there a function to clone.
+    """
+
+    def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
+        """Joint set-points, shape (horizon, N) [rad, m], row i due (i + 1) * dt [s] from now.
+
+        Raises:
+            IlRosError: If the observation lacks a key that the expert reads.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast a scripted expert moves.
+
+    Attributes:
+        linear: Largest speed of the tool [m/s].
+        angular: Largest turning speed of the tool [rad/s].
+        gain: Speed per remaining distance near the goal [1/s].
+        gripper: Speed of the gripper joint [m/s].
+        velocity: Share of the joints' velocity limits that is used at most.
+        acceleration: Share of the joints' acceleration limits that is used at most.
+        rest: Rate at which the nullspace is drawn to the home posture [1/s].
+        damping: Damping factor of the inverse kinematics.
+    """
+
+    linear: float = 0.25
+    angular: float = 1.0
+    gain: float = 7.0
+    gripper: float = 0.1
+    velocity: float = 0.6
+    acceleration: float = 0.45
+    rest: float = 3.0
+    damping: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCommand:
+    """What the tool should do at one moment.
+
+    Attributes:
+        linear: Velocity of the tool centre point in the base frame, shape (3,) [m/s].
+        yaw: Turn about the vertical that the tool, pointing down, should have [rad].
+        gripper: Where the gripper joint should go [m].
+    """
+
+    linear: Array
+    yaw: float
+    gripper: float
+
+
+@dataclass(kw_only=True)
+class ExpertScene:
+    """What a scripted expert looks at, rolled forward along a chunk.
+
+    Attributes:
+        tool: Tool centre point in the base frame, shape (3,) [m].
+        tilt: Rotation of the tool relative to pointing straight down, as its yaw [rad].
+        gripper: Position of the gripper joint [m].
+        goal: Goal position in the base frame, shape (3,) [m].
+        cube: Position of the object, shape (3,) [m]; the goal's where there is no object.
+        cube_yaw: Its turn about the vertical [rad]; a cube's is by symmetry within 45 degrees.
+        goal_yaw: The turn that it should have at the goal [rad], by the same symmetry.
+        pressed: Force along the tool that holds it up [N], for those who feel their way.
+    """
+
+    tool: Array
+    tilt: float
+    gripper: float
+    goal: Array
+    cube: Array
+    cube_yaw: float
+    goal_yaw: float = 0.0
+    pressed: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CartesianExpert(ABC):
+    """A velocity field for the tool, followed by damped least squares within the joint limits.
+
+    Attributes:
+        arm: The arm that it moves.
+        pace: How fast it moves.
+    """
+
+    arm: Arm
+    pace: Pace = field(default_factory=Pace)
+
+    keys: ClassVar[tuple[str, ...]] = (
+        'joint_position',
+        'joint_velocity',
+        'gripper_position',
+        'goal_position',
+    )
+
+    def __post_init__(self) -> None:
+        require_arm(self.arm, where=type(self).__name__)
+        require_single(self.arm, where=type(self).__name__)
+
+    @abstractmethod
+    def decide(self, scene: ExpertScene) -> ToolCommand:
+        """What the tool should do in this scene."""
+
+    def read(self, observation: Mapping[str, Array]) -> ExpertScene:
+        """The scene of an observation; the tool is filled in from the joints."""
+        goal, thing = observation['goal_position'], observation.get('object_pose')
+        return ExpertScene(
+            tool=goal,
+            tilt=0.0,
+            gripper=float(observation['gripper_position'][0]),
+            goal=goal,
+            cube=goal.copy() if thing is None else thing[:3].copy(),
+            cube_yaw=0.0,
+        )
+
+    def roll(self, scene: ExpertScene, moved: Array, gripper: float) -> None:
+        """Change the scene as the tool moves by `moved` [m] and the gripper to `gripper` [m]."""
+        scene.gripper = gripper
+
+    def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
+        """See `Expert.act`."""
+        require_keys(observation, self.keys, where=type(self).__name__)
+        scene = self.read(observation)
+        q, speed = observation['joint_position'], observation['joint_velocity']
+        frames = self.arm.chain.frames(q)
+        chunk = np.empty((horizon, len(q) + 1))
+        for row in chunk:
+            tool = frames[-1]
+            scene.tool = tool[:3, 3]
+            scene.tilt = math.atan2(tool[1, 0], tool[0, 0])
+            wish = self.decide(scene)
+            speed = joint_speed(self.arm, self.pace, wish, q=q, frames=frames, before=speed, dt=dt)
+            q = np.clip(q + speed * dt, self.arm.position_min[:-1], self.arm.position_max[:-1])
+            frames = self.arm.chain.frames(q)
+            step = self.pace.gripper * dt
+            gripper = scene.gripper + min(max(wish.gripper - scene.gripper, -step), step)
+            self.roll(scene, frames[-1, :3, 3] - tool[:3, 3], gripper)
+            row[:-1], row[-1] = q, gripper
+        return chunk
+
+
+def require_arm(arm: AnyArm | None, *, where: str) -> None:
+    """Refuse to do without an arm, as a contract may that names none.
+
+    Raises:
+        IlRosError: If `arm` is None; `where` is who needs it.
+    """
+    if arm is None:
+        raise IlRosError(
+            'no arm, whose kinematics it needs', where=where, fix='name the arm in the contract'
+        )
+
+
+def require_keys(observation: Mapping[str, Array], keys: tuple[str, ...], *, where: str) -> None:
+    """Refuse an observation that lacks one of these keys; `where` is who reads them.
+
+    Raises:
+        IlRosError: With those that it lacks.
+    """
+    missing = [key for key in keys if observation.get(key) is None]
+    if missing:
+        raise IlRosError(f'the observation lacks {", ".join(missing)}', where=where, allowed=keys)
+
+
+def joint_speed(
+    arm: Arm, pace: Pace, wish: ToolCommand, *, q: Array, frames: Array, before: Array, dt: float
+) -> Array:
+    """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before`.
+
+    Args:
+        arm: Whose joints they are.
+        pace: How fast they move.
+        wish: What the tool should do.
+        q: Where they are, shape (n,) [rad].
+        frames: Of the arm's chain there, shape (n + 1, 4, 4).
+        before: How fast they moved before, shape (n,) [rad/s].
+        dt: For how long [s].
+    """
+    turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
+    twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])
+    pull = pace.rest * (arm.home[:-1] - q)
+    speed = resolve(jacobian_of(frames), twist, damping=pace.damping, pull=pull)
+    # Slow all joints alike, so that the tool keeps its path.
+    speed /= max(1.0, float(np.max(np.abs(speed) / arm.velocity[:-1])) / pace.velocity)
+    return _eased(speed, before, pace.acceleration * arm.acceleration[:-1] * dt)
+
+
+def _eased(speed: Array, before: Array, most: Array) -> Array:
+    """The wished `speed`, or less of it while the arm still gathers speed from `before`.
+
+    Only its size is eased, never its direction, and never beyond the wish: a command that
+    followed the measured velocity would amplify a push or a delay.
+    """
+    size = float(speed @ speed)
+    if size < 1e-12:
+        return speed
+    along = min(max(float(before @ speed) / size, 0.0), 1.0)
+    return speed * min(1.0, along + 1.0 / float(np.max(np.abs(speed) / most)))
+
+
+def toward(error: Array, gain: float, fastest: float) -> Array:
+    """Velocity along `error`: proportional to it when near, smoothly bounded when far."""
+    distance = math.sqrt(float(error @ error))
+    return np.asarray(error * (gain / math.sqrt(1.0 + (gain * distance / fastest) ** 2)))
+
+
+def ramp(value: float, low: float, high: float) -> float:
+    """0 below `low`, 1 above `high`, and smooth in between (cubic Hermite)."""
+    x = min(max((value - low) / (high - low), 0.0), 1.0)
+    return x * x * (3.0 - 2.0 * x)

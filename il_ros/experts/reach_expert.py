@@ -1,0 +1,17 @@
+"""The expert of `reach`: straight to the goal, slower as it comes near."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, toward
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachExpert(CartesianExpert):
+    """Moves the tool centre point to the goal, pointing down, with an open gripper."""
+
+    def decide(self, scene: ExpertScene) -> ToolCommand:
+        """Toward the goal."""
+        linear = toward(scene.goal - scene.tool, self.pace.gain, self.pace.linear)
+        return ToolCommand(linear=linear, yaw=0.0, gripper=float(self.arm.home[-1]))

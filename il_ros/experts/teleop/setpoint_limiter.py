@@ -1,0 +1,124 @@
+"""Keeps set-points inside a contract's limits, one step after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.arms import AnyArm
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array, Limits
+from il_ros.experts.teleop.motion_config import MotionConfig
+
+_SHARES = (1.0, 0.5, 0.25, 0.1)  # of a step that are tried when all of it would leave the box
+_ROUNDING = 1e-9  # m
+
+
+def arm_joints(contract: Contract, arm: AnyArm) -> NDArray[np.bool_]:
+    """Which of a contract's joints are the arm's, shape (N,); the others are grippers'.
+
+    Raises:
+        IlRosError: If it does not command all of them, in the arm's order.
+    """
+    names = contract.action.names
+    if tuple(name for name in names if name in arm.joints) != arm.joints:
+        raise IlRosError(
+            f'it commands {", ".join(names)}',
+            where=f'contract {contract.name}.action.names',
+            allowed=f'{", ".join(arm.joints)}, in this order, and grippers',
+        )
+    return np.array([name in arm.joints for name in names])
+
+
+class SetpointLimiter:
+    """Turns wished joint velocities into the next set-point.
+
+    The arm's joints are slowed all alike, so that the tool keeps its path; a gripper by itself.
+
+    Args:
+        limits: The contract's.
+        arm: Kinematics of the tool, or of both of a pair; none when the contract has none, and then
+            the workspace is not looked at.
+        moves: Which of the joints move the arm, shape (N,); the others are grippers'.
+        config: How much of the limits is used.
+        dt: Time of a step [s].
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        arm: AnyArm | None,
+        moves: NDArray[np.bool_],
+        config: MotionConfig,
+        dt: float,
+    ) -> None:
+        self._limits, self._arm, self._moves, self._dt = limits, arm, moves, dt
+        self.velocity = config.velocity * limits.velocity
+        self.acceleration = config.acceleration * limits.acceleration
+        self._leash = config.leash * limits.velocity
+        self.box_min = limits.workspace_min + config.margin
+        self.box_max = limits.workspace_max - config.margin
+
+    def step(self, position: Array, before: Array, wish: Array) -> tuple[Array, Array]:
+        """The next set-point and the velocity that leads there, both (N,).
+
+        Args:
+            position: The set-point now, shape (N,) [rad, m].
+            before: The velocity that led to it, shape (N,).
+            wish: The velocity that is wanted, shape (N,).
+        """
+        room = self._room(position, wish)
+        most = np.minimum(self.velocity, self.stoppable(room))
+        change = self._alike(self._alike(wish, most) - before, self.acceleration * self._dt)
+        speed = before + change
+        speed = self._alike(speed, self._room(position, speed) / self._dt)
+        return self._in_the_box(position, speed)
+
+    def stoppable(self, distance: Array) -> Array:
+        """The fastest velocities (N,) from which the joints come to rest within `distance` (N,)."""
+        reserve = self.acceleration * self._dt / 2
+        return np.asarray(np.sqrt(2 * self.acceleration * distance + reserve**2) - reserve)
+
+    def drawn_back(self, position: Array, measured: Array) -> Array:
+        """The set-point (N,), no further ahead of the measured arm (N,) than the leash allows.
+
+        A gripper may be far ahead: that is how it presses on what it holds.
+        """
+        ahead = np.where(self._moves, position - measured, 0.0)
+        return np.asarray(position - ahead + self._alike(ahead, self._leash))
+
+    def _room(self, position: Array, speed: Array) -> Array:
+        """How far each joint may go on in the direction of `speed`, shape (N,)."""
+        limits = self._limits
+        up, down = limits.position_max - position, position - limits.position_min
+        return np.asarray(np.maximum(np.where(speed > 0, up, down), 0.0))
+
+    def _alike(self, values: Array, most: Array) -> Array:
+        """`values` (N,), the arm's shrunk by one factor until none is larger than `most` (N,)."""
+        size = np.abs(values)
+        share = np.divide(most, size, out=np.ones_like(size), where=size > most)
+        arm = float(share[self._moves].min(initial=1.0))
+        return np.asarray(values * np.where(self._moves, arm, share))
+
+    def _in_the_box(self, position: Array, speed: Array) -> tuple[Array, Array]:
+        if self._arm is None:
+            return position + speed * self._dt, speed
+        outside = max(self._outside(position), 0.0)
+        for share in _SHARES:
+            slower = np.where(self._moves, share * speed, speed)
+            there = position + slower * self._dt
+            if self._outside(there) <= outside + _ROUNDING:
+                return there, slower
+        rest = np.where(self._moves, 0.0, speed)
+        return position + rest * self._dt, rest
+
+    def _outside(self, position: Array) -> float:
+        """How far a tool is outside the box [m]; negative while all are inside."""
+        assert self._arm is not None
+        joints, far = position[self._moves], -np.inf
+        for limb in self._arm.limbs:
+            own, joints = np.split(joints, [len(limb.joints)])
+            tool = limb.chain.forward(own)[0]
+            far = max(far, float(np.maximum(self.box_min - tool, tool - self.box_max).max()))
+        return far

@@ -1,0 +1,80 @@
+import os
+
+import pytest
+
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.errors import IlRosError
+
+
+def test_text_is_written_as_utf8_and_bytes_as_they_are(tmp_path):
+    assert write_atomic(tmp_path / 'a.txt', 'é\n').read_bytes() == 'é\n'.encode()
+    assert write_atomic(str(tmp_path / 'b.bin'), b'\x00\xff').read_bytes() == b'\x00\xff'
+
+
+def test_makes_parent_folders_and_leaves_only_the_file(tmp_path):
+    path = write_atomic(tmp_path / 'new' / 'folder' / 'a.txt', 'x')
+    assert os.listdir(path.parent) == ['a.txt']
+
+
+def test_replaces_an_older_file(tmp_path):
+    path = tmp_path / 'a.txt'
+    write_atomic(path, 'a much longer old text')
+    write_atomic(path, 'new')
+    assert path.read_text() == 'new'
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = write_atomic(tmp_path / 'a.txt', 'x')
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize('step', ['fsync', 'replace'])
+def test_interrupted_write_keeps_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    path = write_atomic(tmp_path / 'a.txt', 'old')
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, step, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(path, 'new')
+    assert os.listdir(tmp_path) == ['a.txt']
+    assert path.read_text() == 'old'
+
+
+def test_renames_only_what_is_already_on_disk(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, 'fsync', lambda fd: (calls.append('fsync'), fsync(fd)))
+    monkeypatch.setattr(os, 'replace', lambda a, b: (calls.append('replace'), replace(a, b)))
+    write_atomic(tmp_path / 'a.txt', 'x')
+    assert calls == ['fsync', 'replace', 'fsync']  # the file, the rename, its folder
+
+
+def test_refusal_of_the_system_is_one_clear_error(tmp_path):
+    (tmp_path / 'file').write_text('in the way')
+    path = tmp_path / 'file' / 'a.txt'
+    with pytest.raises(IlRosError) as caught:
+        write_atomic(path, 'x')
+    assert str(caught.value) == (
+        f'{path}: cannot be written: File exists; '
+        'to fix: choose a folder that you may write to, on a disk with room'
+    )
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / 'a.txt').mkdir()
+    with pytest.raises(IlRosError, match=r'a\.txt: cannot be written: Is a directory'):
+        write_atomic(tmp_path / 'a.txt', 'x')
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_path_without_a_name_is_refused_like_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IlRosError, match='cannot be written: Is a directory'):
+        write_atomic('.', 'x')
+    assert os.listdir(tmp_path) == []
