@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import rclpy
 from il_ros.msg import MonitorStatus, Takeover
-from il_ros.srv import ResetWorld, SetMode
+from il_ros.srv import DiscardBefore, ResetWorld, SetMode
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -67,6 +67,7 @@ class Rig:
             self._takeover = self.node.create_publisher(Takeover, f'/{topics.TAKEOVER}', 10)
             self._reset = self.node.create_client(ResetWorld, '/simulator/reset')
             self._mode = self.node.create_client(SetMode, '/monitor/set_mode')
+            self._discard = self.node.create_client(DiscardBefore, '/monitor/discard_before')
             for name in NODES:
                 self.start(name)
         except BaseException:
@@ -154,7 +155,8 @@ class Rig:
         """
         self._tidy()
         stamp = self._call(self._reset, ResetWorld.Request(seed=seed), _START).stamp
-        self._enter(SetMode.Request(mode=MODES[mode], not_before=stamp))
+        self._call(self._discard, DiscardBefore.Request(stamp=stamp), _START)
+        self._enter(SetMode.Request(mode=MODES[mode]))
 
     def _tidy(self) -> None:
         """Undo what a fault did; the arm rests and nobody drives."""

@@ -24,6 +24,7 @@ from il_ros.evaluation.suites import draw_seeds
 from il_ros.launching import packages
 from il_ros.launching.process_supervisor import ProcessSupervisor
 from il_ros.policies.mlp import MlpConfig
+from il_ros.ros.convert import to_seconds
 
 RATE = 100.0  # Hz
 WARM_UP = 2.0  # s
@@ -97,7 +98,8 @@ def _lockstep(folder: Path) -> Row:
         client.episode(seeds[0], 'expert', record=True)
         begin = time.perf_counter()
         simulated = sum(
-            client.episode(seed, 'expert', record=True).state.elapsed for seed in seeds[1:]
+            to_seconds(client.episode(seed, 'expert', record=True).state.elapsed)
+            for seed in seeds[1:]
         )
         factor = simulated / (time.perf_counter() - begin)
     return Row(

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata
@@ -17,6 +18,13 @@ from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError, IlRosError
+
+INTERFACES = 2
+"""Version of our interfaces, as msg/ has them."""
+
+# What a chunk of version 1 is told by: its definition, or where a bag has none its hash (REP 2011).
+_CHUNK_1 = 'float64 step_dt'
+_HASH_1 = 'RIHS01_1d5700d92adb13af4dde55ab2ec968aff8746023390715665001b495f18fe895'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +53,15 @@ class BagMessage:
         type: ROS message type.
         receive: When it was received [ns].
         data: Its CDR bytes.
+        interfaces: Version of our interfaces that its type is of: 1 has durations as float64, and
+            names of sources and faults as strings.
     """
 
     topic: str
     type: str
     receive: int
     data: bytes
+    interfaces: int = INTERFACES
 
 
 class EpisodeReader:
@@ -155,6 +166,7 @@ class EpisodeReader:
         chosen = [c for c in self._bag.connections if c.topic in relative]
         if not chosen:
             return
+        versions = {c.id: _interfaces(c) for c in chosen}
         try:
             for connection, receive, data in self._bag.messages(chosen):
                 yield BagMessage(
@@ -162,6 +174,7 @@ class EpisodeReader:
                     type=connection.msgtype,
                     receive=receive,
                     data=data,
+                    interfaces=versions[connection.id],
                 )
         except (GeneratorExit, IlRosError):
             raise
@@ -179,6 +192,13 @@ class EpisodeReader:
             return self._bag.deserialize(message.data, message.type)
         except Exception as problem:  # one of many errors of rosbags
             raise _damaged(self.path, problem) from None
+
+
+def _interfaces(connection: Connection) -> int:
+    """Version of our interfaces that the type of a topic is of."""
+    text = connection.msgdef.data
+    old = _CHUNK_1 in text if text else connection.digest == _HASH_1
+    return 1 if old else INTERFACES
 
 
 def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Contract:

@@ -69,6 +69,10 @@ class Cdr:
         self._align(4)
         return int(self._take(self._u32)[0])
 
+    def skip_duration(self) -> None:
+        """Pass over a builtin_interfaces/Duration."""
+        self.stamp()
+
     def skip_string(self) -> None:
         """Pass over a string."""
         self._move(self.uint32())

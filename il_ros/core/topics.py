@@ -30,3 +30,17 @@ TYPES = {
 
 MODES = ('idle', 'hold', 'policy', 'expert', 'alarm', 'fallback')
 """Names of the mode constants of msg/MonitorStatus.msg, in their order."""
+
+CHUNK_SOURCES = ('none', *MODES[1:])
+"""Names of the source constants of msg/ActionChunk.msg, in their order."""
+
+FAULTS = (
+    'none', 'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
+    'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
+)  # fmt: skip
+"""Names of the fault constants of msg/MonitorStatus.msg, in their order."""
+
+
+def name_of(code: int, names: tuple[str, ...]) -> str:
+    """The name of a constant; `unknown (code)` for a number that has none."""
+    return names[code] if 0 <= code < len(names) else f'unknown ({code})'

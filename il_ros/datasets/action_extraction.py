@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.bags.bag_reader import BagMessage
+from il_ros.bags.recorded_chunk import read_chunk
 from il_ros.core.cdr import NS, Cdr
 from il_ros.core.contract import Contract, Demonstration
 from il_ros.core.decoders import decoder_for
@@ -22,7 +23,7 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
 # What the monitor commands on its own account is no demonstration.
-_NOT_DEMONSTRATED = ('idle', 'hold', 'alarm', 'fallback')
+_NOT_DEMONSTRATED = ('none', 'idle', 'hold', 'alarm', 'fallback')
 _DEMONSTRATOR = SOURCES.index('demonstrator')
 
 
@@ -81,16 +82,13 @@ class ExecutedActions:
 
     def add(self, message: BagMessage) -> None:
         """Take an il_ros/msg/ActionChunk of one step."""
-        reader = Cdr(message.data)
-        stamp = reader.header()
-        reader.doubles(1)
-        names, _, positions = tuple(reader.strings()), reader.uint32(), reader.doubles()
-        source = reader.string().lower()
-        if source in _NOT_DEMONSTRATED:
+        chunk = read_chunk(message)
+        if chunk.source in _NOT_DEMONSTRATED:
             return
-        self._commands.append(_command(self.contract, names, positions))
-        self._stamps.append(stamp)
-        self._codes.append(SOURCES.index(source) if source in SOURCES else _DEMONSTRATOR)
+        self._commands.append(_command(self.contract, chunk.names, chunk.positions))
+        self._stamps.append(chunk.stamp)
+        known = chunk.source in SOURCES
+        self._codes.append(SOURCES.index(chunk.source) if known else _DEMONSTRATOR)
 
     def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
         """A command belongs to the nearest frame, within half a period; the nearest one wins."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.bags.bag_reader import BagMessage
+from il_ros.bags.recorded_chunk import read_chunk
 from il_ros.core import topics
-from il_ros.core.cdr import Cdr
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame
@@ -43,10 +43,8 @@ class ExpertLabels:
         Raises:
             DatasetError: If it is of other joints than the contract's, or cut short.
         """
-        reader = Cdr(message.data)
-        stamp = reader.header()
-        reader.doubles(1)
-        names, steps, flat = tuple(reader.strings()), reader.uint32(), reader.doubles()
+        chunk = read_chunk(message)
+        names, steps, flat = chunk.names, chunk.steps, chunk.positions
         wanted = self._contract.action.names
         if names != wanted or len(flat) != steps * len(wanted):
             raise DatasetError(
@@ -54,7 +52,7 @@ class ExpertLabels:
                 where=message.topic,
                 allowed=f'{", ".join(wanted)}, one position each a step',
             )
-        self._chunks[message.topic, stamp] = np.array(flat).reshape(steps, len(wanted))
+        self._chunks[message.topic, chunk.stamp] = np.array(flat).reshape(steps, len(wanted))
 
     def of(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """Labels, shape (F, H, N) [rad or m]; NaN where nobody answered, and beyond a chunk."""

@@ -22,7 +22,7 @@ from il_ros.ros.convert import fill_stamp
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.parameters import declare
-from il_ros.ros.qos import EVENTS, LATCHED
+from il_ros.ros.qos import LATCHED, STATUS
 from il_ros.ros.spin import run_node
 
 ON_SHIFT = ('watch', 'propose', 'start')
@@ -62,7 +62,7 @@ class Coach(ManagedNode):
             self._reason = f'a retraining is not finished: {unfinished}'
         self._proposes = bool(unfinished)
         self._publisher = self.create_publisher(CoachStatus, topics.COACH_STATUS, LATCHED)
-        self.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, EVENTS)
+        self.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, STATUS)
         self.create_service(Trigger, '~/start', self._on_start)
         self.create_service(Trigger, '~/stop', self._on_stop)
         if self._server is None:
@@ -128,7 +128,7 @@ class Coach(ManagedNode):
             driving=message.mode == MonitorStatus.POLICY,
             stopped=message.mode in _STOPPED
             or (message.mode == MonitorStatus.EXPERT and not message.takeover),
-            fault=bool(message.fault),
+            fault=message.fault != MonitorStatus.FAULT_NONE,
         )
         if strange is None or self._test is None or not self.active:
             return
@@ -244,15 +244,15 @@ class Coach(ManagedNode):
         told, shift = self._coaching.told, self._shift or self._now()
         state = CoachStatus.WATCHING
         if self._busy:
-            state = CoachStatus.JUDGING if told.judging else CoachStatus.TEACHING
+            state = CoachStatus.EVALUATING if told.judging else CoachStatus.TEACHING
         elif self._proposes:
             state = CoachStatus.PROPOSING
         return CoachStatus(
             state=state,
             reason=self._reason,
             policy_id=self._policy_id,
-            drives=shift.drives if shift else 0,
-            strange=shift.stopped if shift else 0,
+            runs=shift.drives if shift else 0,
+            stopped_runs=shift.stopped if shift else 0,
             p_value=shift.p_value if shift else 1.0,
             **told.numbers,
         )
@@ -262,7 +262,11 @@ class Coach(ManagedNode):
 
     def _report(self) -> Report:
         status = self._status()
-        values = {'drives': status.drives, 'strange': status.strange, 'p_value': status.p_value}
+        values = {
+            'runs': status.runs,
+            'stopped runs': status.stopped_runs,
+            'p_value': status.p_value,
+        }
         if self._elsewhere:
             told = f'the monitor watches {self._elsewhere}, not {self._policy_id}'
             return WARN, told, values

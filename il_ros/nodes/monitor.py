@@ -25,7 +25,7 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.msg import ActionChunk, MonitorStatus, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.convert import chunk_positions, to_ns
+from il_ros.ros.convert import chunk_positions, chunk_source, to_ns, to_seconds
 from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.managed import ManagedNode
@@ -35,7 +35,7 @@ from il_ros.ros.parameters import declare, setting
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Rates
 from il_ros.ros.spin import run_node
-from il_ros.srv import LoadPolicy, SetMode
+from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 
 # Settings of the monitor that may be changed while it runs, though never while it drives.
 _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
@@ -63,7 +63,7 @@ class MonitorNodeConfig:
     )
     takeover_from: str = setting(
         '',
-        'Device (header.frame_id) whose word on its dead-man a tick waits for, as for a chunk, '
+        'Device whose state of its enable switch a tick waits for, as for a chunk, '
         'while the arm is driven; empty for none.',
     )
 
@@ -96,6 +96,7 @@ class MonitorNode(ManagedNode):
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.create_service(SetMode, '~/set_mode', self._on_set_mode)
+        self.create_service(DiscardBefore, '~/discard_before', self._on_discard_before)
         self.create_service(LoadPolicy, '~/load', self._on_load)
         Diagnostics(self, self._report)
 
@@ -104,6 +105,7 @@ class MonitorNode(ManagedNode):
         self._forget()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watchdog = self.create_timer(self._contract.period / 4, self._watch, clock=steady)
+        self._reports.idle(self._epoch, self._policy_id)
 
     def deactivate(self) -> None:
         """Fall silent; the last command sent ends in a standstill."""
@@ -116,6 +118,7 @@ class MonitorNode(ManagedNode):
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
+        self._void = 0  # frames and chunks stamped before this time count in no mode [ns]
         self._words: dict[str, int] = {}
         self._unanswered = self._ticks = self._frames = 0
         self._chunks = dict.fromkeys(_DRIVING, 0)
@@ -153,12 +156,12 @@ class MonitorNode(ManagedNode):
         stamp = to_ns(message.header.stamp)
         chunk = Chunk(
             stamp=self._seconds(stamp),
-            step_dt=message.step_dt,
+            step_dt=to_seconds(message.step_dt),
             names=tuple(message.names),
             positions=chunk_positions(message),
             contract_hash=message.contract_hash,
             policy_id=message.policy_id,
-            source=message.source,
+            source=chunk_source(message),
         )
         if not self.active:
             return
@@ -172,7 +175,7 @@ class MonitorNode(ManagedNode):
         if not self.active:
             return
         # When the dead-man was read, not when the message came: a device that hangs repeats.
-        read, device = to_ns(message.header.stamp), message.header.frame_id
+        read, device = to_ns(message.header.stamp), message.device
         present = int(self.get_clock().now().nanoseconds)
         if self._simulated:  # /clock may come behind what is said of its instant
             present += round(self._contract.period * NS)
@@ -201,6 +204,7 @@ class MonitorNode(ManagedNode):
         now = self._elapsed()
         if self.get_clock().now().nanoseconds < self._read:
             self._words.clear()
+            self._void = 0
             self._tick()  # time went back: no silence would be noticed until it has caught up
         elif self._waiting is not None:
             if now - self._waiting > self._config.chunk_wait * self._contract.period:
@@ -285,9 +289,9 @@ class MonitorNode(ManagedNode):
         try:
             if not self.active:
                 raise IlRosError('the monitor is not active', fix='activate it first')
-            mode, not_before = _MODES[request.mode], to_ns(request.not_before)
-            self._require_source(mode, not_before)
-            since = self._seconds(not_before) if not_before else -math.inf
+            mode = _MODES[request.mode]
+            self._require_source(mode)
+            since = self._seconds(self._void) if self._void else -math.inf
             self._monitor.request(mode, resume=request.resume, not_before=since)
             response.success = True
         except KeyError:
@@ -302,9 +306,19 @@ class MonitorNode(ManagedNode):
             self._tick_if_answered()
         return response
 
-    def _require_source(self, mode: Mode, not_before: int) -> None:
-        """Nobody gets the arm before the monitor has heard from them."""
-        if mode in _DRIVING and self._answered[mode] < max(not_before, 1):
+    def _on_discard_before(
+        self, request: DiscardBefore.Request, response: DiscardBefore.Response
+    ) -> DiscardBefore.Response:
+        """What is older than this is void in every mode that is entered from now on."""
+        if self.active:
+            self._void, response.success = to_ns(request.stamp), True
+        else:
+            response.message = 'the monitor is not active; to fix: activate it first'
+        return response
+
+    def _require_source(self, mode: Mode) -> None:
+        """No source gets the arm before one of its chunks has come that is not void."""
+        if mode in _DRIVING and self._answered[mode] < max(self._void, 1):
             raise IlRosError(
                 f'no chunk from the {mode} yet',
                 where=self.resolve_topic_name(_TOPICS[mode]),

@@ -15,6 +15,7 @@ from il_ros.action import RecordEpisode
 from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.ros.convert import to_duration, to_seconds
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.orphans import warning_of_orphans
@@ -111,7 +112,7 @@ class Recorder(ManagedNode):
                 message=ended.warning,
                 path=str(ended.path),
                 messages=ended.messages,
-                duration=ended.duration,
+                duration=to_duration(ended.duration),
                 outcome=_CODES[ended.outcome],
                 reason=ended.reason,
                 lost=ended.lost,
@@ -143,7 +144,7 @@ class Recorder(ManagedNode):
     ) -> StartEpisode.Response:
         try:
             path, response.message = self._open.start(
-                request.task, request.seed, request.notes, request.max_duration
+                request.task, request.seed, request.notes, to_seconds(request.max_duration)
             )
             response.success, response.path = True, str(path)
         except (IlRosError, OSError) as problem:
@@ -163,7 +164,7 @@ class Recorder(ManagedNode):
             return response
         response.success, response.message = True, ended.warning
         response.path, response.messages = str(ended.path), ended.messages
-        response.duration, response.lost = ended.duration, ended.lost
+        response.duration, response.lost = to_duration(ended.duration), ended.lost
         return response
 
     def _on_goal(self, _: RecordEpisode.Goal) -> GoalResponse:
@@ -175,7 +176,8 @@ class Recorder(ManagedNode):
         """Begin; the goal is executed, that is answered, when the episode has ended."""
         request, self._goal = goal.request, goal
         try:
-            self._open.start(request.task, request.seed, request.notes, request.max_duration)
+            limit = to_seconds(request.max_duration)
+            self._open.start(request.task, request.seed, request.notes, limit)
         except (IlRosError, OSError) as problem:
             self._answer_goal(RecordEpisode.Result(message=str(problem)))
 
@@ -200,7 +202,7 @@ class Recorder(ManagedNode):
         assert recording is not None
         self._goal.publish_feedback(
             RecordEpisode.Feedback(
-                elapsed=recording.elapsed,
+                elapsed=to_duration(recording.elapsed),
                 messages=recording.writer.messages,
                 bytes=recording.writer.bytes,
                 lost=recording.lost,

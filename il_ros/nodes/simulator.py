@@ -22,7 +22,13 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.cameras import CameraPublishers
-from il_ros.ros.convert import fill_stamp, observation_message, to_stamp
+from il_ros.ros.convert import (
+    fill_stamp,
+    observation_message,
+    to_duration,
+    to_seconds,
+    to_stamp,
+)
 from il_ros.ros.intake import Intake
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.output import make_output
@@ -171,7 +177,7 @@ class Simulator(ManagedNode):
         message = TaskState(
             task=state.task,
             seed=state.seed,
-            elapsed=state.time,
+            elapsed=to_duration(state.time),
             success=state.success,
             progress=float(state.progress),
             done=state.done,
@@ -228,8 +234,8 @@ class Simulator(ManagedNode):
                 Perturbation(
                     kind=item.kind,
                     target=item.target,
-                    start=item.start,
-                    duration=item.duration or math.inf,
+                    start=to_seconds(item.start),
+                    duration=to_seconds(item.duration) or math.inf,
                     value=tuple(item.value),
                 )
                 for item in request.perturbations
@@ -249,7 +255,7 @@ class Simulator(ManagedNode):
     def _on_step(
         self, request: StepWorld.Request, response: StepWorld.Response
     ) -> StepWorld.Response:
-        response.success, timeout = True, request.timeout or 5.0
+        response.success, timeout = True, to_seconds(request.timeout) or 5.0
         try:
             self._require_active()
         except IlRosError as problem:

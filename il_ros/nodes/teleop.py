@@ -161,9 +161,9 @@ class TeleopNode(ManagedNode):
 
     def _say(self, held: bool, read: float) -> None:
         device = self.get_fully_qualified_name()
-        message = Takeover(held=held, lost=self._operator.lost)
+        message = Takeover(device=device, held=held, lost=self._operator.lost)
         self._operator.lost = False
-        self._takeover.publish(fill_stamp(message, round(read * NS), device))
+        self._takeover.publish(fill_stamp(message, round(read * NS)))
         self._said, self._told = held, read
 
     def _tell_refusal(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import KeyValue
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.clock import Clock, ClockType
 
@@ -17,6 +18,7 @@ from il_ros.algorithms.training_settings import Progress
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.datasets.augmentation.augmentation import load_augmentation
+from il_ros.ros.convert import key_values
 from il_ros.ros.managed import ManagedNode
 from il_ros.ros.parameters import declare, setting
 from il_ros.ros.spin import run_node
@@ -83,8 +85,12 @@ class Trainer(ManagedNode):
                 TrainPolicy.Feedback(
                     epoch=progress.epoch,
                     epochs=progress.epochs,
-                    training_loss=progress.training_loss,
-                    validation_loss=progress.validation_loss,
+                    metrics=key_values(
+                        {
+                            'training_loss': progress.training_loss,
+                            'validation_loss': progress.validation_loss,
+                        }
+                    ),
                 )
             )
         if goal.is_cancel_requested:
@@ -100,7 +106,9 @@ class Trainer(ManagedNode):
             return TrainPolicy.Result(message=news.problem)
         goal.succeed()
         return TrainPolicy.Result(
-            success=True, bundle=goal.request.output, validation_loss=news.validation_loss
+            success=True,
+            bundle=goal.request.output,
+            metrics=key_values({'validation_loss': news.validation_loss}),
         )
 
     def _train(self, goal: TrainPolicy.Goal, news: _News) -> None:
@@ -134,11 +142,11 @@ class Trainer(ManagedNode):
         return resolved
 
 
-def augmentation_files(settings: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Part a goal's settings into the files of `augmentation=FILE` and all others."""
-    given, prefix = list(settings), 'augmentation='
-    files = [text.removeprefix(prefix) for text in given if text.startswith(prefix)]
-    others = [text for text in given if not text.startswith(prefix)]
+def augmentation_files(settings: Iterable[KeyValue]) -> tuple[list[str], list[str]]:
+    """Part a goal's settings into the files of the key `augmentation`, and `name=value` texts."""
+    given = list(settings)
+    files = [item.value for item in given if item.key == 'augmentation']
+    others = [f'{item.key}={item.value}' for item in given if item.key != 'augmentation']
     return files, others
 
 

@@ -16,6 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 from il_ros.core.errors import IlRosError
 from il_ros.ros.spin import make_executor
 from il_ros.srv import (
+    DiscardBefore,
     LoadPolicy,
     QueryExpert,
     ResetWorld,
@@ -31,6 +32,7 @@ _SERVICES = {
     'recorder/start': StartEpisode,
     'recorder/stop': StopEpisode,
     'monitor/set_mode': SetMode,
+    'monitor/discard_before': DiscardBefore,
     'monitor/load': LoadPolicy,
     'monitor/get_parameters': GetParameters,
     'monitor/set_parameters': SetParameters,

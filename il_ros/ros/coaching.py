@@ -105,9 +105,9 @@ class Told:
             'takeovers': takeovers,
             'takeovers_per_minute': takeovers / minutes if minutes else 0.0,
             'autonomy': float((joined.source == POLICY).mean()) if joined else 0.0,
-            'success': rate.rate if rate else nothing,
-            'success_low': rate.low if rate else nothing,
-            'success_high': rate.high if rate else nothing,
+            'success_rate': rate.rate if rate else nothing,
+            'success_rate_low': rate.low if rate else nothing,
+            'success_rate_high': rate.high if rate else nothing,
         }
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time as TimeMsg
+from diagnostic_msgs.msg import KeyValue
 from numpy.typing import NDArray
 
+from il_ros.core import topics
 from il_ros.core.frames import NS, Frame
 from il_ros.msg import ActionChunk, Observation
 
 Array = NDArray[np.float64]
 
 
-def to_ns(stamp: TimeMsg) -> int:
+def to_ns(stamp: TimeMsg | Duration) -> int:
     """Nanoseconds of a time or duration message."""
     return int(stamp.sec) * NS + int(stamp.nanosec)
 
@@ -33,6 +36,16 @@ def to_duration(seconds: float) -> Duration:
     return Duration(sec=whole, nanosec=rest)
 
 
+def to_seconds(duration: Duration) -> float:
+    """Seconds of a duration message."""
+    return to_ns(duration) / NS
+
+
+def key_values(numbers: Mapping[str, float]) -> list[KeyValue]:
+    """Numbers by name as keys and values; their text gives them back bit for bit."""
+    return [KeyValue(key=key, value=repr(float(number))) for key, number in numbers.items()]
+
+
 def doubles(values: Array) -> array.array[float]:
     """`values`, flattened, as rclpy takes a float64 sequence without looking at each number."""
     flat = array.array('d')
@@ -44,19 +57,35 @@ def chunk_message(
     positions: Array, *, stamp: int, step_dt: float, names: tuple[str, ...], frame_id: str,
     source: str, contract_hash: str, policy_id: str = '',
 ) -> ActionChunk:  # fmt: skip
-    """Make an ActionChunk of `positions`, shape (H, N); `stamp` in nanoseconds."""
+    """Make an ActionChunk.
+
+    Args:
+        positions: Shape (H, N) [rad or m].
+        stamp: Of the observation that it answers [ns].
+        step_dt: Time between two steps [s].
+        names: Of the N joints.
+        frame_id: The arm's base frame.
+        source: One of `topics.CHUNK_SOURCES`.
+        contract_hash: Of the contract that it is made for.
+        policy_id: Of the policy that made it; empty for an expert.
+    """
     message = ActionChunk(
-        step_dt=step_dt,
+        step_dt=to_duration(step_dt),
         names=list(names),
         horizon=len(positions),
         positions=doubles(positions),
-        source=source,
+        source=topics.CHUNK_SOURCES.index(source),
         contract_hash=contract_hash,
         policy_id=policy_id,
     )
     message.header.stamp = to_stamp(stamp)
     message.header.frame_id = frame_id
     return message
+
+
+def chunk_source(message: ActionChunk) -> str:
+    """Name of a chunk's source."""
+    return topics.name_of(message.source, topics.CHUNK_SOURCES)
 
 
 def chunk_positions(message: ActionChunk) -> Array:

@@ -12,6 +12,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episodes import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.rollouts.cases import Case, Planned
+from il_ros.ros.convert import to_seconds
 from il_ros.ros.graph import Episode, Graph
 
 
@@ -65,9 +66,10 @@ class GraphRuns:
     def _result(self, suite: str, case: Case, episode: Episode) -> EpisodeResult:
         state, trace = episode.state, episode.trace
         success = state.success and trace.alarm is None
+        elapsed = to_seconds(state.elapsed)
         # Behind its end the arm is brought to rest for the next episode.
         seen = {*trace.joints, *trace.scores}
-        times = sorted(time for time in seen if time < state.elapsed - 1e-9)
+        times = sorted(time for time in seen if time < elapsed - 1e-9)
         size = len(next(iter(trace.joints.values()), ()))
         nothing = np.full(size, np.nan)
         return EpisodeResult(
@@ -75,7 +77,7 @@ class GraphRuns:
             task=self._task,
             seed=episode.seed,
             success=success,
-            duration=state.elapsed,
+            duration=elapsed,
             progress=state.progress,
             violations=episode.violations,
             fallback=trace.alarm is not None,

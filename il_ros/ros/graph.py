@@ -25,10 +25,11 @@ from il_ros.evaluation.episodes import AFTER_ALARM
 from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, Observation, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
 from il_ros.ros.client import Client
-from il_ros.ros.convert import to_ns
-from il_ros.ros.qos import CHUNKS
+from il_ros.ros.convert import to_duration, to_ns, to_seconds
+from il_ros.ros.qos import CHUNKS, STATUS
 from il_ros.sim.perturbations import Perturbation
 from il_ros.srv import (
+    DiscardBefore,
     LoadPolicy,
     QueryExpert,
     ResetWorld,
@@ -117,7 +118,7 @@ class Graph(Client):
         self.cancelled: Callable[[], bool] = lambda: False
         self._let_go = False  # nobody commands the arm after an alarm
         self._taken_over = False
-        self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, CHUNKS)
+        self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, STATUS)
         self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
             ActionChunk, contract.action.executed, self._on_executed, CHUNKS
@@ -145,7 +146,9 @@ class Graph(Client):
         that was moved away is not commanded any more.
         """
         timeout = _COMMAND if self._trace.alarm is None else _LAST_COMMAND
-        request = StepWorld.Request(steps=steps, wait_for_command=not self._let_go, timeout=timeout)
+        request = StepWorld.Request(
+            steps=steps, wait_for_command=not self._let_go, timeout=to_duration(timeout)
+        )
         try:
             return self._call('simulator/step', request).state
         except IlRosError:
@@ -155,11 +158,9 @@ class Graph(Client):
             self._let_go = True
             return self.step(steps)
 
-    def set_mode(self, mode: str, *, resume: bool = False, not_before: Any = None) -> None:
+    def set_mode(self, mode: str, *, resume: bool = False) -> None:
         """Ask the monitor for 'idle', 'hold', 'policy' or 'expert'."""
         request = SetMode.Request(mode=MODES[mode], resume=resume)
-        if not_before is not None:
-            request.not_before = not_before
 
         def entered() -> SetMode.Response | None:
             there = self._mode == request.mode
@@ -169,6 +170,10 @@ class Graph(Client):
         stops = mode == 'hold' or (mode == 'idle' and not resume)
         told = None if stops else entered
         self._mode = self._call('monitor/set_mode', request, told).mode
+
+    def discard_before(self, stamp: Any) -> None:
+        """Let the monitor take nothing that is stamped before this time; zero lifts the bound."""
+        self._call('monitor/discard_before', DiscardBefore.Request(stamp=stamp))
 
     def set_parameters(self, node: str, **settings: bool | str) -> None:
         """Change dynamic parameters of 'monitor' or 'expert'."""
@@ -317,7 +322,7 @@ class Graph(Client):
             alarm = self._trace.alarm
             state = self.step(_BLOCK if alarm is None else 1)
             falling_back = self._mode == MonitorStatus.FALLBACK
-            over = alarm is not None and state.elapsed >= alarm + AFTER_ALARM - 1e-9
+            over = alarm is not None and to_seconds(state.elapsed) >= alarm + AFTER_ALARM - 1e-9
             if state.done or (over and not falling_back):
                 return state
             if alarm is None and self._mode == MonitorStatus.HOLD and not self._trace.takeovers:
@@ -375,11 +380,17 @@ class Graph(Client):
                     raise
 
     def enter(self, mode: str, stamp: Any) -> None:
-        """Ask for a driving mode until the monitor has seen the episode's first observation."""
+        """Ask for a driving mode until the monitor has seen the episode's first observation.
+
+        Args:
+            mode: 'policy' or 'expert'.
+            stamp: Of the first observation: what the monitor has from before it is void.
+        """
+        self.discard_before(stamp)
         deadline = time.monotonic() + _ENTRY
         while True:
             try:
-                return self.set_mode(mode, not_before=stamp)
+                return self.set_mode(mode)
             except IlRosError:
                 if time.monotonic() > deadline:
                     raise
@@ -437,7 +448,7 @@ def _message(item: Perturbation) -> PerturbationMsg:
     return PerturbationMsg(
         kind=item.kind,
         target=item.target,
-        start=item.start,
-        duration=0.0 if math.isinf(item.duration) else item.duration,
+        start=to_duration(item.start),
+        duration=to_duration(0.0 if math.isinf(item.duration) else item.duration),
         value=list(item.value),
     )

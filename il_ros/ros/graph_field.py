@@ -46,7 +46,14 @@ from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
 from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
-from il_ros.ros.convert import chunk_positions, doubles, fill_stamp, observation_message, to_ns
+from il_ros.ros.convert import (
+    chunk_positions,
+    chunk_source,
+    doubles,
+    fill_stamp,
+    observation_message,
+    to_ns,
+)
 from il_ros.ros.evaluation import GraphRuns, taken
 from il_ros.ros.frames import FrameSource
 from il_ros.ros.graph import Graph
@@ -363,7 +370,7 @@ class GraphField:
         return self._people.alive(self._now)
 
     def _say(self, stamp: int, *, held: bool) -> None:
-        self._words.publish(fill_stamp(Takeover(held=held), stamp, DEVICE))
+        self._words.publish(fill_stamp(Takeover(device=DEVICE, held=held), stamp))
 
     def _stopped(self, stamp: int, driver: str, *, person: bool) -> str:
         """Why nobody drives any more after the tick of a frame; empty where somebody does.
@@ -436,7 +443,7 @@ class GraphField:
         self._frame, self._now = frame, frame.stamp / NS
 
     def _on_executed(self, message: ActionChunk) -> None:
-        self._executed[to_ns(message.header.stamp)] = message.source
+        self._executed[to_ns(message.header.stamp)] = chunk_source(message)
 
     def _on_chunk(self, message: ActionChunk) -> None:
         self._heard = to_ns(message.header.stamp), chunk_positions(message)
@@ -446,7 +453,7 @@ class GraphField:
         self._scores = dict(zip(message.names, ratios.tolist(), strict=True))
 
     def _on_word(self, message: Takeover) -> None:
-        device = message.header.frame_id
+        device = message.device
         if device != DEVICE:
             read = to_ns(message.header.stamp) / NS
             self._people.hear(device, bool(message.held), read, lost=bool(message.lost))

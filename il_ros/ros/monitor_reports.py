@@ -11,9 +11,9 @@ from il_ros.monitors.latency import Latency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
-from il_ros.ros.convert import chunk_message, doubles, fill_stamp
+from il_ros.ros.convert import chunk_message, doubles, fill_stamp, to_duration
 from il_ros.ros.diagnostics import ERROR, OK, WARN, Report
-from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.ros.qos import CHUNKS, EVENTS, STATUS
 
 CODES = {mode: getattr(MonitorStatus, mode.name) for mode in Mode}
 """The number of each mode in messages."""
@@ -33,7 +33,7 @@ class MonitorReports:
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node, self._contract = node, contract
         self._executed = node.create_publisher(ActionChunk, contract.action.executed, CHUNKS)
-        self._status = node.create_publisher(MonitorStatus, topics.MONITOR_STATUS, CHUNKS)
+        self._status = node.create_publisher(MonitorStatus, topics.MONITOR_STATUS, STATUS)
         self._scores = node.create_publisher(MonitorScores, topics.MONITOR_SCORES, CHUNKS)
         self._events = node.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
         self._cost = Latency(cold=0)
@@ -45,6 +45,23 @@ class MonitorReports:
         self._said: tuple[object, ...] = ()
         self._said_at = 0
         self._cost.reset()
+
+    def idle(self, stamp: int, policy_id: str) -> None:
+        """Publish the mode that the monitor begins in, which no tick has to precede.
+
+        Args:
+            stamp: The present [ns].
+            policy_id: Whose calibration is in use.
+        """
+        nothing = float('nan')
+        message = MonitorStatus(
+            mode=MonitorStatus.IDLE,
+            reason='active',
+            score=nothing,
+            warning_threshold=nothing,
+            policy_id=policy_id,
+        )
+        self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
 
     def executed(self, verdict: Verdict, stamp: int, policy_id: str) -> None:
         """What was commanded for the frame at `stamp` [ns], in the policy's space."""
@@ -77,7 +94,7 @@ class MonitorReports:
         self._last = verdict
         if verdict.scores.names:
             self._scores.publish(self._scores_message(verdict, stamp))
-        fault = verdict.fault.kind if verdict.fault is not None else ''
+        fault = topics.FAULTS.index(verdict.fault.kind if verdict.fault is not None else 'none')
         looks = (verdict.scores.exceeded, verdict.scores.triggered)
         said = (verdict.mode, verdict.reason, verdict.warning, verdict.takeover, fault, *looks)
         # A frame that comes a little early is no reason to wait for another.
@@ -92,11 +109,11 @@ class MonitorReports:
             fault=fault,
             reason=verdict.warning or verdict.reason,
             score=verdict.scores.score,
-            warn=verdict.scores.warn,
+            warning_threshold=verdict.scores.warn,
             exceeded=verdict.scores.exceeded,
             triggered=verdict.scores.triggered,
             policy_id=policy_id,
-            tick_cost=cost,
+            tick_cost=to_duration(cost),
         )
         self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
 

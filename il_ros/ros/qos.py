@@ -15,9 +15,14 @@ CHUNKS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Only the newest command counts.
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
-# A state that whoever comes later must still see.
+# A state that a later subscriber gets as well.
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+# The same, where what was before it counts as well: no change may be lost on the way.
+STATUS = QoSProfile(
+    depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 
 # Nothing that happened may be lost.

@@ -31,6 +31,7 @@ MS = 1_000_000
 NS = 10**9
 MSG = Path(__file__).parents[2] / 'msg'
 STORE = get_typestore(Stores.ROS2_JAZZY)
+DURATION = STORE.types['builtin_interfaces/msg/Duration']
 OWN = ('ActionChunk', 'MonitorScores', 'MonitorStatus')
 for kind in OWN:
     STORE.register(get_types_from_msg((MSG / f'{kind}.msg').read_text(), f'il_ros/msg/{kind}'))
@@ -216,9 +217,11 @@ def record(root, made, positions, *, drives=range(100), say=OWN, policy_id=None,
                   'effort': np.zeros(0)}  # fmt: skip
         said = {
             'ActionChunk': {
-                'step_dt': 0.05, 'names': ['a', 'b'], 'horizon': 3, 'positions': chunk.ravel(),
-                'source': 'policy', 'contract_hash': CONTRACT.hash,
+                'step_dt': DURATION(sec=0, nanosec=50 * MS), 'names': ['a', 'b'], 'horizon': 3,
+                'positions': chunk.ravel(),
+                'source': POLICY, 'contract_hash': CONTRACT.hash,
                 'policy_id': made.policy_id if policy_id is None else policy_id,
+                'embedding': np.zeros(0, np.float32), 'sample_count': 0, 'samples': np.zeros(0),
             },
             'MonitorScores': {
                 'names': list(look.names), 'values': look.values, 'thresholds': look.thresholds,
@@ -226,9 +229,10 @@ def record(root, made, positions, *, drives=range(100), say=OWN, policy_id=None,
             },
             'MonitorStatus': {
                 'mode': POLICY if driven and driving else ALARM, 'warning': look.warned,
-                'takeover': False, 'fault': '', 'reason': 'why', 'score': look.score + shift,
-                'warn': look.warn, 'exceeded': look.exceeded, 'triggered': look.triggered,
-                'policy_id': made.policy_id, 'tick_cost': 0.0,
+                'takeover': False, 'fault': 0, 'reason': 'why', 'score': look.score + shift,
+                'warning_threshold': look.warn, 'exceeded': look.exceeded,
+                'triggered': look.triggered,
+                'policy_id': made.policy_id, 'tick_cost': DURATION(sec=0, nanosec=0),
             },
         }  # fmt: skip
         writer.write('/joint_states', cdr('sensor_msgs/msg/JointState', stamp, **joints), stamp)

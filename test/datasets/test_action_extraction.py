@@ -61,7 +61,7 @@ def test_a_command_belongs_to_the_nearest_frame_within_half_a_period(contract, c
     assert source.actions([])[0].shape == (0, 2)
 
 
-@pytest.mark.parametrize('name', ['hold', 'HOLD', 'idle', 'alarm', 'fallback'])
+@pytest.mark.parametrize('name', ['none', 'hold', 'alarm', 'fallback'])
 def test_what_the_monitor_did_by_itself_is_no_demonstration(contract, command, name):
     actions, codes = filled(ExecutedActions(contract), command(NS, 1.0, name)).actions(frames(NS))
     assert np.isnan(actions).all()

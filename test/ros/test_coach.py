@@ -134,8 +134,8 @@ def taught(running, tmp_path_factory):
         coach.until(lambda: coach.said[-1].state == CoachStatus.WATCHING, 'the end')
         last = coach.said[-1]
         assert (last.round, last.rounds, last.episodes) == (1, 1, 2)
-        assert last.success in (0.0, 1.0)
-        assert 0.0 <= last.success_low < last.success_high <= 1.0
+        assert last.success_rate in (0.0, 1.0)
+        assert 0.0 <= last.success_rate_low < last.success_rate_high <= 1.0
         assert coach.feedback
     return folder, result
 
@@ -248,7 +248,7 @@ def test_somebody_who_drives_is_not_disturbed(running, tmp_path, bundle):
             assert time.monotonic() < deadline, told.message
         assert not running.step(6).done
         running.rest()
-        coach.until(lambda: coach.said[-1].drives == 1, 'its drive')
+        coach.until(lambda: coach.said[-1].runs == 1, 'its drive')
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
         )  # fmt: skip
         coach.until(lambda: monitor.get_subscription_count() == 1, 'the coach')
         coach.said.clear()
-        while not coach.said or coach.said[-1].drives < 6:  # the first may not reach it yet
+        while not coach.said or coach.said[-1].runs < 6:  # the first may not reach it yet
             drive(running, monitor, policy_id, strange=False)
             coach.until(lambda: coach.said, 'a word')
         assert coach.said[-1].state == CoachStatus.WATCHING
@@ -295,7 +295,7 @@ def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
             drive(running, monitor, policy_id, strange=True)
         coach.until(lambda: coach.said[-1].state == CoachStatus.PROPOSING, 'a proposal')
         last = coach.said[-1]
-        assert (last.drives, last.strange) == (10, 5)
+        assert (last.runs, last.stopped_runs) == (10, 5)
         assert last.p_value < 0.001
         assert last.reason.startswith('a shift is confirmed: the scores ended 5 of the last 10')
         assert not Path(tmp_path / 'retraining_000').exists()  # it asks for leave

@@ -1,5 +1,7 @@
 """Messages and back."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from il_ros.msg import ActionChunk, MonitorStatus
 
 from il_ros.core import topics
 from il_ros.core.frames import Frame
+from il_ros.monitors.checks import FaultKind
 from il_ros.ros import convert
 
 
@@ -22,6 +25,26 @@ def test_stamps_keep_every_nanosecond(nanoseconds):
 def test_the_modes_have_the_numbers_of_the_message():
     numbers = [getattr(MonitorStatus, name.upper()) for name in topics.MODES]
     assert numbers == list(range(len(topics.MODES)))
+
+
+def test_sources_and_faults_have_the_numbers_of_their_messages():
+    sources = [getattr(ActionChunk, name.upper()) for name in topics.CHUNK_SOURCES]
+    assert sources == list(range(len(topics.CHUNK_SOURCES)))
+    faults = [getattr(MonitorStatus, f'FAULT_{name.upper()}') for name in topics.FAULTS]
+    assert faults == list(range(len(topics.FAULTS)))
+    assert topics.FAULTS[1:] == get_args(FaultKind)  # each kind of the monitor has its number
+    assert topics.name_of(len(faults), topics.FAULTS) == f'unknown ({len(faults)})'
+
+
+@given(st.floats(-1e6, 1e6))
+def test_durations_keep_a_nanosecond(seconds):
+    assert convert.to_seconds(convert.to_duration(seconds)) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_numbers_survive_the_way_through_keys_and_values():
+    numbers = {'validation_loss': 0.1 + 0.2, 'training_loss': float('nan')}
+    back = {item.key: float(item.value) for item in convert.key_values(numbers)}
+    np.testing.assert_equal(back, numbers)
 
 
 def test_a_chunk_keeps_its_rows():
@@ -36,6 +59,9 @@ def test_a_chunk_keeps_its_rows():
         contract_hash='h',
     )
     assert (message.horizon, message.header.stamp.nanosec) == (3, 5)
+    assert (message.source, convert.chunk_source(message)) == (ActionChunk.POLICY, 'policy')
+    assert convert.to_seconds(message.step_dt) == 0.1
+    assert [len(message.embedding), message.sample_count, len(message.samples)] == [0, 0, 0]
     np.testing.assert_array_equal(convert.chunk_positions(message), rows)
 
 

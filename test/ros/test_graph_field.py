@@ -274,7 +274,7 @@ class Person:
         )
         if held or self.humans[-1]:
             self.chunks.publish(chunk)
-        self.words.publish(fill_stamp(Takeover(held=held), frame.stamp, 'person'))
+        self.words.publish(fill_stamp(Takeover(device='person', held=held), frame.stamp))
 
 
 def test_a_person_goes_before_everybody_and_his_chunks_are_the_labels(

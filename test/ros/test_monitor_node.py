@@ -13,8 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from il_ros.msg import MonitorStatus, Takeover  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
-from il_ros.ros.convert import fill_stamp, to_ns  # noqa: E402
-from il_ros.ros.qos import CHUNKS, COMMAND  # noqa: E402
+from il_ros.core.frames import NS  # noqa: E402
+from il_ros.ros.convert import fill_stamp, to_ns, to_stamp  # noqa: E402
+from il_ros.ros.qos import CHUNKS, COMMAND, LATCHED  # noqa: E402
 
 PATIENCE = 20.0
 
@@ -76,6 +77,36 @@ def test_the_dead_man_takes_the_arm_and_gives_it_back(client, operator):
         operator.until(True, lambda: way(client) > 0.02, takeover=True)  # the expert moved the arm
         told = operator.until(False, mode=MonitorStatus.HOLD, takeover=False)
         assert told.reason == 'takeover ended'
+
+
+def test_what_is_void_gets_no_source_the_arm(client):
+    """A simulated world that was reset says from when on observations count."""
+    stamp = client.reset(3)
+    client.enter('expert', stamp)  # the expert has answered the first observation
+    newest = to_ns(client.step(1).header.stamp)
+    client.rest()
+    client.discard_before(to_stamp(newest + 100 * NS))
+    with pytest.raises(IlRosError, match='no chunk from the expert yet'):
+        client.set_mode('expert')
+    client.discard_before(to_stamp(0))  # no bound
+    client.set_mode('expert')
+    client.rest()
+
+
+def test_who_comes_later_knows_the_mode_though_nothing_happens(client, operator):
+    """No observation comes in lock-step, so no tick publishes anything."""
+    client.reset(3)
+    client.set_mode('idle')
+    heard = []
+    late = client.node.create_subscription(
+        MonitorStatus, 'monitor/status', heard.append, qos_profile=LATCHED
+    )
+    deadline = time.monotonic() + PATIENCE
+    while not heard and time.monotonic() < deadline:
+        client.spin(0.05)
+    client.node.destroy_subscription(late)
+    assert heard
+    assert heard[-1].mode == operator.told[-1].mode == MonitorStatus.IDLE
 
 
 def test_a_device_that_dies_while_it_drives_stops_the_arm(client, operator):

@@ -32,6 +32,8 @@ from std_msgs.msg import Float64, String  # noqa: E402
 from il_ros.bags.bag_check import check  # noqa: E402
 from il_ros.bags.bag_recovery import recover  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
+from il_ros.ros.convert import to_duration  # noqa: E402
+from il_ros.ros.qos import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.real_time
 ROOT = Path(__file__).parents[2]
@@ -344,7 +346,7 @@ def test_limits_end_an_episode_and_say_which(bench):
     assert answer.outcome == StopEpisode.Request.UNKNOWN
     refused = bench.call(StopEpisode, 'stop')
     assert 'the last one ended by itself' in refused.message
-    bench.start(max_duration=0.1)
+    bench.start(max_duration=to_duration(0.1))
     while True:
         done = sorted(bench.out.glob('[!.]*/episode.json'))
         if len(done) == 2:
@@ -490,8 +492,8 @@ def test_four_cameras_and_fast_joints_without_a_loss(bench, monkeypatch):
 
 def test_what_no_time_limit_can_be_is_refused(bench):
     bench.launch(fresh=0.0)
-    for limit in (float('nan'), -1.0, 1e9):
-        answer = bench.call(StartEpisode, 'start', max_duration=limit)
+    for limit in (-1.0, 1e9):
+        answer = bench.call(StartEpisode, 'start', max_duration=to_duration(limit))
         assert not answer.success
         assert answer.message.startswith(f'max_duration: got {limit}; allowed: 0 (the parameter')
 
@@ -509,6 +511,20 @@ def test_a_topic_that_is_named_twice_is_recorded_once(bench):
     _, (_, found) = bench.stop()
     assert 0 < len(found['extra']) <= 5
     assert 0 < len(found['joint_states']) <= 5
+
+
+def test_the_mode_that_was_latched_is_known_at_the_start(bench):
+    """The monitor said it once, before there was a recorder; it is in the bag and in its event."""
+    monitor = bench.node.create_publisher(MonitorStatus, 'monitor/status', STATUS)
+    monitor.publish(MonitorStatus(mode=MonitorStatus.HOLD))
+    bench.launch(fresh=0.0)
+    for _ in range(40):  # the recorder looks again from time to time at what its topics offer
+        bench.start()
+        _, (_, found) = bench.stop()
+        text = deserialize_message(found['events'][0][1], EpisodeEvent).text
+        if 'monitor/status' in found and 'in control: the monitor (hold)' in text:
+            return
+    raise AssertionError(f'{sorted(found)}: {text}')
 
 
 def test_what_was_latched_before_the_recorder_knew_is_in_the_episode(bench):

@@ -86,16 +86,20 @@ class Messages:
         return self._cdr(EVENT, header=self.header(stamp), kind=kind, text=text)
 
     def chunk(self, stamp, positions, names=('a', 'b'), source='expert'):
+        sources = ('none', 'hold', 'policy', 'expert', 'alarm', 'fallback')
         return self._cdr(
             CHUNK,
             header=self.header(stamp),
-            step_dt=0.05,
+            step_dt=STORE.types['builtin_interfaces/msg/Duration'](sec=0, nanosec=50 * MS),
             names=list(names),
             horizon=len(positions) // len(names),
             positions=np.array(positions, float),
-            source=source,
+            source=sources.index(source) if source in sources else 99,
             contract_hash='',
             policy_id='',
+            embedding=np.zeros(0, np.float32),
+            sample_count=0,
+            samples=np.zeros(0),
         )
 
 

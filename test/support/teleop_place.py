@@ -9,7 +9,7 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import TwistStamped
 from il_ros.msg import MonitorStatus, Takeover, TaskState
-from il_ros.srv import ResetWorld, SetMode
+from il_ros.srv import DiscardBefore, ResetWorld, SetMode
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -64,6 +64,7 @@ class Place:
         subscribe(Takeover, 'expert/takeover', lambda m: self.told.append(m.held), COMMAND)
         self._reset = self.node.create_client(ResetWorld, 'simulator/reset')
         self._mode = self.node.create_client(SetMode, 'monitor/set_mode')
+        self._discard = self.node.create_client(DiscardBefore, 'monitor/discard_before')
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.node.create_timer(0.02, lambda: self.device and self.device(), clock=steady)
 
@@ -145,7 +146,8 @@ class Place:
             self.call(self._mode, SetMode.Request(mode=MonitorStatus.HOLD))
         self.until_granted(mode=MonitorStatus.IDLE, resume=True)
         stamp = self.call(self._reset, ResetWorld.Request(seed=1)).stamp
-        self.until_granted(mode=MonitorStatus.HOLD, not_before=stamp)
+        self.call(self._discard, DiscardBefore.Request(stamp=stamp))
+        self.until_granted(mode=MonitorStatus.HOLD)
         self.heard(False)
         self.wait(lambda: self.status.mode == MonitorStatus.HOLD)
 

@@ -211,8 +211,8 @@ class _Viewer:
         rows = self._rows[topics.MONITOR_STATUS]
         rows.values.append(
             _Status(
-                mode=_mode_name(found.mode),
-                fault=found.fault,
+                mode=topics.name_of(found.mode, topics.MODES),
+                fault=_fault_name(found.fault),
                 reason=found.reason,
                 triggered=bool(found.triggered),
             )
@@ -279,5 +279,7 @@ class _Viewer:
         self._file.texts('events/unreadable', moments, texts, ['ERROR'] * len(texts))
 
 
-def _mode_name(mode: int) -> str:
-    return topics.MODES[mode] if mode < len(topics.MODES) else f'mode {mode}'
+def _fault_name(fault: int | str) -> str:
+    """Name of a fault, empty for none; bags of interface version 1 have the name itself."""
+    name = fault if isinstance(fault, str) else topics.name_of(fault, topics.FAULTS)
+    return '' if name == 'none' else name

@@ -175,10 +175,11 @@ def test_the_frame_is_the_newest_tick():
 # From bags ------------------------------------------------------------------------------------
 
 
-def status(stamp, mode, score, *, fault='', reason='', triggered=False):
+def status(stamp, mode, score, *, fault=0, reason='', triggered=False):
     message = STORE.types[STATUS](
         header=header(stamp), mode=mode, warning=False, takeover=False, fault=fault, reason=reason,
-        score=score, warn=0.8, exceeded=False, triggered=triggered, policy_id='', tick_cost=0.0,
+        score=score, warning_threshold=0.8, exceeded=False, triggered=triggered, policy_id='',
+        tick_cost=STORE.types['builtin_interfaces/msg/Duration'](sec=0, nanosec=0),
     )  # fmt: skip
     return STORE.serialize_cdr(message, STATUS)
 
@@ -231,7 +232,7 @@ def test_chunks_of_all_sources_status_and_events(tmp_path, open_writer, messages
         writer.write('/left/policy/action_chunk', messages.chunk(stamp, [i, 2 * i]), stamp)
         writer.write('/left/expert/action_chunk', messages.chunk(stamp, [-i, 0]), stamp)
         writer.write('/left/expert/label', messages.chunk(stamp, [7, 0]), stamp)
-        mode, fault = (2, '') if i < 4 else (4, 'stale')
+        mode, fault = (2, 0) if i < 4 else (4, 3)
         told = status(stamp, mode, float(i), fault=fault, reason='why' if fault else '')
         writer.write('/left/monitor/status', told, stamp)
         writer.write('/left/monitor/scores', scores(stamp, float(i)), stamp)
@@ -248,7 +249,7 @@ def test_chunks_of_all_sources_status_and_events(tmp_path, open_writer, messages
     assert moving['control/mode']['StateChange:state'] == [['policy'], ['alarm']]
     assert moving['control/mode']['frame'] == [0, 4]
     said = moving['monitor/status']
-    assert said['TextLog:text'] == [['policy'], ['alarm: stale: why']]
+    assert said['TextLog:text'] == [['policy'], ['alarm: deadline: why']]
     assert said['TextLog:level'] == [['INFO'], ['WARN']]
     assert moving['events']['TextLog:text'] == [['fallback: novel <b>']]
     assert moving['events']['TextLog:level'] == [['WARN']]
