@@ -19,7 +19,7 @@ from il_ros.core.errors import DatasetError
 T = TypeVar('T')
 
 FORMAT = 2
-_FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
+FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
 EPISODE_FILE = 'episode.json'
 KEPT = '.damaged'  # what a recovery puts behind the name of what it replaced
 _FILES = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
@@ -179,9 +179,9 @@ def read_episode_info(folder: Path) -> EpisodeInfo | None:
         ) from None
     found = data.get('format') if isinstance(data, dict) else None
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
-        raise newer(f'format {found}', str(path), ', '.join(map(str, _FORMATS)))
-    if found not in _FORMATS or isinstance(found, bool):
-        raise DatasetError(f'format {found}', where=str(path), allowed=_FORMATS)
+        raise newer(f'format {found}', str(path), ', '.join(map(str, FORMATS)))
+    if found not in FORMATS or isinstance(found, bool):
+        raise DatasetError(f'format {found}', where=str(path), allowed=FORMATS)
     return parse(EpisodeInfo, data, where=str(path), error=DatasetError)
 
 

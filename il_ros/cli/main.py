@@ -64,6 +64,7 @@ VERBS = {
     ),
     'evaluate': ('il_ros.cli.evaluate_command:evaluate', 'measure a policy, write a report'),
     'compare': ('il_ros.cli.compare_command:compare', 'tell two evaluated policies apart'),
+    'migrate': ('il_ros.cli.migrate_command:migrate', 'convert what older versions wrote'),
     'adversarial search': (
         'il_ros.cli.adversarial_command:search',
         'find small disturbances that make a policy fail',

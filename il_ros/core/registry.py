@@ -10,6 +10,12 @@ from typing import Any
 from il_ros.core.errors import UnknownNameError
 
 
+def load(place: str) -> Any:
+    """Import the attribute that a string 'module:attribute' names."""
+    module, _, attribute = place.partition(':')
+    return getattr(import_module(module), attribute)
+
+
 def lookup(kind: str, name: str, registry: Mapping[str, str]) -> Any:
     """Import what `name` stands for, from `registry` or a third party's entry point.
 
@@ -19,8 +25,7 @@ def lookup(kind: str, name: str, registry: Mapping[str, str]) -> Any:
         UnknownNameError: If neither knows `name`; it lists every name that is known.
     """
     if name in registry:
-        module, _, attribute = registry[name].partition(':')
-        return getattr(import_module(module), attribute)
+        return load(registry[name])
     plugins = {point.name: point for point in entry_points(group=f'il_ros.{kind}')}
     if name in plugins:
         return plugins[name].load()

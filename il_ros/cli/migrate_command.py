@@ -1,0 +1,280 @@
+"""``il_ros migrate``: converts what older versions of this package wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.config import read_yaml, renamed_keys
+from il_ros.core.errors import IlRosError
+from il_ros.core.migration import Conversion, rename_keys
+from il_ros.core.registry import load
+
+_BACKUP = '.bak'
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderKind:
+    """A kind of folder that this package writes.
+
+    Attributes:
+        marker: The JSON file by which it is known; it says its `format`.
+        formats: The format that this version reads, or a tuple of them, as 'module:attribute'.
+        fix: What to do about an older one that cannot be converted.
+        convert: Gives a `Conversion` for the path of such a folder, as 'module:function'; empty
+            where no older format can be converted.
+    """
+
+    marker: str
+    formats: str
+    fix: str
+    convert: str = ''
+
+
+FOLDERS = {
+    'bag': FolderKind(
+        marker='episode.json',
+        formats='il_ros.bags.episode_info:FORMATS',
+        fix='read it with the version that wrote it',
+    ),
+    'dataset': FolderKind(
+        marker='manifest.json',
+        formats='il_ros.datasets.manifest:FORMAT',
+        fix='build it again from its bags, by "il_ros dataset build"',
+    ),
+    'bundle': FolderKind(
+        marker='bundle.json',
+        formats='il_ros.policies.bundle:FORMAT',
+        fix='train the policy again, by "il_ros train bc"',
+    ),
+    'journal of an evaluation': FolderKind(
+        marker='evaluation.json',
+        formats='il_ros.evaluation.journal:FORMAT',
+        fix='evaluate again',
+    ),
+    'journal of interactive training': FolderKind(
+        marker='coaching.json',
+        formats='il_ros.interactive.journal:FORMAT',
+        fix='train again, or finish with the version that began',
+    ),
+}
+FILES = {
+    'contract': 'il_ros.core.contract:Contract',
+    'preprocessing': 'il_ros.datasets.preprocessing.preprocess:Preprocessing',
+    'augmentation': 'il_ros.datasets.augmentation.augmentation:Augmentation',
+    'randomisation': 'il_ros.sim.randomisation:Randomisation',
+    'adversarial search': 'il_ros.rollouts.adversarial.space:Written',
+    'feature mapping': 'il_ros.interop.feature_mapping:FeatureMapping',
+    'joy device': 'il_ros.experts.teleop.joy:JoyConfig',
+    'twist device': 'il_ros.experts.teleop.twist:TwistConfig',
+    'leader arm': 'il_ros.experts.teleop.leader:LeaderConfig',
+    'keyboard': 'il_ros.experts.teleop.keyboard:KeyboardConfig',
+}
+"""Kinds of YAML files, and the dataclass that reads each."""
+
+
+def migrate(
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    in_place: bool = False,
+    out: Path | None = None,
+    kind: str = '',
+) -> int:
+    """Convert files and folders that older versions of this package wrote.
+
+    Without --in-place or --out nothing is written: each path is listed with its kind and with
+    what would change, and the exit code is 1 if anything would.
+
+    Args:
+        paths: YAML files, bags, datasets, bundles, journals, or folders that hold them.
+        in_place: Replace what is outdated by its converted copy; the original becomes NAME.bak.
+        out: Copy each path into this folder and convert the copy; the original stays as it is.
+        kind: Kind of the YAML files, where their keys do not tell it.
+    """
+    if in_place and out:
+        raise IlRosError('got --in-place and --out', allowed='one of them')
+    if kind and kind not in FILES:
+        raise IlRosError(f'unknown kind {kind!r}', where='--kind', allowed=FILES)
+    if missing := [path for path in paths if not path.exists()]:
+        raise IlRosError('no such file or folder', where=str(missing[0]), fix='check the path')
+    if out is not None:
+        paths = tuple(_copied(path, out) for path in paths)
+    units = [unit for path in paths for unit in _units(path, kind)]
+    if not units:
+        print('nothing there that this package wrote')
+    results = [
+        _migrate_one(*unit, write=in_place or out is not None, keep=in_place) for unit in units
+    ]
+    if 1 in results:
+        print(f'{results.count(1)} to convert: run again with --in-place or --out FOLDER')
+    return max(results, default=0)
+
+
+def _migrate_one(unit: Path, kind: str, *, write: bool, keep: bool) -> int:
+    """Convert one; gives 0 if it is up to date now, 1 if it is not, 2 if it cannot be."""
+    try:
+        conversion = _conversion(unit, kind)
+        if conversion.changes and write:
+            _replace(unit, conversion, keep=keep)
+    except IlRosError as problem:
+        print(f'{unit}: {kind}, not converted: {problem}')
+        return 2
+    if not conversion.changes:
+        print(f'{unit}: {kind}, up to date')
+        return 0
+    print(f'{unit}: {kind}, {"converted" if write else "to convert"}:')
+    print('\n'.join(f'  {change}' for change in conversion.changes))
+    return int(not write)
+
+
+def _copied(path: Path, out: Path) -> Path:
+    """Copy a file or a folder into the folder `out`.
+
+    Raises:
+        IlRosError: If something of this name is there already.
+    """
+    target = out / path.resolve().name
+    if os.path.lexists(target):
+        raise IlRosError('exists already', where=str(target), fix='choose another --out')
+    out.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.copytree(path, target, symlinks=True)
+    else:
+        shutil.copy2(path, target)
+    return target
+
+
+def _units(path: Path, kind: str) -> Iterator[tuple[Path, str]]:
+    """Everything of a known kind at or below `path`, with its kind; what lies deepest comes first.
+
+    Raises:
+        IlRosError: If `path` itself is a file of no known kind.
+    """
+    if path.is_file():
+        yield path, kind or _file_kind(path)
+        return
+    kinds = [name for name, one in FOLDERS.items() if (path / one.marker).is_file()]
+    if all(name.startswith('journal') for name in kinds):  # else what is inside belongs to it
+        for inner in sorted(path.iterdir()):
+            hidden = inner.name.startswith('.') or inner.name.endswith(_BACKUP)
+            if inner.is_dir() and not inner.is_symlink() and not hidden:
+                yield from _units(inner, kind)
+            elif inner.suffix in ('.yaml', '.yml') and not hidden:
+                with contextlib.suppress(IlRosError):  # else it is none of this package
+                    yield inner, kind or _file_kind(inner)
+    yield from ((path, name) for name in kinds)
+
+
+def _file_kind(path: Path) -> str:
+    """The kind of a YAML file, known by its keys.
+
+    Raises:
+        IlRosError: If it is of no kind, or if it is not clear what is to be renamed in it.
+    """
+    data = read_yaml(path)
+    keys = set(data) - {'extends'} if isinstance(data, Mapping) else set()
+    kinds = [name for name in FILES if keys and keys <= _known_keys(name)]
+    if not kinds:
+        raise IlRosError(
+            'no kind of file has these keys',
+            where=str(path),
+            allowed=FILES,
+            fix='name the kind with --kind',
+        )
+    if len({_converted_text(path, name) for name in kinds}) > 1:
+        raise IlRosError(
+            f'may be a file of any of these kinds: {", ".join(kinds)}',
+            where=str(path),
+            fix='name the kind with --kind',
+        )
+    return kinds[0]
+
+
+def _converted_text(path: Path, kind: str) -> tuple[str, tuple[str, ...]]:
+    return rename_keys(path.read_text(encoding='utf-8'), _reader(kind), where=path.name)
+
+
+@functools.cache
+def _reader(kind: str) -> type[Any]:
+    cls: type[Any] = load(FILES[kind])
+    return cls
+
+
+def _known_keys(kind: str) -> set[str]:
+    """Keys at the top of a kind of YAML file, old ones too; none without the libraries it needs."""
+    try:
+        cls = _reader(kind)
+    except ModuleNotFoundError:
+        return set()
+    return {*(field.name for field in dataclasses.fields(cls) if field.init), *renamed_keys(cls)}
+
+
+def _conversion(unit: Path, kind: str) -> Conversion:
+    """How a file or a folder becomes up to date.
+
+    Raises:
+        IlRosError: If it cannot, or is damaged.
+    """
+    if kind in FILES:
+        text, changes = _converted_text(unit, kind)
+        return Conversion(changes=changes, write=lambda target: write_atomic(target, text))
+    folder = FOLDERS[kind]
+    if folder.convert:
+        conversion: Conversion = load(folder.convert)(unit)
+        return conversion
+    found, known = _format(unit / folder.marker), load(folder.formats)
+    known = known if isinstance(known, tuple) else (known,)
+    if found not in known:
+        raise IlRosError(f'format {found}', where=str(unit), allowed=known, fix=folder.fix)
+    return Conversion(changes=(), write=lambda target: None)
+
+
+def _format(path: Path) -> Any:
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as problem:
+        raise IlRosError(f'cannot be read: {problem}', where=str(path)) from None
+    return data.get('format') if isinstance(data, dict) else None
+
+
+def _replace(unit: Path, conversion: Conversion, *, keep: bool) -> None:
+    """Write the converted copy whole, then put it in the place of the original.
+
+    Args:
+        unit: The file or folder.
+        conversion: How it is converted.
+        keep: Whether the original stays, under a name of its own.
+
+    Raises:
+        IlRosError: If that name is taken.
+    """
+    backup = unit.with_name(unit.name + _BACKUP)
+    if os.path.lexists(backup):
+        raise IlRosError('exists already', where=str(backup), fix='move it away')
+    copy = unit.with_name(f'.{unit.name}.migrating')
+    try:
+        conversion.write(copy)
+        unit.rename(backup)
+        copy.rename(unit)
+    finally:
+        _remove(copy)
+    if not keep:
+        _remove(backup)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
