@@ -1,0 +1,33 @@
+"""The script of the front page's moving picture still does what its captions say."""
+
+import importlib.util
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def script():
+    """The module, which is no part of the package, for the task that trains in seconds."""
+    spec = importlib.util.spec_from_file_location('draw_teaching', ROOT / 'docs/draw_teaching.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.TASK, module.CONTRACT = 'reach', ROOT / 'config/contracts/franka_reach.yaml'
+    module.SHOWN, module.DISTURBANCE = 1, 'tool_reading_biased'
+    return module
+
+
+def test_a_demonstration_a_policy_and_a_policy_that_is_stopped(reach_bundle, monkeypatch, capsys):
+    module, films = script(), []
+    monkeypatch.setattr(module, 'picture', lambda stage: Image.new('RGB', (8, 8)))
+    monkeypatch.setattr(module.Film, 'save', lambda film, path: films.append(film))
+    module.main(reach_bundle)
+    demonstration, policy, disturbed, _ = capsys.readouterr().out.splitlines()
+    assert 'goal reached' in demonstration
+    assert 'goal reached' in policy
+    assert 'above threshold' in disturbed
+    (film,) = films
+    assert len(film.images) == len(film.durations)
+    stopped = film.images[-1].getpixel((1, 1))
+    assert stopped != film.images[0].getpixel((1, 1))  # the title bar turns red
