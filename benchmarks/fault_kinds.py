@@ -155,7 +155,7 @@ def _starve(rig: Rig, _: np.random.Generator) -> None:
 
 
 def _take_over(rig: Rig) -> bool:
-    """Let go of the dead-man, hold it, and wait until the expert drives."""
+    """Let go of the enable switch, hold it, and wait until the expert drives."""
     for held in (False, True):
         for _ in range(10):
             rig.hold(held)

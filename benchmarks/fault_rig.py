@@ -128,7 +128,7 @@ class Rig:
         self._stopped.clear()
 
     def hold(self, held: bool) -> None:
-        """Say whether the operator holds the dead-man."""
+        """Say whether the operator holds the enable switch."""
         message = Takeover(held=held)
         message.header.stamp = to_stamp(self.referee.stamp)
         self._takeover.publish(message)

@@ -55,7 +55,8 @@ def parse(
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
-            refuse_renamed(cls, key, where=f'{where}.{key}' if where else key, error=error)
+            place = f'{where}.{key}' if where else str(key)
+            refuse_renamed(cls, key, where=place, hint=', or run il_ros migrate', error=error)
             raise error(
                 f'unknown key {key!r}',
                 where=where or cls.__name__,
@@ -82,7 +83,7 @@ def renamed_keys(cls: type) -> dict[str, str]:
 
 
 def refuse_renamed(
-    cls: type, key: object, *, where: str, error: type[IlRosError] = IlRosError
+    cls: type, key: object, *, where: str, hint: str = '', error: type[IlRosError] = IlRosError
 ) -> None:
     """Raise if `key` is the old name of a field of `cls`.
 
@@ -90,6 +91,7 @@ def refuse_renamed(
         cls: The dataclass.
         key: The key that was given.
         where: Its dotted path.
+        hint: What can be done besides, as the end of a sentence.
         error: Kind of error to raise.
 
     Raises:
@@ -97,7 +99,7 @@ def refuse_renamed(
     """
     new = renamed_keys(cls).get(str(key))
     if new is not None:
-        raise error(f'{key!r} is now {new!r}', where=where, fix=f'write {new!r} instead')
+        raise error(f'{key!r} is now {new!r}', where=where, fix=f'write {new!r} instead{hint}')
 
 
 def override(config: T, settings: Iterable[str]) -> T:

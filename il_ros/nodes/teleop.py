@@ -28,7 +28,7 @@ from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.spin import run_node
 
 _WATCH = 0.02  # s
-_TELL = 0.015  # s between two words on a dead-man that does not change
+_TELL = 0.015  # s between two messages of an enable switch that does not change
 _FRESH = 0.5  # s that a command is remembered for
 
 
@@ -47,7 +47,7 @@ class TeleopConfig:
 
 
 class TeleopNode(ManagedNode):
-    """Publishes a chunk for each frame while the dead-man is held, and the dead-man itself."""
+    """Publishes the enable switch, and a chunk for each frame while it is held."""
 
     def __init__(self) -> None:
         super().__init__('teleop')
@@ -150,7 +150,7 @@ class TeleopNode(ManagedNode):
             self._tell()
 
     def _tell(self) -> None:
-        """Say whether the dead-man is held; of a device that is silent, once that it is not."""
+        """Publish whether the enable switch is held; for a silent device, once that it is not."""
         asking, read = self._operator.asking, self._operator.read
         if read is None:
             if self._said:
@@ -175,8 +175,8 @@ class TeleopNode(ManagedNode):
     def _report(self) -> Report:
         operator, read = self._operator, self._operator.read
         values: dict[str, object] = {'device': self._config.device, 'held': operator.asking}
-        if hasattr(self._device, 'share'):
-            values['speed'] = f'{self._device.share:.2f}'
+        if hasattr(self._device, 'speed_fraction'):
+            values['speed'] = f'{self._device.speed_fraction:.2f}'
         if read is None:
             return WARN, 'the device is silent', values
         if operator.refusal:

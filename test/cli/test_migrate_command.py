@@ -15,6 +15,7 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
 from il_ros.core.migration import Conversion
 from il_ros.core.registry import load
+from il_ros.experts.teleop.devices import load_config
 
 CONFIG = Path(__file__).parents[2] / 'config'
 OLD = '# speeds\nhaste: 2.0  # m/s\n'
@@ -192,3 +193,19 @@ def test_what_ships_is_up_to_date(folder, capsys):
     files = sorted(CONFIG.glob(f'{folder}/*.yaml'))
     assert main(['migrate', *map(str, files)]) == 0
     assert capsys.readouterr().out.count('up to date') == len(files)
+
+
+def test_a_gamepad_of_the_last_version_is_refused_with_the_new_key_and_converted(tmp_path, capsys):
+    file = tmp_path / 'gamepad.yaml'
+    now = (CONFIG / 'teleop/gamepad.yaml').read_text()
+    file.write_text(now.replace('enable:', 'dead_man:'))
+    text = "'dead_man' is now 'enable'; to fix: write 'enable' instead, or run il_ros migrate"
+    with pytest.raises(IlRosError, match=text):
+        load_config('joy', str(file))
+    assert main(['migrate', str(file), '--in-place']) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f'{file}: joy device, converted:',
+        '  gamepad.yaml.buttons.dead_man: now enable',
+    ]
+    assert file.read_text() == now
+    assert load_config('joy', str(file)) == load_config('joy', str(CONFIG / 'teleop/gamepad.yaml'))

@@ -146,7 +146,11 @@ def test_a_value_that_no_member_of_a_union_takes_is_answered_with_what_each_want
 @pytest.mark.parametrize(
     ('cls', 'data', 'text'),
     [
-        (Choice, {'width': 1}, "top.width: 'width' is now 'size'; to fix: write 'size' instead"),
+        (
+            Choice,
+            {'width': 1},
+            "top.width: 'width' is now 'size'; to fix: write 'size' instead, or run il_ros migrate",
+        ),
         (Special, {'width': 1}, "top.width: 'width' is now 'size'; to fix: write 'size' instead"),
         (Special, {'colour': 'x'}, "top.colour: 'colour' is now 'shade'; "),
     ],

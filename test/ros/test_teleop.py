@@ -56,9 +56,9 @@ def pad(begun, place):
     return begun(device='joy', config=CONFIG / 'teleop/gamepad.yaml')
 
 
-def test_the_arm_moves_while_the_dead_man_is_held_and_stops_when_it_is_let_go(pad):
+def test_the_arm_moves_while_the_enable_switch_is_held_and_stops_when_it_is_let_go(pad):
     pad.pad(x=1.0)
-    pad.heard(False)  # a stick without the dead-man moves nothing
+    pad.heard(False)  # a stick without the enable switch moves nothing
     assert pad.speed < STANDING
     pad.drive()
     assert (pad.status.mode, pad.status.takeover) == (MonitorStatus.EXPERT, True)

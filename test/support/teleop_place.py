@@ -141,7 +141,7 @@ class Place:
         self.wait(granted)
 
     def hold(self):
-        """A new episode, the arm at rest, the monitor in HOLD, the dead-man known to be let go."""
+        """A new episode: the arm at rest, the monitor in HOLD, the enable switch known released."""
         if self.status.mode not in (MonitorStatus.IDLE, MonitorStatus.ALARM):
             self.call(self._mode, SetMode.Request(mode=MonitorStatus.HOLD))
         self.until_granted(mode=MonitorStatus.IDLE, resume=True)
@@ -152,15 +152,15 @@ class Place:
         self.wait(lambda: self.status.mode == MonitorStatus.HOLD)
 
     def heard(self, held, times=5):
-        """Wait until the dead-man has been said to be so several times from now on."""
+        """Wait until the enable switch has been said to be so several times from now on."""
         self.told.clear()
         self.wait(lambda: self.told.count(held) >= times)
 
     def take(self, push, rest):
-        """Hold the dead-man until the monitor gives the arm.
+        """Hold the enable switch until the monitor gives the arm.
 
         A teleop that has just started may not have been found by the monitor yet, and then the
-        monitor has not seen its dead-man let go: it has to be held anew.
+        monitor has not seen its enable switch let go: it has to be held anew.
         """
         while not self.status.takeover:
             rest()

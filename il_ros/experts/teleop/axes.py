@@ -1,4 +1,4 @@
-"""From the sticks of a device to a twist: which axis, how fast, how gently around the middle."""
+"""From the axes of a device to a twist: mapping, scale, dead zone and response curve."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Axis:
     """One axis of a device.
 
     Attributes:
-        index: Its place in the message.
+        index: Its index in the message.
         scale: Speed at full deflection [m/s or rad/s].
-        sign: -1 turns it round.
+        sign: -1 reverses it.
         deadzone: Deflection, 0 to 1, up to which it counts as centred.
-        expo: How much gentler it is around the middle: 0 is linear, 1 is cubic.
+        expo: Response curve: 0 is linear, 1 is cubic.
     """
 
     index: int
@@ -35,25 +35,25 @@ class Axis:
         if self.index < 0:
             raise ValueError(f'index is {self.index}; allowed: 0 or more')
         if not (0.0 < self.scale < math.inf):
-            raise ValueError(f'scale is {self.scale}; allowed: above 0 (turn it round with sign)')
+            raise ValueError(f'scale is {self.scale}; allowed: above 0 (reverse it with sign)')
         for name, most in (('deadzone', 0.9), ('expo', 1.0)):
             if not 0.0 <= getattr(self, name) <= most:
                 raise ValueError(f'{name} is {getattr(self, name)}; allowed: 0 to {most}')
 
     def speed(self, deflection: float) -> float:
-        """Speed [m/s or rad/s] for a deflection; beyond -1 to 1 counts as full."""
+        """Speed [m/s or rad/s] for a deflection, which is clipped to -1 to 1."""
         size = min(abs(deflection), 1.0)
         if size <= self.deadzone:
             return 0.0
         # From the edge of the dead zone on, so that there is no step.
-        share = (size - self.deadzone) / (1.0 - self.deadzone)
-        shaped = (1.0 - self.expo) * share + self.expo * share**3
+        fraction = (size - self.deadzone) / (1.0 - self.deadzone)
+        shaped = (1.0 - self.expo) * fraction + self.expo * fraction**3
         return self.sign * math.copysign(self.scale * shaped, deflection)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """The axis of each direction; none where the device has nothing for it.
+    """The axis for each direction; None where the device has none.
 
     Attributes:
         x: Along the frame's x axis, linear [m/s].
@@ -82,6 +82,6 @@ class Axes:
         return {name: axis.index for name, axis in axes.items() if axis is not None}
 
     def twist(self, deflections: Sequence[float]) -> Array:
-        """Velocity of the tool, linear then angular, shape (6,), for all axes of a device."""
+        """Velocity of the tool, linear then angular, shape (6,), from all axes of the device."""
         axes = [getattr(self, field.name) for field in fields(self)]
         return np.array([axis.speed(deflections[axis.index]) if axis else 0.0 for axis in axes])

@@ -1,37 +1,39 @@
-"""The buttons of a device: which are held, which have just gone down, how fast things go."""
+"""The buttons of a device: which are held, which have just been pressed, how fast the arm goes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import get_args
+from typing import ClassVar, get_args
 
 from il_ros.experts.teleop.device_reading import Press
 
 
 @dataclass(frozen=True, kw_only=True)
 class Buttons:
-    """Index of the button for each purpose; none where there is none.
+    """Index of the button for each purpose; None where a purpose has no button.
 
     Attributes:
-        dead_man: The arm moves only while it is held. Without one, a device that steers the tool
-            is held for as long as it is moved.
+        enable: The enable switch: the arm moves only while it is held. Without one, moving the
+            device counts as holding it.
         takeover: Takes the arm and keeps it where it is, without moving it.
-        gripper_open: Opens while it is held.
-        gripper_close: Closes while it is held.
-        gripper_toggle: Opens a gripper that is more closed than open, and closes another.
-        faster: Everything goes faster from now on.
-        slower: Everything goes slower.
-        start: Begins to record an episode.
+        gripper_open: Opens the gripper while it is held.
+        gripper_close: Closes the gripper while it is held.
+        gripper_toggle: Opens a gripper that is more closed than open; closes one that is not.
+        faster: Raises the speed from now on.
+        slower: Lowers the speed from now on.
+        start: Starts to record an episode.
         success: Ends the episode as a success.
         failure: Ends it as a failure.
-        discard: Ends it as one to be thrown away.
-        sparse: Whether a button that the message does not have is one that is not pressed; else
-            it is an error. The spacenav driver of ROS 2 names a button only when it changes.
+        discard: Ends it and throws it away.
+        sparse: Whether a button that is missing in a message counts as released; else it is an
+            error. The spacenav driver of ROS 2 reports a button only when it changes.
     """
 
-    dead_man: int | None = None
+    renamed: ClassVar[dict[str, str]] = {'dead_man': 'enable'}
+
+    enable: int | None = None
     takeover: int | None = None
     gripper_open: int | None = None
     gripper_close: int | None = None
@@ -52,8 +54,8 @@ class Buttons:
             if index in taken:
                 raise ValueError(f'{name} and {taken[index]} are both button {index}')
             taken[index] = name
-        if self.sparse and self.dead_man is not None:
-            raise ValueError('dead_man needs a device that names it all the time, not sparse')
+        if self.sparse and self.enable is not None:
+            raise ValueError('enable needs a device that always reports it, not a sparse one')
 
     @property
     def used(self) -> dict[str, int]:
@@ -75,9 +77,9 @@ class ButtonState:
         self.down: frozenset[str] = frozenset()
 
     def update(self, buttons: Sequence[int]) -> tuple[Press, ...]:
-        """Take in all buttons of a message; gives those that have just gone down.
+        """Take in all buttons of a message; returns those that have just been pressed.
 
-        What is down in the first message may have been down for long: it was not pressed now.
+        A button that is down in the first message does not count: it may have been down before.
         """
         used = self._buttons.used.items()
         self.down = frozenset(name for name, i in used if i < len(buttons) and buttons[i])
@@ -88,54 +90,57 @@ class ButtonState:
 
     @property
     def gripper(self) -> float:
-        """1 while it is to open, -1 while it is to close, 0 otherwise."""
+        """1 while the gripper opens, -1 while it closes, 0 otherwise."""
         return float('gripper_open' in self.down) - float('gripper_close' in self.down)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedScale:
-    """How fast a device goes, as a share of its full speed.
+    """How fast a device moves the arm, as a fraction of its full speed.
 
     Attributes:
-        share: At the start.
-        least: As slow as it gets.
-        factor: By how much a press changes it.
+        initial: Fraction at the start.
+        minimum: Smallest fraction.
+        factor: What one press multiplies or divides the fraction by.
     """
 
-    share: float = 0.5
-    least: float = 0.1
+    renamed: ClassVar[dict[str, str]] = {'share': 'initial', 'least': 'minimum'}
+
+    initial: float = 0.5
+    minimum: float = 0.1
     factor: float = 1.25
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.least <= self.share <= 1.0:
+        if not 0.0 < self.minimum <= self.initial <= 1.0:
             raise ValueError(
-                f'least is {self.least} and share {self.share}; allowed: 0 < least <= share <= 1'
+                f'minimum is {self.minimum} and initial {self.initial}; '
+                'allowed: 0 < minimum <= initial <= 1'
             )
         if not 1.0 < self.factor < math.inf:
             raise ValueError(f'factor is {self.factor}; allowed: above 1')
 
-    def changed(self, share: float, pressed: Sequence[Press]) -> float:
-        """The share after these presses."""
+    def changed(self, fraction: float, pressed: Sequence[Press]) -> float:
+        """The fraction after these presses."""
         steps = pressed.count('faster') - pressed.count('slower')
-        return min(max(share * self.factor**steps, self.least), 1.0)
+        return min(max(fraction * self.factor**steps, self.minimum), 1.0)
 
 
 class HoldTimer:
-    """Whether something has been so within the last moments.
+    """Keeps a state true for a while after it ended.
 
     Args:
-        seconds: How long it counts after it ended [s].
+        seconds: How long [s].
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._last = seconds, -math.inf
 
     def update(self, active: bool, now: float) -> bool:
-        """Take in whether it is so at `now` [s]; gives whether it still counts."""
+        """Take in the state at `now` [s]; returns whether it still counts as true."""
         if active:
             self._last = now
         return 0.0 <= now - self._last <= self._seconds
 
     def end(self) -> None:
-        """It does not count any more."""
+        """End it at once."""
         self._last = -math.inf

@@ -1,4 +1,4 @@
-"""What an operator's device says at one moment."""
+"""What an operator's device reports at one moment."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Array = NDArray[np.float64]
 Press = Literal[
     'gripper_toggle', 'faster', 'slower', 'start', 'success', 'failure', 'discard'
 ]  # fmt: skip
-"""What a button does once when it goes down."""
+"""What a button does once each time it is pressed."""
 
 TwistFrame = Literal['base', 'tool']
-"""The axes that a twist is told in: those of the arm's base, or those of the tool."""
+"""The frame of a twist: the arm's base or the tool."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceReading:
-    """One moment of a device, in the arm's terms.
+    """What the device reports, in terms of the arm.
 
     Attributes:
-        read: When it was read [s]; of a device of several parts, when the oldest part was (minus
-            infinity as long as one of them never was).
-        held: Whether the dead-man is held: the arm does what the rest of the reading says.
-        keep: Whether the arm is asked for all the same, to be kept where it is.
+        read: When it was read [s]; the oldest part counts if a device has several, and minus
+            infinity while one of them has not been read yet.
+        held: Whether the enable switch is held: the arm follows the rest of the reading.
+        keep: Whether the arm is requested in any case, to be kept where it is.
         twist: Velocity of the tool centre point, linear then angular, shape (6,) [m/s, rad/s].
-        frame: The axes that `twist` is told in.
-        gripper: Speed of the gripper as a share of the fastest, -1 (closes) to 1 (opens).
-        joints: Where a leader arm wants the follower's joints, shape (N,) [rad, m]; none for
+        frame: The frame of `twist`.
+        gripper: Speed of the gripper as a fraction of its maximum, -1 (closes) to 1 (opens).
+        joints: Target of a leader arm for the follower's joints, shape (N,) [rad, m]; None for
             devices that steer the tool.
-        pressed: Buttons that have just gone down.
+        pressed: Buttons that have just been pressed.
     """
 
     read: float

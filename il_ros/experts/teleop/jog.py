@@ -1,4 +1,4 @@
-"""The tool steered by a twist: differential kinematics from the arm's pose on."""
+"""Moves the tool by a twist, by differential kinematics."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _BRAKE = 0.5  # m/s^2, with which the tool slows down towards a wall of the work
 class Jog:
     """Set-points that move the tool by a twist.
 
-    It begins where the arm is measured, and goes on from its own set-points; a part of the motion,
-    linear or angular, that is not asked for is kept as it is.
+    The first set-point starts at the measured arm, the next ones at the set-point before. Position
+    or orientation stays as it is while the twist has no linear or angular part.
 
     Args:
         contract: The arm and its limits.
@@ -49,10 +49,10 @@ class Jog:
         self.moves = arm_joints(contract, self._arm)
         self._dt, self._horizon = contract.period, horizon
         self._guard = SetpointLimiter(self._limits, self._arm, self.moves, config, self._dt)
-        self._toggled: bool | None = None  # whether the gripper is to open; none: as it is
+        self._toggled: bool | None = None  # whether the gripper opens; None: it stays
 
     def begin(self, start: Array, reading: DeviceReading) -> str:
-        """Take the arm up at `start` (N,); nothing speaks against it."""
+        """Start at the joints `start` (N,); never refused."""
         self._rows: Array = start[None]
         self._speeds: Array = np.zeros((1, len(start)))
         tool = self._arm.chain.forward(start[self.moves])
@@ -64,8 +64,8 @@ class Jog:
         """Set-points (H, N) of the next periods.
 
         Args:
-            measured: Where the arm is, shape (N,).
-            reading: What the operator wants; the last of the chunk go on with it.
+            measured: Measured joint positions, shape (N,).
+            reading: What the operator wants; it holds for the whole chunk.
             steps: Periods since the last call; 0 right after `begin`.
         """
         last = min(max(steps, 1), len(self._rows)) - 1

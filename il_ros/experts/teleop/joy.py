@@ -14,15 +14,15 @@ from il_ros.experts.teleop.motion_config import MotionConfig
 
 @dataclass(frozen=True, kw_only=True)
 class JoyConfig:
-    """What the axes and buttons of a device are for.
+    """What the axes and buttons of a device do.
 
     Attributes:
-        frame: The axes that the tool moves along and about.
-        axes: Which axis is for which direction.
-        buttons: Which button is for what.
-        linger: Without a dead-man button, how long the device counts as held after it was last
+        frame: Frame in which the tool is moved.
+        axes: Axis of the device for each direction.
+        buttons: Button for each purpose.
+        linger: Without an enable button, how long the device counts as held after it was last
             moved [s].
-        speed: How fast it goes.
+        speed: How fast the tool moves.
         motion: How the arm follows.
     """
 
@@ -38,31 +38,33 @@ class JoyDevice:
     """Reads one Joy after the other.
 
     Args:
-        config: What axes and buttons are for.
+        config: What axes and buttons do.
+
+    Attributes:
+        speed_fraction: Current speed as a fraction of full speed.
     """
 
     def __init__(self, config: JoyConfig) -> None:
         self._config = config
         self._state, self._moved = ButtonState(config.buttons), HoldTimer(config.linger)
-        self.share = config.speed.share
+        self.speed_fraction = config.speed.initial
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
-        """What a message that was read at `now` [s] says.
+        """The reading of a message that was received at `now` [s].
 
         Raises:
-            IlRosError: If it lacks an axis or a button, or an axis is not finite.
+            IlRosError: If the message lacks an axis or a button, or an axis is not finite.
         """
         config = self._config
         check_joy(axes, buttons, config.buttons, config.axes.used)
         pressed = self._state.update(buttons)
-        self.share = config.speed.changed(self.share, pressed)
-        twist, gripper = self.share * config.axes.twist(axes), self._state.gripper
+        self.speed_fraction = config.speed.changed(self.speed_fraction, pressed)
+        twist, gripper = self.speed_fraction * config.axes.twist(axes), self._state.gripper
         wanted = bool(twist.any() or gripper or 'gripper_toggle' in pressed)
         moved = self._moved.update(wanted, now)
-        by_button = config.buttons.dead_man is not None
         return DeviceReading(
             read=now,
-            held='dead_man' in self._state.down if by_button else moved,
+            held=moved if config.buttons.enable is None else 'enable' in self._state.down,
             keep='takeover' in self._state.down,
             twist=twist,
             frame=config.frame,

@@ -1,4 +1,4 @@
-"""The keys of a terminal as a tool's motion."""
+"""The keys of a terminal as a motion of the tool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from il_ros.experts.teleop.motion_config import MotionConfig
 
 _STOP = ' '
 _AGAIN = 1.0  # s without a key after which it counts as pressed anew, and not as repeated
-# What arrow and function keys send; their letters are nobody's wish.
+# What arrow and function keys send; their letters are not keys of ours.
 _SEQUENCE = re.compile(r'\x1b(?:\[[0-9;]*[A-Za-z~]?|O[A-Za-z])?')
 _DIRECTIONS = {
     'forward': (0, 1), 'back': (0, -1), 'left': (1, 1), 'right': (1, -1), 'up': (2, 1),
@@ -79,15 +79,15 @@ class KeyboardConfig:
     """How keys are taken.
 
     Attributes:
-        frame: The axes that the tool moves along and about.
+        frame: Frame in which the tool is moved.
         linear: Full speed [m/s].
         angular: Full turning speed [rad/s].
         hold: How long a key counts as held after it was last sent [s]; longer than the time
             between two repetitions of the terminal.
-        linger: How long the dead-man counts as held after the last of these keys [s]; longer than
-            the time until a terminal begins to repeat.
-        keys: Which key is for what.
-        speed: How fast it goes.
+        linger: How long the enable switch counts as held after the last of these keys [s]; longer
+            than the time until a terminal begins to repeat.
+        keys: The key for each purpose.
+        speed: How fast the tool moves.
         motion: How the arm follows.
     """
 
@@ -110,7 +110,10 @@ class Keyboard:
     """Reads what a terminal sends; a key that repeats is held.
 
     Args:
-        config: Which key is for what.
+        config: The key for each purpose.
+
+    Attributes:
+        speed_fraction: Current speed as a fraction of full speed.
     """
 
     def __init__(self, config: KeyboardConfig) -> None:
@@ -118,10 +121,10 @@ class Keyboard:
         self._names = {key: name for name, key in config.keys.by_name.items()}
         self._last: dict[str, float] = {}
         self._held = HoldTimer(config.linger)
-        self.share = config.speed.share
+        self.speed_fraction = config.speed.initial
 
     def keys(self, text: str, now: float) -> DeviceReading:
-        """What the characters that have come by `now` [s] say, and those shortly before."""
+        """The reading at `now` [s] of the characters received since the last call."""
         presses: tuple[Press, ...] = get_args(Press)
         pressed: list[Press] = []
         for key in _SEQUENCE.sub('', text):
@@ -132,7 +135,7 @@ class Keyboard:
                 pressed += [press for press in presses if press == name]
             if name:
                 self._last[name] = now
-        self.share = self._config.speed.changed(self.share, pressed)
+        self.speed_fraction = self._config.speed.changed(self.speed_fraction, pressed)
         twist, gripper = self._twist(now), self._down('gripper_open', now)
         gripper -= self._down('gripper_close', now)
         active = bool(twist.any() or gripper or self._down('takeover', now))
@@ -146,7 +149,7 @@ class Keyboard:
         )
 
     def _stop(self, pressed: list[Press]) -> None:
-        """Nothing is held any more, the gripper is not toggled; what was recorded stays."""
+        """Release all keys and do not toggle the gripper; keys of the recorder stay."""
         self._last = {name: at for name, at in self._last.items() if name in get_args(Press)}
         self._held.end()
         while 'gripper_toggle' in pressed:
@@ -163,12 +166,12 @@ class Keyboard:
         twist = np.zeros(6)
         for name, (axis, sign) in _DIRECTIONS.items():
             full = self._config.linear if axis < 3 else self._config.angular
-            twist[axis] += sign * self.share * full * self._down(name, now)
+            twist[axis] += sign * self.speed_fraction * full * self._down(name, now)
         return twist
 
 
 def help_text(keys: Keys) -> str:
-    """The keys and what they do, in a few lines."""
+    """The keys and what they do, on a few lines."""
     names = [f'{key} {name.replace("_", " ")}' for name, key in keys.by_name.items()]
     lines = [', '.join(names[i : i + 6]) for i in range(0, len(names), 6)]
     return '\n'.join([*lines, 'space bar: stop and let go; Ctrl-C: end'])

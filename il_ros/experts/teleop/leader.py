@@ -1,4 +1,4 @@
-"""A leader arm: its joints as the follower's, and whether the two are near enough."""
+"""A leader arm: its joints as targets of the follower, and whether the two are close enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from il_ros.experts.teleop.device_reading import DeviceReading, Press
 from il_ros.experts.teleop.motion_config import MotionConfig
 from il_ros.experts.teleop.pedal import Pedal
 
-TOPIC = 'leader/joint_states'  # where a leader's joints are told unless it says otherwise
+TOPIC = 'leader/joint_states'  # default topic of a leader arm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,9 @@ class LeaderConfig:
     Attributes:
         joints: The leader's joint for each of the follower's, by the follower's names.
         gripper: The same for the follower's gripper.
-        buttons: Buttons of a Joy beside it, a pedal for example; with a dead-man.
-        tolerance: How near the leader has to be for it to take over [rad].
+        buttons: Buttons of a Joy next to it, a pedal for example; one is the enable switch.
+        tolerance: Largest distance of a joint from the follower's at which the leader takes over
+            [rad].
         gripper_tolerance: The same for a gripper [m].
         motion: How the arm follows.
     """
@@ -79,24 +80,26 @@ class LeaderConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
 
     def __post_init__(self) -> None:
-        if self.buttons.dead_man is None:
-            raise ValueError('buttons.dead_man is missing; a leader arm has no dead-man of its own')
+        if self.buttons.enable is None:
+            raise ValueError(
+                'buttons.enable is missing; a leader arm has no enable switch of its own'
+            )
         if not (0.0 < self.tolerance < math.inf and 0.0 < self.gripper_tolerance < math.inf):
             raise ValueError('tolerance and gripper_tolerance; allowed: above 0')
 
 
 class LeaderDevice:
-    """Reads the leaders' joints and the buttons beside them.
+    """Reads the leaders' joints and the buttons next to them.
 
     Args:
-        config: Which joint is which.
-        contract: The follower's.
+        config: Maps the joints.
+        contract: Contract of the follower.
 
     Attributes:
         topics: Where the leaders' joints are published, one topic for each leader.
 
     Raises:
-        IlRosError: If a joint of the follower has none of the leader, or two.
+        IlRosError: If a joint of the follower does not have exactly one joint of a leader.
     """
 
     def __init__(self, config: LeaderConfig, contract: Contract) -> None:
@@ -122,38 +125,40 @@ class LeaderDevice:
                 self._leaders.append((hand.topic, hand.leader))
         self.topics = tuple(dict.fromkeys(topic for topic, _ in self._leaders))
         self._pedal = Pedal(config.buttons)
-        self._told: Array = np.full(len(names), np.nan)
+        self._positions: Array = np.full(len(names), np.nan)
         self._joints: Array | None = None
         self._read = dict.fromkeys(self.topics, -math.inf)
 
     def joint_state(
         self, names: Sequence[str], positions: Sequence[float], now: float, *, topic: str = TOPIC
     ) -> DeviceReading:
-        """What a leader's joints, read at `now` [s], say; nothing before each leader has spoken.
+        """The reading after a leader's joints, received at `now` [s].
+
+        It has no joints before every leader has published.
 
         Raises:
-            IlRosError: If one of them is missing or not finite.
+            IlRosError: If a joint is missing or not finite.
         """
-        found = dict(zip(names, positions, strict=False))
+        by_name = dict(zip(names, positions, strict=False))
         own = {i: name for i, (where, name) in enumerate(self._leaders) if where == topic}
-        missing = [name for name in own.values() if not math.isfinite(found.get(name, math.nan))]
+        missing = [name for name in own.values() if not math.isfinite(by_name.get(name, math.nan))]
         if missing:
             raise IlRosError(
                 f'no finite position of {", ".join(missing)}',
                 where=topic,
                 allowed=f'positions of {", ".join(own.values())}',
             )
-        self._told[list(own)] = [found[name] for name in own.values()]
+        self._positions[list(own)] = [by_name[name] for name in own.values()]
         self._read[topic] = now
         if math.isfinite(min(self._read.values())):
-            self._joints = self._factor * self._told + self._offset
+            self._joints = self._factor * self._positions + self._offset
         return self._reading(())
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
-        """What the buttons beside it, read at `now` [s], say.
+        """The reading after the buttons of a message that was received at `now` [s].
 
         Raises:
-            IlRosError: If the message lacks one of them.
+            IlRosError: If the message lacks a button that is used.
         """
         return self._reading(self._pedal.press(axes, buttons, now))
 
@@ -170,13 +175,13 @@ class LeaderDevice:
 def far_away(
     leader: Array, follower: Array, tolerance: Array, names: Sequence[str]
 ) -> str:  # fmt: skip
-    """Which joints of the leader are how far from the follower's, in words; empty: none.
+    """Names the joints of the leader that are too far from the follower's; empty if none is.
 
     Args:
-        leader: Where the leader wants the joints, shape (N,) [rad, m].
-        follower: Where they are, shape (N,).
-        tolerance: How far apart they may be, shape (N,).
-        names: The follower's names.
+        leader: Joint targets of the leader, shape (N,) [rad, m].
+        follower: Joint positions of the follower, shape (N,).
+        tolerance: Largest distances, shape (N,).
+        names: The follower's joint names.
     """
     gap = leader - follower
     texts = [

@@ -12,7 +12,7 @@ from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.leader import LeaderConfig, far_away
 from il_ros.experts.teleop.setpoint_limiter import SetpointLimiter, arm_joints
 
-_PREDICT = 0.1  # s that the leader is taken to go on as it went
+_PREDICT = 0.1  # s for which the leader's velocity is extrapolated
 
 
 class LeaderFollower:
@@ -20,7 +20,7 @@ class LeaderFollower:
 
     Args:
         contract: The follower's.
-        config: How the arm follows, and how near the leader has to be.
+        config: How the arm follows, and how close the leader has to be.
         horizon: Steps of a chunk.
 
     Raises:
@@ -41,7 +41,7 @@ class LeaderFollower:
         self._guard = SetpointLimiter(contract.limits, arm, self.moves, config.motion, self._dt)
 
     def begin(self, start: Array, reading: DeviceReading) -> str:
-        """Take the arm up at `start` (N,); gives why not if the leader is elsewhere."""
+        """Start at the joints `start` (N,); returns why not if the leader is elsewhere."""
         assert reading.joints is not None
         self._rows: Array = start[None]
         self._speeds: Array = np.zeros((1, len(start)))

@@ -1,4 +1,4 @@
-"""How an arm follows an operator: how fast, how near to its bounds, how far behind."""
+"""How an arm follows an operator: speed, distance to its bounds, lead of the set-point."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class MotionConfig:
-    """How set-points follow what an operator wants.
+    """How set-points follow an operator.
 
     Attributes:
-        velocity: Share of the contract's velocity limits that is used at most.
-        acceleration: Share of its acceleration limits.
+        velocity: Largest fraction of the contract's velocity limits.
+        acceleration: Largest fraction of its acceleration limits.
         margin: How far inside the workspace box the tool stays [m].
-        leash: How far the set-point may be ahead of the measured arm: as far as each joint comes
-            in this time at its velocity limit [s].
+        leash: How far the set-point may be ahead of the measured arm: the way of each joint in this
+            time at its velocity limit [s].
     """
 
     velocity: float = 0.5

@@ -1,7 +1,7 @@
-"""Whether an operator has the arm, and what the arm is to do: the dead-man's side of teleoperation.
+"""Whether an operator has the arm, and how the arm moves: the enable switch of teleoperation.
 
-Whatever is uncertain lets go: a device that falls silent or cannot be understood, a clock that
-jumps, a leader arm that is elsewhere. Then the dead-man has to be let go before it counts again.
+Every doubt releases the arm: a device that falls silent or sends nonsense, a clock that jumps, a
+leader arm that is elsewhere. The enable switch then has to be released before it counts again.
 """
 
 from __future__ import annotations
@@ -18,53 +18,57 @@ from il_ros.experts.teleop.device_reading import DeviceReading, Press
 
 
 class Pilot(Protocol):
-    """Turns readings into set-points."""
+    """Turns the readings of a device into set-points."""
 
     @property
     def moves(self) -> NDArray[np.bool_]:
         """Which joints move the arm, shape (N,); the others are grippers'."""
 
     def begin(self, start: Array, reading: DeviceReading) -> str:
-        """Take the arm up at `start` (N,); gives why not, in words, or nothing."""
+        """Start at the joints `start` (N,); returns why that is refused, or an empty string."""
 
     def chunk(self, measured: Array, reading: DeviceReading, steps: int) -> Array:
-        """Set-points (H, N); `steps` periods after the last call, 0 right after `begin`."""
+        """Set-points (H, N), `steps` periods after the last call; 0 right after `begin`."""
 
 
 class Operator:
-    """Hears a device and answers frames.
+    """Follows a device and answers each frame with set-points while the operator has the arm.
 
     Args:
-        pilot: Who turns readings into set-points.
+        pilot: Turns readings into set-points.
         timeout: Longest silence of the device [s].
         period: Time between two frames [s].
         horizon: Steps of a chunk.
+
+    Attributes:
+        refusal: Why an enable switch that is held does not count; empty if it does.
+        lost: Whether the device was lost while it had the arm, and nobody was told yet.
     """
 
     def __init__(self, pilot: Pilot, *, timeout: float, period: float, horizon: int) -> None:
         self._pilot, self._timeout, self._horizon = pilot, timeout, horizon
         self._period = round(period * NS)
         self._reading: DeviceReading | None = None
-        self._armed = False  # the device has been seen with its dead-man let go
+        self._armed = False  # the enable switch has been seen released
         self._moving = self._still = False
         self._stamp = 0  # of the frame answered last [ns]
-        self._rest: Array | None = None  # where the arm is kept while it is held still
+        self._rest: Array | None = None  # where the arm is kept
         self._pressed: tuple[Press, ...] = ()
-        self.refusal = ''  # why the dead-man that is held does not count
-        self.lost = False  # it was lost while it had the arm, which others are still to be told
+        self.refusal = ''
+        self.lost = False
 
     @property
     def asking(self) -> bool:
-        """Whether the arm is asked for: what the dead-man says to others."""
+        """Whether the operator requests the arm; this is what is published."""
         return self._moving or self._still
 
     @property
     def read(self) -> float | None:
-        """When the device was read last [s]; none while it is silent."""
+        """When the device was last read [s]; None while it is silent."""
         return self._reading.read if self._reading else None
 
     def hear(self, reading: DeviceReading, now: float) -> None:
-        """Take in what the device says, at `now` [s]; a part of it may be older than that."""
+        """Take in a reading at `now` [s]; the reading itself may be older."""
         before = self._reading
         if before is not None and not 0.0 <= reading.read - before.read <= self._timeout:
             self.lose()
@@ -80,28 +84,28 @@ class Operator:
         self._armed |= not (reading.held or reading.keep)
 
     def lose(self) -> None:
-        """Nothing is known of the device any more: let go."""
+        """Release the arm, for nothing is known of the device any more."""
         self.lost |= self.asking
         self._reading, self._armed = None, False
         self._moving = self._still = False
         self._pressed, self.refusal = (), ''
 
     def look(self, now: float) -> None:
-        """Let go if the device has been silent for too long at `now` [s]."""
+        """Release the arm if the device has been silent for too long at `now` [s]."""
         if self._reading is not None and not 0.0 <= now - self._reading.read <= self._timeout:
             self.lose()
 
     def act(
         self, stamp: int, measured: Array, now: float, *, commanded: Array | None = None
     ) -> Array | None:
-        """Answer a frame: set-points (H, N), or none while nobody asks for the arm.
+        """Answer a frame with set-points (H, N), or None while the arm is not requested.
 
         Args:
-            stamp: The frame's [ns].
-            measured: Where the arm is, shape (N,).
-            now: The present [s].
-            commanded: Where the joints were commanded to be last, shape (N,), if that is known.
-                A gripper is taken up there: it presses on what it holds by being ahead.
+            stamp: Stamp of the frame [ns].
+            measured: Measured joint positions, shape (N,).
+            now: Current time [s].
+            commanded: Last commanded joint positions, shape (N,), if known. Grippers start from
+                there, because a gripper holds an object by being commanded beyond it.
         """
         self.look(now)
         if stamp <= self._stamp and self.asking:

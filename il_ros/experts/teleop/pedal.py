@@ -1,4 +1,4 @@
-"""A Joy that stands beside another device and has only its buttons: a pedal, a gamepad."""
+"""The buttons of a Joy next to another device: a pedal or a gamepad."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class Pedal:
         self.read = -math.inf
 
     def press(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> tuple[Press, ...]:
-        """Take in a message that was read at `now` [s]; gives what has just gone down.
+        """Take in a message that was read at `now` [s]; returns the buttons just pressed.
 
         Raises:
-            IlRosError: If it lacks a button that is used.
+            IlRosError: If the message lacks a button that is used.
         """
         check_joy(axes, buttons, self._buttons, {})
         self.read = now
         return self._state.update(buttons)
 
     @property
-    def has_dead_man(self) -> bool:
-        """Whether one of the buttons is the dead-man."""
-        return self._buttons.dead_man is not None
+    def has_enable_switch(self) -> bool:
+        """Whether one of the buttons is an enable switch."""
+        return self._buttons.enable is not None
 
     @property
     def held(self) -> bool:
-        """Whether the dead-man is held."""
-        return 'dead_man' in self._state.down
+        """Whether the enable switch is held."""
+        return 'enable' in self._state.down
 
     @property
     def keep(self) -> bool:
-        """Whether the arm is to be taken and kept where it is."""
+        """Whether the button that takes the arm and keeps it where it is is held."""
         return 'takeover' in self._state.down
 
     @property
     def gripper(self) -> float:
-        """1 while the gripper is to open, -1 while it is to close, 0 otherwise."""
+        """1 while the gripper opens, -1 while it closes, 0 otherwise."""
         return self._state.gripper

@@ -32,16 +32,17 @@ def arm_joints(contract: Contract, arm: AnyArm) -> NDArray[np.bool_]:
 
 
 class SetpointLimiter:
-    """Turns wished joint velocities into the next set-point.
+    """Turns desired joint velocities into the next set-point.
 
-    The arm's joints are slowed all alike, so that the tool keeps its path; a gripper by itself.
+    The joints of the arm are slowed by one factor, so that the tool keeps its path; a gripper is
+    slowed by itself.
 
     Args:
         limits: The contract's.
-        arm: Kinematics of the tool, or of both of a pair; none when the contract has none, and then
-            the workspace is not looked at.
+        arm: Kinematics of the tool, or of both of a pair; None when the contract has none; the
+            workspace is then not checked.
         moves: Which of the joints move the arm, shape (N,); the others are grippers'.
-        config: How much of the limits is used.
+        config: Fraction of the limits that is used.
         dt: Time of a step [s].
     """
 
@@ -61,12 +62,12 @@ class SetpointLimiter:
         self.box_max = limits.workspace_max - config.margin
 
     def step(self, position: Array, before: Array, wish: Array) -> tuple[Array, Array]:
-        """The next set-point and the velocity that leads there, both (N,).
+        """The next set-point and the velocity to it, both (N,).
 
         Args:
-            position: The set-point now, shape (N,) [rad, m].
+            position: The current set-point, shape (N,) [rad, m].
             before: The velocity that led to it, shape (N,).
-            wish: The velocity that is wanted, shape (N,).
+            wish: The desired velocity, shape (N,).
         """
         room = self._room(position, wish)
         most = np.minimum(self.velocity, self.stoppable(room))
@@ -81,15 +82,15 @@ class SetpointLimiter:
         return np.asarray(np.sqrt(2 * self.acceleration * distance + reserve**2) - reserve)
 
     def drawn_back(self, position: Array, measured: Array) -> Array:
-        """The set-point (N,), no further ahead of the measured arm (N,) than the leash allows.
+        """The set-point (N,), limited to the leash ahead of the measured joints (N,).
 
-        A gripper may be far ahead: that is how it presses on what it holds.
+        A gripper is not limited: it holds an object by being commanded beyond it.
         """
         ahead = np.where(self._moves, position - measured, 0.0)
         return np.asarray(position - ahead + self._alike(ahead, self._leash))
 
     def _room(self, position: Array, speed: Array) -> Array:
-        """How far each joint may go on in the direction of `speed`, shape (N,)."""
+        """How far each joint may still move in the direction of `speed`, shape (N,)."""
         limits = self._limits
         up, down = limits.position_max - position, position - limits.position_min
         return np.asarray(np.maximum(np.where(speed > 0, up, down), 0.0))

@@ -1,4 +1,4 @@
-"""The terminal's keys one by one, without a display; the terminal is left as it was found."""
+"""Single key presses from a terminal, without a display."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import select
 import sys
 import termios
 import tty
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from il_ros.core.errors import IlRosError
 
@@ -17,9 +16,10 @@ _AT_ONCE = 1024
 
 
 class Terminal:
-    """Takes keys as they are pressed and does not show them; Ctrl-C still ends the process.
+    """Reads keys as they are pressed, without showing them; Ctrl-C still ends the process.
 
-    Use it as a context manager, or close it; the end of the process closes it, too.
+    Use it in `contextlib.closing`, or close it; the end of the process closes it too. The terminal
+    is then as it was before.
 
     Args:
         fd: The terminal; standard input by default.
@@ -42,12 +42,12 @@ class Terminal:
                 where='keyboard',
                 fix='start the node in the foreground',
             )
-        self._found: list[Any] | None = termios.tcgetattr(self._fd)
+        self._attributes: list[Any] | None = termios.tcgetattr(self._fd)
         atexit.register(self.close)
         tty.setcbreak(self._fd)
 
     def read(self) -> str:
-        """The characters that have come; empty without any.
+        """The characters typed since the last call.
 
         Raises:
             IlRosError: If the terminal is gone.
@@ -64,26 +64,15 @@ class Terminal:
         return text.decode('utf-8', errors='ignore')
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
-        found, self._found = self._found, None
-        if found is None:
+        """Restore the terminal."""
+        attributes, self._attributes = self._attributes, None
+        if attributes is None:
             return
         atexit.unregister(self.close)
         try:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, found)
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, attributes)
         except termios.error:
             return  # it is gone, and nothing is left to restore
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _in_front(fd: int) -> bool:

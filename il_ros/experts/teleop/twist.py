@@ -1,4 +1,4 @@
-"""A geometry_msgs/TwistStamped as a tool's motion, with the buttons of a Joy beside it."""
+"""A geometry_msgs/TwistStamped as a motion of the tool, with the buttons of a Joy next to it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class TwistConfig:
-    """How a twist is taken.
+    """How a twist moves the tool.
 
     Attributes:
-        linear: Largest speed; a faster twist is slowed as a whole [m/s].
-        angular: Largest turning speed, likewise [rad/s].
-        deadzone: Share of both up to which a twist counts as none.
-        tool_frame: Name that `header.frame_id` has when the twist is told in the tool's axes.
-        linger: Without a dead-man button, how long the device counts as held after its last
-            twist other than zero [s].
-        buttons: Buttons of a Joy beside it; none: no Joy is listened to.
+        linear: Maximum speed; a faster twist is scaled down as a whole [m/s].
+        angular: Maximum angular speed, likewise [rad/s].
+        deadzone: Fraction of both up to which a twist counts as zero.
+        tool_frame: `header.frame_id` of a twist in the frame of the tool.
+        linger: Without an enable button, how long the device counts as held after its last
+            nonzero twist [s].
+        buttons: Buttons of a Joy next to it; without any, no Joy is subscribed to.
         motion: How the arm follows.
     """
 
@@ -49,10 +49,10 @@ class TwistConfig:
 
 
 class TwistDevice:
-    """Reads one twist after the other; without a dead-man button, moving it is holding it.
+    """Reads one twist after the other; without an enable button, a nonzero twist holds the arm.
 
     Args:
-        config: How twists are taken.
+        config: How twists move the tool.
         base_frame: Name of the frame of the arm's base.
     """
 
@@ -67,14 +67,14 @@ class TwistDevice:
         self._frame, self._read = self._frames[''], -math.inf
 
     def twist(self, values: Sequence[float], frame_id: str, now: float) -> DeviceReading:
-        """What a twist (6,) [m/s, rad/s] that was read at `now` [s] says.
+        """The reading of a twist (6,) [m/s, rad/s] that was received at `now` [s].
 
         Raises:
-            IlRosError: If it is told in an unknown frame, or not finite.
+            IlRosError: If its frame is unknown, or if it is not finite.
         """
         if frame_id not in self._frames:
             allowed = ', '.join(name for name in self._frames if name)
-            raise IlRosError(f'told in frame {frame_id!r}', where='twist', allowed=allowed)
+            raise IlRosError(f'in frame {frame_id!r}', where='twist', allowed=allowed)
         value = np.array(values, dtype=np.float64)
         if not np.isfinite(value).all():
             raise IlRosError(f'got {value.tolist()}', where='twist', allowed='finite numbers')
@@ -85,10 +85,10 @@ class TwistDevice:
         return self._reading(now, ())
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
-        """What the buttons beside it, read at `now` [s], say.
+        """The reading after the buttons of a message that was received at `now` [s].
 
         Raises:
-            IlRosError: If the message lacks one of them.
+            IlRosError: If the message lacks a button that is used.
         """
         return self._reading(now, self._pedal.press(axes, buttons, now))
 
@@ -96,8 +96,8 @@ class TwistDevice:
         pedal = self._pedal
         moved = self._moved.update(bool(self._twist.any()), now)
         return DeviceReading(
-            read=min(self._read, pedal.read) if pedal.has_dead_man else self._read,
-            held=pedal.held if pedal.has_dead_man else moved,
+            read=min(self._read, pedal.read) if pedal.has_enable_switch else self._read,
+            held=pedal.held if pedal.has_enable_switch else moved,
             keep=pedal.keep,
             twist=self._twist,
             frame=self._frame,

@@ -27,7 +27,7 @@ def axes(**values):
     return message
 
 
-def test_sticks_move_and_the_shoulder_is_the_dead_man():
+def test_sticks_move_and_the_shoulder_is_the_enable_switch():
     device = JoyDevice(GAMEPAD)
     reading = device.joy(axes(x=1.0, yaw=-1.0), pressed(10), 2.0)
     np.testing.assert_allclose(reading.twist, [0.125, 0, 0, 0, 0, -0.5])  # at half speed
@@ -55,12 +55,12 @@ def test_the_speed_goes_up_and_down_within_its_bounds():
     device = JoyDevice(GAMEPAD)
     device.joy(axes(), pressed(), 0.0)
     device.joy(axes(), pressed(14), 0.0)
-    assert device.share == pytest.approx(0.625)
+    assert device.speed_fraction == pytest.approx(0.625)
     for button, end in ((14, 1.0), (13, 0.1)):
         for _ in range(20):
             device.joy(axes(), pressed(button), 0.0)
             device.joy(axes(), pressed(), 0.0)
-        assert device.share == end
+        assert device.speed_fraction == end
 
 
 @given(
@@ -89,7 +89,7 @@ def test_an_axis_that_is_no_number_is_refused():
         JoyDevice(GAMEPAD).joy(axes(z=float('nan')), pressed(), 0.0)
 
 
-def test_without_a_dead_man_moving_is_holding_and_lingers():
+def test_without_an_enable_switch_moving_is_holding_and_lingers():
     device, still = JoyDevice(SPACEMOUSE), [0.0] * 6
     assert not device.joy(still, [], 0.0).held
     assert device.joy([0.0, 0.0, 0.8, 0.0, 0.0, 0.0], [], 1.0).held
@@ -116,16 +116,16 @@ def test_a_sparse_device_names_a_button_only_when_it_changes():
         ),
         ('frame: base', r'bad.yaml.axes: missing'),
         (
-            'axes: {x: {index: 0, scale: 0.1}}\nbuttons: {dead_man: 1, takeover: 1}',
-            r'bad.yaml.buttons: takeover and dead_man are both button 1',
+            'axes: {x: {index: 0, scale: 0.1}}\nbuttons: {enable: 1, takeover: 1}',
+            r'bad.yaml.buttons: takeover and enable are both button 1',
         ),
         (
-            'axes: {x: {index: 0, scale: 0.1}}\nbuttons: {dead_man: 1, sparse: true}',
-            r'bad.yaml.buttons: dead_man needs a device that names it all the time, not sparse',
+            'axes: {x: {index: 0, scale: 0.1}}\nbuttons: {enable: 1, sparse: true}',
+            r'bad.yaml.buttons: enable needs a device that always reports it, not a sparse one',
         ),
         (
-            'axes: {x: {index: 0, scale: 0.1}}\nspeed: {share: 2.0}',
-            r'bad.yaml.speed: least is 0.1 and share 2.0; allowed: 0 < least <= share <= 1',
+            'axes: {x: {index: 0, scale: 0.1}}\nspeed: {initial: 2.0}',
+            r'bad.yaml.speed: minimum is 0.1 and initial 2.0; allowed: 0 < minimum <= initial <= 1',
         ),
         (
             'axes: {x: {index: 0, scale: 0.1}}\nmotion: {velocity: 1.5}',

@@ -62,7 +62,7 @@ def test_presses_count_once_however_long_the_key_repeats(keyboard):
 def test_the_speed_repeats(keyboard):
     for _ in range(10):
         keyboard.keys('+', 1.0)
-    assert keyboard.share == 1.0
+    assert keyboard.speed_fraction == 1.0
 
 
 def test_arrow_keys_are_nobodys_wish(keyboard):

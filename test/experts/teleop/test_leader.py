@@ -117,7 +117,7 @@ def test_both_arms_of_a_pair_follow_their_leaders_within_the_limits():
 @pytest.mark.parametrize(
     ('change', 'text'),
     [
-        ({'buttons': {'success': 1}}, r'leader.yaml: buttons.dead_man is missing; a leader arm'),
+        ({'buttons': {'success': 1}}, r'leader.yaml: buttons.enable is missing; a leader arm'),
         ({'tolerance': 0.0}, r'leader.yaml: tolerance and gripper_tolerance; allowed: above 0'),
         (
             {'gripper': {'fr3_finger_joint1': {'leader': 'a', 'closed': 1.0, 'open': 1.0}}},

@@ -1,4 +1,4 @@
-"""Whoever is not known to hold the dead-man does not have the arm."""
+"""Whoever is not known to hold the enable switch does not have the arm."""
 
 import math
 
@@ -89,7 +89,7 @@ def test_holding_takes_the_arm_up_where_it_is_and_letting_go_gives_it_back(bench
     assert bench.frame() is None
 
 
-def test_a_dead_man_that_is_held_from_the_start_does_not_count(bench):
+def test_an_enable_switch_that_is_held_from_the_start_does_not_count(bench):
     for _ in range(5):
         bench.hear(held=True)
         assert bench.frame() is None
@@ -150,7 +150,7 @@ def test_a_frame_of_the_past_lets_go(bench):
     assert not bench.operator.asking
 
 
-def test_a_refusal_lasts_until_the_dead_man_is_let_go(bench):
+def test_a_refusal_lasts_until_the_enable_switch_is_let_go(bench):
     bench.pilot.refusal = 'the leader is away'
     bench.hear()
     bench.hear(held=True)
@@ -190,7 +190,7 @@ def test_a_gripper_is_taken_up_where_it_was_commanded(bench):
 
 
 def test_a_press_between_two_frames_is_not_lost_and_counts_once(bench):
-    bench.hear(pressed=('gripper_toggle',))  # nobody holds the dead-man
+    bench.hear(pressed=('gripper_toggle',))  # nobody holds the enable switch
     bench.hear(keep=True, pressed=('gripper_toggle',))
     bench.hear(held=True, pressed=('gripper_toggle',))
     bench.hear(held=True)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -37,7 +37,7 @@ def read(terminal, wanted):
 
 
 def test_keys_come_without_a_return_and_unseen():
-    with pty() as (ours, theirs), Terminal(theirs) as terminal:
+    with pty() as (ours, theirs), closing(Terminal(theirs)) as terminal:
         assert terminal.read() == ''
         os.write(ours, 'wé '.encode())
         assert read(terminal, 'wé ') == 'wé '
@@ -49,7 +49,7 @@ def test_keys_come_without_a_return_and_unseen():
 def test_it_is_left_as_it_was_found_whatever_happens(error):
     with pty() as (_, theirs):
         before = termios.tcgetattr(theirs)
-        with suppress(error or RuntimeError), Terminal(theirs):
+        with suppress(error or RuntimeError), closing(Terminal(theirs)):
             assert termios.tcgetattr(theirs) != before
             if error:
                 raise error

@@ -1,4 +1,4 @@
-"""Twists as a device: bounded, in a known frame, with or without a dead-man button."""
+"""Twists as a device: bounded, in a known frame, with or without an enable button."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_frames_are_the_base_or_the_tool():
     device = TwistDevice(TwistConfig(tool_frame='hand'), 'fr3_link0')
     assert device.twist(STILL, 'fr3_link0', 0.0).frame == 'base'
     assert device.twist(STILL, 'hand', 0.0).frame == 'tool'
-    with pytest.raises(IlRosError, match=r"twist: told in frame 'map'; allowed: fr3_link0, hand"):
+    with pytest.raises(IlRosError, match=r"twist: in frame 'map'; allowed: fr3_link0, hand"):
         device.twist(STILL, 'map', 0.0)
 
 
@@ -49,8 +49,8 @@ def test_a_twist_that_is_no_number_is_refused():
         TwistDevice(TwistConfig(), 'base').twist([float('nan'), *STILL[1:]], '', 0.0)
 
 
-def test_with_a_dead_man_button_both_have_to_be_alive():
-    device = TwistDevice(TwistConfig(buttons=Buttons(dead_man=0, success=1)), 'base')
+def test_with_an_enable_switch_button_both_have_to_be_alive():
+    device = TwistDevice(TwistConfig(buttons=Buttons(enable=0, success=1)), 'base')
     assert device.twist([0.1, 0, 0, 0, 0, 0], '', 1.0).read == -np.inf
     reading = device.joy([], [1, 0], 1.5)
     assert (reading.held, reading.read) == (True, 1.0)
