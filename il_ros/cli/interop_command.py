@@ -7,14 +7,13 @@ from typing import Literal
 
 from rich.console import Console
 
-from il_ros.core.contract import Contract, load_contract
+from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.interop.feature_mapping import FeatureMapping, load_mapping
+from il_ros.interop.dataset_import import import_dataset
+from il_ros.interop.feature_mapping import load_mapping
 from il_ros.interop.lerobot_export import Images, export_lerobot
-from il_ros.interop.lerobot_import import import_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
-from il_ros.interop.robomimic_import import import_robomimic
 
 Format = Literal['lerobot', 'robomimic']
 
@@ -80,10 +79,14 @@ def import_(
             names.
         overwrite: Replace a dataset that is there already.
     """
-    given: Contract | None = load_contract(contract) if contract else None
-    columns: FeatureMapping | None = load_mapping(mapping) if mapping else None
-    read = import_lerobot if format == 'lerobot' else import_robomimic
-    made = read(source, out, contract=given, columns=columns, overwrite=overwrite)
+    made = import_dataset(
+        source,
+        out,
+        format,
+        contract=load_contract(contract) if contract else None,
+        mapping=load_mapping(mapping) if mapping else None,
+        overwrite=overwrite,
+    )
     _say(made, out)
     return 0
 

@@ -1,25 +1,23 @@
-"""What an export says of where it came from, and what an import makes of it."""
+"""What an export says of where it came from, and how an import checks it."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.atomic_folders import new_folder
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.datasets.dataset_writer import DatasetWriter
-from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays, Event
-from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry, ImageFormat, LeftOut
+from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.episode_arrays import SOURCES, Event
+from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +103,7 @@ def own_records(
         DatasetError: If a text was changed, or is damaged.
     """
     if hash_texts(texts) != origin.records:
-        raise _changed('what is said of the episodes', where)
+        raise changed_since_export('what is said of the episodes', where)
     return tuple(_parsed(EpisodeRecord, text, str(where)) for text in texts)
 
 
@@ -120,62 +118,12 @@ def own_contract(origin: ExportOrigin, given: Contract | None, where: Path) -> C
     if given is not None:
         require_same(given, found, where=str(where))
     if found.hash != origin.contract_hash:
-        raise _changed('the contract', where)
+        raise changed_since_export('the contract', where)
     return found
 
 
-def write_dataset(
-    out: Path,
-    contract: Contract,
-    episodes: Iterable[EpisodeArrays],
-    *,
-    origin: ExportOrigin | None = None,
-    where: Path,
-    lossy: Collection[str] = (),
-    overwrite: bool,
-) -> Dataset:
-    """A dataset of episodes that come one after the other; nothing of it stays after an error.
-
-    Args:
-        out: Folder of the dataset to make.
-        contract: What the episodes hold.
-        episodes: The episodes.
-        origin: What the export said, whose hashes have to come out again; none for a foreign one.
-        where: Names the imported dataset in errors.
-        lossy: Keys of images that cannot come out the same.
-        overwrite: Whether a dataset at `out` is replaced.
-
-    Raises:
-        DatasetError: If there is no episode, one does not fit, one was changed since it was
-            exported, or `out` cannot be written.
-    """
-    told = origin or ExportOrigin(contract=contract.text)
-    with new_folder(out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError) as folder:
-        writer = DatasetWriter(folder, contract, overwrite=True, image_format=told.image_format)
-        with writer:
-            for episode in episodes:
-                writer.add(episode)
-            made = writer.finish(
-                left_out=told.left_out, preprocessing=told.preprocessing, steps=told.steps
-            )
-        if origin is not None:
-            _require_unchanged(made, origin, where, lossy)
-    return load_dataset(out)
-
-
-def _require_unchanged(
-    made: Dataset, origin: ExportOrigin, where: Path, lossy: Collection[str]
-) -> None:
-    kinds = ('images', 'offsets', 'pixels')
-    free = {f'{key}.{kind}' for key in lossy for kind in kinds}
-    for name in (*origin.files, *made.manifest.files):
-        if name not in free and origin.files.get(name) != made.manifest.files.get(name):
-            raise _changed(name, where)
-    if not lossy and made.manifest.data_hash != origin.data_hash:
-        raise _changed('an episode', where)
-
-
-def _changed(what: str, where: Path) -> DatasetError:
+def changed_since_export(what: str, where: Path) -> DatasetError:
+    """The error for something that is not as it was exported."""
     return DatasetError(
         f'{what} was changed since it was exported',
         where=str(where),

@@ -1,27 +1,19 @@
-"""What both formats need: optional libraries, readable errors, episodes as JSON, made-up stamps."""
+"""What every format needs: optional libraries, readable errors, files that are whole or absent."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import require_free
-from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
-from il_ros.datasets.manifest import EpisodeEntry
-
-SYNTHETIC = 'stamps are synthetic, made from the frame times of the imported dataset'
 
 
 def library(name: str) -> Any:
@@ -81,40 +73,3 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # a disk that refuses this, too
             temporary.unlink(missing_ok=True)
-
-
-def foreign_episode(
-    contract: Contract,
-    entry: EpisodeEntry,
-    *,
-    values: Mapping[str, NDArray[np.float32]],
-    images: Mapping[str, tuple[bytes, ...]],
-    action: NDArray[np.float32],
-    stamp: NDArray[np.int64],
-) -> EpisodeArrays:
-    """An episode of a dataset that knows nothing of validity, ages and who was in control.
-
-    A number that is not finite makes its stream invalid; ages are 0 where it is valid; the source
-    is `demonstrator`; a key that nothing stands for is invalid throughout.
-    """
-    frames = len(stamp)
-    full = {
-        key: values.get(key, np.full((frames, stream.size), np.nan, np.float32))
-        for key, stream in contract.streams.items()
-    }
-    valid: dict[str, NDArray[np.bool_]] = {
-        key: np.asarray(np.isfinite(array).all(axis=1)) for key, array in full.items()
-    }
-    for key in contract.images:
-        valid[key] = np.full(frames, key in images)
-    return EpisodeArrays(
-        entry=entry,
-        values={k: np.where(valid[k][:, None], v, np.float32('nan')) for k, v in full.items()},
-        valid=valid,
-        age={k: np.where(v, 0.0, np.nan).astype(np.float32) for k, v in valid.items()},
-        stamp=stamp,
-        action=action,
-        action_raw=action,
-        source=np.full(frames, SOURCES.index('demonstrator'), np.uint8),
-        images={key: images.get(key, (b'',) * frames) for key in contract.images},
-    )

@@ -19,7 +19,6 @@ from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
 from il_ros.interop.foreign_images import blank
-from il_ros.interop.lerobot_files import DataFiles, VideoFiles
 from il_ros.interop.lerobot_statistics import (
     Histogram,
     Summary,
@@ -27,7 +26,13 @@ from il_ros.interop.lerobot_statistics import (
     side_by_side,
     summary,
 )
-from il_ros.interop.lerobot_tables import EpisodeTable, data_table, write_tasks
+from il_ros.interop.lerobot_writer import (
+    DataFiles,
+    EpisodeTable,
+    VideoFiles,
+    data_table,
+    write_tasks,
+)
 from il_ros.interop.mp4_files import video_info
 
 Images = Literal['image', 'video']

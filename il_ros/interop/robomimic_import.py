@@ -1,98 +1,94 @@
-"""A robomimic HDF5 file as a dataset."""
+"""A robomimic HDF5 file as a source of episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.atomic_folders import require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
-from il_ros.datasets.dataset import Dataset
+from il_ros.core.streams import ImageStream
 from il_ros.datasets.episode_arrays import EpisodeArrays
-from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
 from il_ros.interop import robomimic_layout as layout
+from il_ros.interop.dataset_import import foreign_episode
 from il_ros.interop.export_origin import (
     EpisodeRecord,
     ExportOrigin,
-    own_contract,
     own_records,
     read_origin,
     recoded,
-    write_dataset,
 )
-from il_ros.interop.feature_mapping import FeatureMapping, check_mapping, mapping_by_name, pick
-from il_ros.interop.foreign_files import SYNTHETIC, foreign_episode, library, reading
+from il_ros.interop.feature_mapping import FeatureMapping, ForeignFeature
+from il_ros.interop.foreign_files import library, reading
 from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
-from il_ros.interop.plausible import plausible
-
-_WHAT = 'a robomimic dataset'
 
 
-def import_robomimic(
-    path: Path,
-    out: Path,
-    *,
-    contract: Contract | None = None,
-    columns: FeatureMapping | None = None,
-    overwrite: bool = False,
-) -> Dataset:
-    """Make a dataset of a robomimic file, a demonstration at a time.
-
-    One that `export_robomimic` made gives back what was exported. Any other is read by `contract`
-    and `columns`: its stamps are made from the contract's rate, and the episodes' notes say so.
-
-    Args:
-        path: The HDF5 file.
-        out: Folder of the dataset to make.
-        contract: What the numbers mean; not needed for what we exported.
-        columns: Which observations are which keys; by default those of the same name.
-        overwrite: Whether a dataset at `out` is replaced.
+@contextmanager
+def open_robomimic(path: Path) -> Iterator[RobomimicImport]:
+    """Open a robomimic file to import it.
 
     Raises:
-        DatasetError: If it is damaged or does not fit the contract, or `out` cannot be written.
-        ContractError: If it was exported by another contract than the given one.
+        DatasetError: If it is damaged; also for what a library raises later on.
     """
-    require_free(out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=[path], error=DatasetError)
-    with reading(path, _WHAT), library('h5py').File(str(path), 'r') as file:
-        if columns is None and layout.SIDE in file:
-            text = layout.text(file, f'{layout.SIDE}/{layout.ORIGIN}', path)
-            origin = read_origin(text, str(path))
-            found = own_contract(origin, contract, path)
-            own = _Own(file, path, found, origin).episodes()
-            return write_dataset(out, found, own, origin=origin, where=path, overwrite=overwrite)
-        if contract is None:
-            raise DatasetError(
-                'nothing in it says what its numbers mean', where=str(path), fix='give a contract'
-            )
-        foreign = _Foreign(file, path, contract, columns)
-        episodes = plausible(foreign.episodes(), contract, path)
-        return write_dataset(out, contract, episodes, where=path, overwrite=overwrite)
+    with reading(path, 'a robomimic dataset'), library('h5py').File(str(path), 'r') as file:
+        yield RobomimicImport(file, path)
 
 
-class _Own:
-    """The episodes of a file that `export_robomimic` made."""
+class RobomimicImport:
+    """The episodes of a robomimic file: an `ImportSource`."""
 
-    def __init__(self, file: Any, path: Path, contract: Contract, origin: ExportOrigin) -> None:
+    action = layout.ACTIONS
+
+    def __init__(self, file: Any, path: Path) -> None:
         self._file, self._path = file, path
-        self._contract, self._origin = contract, origin
 
-    def episodes(self) -> Iterator[EpisodeArrays]:
-        """Each as it was exported."""
+    def origin(self) -> ExportOrigin | None:
+        """What `export_robomimic` wrote of itself, if it made the file."""
+        if layout.SIDE not in self._file:
+            return None
+        text = layout.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}', self._path)
+        return read_origin(text, str(self._path))
+
+    def lossy(self, contract: Contract) -> list[str]:
+        """None: images are kept as they are."""
+        return []
+
+    def feature_of(self, contract: Contract, key: str) -> str:
+        """The key itself."""
+        return key
+
+    def features(self) -> Mapping[str, ForeignFeature]:
+        """Features of the first demonstration."""
+        first = layout.demos(self._file, self._path)[0]
+        return layout.features(self._demo(first), self._path)
+
+    def exported(self, contract: Contract, origin: ExportOrigin) -> Iterator[EpisodeArrays]:
+        """Each episode as it was exported."""
         names = layout.demos(self._file, self._path)
         places = [f'{layout.SIDE}/{name}/{layout.RECORD}' for name in names]
         texts = [layout.text(self._file, place, self._path) for place in places]
-        for name, record in zip(names, own_records(texts, self._origin, self._path), strict=True):
-            yield self._episode(name, record)
+        for name, record in zip(names, own_records(texts, origin, self._path), strict=True):
+            yield self._exported(contract, origin, name, record)
 
-    def _episode(self, name: str, record: EpisodeRecord) -> EpisodeArrays:
-        path, contract = self._path, self._contract
-        demo = layout.member(self._file, f'data/{name}', path)
+    def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
+        """Each episode by a mapping, with stamps made from the contract's rate."""
+        for name in layout.demos(self._file, self._path):
+            yield self._foreign(contract, mapping, name)
+
+    def _demo(self, name: str) -> Any:
+        return layout.member(self._file, f'data/{name}', self._path)
+
+    def _exported(
+        self, contract: Contract, origin: ExportOrigin, name: str, record: EpisodeRecord
+    ) -> EpisodeArrays:
+        path = self._path
+        demo = self._demo(name)
         side = layout.member(self._file, f'{layout.SIDE}/{name}', path)
         frames = layout.length(demo, path)
 
@@ -111,12 +107,35 @@ class _Own:
             stamp=array(side, 'stamp', np.int64),
             action=array(side, 'action', np.float32),
             action_raw=array(side, 'action_raw', np.float32),
-            source=recoded(array(side, 'source', np.uint8), self._origin.sources, str(path)),
-            images={key: self._blobs(side, key, valid[key]) for key in contract.images},
+            source=recoded(array(side, 'source', np.uint8), origin.sources, str(path)),
+            images={
+                key: self._blobs(contract.images[key], side, key, valid[key])
+                for key in contract.images
+            },
             events=record.events,
         )
 
-    def _blobs(self, side: Any, key: str, valid: NDArray[np.bool_]) -> tuple[bytes, ...]:
+    def _foreign(self, contract: Contract, mapping: FeatureMapping, name: str) -> EpisodeArrays:
+        path, demo = self._path, self._demo(name)
+        frames = layout.length(demo, path)
+
+        def numbers(feature: str) -> NDArray[Any]:
+            place = feature if feature == layout.ACTIONS else f'obs/{feature}'
+            return layout.numbers(demo, place, frames, path)
+
+        return foreign_episode(
+            contract,
+            mapping,
+            id=name,
+            bag=path,
+            numbers=numbers,
+            images=lambda key, feature: self._images(contract.images[key], demo, feature, frames),
+            stamp=np.round(np.arange(frames) * (NS / contract.rate)).astype(np.int64),
+        )
+
+    def _blobs(
+        self, stream: ImageStream, side: Any, key: str, valid: NDArray[np.bool_]
+    ) -> tuple[bytes, ...]:
         stored = layout.array(side, f'images/{key}', self._path)
         if stored.shape != valid.shape or stored.dtype != library('h5py').vlen_dtype(np.uint8):
             raise DatasetError(
@@ -124,64 +143,15 @@ class _Own:
                 where=str(self._path),
                 allowed=f'bytes in {len(valid)} rows',
             )
-        stream = self._contract.images[key]
         return tuple(
             kept_image(stream, stored[row].tobytes(), self._path) if there else b''
             for row, there in enumerate(valid)
         )
 
-
-class _Foreign:
-    """The episodes of any other file, by a contract and a choice of observations."""
-
-    def __init__(
-        self, file: Any, path: Path, contract: Contract, columns: FeatureMapping | None
-    ) -> None:
-        self._file, self._path, self._contract = file, path, contract
-        self._demos = layout.demos(file, path)
-        first = layout.member(file, f'data/{self._demos[0]}', path)
-        features = layout.features(first, path)
-        wanted = columns or mapping_by_name(contract, features, str, layout.ACTIONS)
-        self._columns = check_mapping(wanted, contract, features, str(path))
-
-    def episodes(self) -> Iterator[EpisodeArrays]:
-        """Each with made-up stamps."""
-        for name in self._demos:
-            yield self._episode(name)
-
-    def _episode(self, name: str) -> EpisodeArrays:
-        path, columns = self._path, self._columns
-        demo = layout.member(self._file, f'data/{name}', path)
-        frames = layout.length(demo, path)
-
-        def array(feature: str) -> NDArray[Any]:
-            place = feature if feature == layout.ACTIONS else f'obs/{feature}'
-            return layout.numbers(demo, place, frames, path)
-
-        return foreign_episode(
-            self._contract,
-            EpisodeEntry(
-                id=name,
-                start=0,
-                length=frames,
-                outcome=columns.outcome,
-                bag=str(path),
-                notes=SYNTHETIC,
-            ),
-            values={key: pick(c, array(c.feature)) for key, c in columns.streams.items()},
-            images={
-                key: self._images(demo, key, feature, frames)
-                for key, feature in columns.images.items()
-            },
-            action=pick(columns.action, array(columns.action.feature)),
-            stamp=np.round(np.arange(frames) * (NS / self._contract.rate)).astype(np.int64),
-        )
-
-    def _images(self, demo: Any, key: str, feature: str, frames: int) -> tuple[bytes, ...]:
-        stored, stream = (
-            layout.array(demo, f'obs/{feature}', self._path),
-            self._contract.images[key],
-        )
+    def _images(
+        self, stream: ImageStream, demo: Any, feature: str, frames: int
+    ) -> tuple[bytes, ...]:
+        stored = layout.array(demo, f'obs/{feature}', self._path)
         wanted = (3,) if stream.encoding == 'rgb8' else (1,)
         dtype = np.uint16 if stream.encoding == '16UC1' else np.uint8
         if (
@@ -194,14 +164,14 @@ class _Foreign:
                 where=str(self._path),
                 allowed=f'{np.dtype(dtype)} of shape ({frames}, height, width, {wanted[0]})',
             )
-        found = []
+        encoded = []
         for row in range(frames):
             pixels = stored[row]
             require_size(stream, pixels, self._path)
-            found.append(
+            encoded.append(
                 encoded_as(stream, pixels if wanted == (3,) else pixels.reshape(pixels.shape[:2]))
             )
-        return tuple(found)
+        return tuple(encoded)
 
 
 def _typed(values: NDArray[Any], name: str, dtype: type[np.generic], where: Path) -> NDArray[Any]:

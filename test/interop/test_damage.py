@@ -2,14 +2,17 @@
 
 import random
 import shutil
+from functools import partial
 
 import pytest
 
 from il_ros.core.errors import IlRosError
+from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.lerobot_export import export_lerobot
-from il_ros.interop.lerobot_import import import_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
-from il_ros.interop.robomimic_import import import_robomimic
+
+import_lerobot = partial(import_dataset, format='lerobot')
+import_robomimic = partial(import_dataset, format='robomimic')
 
 
 def damaged(content, chance):

@@ -2,15 +2,18 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
+from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.lerobot_export import export_lerobot
-from il_ros.interop.lerobot_import import import_lerobot
+
+import_lerobot = partial(import_dataset, format='lerobot')
 
 pa = pytest.importorskip('pyarrow')
 pq = pytest.importorskip('pyarrow.parquet')
@@ -312,7 +315,7 @@ def test_a_mapping_chooses_turns_and_scales(exported, texts, tmp_path):
     dataset, folder = exported
     foreign(folder)
     back = import_lerobot(
-        folder, tmp_path / 'back', contract=parse_contract(texts.state), columns=columns()
+        folder, tmp_path / 'back', contract=parse_contract(texts.state), mapping=columns()
     )
     np.testing.assert_array_equal(back.values['position'], dataset.values['position'][:, ::-1])
     np.testing.assert_allclose(back.values['speed'], dataset.values['speed'] * 2 + 1, rtol=1e-6)
@@ -346,7 +349,7 @@ def test_a_mapping_that_does_not_fit_is_refused(exported, texts, tmp_path, chang
     _, folder = exported
     contract = parse_contract(texts.state + texts.images)
     with pytest.raises(DatasetError) as caught:
-        import_lerobot(folder, tmp_path / 'back', contract=contract, columns=columns(**changes))
+        import_lerobot(folder, tmp_path / 'back', contract=contract, mapping=columns(**changes))
     assert error in str(caught.value)
     assert not (tmp_path / 'back').exists()
 

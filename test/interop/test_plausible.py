@@ -1,13 +1,17 @@
 """Mappings that destroy numbers are refused, and rounding is not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
+from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice, load_mapping
 from il_ros.interop.robomimic_export import export_robomimic
-from il_ros.interop.robomimic_import import import_robomimic
+
+import_robomimic = partial(import_dataset, format='robomimic')
 
 h5py = pytest.importorskip('h5py')
 
@@ -28,7 +32,7 @@ def imported(foreign, texts, tmp_path, action=None, **streams):
         action=FeatureSlice(feature='actions', **(action or {})),
     )
     contract = parse_contract(texts.state)
-    return import_robomimic(foreign, tmp_path / 'back', contract=contract, columns=columns)
+    return import_robomimic(foreign, tmp_path / 'back', contract=contract, mapping=columns)
 
 
 @pytest.mark.parametrize(

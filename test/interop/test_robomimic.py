@@ -1,14 +1,17 @@
 import os
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
+from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.robomimic_export import export_robomimic
-from il_ros.interop.robomimic_import import import_robomimic
+
+import_robomimic = partial(import_dataset, format='robomimic')
 
 h5py = pytest.importorskip('h5py')
 
@@ -166,7 +169,7 @@ def test_a_mapping_undoes_the_scale(foreign, texts, tmp_path):
         outcome='unknown',
     )
     contract = parse_contract(texts.state)
-    back = import_robomimic(path, tmp_path / 'back', contract=contract, columns=columns)
+    back = import_robomimic(path, tmp_path / 'back', contract=contract, mapping=columns)
     np.testing.assert_allclose(back.action, dataset.action, atol=1e-6)
     assert back.episodes[0].outcome == 'unknown'
 
@@ -246,7 +249,7 @@ def test_a_claim_of_more_numbers_than_a_file_can_hold_is_refused(foreign, texts,
     )
     with pytest.raises(DatasetError, match='claims 28000000000000 bytes, 0 are stored'):
         import_robomimic(
-            path, tmp_path / 'back', contract=parse_contract(texts.state), columns=columns
+            path, tmp_path / 'back', contract=parse_contract(texts.state), mapping=columns
         )
 
 

@@ -1,0 +1,206 @@
+"""Datasets of other formats as ours: the one path that every format is imported by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.atomic_folders import new_folder, require_free
+from il_ros.core.contract import Contract
+from il_ros.core.errors import DatasetError
+from il_ros.core.registry import lookup
+from il_ros.datasets.dataset import Dataset, load_dataset
+from il_ros.datasets.dataset_writer import DatasetWriter
+from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
+from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
+from il_ros.interop.export_origin import ExportOrigin, changed_since_export, own_contract
+from il_ros.interop.feature_mapping import (
+    FeatureMapping,
+    ForeignFeature,
+    check_mapping,
+    mapping_by_name,
+    pick,
+)
+from il_ros.interop.plausible import plausible
+
+FORMATS = {
+    'lerobot': 'il_ros.interop.lerobot_import:open_lerobot',
+    'robomimic': 'il_ros.interop.robomimic_import:open_robomimic',
+}
+"""Formats to import: by name, what opens a dataset of it as an `ImportSource`."""
+
+SYNTHETIC = 'stamps are synthetic, made from the frame times of the imported dataset'
+
+
+class ImportSource(Protocol):
+    """An open dataset of another format.
+
+    Attributes:
+        action: Its feature for the action.
+    """
+
+    action: str
+
+    def origin(self) -> ExportOrigin | None:
+        """What our export wrote of itself; none for a dataset that is not from us."""
+
+    def exported(self, contract: Contract, origin: ExportOrigin) -> Iterator[EpisodeArrays]:
+        """The episodes as they were exported."""
+        ...
+
+    def lossy(self, contract: Contract) -> list[str]:
+        """Keys of images that cannot come out the same."""
+        ...
+
+    def feature_of(self, contract: Contract, key: str) -> str:
+        """The feature that holds a key, if it carries our name."""
+        ...
+
+    def features(self) -> Mapping[str, ForeignFeature]:
+        """Its features by name."""
+        ...
+
+    def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
+        """The episodes by a contract and a mapping that fits it, with made-up stamps."""
+        ...
+
+
+def import_dataset(
+    path: Path,
+    out: Path,
+    format: str,
+    *,
+    contract: Contract | None = None,
+    mapping: FeatureMapping | None = None,
+    overwrite: bool = False,
+) -> Dataset:
+    """Make a dataset of one of another format, an episode at a time.
+
+    One that our export made gives back what was exported. Any other is read by `contract` and
+    `mapping`: its stamps are made up, and the notes of its episodes say so.
+
+    Args:
+        path: The LeRobot folder, or the robomimic file.
+        out: Folder of the dataset to make.
+        format: One of `FORMATS`.
+        contract: What the numbers mean; not needed for what we exported.
+        mapping: Which features are which keys; by default those that carry our names.
+        overwrite: Whether a dataset at `out` is replaced.
+
+    Raises:
+        DatasetError: If it is damaged or does not fit the contract, or `out` cannot be written.
+        ContractError: If it was exported by another contract than the given one.
+    """
+    require_free(out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=[path], error=DatasetError)
+    opener: Callable[[Path], AbstractContextManager[ImportSource]]
+    opener = lookup('import_format', format, FORMATS)
+    with opener(path) as source:
+        origin = source.origin() if mapping is None else None
+        if origin is not None:
+            contract = own_contract(origin, contract, path)
+            episodes, lossy = source.exported(contract, origin), source.lossy(contract)
+            with _whole(out, overwrite=overwrite) as folder:
+                made = _write(folder, contract, episodes, origin)
+                _require_unchanged(made, origin, path, lossy)
+            return load_dataset(out)
+        if contract is None:
+            raise DatasetError(
+                'nothing in it says what its numbers mean', where=str(path), fix='give a contract'
+            )
+        features, given = source.features(), contract
+        mapping = mapping or mapping_by_name(
+            given, features, lambda key: source.feature_of(given, key), source.action
+        )
+        mapping = check_mapping(mapping, given, features, str(path))
+        episodes = plausible(source.foreign(given, mapping), given, path)
+        with _whole(out, overwrite=overwrite) as folder:
+            _write(folder, given, episodes, ExportOrigin(contract=given.text))
+        return load_dataset(out)
+
+
+def foreign_episode(
+    contract: Contract,
+    mapping: FeatureMapping,
+    *,
+    id: str,
+    bag: Path,
+    task: str = '',
+    numbers: Callable[[str], NDArray[Any]],
+    images: Callable[[str, str], tuple[bytes, ...]],
+    stamp: NDArray[np.int64],
+) -> EpisodeArrays:
+    """An episode of a dataset that knows nothing of validity, ages and who was in control.
+
+    A number that is not finite makes its stream invalid; ages are 0 where it is valid; the source
+    is `demonstrator`; a key that the mapping lacks is invalid throughout.
+
+    Args:
+        contract: What the episode holds.
+        mapping: A mapping that fits it.
+        id: The episode's id.
+        bag: Where it comes from.
+        task: What was to be done.
+        numbers: The values of a feature, shape (F, ...).
+        images: The encoded images of a key, from a feature, F of them.
+        stamp: When each frame was, shape (F,) [ns].
+    """
+    frames = len(stamp)
+    values = {key: pick(part, numbers(part.feature)) for key, part in mapping.streams.items()}
+    pictures = {key: images(key, feature) for key, feature in mapping.images.items()}
+    full = {
+        key: values.get(key, np.full((frames, stream.size), np.nan, np.float32))
+        for key, stream in contract.streams.items()
+    }
+    valid: dict[str, NDArray[np.bool_]] = {
+        key: np.asarray(np.isfinite(array).all(axis=1)) for key, array in full.items()
+    }
+    valid |= {key: np.full(frames, key in pictures) for key in contract.images}
+    action = pick(mapping.action, numbers(mapping.action.feature))
+    return EpisodeArrays(
+        entry=EpisodeEntry(
+            id=id, start=0, length=frames, outcome=mapping.outcome, task=task, bag=str(bag),
+            notes=SYNTHETIC,
+        ),
+        values={k: np.where(valid[k][:, None], v, np.float32('nan')) for k, v in full.items()},
+        valid=valid,
+        age={k: np.where(v, 0.0, np.nan).astype(np.float32) for k, v in valid.items()},
+        stamp=stamp,
+        action=action,
+        action_raw=action,
+        source=np.full(frames, SOURCES.index('demonstrator'), np.uint8),
+        images={key: pictures.get(key, (b'',) * frames) for key in contract.images},
+    )  # fmt: skip
+
+
+def _whole(out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+    return new_folder(out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError)
+
+
+def _write(
+    folder: Path, contract: Contract, episodes: Iterable[EpisodeArrays], origin: ExportOrigin
+) -> Dataset:
+    with DatasetWriter(
+        folder, contract, overwrite=True, image_format=origin.image_format
+    ) as writer:
+        for episode in episodes:
+            writer.add(episode)
+        return writer.finish(
+            left_out=origin.left_out, preprocessing=origin.preprocessing, steps=origin.steps
+        )
+
+
+def _require_unchanged(
+    made: Dataset, origin: ExportOrigin, where: Path, lossy: Collection[str]
+) -> None:
+    kinds = ('images', 'offsets', 'pixels')
+    free = {f'{key}.{kind}' for key in lossy for kind in kinds}
+    for name in (*origin.files, *made.manifest.files):
+        if name not in free and origin.files.get(name) != made.manifest.files.get(name):
+            raise changed_since_export(name, where)
+    if not lossy and made.manifest.data_hash != origin.data_hash:
+        raise changed_since_export('an episode', where)
