@@ -17,7 +17,14 @@ from typing import Any
 
 from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import machine, save, show
-from il_ros.algorithms.rules import Array, Demonstrate, Round, Rule, Who, make_rule
+from il_ros.algorithms.query_rules import (
+    Array,
+    DemonstrationRule,
+    DriverName,
+    QueryRule,
+    RoundContext,
+    make_rule,
+)
 from il_ros.cli.evaluate_command import versions
 from il_ros.cli.main import guarded
 from il_ros.cli.running_graph import graph
@@ -25,14 +32,14 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import nominal_seeds
-from il_ros.interactive.arm_field import ArmField
-from il_ros.interactive.arm_rounds import LivePlace, Place, loading
-from il_ros.interactive.arm_scores import RoundScores, ScoresConfig, Watched
+from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
+from il_ros.interactive.arm_rounds import LiveEnv, ScoredEnv, loading
+from il_ros.interactive.arm_scores import RoundScores, ScoredRule, ScoresConfig
 from il_ros.interactive.budget import Budget
 from il_ros.interactive.chunk_learner import TRAINING, ChunkLearner
-from il_ros.interactive.field import Sight
-from il_ros.interactive.journal import Journal
-from il_ros.interactive.rounds import Coach, CoachConfig, RoundResult
+from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, RoundResult
+from il_ros.interactive.episode_env import StepContext
+from il_ros.interactive.round_journal import RoundJournal
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'runs/dagger_arms'
@@ -109,9 +116,9 @@ class Study:
             write_atomic(path, json.dumps(asdict(found), indent=1) + '\n')
 
     @contextmanager
-    def _place(self) -> Iterator[ArmField | LivePlace]:
+    def _place(self) -> Iterator[ArmEpisodeEnv | LiveEnv]:
         if not self.graph:
-            yield ArmField(self._contract, self.task, noise=self.sizes.noise)
+            yield ArmEpisodeEnv(self._contract, self.task, noise=self.sizes.noise)
             return
         running = graph(
             self._contract,
@@ -122,22 +129,22 @@ class Study:
             directory=str(self._folder / 'episodes'),
         )
         with running as client:
-            from il_ros.ros.graph_field import graph_field
+            from il_ros.ros.graph_episode_env import graph_episode_env
 
             noise, horizon = self.sizes.noise, TRAINING.policy.horizon
-            with graph_field(client, self._contract, horizon=horizon, noise=noise) as place:
+            with graph_episode_env(client, self._contract, horizon=horizon, noise=noise) as place:
                 yield place
 
-    def _run(self, method: str, place: ArmField | LivePlace) -> Run:
+    def _run(self, method: str, place: ArmEpisodeEnv | LiveEnv) -> Run:
         if method == 'expert':
             return self._alone(place)
         learner = ChunkLearner(contract=self._contract, task=self.task)
         config = self._config(method)
         rule = self._rule(method, place)
         folder = self._folder / f'{method}_{self.seed}'
-        live = None if isinstance(place, ArmField) else loading(place, learner, folder, method)
-        with Journal(folder, self._identity(method)) as journal:
-            coach = Coach(place, learner, rule, journal, config, before_use=live)
+        live = None if isinstance(place, ArmEpisodeEnv) else loading(place, learner, folder, method)
+        with RoundJournal(folder, self._identity(method)) as journal:
+            coach = DaggerLoop(place, learner, rule, journal, config, before_use=live)
             _, result = coach.run(lambda now: self._say(method, now))
         return Run(
             task=self.task,
@@ -149,14 +156,14 @@ class Study:
             gains=result.gains,
         )
 
-    def _alone(self, place: Place) -> Run:
+    def _alone(self, place: ScoredEnv) -> Run:
         """The expert in the episodes in which the policies are judged."""
         seeds = nominal_seeds(self.sizes.evaluations)
         gains = tuple(place.run(seed, Demonstrator()).gain for seed in seeds)
         facts = {'task': self.task, 'method': 'expert', 'seed': self.seed}
         return Run(**facts, labels=0, takeovers=0, steps=0, gains=gains)
 
-    def _config(self, method: str) -> CoachConfig:
+    def _config(self, method: str) -> DaggerLoopConfig:
         sizes = self.sizes
         common: dict[str, Any] = {
             'demonstrations': sizes.demonstrations,
@@ -165,14 +172,14 @@ class Study:
             'seed': self.seed,
         }
         if method == 'dagger':
-            return CoachConfig(rounds=sizes.rounds, episodes=sizes.episodes, **common)
+            return DaggerLoopConfig(rounds=sizes.rounds, episodes=sizes.episodes, **common)
         labels = self._labels_of_dagger()
         if method == 'bc':
             # An episode of the expert's own has far fewer steps than one in which a learner fails.
             most = 20 * sizes.rounds * sizes.episodes
-            return CoachConfig(rounds=1, episodes=most, budget=Budget(labels=labels), **common)
+            return DaggerLoopConfig(rounds=1, episodes=most, budget=Budget(labels=labels), **common)
         allowed = int(sizes.share * labels)
-        return CoachConfig(
+        return DaggerLoopConfig(
             rounds=sizes.gated_rounds,
             labels=-(-allowed // sizes.gated_rounds),
             episodes=4 * sizes.episodes,
@@ -188,13 +195,13 @@ class Study:
             )
         return int(json.loads(path.read_text(encoding='utf-8'))['labels'])
 
-    def _rule(self, method: str, place: Place) -> Rule:
+    def _rule(self, method: str, place: ScoredEnv) -> QueryRule:
         if method == 'bc':
-            return Demonstrate()
+            return DemonstrationRule()
         rule = make_rule(method, self.sizes.settings.get(method, ()))
-        return Watched(rule, place, self._scores) if method == 'monitor_gated' else rule
+        return ScoredRule(rule, place, self._scores) if method == 'monitor_gated' else rule
 
-    def _scores(self, now: Round) -> RoundScores:
+    def _scores(self, now: RoundContext) -> RoundScores:
         return RoundScores(now, self._contract, self.task, ScoresConfig())
 
     def _identity(self, method: str) -> dict[str, Any]:
@@ -213,10 +220,10 @@ class Study:
 class Demonstrator:
     """The hand of an episode that is the expert's alone."""
 
-    driver: Who = 'expert'
+    driver: DriverName = 'expert'
 
-    def __call__(self, sight: Sight) -> Array | None:
-        """See `field.Hand`."""
+    def __call__(self, sight: StepContext) -> Array | None:
+        """See `field.ActionSource`."""
         return sight.ask()
 
 

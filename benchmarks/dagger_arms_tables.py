@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmarks.rows import Row
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.paired import Table, difference_interval
+from il_ros.evaluation.paired_statistics import PairedOutcomes, difference_interval
 from il_ros.evaluation.svg import colour, drawn
 
 METHODS = {
@@ -86,7 +86,7 @@ def _difference(some: Sequence[Run], others: Sequence[Run]) -> str:
     ]
     if some == others or not pairs:
         return '-'
-    counts = Table.of(pairs)
+    counts = PairedOutcomes.of(pairs)
     low, high = difference_interval(counts)
     return f'{100 * counts.difference:+.0f} points ({100 * low:+.0f} to {100 * high:+.0f})'
 

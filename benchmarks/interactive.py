@@ -30,15 +30,15 @@ from benchmarks.dagger_arms import known
 from benchmarks.dagger_arms_tables import rows
 from benchmarks.rows import Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
-from il_ros.algorithms.rules import make_rule
+from il_ros.algorithms.query_rules import make_rule
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.budget import Budget
-from il_ros.interactive.field import GymField, Sight
-from il_ros.interactive.journal import Journal
+from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, evaluate
+from il_ros.interactive.episode_env import GymEpisodeEnv, StepContext
 from il_ros.interactive.learner import FlatLearner
-from il_ros.interactive.rounds import Coach, CoachConfig, evaluate
+from il_ros.interactive.round_journal import RoundJournal
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / '.venv-imitation/bin/python'
@@ -47,7 +47,7 @@ WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
 TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by labels
 EPISODES = 10
 BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
-COACH = CoachConfig(
+COACH = DaggerLoopConfig(
     rounds=100, episodes=10, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
 )
 
@@ -131,12 +131,12 @@ def dagger(name: str, experts: Path, labels: int, seed: int = 0) -> Run:
         gymnasium.logger.min_level = gymnasium.logger.ERROR
         env = gymnasium.make(f'{name}-v4')
     expert = Expert(experts / f'{name}-v4.npz')
-    field = GymField(env, expert)
+    field = GymEpisodeEnv(env, expert)
     learner = FlatLearner(low=field.low, high=field.high, config=BC)
     config = replace(COACH, labels=labels // 10, budget=Budget(labels=labels), seed=seed)
     begun, busy = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), {}) as journal:
-        coach = Coach(field, learner, make_rule('dagger'), journal, config)
+    with tempfile.TemporaryDirectory() as folder, RoundJournal(Path(folder), {}) as journal:
+        coach = DaggerLoop(field, learner, make_rule('dagger'), journal, config)
         actor, result = coach.run()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     seeds = nominal_seeds(EPISODES)
@@ -173,8 +173,8 @@ def keep(name: str, found: object) -> None:
     write_atomic(path, json.dumps(found, indent=1) + '\n')
 
 
-def _returns(field: GymField, expert: Expert, seeds: Sequence[int]) -> list[float]:
-    def alone(sight: Sight) -> Array:
+def _returns(field: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
+    def alone(sight: StepContext) -> Array:
         return expert(sight.observation)
 
     return [field.run(seed, alone).gain for seed in seeds]

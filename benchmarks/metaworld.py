@@ -22,7 +22,7 @@ from il_ros.core.contract import load_contract
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.metaworld import MetaWorldStage, record_experts
+from il_ros.rollouts.metaworld_rollouts import MetaWorldRunner, record_experts
 from il_ros.sim.metaworld_env import task_names
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def measure(task: str, column: str) -> Rate:
     path = FOLDER / task / f'{column}.json'
     if not path.exists():
         policy = load_bundle(_bundle(task)).policy if column == 'bc' else None
-        stage = MetaWorldStage(load_contract(CONTRACT), task, policy)
+        stage = MetaWorldRunner(load_contract(CONTRACT), task, policy)
         rollouts = [stage.run(seed) for seed in nominal_seeds(EPISODES[column])]
         path.parent.mkdir(parents=True, exist_ok=True)
         solved = sum(rollout.success for rollout in rollouts)

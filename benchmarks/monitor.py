@@ -19,7 +19,7 @@ from il_ros.monitors.score_watch import Calibration, ScoreWatch
 from il_ros.policies.calibration import WINDOW
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts
-from il_ros.rollouts.scoring import moments_of
+from il_ros.rollouts.rollout_scores import moments_of
 
 FOLDER = ROOT / 'runs/monitor_study'
 SEEDS = range(5, 10)  # 0 to 4 chose the default scores

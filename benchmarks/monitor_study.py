@@ -24,14 +24,19 @@ from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.calibration import DEFAULT_CHANNELS, WINDOW, FittedScores, fit_bank
-from il_ros.rollouts.cases import Case, calibration_cases, nominal_cases, perturbed_cases
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.drivers import PolicyDriver
-from il_ros.rollouts.gate import limits_gate, scores_gate
-from il_ros.rollouts.guards import Guard, Unguarded
-from il_ros.rollouts.loop import Stage
+from il_ros.rollouts.episode_cases import (
+    EpisodeCase,
+    calibration_cases,
+    nominal_cases,
+    perturbed_cases,
+)
+from il_ros.rollouts.episode_runner import EpisodeRunner
+from il_ros.rollouts.in_process_monitor import limits_monitor, scores_monitor
 from il_ros.rollouts.rollout import Rollout, load_rollouts, save_rollouts
-from il_ros.rollouts.scoring import score_rollouts
+from il_ros.rollouts.rollout_scores import score_rollouts
+from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
 
 ROOT = Path(__file__).parents[1]
 ALPHA = 0.05
@@ -107,7 +112,7 @@ class Study:
         bundle = self.bundle()
         calibration = self._kept('calibration', lambda: self._calibrating(bundle))
         test = self._kept('test', lambda: self._rollouts(bundle, self._limits(bundle), self._test))
-        raw = self._kept('raw', lambda: self._rollouts(bundle, Unguarded(), self._perturbed))
+        raw = self._kept('raw', lambda: self._rollouts(bundle, NoFilter(), self._perturbed))
         scores = self.scores(bundle)
         self._say(f'{len(scores.channels)} scores fitted')
         comparison, left_out = self._compare(bundle, scores, calibration, test)
@@ -167,7 +172,9 @@ class Study:
                 left_out[name] = str(problem)
         return comparison, left_out
 
-    def _monitor(self, bundle: Bundle, scores: FittedScores, comparison: Comparison) -> Guard:
+    def _monitor(
+        self, bundle: Bundle, scores: FittedScores, comparison: Comparison
+    ) -> SafetyFilter:
         """The monitor as it is deployed, with the default scores."""
         names = [name for name, _, _ in DEFAULT_CHANNELS]
         chosen = tuple(channel for channel in scores.channels if channel.name in names)
@@ -179,18 +186,18 @@ class Study:
             longest=comparison.longest,
             policy_id=bundle.policy_id,
         )
-        return scores_gate(bundle.policy, scores, calibration, MonitorConfig())
+        return scores_monitor(bundle.policy, scores, calibration, MonitorConfig())
 
-    def _limits(self, bundle: Bundle) -> Guard:
-        return limits_gate(self.contract, 'policy', policy_id=bundle.policy_id)
+    def _limits(self, bundle: Bundle) -> SafetyFilter:
+        return limits_monitor(self.contract, 'policy', policy_id=bundle.policy_id)
 
     @property
-    def _test(self) -> list[Case]:
+    def _test(self) -> list[EpisodeCase]:
         nominal = self.sizes.nominal
         return [*nominal_cases(nominal, self.seed * nominal), *self._perturbed]
 
     @property
-    def _perturbed(self) -> list[Case]:
+    def _perturbed(self) -> list[EpisodeCase]:
         count = self.sizes.perturbed
         return perturbed_cases(count, self._perturbations, self.seed * count)
 
@@ -208,13 +215,15 @@ class Study:
             fix='give the policy more demonstrations',
         )
 
-    def _rollouts(self, bundle: Bundle, guard: Guard, cases: Sequence[Case]) -> list[Rollout]:
+    def _rollouts(
+        self, bundle: Bundle, guard: SafetyFilter, cases: Sequence[EpisodeCase]
+    ) -> list[Rollout]:
         stage = self._stage(bundle, guard)
         return [stage.run(c.seed, c.perturbations, name=c.name) for c in cases]
 
-    def _stage(self, bundle: Bundle, guard: Guard) -> Stage:
+    def _stage(self, bundle: Bundle, guard: SafetyFilter) -> EpisodeRunner:
         driver = PolicyDriver(bundle.policy, bundle.policy_id)
-        return Stage(self.contract, self.task, driver, guard)
+        return EpisodeRunner(self.contract, self.task, driver, guard)
 
     def _kept(self, name: str, make: Callable[[], list[Rollout]]) -> list[Rollout]:
         path = self.folder / f'{name}.npz'

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.scores import ScoreResult, Trace
+from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace
 from il_ros.monitors.conformal_thresholds import ConformalThresholds, joint_thresholds
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.rollouts.scoring import Scored, result_of, whole_monitor
+from il_ros.rollouts.rollout_scores import ScoredRollout, result_of, whole_monitor
 
 Array = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ class Comparison:
     """
 
     names: tuple[str, ...]
-    calibration: Sequence[Scored]
-    test: Sequence[Scored]
+    calibration: Sequence[ScoredRollout]
+    test: Sequence[ScoredRollout]
     alpha: float
     varying: bool = False
     config: MonitorConfig = field(default_factory=MonitorConfig)
@@ -47,7 +47,7 @@ class Comparison:
         return max(len(scored.times) for scored in self._good)
 
     @property
-    def judged(self) -> list[Scored]:
+    def judged(self) -> list[ScoredRollout]:
         """The episodes that are left to the scores: no hard check stopped them."""
         return [scored for scored in self.test if not scored.gated]
 
@@ -68,7 +68,7 @@ class Comparison:
             names=names,
         )
 
-    def traces(self, *names: str) -> list[Trace]:
+    def traces(self, *names: str) -> list[ScoreTrace]:
         """The judged episodes as these scores together saw them."""
         columns, bands = self._columns(names), self.bands(*names)
         return [scored.trace(scored.ratios(bands, columns)) for scored in self.judged]
@@ -77,7 +77,7 @@ class Comparison:
         """How well these scores together tell failures, alone and without the hard checks."""
         return result_of(self.traces(*names), self.config)
 
-    def whole(self, *names: str, limit: float) -> list[Trace]:
+    def whole(self, *names: str, limit: float) -> list[ScoreTrace]:
         """All episodes as a monitor with these scores saw them; see `whole_monitor`."""
         columns, bands = self._columns(names), self.bands(*names)
         return [
@@ -92,7 +92,7 @@ class Comparison:
         ]
 
     @property
-    def _good(self) -> list[Scored]:
+    def _good(self) -> list[ScoredRollout]:
         return [scored for scored in self.calibration if not scored.failed]
 
     def _columns(self, names: Sequence[str]) -> list[int]:

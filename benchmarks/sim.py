@@ -27,9 +27,9 @@ from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.experts import EXPERTS, make_expert
-from il_ros.rollouts.cases import nominal_cases, plan_suites
-from il_ros.rollouts.evaluation import Rehearsal
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.episode_cases import nominal_cases, plan_suites
+from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.env import TaskEnv, environment_id
 from il_ros.sim.scene_cameras import Choice
 from il_ros.sim.tasks import TASKS, default_arm
@@ -135,7 +135,7 @@ def _evaluation(name: str) -> Row:
     """`il_ros evaluate --in-process --suites ood_unwatched`, without its report."""
     processes, disturbed = worker_count(0, EPISODES), load_perturbations(SUITE)
     bundle = cloned('pick_place', 'franka', CONTRACT, DEMONSTRATIONS[0])
-    rehearsal = Rehearsal(CONTRACT, 'pick_place', bundle, 'straight', processes=processes)
+    rehearsal = InProcessEvaluator(CONTRACT, 'pick_place', bundle, 'straight', processes=processes)
     begin, used = time.perf_counter(), _processor_time()
     results = list(rehearsal.run(plan_suites([UNWATCHED], EPISODES, disturbed, floor=0)))
     spent, used = time.perf_counter() - begin, _processor_time() - used
@@ -163,7 +163,7 @@ def _experts(name: str) -> Row:
     rates = {}
     for task in EXPERTS:
         contract = CONTRACTS / f'{default_arm(task)}_{task}.yaml'
-        setup = Setup(contract=contract, task=task)
+        setup = EpisodeSetup(contract=contract, task=task)
         rollouts = run_cases(setup, nominal_cases(SEEDS), processes=worker_count(0, SEEDS))
         rates[task] = Rate(sum(rollout.success for rollout in rollouts), SEEDS)
     worst = min(rates, key=lambda task: rates[task].rate)

@@ -12,8 +12,8 @@ from il_ros.core.frames import NS, Frame
 from il_ros.datasets.dataset import Dataset
 from il_ros.monitors.monitor_input import Source
 from il_ros.rollouts.demonstrations import dataset_of_rollouts
-from il_ros.rollouts.guards import Unguarded
-from il_ros.rollouts.loop import Stage
+from il_ros.rollouts.episode_runner import EpisodeRunner
+from il_ros.rollouts.safety_filters import NoFilter
 
 Array = NDArray[np.float64]
 Values = dict[str, Array]
@@ -67,7 +67,7 @@ def sway(contract: Contract, seeds: range) -> tuple[Dataset, list[Values]]:
         Its episodes as demonstrations, and every observation of one period of the first of them,
         a step each: played again and again, they are an arm that never stops.
     """
-    stage = Stage(contract, 'pick_place', SwayDriver(contract), Unguarded())
+    stage = EpisodeRunner(contract, 'pick_place', SwayDriver(contract), NoFilter())
     seen: list[Values] = []
     rollouts = [stage.run(seed, watch=lambda *_: seen.append(stage.truth())) for seed in seeds]
     steps = round(PERIOD / contract.period)

@@ -26,10 +26,10 @@ from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.suites import draw_seeds, nominal_seeds
-from il_ros.rollouts.cases import nominal_cases
 from il_ros.rollouts.demonstrations import demonstrate
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.episode_cases import nominal_cases
 from il_ros.rollouts.rollout import Rollout
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.tasks import TASKS, floor_of
 from il_ros.sim.tasks.connectors import CONNECTORS
 from il_ros.sim.tasks.peg_insertion import PegInsertion
@@ -75,15 +75,15 @@ def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     }
 
 
-def _setup(task: str, robot: str, column: str) -> Setup:
+def _setup(task: str, robot: str, column: str) -> EpisodeSetup:
     """Who drives; a policy is trained first. The hard checks watch a policy alone."""
     contract = _contract(task, robot)
     if column == 'expert':
-        return Setup(contract=contract, task=task)
+        return EpisodeSetup(contract=contract, task=task)
     if column == 'heuristic':
-        return Setup(contract=contract, task=task, expert=floor_of(task))
+        return EpisodeSetup(contract=contract, task=task, expert=floor_of(task))
     bundle = cloned(task, robot, contract, int(column.removeprefix('bc_')))
-    return Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+    return EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
 
 
 def cloned(task: str, robot: str, contract: Path, count: int) -> Path:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.evaluation.suites import draw_seeds
-from il_ros.rollouts.pool import Setup
+from il_ros.rollouts.rollout_pool import EpisodeSetup
 
 TASK = 'pick_place'
 CONFIG = Path(__file__).parents[1] / 'config'
@@ -43,10 +43,10 @@ def main(bundle: Path) -> None:
     for number, seed in enumerate(seeds[:SHOWN], start=1):
         title = f'1  Demonstration {number} of {DEMONSTRATIONS}, here by a scripted expert'
         scene = Scene(film, title, every=4)
-        scene.run(Setup(contract=CONTRACT, task=TASK, guard='limits'), seed)
+        scene.run(EpisodeSetup(contract=CONTRACT, task=TASK, guard='limits'), seed)
     film.rest(REST_MS // 3)
     scene = Scene(film, '2  The trained policy drives, the monitor watches', every=2, scored=True)
-    setup = Setup(contract=CONTRACT, task=TASK, bundle=bundle, guard='monitor')
+    setup = EpisodeSetup(contract=CONTRACT, task=TASK, bundle=bundle, guard='monitor')
     scene.run(setup, SEED)
     film.rest(REST_MS)
     case = load_perturbations(CONFIG / 'suites' / f'{TASK}.yaml')[DISTURBANCE]
@@ -98,7 +98,7 @@ class Scene:
         self._rows: list[NDArray[np.float64]] = []
         self._longest = 130 if scored else 105  # control periods that the plot is wide
 
-    def run(self, setup: Setup, seed: int, perturbations: Sequence[Any] = ()) -> None:
+    def run(self, setup: EpisodeSetup, seed: int, perturbations: Sequence[Any] = ()) -> None:
         """Run the episode."""
         stage = setup.stage()
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from il_ros.algorithms.augmented import AugmentedChunks
-from il_ros.algorithms.bundles import make_bundle
-from il_ros.algorithms.chunks import Batch, ChunkData, chunk_data
+from il_ros.algorithms.augmented_chunks import AugmentedChunks
+from il_ros.algorithms.chunk_dataset import Batch, ChunkData, chunk_data
+from il_ros.algorithms.export import make_bundle
 from il_ros.algorithms.torch_tools import torch_threads
-from il_ros.algorithms.training_loop import Loss, Source, fit
-from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
+from il_ros.algorithms.training_loop import BatchSource, Loss, fit
+from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
 from il_ros.core.atomic_folders import require_free
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
@@ -33,7 +33,7 @@ from il_ros.policies.torch_networks import Mlp, choose_device
 
 
 @dataclass(frozen=True, kw_only=True)
-class BcConfig(Optimisation):
+class BcConfig(OptimiserConfig):
     """How a policy is trained by behaviour cloning.
 
     Attributes:
@@ -49,7 +49,7 @@ class BcConfig(Optimisation):
     huber: float = 0.1
 
     def check(self) -> None:
-        """See `Optimisation.check`."""
+        """See `OptimiserConfig.check`."""
         super().check()
         for name, fine, allowed in (
             ('huber', 0 < self.huber < math.inf, 'more than 0'),
@@ -86,7 +86,7 @@ def train_bc(
     *,
     augmentation: Augmentation = NO_AUGMENTATION,
     start: MlpPolicy | None = None,
-    on_epoch: Callable[[Progress], None] | None = None,
+    on_epoch: Callable[[TrainingProgress], None] | None = None,
     log_dir: Path | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> BcResult:
@@ -110,7 +110,7 @@ def train_bc(
     config.check()
     split = dataset.split(config.held_out, config.seed)
     device = choose_device(config.device)
-    hooks = Hooks(on_epoch=on_epoch, log_dir=log_dir, cancelled=cancelled)
+    hooks = TrainingHooks(on_epoch=on_epoch, log_dir=log_dir, cancelled=cancelled)
     prepared, train = _samples(dataset, config, split[0], augmentation, device)
     held_out = prepared.batch(dataset.rows(split[1]), device)
     with torch_threads(config.threads):
@@ -132,7 +132,7 @@ def train_bundle(
     *,
     augmentation: Augmentation = NO_AUGMENTATION,
     overwrite: bool = False,
-    on_epoch: Callable[[Progress], None] | None = None,
+    on_epoch: Callable[[TrainingProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> float:
     """Clone the behaviour in the dataset's folder into a bundle's folder, with TensorBoard logs.
@@ -185,7 +185,7 @@ def _samples(
     episodes: list[int],
     augmentation: Augmentation,
     device: torch.device,
-) -> tuple[ChunkData, Source]:
+) -> tuple[ChunkData, BatchSource]:
     """All frames as they are, and what is trained on."""
     if augmentation.active:
         source = AugmentedChunks(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from il_ros.algorithms.rules import Decision, Round, Rule, Step
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
 from il_ros.core.errors import IlRosError
 
 
@@ -55,7 +55,7 @@ class DaggerConfig:
         return float(self.decay**round_)
 
 
-class Dagger(Rule):
+class Dagger(QueryRule):
     """Mixes learner and expert step by step.
 
     Args:
@@ -68,11 +68,13 @@ class Dagger(Rule):
         self.config = config
         self.beta = config.beta(0)
 
-    def begin_round(self, now: Round) -> None:
-        """See `Rule.begin_round`."""
+    def begin_round(self, now: RoundContext) -> None:
+        """See `QueryRule.begin_round`."""
         self.beta = self.config.beta(now.number)
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         by_expert, labelled = self.random.random(2) < (self.beta, self.config.ask)
-        return Decision(driver='expert' if by_expert else 'policy', ask=bool(by_expert or labelled))
+        return QueryDecision(
+            driver='expert' if by_expert else 'policy', ask=bool(by_expert or labelled)
+        )

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.algorithms.rules import Array, Decision, Round, Rule, Step
+from il_ros.algorithms.query_rules import (
+    Array,
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    RoundContext,
+)
 from il_ros.core.errors import IlRosError
 
 
@@ -32,7 +38,7 @@ class DartConfig:
             raise IlRosError(f'got {self.error}', where='dart.error', allowed='more than 0')
 
 
-class Dart(Rule):
+class Dart(QueryRule):
     """The expert drives under noise.
 
     Args:
@@ -48,7 +54,7 @@ class Dart(Rule):
         self.config = config
         self.covariance: Array = np.zeros((0, 0))
 
-    def begin_round(self, now: Round) -> None:
+    def begin_round(self, now: RoundContext) -> None:
         """Learn the noise from the last round's steps, which the expert drove.
 
         The learner was trained on the demonstrations, so for the first round the shape of its
@@ -63,11 +69,11 @@ class Dart(Rule):
             (own - last.expert) / now.actor.spread, self.config.error
         )
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         still = np.zeros(len(self.covariance))
         noise = self.random.multivariate_normal(still, self.covariance, method='eigh')
-        return Decision(driver='expert', ask=True, noise=noise)
+        return QueryDecision(driver='expert', ask=True, noise=noise)
 
 
 def noise_covariance(errors: Array, error: float) -> Array:

@@ -15,7 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isinf
 
-from il_ros.algorithms.rules import Decision, Rule, Step, discrepancy, doubt
+from il_ros.algorithms.query_rules import (
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    discrepancy,
+    ensemble_variance,
+)
 from il_ros.core.errors import IlRosError
 
 
@@ -24,15 +30,15 @@ class EnsembleDaggerConfig:
     """When the learner may drive; both in squared units of `Actor.spread`.
 
     Attributes:
-        doubt: Greatest variance among the members (chi).
+        ensemble_variance: Greatest variance among the members (chi).
         discrepancy: Greatest squared difference from the expert (tau).
     """
 
-    doubt: float = 0.01
+    ensemble_variance: float = 0.01
     discrepancy: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ('doubt', 'discrepancy'):
+        for name in ('ensemble_variance', 'discrepancy'):
             if not 0 <= getattr(self, name) <= inf:
                 raise IlRosError(
                     f'got {getattr(self, name)}',
@@ -41,7 +47,7 @@ class EnsembleDaggerConfig:
                 )
 
 
-class EnsembleDagger(Rule):
+class EnsembleDagger(QueryRule):
     """Lets an ensemble drive where it is sure and right.
 
     Args:
@@ -54,16 +60,16 @@ class EnsembleDagger(Rule):
     def __init__(self, config: EnsembleDaggerConfig) -> None:
         self.config = config
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
-        doubts = doubt(step.members)
-        scores = {'doubt': doubts}
-        if doubts > self.config.doubt:
-            return Decision(driver='expert', ask=True, scores=scores)
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
+        variance = ensemble_variance(step.members)
+        scores = {'ensemble_variance': variance}
+        if variance > self.config.ensemble_variance:
+            return QueryDecision(driver='expert', ask=True, scores=scores)
         if isinf(self.config.discrepancy):
-            return Decision(driver='policy', ask=False, scores=scores)
+            return QueryDecision(driver='policy', ask=False, scores=scores)
         answer = step.ask()
         if answer is not None:
             scores['discrepancy'] = discrepancy(step.action, answer)
         right = scores.get('discrepancy', inf) <= self.config.discrepancy
-        return Decision(driver='policy' if right else 'expert', ask=True, scores=scores)
+        return QueryDecision(driver='policy' if right else 'expert', ask=True, scores=scores)

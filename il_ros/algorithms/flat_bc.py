@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from il_ros.algorithms.chunks import Batch
+from il_ros.algorithms.chunk_dataset import Batch
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, fit
-from il_ros.algorithms.training_settings import Hooks, Optimisation
+from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks
 from il_ros.core.errors import IlRosError
 from il_ros.monitors.scores.score_networks import Activation, Networks
 from il_ros.policies.flat import FlatPolicy
@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlatBcConfig(Optimisation):
+class FlatBcConfig(OptimiserConfig):
     """How a flat policy is trained. Nothing is held out: a loss would not say when to stop.
 
     Attributes:
@@ -49,7 +49,7 @@ class FlatBcConfig(Optimisation):
     weight_decay: float = 0.0
 
     def check(self) -> None:
-        """See `Optimisation.check`."""
+        """See `OptimiserConfig.check`."""
         super().check()
         self._require('members', self.members > 0, 'more than 0')
         self._require('hidden', min(self.hidden, default=1) > 0, 'widths of more than 0')
@@ -106,7 +106,7 @@ def train_flat(
     with torch_threads(config.threads):
         network = _network(source.batch, config, start, inputs, outputs).to(device)
         nothing = source.batch.at(torch.arange(0, device=device))
-        fit(network, source, nothing, loss=_loss(config), config=config, hooks=Hooks())
+        fit(network, source, nothing, loss=_loss(config), config=config, hooks=TrainingHooks())
     return FlatPolicy(
         _networks(network, config),
         inputs=inputs,
@@ -128,7 +128,7 @@ class _Drawn:
         return len(self.batch)
 
     def draw(self, epoch: int) -> Batch:
-        """See `training_loop.Source`."""
+        """See `training_loop.BatchSource`."""
         if self.weight is None:
             return self.batch
         rows = torch.multinomial(self.weight, len(self), replacement=True, generator=self.random)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.algorithms.rules import Array, Round
-from il_ros.algorithms.steps import ENDINGS
+from il_ros.algorithms.query_rules import Array, RoundContext
+from il_ros.algorithms.transitions import ENDINGS
 from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class GoalValue:
         return 1.0 - _sigmoid(self._networks.of_frames(x)[0, :, 0])
 
 
-def learn_goal_value(now: Round, discount: float) -> GoalValue:
+def learn_goal_value(now: RoundContext, discount: float) -> GoalValue:
     """Fitted Q iteration over all steps with a successor or a known ending.
 
     The target is 1 where the task is done, 0 where it has failed, and else the discounted Q of the

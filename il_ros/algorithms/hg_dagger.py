@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.algorithms.rules import Decision, Rule, Step, doubt
-from il_ros.algorithms.steps import Steps
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, ensemble_variance
+from il_ros.algorithms.transitions import Transitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class HgDaggerConfig:
     """Nothing to choose: the person does."""
 
 
-class HgDagger(Rule):
+class HgDagger(QueryRule):
     """The person drives while he holds the dead-man's switch.
 
     Args:
@@ -32,20 +32,22 @@ class HgDagger(Rule):
     members = 5
 
     def __init__(self, config: HgDaggerConfig) -> None:
-        self._doubts: list[float] = []
+        self._variances: list[float] = []
 
     @property
     def threshold(self) -> float:
         """Doubt above which the learner is not to be trusted (tau); NaN before any takeover."""
-        last = self._doubts[int(0.75 * len(self._doubts)) :]
+        last = self._variances[int(0.75 * len(self._variances)) :]
         return float(np.mean(last)) if last else float('nan')
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
-        scores = {'doubt': doubt(step.members)}
-        return Decision(driver='expert' if step.human else 'policy', ask=step.human, scores=scores)
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
+        scores = {'ensemble_variance': ensemble_variance(step.members)}
+        return QueryDecision(
+            driver='expert' if step.human else 'policy', ask=step.human, scores=scores
+        )
 
-    def end_episode(self, steps: Steps) -> None:
-        """Take the doubts of the takeovers into the log."""
-        if 'doubt' in steps.scores:
-            self._doubts += steps.scores['doubt'][steps.takeovers].tolist()
+    def end_episode(self, steps: Transitions) -> None:
+        """Log the variances at the takeovers."""
+        if 'ensemble_variance' in steps.scores:
+            self._variances += steps.scores['ensemble_variance'][steps.takeovers].tolist()

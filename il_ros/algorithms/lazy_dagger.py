@@ -17,9 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.algorithms.rules import Decision, Round, Rule, Step, discrepancy
+from il_ros.algorithms.query_rules import (
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    RoundContext,
+    discrepancy,
+)
 from il_ros.algorithms.safe_dagger import SafeDaggerConfig, require
-from il_ros.algorithms.safety import Safety, learn_safety
+from il_ros.algorithms.safety_classifier import SafetyClassifier, learn_safety_classifier
 from il_ros.core.errors import IlRosError
 
 
@@ -45,7 +51,7 @@ class LazyDaggerConfig(SafeDaggerConfig):
             raise IlRosError(f'got {self.noise}', where='lazy_dagger.noise', allowed='0 or more')
 
 
-class LazyDagger(Rule):
+class LazyDagger(QueryRule):
     """Hands over by a learned classifier and back by the measured discrepancy.
 
     Args:
@@ -56,35 +62,35 @@ class LazyDagger(Rule):
 
     def __init__(self, config: LazyDaggerConfig) -> None:
         self.config = config
-        self._safety: Safety | None = None
+        self._safety: SafetyClassifier | None = None
         self._by_expert = False
 
-    def begin_round(self, now: Round) -> None:
-        """See `Rule.begin_round`."""
-        learned = learn_safety(now, self.config.memory, self.config.threshold)
+    def begin_round(self, now: RoundContext) -> None:
+        """See `QueryRule.begin_round`."""
+        learned = learn_safety_classifier(now, self.config.memory, self.config.threshold)
         self._safety = learned or self._safety
 
     def begin_episode(self, random: np.random.Generator) -> None:
-        """See `Rule.begin_episode`; the learner begins."""
+        """See `QueryRule.begin_episode`; the learner begins."""
         super().begin_episode(random)
         self._by_expert = False
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         checked = bool(self.random.random() < self.config.check)
         if self._safety is None:
-            return Decision(driver='policy', ask=True)
+            return QueryDecision(driver='policy', ask=True)
         unsafe = self._safety.unsafe(step.features)
         if unsafe > self.config.probability:
             self._by_expert = True
         elif self._by_expert:
             self._by_expert = not self._as_good(step)
         if not self._by_expert:
-            return Decision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+            return QueryDecision(driver='policy', ask=checked, scores={'unsafe': unsafe})
         noise = self.config.noise * self.random.standard_normal(len(step.action))
-        return Decision(driver='expert', ask=True, noise=noise, scores={'unsafe': unsafe})
+        return QueryDecision(driver='expert', ask=True, noise=noise, scores={'unsafe': unsafe})
 
-    def _as_good(self, step: Step) -> bool:
+    def _as_good(self, step: QueryContext) -> bool:
         answer = step.ask()
         limit = self.config.hand_back * self.config.threshold
         return answer is not None and discrepancy(step.action, answer) < limit

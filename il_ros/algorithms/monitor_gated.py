@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.algorithms.rules import Decision, Rule, Step
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule
 from il_ros.core.errors import IlRosError
 
 
@@ -25,7 +25,7 @@ class MonitorGatedConfig:
     """When the expert is called and when he is let go.
 
     Attributes:
-        score: Name of the ratio in `Step.scores`.
+        score: Name of the ratio in `QueryContext.scores`.
         calm: Ratio below which he may hand back.
         hold: Steps in a row for which it has to be.
         drive: Whether he drives; else he is only asked, and the learner drives on.
@@ -43,7 +43,7 @@ class MonitorGatedConfig:
             raise IlRosError(f'got {self.hold}', where='monitor_gated.hold', allowed='1 or more')
 
 
-class MonitorGated(Rule):
+class MonitorGated(QueryRule):
     """Asks while the monitor finds what it sees strange.
 
     Args:
@@ -57,12 +57,12 @@ class MonitorGated(Rule):
         self._left = 0
 
     def begin_episode(self, random: np.random.Generator) -> None:
-        """See `Rule.begin_episode`."""
+        """See `QueryRule.begin_episode`."""
         super().begin_episode(random)
         self._left = 0
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`; a score that is not a number counts as strange.
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`; a score that is not a number counts as strange.
 
         Raises:
             IlRosError: If there is no such score.
@@ -80,4 +80,6 @@ class MonitorGated(Rule):
         elif self._left:
             self._left -= 1
         asked = self._left > 0
-        return Decision(driver='expert' if asked and self.config.drive else 'policy', ask=asked)
+        return QueryDecision(
+            driver='expert' if asked and self.config.drive else 'policy', ask=asked
+        )

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from il_ros.algorithms.rules import Decision, Round, Rule, Step
-from il_ros.algorithms.safety import Safety, learn_safety
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
+from il_ros.algorithms.safety_classifier import SafetyClassifier, learn_safety_classifier
 from il_ros.core.errors import IlRosError
 
 
@@ -40,7 +40,7 @@ class SafeDaggerConfig:
         require('safe_dagger', self)
 
 
-class SafeDagger(Rule):
+class SafeDagger(QueryRule):
     """Hands over and back by a learned classifier.
 
     Args:
@@ -51,22 +51,22 @@ class SafeDagger(Rule):
 
     def __init__(self, config: SafeDaggerConfig) -> None:
         self.config = config
-        self._safety: Safety | None = None
+        self._safety: SafetyClassifier | None = None
 
-    def begin_round(self, now: Round) -> None:
-        """See `Rule.begin_round`."""
-        learned = learn_safety(now, self.config.memory, self.config.threshold)
+    def begin_round(self, now: RoundContext) -> None:
+        """See `QueryRule.begin_round`."""
+        learned = learn_safety_classifier(now, self.config.memory, self.config.threshold)
         self._safety = learned or self._safety
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         checked = bool(self.random.random() < self.config.check)
         if self._safety is None:
-            return Decision(driver='policy', ask=True)
+            return QueryDecision(driver='policy', ask=True)
         unsafe = self._safety.unsafe(step.features)
         if unsafe > self.config.probability:
-            return Decision(driver='expert', ask=True, scores={'unsafe': unsafe})
-        return Decision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+            return QueryDecision(driver='expert', ask=True, scores={'unsafe': unsafe})
+        return QueryDecision(driver='policy', ask=checked, scores={'unsafe': unsafe})
 
 
 def require(where: str, config: SafeDaggerConfig) -> None:

@@ -19,8 +19,16 @@ from math import inf
 import numpy as np
 
 from il_ros.algorithms.goal_value import GoalValue, learn_goal_value
-from il_ros.algorithms.rules import Array, Decision, Round, Rule, Step, discrepancy, doubt
-from il_ros.algorithms.steps import POLICY, Steps
+from il_ros.algorithms.query_rules import (
+    Array,
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    RoundContext,
+    discrepancy,
+    ensemble_variance,
+)
+from il_ros.algorithms.transitions import POLICY, Transitions
 from il_ros.core.errors import IlRosError
 
 
@@ -74,7 +82,7 @@ class Thresholds:
         )
 
 
-class ThriftyDagger(Rule):
+class ThriftyDagger(QueryRule):
     """Calls the expert by novelty and risk.
 
     Args:
@@ -96,7 +104,7 @@ class ThriftyDagger(Rule):
         self._agreed = 0.0
         self._by_expert = False
 
-    def begin_round(self, now: Round) -> None:
+    def begin_round(self, now: RoundContext) -> None:
         """Learn the risk, and set the thresholds by the steps that the learner drove last.
 
         In the first round it has driven none; the demonstrations stand in for them.
@@ -114,14 +122,17 @@ class ThriftyDagger(Rule):
         self._set_thresholds()
 
     def begin_episode(self, random: np.random.Generator) -> None:
-        """See `Rule.begin_episode`; the learner begins."""
+        """See `QueryRule.begin_episode`; the learner begins."""
         super().begin_episode(random)
         self._by_expert = False
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         assert self._value is not None, 'begin_round comes first'
-        novelty, risk = doubt(step.members), self._value.risk(step.features, step.action)
+        novelty, risk = (
+            ensemble_variance(step.members),
+            self._value.risk(step.features, step.action),
+        )
         limits, scores = self.thresholds, {'novelty': novelty, 'risk': risk}
         if self._by_expert:
             answer = step.ask()
@@ -130,9 +141,9 @@ class ThriftyDagger(Rule):
         else:
             self._by_expert = novelty > limits.novelty or risk > limits.risk
         driver = self._by_expert
-        return Decision(driver='expert' if driver else 'policy', ask=driver, scores=scores)
+        return QueryDecision(driver='expert' if driver else 'policy', ask=driver, scores=scores)
 
-    def end_episode(self, steps: Steps) -> None:
+    def end_episode(self, steps: Transitions) -> None:
         """Count the steps that the learner drove, and set the thresholds anew."""
         if 'novelty' not in steps.scores:
             return
@@ -147,7 +158,7 @@ class ThriftyDagger(Rule):
         )
 
 
-def _mean_discrepancy(now: Round) -> float:
+def _mean_discrepancy(now: RoundContext) -> float:
     rows = now.steps.take(now.steps.labelled)
     own = now.actor.decide(now.actor.members(rows.observation))
     return discrepancy(own / now.actor.spread, rows.expert / now.actor.spread)

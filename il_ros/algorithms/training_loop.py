@@ -17,13 +17,13 @@ import torch
 from torch import nn
 from torch.optim.adamw import adamw
 
-from il_ros.algorithms.chunks import Batch
+from il_ros.algorithms.chunk_dataset import Batch
 from il_ros.algorithms.torch_tools import tensorboard, warmup_cosine
-from il_ros.algorithms.training_settings import Hooks, Optimisation, Progress
+from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
 from il_ros.core.errors import IlRosError
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Training samples, as many in every epoch."""
 
     def __len__(self) -> int:
@@ -39,12 +39,12 @@ Loss = Callable[[Any, Batch, torch.Generator | None], torch.Tensor]
 
 def fit(
     network: nn.Module,
-    source: Source,
+    source: BatchSource,
     held_out: Batch,
     *,
     loss: Loss,
-    config: Optimisation,
-    hooks: Hooks,
+    config: OptimiserConfig,
+    hooks: TrainingHooks,
 ) -> dict[str, float]:
     """Train until the epochs or the patience end it; leave the best averaged weights.
 
@@ -86,12 +86,12 @@ def fit(
 def _epochs(
     network: nn.Module,
     average: nn.Module,
-    source: Source,
+    source: BatchSource,
     held_out: Batch,
     *,
     loss: Loss,
-    config: Optimisation,
-) -> Iterator[Progress]:
+    config: OptimiserConfig,
+) -> Iterator[TrainingProgress]:
     """Train epoch by epoch, and let the averaged network follow; say how each epoch went."""
     device = next(network.parameters()).device
     random = torch.Generator(device).manual_seed(config.seed)
@@ -106,7 +106,7 @@ def _epochs(
             rate = step(value)
             total += value.detach()
         seconds = time.perf_counter() - begun
-        yield Progress(
+        yield TrainingProgress(
             epoch=epoch,
             epochs=config.epochs,
             training_loss=float(total) / batches,
@@ -118,7 +118,7 @@ def _epochs(
 
 
 def _stepper(
-    network: nn.Module, average: nn.Module, config: Optimisation, steps: int
+    network: nn.Module, average: nn.Module, config: OptimiserConfig, steps: int
 ) -> Callable[[torch.Tensor], float]:
     """A function of a loss that takes one step down it; gives the learning rate of the next.
 
@@ -174,7 +174,7 @@ def _require_finite(loss: float, epochs: int) -> None:
         )
 
 
-def _scalars(progress: Progress) -> dict[str, float]:
+def _scalars(progress: TrainingProgress) -> dict[str, float]:
     return {k: v for k, v in vars(progress).items() if k not in ('epoch', 'epochs')}
 
 

@@ -11,7 +11,7 @@ from il_ros.core.errors import IlRosError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimisation:
+class OptimiserConfig:
     """How a network is optimised, whatever it learns.
 
     Attributes:
@@ -62,7 +62,7 @@ class Optimisation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """Where training stands after an epoch.
 
     Attributes:
@@ -85,7 +85,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hooks:
+class TrainingHooks:
     """What happens around the epochs.
 
     Attributes:
@@ -94,11 +94,11 @@ class Hooks:
         cancelled: Asked after each epoch whether to give up.
     """
 
-    on_epoch: Callable[[Progress], None] | None = None
+    on_epoch: Callable[[TrainingProgress], None] | None = None
     log_dir: Path | None = None
     cancelled: Callable[[], bool] | None = None
 
-    def after(self, progress: Progress) -> None:
+    def after(self, progress: TrainingProgress) -> None:
         """Tell and ask.
 
         Raises:

@@ -14,19 +14,19 @@ from rich.table import Table
 from il_ros.cli.evaluate_command import load_perturbations, versions
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import Rate
-from il_ros.rollouts.adversarial.findings import (
+from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig
+from il_ros.rollouts.adversarial.search_findings import (
     by_size,
     cases_of,
     facts,
     most_severe,
     replay_list,
 )
-from il_ros.rollouts.adversarial.search import Search, SearchConfig
-from il_ros.rollouts.adversarial.space import load_space
-from il_ros.rollouts.adversarial.trials import Found, Trial
-from il_ros.rollouts.cases import Case
-from il_ros.rollouts.pool import Guarding, Setup, stream_cases
+from il_ros.rollouts.adversarial.search_space import load_space
+from il_ros.rollouts.adversarial.search_trials import SearchResult, Trial
+from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
+from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, stream_cases
 from il_ros.sim.tasks import make_task
 
 
@@ -37,7 +37,7 @@ def search(
     *,
     bundle: Path | None = None,
     task: str = 'pick_place',
-    guard: Guarding = 'limits',
+    guard: FilterName = 'limits',
     most: int = 20,
     config: Annotated[SearchConfig, tyro.conf.arg(name='')] = SearchConfig(),  # noqa: B008
 ) -> int:
@@ -58,10 +58,10 @@ def search(
         config: How long and how widely to search.
     """
     console, space = Console(), load_space(bounds)
-    setup = Setup(contract=contract, task=task, bundle=bundle, guard=guard)
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)
     stage = setup.stage()
 
-    def run(case: Case) -> Rollout:
+    def run(case: EpisodeCase) -> Rollout:
         return stage.run(case.seed, case.perturbations, name=case.name)
 
     with Progress(*_COLUMNS, console=console, transient=True) as progress:
@@ -97,7 +97,7 @@ def replay(
     *,
     bundle: Path | None = None,
     task: str = 'pick_place',
-    guard: Guarding = 'limits',
+    guard: FilterName = 'limits',
     processes: int = 1,
 ) -> int:
     """Run the failures that a search has listed again, each in its scene; as after retraining.
@@ -111,7 +111,7 @@ def replay(
         processes: How many episodes are simulated at once.
     """
     cases = cases_of(load_perturbations(perturbations), where=perturbations.name)
-    setup = Setup(contract=contract, task=task, bundle=bundle, guard=guard)
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)
     console, rows = Console(), Table('disturbance', 'outcome', 'progress', 'time [s]')
     rollouts = []
     for case, rollout in zip(cases, stream_cases(setup, cases, processes=processes), strict=True):
@@ -131,7 +131,7 @@ _COLUMNS = (
 )
 
 
-def _say(console: Console, found: Found, listed: Sequence[Trial]) -> None:
+def _say(console: Console, found: SearchResult, listed: Sequence[Trial]) -> None:
     console.print(f'undisturbed, failed: {_share(found.of("undisturbed"))}')
     console.print(f'random disturbances, failed: {_share(found.of("random"))}')
     rows = Table('size', 'failed')

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import percent
-from il_ros.evaluation.pairing import compare_evaluations, read_evaluation
+from il_ros.evaluation.paired_evaluations import compare_evaluations, read_evaluation
 from il_ros.evaluation.suites import SUITES
 
 

@@ -18,17 +18,24 @@ from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
-from il_ros.evaluation.episodes import EpisodeResult
-from il_ros.interactive.arm_field import ArmField
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
 from il_ros.interactive.chunk_learner import TRAINING
-from il_ros.interactive.journal import Journal
-from il_ros.interactive.retraining import DECISION, TRIALS, Plan, Retraining, Trials, learned_from
+from il_ros.interactive.retraining import (
+    DECISION,
+    TRIALS,
+    Retraining,
+    RetrainingPlan,
+    Trials,
+    learned_from,
+)
+from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.cases import Case
 from il_ros.rollouts.demonstrations import dataset_of_rollouts
-from il_ros.rollouts.evaluation import Rehearsal
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.episode_cases import EpisodeCase
+from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 from il_ros.sim.tasks import floor_of
 
@@ -90,7 +97,7 @@ def dagger(
     horizon, blend = training.policy.horizon, training.policy.blend
     with rounds.journal('in process' if in_process else 'graph') as journal, ExitStack() as stack:
         if in_process:
-            place = ArmField(
+            place = ArmEpisodeEnv(
                 loaded, task, horizon=horizon, blend=blend, noise=run.noise, randomisation=ranges
             )
             found = rounds.teach(place, journal, on_round=tell)
@@ -107,9 +114,9 @@ def dagger(
                     directory=str((out / 'episodes').resolve()),
                 )
             )
-            from il_ros.ros.graph_field import graph_field, graph_trials
+            from il_ros.ros.graph_episode_env import graph_episode_env, graph_trials
 
-            with graph_field(
+            with graph_episode_env(
                 client,
                 loaded,
                 horizon=horizon,
@@ -145,14 +152,14 @@ def _require_another(old: Path, new: Path) -> None:
         )
 
 
-def _judge(against: Against, rounds: ArmRounds, journal: Journal, trials: Trials) -> str:
+def _judge(against: Against, rounds: ArmRounds, journal: RoundJournal, trials: Trials) -> str:
     """Hold the new policy against the old one, unless that was done; gives what was found."""
     assert against.bundle is not None
     before, now = (load_bundle(bundle).policy_id for bundle in (against.bundle, rounds.bundle))
     one = Retraining(journal.folder / f'against_{before}_{now}')
     decision, learned = one.decision, learned_from(journal)
     if decision is None:
-        plan = Plan(
+        plan = RetrainingPlan(
             old=str(against.bundle.resolve()),
             old_id=before,
             rounds=learned['rounds'] - 1,
@@ -168,13 +175,14 @@ def _judge(against: Against, rounds: ArmRounds, journal: Journal, trials: Trials
 def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Trials:
     processes = worker_count(0, TRIALS)
 
-    def runner(bundle: Path) -> Rehearsal:
-        return Rehearsal(contract, task, bundle, floor_of(task), processes=processes)
+    def runner(bundle: Path) -> InProcessEvaluator:
+        return InProcessEvaluator(contract, task, bundle, floor_of(task), processes=processes)
 
     def rollouts(bundle: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
-        setup = Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+        setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
         cases = [
-            Case(seed=one.seed, perturbations=tuple(ranges.draw(one.seed))) for one in episodes
+            EpisodeCase(seed=one.seed, perturbations=tuple(ranges.draw(one.seed)))
+            for one in episodes
         ]
         found = run_cases(setup, cases, processes=processes)
         return dataset_of_rollouts(load_contract(contract), task, found)

@@ -20,14 +20,14 @@ from il_ros.cli.running_graph import graph
 from il_ros.cli.train_command import bc
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.journal import Journal
+from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.cases import plan_suites
-from il_ros.rollouts.evaluation import Rehearsal
-from il_ros.rollouts.films import Studio
-from il_ros.rollouts.running import identify
+from il_ros.rollouts.episode_cases import plan_suites
+from il_ros.rollouts.evaluator import evaluation_identity
+from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
+from il_ros.rollouts.video_maker import VideoMaker
 from il_ros.sim.tasks import default_arm, floor_of
 
 
@@ -80,19 +80,19 @@ def demo(
             build(bags, out / 'rollouts')
             calibrate(out / 'bundle', out / 'rollouts')
         with _step(console, f'4/5 evaluate on {episodes} episodes a suite'):
-            from il_ros.ros.evaluation import GraphRuns
+            from il_ros.ros.graph_evaluator import GraphEvaluator
 
             cases = load_perturbations(places['perturbations'])
             plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
             loaded = load_bundle(out / 'bundle', contract)
             floor = floor_of(task)
-            identity = identify(loaded, cases, task=task, heuristic=floor, run='graph')
-            with Journal(out, identity, anew=True) as journal:
-                runner = GraphRuns(client, task, out / 'bundle', floor)
+            identity = evaluation_identity(loaded, cases, task=task, heuristic=floor, run='graph')
+            with EvaluationJournal(out, identity, anew=True) as journal:
+                runner = GraphEvaluator(client, task, out / 'bundle', floor)
                 run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        rehearsal = Rehearsal(places['contract'], task, out / 'bundle', floor, processes=1)
-        films = Studio(rehearsal.setups(SUITES), cases, exact=False).film_worst(
+        rehearsal = InProcessEvaluator(places['contract'], task, out / 'bundle', floor, processes=1)
+        films = VideoMaker(rehearsal.setups(SUITES), cases, exact=False).film_worst(
             out, journal.episodes
         )
         command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'

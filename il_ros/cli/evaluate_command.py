@@ -20,19 +20,19 @@ from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.process_pool import worker_count
-from il_ros.evaluation.episodes import EpisodeResult
-from il_ros.evaluation.films import Films
-from il_ros.evaluation.journal import Journal
-from il_ros.evaluation.metrics import summarise
-from il_ros.evaluation.report import write_report
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.episode_table import episodes_csv
+from il_ros.evaluation.evaluation_journal import EvaluationJournal
+from il_ros.evaluation.evaluation_report import write_report
+from il_ros.evaluation.evaluation_summary import summarise
+from il_ros.evaluation.report_videos import ReportVideos
 from il_ros.evaluation.suites import SUITES
-from il_ros.evaluation.table import episodes_csv
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.threads import one_thread
-from il_ros.rollouts.cases import plan_suites
-from il_ros.rollouts.evaluation import Rehearsal
-from il_ros.rollouts.films import FilmConfig, Studio
-from il_ros.rollouts.running import Runner, identify, missing
+from il_ros.rollouts.episode_cases import plan_suites
+from il_ros.rollouts.evaluator import Evaluator, evaluation_identity, missing
+from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
+from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.tasks import floor_of
 
@@ -55,7 +55,7 @@ def evaluate(
     namespace: str = '/',
     in_process: bool = False,
     processes: int = 0,
-    films: FilmConfig = FilmConfig(),  # noqa: B008  (frozen)
+    films: VideoConfig = VideoConfig(),  # noqa: B008  (frozen)
     overwrite: bool = False,
 ) -> int:
     """Drive seeded episodes in lock-step and write report.json, report.html and episodes.csv.
@@ -85,14 +85,14 @@ def evaluate(
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
     loaded = load_bundle(bundle, load_contract(contract))
-    identity = identify(
+    identity = evaluation_identity(
         loaded,
         cases,
         task=task,
         heuristic=heuristic,
         run='in process' if in_process else 'graph',
     )
-    with Journal(out, identity, anew=overwrite) as journal:
+    with EvaluationJournal(out, identity, anew=overwrite) as journal:
         if missing(plan, journal, task):
             with _runner(
                 bundle=bundle,
@@ -111,8 +111,8 @@ def evaluate(
         f'--heuristic {heuristic} --task {task} --films.count {films.count} '
         f'{"--in-process" if in_process else "--start"}'
     )
-    rehearsal = Rehearsal(contract, task, bundle, heuristic, processes=1)
-    studio = Studio(
+    rehearsal = InProcessEvaluator(contract, task, bundle, heuristic, processes=1)
+    studio = VideoMaker(
         rehearsal.setups(episode.suite for episode in results),
         cases,
         exact=in_process,
@@ -155,10 +155,10 @@ def _runner(
     start: bool,
     namespace: str,
     processes: int,
-) -> Iterator[Runner]:
+) -> Iterator[Evaluator]:
     """What runs the episodes: a graph, or so many processes where there are any."""
     if processes:
-        yield Rehearsal(contract, task, bundle, heuristic, processes=processes)
+        yield InProcessEvaluator(contract, task, bundle, heuristic, processes=processes)
         return
     with graph(
         load_contract(contract),
@@ -167,9 +167,9 @@ def _runner(
         contract=str(contract.resolve()),
         task=task,
     ) as client:
-        from il_ros.ros.evaluation import GraphRuns
+        from il_ros.ros.graph_evaluator import GraphEvaluator
 
-        yield GraphRuns(client, task, bundle, heuristic)
+        yield GraphEvaluator(client, task, bundle, heuristic)
 
 
 def write(
@@ -177,7 +177,7 @@ def write(
     out: Path,
     bundle: Bundle,
     *,
-    films: Films,
+    films: ReportVideos,
     command: str,
     watched: bool = True,
 ) -> dict[str, Any]:

@@ -8,14 +8,18 @@ from contextlib import closing
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from il_ros.evaluation.journal import Journal
+from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.suites import SUITES
-from il_ros.rollouts.cases import Planned
-from il_ros.rollouts.running import Runner, missing
+from il_ros.rollouts.episode_cases import PlannedEpisode
+from il_ros.rollouts.evaluator import Evaluator, missing
 
 
 def run_plan(
-    runner: Runner, plan: Sequence[Planned], journal: Journal, task: str, console: Console
+    runner: Evaluator,
+    plan: Sequence[PlannedEpisode],
+    journal: EvaluationJournal,
+    task: str,
+    console: Console,
 ) -> None:
     """Run what is planned and not yet done, write each episode down, and show how far it is."""
     columns = (

@@ -9,13 +9,13 @@ from rich.console import Console
 from il_ros.cli.evaluate_command import write
 from il_ros.cli.evaluation_run import run_plan
 from il_ros.core.contract import load_contract
-from il_ros.evaluation.films import Films
-from il_ros.evaluation.journal import Journal
+from il_ros.evaluation.evaluation_journal import EvaluationJournal
+from il_ros.evaluation.report_videos import ReportVideos
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.cases import plan_suites
-from il_ros.rollouts.metaworld import MetaWorldRuns, record_experts
-from il_ros.rollouts.running import identify, missing
+from il_ros.rollouts.episode_cases import plan_suites
+from il_ros.rollouts.evaluator import evaluation_identity, missing
+from il_ros.rollouts.metaworld_rollouts import MetaWorldEvaluator, record_experts
 from il_ros.sim.mujoco_versions import require_metaworld
 
 
@@ -78,9 +78,9 @@ def evaluate(
     console, engine = Console(), require_metaworld()
     loaded = load_bundle(bundle)
     plan = plan_suites(('nominal', 'expert'), episodes, {}, floor=0)
-    identity = identify(loaded, {}, task=task, heuristic='', run=engine)
-    runs = MetaWorldRuns(loaded.policy, task)
-    with Journal(out, identity, anew=overwrite) as journal:
+    identity = evaluation_identity(loaded, {}, task=task, heuristic='', run=engine)
+    runs = MetaWorldEvaluator(loaded.policy, task)
+    with EvaluationJournal(out, identity, anew=overwrite) as journal:
         if missing(plan, journal, task):
             run_plan(runs, plan, journal, task, console)
         results = journal.episodes
@@ -88,7 +88,7 @@ def evaluate(
         f'il_ros metaworld evaluate --bundle {bundle} --out {out} --task {task} '
         f'--episodes {episodes}'
     )
-    films = Films(missing='none are made of MetaWorld')
+    films = ReportVideos(missing='none are made of MetaWorld')
     summary = write(results, out, loaded, films=films, command=command, watched=False)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0

@@ -60,12 +60,12 @@ FOLDERS = {
     ),
     'journal of an evaluation': FolderKind(
         marker='evaluation.json',
-        formats='il_ros.evaluation.journal:FORMAT',
+        formats='il_ros.evaluation.evaluation_journal:FORMAT',
         fix='evaluate again',
     ),
     'journal of interactive training': FolderKind(
         marker='coaching.json',
-        formats='il_ros.interactive.journal:FORMAT',
+        formats='il_ros.interactive.round_journal:FORMAT',
         fix='train again, or finish with the version that began',
     ),
 }
@@ -74,7 +74,7 @@ FILES = {
     'preprocessing': 'il_ros.datasets.preprocessing.preprocess:Preprocessing',
     'augmentation': 'il_ros.datasets.augmentation.augmentation:Augmentation',
     'randomisation': 'il_ros.sim.randomisation:Randomisation',
-    'adversarial search': 'il_ros.rollouts.adversarial.space:Written',
+    'adversarial search': 'il_ros.rollouts.adversarial.search_space:Written',
     'feature mapping': 'il_ros.interop.feature_mapping:FeatureMapping',
     'joy device': 'il_ros.experts.teleop.joy:JoyConfig',
     'twist device': 'il_ros.experts.teleop.twist:TwistConfig',

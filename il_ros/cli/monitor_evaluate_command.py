@@ -18,13 +18,13 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.scores import Figure, ScoreResult, table
+from il_ros.evaluation.score_quality import Estimate, ScoreResult, table
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.rollouts.cases import nominal_cases, perturbed_cases
-from il_ros.rollouts.pool import Setup, counted, stream_cases
+from il_ros.rollouts.episode_cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout import Rollout
-from il_ros.rollouts.scoring import by_perturbation, result_of, score_rollouts, whole_monitor
+from il_ros.rollouts.rollout_pool import EpisodeSetup, counted, stream_cases
+from il_ros.rollouts.rollout_scores import by_perturbation, result_of, score_rollouts, whole_monitor
 from il_ros.sim.tasks import make_task
 
 TOGETHER = 'together'
@@ -65,7 +65,7 @@ def evaluate(
         *nominal_cases(episodes),
         *perturbed_cases(episodes, load_perturbations(perturbations)),
     ]
-    setup = Setup(contract=contract, task=task, bundle=bundle, guard='limits')
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
     rollouts = list(
         track(
             stream_cases(setup, cases, processes=processes),
@@ -160,7 +160,7 @@ def _say(console: Console, rollouts: Sequence[Rollout], results: Mapping[str, Sc
     console.print(rows)
 
 
-def _figure(figure: Figure | None) -> str:
+def _figure(figure: Estimate | None) -> str:
     return '-' if figure is None else f'{figure.value:.3f}'
 
 

@@ -42,7 +42,7 @@ def bc(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task('', total=config.epochs)
 
-        def on_epoch(now: training_settings.Progress) -> None:
+        def on_epoch(now: training_settings.TrainingProgress) -> None:
             text = f'loss {now.training_loss:.4f}, held out {now.validation_loss:.4f}'
             bar.update(task, completed=now.epoch, description=text)
 

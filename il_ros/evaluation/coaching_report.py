@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from il_ros.core.atomic_files import write_atomic
+from il_ros.evaluation.html_pages import page_environment, without_controls
 from il_ros.evaluation.intervals import Rate, rate_fields
-from il_ros.evaluation.pages import page_environment, without_controls
-from il_ros.evaluation.plots import WIDTH
+from il_ros.evaluation.report_plots import WIDTH
 from il_ros.evaluation.svg import COLOURS, colour, drawn, to_svg
 
 

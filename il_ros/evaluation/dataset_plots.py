@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from il_ros.core.dataset_summary import Coverage, EpisodeSummary, JointSummary
 from il_ros.evaluation.json_values import Array
-from il_ros.evaluation.plots import WIDTH
+from il_ros.evaluation.report_plots import WIDTH
 from il_ros.evaluation.svg import colour, drawn
 
 # Success is the rule; what is not stands out. The order is that of the stack, from below.

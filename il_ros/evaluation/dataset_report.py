@@ -18,9 +18,9 @@ from markupsafe import Markup
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.dataset_summary import DatasetSummary, JointSummary, Thumbnail
 from il_ros.evaluation import dataset_plots as plots
+from il_ros.evaluation.evaluation_report import NOTHING
+from il_ros.evaluation.html_pages import page_environment, without_controls
 from il_ros.evaluation.json_values import array_to_json, number_to_json
-from il_ros.evaluation.pages import page_environment, without_controls
-from il_ros.evaluation.report import NOTHING
 from il_ros.evaluation.svg import COLOURS, to_svg
 
 LISTED = 60

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from il_ros.algorithms.steps import COLUMNS, Steps
+from il_ros.algorithms.transitions import COLUMNS, Transitions
 from il_ros.core.array_files import load_arrays, save_arrays, unreadable
 
 _SCORE = 'score.'
 
 
-def save_steps(path: Path, steps: Steps) -> None:
+def save_steps(path: Path, steps: Transitions) -> None:
     """Write steps into one file, whole or not at all.
 
     Raises:
@@ -20,7 +20,7 @@ def save_steps(path: Path, steps: Steps) -> None:
     save_arrays(path, {**{name: getattr(steps, name) for name in COLUMNS}, **scores})
 
 
-def load_steps(path: Path) -> Steps:
+def load_steps(path: Path) -> Transitions:
     """Read what `save_steps` wrote.
 
     Raises:
@@ -34,6 +34,6 @@ def load_steps(path: Path) -> Steps:
             len(columns['source'])
         }:
             raise ValueError('columns of different lengths')
-        return Steps(**columns, scores=scores)
+        return Transitions(**columns, scores=scores)
     except (KeyError, ValueError, TypeError) as problem:
         raise unreadable(path, problem) from None

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from il_ros.algorithms.bc import BcConfig
-from il_ros.algorithms.rules import Rule, make_rule
-from il_ros.algorithms.steps import Steps
+from il_ros.algorithms.query_rules import QueryRule, make_rule
+from il_ros.algorithms.transitions import Transitions
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
-from il_ros.interactive.arm_scores import RoundScores, Scored, ScoresConfig, Watched
+from il_ros.interactive.arm_scores import HasScorer, RoundScores, ScoredRule, ScoresConfig
 from il_ros.interactive.budget import Budget
 from il_ros.interactive.chunk_learner import TRAINING, ChunkActor, ChunkLearner
 from il_ros.interactive.curves import coached_round, coached_rounds
-from il_ros.interactive.field import Field
-from il_ros.interactive.journal import Journal
-from il_ros.interactive.rounds import Coach, CoachConfig
+from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
+from il_ros.interactive.episode_env import EpisodeEnv
+from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle, save_bundle
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.sim.randomisation import NOTHING, Randomisation
@@ -28,11 +28,11 @@ SCORED = ('monitor_gated',)
 """Rules that need the monitor's scores, calibrated anew for each round's policy."""
 
 
-class Place(Field, Scored, Protocol):
+class ScoredEnv(EpisodeEnv, HasScorer, Protocol):
     """A field with an arm in it, whose steps may be scored."""
 
 
-class LivePlace(Place, Protocol):
+class LiveEnv(ScoredEnv, Protocol):
     """One whose policy is loaded from bundles."""
 
     notes: str
@@ -75,9 +75,9 @@ class DaggerRun:
     scores: bool = True
 
     @property
-    def coach(self) -> CoachConfig:
+    def coach(self) -> DaggerLoopConfig:
         """The same for a coach."""
-        return CoachConfig(
+        return DaggerLoopConfig(
             demonstrations=self.demonstrations,
             rounds=self.rounds,
             episodes=self.episodes,
@@ -132,18 +132,18 @@ class ArmRounds:
         )
         self.bundle = out / 'bundle'
 
-    def journal(self, where: str) -> Journal:
+    def journal(self, where: str) -> RoundJournal:
         """Where the rounds are kept; `where` they happen must be the same for them to go on."""
-        return Journal(self._out, self._identity(where))
+        return RoundJournal(self._out, self._identity(where))
 
     def teach(
         self,
-        place: Place,
-        journal: Journal,
+        place: ScoredEnv,
+        journal: RoundJournal,
         *,
-        live: LivePlace | None = None,
+        live: LiveEnv | None = None,
         on_round: Callable[[CoachedRound], None] | None = None,
-        on_episode: Callable[[Steps], None] | None = None,
+        on_episode: Callable[[Transitions], None] | None = None,
     ) -> list[CoachedRound]:
         """Run what is missing, and write the last policy's bundle.
 
@@ -159,7 +159,7 @@ class ArmRounds:
             if on_round is not None:
                 on_round(coached_round(journal, number, place.period))
 
-        coach = Coach(
+        coach = DaggerLoop(
             place,
             self._learner,
             self._rule_at(place),
@@ -191,10 +191,10 @@ class ArmRounds:
         scored = found.scores is not None
         return found.policy_id == policy_id and scored is self._run.scores
 
-    def _rule_at(self, place: Place) -> Rule:
+    def _rule_at(self, place: ScoredEnv) -> QueryRule:
         if self._run.rule not in SCORED:
             return self._rule
-        return Watched(
+        return ScoredRule(
             self._rule,
             place,
             lambda now: RoundScores(now, self._contract, self._task, ScoresConfig()),
@@ -219,9 +219,9 @@ class ArmRounds:
 
 
 def loading(
-    live: LivePlace, learner: ChunkLearner, out: Path, algorithm: str
-) -> Callable[[int, ChunkActor, Steps], None]:
-    """What a new policy needs before it drives (`Coach`): its bundle, loaded.
+    live: LiveEnv, learner: ChunkLearner, out: Path, algorithm: str
+) -> Callable[[int, ChunkActor, Transitions], None]:
+    """What a new policy needs before it drives (`DaggerLoop`): its bundle, loaded.
 
     Args:
         live: Where it will drive.
@@ -230,7 +230,7 @@ def loading(
         algorithm: What the bundle says it was learned by.
     """
 
-    def introduce(round_: int, actor: ChunkActor, steps: Steps) -> None:
+    def introduce(round_: int, actor: ChunkActor, steps: Transitions) -> None:
         bundle = out / f'round_{round_:03d}' / 'bundle'
         made = learner.bundle(actor, steps, algorithm=algorithm, scored=False)
         save_bundle(made, bundle, overwrite=True)

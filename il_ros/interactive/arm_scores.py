@@ -17,13 +17,13 @@ from typing import Protocol
 
 import numpy as np
 
-from il_ros.algorithms.rules import Decision, Round, Rule, Step
-from il_ros.algorithms.steps import EXPERT, Steps
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
+from il_ros.algorithms.transitions import EXPERT, Transitions
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.interactive.arm_field import Scorer
-from il_ros.interactive.arm_steps import labelled_dataset, succeeded, whole_dataset
+from il_ros.interactive.arm_episode_env import FrameScorer
+from il_ros.interactive.arm_transitions import labelled_dataset, succeeded, whole_dataset
 from il_ros.interactive.chunk_learner import ChunkActor
 from il_ros.monitors.conformal_thresholds import (
     WARN_ALPHA,
@@ -68,7 +68,7 @@ class ScoresConfig:
 
 
 class RoundScores:
-    """Scores of one round's policy (`arm_field.Scorer`).
+    """Scores of one round's policy (`arm_episode_env.FrameScorer`).
 
     They are fitted when the first episode begins: a run that goes on asks for rounds which are
     over, and has no episode left in them.
@@ -83,7 +83,9 @@ class RoundScores:
         IlRosError: If the round's actor is another.
     """
 
-    def __init__(self, now: Round, contract: Contract, task: str, config: ScoresConfig) -> None:
+    def __init__(
+        self, now: RoundContext, contract: Contract, task: str, config: ScoresConfig
+    ) -> None:
         if not isinstance(now.actor, ChunkActor):
             raise IlRosError(
                 f'an actor of the type {type(now.actor).__name__}',
@@ -95,7 +97,7 @@ class RoundScores:
         self._policy = now.actor.policy
 
     def begin(self) -> None:
-        """See `Scorer.begin`.
+        """See `FrameScorer.begin`.
 
         Raises:
             CalibrationError: If the good episodes are too few for `alpha`.
@@ -107,7 +109,7 @@ class RoundScores:
         self._tick = 0
 
     def ratios(self, frame: Frame) -> Mapping[str, float]:
-        """See `Scorer.ratios`."""
+        """See `FrameScorer.ratios`."""
         chunk = self._policy.act(frame) if self._bank.of_answer else None
         values = self._bank.look(self._moments.of_frame(frame, chunk, frame.stamp / NS))
         told = mean_ratio(self._bands.ratios(values, self._tick, counts=self._bank.counts))
@@ -151,27 +153,27 @@ class RoundScores:
             )
 
 
-def went_well(steps: Steps) -> bool:
+def went_well(steps: Transitions) -> bool:
     """Whether an episode ended in success with one driver throughout: the expert or the learner."""
     by_expert = steps.source == EXPERT
     return succeeded(steps) and bool(by_expert.all() or not by_expert.any())
 
 
-def _episode(steps: Steps, number: int) -> Steps:
+def _episode(steps: Transitions, number: int) -> Transitions:
     return steps.take(steps.episode == number)
 
 
-class Scored(Protocol):
+class HasScorer(Protocol):
     """A field that asks a scorer about each frame.
 
     Attributes:
         scorer: Whom; None for nobody.
     """
 
-    scorer: Scorer | None
+    scorer: FrameScorer | None
 
 
-class Watched(Rule):
+class ScoredRule(QueryRule):
     """Another rule, whose steps have the scores of a watch on each round's policy.
 
     Args:
@@ -180,22 +182,24 @@ class Watched(Rule):
         scorer: Makes the watch of a round.
     """
 
-    def __init__(self, rule: Rule, field: Scored, scorer: Callable[[Round], Scorer]) -> None:
+    def __init__(
+        self, rule: QueryRule, field: HasScorer, scorer: Callable[[RoundContext], FrameScorer]
+    ) -> None:
         self._rule, self._field, self._scorer = rule, field, scorer
 
-    def begin_round(self, now: Round) -> None:
-        """See `Rule.begin_round`."""
+    def begin_round(self, now: RoundContext) -> None:
+        """See `QueryRule.begin_round`."""
         self._field.scorer = self._scorer(now)
         self._rule.begin_round(now)
 
     def begin_episode(self, random: np.random.Generator) -> None:
-        """See `Rule.begin_episode`."""
+        """See `QueryRule.begin_episode`."""
         self._rule.begin_episode(random)
 
-    def decide(self, step: Step) -> Decision:
-        """See `Rule.decide`."""
+    def decide(self, step: QueryContext) -> QueryDecision:
+        """See `QueryRule.decide`."""
         return self._rule.decide(step)
 
-    def end_episode(self, steps: Steps) -> None:
-        """See `Rule.end_episode`."""
+    def end_episode(self, steps: Transitions) -> None:
+        """See `QueryRule.end_episode`."""
         self._rule.end_episode(steps)

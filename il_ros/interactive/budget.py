@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
-from il_ros.algorithms.steps import EXPERT, Steps
+from il_ros.algorithms.transitions import EXPERT, Transitions
 from il_ros.core.errors import IlRosError
 
 
@@ -25,7 +25,7 @@ class Spent:
     minutes: float = 0.0
 
     @classmethod
-    def of(cls, episodes: Iterable[Steps], period: float) -> Spent:
+    def of(cls, episodes: Iterable[Transitions], period: float) -> Spent:
         """Counted from the record, so that nothing is forgotten and nothing counted twice.
 
         Args:

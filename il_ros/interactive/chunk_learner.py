@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.bc import BcConfig, train_bc
-from il_ros.algorithms.bundles import make_bundle
-from il_ros.algorithms.rules import Array
-from il_ros.algorithms.steps import Steps
+from il_ros.algorithms.export import make_bundle
+from il_ros.algorithms.query_rules import Array
+from il_ros.algorithms.transitions import Transitions
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.arm_steps import columns, labelled_dataset
+from il_ros.interactive.arm_transitions import columns, labelled_dataset
 from il_ros.interactive.learner import Arrays
 from il_ros.policies.bundle import Bundle, policy_identity
 from il_ros.policies.mlp import MlpPolicy, relative_joints
@@ -106,7 +106,7 @@ class ChunkLearner:
 
     def fit(
         self,
-        steps: Steps,
+        steps: Transitions,
         *,
         seed: int,
         start: ChunkActor | None = None,
@@ -142,7 +142,7 @@ class ChunkLearner:
         return ChunkActor(policies)
 
     def bundle(
-        self, actor: ChunkActor, steps: Steps, *, algorithm: str, scored: bool = True
+        self, actor: ChunkActor, steps: Transitions, *, algorithm: str, scored: bool = True
     ) -> Bundle:
         """The policy as every other of the package, for evaluation, policy node and monitor.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from il_ros.algorithms.steps import POLICY, join
+from il_ros.algorithms.transitions import POLICY, join
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.intervals import Rate
-from il_ros.interactive.journal import Journal
+from il_ros.interactive.round_journal import RoundJournal
 
 
-def coached_round(journal: Journal, round_: int, period: float) -> CoachedRound:
+def coached_round(journal: RoundJournal, round_: int, period: float) -> CoachedRound:
     """A round that is over, counted from the record.
 
     Args:
@@ -36,7 +36,7 @@ def coached_round(journal: Journal, round_: int, period: float) -> CoachedRound:
     )
 
 
-def coached_rounds(journal: Journal, period: float) -> list[CoachedRound]:
+def coached_rounds(journal: RoundJournal, period: float) -> list[CoachedRound]:
     """All rounds that are over, in order; see `coached_round`."""
     rounds: list[CoachedRound] = []
     while journal.result(len(rounds)) is not None:

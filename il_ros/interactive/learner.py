@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.algorithms.corrections import Corrections, sampling_weights
+from il_ros.algorithms.correction_weights import CorrectionWeights, sampling_weights
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
-from il_ros.algorithms.rules import Actor, Array
-from il_ros.algorithms.steps import Steps
+from il_ros.algorithms.query_rules import Actor, Array
+from il_ros.algorithms.transitions import Transitions
 from il_ros.policies.flat import FlatPolicy
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -22,7 +22,9 @@ A = TypeVar('A', bound=Actor)
 class Learner(Protocol[A]):
     """Makes policies of labelled steps, and brings them back from disk."""
 
-    def fit(self, steps: Steps, *, seed: int, start: A | None = None, effort: float = 1.0) -> A:
+    def fit(
+        self, steps: Transitions, *, seed: int, start: A | None = None, effort: float = 1.0
+    ) -> A:
         """A policy of the labelled steps.
 
         Args:
@@ -56,11 +58,11 @@ class FlatLearner:
     low: Array
     high: Array
     config: FlatBcConfig = field(default_factory=FlatBcConfig)
-    corrections: Corrections = field(default_factory=Corrections)
+    corrections: CorrectionWeights = field(default_factory=CorrectionWeights)
 
     def fit(
         self,
-        steps: Steps,
+        steps: Transitions,
         *,
         seed: int,
         start: FlatPolicy | None = None,

@@ -24,17 +24,17 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.dataset import Dataset
-from il_ros.evaluation.episodes import EpisodeResult
-from il_ros.evaluation.journal import Journal
-from il_ros.evaluation.pairing import compare_evaluations, read_evaluation
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.evaluation_journal import EvaluationJournal
+from il_ros.evaluation.paired_evaluations import compare_evaluations, read_evaluation
 from il_ros.evaluation.suites import draw_seeds
-from il_ros.interactive.journal import Journal as Rounds
-from il_ros.interactive.shift import Shift
+from il_ros.interactive.drift_test import DriftResult
+from il_ros.interactive.round_journal import RoundJournal as Rounds
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.calibrating import calibrate_bundle
-from il_ros.rollouts.cases import Case, Planned
-from il_ros.rollouts.running import Runner, missing
+from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
+from il_ros.rollouts.evaluator import Evaluator, missing
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
 SUITE = 'ood_unwatched'
@@ -50,7 +50,7 @@ T = TypeVar('T')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RetrainingPlan:
     """Why and how a policy is retrained.
 
     Attributes:
@@ -67,11 +67,11 @@ class Plan:
     rounds: int
     trials: int
     reason: str
-    shift: Shift | None = None
+    shift: DriftResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class PromotionDecision:
     """What became of it.
 
     Attributes:
@@ -105,21 +105,23 @@ class Trials:
         randomisation: What differs from episode to episode beside the scene.
     """
 
-    runner: Callable[[Path], Runner]
+    runner: Callable[[Path], Evaluator]
     rollouts: Callable[[Path, Sequence[EpisodeResult]], Dataset]
     task: str
     run: str
     randomisation: Randomisation = NOTHING
 
-    def plan(self, count: int) -> list[Planned]:
+    def plan(self, count: int) -> list[PlannedEpisode]:
         """So many episodes, on seeds that are kept for trials and calibration."""
         seeds, ranges = draw_seeds('calibration', count), self.randomisation
         if ranges == NOTHING:
-            return [Planned(suite=SUITE, case=Case(seed=seed)) for seed in seeds]
+            return [PlannedEpisode(suite=SUITE, case=EpisodeCase(seed=seed)) for seed in seeds]
         return [
-            Planned(
+            PlannedEpisode(
                 suite=SUITE,
-                case=Case(seed=seed, name='randomised', perturbations=tuple(ranges.draw(seed))),
+                case=EpisodeCase(
+                    seed=seed, name='randomised', perturbations=tuple(ranges.draw(seed))
+                ),
             )
             for seed in seeds
         ]
@@ -136,16 +138,16 @@ class Retraining:
         self.folder = folder
 
     @property
-    def plan(self) -> Plan | None:
+    def plan(self) -> RetrainingPlan | None:
         """Why and how; None before `begin`."""
-        return _read(self.folder / PLAN, Plan)
+        return _read(self.folder / PLAN, RetrainingPlan)
 
     @property
-    def decision(self) -> Decision | None:
+    def decision(self) -> PromotionDecision | None:
         """What became of it; None before the end."""
-        return _read(self.folder / DECISION, Decision)
+        return _read(self.folder / DECISION, PromotionDecision)
 
-    def begin(self, plan: Plan) -> Plan:
+    def begin(self, plan: RetrainingPlan) -> RetrainingPlan:
         """Write down why and how, unless that has been done; gives what is there.
 
         Raises:
@@ -162,7 +164,9 @@ class Retraining:
             )
         return found or plan
 
-    def judge(self, new: Path, trials: Trials, learned_from: Mapping[str, Any]) -> Decision:
+    def judge(
+        self, new: Path, trials: Trials, learned_from: Mapping[str, Any]
+    ) -> PromotionDecision:
         """Try both policies, decide, and write the decision down.
 
         Args:
@@ -197,7 +201,7 @@ class Retraining:
                 calibrate_bundle(new, trials.rollouts(new, good), where=str(self.folder / 'new'))
             except (BundleError, CalibrationError) as problem:
                 promoted, reason = False, f'better, but it cannot be watched: {problem}'
-        decision = Decision(
+        decision = PromotionDecision(
             promoted=promoted,
             reason=reason,
             new=str(new.absolute()),
@@ -218,7 +222,7 @@ class Retraining:
             'run': trials.run,
             'perturbations.randomised': trials.randomisation.hash,
         }
-        with Journal(self.folder / name, identity) as journal:
+        with EvaluationJournal(self.folder / name, identity) as journal:
             left = missing(trials.plan(count), journal, trials.task)
             if left:
                 with closing(trials.runner(bundle).run(left)) as episodes:
@@ -277,7 +281,7 @@ def newest(folder: Path) -> Retraining:
     return Retraining(folder / f'retraining_{len(known):03d}')
 
 
-def _dump(record: Plan | Decision) -> str:
+def _dump(record: RetrainingPlan | PromotionDecision) -> str:
     return json.dumps(asdict(record), indent=1, allow_nan=False) + '\n'
 
 

@@ -14,10 +14,10 @@ from il_ros.action import TeachPolicy
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.shift import Drives, Shift, ShiftConfig, ShiftTest
+from il_ros.interactive.drift_test import DriftConfig, DriftResult, DriftTest, PolicyRuns
 from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
-from il_ros.ros.coaching import Coaching, CoachNodeConfig, Done
+from il_ros.ros.coaching import Coaching, CoachNodeConfig, CoachOutcome
 from il_ros.ros.convert import fill_stamp
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.managed import ManagedNode
@@ -41,8 +41,8 @@ class Coach(ManagedNode):
         self._coaching: Coaching | None = None
         self._job: threading.Thread | None = None
         self._goal: Any = None
-        self._done: Done | None = None
-        self._shift: Shift | None = None
+        self._done: CoachOutcome | None = None
+        self._shift: DriftResult | None = None
         self._said = ''
 
     def configure(self) -> None:
@@ -105,7 +105,7 @@ class Coach(ManagedNode):
 
     def _watch_policy(self) -> None:
         """Count the drives of the policy in use from nothing."""
-        self._drives, self._test, self._policy_id = Drives(), None, ''
+        self._drives, self._test, self._policy_id = PolicyRuns(), None, ''
         assert self._coaching is not None
         path = self._coaching.in_use
         if path is None:
@@ -113,8 +113,8 @@ class Coach(ManagedNode):
         bundle = load_bundle(path)
         self._policy_id = bundle.policy_id
         if bundle.threshold is not None:
-            config = ShiftConfig(window=self._config.window, level=self._config.level)
-            self._test = ShiftTest(bundle.threshold.alpha, config)
+            config = DriftConfig(window=self._config.window, level=self._config.level)
+            self._test = DriftTest(bundle.threshold.alpha, config)
 
     def _on_status(self, message: MonitorStatus) -> None:
         if message.mode != MonitorStatus.IDLE or self._mode != MonitorStatus.IDLE:
@@ -172,7 +172,7 @@ class Coach(ManagedNode):
     def _finish(self) -> None:
         """The work has ended: tell whoever waits, and count the drives of what is in use now."""
         self._job = None
-        done = self._done or Done(message='broken off')
+        done = self._done or CoachOutcome(message='broken off')
         if self._goal is not None:
             self._goal.execute()  # which answers
         assert self._coaching is not None
@@ -200,7 +200,7 @@ class Coach(ManagedNode):
         self._begin(goal.request.rounds)
 
     def _answer(self, goal: Any) -> TeachPolicy.Result:
-        done = self._done or Done(message='broken off')
+        done = self._done or CoachOutcome(message='broken off')
         self._goal = None
         if done.success:
             goal.succeed()
@@ -257,7 +257,7 @@ class Coach(ManagedNode):
             **told.numbers,
         )
 
-    def _now(self) -> Shift | None:
+    def _now(self) -> DriftResult | None:
         return self._test.now if self._test is not None else None
 
     def _report(self) -> Report:

@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType
 
 from il_ros.action import TrainPolicy
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.algorithms.training_settings import Progress
+from il_ros.algorithms.training_settings import TrainingProgress
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.datasets.augmentation.augmentation import load_augmentation
@@ -154,11 +154,11 @@ class _News:
     """What the training's thread tells the executor's; single assignments, so no lock."""
 
     def __init__(self) -> None:
-        self.progress: Progress | None = None
+        self.progress: TrainingProgress | None = None
         self.problem = ''
         self.validation_loss = float('nan')
 
-    def take(self, progress: Progress) -> None:
+    def take(self, progress: TrainingProgress) -> None:
         """Keep the newest."""
         self.progress = progress
 

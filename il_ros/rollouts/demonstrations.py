@@ -8,9 +8,9 @@ from il_ros.core.contract import Contract
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.memory_dataset import assemble
 from il_ros.rollouts.drivers import ExpertDriver
-from il_ros.rollouts.guards import Guard, Unguarded
-from il_ros.rollouts.loop import Stage
+from il_ros.rollouts.episode_runner import EpisodeRunner
 from il_ros.rollouts.rollout import Rollout, episode_data
+from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
 from il_ros.sim.perturbations import Perturbation
 
 NOISE = 0.002
@@ -24,7 +24,7 @@ def demonstrate(
     seeds: Iterable[int],
     *,
     noise: float = NOISE,
-    guard: Guard | None = None,
+    guard: SafetyFilter | None = None,
 ) -> Dataset:
     """The expert's episodes of a task as a dataset in memory, one for each seed.
 
@@ -35,7 +35,7 @@ def demonstrate(
         noise: Standard deviation of the joints' disturbance [rad].
         guard: What stands between expert and arm; nothing by default.
     """
-    stage = Stage(contract, task, ExpertDriver(task, contract), guard or Unguarded())
+    stage = EpisodeRunner(contract, task, ExpertDriver(task, contract), guard or NoFilter())
     disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
     rollouts = [stage.run(seed, disturbed) for seed in seeds]
     return dataset_of_rollouts(contract, task, rollouts)

@@ -7,7 +7,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.rollouts.rollout import Rollout
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from il_ros.algorithms.bc import BcConfig
-from il_ros.algorithms.steps import POLICY, Steps, join
+from il_ros.algorithms.transitions import POLICY, Transitions, join
 from il_ros.core.config import override
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
@@ -18,12 +18,12 @@ from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.intervals import Rate
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
 from il_ros.interactive.chunk_learner import TRAINING
-from il_ros.interactive.journal import Journal
-from il_ros.interactive.retraining import TRIALS, Plan, learned_from, newest, promoted
-from il_ros.interactive.shift import Shift, ShiftConfig
+from il_ros.interactive.drift_test import DriftConfig, DriftResult
+from il_ros.interactive.retraining import TRIALS, RetrainingPlan, learned_from, newest, promoted
+from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle
 from il_ros.ros.graph import Graph
-from il_ros.ros.graph_field import DEVICE, graph_field, graph_trials
+from il_ros.ros.graph_episode_env import DEVICE, graph_episode_env, graph_trials
 from il_ros.ros.parameters import setting
 from il_ros.sim.randomisation import NOTHING, load_randomisation
 
@@ -51,10 +51,10 @@ class CoachNodeConfig:
         '', 'YAML file of what differs from episode to episode beside the scene; empty for nothing.'
     )
     window: int = setting(
-        ShiftConfig.window, 'Last drives that a shift is looked for in.', low=1, high=10_000
+        DriftConfig.window, 'Last drives that a shift is looked for in.', low=1, high=10_000
     )
     level: float = setting(
-        ShiftConfig.level, 'Largest p-value at which it is confirmed.', low=1e-12, high=0.5
+        DriftConfig.level, 'Largest p-value at which it is confirmed.', low=1e-12, high=0.5
     )
     on_shift: str = setting(
         'propose',
@@ -64,7 +64,7 @@ class CoachNodeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class CoachProgress:
     """How far it is, in one piece: a thread writes it and another one reads it.
 
     Attributes:
@@ -79,11 +79,11 @@ class Told:
     judging: bool = False
     rounds: int = 0
     round: int = 0
-    steps: tuple[Steps, ...] = ()
+    steps: tuple[Transitions, ...] = ()
     success: Rate | None = None
     period: float = 1.0
 
-    def after(self, steps: Steps) -> Told:
+    def after(self, steps: Transitions) -> CoachProgress:
         """The same after one more episode."""
         round_ = int(steps.round[0])
         before = self.steps if round_ == self.round else ()
@@ -112,7 +112,7 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
+class CoachOutcome:
     """How it ended.
 
     Attributes:
@@ -151,7 +151,7 @@ class Coaching:
             load_randomisation(Path(config.randomisation)) if config.randomisation else NOTHING
         )
         self._stop = threading.Event()
-        self.told = Told(period=contract.period)
+        self.told = CoachProgress(period=contract.period)
         self._rounds(1, self._folder)  # says now what is wrong with the settings
 
     @property
@@ -173,9 +173,9 @@ class Coaching:
     def ready(self) -> None:
         """Forget that it was stopped; before `run`, in the thread that may stop it."""
         self._stop.clear()
-        self.told = Told(period=self._contract.period)
+        self.told = CoachProgress(period=self._contract.period)
 
-    def run(self, rounds: int, shift: Shift | None, mode: str) -> Done:
+    def run(self, rounds: int, shift: DriftResult | None, mode: str) -> CoachOutcome:
         """Do it all; never raises.
 
         Args:
@@ -187,11 +187,11 @@ class Coaching:
         try:
             return self._run_all(rounds, shift, mode)
         except IlRosError as problem:
-            return Done(message=str(problem))
+            return CoachOutcome(message=str(problem))
         except Exception as problem:
-            return Done(message=f'{type(problem).__name__}: {problem}')
+            return CoachOutcome(message=f'{type(problem).__name__}: {problem}')
 
-    def _run_all(self, rounds: int, shift: Shift | None, mode: str) -> Done:
+    def _run_all(self, rounds: int, shift: DriftResult | None, mode: str) -> CoachOutcome:
         rules = topic_rules(sys.argv)
         with Graph(self._contract, namespace=self._namespace, alone=rules) as client:
             client.cancelled = self._stop.is_set
@@ -200,16 +200,16 @@ class Coaching:
             try:
                 done = self._taught(client, rounds, shift)
             except IlRosError as problem:
-                done = Done(message=str(problem))
+                done = CoachOutcome(message=str(problem))
             return self._loaded(client, done)
 
-    def _taught(self, client: Graph, rounds: int, shift: Shift | None) -> Done:
+    def _taught(self, client: Graph, rounds: int, shift: DriftResult | None) -> CoachOutcome:
         """Teach, and hold the new policy against the one in use, if there is one."""
         old = self.in_use
         with self._rounds(1, self._folder).journal('graph') as journal:
             if old is None:
                 bundle = self._teach(client, journal, rounds or self._run.rounds, self._folder)
-                return Done(
+                return CoachOutcome(
                     message='taught; there was no policy in use to hold it against',
                     bundle=str(bundle),
                     success=True,
@@ -222,11 +222,11 @@ class Coaching:
                 client, self._config.task, retraining.folder / 'rollouts', self._ranges
             )
             decision = retraining.judge(bundle, trials, learned_from(journal))
-        return Done(
+        return CoachOutcome(
             message=decision.reason, bundle=str(bundle), promoted=decision.promoted, success=True
         )
 
-    def _loaded(self, client: Graph, done: Done) -> Done:
+    def _loaded(self, client: Graph, done: CoachOutcome) -> CoachOutcome:
         """The policy in use is loaded, whatever was tried; gives what is to be told."""
         in_use = self.in_use
         if in_use is None:
@@ -242,13 +242,13 @@ class Coaching:
         text = f'{done.message}; but the policy in use, {in_use}, is not loaded: {problem}'
         return replace(done, message=text, success=False)
 
-    def _plan(self, old: Path, rounds: int, shift: Shift | None) -> Plan:
+    def _plan(self, old: Path, rounds: int, shift: DriftResult | None) -> RetrainingPlan:
         done = self._done()
         if rounds and rounds < done:
             raise IlRosError(
                 f'got {rounds}', where='rounds', allowed=f'{done}, which are done, or more'
             )
-        return Plan(
+        return RetrainingPlan(
             old=str(old.resolve()),
             old_id=load_bundle(old, self._contract).policy_id,
             rounds=rounds or done + self._config.further,
@@ -257,11 +257,11 @@ class Coaching:
             shift=shift,
         )
 
-    def _teach(self, client: Graph, journal: Journal, count: int, folder: Path) -> Path:
+    def _teach(self, client: Graph, journal: RoundJournal, count: int, folder: Path) -> Path:
         """Run the missing rounds; gives the bundle in `folder`."""
         rounds = self._rounds(count, folder)
         self.told = replace(self.told, rounds=count)
-        with graph_field(
+        with graph_episode_env(
             client,
             self._contract,
             horizon=self._training.policy.horizon,
@@ -296,7 +296,7 @@ class Coaching:
     def _on_round(self, one: CoachedRound) -> None:
         self.told = replace(self.told, round=one.round, success=one.success or self.told.success)
 
-    def _on_episode(self, steps: Steps) -> None:
+    def _on_episode(self, steps: Transitions) -> None:
         self.told = self.told.after(steps)
 
 

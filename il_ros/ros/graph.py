@@ -21,7 +21,7 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
-from il_ros.evaluation.episodes import AFTER_ALARM
+from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, Observation, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
 from il_ros.ros.client import Client

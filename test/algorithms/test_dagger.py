@@ -3,14 +3,14 @@ import pytest
 from coaching import Linear, a_step, some_steps
 
 from il_ros.algorithms.dagger import DaggerConfig
-from il_ros.algorithms.rules import Round, make_rule
+from il_ros.algorithms.query_rules import RoundContext, make_rule
 from il_ros.core.errors import IlRosError, UnknownNameError
 
 
 def begun(settings, number):
     rule = make_rule('dagger', settings)
     actor = Linear(np.zeros((1, 3)))
-    rule.begin_round(Round(number=number, actor=actor, steps=some_steps(1), seed=0))
+    rule.begin_round(RoundContext(number=number, actor=actor, steps=some_steps(1), seed=0))
     rule.begin_episode(np.random.default_rng(0))
     return rule
 

@@ -3,7 +3,7 @@ import pytest
 from coaching import Linear, a_step, some_steps
 
 from il_ros.algorithms.dart import noise_covariance
-from il_ros.algorithms.rules import Round, make_rule
+from il_ros.algorithms.query_rules import RoundContext, make_rule
 from il_ros.core.errors import IlRosError
 
 
@@ -21,7 +21,7 @@ def test_the_expert_drives_and_is_disturbed():
     rule = make_rule('dart', ['error=0.5'])
     expert = np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32)
     steps = some_steps(2, action=2, expert=expert, asked=np.ones(2, bool))
-    rule.begin_round(Round(number=2, actor=Linear(np.zeros((2, 3))), steps=steps, seed=0))
+    rule.begin_round(RoundContext(number=2, actor=Linear(np.zeros((2, 3))), steps=steps, seed=0))
     rule.begin_episode(np.random.default_rng(0))
     decisions = [rule.decide(a_step(action=(0.0, 0.0))) for _ in range(3000)]
     assert {(d.driver, d.ask) for d in decisions} == {('expert', True)}
@@ -35,7 +35,7 @@ def test_before_the_first_round_the_learners_errors_on_the_demonstrations_count(
         2, expert=np.ones((2, 1), np.float32), policy=np.full((2, 1), np.nan, np.float32),
         round=np.zeros(2, np.int32),
     )  # fmt: skip
-    rule.begin_round(Round(number=1, actor=Linear(np.zeros((1, 3))), steps=steps, seed=0))
+    rule.begin_round(RoundContext(number=1, actor=Linear(np.zeros((1, 3))), steps=steps, seed=0))
     np.testing.assert_allclose(rule.covariance, [[0.5]])
 
 

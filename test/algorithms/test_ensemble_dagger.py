@@ -1,11 +1,11 @@
 import pytest
 from coaching import a_step
 
-from il_ros.algorithms.rules import doubt, make_rule
+from il_ros.algorithms.query_rules import ensemble_variance, make_rule
 from il_ros.core.errors import IlRosError
 
-SURE = [[0.1, 0.0], [-0.1, 0.0]]  # variances 0.01 and 0: doubt 0.005
-UNSURE = [[0.4, 0.0], [-0.4, 0.0]]  # 0.16 and 0: doubt 0.08
+SURE = [[0.1, 0.0], [-0.1, 0.0]]  # variances 0.01 and 0: ensemble variance 0.005
+UNSURE = [[0.4, 0.0], [-0.4, 0.0]]  # 0.16 and 0: ensemble variance 0.08
 
 
 def decide(members, answer, **settings):
@@ -14,14 +14,16 @@ def decide(members, answer, **settings):
     return rule.decide(step), step.ask.count
 
 
-def test_doubt_is_the_mean_variance_of_the_members():
+def test_the_ensemble_variance_is_the_mean_variance_of_the_members():
     step = a_step(action=(0.0, 0.0), members=SURE)
-    assert doubt(step.members) == pytest.approx(0.005)
-    assert doubt(a_step(action=(0.0, 0.0), members=UNSURE).members) == pytest.approx(0.08)
+    assert ensemble_variance(step.members) == pytest.approx(0.005)
+    assert ensemble_variance(a_step(action=(0.0, 0.0), members=UNSURE).members) == pytest.approx(
+        0.08
+    )
 
 
-def test_one_network_alone_is_refused_because_it_never_doubts():
-    with pytest.raises(IlRosError, match='one network alone has no doubt; allowed: 2 or more'):
+def test_one_network_alone_is_refused_because_it_has_no_variance():
+    with pytest.raises(IlRosError, match='one network alone has no variance; allowed: 2 or more'):
         decide([[0.0, 0.0]], (0.0, 0.0))
 
 
@@ -39,7 +41,7 @@ def test_the_learner_drives_where_it_is_sure_and_right(members, answer, driver, 
     assert (decision.driver, decision.ask, count) == (driver, True, asked)
 
 
-def test_by_doubt_alone_a_sure_learner_costs_no_label():
+def test_by_variance_alone_a_sure_learner_costs_no_label():
     decision, count = decide(SURE, (9.0, 9.0), discrepancy='.inf')
     assert (decision.driver, decision.ask, count) == ('policy', False, 0)
     assert decide(UNSURE, (0.0, 0.0), discrepancy='.inf')[0].driver == 'expert'
@@ -47,5 +49,5 @@ def test_by_doubt_alone_a_sure_learner_costs_no_label():
 
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(IlRosError) as caught:
-        make_rule('ensemble_dagger', ['doubt=-1'])
-    assert str(caught.value) == 'ensemble_dagger.doubt: got -1.0; allowed: 0 or more'
+        make_rule('ensemble_dagger', ['ensemble_variance=-1'])
+    assert str(caught.value) == 'ensemble_dagger.ensemble_variance: got -1.0; allowed: 0 or more'

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from coaching import a_step, taught_safety
 
-from il_ros.algorithms.rules import make_rule
+from il_ros.algorithms.query_rules import make_rule
 from il_ros.core.errors import IlRosError
 
 SETTINGS = ['threshold=0.5', 'hand_back=0.1', 'check=0']

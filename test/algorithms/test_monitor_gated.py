@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from coaching import a_step
 
-from il_ros.algorithms.rules import make_rule
+from il_ros.algorithms.query_rules import make_rule
 from il_ros.core.errors import IlRosError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.algorithms.chunks import chunk_targets
+from il_ros.algorithms.chunk_dataset import chunk_targets
 from il_ros.cli.monitor_command import calibrate
 from il_ros.core.errors import BundleError, ContractError
 from il_ros.datasets.dataset_writer import save_dataset

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from coaching import Linear, a_step, some_steps, taught_safety, wrong_where_positive
 
-from il_ros.algorithms.rules import Round, make_rule
-from il_ros.algorithms.safety import honest
+from il_ros.algorithms.query_rules import RoundContext, make_rule
+from il_ros.algorithms.safety_classifier import honest
 from il_ros.core.errors import IlRosError
 
 ACTOR = Linear(np.zeros((1, 3)))
@@ -34,7 +34,7 @@ def test_safe_steps_are_checked_now_and_then():
 def test_before_anything_is_known_the_learner_drives_and_all_is_labelled(name):
     rule = make_rule(name)
     demonstrations = some_steps(5, round=np.zeros(5, np.int32), expert=np.ones((5, 1), np.float32))
-    rule.begin_round(Round(number=1, actor=ACTOR, steps=demonstrations, seed=0))
+    rule.begin_round(RoundContext(number=1, actor=ACTOR, steps=demonstrations, seed=0))
     rule.begin_episode(np.random.default_rng(0))
     decision = rule.decide(a_step())
     assert (decision.driver, decision.ask) == ('policy', True)
@@ -45,7 +45,7 @@ def test_it_learns_from_answers_that_the_learner_had_not_learned_from():
     steps.round[:] = [0, 1, 2, 3, 4, 5]
     x = steps.observation
     # Round 6 begins; with a memory of 2 it looks at rounds 4 and 5.
-    features, unsafe = honest(Round(number=6, actor=ACTOR, steps=steps, seed=0), 2, 0.5)
+    features, unsafe = honest(RoundContext(number=6, actor=ACTOR, steps=steps, seed=0), 2, 0.5)
     np.testing.assert_array_equal(features, x[4:])
     np.testing.assert_array_equal(unsafe, x[4:, 0] > 0)
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from il_ros.algorithms.goal_value import learn_goal_value, targets
-from il_ros.algorithms.rules import Round, make_rule
-from il_ros.algorithms.steps import ENDINGS, EXPERT
+from il_ros.algorithms.query_rules import RoundContext, make_rule
 from il_ros.algorithms.thrifty_dagger import Thresholds
+from il_ros.algorithms.transitions import ENDINGS, EXPERT
 from il_ros.core.errors import IlRosError
 
 ACTOR = Linear(np.zeros((1, 3)), shifts=(-0.1, 0.1))
@@ -66,7 +66,7 @@ def test_what_the_learner_drives_moves_the_thresholds():
         40, round=np.zeros(40, np.int32), source=np.full(40, EXPERT, np.uint8),
         expert=np.ones((40, 1), np.float32),
     )  # fmt: skip
-    rule.begin_round(Round(number=1, actor=ACTOR, steps=demonstrated, seed=0))
+    rule.begin_round(RoundContext(number=1, actor=ACTOR, steps=demonstrated, seed=0))
     assert rule.thresholds.novelty == pytest.approx(0.01)  # the members are 0.1 from their mean
     assert rule.thresholds.discrepancy == pytest.approx(1.0)  # it answers 0, the expert 1
     driven = np.full(60, 0.5, np.float32)
@@ -83,7 +83,7 @@ def test_risk_is_learned_from_how_episodes_end():
     # Two kinds of episodes, one step each: x = 1 succeeds, x = -1 fails.
     x = np.tile([[1.0, 0.0], [-1.0, 0.0]], (50, 1)).astype(np.float32)
     ending = np.tile([ENDINGS.index('success'), ENDINGS.index('failure')], 50).astype(np.uint8)
-    now = Round(number=1, actor=ACTOR, steps=some_steps(100, ending=ending), seed=0)
+    now = RoundContext(number=1, actor=ACTOR, steps=some_steps(100, ending=ending), seed=0)
     now.steps.observation[:] = x
     value = learn_goal_value(now, 0.9)
     assert value.risk(np.array([1.0, 0.0]), np.zeros(1)) < 0.1

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from il_ros.algorithms.bc import BcConfig, train_bc
-from il_ros.algorithms.chunks import chunk_data
+from il_ros.algorithms.chunk_dataset import chunk_data
 from il_ros.algorithms.torch_tools import torch_threads, warmup_cosine
-from il_ros.algorithms.training_settings import Optimisation
+from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.core.errors import IlRosError
 from il_ros.policies.mlp import MlpConfig, network_sizes
 from il_ros.policies.torch_networks import Mlp
@@ -61,7 +61,7 @@ def test_it_is_what_one_would_write_by_hand_bit_for_bit(task):
 
 @pytest.mark.parametrize('name', ['epochs', 'batch', 'learning_rate', 'patience', 'threads'])
 def test_settings_that_make_no_sense_are_refused(name):
-    config = replace(Optimisation(), **{name: 0})
+    config = replace(OptimiserConfig(), **{name: 0})
     with pytest.raises(IlRosError) as caught:
         config.check()
     assert str(caught.value) == f'config.{name}: got 0; allowed: more than 0'

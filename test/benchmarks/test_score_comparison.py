@@ -7,7 +7,7 @@ from benchmarks.score_comparison import Comparison
 from il_ros.core.errors import IlRosError
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.rollouts.scoring import Scored, by_perturbation, overdue, whole_monitor
+from il_ros.rollouts.rollout_scores import ScoredRollout, by_perturbation, overdue, whole_monitor
 
 CONFIG = MonitorConfig(trigger_count=1, trigger_window=1)
 NAN = float('nan')
@@ -16,7 +16,7 @@ NAN = float('nan')
 def scored(*columns, failed=False, perturbation='', gated=False, duration=None):
     """An episode of one column for each score, a tick a second."""
     values = np.array(columns, dtype=float).T
-    return Scored(
+    return ScoredRollout(
         values=values,
         times=np.arange(len(values), dtype=float),
         failed=failed,

@@ -10,7 +10,7 @@ import pytest
 from il_ros.cli.adversarial_command import replay, search
 from il_ros.cli.main import main
 from il_ros.evaluation.suites import SEEDS
-from il_ros.rollouts.adversarial.search import SearchConfig
+from il_ros.rollouts.adversarial.adversarial_search import SearchConfig
 
 REACH = Path('config/contracts/franka_reach.yaml')
 BOUNDS = """

@@ -8,7 +8,7 @@ from small_policies import REACH
 from il_ros.cli.main import main
 from il_ros.core.errors import IlRosError
 from il_ros.interactive.curves import coached_round, coached_rounds
-from il_ros.interactive.journal import Journal
+from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle
 
 # In this order: other modules have the bundle from here, with scores that are trained.
@@ -98,7 +98,7 @@ def test_an_unknown_rule_is_refused_by_name(tmp_path, capsys):
 
 
 def test_a_round_that_is_not_over_has_no_curve(tmp_path):
-    with Journal(tmp_path, {}) as journal:
+    with RoundJournal(tmp_path, {}) as journal:
         assert coached_rounds(journal, 0.05) == []
         with pytest.raises(IlRosError, match='round 0 is not over'):
             coached_round(journal, 0, 0.05)

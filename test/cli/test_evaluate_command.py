@@ -5,9 +5,9 @@ import pytest
 
 from il_ros.cli.evaluate_command import evaluate
 from il_ros.cli.main import main
-from il_ros.evaluation.episodes import read_episodes
+from il_ros.evaluation.episode_result import read_episodes
 from il_ros.evaluation.errors import EvaluationError
-from il_ros.rollouts.films import FilmConfig
+from il_ros.rollouts.video_maker import VideoConfig
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
@@ -102,7 +102,7 @@ def test_a_heuristic_that_is_not_there_is_an_error_of_one_line(reach_bundle, tmp
 
 def test_the_worst_are_filmed_beside_the_report(reach_bundle, tmp_path):
     jump = 'jump:\n  - {kind: sensor_bias, target: joint_position, value: [0.05]}\n'  # a violation
-    small = FilmConfig(count=1, width=32, height=24, renderer='rays')
+    small = VideoConfig(count=1, width=32, height=24, renderer='rays')
     options = {'suite': jump, 'suites': ('ood',), 'films': small}
     assert run(reach_bundle, tmp_path, 2, **options) == 0
     (film,) = (tmp_path / 'out/films').glob('*.webp')

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.episode_result import EpisodeResult
 
 
 def make_episode(suite='nominal', seed=300_000, success=True, **changes):

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
+from il_ros.evaluation.evaluation_report import NOTHING
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.report import NOTHING
 
 
 def coached(number, **change):

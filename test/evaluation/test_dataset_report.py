@@ -28,7 +28,7 @@ from il_ros.evaluation.dataset_report import (
     write_dataset_json,
     write_dataset_report,
 )
-from il_ros.evaluation.report import NOTHING
+from il_ros.evaluation.evaluation_report import NOTHING
 from il_ros.evaluation.svg import COLOURS
 
 HOSTILE = '<script>alert(1)</script> & "\'> $x$ \x00\x1b[31m \ud800 {{ 7*7 }} </pre></svg>'

@@ -6,7 +6,7 @@ from coaching import some_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.algorithms.steps import COLUMNS, EXPERT, join
+from il_ros.algorithms.transitions import COLUMNS, EXPERT, join
 from il_ros.core.errors import DatasetError
 from il_ros.interactive.aggregate import load_steps, save_steps
 
@@ -21,7 +21,7 @@ def same(one, other):
 
 
 def test_steps_are_the_same_after_a_journey_to_the_disk(tmp_path):
-    steps = some_steps(4, scores={'doubt': np.float32([0, 1, np.nan, 3])})
+    steps = some_steps(4, scores={'ensemble_variance': np.float32([0, 1, np.nan, 3])})
     save_steps(tmp_path / 'a.npz', steps)
     same(load_steps(tmp_path / 'a.npz'), steps)
 
@@ -44,10 +44,10 @@ def test_a_damaged_file_is_refused_or_the_same(tmp_path_factory, data):
 
 
 def test_joined_steps_lack_no_score():
-    one = some_steps(2, scores={'doubt': np.float32([1, 2])})
+    one = some_steps(2, scores={'ensemble_variance': np.float32([1, 2])})
     other = some_steps(1, scores={'risk': np.float32([3])})
     both = join([one, other])
-    np.testing.assert_equal(both.scores['doubt'], np.float32([1, 2, np.nan]))
+    np.testing.assert_equal(both.scores['ensemble_variance'], np.float32([1, 2, np.nan]))
     np.testing.assert_equal(both.scores['risk'], np.float32([np.nan, np.nan, 3]))
     same(both.take(slice(0, 2)).take([1, 0]).take([1, 0]), both.take([0, 1]))
 

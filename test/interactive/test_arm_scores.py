@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from made_steps import SMALL, made_steps
 
-from il_ros.algorithms.rules import Round, make_rule
-from il_ros.algorithms.steps import EXPERT, join
+from il_ros.algorithms.query_rules import RoundContext, make_rule
+from il_ros.algorithms.transitions import EXPERT, join
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.arm_field import ArmField
-from il_ros.interactive.arm_scores import RoundScores, ScoresConfig, Watched, went_well
+from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
+from il_ros.interactive.arm_scores import RoundScores, ScoredRule, ScoresConfig, went_well
 from il_ros.interactive.chunk_learner import TRAINING, ChunkLearner
-from il_ros.interactive.journal import Journal
-from il_ros.interactive.rounds import Coach, CoachConfig
+from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
+from il_ros.interactive.round_journal import RoundJournal
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.mlp import MlpConfig
 
@@ -26,7 +26,7 @@ def learner(task):
 
 
 def begun(task, learner, steps, **config):
-    now = Round(number=1, actor=learner.fit(steps, seed=0), steps=steps, seed=5)
+    now = RoundContext(number=1, actor=learner.fit(steps, seed=0), steps=steps, seed=5)
     return RoundScores(now, task.contract, 'made', ScoresConfig(**config))
 
 
@@ -76,7 +76,7 @@ def test_settings_that_make_no_sense_are_refused():
 
 
 def test_an_actor_of_another_kind_is_refused(task):
-    now = Round(number=1, actor=object(), steps=made_steps(task, 1), seed=0)
+    now = RoundContext(number=1, actor=object(), steps=made_steps(task, 1), seed=0)
     with pytest.raises(IlRosError, match=r'type object.*ChunkActor.*ChunkLearner'):
         RoundScores(now, task.contract, 'made', ScoresConfig())
 
@@ -84,16 +84,16 @@ def test_an_actor_of_another_kind_is_refused(task):
 def coached(folder, stop_after=None):
     """Rounds of monitor-gated DAgger on an arm; gives result, episodes of the rounds."""
     config = replace(TRAINING, policy=MlpConfig(hidden=(48,), horizon=4), epochs=20, device='cpu')
-    field = ArmField(REACH, 'reach', horizon=4)
+    field = ArmEpisodeEnv(REACH, 'reach', horizon=4)
     learner = ChunkLearner(contract=REACH, task='reach', config=config)
 
     def scorer(now):
         return RoundScores(now, REACH, 'reach', ScoresConfig())
 
-    rule = Watched(make_rule('monitor_gated'), field, scorer)
-    rounds = CoachConfig(demonstrations=5, rounds=2, episodes=2, evaluations=1)
-    with Journal(folder, {'of': 'test'}) as journal:
-        coach = Coach(field, learner, rule, journal, rounds)
+    rule = ScoredRule(make_rule('monitor_gated'), field, scorer)
+    rounds = DaggerLoopConfig(demonstrations=5, rounds=2, episodes=2, evaluations=1)
+    with RoundJournal(folder, {'of': 'test'}) as journal:
+        coach = DaggerLoop(field, learner, rule, journal, rounds)
         _, result = coach.run()
         return result, [journal.episodes(round_) for round_ in range(3)]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from coaching import some_steps
 
-from il_ros.algorithms.steps import EXPERT, POLICY
+from il_ros.algorithms.transitions import EXPERT, POLICY
 from il_ros.core.errors import IlRosError
 from il_ros.interactive.budget import Budget, Spent
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_steps import SMALL, made_steps
 
-from il_ros.algorithms.steps import join
+from il_ros.algorithms.transitions import join
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.arm_steps import labelled_dataset, observed
+from il_ros.interactive.arm_transitions import labelled_dataset, observed
 from il_ros.interactive.chunk_learner import ChunkLearner
 from il_ros.policies import fitted
 from il_ros.policies.bundle import load_bundle, save_bundle

@@ -9,26 +9,26 @@ from small_policies import REACH
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
-from il_ros.evaluation.episodes import EpisodeResult
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.interactive.drift_test import DriftResult
 from il_ros.interactive.retraining import (
     SUITE,
-    Plan,
     Retraining,
+    RetrainingPlan,
     Trials,
     newest,
     promoted,
     retrainings,
 )
-from il_ros.interactive.shift import Shift
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.demonstrations import dataset_of_rollouts
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.randomisation import Randomisation, Range
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
-SHIFT = Shift(drives=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
+SHIFT = DriftResult(drives=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +71,7 @@ def judged(folder, bundle, old, new, *, calibrated=None, count=66, **settings):
     runner = Scripted({str(bundle): old, str(new_path): new}, settings.pop('stop_after', None))
     retraining = Retraining(folder)
     retraining.begin(
-        Plan(
+        RetrainingPlan(
             old=str(bundle),
             old_id=load_bundle(bundle).policy_id,
             rounds=3,
@@ -96,7 +96,7 @@ def again(bundle):
     """Real rollouts of the policy for the seeds of the trials that succeeded."""
 
     def rollouts(_, episodes):
-        setup = Setup(contract=REACH, task='reach', bundle=bundle, guard='limits')
+        setup = EpisodeSetup(contract=REACH, task='reach', bundle=bundle, guard='limits')
         seeds = {episode.seed for episode in episodes}
         plan = Trials(runner=None, rollouts=None, task='reach', run='').plan(66)
         cases = [one.case for one in plan if one.case.seed in seeds]
@@ -138,7 +138,7 @@ def test_nothing_else_is(tmp_path, bundle, old, new, why):
 
 def test_a_policy_that_is_no_better_is_hardly_ever_promoted():
     """Both as good as one another: the share of promotions over many retrainings."""
-    from il_ros.evaluation.pairing import compare_suite
+    from il_ros.evaluation.paired_evaluations import compare_suite
     from il_ros.interactive.retraining import _verdict
 
     rng = np.random.default_rng(0)
@@ -180,7 +180,7 @@ def test_both_see_the_same_randomised_scenes(tmp_path, bundle):
 def test_the_newest_is_the_one_that_is_not_decided(tmp_path, bundle):
     assert newest(tmp_path).folder.name == 'retraining_000'
     first = newest(tmp_path)
-    plan = Plan(
+    plan = RetrainingPlan(
         old=str(bundle),
         old_id=load_bundle(bundle).policy_id,
         rounds=2,
@@ -203,7 +203,7 @@ def test_the_newest_is_the_one_that_is_not_decided(tmp_path, bundle):
 
 def test_an_old_policy_that_was_replaced_is_not_tried(tmp_path, bundle):
     retraining = Retraining(tmp_path)
-    retraining.begin(Plan(old=str(bundle), old_id='x', rounds=1, trials=4, reason='why'))
+    retraining.begin(RetrainingPlan(old=str(bundle), old_id='x', rounds=1, trials=4, reason='why'))
     trials = Trials(runner=None, rollouts=None, task='reach', run='here')
     with pytest.raises(IlRosError, match='is no longer the policy x'):
         retraining.judge(bundle, trials, {})

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.evaluation.measures import action_error as summed
+from il_ros.evaluation.episode_measures import action_error as summed
 from il_ros.rollouts.action_error import ActionError, normalised_error
-from il_ros.rollouts.cases import Case, nominal_cases
-from il_ros.rollouts.evaluation import action_error, run_case
-from il_ros.rollouts.pool import Setup
+from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases
+from il_ros.rollouts.in_process_evaluator import action_error, run_case
+from il_ros.rollouts.rollout_pool import EpisodeSetup
 from il_ros.sim.perturbations import Perturbation
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -33,7 +33,7 @@ def test_the_first_step_counts_and_the_expert_is_asked_for_no_more():
 
 @pytest.fixture(scope='module')
 def stage(reach_bundle):
-    return Setup(contract=REACH, task='reach', bundle=reach_bundle, guard='limits').stage()
+    return EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='limits').stage()
 
 
 def errors(stage, case):
@@ -44,8 +44,8 @@ def test_a_policy_that_is_shown_something_else_is_further_from_the_expert(stage)
     """The expert sees where the goal is; the policy where it is shown."""
     shown = Perturbation(kind='sensor_bias', target='goal_position', value=(0.0, 0.15, 0.25))
     seed = nominal_cases(1)[0].seed
-    as_is = errors(stage, Case(seed=seed))
-    elsewhere = errors(stage, Case(seed=seed, name='shown', perturbations=(shown,)))
+    as_is = errors(stage, EpisodeCase(seed=seed))
+    elsewhere = errors(stage, EpisodeCase(seed=seed, name='shown', perturbations=(shown,)))
     assert np.isfinite(as_is.action_errors).sum() >= len(as_is.times) - 1
     assert 0 < summed([as_is], 0.95)['mean'] < summed([elsewhere], 0.95)['mean']
     assert as_is.latencies.shape == as_is.times.shape
@@ -54,7 +54,7 @@ def test_a_policy_that_is_shown_something_else_is_further_from_the_expert(stage)
 
 def test_it_ends_where_the_monitor_stops_the_policy(stage):
     lost = Perturbation(kind='sensor_dropout', target='goal_position', start=0.2)
-    found = errors(stage, Case(seed=3, name='lost', perturbations=(lost,)))
+    found = errors(stage, EpisodeCase(seed=3, name='lost', perturbations=(lost,)))
     stopped = found.times > found.fallback_time
     assert stopped.any()
     assert np.isnan(found.action_errors[stopped]).all()
@@ -64,5 +64,5 @@ def test_it_ends_where_the_monitor_stops_the_policy(stage):
 def test_it_needs_a_policy_that_knows_its_spread_and_a_task_with_an_expert(stage):
     assert stage.driver.policy.action_spread().shape == (8,)
     assert action_error(stage, 'wipe') is None
-    expert = Setup(contract=REACH, task='reach', guard='limits').stage()
+    expert = EpisodeSetup(contract=REACH, task='reach', guard='limits').stage()
     assert action_error(expert, 'reach') is None

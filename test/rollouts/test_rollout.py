@@ -6,9 +6,9 @@ import pytest
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.rollouts.drivers import ExpertDriver
-from il_ros.rollouts.guards import Unguarded
-from il_ros.rollouts.loop import Stage
+from il_ros.rollouts.episode_runner import EpisodeRunner
 from il_ros.rollouts.rollout import load_rollouts, save_rollouts
+from il_ros.rollouts.safety_filters import NoFilter
 from il_ros.sim.perturbations import Perturbation
 
 CONTRACT = load_contract(Path('config/contracts/franka_reach.yaml'))
@@ -17,7 +17,7 @@ LOST = [Perturbation(kind='sensor_dropout', target='goal_position', start=0.3, d
 
 @pytest.fixture(scope='module')
 def rollouts():
-    stage = Stage(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), Unguarded())
+    stage = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), NoFilter())
     return [stage.run(1), stage.run(2, LOST, name='goal_lost')]
 
 

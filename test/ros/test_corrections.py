@@ -12,7 +12,7 @@ from rclpy.serialization import deserialize_message
 from teleop_place import CONFIG, CONTRACT, Place
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.algorithms.chunks import chunk_samples
+from il_ros.algorithms.chunk_dataset import chunk_samples
 from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
 from il_ros.core import topics
 from il_ros.core.contract import load_contract

@@ -17,7 +17,7 @@ rclpy = pytest.importorskip('rclpy')
 from sensor_msgs.msg import Joy  # noqa: E402
 
 from il_ros.algorithms.bc import BcConfig  # noqa: E402
-from il_ros.algorithms.steps import EXPERT  # noqa: E402
+from il_ros.algorithms.transitions import EXPERT  # noqa: E402
 from il_ros.bags.bag_reader import BagReadOptions  # noqa: E402
 from il_ros.cli.running_graph import graph  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
@@ -120,7 +120,7 @@ def pressed(since):
 def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
     running, reach, teleop, tmp_path
 ):
-    from il_ros.ros.graph_field import graph_field
+    from il_ros.ros.graph_episode_env import graph_episode_env
 
     policy = MlpConfig(hidden=(32,), horizon=HORIZON)
     training = BcConfig(policy=policy, epochs=20, batch=64, held_out=0.0, device='cpu')
@@ -130,7 +130,7 @@ def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
     rounds = ArmRounds(reach, 'reach', tmp_path / 'rounds', run, training)
     with (
         rounds.journal('graph') as journal,
-        graph_field(running, reach, horizon=HORIZON, noise=0.0) as place,
+        graph_episode_env(running, reach, horizon=HORIZON, noise=0.0) as place,
     ):
         Played(place, running, teleop)
         rounds.teach(place, journal, live=place)

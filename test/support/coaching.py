@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import gymnasium
 import numpy as np
 
-from il_ros.algorithms.rules import Round, Step, make_rule
-from il_ros.algorithms.steps import ENDINGS, POLICY, Steps
+from il_ros.algorithms.query_rules import QueryContext, RoundContext, make_rule
+from il_ros.algorithms.transitions import ENDINGS, POLICY, Transitions
 from il_ros.datasets.manifest import hash_arrays
 
 
@@ -107,7 +107,7 @@ class Asked:
 def a_step(*, action=(0.0,), members=None, answer=(0.0,), features=(0.0,), **others):
     """One step, everything of it at rest unless said."""
     action = np.array(action, float)
-    return Step(
+    return QueryContext(
         **{
             'tick': 0,
             'features': np.array(features, float),
@@ -126,7 +126,7 @@ def some_steps(count, *, action=1, **columns):
     numbers = {name: np.zeros((count, action), np.float32) for name in ('policy', 'executed')}
     ending = np.zeros(count, np.uint8)
     ending[-1:] = ENDINGS.index('cut')
-    return Steps(
+    return Transitions(
         **{
             **numbers,
             'observation': np.zeros((count, 2), np.float32),
@@ -153,6 +153,6 @@ def wrong_where_positive(count=400):
 def taught_safety(name, settings=()):
     """A rule with a classifier of such steps, at the beginning of an episode."""
     rule, actor = make_rule(name, settings), Linear(np.zeros((1, 3)))
-    rule.begin_round(Round(number=2, actor=actor, steps=wrong_where_positive(), seed=0))
+    rule.begin_round(RoundContext(number=2, actor=actor, steps=wrong_where_positive(), seed=0))
     rule.begin_episode(np.random.default_rng(0))
     return rule

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from il_ros.algorithms.steps import ENDINGS, EXPERT, POLICY, Steps
-from il_ros.interactive.arm_steps import observed
+from il_ros.algorithms.transitions import ENDINGS, EXPERT, POLICY, Transitions
+from il_ros.interactive.arm_transitions import observed
 from il_ros.interactive.chunk_learner import TRAINING
 from il_ros.policies.mlp import MlpConfig
 
@@ -45,7 +45,7 @@ def made_steps(
     asked = np.ones(length, bool) if asked is None else np.asarray(asked)
     ends = np.zeros(length, np.uint8)
     ends[-1] = ENDINGS.index(ending)
-    return Steps(
+    return Transitions(
         observation=np.array(seen, np.float32),
         policy=nonsense,
         expert=np.where(asked[:, None], expert, np.nan).astype(np.float32),

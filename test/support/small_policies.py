@@ -12,9 +12,9 @@ from il_ros.monitors.scores import ensemble, flow
 from il_ros.policies.bundle import load_bundle, save_threshold
 from il_ros.policies.calibration import calibrate
 from il_ros.policies.mlp import MlpConfig
-from il_ros.rollouts.cases import calibration_cases
 from il_ros.rollouts.demonstrations import dataset_of_rollouts, demonstrate
-from il_ros.rollouts.pool import Setup, run_cases
+from il_ros.rollouts.episode_cases import calibration_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 
 REACH = Path('config/contracts/franka_reach.yaml')
 
@@ -34,7 +34,7 @@ def make_reach_bundle(folder):
     save_dataset(demonstrate(contract, 'reach', range(40)), folder / 'dataset')
     config = BcConfig(policy=MlpConfig(hidden=(64, 64)), epochs=80, batch=64, device='cpu')
     train_bundle(folder / 'dataset', path, config)
-    setup = Setup(contract=REACH, task='reach', bundle=path, guard='limits')
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=path, guard='limits')
     good = [rollout for rollout in run_cases(setup, calibration_cases(32)) if rollout.success]
     rollouts, bundle = dataset_of_rollouts(contract, 'reach', good), load_bundle(path)
     threshold = calibrate(

@@ -1,0 +1,80 @@
+"""A learned judgement of where the learner is unsafe, for the rules that go by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.algorithms.query_rules import Array, RoundContext
+from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+_HIDDEN, _STEPS, _BATCH = (32, 32), 600, 128
+
+
+class SafetyClassifier:
+    """Probability that learner and expert differ by more than a threshold, from what is seen.
+
+    Args:
+        features: Normalised observations, shape (F, D).
+        unsafe: Whether they differed too much there, shape (F,); both must occur.
+        seed: Of the first weights and the batches.
+    """
+
+    def __init__(self, features: Array, unsafe: NDArray[np.bool_], seed: int) -> None:
+        random = np.random.default_rng(seed)
+        start = Networks.random((features.shape[1], *_HIDDEN, 1), 1, 'tanh', random)
+        loss = _cross_entropy(features, unsafe)
+        self._networks = fit_networks(start, loss, steps=_STEPS, seed=seed)
+
+    def unsafe(self, features: Array) -> float:
+        """Probability that the learner is unsafe here; features have shape (D,)."""
+        return float(1.0 / (1.0 + np.exp(-np.float64(self._networks(features)[0, 0]))))
+
+
+def honest(now: RoundContext, memory: int, threshold: float) -> tuple[Array, NDArray[np.bool_]]:
+    """Where the learner was asked along with the expert before it had learned from his answer.
+
+    What it does on steps that it was trained on says nothing about how safe it is.
+
+    Args:
+        now: The round that begins.
+        memory: Last rounds that are looked at; in earlier ones the learner was another.
+        threshold: Discrepancy from which a step is unsafe, in squared units of `Actor.spread`.
+
+    Returns:
+        Features, shape (F, D), and whether each step was unsafe, shape (F,).
+    """
+    steps = now.steps
+    rows = steps.labelled & (steps.round > max(0, now.number - 1 - memory))
+    error = (steps.policy[rows] - steps.expert[rows]) / now.actor.spread
+    features = now.actor.features(steps.observation[rows])
+    return features, np.asarray((error**2).mean(axis=1) > threshold)
+
+
+def learn_safety_classifier(
+    now: RoundContext, memory: int, threshold: float
+) -> SafetyClassifier | None:
+    """A judgement from `honest` steps; None while they are all safe or all unsafe."""
+    features, unsafe = honest(now, memory, threshold)
+    if not unsafe.any() or unsafe.all():
+        return None
+    return SafetyClassifier(features, unsafe, now.seed)
+
+
+def _cross_entropy(features: Array, unsafe: NDArray[np.bool_]) -> Loss:
+    import torch
+
+    x = torch.from_numpy(features.astype(np.float32))
+    y = torch.from_numpy(unsafe.astype(np.float32))
+
+    def loss(forward: Forward, random: Generator) -> Tensor:
+        rows = torch.randint(len(x), (_BATCH,), generator=random)
+        said = forward(x[rows][None])[0, :, 0]
+        return torch.nn.functional.binary_cross_entropy_with_logits(said, y[rows])
+
+    return loss

@@ -1,0 +1,122 @@
+"""What is measured of the episodes of one suite beside their success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.intervals import Rate, rate_fields
+from il_ros.evaluation.json_values import Array
+from il_ros.evaluation.paired_statistics import bootstrap, mean_of
+
+SEED = 0
+"""Of every bootstrap in a report, so that the same episodes give the same report."""
+
+
+def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
+    """What is reported of a suite beside its success; None where nothing was measured.
+
+    Returns:
+        JSON values. 'violation_rate': share of the episodes in which a limit was left, with its
+        Wilson interval. 'fallback_rate': share that the monitor stopped, likewise.
+        'takeovers_per_episode': mean. 'smoothness': `smoothness`. 'latency': `latency`.
+        'action_error': `action_error`.
+    """
+    violated = Rate.of((e.violated > 0 for e in group), confidence)
+    stopped = Rate.of((e.fallback for e in group), confidence)
+    return {
+        **rate_fields(violated, 'violation_rate', 'violation_wilson'),
+        **rate_fields(stopped, 'fallback_rate', 'fallback_wilson'),
+        'takeovers_per_episode': sum(e.takeovers for e in group) / len(group) if group else None,
+        'smoothness': smoothness(group),
+        'latency': latency(group),
+        'action_error': action_error(group, confidence),
+    }
+
+
+def smoothness(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
+    """Medians over the episodes: spectral arc length and log dimensionless jerk (lower: rougher).
+
+    Both are of the commanded joints of the whole episode, a stop included; see
+    `il_ros.core.smoothness`.
+    """
+    lengths = [value for value in map(arc_length, group) if value is not None]
+    jerks = [value for value in map(jerk, group) if value is not None]
+    if not lengths and not jerks:
+        return None
+    return {
+        'episodes': max(len(lengths), len(jerks)),
+        'spectral_arc_length': median(lengths) if lengths else None,
+        'log_dimensionless_jerk': median(jerks) if jerks else None,
+    }
+
+
+def arc_length(episode: EpisodeResult) -> float | None:
+    """Spectral arc length of the commanded joints; None where it is not defined."""
+    return spectral_arc_length(episode.times, episode.joints) if episode.joints.size else None
+
+
+def jerk(episode: EpisodeResult) -> float | None:
+    """Log dimensionless jerk of the commanded joints; None where it is not defined."""
+    if not episode.joints.size:
+        return None
+    known = np.isfinite(episode.joints).all(axis=1)
+    times, joints = episode.times[known], episode.joints[known]
+    if len(times) < 4:
+        return None
+    step = float(np.median(np.diff(times)))
+    even = np.arange(times[0], times[-1] + step / 2, step)
+    # What was commanded between two ticks that are known lies on the line between them.
+    filled = [np.interp(even, times, column) for column in joints.T]
+    return log_dimensionless_jerk(np.stack(filled, axis=1), step)
+
+
+def latency(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
+    """Milliseconds from observation to chunk over all ticks: median, 99th percentile, largest."""
+    known = _known([episode.latencies for episode in group])
+    if not len(known):
+        return None
+    half, most = np.percentile(known, [50, 99])
+    return {
+        'chunks': len(known),
+        'p50_ms': float(1e3 * half),
+        'p99_ms': float(1e3 * most),
+        'max_ms': float(1e3 * known.max()),
+    }
+
+
+def action_error(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any] | None:
+    """Distance of the policy's actions from the expert's in the states that the policy visited.
+
+    `il_ros.rollouts.action_error` defines both measures. Each is averaged over the ticks of an
+    episode, and then over the episodes; the interval of the error is a bootstrap over episodes,
+    because the ticks of one are not independent.
+    """
+    per_tick = [episode.action_errors[np.isfinite(episode.action_errors)] for episode in group]
+    counted = [
+        (errors, episode.joints.shape[1])
+        for errors, episode in zip(per_tick, group, strict=True)
+        if errors.size and episode.joints.size
+    ]
+    if not counted:
+        return None
+    means = np.array([errors.mean() for errors, _ in counted])
+    ends = bootstrap(means, mean_of, seed=SEED, confidence=confidence)
+    return {
+        'episodes': len(counted),
+        'mean': float(means.mean()),
+        'low': ends[0] if ends else None,
+        'high': ends[1] if ends else None,
+        'kl_nats': float(np.mean([joints / 2 * (errors**2).mean() for errors, joints in counted])),
+    }
+
+
+def _known(parts: Sequence[Array]) -> Array:
+    values: Array = np.concatenate([*parts, np.zeros(0)])
+    known: Array = values[np.isfinite(values)]
+    return known

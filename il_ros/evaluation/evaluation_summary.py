@@ -1,0 +1,155 @@
+"""The numbers of a report, from the episodes of all its suites."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from il_ros.evaluation.episode_measures import measures
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.errors import EvaluationError
+from il_ros.evaluation.expert_comparison import compare
+from il_ros.evaluation.failure_detection import (
+    WatchedPair,
+    by_kind,
+    case_key,
+    detection_rate,
+    pair_up,
+    time_share,
+)
+from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
+from il_ros.evaluation.report_notes import notes_on
+from il_ros.evaluation.suites import SUITES
+from il_ros.evaluation.target_findings import TARGETS, MeasuredRates, Targets, assess, headline
+
+Groups = Mapping[str, Sequence[EpisodeResult]]
+
+
+def summarise(
+    episodes: Iterable[EpisodeResult],
+    *,
+    versions: Mapping[str, str],
+    seeds: Mapping[str, Iterable[int]] | None = None,
+    targets: Targets = TARGETS,
+    confidence: float = CONFIDENCE,
+    training: Mapping[str, Any] | None = None,
+    created: str = '',
+    watched: bool = True,
+) -> dict[str, Any]:
+    """Count, compare and judge the episodes of an evaluation.
+
+    Args:
+        episodes: Of any suites, in any order.
+        versions: What was evaluated and with what: name to version.
+        seeds: The seeds that were planned, by suite; those without an episode are reported.
+            None takes the seeds of the episodes.
+        targets: What the verdict measures against.
+        confidence: Of the Wilson intervals, in (0, 1).
+        training: What training said of the policy, for the record: algorithm, episodes,
+            held_out_episodes, held_out_loss.
+        created: Date and time of the evaluation, as a reader should see it.
+        watched: Whether a monitor was there, whose false alarms and violations can be judged.
+
+    Returns:
+        JSON values. Rates are in [0, 1], times in seconds; what was not measured is None and
+        has a sentence under 'notes'. Keys: verdict, headline, findings, notes, nominal, ood,
+        ood_unwatched, expert, heuristic, suites, perturbations, comparison, training,
+        targets, confidence, episodes, tasks, seeds, versions, created.
+
+    Raises:
+        EvaluationError: If a suite holds two episodes of one case, or the confidence is none.
+    """
+    groups = _group(episodes)
+    if seeds is None:
+        seeds = {suite: sorted(e.seed for e in group) for suite, group in groups.items()}
+    planned = {suite: [int(seed) for seed in some] for suite, some in seeds.items()}
+    pairs = pair_up(groups['ood'], groups['ood_unwatched'])
+    measured = MeasuredRates(
+        nominal=_success(groups['nominal'], confidence),
+        false_alarms=Rate.of((e.fallback for e in groups['nominal'] if watched), confidence),
+        detection=detection_rate(pairs, confidence),
+        violations=_violations([*groups['nominal'], *groups['ood']]) if watched else None,
+        expert=_success(groups['expert'], confidence),
+        heuristic=_success(groups['heuristic'], confidence),
+    )
+    sections = {suite: _section(group, confidence) for suite, group in groups.items()}
+    findings = assess(measured, targets)
+    missed = [finding.text for finding in findings if finding.state == 'missed']
+    return {
+        'verdict': ' '.join([headline(findings), *missed]),
+        'headline': headline(findings),
+        'findings': [asdict(finding) for finding in findings],
+        'notes': notes_on(groups, planned),
+        **{suite: sections[suite] for suite in SUITES},
+        'nominal': sections['nominal']
+        | rate_fields(measured.false_alarms, 'false_alarm_rate', 'false_alarm_wilson'),
+        'ood': sections['ood'] | _detection(pairs, measured.detection),
+        'suites': sections,
+        'perturbations': by_kind(pairs, confidence),
+        'comparison': compare(groups['nominal'], groups['expert'], confidence),
+        'training': dict(training) if training else None,
+        'targets': asdict(targets),
+        'confidence': confidence,
+        'episodes': sum(len(group) for group in groups.values()),
+        'tasks': sorted({e.task for group in groups.values() for e in group}),
+        'seeds': planned,
+        'versions': dict(versions),
+        'created': created,
+    }
+
+
+def _group(episodes: Iterable[EpisodeResult]) -> dict[str, list[EpisodeResult]]:
+    """Sort episodes by suite, the known suites first and present even if empty."""
+    groups: dict[str, list[EpisodeResult]] = {suite: [] for suite in SUITES}
+    for episode in episodes:
+        groups.setdefault(episode.suite, []).append(episode)
+    for suite, group in groups.items():
+        cases = Counter(case_key(episode) for episode in group)
+        for (task, seed, perturbations), count in cases.items():
+            if count > 1:
+                raise EvaluationError(
+                    f'{count} episodes of task {task}, seed {seed}, {list(perturbations)}',
+                    where=f'suite {suite}',
+                    allowed='one episode of each case, for more would count twice',
+                    fix='evaluate into an empty folder, or use other seeds',
+                )
+    return groups
+
+
+def _section(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
+    """Return what is reported of every suite; all null but the count if it was not run."""
+    solved = [episode.duration for episode in group if episode.success]
+    kinds = Counter[str]()
+    for episode in group:
+        kinds.update(episode.violations)
+    return {
+        'episodes': len(group),
+        'successes': sum(e.success for e in group) if group else None,
+        **rate_fields(_success(group, confidence), 'success_rate', 'wilson'),
+        'fallbacks': sum(e.fallback for e in group) if group else None,
+        'violations': _violations(group),
+        'violations_by_kind': dict(kinds) if group else None,
+        'median_success_s': median(solved) if solved else None,
+        **measures(group, confidence),
+    }
+
+
+def _detection(pairs: Sequence[WatchedPair], rate: Rate | None) -> dict[str, Any]:
+    return rate_fields(rate, 'detection_rate', 'detection_wilson') | {
+        'pairs': len(pairs),
+        'failures': sum(pair.failed for pair in pairs),
+        'detected': sum(pair.detected for pair in pairs),
+        'needless_fallbacks': sum(pair.watched.fallback and not pair.failed for pair in pairs),
+        'detection_time_share': time_share(pairs),
+    }
+
+
+def _success(group: Sequence[EpisodeResult], confidence: float) -> Rate | None:
+    return Rate.of((episode.success for episode in group), confidence)
+
+
+def _violations(group: Sequence[EpisodeResult]) -> int | None:
+    return sum(episode.violated for episode in group) if group else None

@@ -1,0 +1,76 @@
+"""The policy against the expert on the same seeds: how long it takes, how smoothly it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+from il_ros.evaluation.episode_measures import SEED, arc_length
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.failure_detection import case_key
+from il_ros.evaluation.intervals import CONFIDENCE
+from il_ros.evaluation.paired_statistics import bootstrap, median_of
+
+Both = tuple[EpisodeResult, EpisodeResult]
+
+
+def compare(
+    policy: Iterable[EpisodeResult],
+    expert: Iterable[EpisodeResult],
+    confidence: float = CONFIDENCE,
+) -> dict[str, Any]:
+    """Compare completion time and smoothness over the seeds that both solved.
+
+    Returns:
+        'completion_time' and 'smoothness', each with the number of pairs, the median of policy
+        and of expert, and the median of the paired ratio (time, with its bootstrap interval) or
+        difference (smoothness); None without pairs.
+    """
+    pairs = [both for both in same_case(policy, expert) if both[0].success and both[1].success]
+    return {
+        'completion_time': _completion_time(pairs, confidence),
+        'smoothness': _smoothness(pairs),
+    }
+
+
+def same_case(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> list[Both]:
+    """Pair (policy, expert) episodes of the same task, seed and perturbations, by seed."""
+    taught = {case_key(episode): episode for episode in expert}
+    pairs = [
+        (episode, taught[case_key(episode)]) for episode in policy if case_key(episode) in taught
+    ]
+    return sorted(pairs, key=lambda pair: case_key(pair[0]))
+
+
+def _completion_time(pairs: Sequence[Both], confidence: float) -> dict[str, Any] | None:
+    timed = [(p.duration, e.duration) for p, e in pairs if p.duration > 0 and e.duration > 0]
+    if not timed:
+        return None
+    ratios = [policy / expert for policy, expert in timed]
+    ends = bootstrap(ratios, median_of, seed=SEED, confidence=confidence)
+    return {
+        'pairs': len(timed),
+        'policy_median_s': median(policy for policy, _ in timed),
+        'expert_median_s': median(expert for _, expert in timed),
+        'ratio_median': median(ratios),
+        'ratio_low': ends[0] if ends else None,
+        'ratio_high': ends[1] if ends else None,
+    }
+
+
+def _smoothness(pairs: Sequence[Both]) -> dict[str, Any] | None:
+    """Spectral arc length of the commanded joints: 0 is ideal, lower is rougher."""
+    lengths = [
+        (policy, expert)
+        for policy, expert in ((arc_length(p), arc_length(e)) for p, e in pairs)
+        if policy is not None and expert is not None
+    ]
+    if not lengths:
+        return None
+    return {
+        'pairs': len(lengths),
+        'policy_median': median(policy for policy, _ in lengths),
+        'expert_median': median(expert for _, expert in lengths),
+        'difference_median': median(policy - expert for policy, expert in lengths),
+    }

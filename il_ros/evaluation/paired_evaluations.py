@@ -1,0 +1,207 @@
+"""Two evaluations of the same episodes, suite by suite: which policy is the better one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from il_ros.evaluation.episode_result import EpisodeResult, read_episodes
+from il_ros.evaluation.errors import EvaluationError
+from il_ros.evaluation.evaluation_journal import EPISODES, read_identity
+from il_ros.evaluation.failure_detection import CaseKey, case_key
+from il_ros.evaluation.intervals import CONFIDENCE
+from il_ros.evaluation.paired_statistics import (
+    POWER,
+    PairedOutcomes,
+    bootstrap,
+    difference_interval,
+    mcnemar,
+    mean_of,
+    pairs_needed,
+)
+from il_ros.evaluation.report_notes import seed_ranges
+from il_ros.evaluation.suites import SUITES
+
+DIFFERENCES = (0.02, 0.05, 0.10, 0.20)
+"""Differences of success rates for which a comparison says how many episodes they take."""
+
+Both = tuple[EpisodeResult, EpisodeResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedEvaluation:
+    """A finished evaluation.
+
+    Attributes:
+        folder: Where it is.
+        identity: What it is of; see `il_ros.evaluation.evaluation_journal`.
+        episodes: Its episodes.
+    """
+
+    folder: str
+    identity: Mapping[str, str]
+    episodes: Sequence[EpisodeResult]
+
+    def suite(self, name: str) -> dict[CaseKey, EpisodeResult]:
+        """Episodes of a suite by their case."""
+        return {case_key(episode): episode for episode in self.episodes if episode.suite == name}
+
+
+def read_evaluation(folder: Path) -> FinishedEvaluation:
+    """Read the folder of `il_ros evaluate`.
+
+    Raises:
+        EvaluationError: If it is none, or damaged.
+    """
+    identity, episodes = read_identity(folder), read_episodes(folder / EPISODES)
+    return FinishedEvaluation(folder=str(folder), identity=identity, episodes=episodes)
+
+
+def compare_evaluations(
+    a: FinishedEvaluation,
+    b: FinishedEvaluation,
+    *,
+    suites: Sequence[str] = (),
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> dict[str, Any]:
+    """Compare two evaluations episode by episode.
+
+    Args:
+        a: The one that is there already.
+        b: The one that is held against it.
+        suites: Which suites; those that a policy drives in either by default.
+        seed: Of the bootstrap.
+        confidence: Of every interval, and 1 minus the significance level.
+
+    Returns:
+        JSON values: 'a', 'b' (folder, identity), 'differs' (what their identities do not share),
+        'confidence', 'power', and 'suites', one entry each from `compare_suite`.
+
+    Raises:
+        EvaluationError: If there is nothing to compare, or episodes have no partner.
+    """
+    names = suites or [
+        name
+        for name in dict.fromkeys(e.suite for e in [*a.episodes, *b.episodes])
+        if name not in SUITES or SUITES[name].controller == 'policy'
+    ]
+    if not names:
+        raise EvaluationError('no suite to compare', where=f'{a.folder}, {b.folder}')
+    pairs = {name: paired(a, b, name) for name in names}
+    shared = {*a.identity, *b.identity}
+    return {
+        'a': {'folder': a.folder, 'identity': dict(a.identity)},
+        'b': {'folder': b.folder, 'identity': dict(b.identity)},
+        'differs': sorted(k for k in shared if a.identity.get(k) != b.identity.get(k)),
+        'confidence': confidence,
+        'power': POWER,
+        'suites': {
+            name: compare_suite(some, seed=seed, confidence=confidence)
+            for name, some in pairs.items()
+        },
+    }
+
+
+def paired(a: FinishedEvaluation, b: FinishedEvaluation, suite: str) -> list[Both]:
+    """Pairs of the same suite, task, seed and perturbations, all of them, in order.
+
+    Raises:
+        EvaluationError: If an episode of one has no partner in the other, or perturbations of one
+            name are not the same.
+    """
+    ours, theirs = a.suite(suite), b.suite(suite)
+    if not (ours and theirs):
+        raise EvaluationError(
+            f'no episode in {" and ".join(x.folder for x in (a, b) if not x.suite(suite))}',
+            where=f'suite {suite}',
+            fix='run it there, too, or name the suites to compare with --suites',
+        )
+    if ours.keys() != theirs.keys():
+        raise EvaluationError(
+            '; '.join(
+                f'{len(single)} episodes are in {x.folder} alone ({_cases(single)})'
+                for x, single in (
+                    (a, sorted(ours.keys() - theirs.keys())),
+                    (b, sorted(theirs.keys() - ours.keys())),
+                )
+                if single
+            ),
+            where=f'suite {suite}',
+            allowed='the same tasks, seeds and perturbations in both',
+            fix='evaluate both with the same options, or the shorter one on with more episodes',
+        )
+    for name in sorted({name for _, _, some in ours for name in some}):
+        key = f'perturbations.{name}'
+        if a.identity.get(key) != b.identity.get(key):
+            raise EvaluationError(
+                f'{name} is not the same: {a.identity.get(key)} and {b.identity.get(key)}',
+                where=f'suite {suite}',
+                fix='evaluate both with the same file of perturbations',
+            )
+    return [(ours[key], theirs[key]) for key in sorted(ours)]
+
+
+def _cases(keys: Sequence[CaseKey]) -> str:
+    tasks = sorted({task for task, _, _ in keys})
+    names = sorted({name for _, _, some in keys for name in some})
+    more = f', {", ".join(names)}' if names else ''
+    return f'{", ".join(tasks)}: seeds {seed_ranges([seed for _, seed, _ in keys])}{more}'
+
+
+def compare_suite(
+    pairs: Sequence[Both], *, seed: int = 0, confidence: float = CONFIDENCE
+) -> dict[str, Any]:
+    """Hold B against A on these pairs.
+
+    Returns:
+        JSON values: counts; rates and their difference with its interval
+        (`difference_interval`); 'p_value' (`mcnemar`); 'verdict', 'better', 'worse' or 'open';
+        'pairs_needed' for the difference found and 'pairs_needed_for' others, at the discordant
+        share found (`pairs_needed`); 'time', how much longer B takes where both succeed.
+    """
+    table = PairedOutcomes.of([(a.success, b.success) for a, b in pairs])
+    low, high = difference_interval(table, confidence)
+    p_value = mcnemar(table)
+    significant = p_value <= 1 - confidence
+    better = 'better' if table.difference > 0 else 'worse'
+    return {
+        'pairs': table.pairs,
+        'both': table.both,
+        'only_a': table.only_a,
+        'only_b': table.only_b,
+        'neither': table.neither,
+        'rate_a': (table.both + table.only_a) / table.pairs,
+        'rate_b': (table.both + table.only_b) / table.pairs,
+        'difference': table.difference,
+        'difference_low': low,
+        'difference_high': high,
+        'p_value': p_value,
+        'verdict': better if significant else 'open',
+        'discordant': table.discordant,
+        'pairs_needed': pairs_needed(table.difference, table.discordant, confidence=confidence),
+        'pairs_needed_for': {
+            str(size): pairs_needed(size, max(table.discordant, size), confidence=confidence)
+            for size in DIFFERENCES
+        },
+        'time': _time(pairs, seed, confidence),
+    }
+
+
+def _time(pairs: Sequence[Both], seed: int, confidence: float) -> dict[str, Any] | None:
+    """Mean of the paired differences of the times to completion [s], B minus A."""
+    longer = np.array([b.duration - a.duration for a, b in pairs if a.success and b.success])
+    if not len(longer):
+        return None
+    interval = bootstrap(longer, mean_of, seed=seed, confidence=confidence)
+    return {
+        'pairs': len(longer),
+        'difference_s': float(longer.mean()),
+        'difference_low_s': interval[0] if interval else None,
+        'difference_high_s': interval[1] if interval else None,
+        'seed': seed,
+    }

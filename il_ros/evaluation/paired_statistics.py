@@ -1,0 +1,197 @@
+"""Statistics of two policies on the same episodes: who solved what, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from math import ceil, comb, sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.evaluation.errors import EvaluationError
+from il_ros.evaluation.intervals import CONFIDENCE, wilson
+from il_ros.evaluation.json_values import Array
+
+RESAMPLES = 10_000
+"""Bootstrap samples: the ends of an interval then vary by about a hundredth of its width."""
+
+POWER = 0.8
+"""Probability with which a difference that is there should be found, as is customary."""
+
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class PairedOutcomes:
+    """Paired outcomes of two policies A and B, counted.
+
+    Attributes:
+        both: Cases that both solved.
+        only_a: Cases that A alone solved.
+        only_b: Cases that B alone solved.
+        neither: Cases that neither solved.
+
+    Raises:
+        EvaluationError: If there is no case, or a count below 0.
+    """
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    _: KW_ONLY
+
+    def __post_init__(self) -> None:
+        counts = (self.both, self.only_a, self.only_b, self.neither)
+        if min(counts) < 0 or not sum(counts):
+            raise EvaluationError(
+                f'counts {counts}', where='pairs', allowed='at least 0, and one pair'
+            )
+
+    @classmethod
+    def of(cls, outcomes: Sequence[tuple[bool, bool]]) -> PairedOutcomes:
+        """Count pairs of (A solved it, B solved it)."""
+        kinds = ((True, True), (True, False), (False, True), (False, False))
+        return cls(*(sum((bool(a), bool(b)) == kind for a, b in outcomes) for kind in kinds))
+
+    @property
+    def pairs(self) -> int:
+        """Number of cases."""
+        return self.both + self.only_a + self.only_b + self.neither
+
+    @property
+    def difference(self) -> float:
+        """Success rate of B minus that of A, in [-1, 1]."""
+        return (self.only_b - self.only_a) / self.pairs
+
+    @property
+    def discordant(self) -> float:
+        """Share of the cases that one of them solved and the other did not, in [0, 1]."""
+        return (self.only_a + self.only_b) / self.pairs
+
+
+def mcnemar(table: PairedOutcomes) -> float:
+    """Two-sided p-value of the exact McNemar test that A and B solve equally many cases.
+
+    Cases with one outcome say nothing of the difference; where A and B are equally good, each of
+    the other n cases goes to either with probability 1/2. The p-value is twice the binomial
+    probability of a split at least as uneven, at most 1 (McNemar 1947, Note on the sampling error
+    of the difference between correlated proportions; exact form: Fagerland et al. 2013, The McNemar
+    test for binary matched-pairs data, section 'The exact conditional test').
+    """
+    n, fewer = table.only_a + table.only_b, min(table.only_a, table.only_b)
+    tail = sum(comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / (1 << n))
+
+
+def difference_interval(
+    table: PairedOutcomes, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of the difference of the success rates, B minus A, in [-1, 1].
+
+    Wilson intervals of both rates, combined by squaring and adding with the correlation of the
+    pairs (Newcombe 1998, Improved confidence intervals for the difference between binomial
+    proportions based on paired data, method 10). It says something also where all pairs agree.
+
+    Raises:
+        EvaluationError: Unless 0 < confidence < 1.
+    """
+    n, phi = table.pairs, _correlation(table)
+    rate_a, rate_b = (table.both + table.only_a) / n, (table.both + table.only_b) / n
+    low_a, high_a = wilson(table.both + table.only_a, n, confidence)
+    low_b, high_b = wilson(table.both + table.only_b, n, confidence)
+    down, up = (rate_b - low_b, high_a - rate_a), (high_b - rate_b, rate_a - low_a)
+    below, above = (sqrt(max(x * x - 2 * phi * x * y + y * y, 0.0)) for x, y in (down, up))
+    return max(table.difference - below, -1.0), min(table.difference + above, 1.0)
+
+
+def _correlation(table: PairedOutcomes) -> float:
+    """Newcombe's phi, with his continuity correction where it is positive."""
+    a, b, c, d = table.both, table.only_a, table.only_b, table.neither
+    product = (a + b) * (c + d) * (a + c) * (b + d)
+    if not product:
+        return 0.0
+    covariance = float(a * d - b * c)
+    if covariance > 0:
+        covariance = max(covariance - table.pairs / 2, 0.0)
+    return covariance / sqrt(product)
+
+
+def pairs_needed(
+    difference: float,
+    discordant: float,
+    *,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> int | None:
+    """How many paired episodes tell two policies apart that differ as much as this.
+
+    By the asymptotic variance of the difference (Connor 1987, Sample size for testing differences
+    in proportions for the paired-sample design), with the continuity correction of McNemar's test
+    (Edwards 1948): the exact test is about as careful as the corrected one.
+
+    Args:
+        difference: Of the success rates, in [-1, 1].
+        discordant: Share of the cases that one of them solves and the other does not, in [0, 1].
+        confidence: 1 minus the significance level, two-sided.
+        power: Probability with which the difference is to be found.
+
+    Returns:
+        The number, or None where no number is enough (no difference), or no such pair of policies
+        can be (the difference is larger than the discordant share).
+    """
+    size = abs(difference)
+    if size == 0 or size > discordant + 1e-12:
+        return None
+    normal = NormalDist()
+    significant, found = normal.inv_cdf((1 + confidence) / 2), normal.inv_cdf(power)
+    spread = sqrt(max(discordant - size**2, 0.0))
+    # n pairs differ by n * size at the mean; corrected, one of them is not counted:
+    # n * size - 1 = root * sqrt(n).
+    root = significant * sqrt(discordant) + found * spread
+    return ceil(((root + sqrt(root**2 + 4 * size)) / (2 * size)) ** 2)
+
+
+def bootstrap(
+    values: Sequence[float] | Array,
+    statistic: Statistic,
+    *,
+    seed: int,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float] | None:
+    """Percentile interval of a statistic of independent values.
+
+    The values are drawn anew with replacement, `resamples` times, with the seed (Efron and
+    Tibshirani 1993, An Introduction to the Bootstrap, ch. 13). With few values it is too narrow.
+
+    Args:
+        values: Shape (n,).
+        statistic: Takes values of shape (resamples, n), gives (resamples,).
+        seed: Of the draws.
+        confidence: Of the interval, in (0, 1).
+        resamples: How often to draw.
+
+    Returns:
+        Both ends; None for fewer than two values.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return None
+    rows = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
+    found = statistic(values[rows])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def mean_of(values: Array) -> Array:
+    """Mean of each row."""
+    return np.asarray(values.mean(axis=-1))
+
+
+def median_of(values: Array) -> Array:
+    """Median of each row."""
+    return np.asarray(np.median(values, axis=-1))

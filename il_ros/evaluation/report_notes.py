@@ -1,0 +1,90 @@
+"""What a reader must know before trusting the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.failure_detection import case_key, pair_up
+from il_ros.evaluation.suites import SEEDS, SUITES
+
+Groups = Mapping[str, Sequence[EpisodeResult]]
+
+_SEEN = ('demonstrations', 'calibration', 'corrections')
+
+
+def notes_on(groups: Groups, planned: Mapping[str, Sequence[int]]) -> list[str]:
+    """Say what is missing, unpaired, or run in a way that flatters the result.
+
+    Args:
+        groups: Episodes by suite, empty where a suite was not run.
+        planned: Seeds that should have been run, by suite.
+    """
+    return [
+        *(f'{suite}: no episode was run.' for suite in SUITES if not groups[suite]),
+        *_not_run(groups, planned),
+        *_already_seen(groups),
+        *_unpaired(groups),
+        *_watched_after_all(groups),
+        *_mixed(groups),
+    ]
+
+
+def seed_ranges(seeds: Sequence[int]) -> str:
+    """Write seeds for a reader: '300000-300049, 300060'."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1][1:] = [seed]
+        else:
+            runs.append([seed])
+    return ', '.join('-'.join(map(str, run)) for run in runs)
+
+
+def _not_run(groups: Groups, planned: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    for suite, seeds in planned.items():
+        missing = set(seeds) - {episode.seed for episode in groups.get(suite, ())}
+        if missing and (groups.get(suite) or suite not in SUITES):
+            share = f'{len(missing)} of {len(set(seeds))} planned seeds'
+            yield f'{suite}: {share} have no episode: {seed_ranges(sorted(missing))}.'
+
+
+def _already_seen(groups: Groups) -> Iterator[str]:
+    for suite in ('nominal', 'ood'):
+        for part in _SEEN:
+            seen = sorted({e.seed for e in groups[suite]} & set(SEEDS[part]))
+            if seen:
+                yield (
+                    f'{suite}: {len(seen)} seeds belong to the {part} '
+                    f'({seed_ranges(seen)}): success on them may be memory.'
+                )
+
+
+def _unpaired(groups: Groups) -> Iterator[str]:
+    watched, alone = groups['ood'], groups['ood_unwatched']
+    pairs = pair_up(watched, alone)
+    for suite, group in (('ood', watched), ('ood_unwatched', alone)):
+        if len(group) > len(pairs) and watched and alone:
+            paired = {case_key(pair.watched) for pair in pairs}
+            single = [e.seed for e in group if case_key(e) not in paired]
+            yield (
+                f'{suite}: {len(single)} episodes have no partner and do not count for '
+                f'detection: seeds {seed_ranges(single)}.'
+            )
+    if pairs and not any(pair.failed for pair in pairs):
+        yield 'ood: the policy failed no perturbed episode, so detection was not tested.'
+
+
+def _watched_after_all(groups: Groups) -> Iterator[str]:
+    count = sum(episode.fallback for episode in groups['ood_unwatched'])
+    if count:
+        yield (
+            f'ood_unwatched: {count} episodes fell back although no monitor should have run; '
+            'what the policy does alone is not known there.'
+        )
+
+
+def _mixed(groups: Groups) -> Iterator[str]:
+    tasks = sorted({episode.task for group in groups.values() for episode in group})
+    if len(tasks) > 1:
+        yield f'The rates mix the tasks {", ".join(tasks)}.'

@@ -1,0 +1,231 @@
+"""The charts of a report. Each takes numbers and fills a figure; none decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.failure_detection import WatchedPair
+from il_ros.evaluation.json_values import Array
+from il_ros.evaluation.svg import colour, drawn
+
+WIDTH = 4.7
+"""Of every chart [inch]: its text reads at the width of a phone."""
+
+BINS = 160
+"""A novelty trace is drawn with at most this many points, each the highest score of its bin."""
+
+LOWEST_RATIO = 0.03
+"""Novelty below this share of the threshold is drawn at it: the axis is logarithmic."""
+
+
+def success_chart(suites: Mapping[str, Mapping[str, Any]], titles: Mapping[str, str]) -> Figure:
+    """Draw the success rate of each suite with its Wilson interval; suites not run are left out.
+
+    Args:
+        suites: 'suites' of the summary.
+        titles: What each suite is called on the axis.
+    """
+    shown = [(titles[name], suite) for name, suite in suites.items() if suite['episodes']]
+    return drawn(partial(_draw_success, shown), WIDTH, 1.2 + 0.46 * len(shown))
+
+
+def _draw_success(shown: Sequence[tuple[str, Mapping[str, Any]]], figure: Figure) -> None:
+    axes = figure.subplots()
+    for row, (_, suite) in enumerate(shown):
+        axes.plot(
+            [suite['wilson_low'], suite['wilson_high']],
+            [row, row],
+            color=colour('blue'),
+            linewidth=5,
+            alpha=0.35,
+            solid_capstyle='butt',
+        )
+        axes.plot(suite['success_rate'], row, 'o', color=colour('blue'), markersize=6)
+        axes.annotate(
+            f'{suite["successes"]} / {suite["episodes"]}',
+            (1.0, row),
+            xycoords=('axes fraction', 'data'),
+            xytext=(8, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=8.5,
+        )
+    axes.set_yticks(range(len(shown)), [title.replace(', ', ',\n', 1) for title, _ in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_title('Episodes solved')
+    axes.set_xlabel('share of episodes [%]')
+    axes.grid(visible=False, axis='y')
+
+
+def novelty_limits(episodes: Sequence[EpisodeResult]) -> tuple[float, float] | None:
+    """Return one range of novelty / threshold that holds all episodes; None if none has both."""
+    ratios = [_ratio(episode) for episode in episodes if scored(episode)]
+    if not ratios:
+        return None
+    highest = max(float(np.nanmax(ratio)) for ratio in ratios)
+    lowest = min(float(np.nanmin(ratio)) for ratio in ratios)
+    return max(LOWEST_RATIO, min(0.5, lowest)) * 0.9, max(2.0, min(highest, 1e6)) * 1.5
+
+
+def scored(episode: EpisodeResult) -> bool:
+    """Whether the episode has a score and a finite threshold above 0 to measure it by."""
+    threshold = episode.threshold
+    measurable = threshold is not None and 0 < threshold < np.inf
+    return measurable and bool(np.isfinite(episode.scores).any())
+
+
+def nominal_novelty_chart(episodes: Sequence[EpisodeResult], limits: tuple[float, float]) -> Figure:
+    """Draw the novelty of nominal episodes; each fallback there is a false alarm."""
+    groups = {
+        ('no fallback', 'blue'): [e for e in episodes if not e.fallback],
+        ('false alarm', 'red'): [e for e in episodes if e.fallback],
+    }
+    return drawn(partial(_draw_novelty, 'Nominal episodes', groups, limits), WIDTH, 3.3)
+
+
+def ood_novelty_chart(
+    watched: Sequence[EpisodeResult], pairs: Sequence[WatchedPair], limits: tuple[float, float]
+) -> Figure:
+    """Draw the novelty of watched perturbed episodes, by what the monitor made of them.
+
+    Args:
+        watched: All of them.
+        pairs: Those that were also run without the monitor.
+        limits: From `novelty_limits`.
+    """
+    paired = {id(pair.watched) for pair in pairs}
+    groups = {
+        ('never run alone', 'green'): [e for e in watched if id(e) not in paired],
+        ('policy alone succeeds', 'muted'): [p.watched for p in pairs if not p.failed],
+        ('failure, detected', 'blue'): [p.watched for p in pairs if p.detected],
+        ('failure, missed', 'red'): [p.watched for p in pairs if p.failed and not p.detected],
+    }
+    return drawn(partial(_draw_novelty, 'Perturbed episodes', groups, limits), WIDTH, 3.3)
+
+
+def _draw_novelty(
+    title: str,
+    groups: Mapping[tuple[str, str], Sequence[EpisodeResult]],
+    limits: tuple[float, float],
+    figure: Figure,
+) -> None:
+    axes = figure.subplots()
+    for (label, name), episodes in groups.items():
+        traced = [episode for episode in episodes if scored(episode)]
+        strong = name == 'red'
+        for episode in traced:
+            times, ratios = _peaks(episode.times, _ratio(episode))
+            axes.plot(
+                times,
+                np.clip(ratios, LOWEST_RATIO, None),
+                color=colour(name),
+                alpha=0.9 if strong else 0.35,
+                linewidth=1.2 if strong else 0.8,
+            )
+        if traced:
+            axes.plot([], [], color=colour(name), label=f'{label} ({len(traced)})')
+    axes.axhline(1.0, color=colour('ink'), linestyle='--', linewidth=1.2, label='threshold')
+    _mark_fallbacks(axes, [episode for some in groups.values() for episode in some])
+    axes.set_yscale('log')
+    axes.set_ylim(*limits)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+    axes.set_xlim(left=0)
+    axes.minorticks_off()
+    axes.set_title(title)
+    axes.set_xlabel('time [s]')
+    axes.set_ylabel('novelty / threshold [-]')
+    figure.legend(loc='outside lower left', ncols=2)
+
+
+def _mark_fallbacks(axes: Axes, episodes: Sequence[EpisodeResult]) -> None:
+    moments = [
+        (e.fallback_time, float(np.clip(_ratio(e)[_tick(e)], LOWEST_RATIO, None)))
+        for e in episodes
+        if e.fallback_time is not None and scored(e)
+    ]
+    if moments:
+        times, ratios = zip(*moments, strict=True)
+        axes.scatter(
+            times,
+            ratios,
+            marker='v',
+            s=26,
+            color=colour('orange'),
+            zorder=3,
+            edgecolors=colour('paper'),
+            linewidths=0.6,
+            label='fallback',
+        )
+
+
+def _tick(episode: EpisodeResult) -> int:
+    """Return the tick nearest the fallback among those with a score."""
+    moment = 0.0 if episode.fallback_time is None else episode.fallback_time
+    distance = np.abs(episode.times - moment)
+    return int(np.argmin(np.where(np.isfinite(episode.scores), distance, np.inf)))
+
+
+def _ratio(episode: EpisodeResult) -> Array:
+    """Novelty as a multiple of the threshold, NaN where it is not finite, shape (T,)."""
+    ratio = episode.scores / (episode.threshold or 1.0)
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+def _peaks(times: Array, values: Array) -> tuple[Array, Array]:
+    """Thin a trace to BINS points, keeping the peaks: they are what crosses a threshold."""
+    if len(times) <= BINS:
+        return times, values
+    edges = np.linspace(0, len(times), BINS + 1).astype(int)
+    kept = [a + int(np.argmax(np.nan_to_num(values[a:b], nan=-1.0))) for a, b in pairwise(edges)]
+    return times[kept], values[kept]
+
+
+def joint_chart(policy: EpisodeResult, expert: EpisodeResult, labels: Sequence[str]) -> Figure:
+    """Draw the commanded joints of one episode over the expert's on the same seed.
+
+    Args:
+        policy: Episode with N joints.
+        expert: Episode with N joints.
+        labels: Name and unit of each joint ('fr3_joint1 [rad]'), N of them.
+    """
+    rows = -(-len(labels) // 2)
+    return drawn(partial(_draw_joints, policy, expert, labels), WIDTH, 0.8 + 1.25 * rows)
+
+
+def _draw_joints(
+    policy: EpisodeResult, expert: EpisodeResult, labels: Sequence[str], figure: Figure
+) -> None:
+    panels = figure.subplots(-(-len(labels) // 2), 2, sharex=True, squeeze=False).ravel()
+    for joint, label in enumerate(labels):
+        axes = panels[joint]
+        axes.plot(
+            expert.times,
+            expert.joints[:, joint],
+            color=colour('orange'),
+            linestyle='--',
+            label='expert' if joint == 0 else None,
+        )
+        axes.plot(
+            policy.times,
+            policy.joints[:, joint],
+            color=colour('blue'),
+            label='policy' if joint == 0 else None,
+        )
+        axes.set_title(label, fontsize=8.5, fontweight='normal')
+        axes.tick_params(labelsize=8)
+        axes.margins(y=0.12)
+    for axes in panels[len(labels) :]:
+        axes.set_axis_off()
+    figure.supxlabel('time [s]', fontsize=9.5)
+    figure.legend(loc='outside upper left', ncols=2)

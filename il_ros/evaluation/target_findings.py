@@ -1,0 +1,143 @@
+"""What the numbers amount to, in sentences: failures as loudly as successes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from il_ros.evaluation.intervals import Rate, percent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What a policy and its monitor are expected to reach.
+
+    Attributes:
+        nominal_success: Lowest success rate on unseen seeds, in [0, 1].
+        false_alarms: Highest share of nominal episodes that the monitor stops, in [0, 1].
+        detection: Lowest share of failing perturbed episodes that it stops, in [0, 1].
+        expert_success: Lowest success rate of the expert, in [0, 1]; below it the task or the
+            expert is at fault, and the policy's rate says little.
+        violations: Highest number of limit violations with the monitor.
+    """
+
+    nominal_success: float = 0.90
+    false_alarms: float = 0.05
+    detection: float = 0.90
+    expert_success: float = 0.98
+    violations: int = 0
+
+
+TARGETS = Targets()
+"""The targets unless others are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRates:
+    """The rates that a verdict rests on; None where nothing was measured."""
+
+    nominal: Rate | None
+    false_alarms: Rate | None
+    detection: Rate | None
+    violations: int | None
+    expert: Rate | None
+    heuristic: Rate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetFinding:
+    """One sentence of the verdict.
+
+    Attributes:
+        state: 'met', 'missed' or 'untested'.
+        name: What was judged, in a few words.
+        text: The numbers, the target, and what follows.
+        sure: False where the interval holds the other outcome too: more episodes might turn it.
+    """
+
+    state: str
+    name: str
+    text: str
+    sure: bool = True
+
+
+def assess(measured: MeasuredRates, targets: Targets = TARGETS) -> tuple[TargetFinding, ...]:
+    """Hold what was measured against the targets and the two baselines."""
+    m, t = measured, targets
+    return (
+        _at_least('success on nominal episodes', m.nominal, t.nominal_success),
+        _beats_floor(m.nominal, m.heuristic),
+        _at_least('detection of failing perturbed episodes', m.detection, t.detection),
+        _at_most('false alarms on nominal episodes', m.false_alarms, t.false_alarms),
+        _violations(m.violations, t.violations),
+        _at_least('success of the expert', m.expert, t.expert_success),
+    )
+
+
+def headline(findings: Sequence[TargetFinding]) -> str:
+    """Sum the findings up in one sentence that names every target missed or not tested."""
+    missed = [finding.name for finding in findings if finding.state == 'missed']
+    untested = [finding.name for finding in findings if finding.state == 'untested']
+    parts = []
+    if missed:
+        parts.append(f'{len(missed)} of {len(findings)} targets missed: {", ".join(missed)}.')
+    if untested:
+        parts.append(f'{len(untested)} of {len(findings)} not tested: {", ".join(untested)}.')
+    if not parts:
+        parts.append(f'All {len(findings)} targets met.')
+    close = sum(finding.state == 'met' and not finding.sure for finding in findings)
+    if close:
+        parts.append(f'{close} of those met are not beyond doubt with so few episodes.')
+    return ' '.join(parts)
+
+
+def _at_least(name: str, rate: Rate | None, target: float) -> TargetFinding:
+    goal = f'at least {percent(target)}'
+    if rate is None:
+        return _untested(name, goal)
+    sure = rate.low >= target or rate.high < target
+    return _finding(name, rate, goal, met=rate.rate >= target, sure=sure)
+
+
+def _at_most(name: str, rate: Rate | None, target: float) -> TargetFinding:
+    goal = f'at most {percent(target)}'
+    if rate is None:
+        return _untested(name, goal)
+    sure = rate.high <= target or rate.low > target
+    return _finding(name, rate, goal, met=rate.rate <= target, sure=sure)
+
+
+def _finding(name: str, rate: Rate, goal: str, *, met: bool, sure: bool) -> TargetFinding:
+    """Say so where the target lies inside the interval: a few episodes prove little."""
+    state = 'met' if met else 'missed'
+    doubt = '' if sure else f', but {rate.trials} episodes leave the other outcome possible'
+    text = f'{rate}; target {goal}: {state}{doubt}.'
+    return TargetFinding(state=state, name=name, text=text, sure=sure)
+
+
+def _untested(name: str, goal: str) -> TargetFinding:
+    return TargetFinding(
+        state='untested', name=name, text=f'Nothing measured; target {goal}: untested.'
+    )
+
+
+def _violations(count: int | None, target: int) -> TargetFinding:
+    name, goal = 'limit violations with the monitor', f'at most {target}'
+    if count is None:
+        return _untested(name, goal)
+    state = 'met' if count <= target else 'missed'
+    return TargetFinding(state=state, name=name, text=f'{count} counted; target {goal}: {state}.')
+
+
+def _beats_floor(policy: Rate | None, floor: Rate | None) -> TargetFinding:
+    name = 'policy above the heuristic floor'
+    if policy is None or floor is None:
+        return _untested(name, 'intervals apart')
+    numbers = f'policy {policy}, heuristic {floor}'
+    if policy.overlaps(floor):
+        text = f'The policy does not beat the heuristic floor, the intervals overlap: {numbers}.'
+        return TargetFinding(state='missed', name=name, text=text)
+    if policy.rate < floor.rate:
+        text = f'The policy is worse than the heuristic floor: {numbers}.'
+        return TargetFinding(state='missed', name=name, text=text)
+    return TargetFinding(state='met', name=name, text=f'The intervals are apart: {numbers}.')

@@ -1,0 +1,69 @@
+"""Which episodes to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.failure_detection import CaseKey, WatchedPair, case_key, pair_up
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeProblem:
+    """An episode that went wrong, and how.
+
+    Attributes:
+        episode: The episode.
+        what: What is wrong with it, in a few words.
+        severity: 0 is worst.
+    """
+
+    episode: EpisodeResult
+    what: str
+    severity: int
+
+
+def worst_episodes(episodes: Iterable[EpisodeResult]) -> list[EpisodeProblem]:
+    """List what went wrong, worst first: violations under watch, failures, misses, false alarms.
+
+    Failures of the heuristic and of the unwatched policy under perturbation are what those
+    suites are for, and are not listed.
+    """
+    episodes = tuple(episodes)
+    pairs = pair_up(*([e for e in episodes if e.suite == s] for s in ('ood', 'ood_unwatched')))
+    missed = {case_key(pair.watched): pair for pair in pairs if pair.failed and not pair.detected}
+    found = [_problem(episode, missed) for episode in episodes]
+    return sorted(
+        (problem for problem in found if problem is not None),
+        key=lambda problem: (
+            problem.severity,
+            -problem.episode.violated,
+            problem.episode.progress,
+            problem.episode.seed,
+        ),
+    )
+
+
+def _problem(
+    episode: EpisodeResult, missed: Mapping[CaseKey, WatchedPair]
+) -> EpisodeProblem | None:
+    if episode.suite in {'heuristic', 'ood_unwatched'}:
+        return None
+    for severity, (wrong, what) in enumerate(_checks(episode, missed)):
+        if wrong:
+            return EpisodeProblem(episode=episode, what=what, severity=severity)
+    return None
+
+
+def _checks(
+    episode: EpisodeResult, missed: Mapping[CaseKey, WatchedPair]
+) -> Sequence[tuple[bool, str]]:
+    """Return (is it so, what to call it), worst first."""
+    perturbed = episode.suite == 'ood'
+    return (
+        (episode.violated > 0, f'{episode.violated} limit violations'),
+        (not perturbed and not episode.success and not episode.fallback, 'not solved'),
+        (perturbed and case_key(episode) in missed, 'failure not detected in time'),
+        (not perturbed and episode.fallback, 'false alarm'),
+    )

@@ -1,0 +1,160 @@
+"""Episodes of a simulated arm in this process, behind the monitor's gate (`field.EpisodeEnv`).
+
+One control period is what it is on the graph: the frame is built, the hand answers it with a chunk,
+the monitor's hard checks and limits say what is commanded, and the arm moves. Who drives, learner
+or expert, is settled before the gate, to which they are one driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import Frame
+from il_ros.evaluation.suites import SEEDS
+from il_ros.experts import make_expert
+from il_ros.interactive.arm_transitions import observed
+from il_ros.interactive.episode_env import ActionSource, EpisodeOutcome, StepContext
+from il_ros.monitors.monitor_input import Source
+from il_ros.policies.mlp import MlpConfig
+from il_ros.rollouts.demonstrations import NOISE
+from il_ros.rollouts.episode_runner import EpisodeRunner
+from il_ros.rollouts.in_process_monitor import InProcessMonitor, limits_monitor
+from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.randomisation import NOTHING, Randomisation
+
+Array = NDArray[np.float64]
+
+
+LEARNED = ('demonstrations', 'corrections')
+"""Parts of `SEEDS` whose episodes are learned from; all others only try or judge a policy."""
+
+
+class FrameScorer(Protocol):
+    """Tells how strange what is seen is to the policy of the round."""
+
+    def begin(self) -> None:
+        """An episode begins."""
+
+    def ratios(self, frame: Frame) -> Mapping[str, float]:
+        """Scores by name: 1 is the calibrated threshold."""
+
+
+class ArmEpisodeEnv:
+    """One simulated arm and its task, with the task's scripted expert to be asked.
+
+    The expert sees what the simulator knows; the learner sees the contract's observations alone.
+    Joints are disturbed in every episode that may be learned from, so that the expert shows how to
+    get back (DART, Laskey et al. 2017), and never in one that evaluates (`SEEDS`).
+
+    Args:
+        contract: What the topics mean, and which arm it is.
+        task: Name of the simulator's task; its expert has the same name.
+        horizon: Steps of a chunk, H.
+        blend: Weight of each chunk relative to the one after it, where they overlap: that of the
+            policy which is trained (`MlpConfig.blend`), whose actor has no memory of its own.
+        noise: Standard deviation of the joints' disturbance [rad].
+        randomisation: What differs from episode to episode beside the scene, in all of them.
+
+    Attributes:
+        period: Time of one step [s].
+        low: Least chunk, shape (H * N,) [rad or m].
+        high: Greatest chunk, shape (H * N,) [rad or m].
+        scorer: What gives the steps of training episodes their scores; None for none.
+
+    Raises:
+        UnknownNameError: If there is no such task or expert, or the contract names no known arm.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        task: str,
+        *,
+        horizon: int = MlpConfig.horizon,
+        blend: float = MlpConfig.blend,
+        noise: float = NOISE,
+        randomisation: Randomisation = NOTHING,
+    ) -> None:
+        limits = contract.limits
+        self.period = contract.period
+        self.low = np.tile(limits.position_min, horizon)
+        self.high = np.tile(limits.position_max, horizon)
+        self.scorer: FrameScorer | None = None
+        self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
+        self._contract, self._horizon, self._randomisation = contract, horizon, randomisation
+        self._expert = make_expert(task, contract.arm)
+        self._driver = _HandDriver(contract, horizon, self._ask)
+        self._gate = limits_monitor(contract, 'policy', blend=blend)
+        self._stage = EpisodeRunner(contract, task, self._driver, self._gate)
+
+    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
+        """See `Field.run`; the gain is 1 for a success and 0 for everything else."""
+        rollout = self.rollout(seed, hand)
+        if rollout.success:
+            return EpisodeOutcome(ending='success', gain=1.0)
+        return EpisodeOutcome(ending='failure' if rollout.alarm is not None else 'cut', gain=0.0)
+
+    def rollout(self, seed: int, hand: ActionSource) -> Rollout:
+        """One episode with all that was seen and commanded in it; see `run`."""
+        learned = any(seed in SEEDS[part] for part in LEARNED)
+        self._driver.take(hand, self.scorer if learned else None, self._gate)
+        disturbed = [*self._randomisation.draw(seed), *(self._disturbed if learned else [])]
+        return self._stage.run(seed, disturbed, over=lambda: self._driver.over)
+
+    def _ask(self) -> Array:
+        truth = self._stage.truth()
+        return self._expert.act(truth, horizon=self._horizon, dt=self.period).reshape(-1)
+
+
+class _HandDriver:
+    """The hand as a stage's driver (`rollouts.drivers.Driver`).
+
+    Args:
+        contract: What is seen.
+        horizon: Steps of a chunk, H.
+        ask: Asks the expert about this instant, shape (H * N,).
+    """
+
+    source: Source = 'policy'
+    policy_id = ''
+
+    def __init__(self, contract: Contract, horizon: int, ask: Callable[[], Array]) -> None:
+        self.keys = tuple(contract.observations)
+        self._required = [key for key in self.keys if contract.observations[key].required]
+        self._contract, self._horizon, self._ask = contract, horizon, ask
+        self._left = False
+
+    def take(self, hand: ActionSource, scorer: FrameScorer | None, gate: InProcessMonitor) -> None:
+        """Whose hand drives the next episode, and who scores it."""
+        self._hand, self._scorer, self._gate = hand, scorer, gate
+
+    @property
+    def over(self) -> bool:
+        """Whether the hand has left the arm, or the gate has stopped it."""
+        return self._left or bool(self._gate.stopped)
+
+    def reset(self) -> None:
+        """See `Driver.reset`."""
+        self._left = False
+        if self._scorer is not None:
+            self._scorer.begin()
+
+    def act(self, frame: Frame) -> Array | None:
+        """See `Driver.act`."""
+        if not frame.all_valid(self._required):
+            return None
+        scores = {} if self._scorer is None else self._scorer.ratios(frame)
+        sight = StepContext(
+            observation=observed(self._contract, frame), ask=self._ask, scores=scores
+        )
+        flat = self._hand(sight)
+        if flat is None:
+            self._left = True
+            return None
+        return flat.reshape(self._horizon, -1)

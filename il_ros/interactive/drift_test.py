@@ -1,0 +1,137 @@
+"""Whether the world is still the one that a policy was calibrated in.
+
+A calibrated monitor stops a policy in at most a share alpha of the drives in which all is as it was
+(`monitors/conformal_thresholds.py`). So of n such drives k or more are stopped with a probability
+of at most
+
+    P(Binomial(n, alpha) >= k)
+
+and a shift is confirmed where that is small. One odd drive confirms nothing, and a policy that was
+never calibrated has no alpha to be held to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import comb
+
+from il_ros.core.errors import IlRosError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftConfig:
+    """When a shift is confirmed.
+
+    Attributes:
+        window: Last drives that count.
+        level: Largest p-value at which it is confirmed. Each drive is a test of its own, so about
+            one in 1 / level undisturbed drives confirms a shift that is none.
+    """
+
+    window: int = 20
+    level: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise IlRosError(f'got {self.window}', where='shift.window', allowed='1 or more')
+        if not 0 < self.level < 1:
+            raise IlRosError(f'got {self.level}', where='shift.level', allowed='0 < x < 1')
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftResult:
+    """What the last drives say.
+
+    Attributes:
+        drives: How many there were, at most the window.
+        stopped: How many of them the scores ended.
+        alpha: Largest share of them that would have been ended if nothing had changed.
+        p_value: Probability of as many or more then; 1 without a drive.
+        confirmed: Whether that is a shift.
+    """
+
+    drives: int
+    stopped: int
+    alpha: float
+    p_value: float
+    confirmed: bool
+
+    def __str__(self) -> str:
+        return (
+            f'the scores ended {self.stopped} of the last {self.drives} drives, where '
+            f'{100 * self.alpha:g} % are to be expected (p = {self.p_value:.2g})'
+        )
+
+
+class DriftTest:
+    """Counts the drives of one policy.
+
+    A drive is the time from the policy's getting the arm until somebody or something else has it.
+
+    Args:
+        alpha: Largest rate of false stops that its thresholds were calibrated for.
+        config: When a shift is confirmed.
+
+    Raises:
+        IlRosError: Unless 0 < alpha < 1.
+    """
+
+    def __init__(self, alpha: float, config: DriftConfig) -> None:
+        if not 0 < alpha < 1:
+            raise IlRosError(f'got {alpha}', where='alpha', allowed='0 < x < 1')
+        self._alpha, self._level = alpha, config.level
+        self._drives: deque[bool] = deque(maxlen=config.window)
+
+    def add(self, *, stopped: bool) -> DriftResult:
+        """A drive is over; the scores ended it, or not."""
+        self._drives.append(stopped)
+        return self.now
+
+    @property
+    def now(self) -> DriftResult:
+        """What the drives so far say."""
+        count, stopped = len(self._drives), sum(self._drives)
+        p_value = upper_tail(count, stopped, self._alpha)
+        return DriftResult(
+            drives=count,
+            stopped=stopped,
+            alpha=self._alpha,
+            p_value=p_value,
+            confirmed=stopped > 0 and p_value <= self._level,
+        )
+
+
+def upper_tail(trials: int, successes: int, probability: float) -> float:
+    """P(Binomial(trials, probability) >= successes)."""
+    return min(
+        1.0,
+        sum(
+            comb(trials, k) * probability**k * (1.0 - probability) ** (trials - k)
+            for k in range(successes, trials + 1)
+        ),
+    )
+
+
+class PolicyRuns:
+    """Parts what a monitor says, tick by tick, into drives of the policy."""
+
+    def __init__(self) -> None:
+        self._policy_id = ''
+
+    def hear(self, *, policy_id: str, driving: bool, stopped: bool, fault: bool) -> bool | None:
+        """Take in one status of the monitor.
+
+        Args:
+            policy_id: Whose calibration is in use; empty where none is.
+            driving: Whether the policy has the arm.
+            stopped: Whether the monitor has taken it from the policy.
+            fault: Whether for a hard fault, which ends a drive that then tells nothing.
+
+        Returns:
+            Whether the scores ended the drive that ends here; None where none ends.
+        """
+        if driving and policy_id == self._policy_id:
+            return None
+        before, self._policy_id = self._policy_id, policy_id if driving else ''
+        return None if not before or fault else stopped and not driving

@@ -1,0 +1,156 @@
+"""Where episodes happen: a port, and Gymnasium environments behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.algorithms.query_rules import DriverName
+from il_ros.algorithms.transitions import Ending
+from il_ros.core.errors import IlRosError
+from il_ros.interactive.simulated_operator import SimulatedOperator
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """What there is to see before one step.
+
+    Attributes:
+        observation: What the learner sees, shape (D,). Nothing of the expert's is in it.
+        ask: Asks the expert, shape (A,); None where he answers later. It may be called or not.
+        scores: The monitor's scores by name, as ratios: 1 is the calibrated threshold.
+        human: Whether a person holds the dead-man's switch and wants to drive.
+    """
+
+    observation: Array
+    ask: Callable[[], Array | None]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    human: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeOutcome:
+    """How an episode ended.
+
+    Attributes:
+        ending: See `steps.ENDINGS`; never `running`.
+        gain: What evaluation counts, more is better: the return, or 1 for a success.
+        bag: Folder of the episode's bag; empty where none was recorded.
+        reason: Why it ended, where there is more to say.
+    """
+
+    ending: Ending
+    gain: float
+    bag: str = ''
+    reason: str = ''
+
+
+class ActionSource(Protocol):
+    """Whoever acts.
+
+    Attributes:
+        driver: Who drives the step that was asked about last.
+    """
+
+    @property
+    def driver(self) -> DriverName:
+        """See the attributes."""
+
+    def __call__(self, sight: StepContext) -> Array | None:
+        """An action for what is seen, shape (A,); None to end the episode here."""
+
+
+class EpisodeEnv(Protocol):
+    """A place for episodes: a Gymnasium environment, a simulated arm, a robot.
+
+    Attributes:
+        period: Time of one step [s].
+        low: Least action, shape (A,).
+        high: Greatest action, shape (A,).
+    """
+
+    period: float
+    low: Array
+    high: Array
+
+    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
+        """One episode.
+
+        Args:
+            seed: Of the scene; the same seed and hand give the same episode.
+            hand: Acts in every step.
+        """
+
+
+class GymEpisodeEnv:
+    """Episodes of a Gymnasium environment with flat observations and a box of actions.
+
+    Args:
+        env: The environment, with its time limit.
+        expert: What the expert does, shape (A,), for an observation, shape (D,).
+        person: Who watches with a hand on the switch; nobody if None.
+        limit: What it means that an episode lasts until the time limit: `cut` says nothing,
+            `success` is for tasks in which there is no goal but not to fail.
+        period: Time of one step [s]; the environment's `dt` if None, and 1 s where it has none.
+
+    Raises:
+        IlRosError: If its spaces are others.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        expert: Callable[[Array], Array],
+        *,
+        person: SimulatedOperator | None = None,
+        limit: Ending = 'cut',
+        period: float | None = None,
+    ) -> None:
+        sees, does = env.observation_space, env.action_space
+        box = gymnasium.spaces.Box
+        if not (isinstance(sees, box) and isinstance(does, box) and len(sees.shape) == 1):
+            raise IlRosError(
+                f'{sees} and {does}',
+                where='environment',
+                allowed='one row of observations, and a box of actions',
+                fix='wrap it in gymnasium.wrappers.FlattenObservation',
+            )
+        self.low, self.high = does.low.astype(np.float64), does.high.astype(np.float64)
+        self.period = float(getattr(env.unwrapped, 'dt', 1.0)) if period is None else period
+        self._env, self._expert, self._type = env, expert, does.dtype
+        self._person, self._limit = person, limit
+
+    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
+        """See `EpisodeEnv.run`; one has failed when it terminates without `is_success`."""
+        observation, info = self._env.reset(seed=seed)
+        if self._person is not None:
+            self._person.reset()
+        gain, over, cut = 0.0, False, False
+        while not (over or cut):
+            action = hand(self._sight(observation))
+            if action is None:
+                return EpisodeOutcome(ending='cut', gain=gain)
+            if self._person is not None:
+                self._person.see(observation, action)
+            observation, reward, over, cut, info = self._env.step(action.astype(self._type))
+            gain += float(reward)
+        return EpisodeOutcome(ending=self._ending(over, bool(info.get('is_success'))), gain=gain)
+
+    def _ending(self, over: bool, success: bool) -> Ending:
+        if success:
+            return 'success'
+        return 'failure' if over else self._limit
+
+    def _sight(self, observation: Array) -> StepContext:
+        return StepContext(
+            observation=observation,
+            ask=lambda: self._expert(observation),
+            human=self._person is not None and self._person.drives,
+        )

@@ -1,0 +1,154 @@
+"""The rounds on disk. The record is the journal: where a run stands is which files are whole.
+
+    coaching.json            what the run is of
+    round_003/episode_00012.json  where its bag is, where it was recorded as one
+    round_003/episode_00012.npz   steps of one episode (`aggregate.py`)
+    round_003/policy.npz     what was learned from all episodes up to this round
+    round_003/result.json    how it did in evaluation
+
+Every file is written under another name, synced, and renamed. An episode counts from its rename on,
+with all its labels or, before, with none: no counter beside it could say otherwise after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from il_ros.algorithms.transitions import Transitions
+from il_ros.core.array_files import load_arrays, save_arrays
+from il_ros.core.atomic_files import write_alone, write_atomic
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.evaluation.evaluation_journal import difference
+from il_ros.interactive.aggregate import load_steps, save_steps
+
+MANIFEST = 'coaching.json'
+FORMAT = 1
+
+
+class RoundJournal:
+    """Rounds of one run; use it as a context manager.
+
+    Args:
+        folder: Where they are; made if it is not there.
+        identity: What must be the same for a run to go on: name to plain JSON.
+
+    Raises:
+        IlRosError: If the rounds there are of another run, another process writes there, or the
+            folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as problem:
+            raise IlRosError(
+                f'cannot be written: {problem.strerror or problem}',
+                where=str(folder),
+                fix='choose a folder that you may write to, on a disk with room',
+            ) from None
+        try:
+            self._claim(identity)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._lock)
+
+    def episodes(self, round_: int) -> list[Transitions]:
+        """Whole episodes of a round, in their order."""
+        return [load_steps(path) for path in self.episode_files(round_)]
+
+    def episode_files(self, round_: int) -> list[Path]:
+        """Where they are."""
+        return sorted(self._round(round_).glob('episode_*.npz'))
+
+    def add_episode(self, round_: int, number: int, steps: Transitions, *, bag: str = '') -> None:
+        """Write an episode; when this returns, it outlives a power cut.
+
+        Args:
+            round_: Which round it is of.
+            number: Its number among all.
+            steps: What happened.
+            bag: Folder of its bag; empty where there is none.
+        """
+        path = self._round(round_) / f'episode_{number:05d}.npz'
+        if bag:
+            write_atomic(path.with_suffix('.json'), json.dumps({'bag': bag}, indent=1) + '\n')
+        save_steps(path, steps)
+
+    def bags(self) -> list[Path]:
+        """Bags of the whole episodes, in their order; one that was broken off has none."""
+        notes = [
+            path.with_suffix('.json')
+            for path in sorted(self.folder.glob('round_*/episode_*.npz'))
+            if path.with_suffix('.json').exists()
+        ]
+        return [Path(json.loads(note.read_text(encoding='utf-8'))['bag']) for note in notes]
+
+    def policy(self, round_: int) -> dict[str, NDArray[Any]] | None:
+        """Arrays of what was learned after a round; None if nothing was, yet."""
+        path = self._round(round_) / 'policy.npz'
+        return load_arrays(path) if path.exists() else None
+
+    def save_policy(self, round_: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write what was learned; it ends the round's episodes."""
+        save_arrays(self._round(round_) / 'policy.npz', arrays)
+
+    def result(self, round_: int) -> dict[str, Any] | None:
+        """What `save_result` was told; None if nothing was, yet."""
+        path = self._round(round_) / 'result.json'
+        return _read_json(path) if path.exists() else None
+
+    def save_result(self, round_: int, result: Mapping[str, Any]) -> None:
+        """Write how a round went; it ends the round."""
+        path = self._round(round_) / 'result.json'
+        write_atomic(path, json.dumps(dict(result), indent=1) + '\n')
+
+    def _round(self, round_: int) -> Path:
+        return self.folder / f'round_{round_:03d}'
+
+    def _claim(self, identity: Mapping[str, Any]) -> None:
+        write_alone(self._lock, str(self.folder))
+        path = self.folder / MANIFEST
+        wanted = {'format': FORMAT, 'identity': json.loads(json.dumps(dict(identity)))}
+        if not path.exists():
+            write_atomic(path, json.dumps(wanted, indent=1) + '\n')
+            return
+        found = _read_json(path)
+        if found != wanted:
+            told = difference(*(each.get('identity', {}) for each in (found, wanted)))
+            raise IlRosError(
+                f'the rounds there are of another run: {told}',
+                where=str(self.folder),
+                fix='choose another folder, or remove this one',
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as problem:
+        raise DatasetError(
+            f'cannot be read: {problem}', where=str(path), fix='remove it, and run again'
+        ) from None
+    if not isinstance(found, dict):
+        raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
+    return found

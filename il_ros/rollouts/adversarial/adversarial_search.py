@@ -1,0 +1,204 @@
+"""Searches for the smallest disturbance with which an episode fails.
+
+First at random, over sizes of all magnitudes; then with CMA-ES, in the scenes where a failure took
+least, from the best disturbance found there; and each number by itself, by bisection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from cmaes import CMA
+from numpy.typing import NDArray
+
+from il_ros.core.errors import IlRosError
+from il_ros.rollouts.adversarial.search_parameters import Parameter
+from il_ros.rollouts.adversarial.search_space import SearchSpace
+from il_ros.rollouts.adversarial.search_trials import Boundary, Phase, SearchResult, Trial, severity
+from il_ros.rollouts.episode_cases import EpisodeCase
+from il_ros.rollouts.rollout import Rollout
+from il_ros.sim.perturbations import Perturbation
+
+Array = NDArray[np.float64]
+NOTHING: Mapping[str, float] = MappingProxyType({})
+Run = Callable[[EpisodeCase], Rollout]
+"""Runs one episode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How long and how widely is searched.
+
+    Attributes:
+        random: Episodes with random disturbances, over the scenes in turn.
+        searches: Scenes that CMA-ES then searches, those in which a failure took least.
+        generations: Generations of each of these searches.
+        sigma: Step size that they begin with, as a share of the bounds.
+        boundaries: Halvings when each number is searched by itself, in the first of these scenes;
+            0 leaves that out.
+        seed: Of everything that is drawn.
+    """
+
+    random: int = 100
+    searches: int = 3
+    generations: int = 12
+    sigma: float = 0.2
+    boundaries: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.random, self.searches, self.generations, self.boundaries, self.seed)
+        if min(counts) < 0 or self.random < 1 or not self.sigma > 0:
+            raise IlRosError(
+                f'got {self}',
+                where='search',
+                allowed='counts and seed of at least 0, random of at least 1, sigma above 0',
+            )
+
+
+class Search:
+    """One search; `seed`, space and an episode that repeats give the same result.
+
+    Args:
+        space: What may be disturbed.
+        run: Runs an episode.
+        limit: Time limit of the task [s].
+        config: How long to search.
+        watch: Called with each trial, once it is over.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        run: Run,
+        *,
+        limit: float,
+        config: SearchConfig,
+        watch: Callable[[Trial], None] = lambda trial: None,
+    ) -> None:
+        self._space, self._run, self._limit = space, run, limit
+        self._config, self._watch = config, watch
+        self._rng = np.random.default_rng(config.seed)
+        self._trials: list[Trial] = []
+
+    def search(self) -> SearchResult:
+        """Run it all.
+
+        Raises:
+            IlRosError: If every scene fails undisturbed.
+        """
+        seeds = self._sound_scenes()
+        for i in range(self._config.random):
+            self._disturbed('random', seeds[i % len(seeds)], self._scattered())
+        best = sorted(map(self._best, seeds[: self._config.random]), key=severity)
+        best = best[: self._config.searches]
+        for trial in best:
+            self._refine(trial)
+        boundaries = self._boundaries(best[0].seed) if best and self._config.boundaries else []
+        return SearchResult(trials=tuple(self._trials), boundaries=tuple(boundaries))
+
+    def _sound_scenes(self) -> list[int]:
+        """Scenes that succeed undisturbed: in the others no disturbance can be to blame."""
+        trials = [self._trial('undisturbed', seed) for seed in self._space.seeds]
+        sound = [trial.seed for trial in trials if trial.success]
+        if not sound:
+            raise IlRosError(
+                f'each of {len(trials)} scenes fails undisturbed; the last: {trials[-1].outcome} '
+                f'{trials[-1].reason}'.rstrip(),
+                where='search',
+                fix='search with a policy that succeeds when nothing goes wrong',
+            )
+        return sound
+
+    def _scattered(self) -> Array:
+        """A random point of the cube, drawn in towards where nothing is disturbed.
+
+        Uniform points alone would all be large disturbances: hardly one number of many is small.
+        """
+        reach = self._rng.uniform()
+        shares = self._rng.uniform(size=len(self._space.parameters))
+        neutral = [
+            share if p.neutral is None else p.share(p.neutral)
+            for p, share in zip(self._space.parameters, shares, strict=True)
+        ]
+        return np.asarray(neutral + reach * (shares - neutral))
+
+    def _best(self, seed: int) -> Trial:
+        return min((t for t in self._trials if t.seed == seed and t.values), key=severity)
+
+    def _refine(self, trial: Trial) -> None:
+        """Search the scene of a trial from there on; points outside the unit cube are not tried."""
+        shares = [p.share(trial.values[p.name]) for p in self._space.parameters]
+        strategy = CMA(
+            mean=np.clip(shares, 0.0, 1.0),
+            sigma=self._config.sigma,
+            bounds=np.tile([0.0, 1.0], (len(shares), 1)),
+            seed=int(self._rng.integers(2**32)),
+        )
+        for _ in range(self._config.generations):
+            points = [strategy.ask() for _ in range(strategy.population_size)]
+            trials = [self._disturbed('cma_es', trial.seed, point) for point in points]
+            values = [one.objective for one in trials]
+            strategy.tell(list(zip(points, values, strict=True)))
+
+    def _boundaries(self, seed: int) -> Iterator[Boundary]:
+        for p in self._space.parameters:
+            if p.neutral is None or not self._space.tells(p):
+                continue
+            neutral = min(max(p.neutral, p.low), p.high)
+            for bound in (p.low, p.high):
+                if bound != neutral:
+                    yield self._boundary(p, seed, neutral, bound)
+
+    def _boundary(self, p: Parameter, seed: int, neutral: float, bound: float) -> Boundary:
+        if self._alone(p, seed, bound):
+            return Boundary(parameter=p.name, seed=seed, bound=bound, holds=bound, fails=None)
+        if p.neutral is not None and neutral != p.neutral and not self._alone(p, seed, neutral):
+            holds = p.neutral  # the scene succeeded undisturbed, and the bounds begin beyond that
+            return Boundary(parameter=p.name, seed=seed, bound=bound, holds=holds, fails=neutral)
+        good, bad = p.share(neutral), p.share(bound)
+        for _ in range(self._config.boundaries):
+            middle = 0.5 * (good + bad)
+            if self._alone(p, seed, p.value(middle)):
+                good = middle
+            else:
+                bad = middle
+        return Boundary(
+            parameter=p.name, seed=seed, bound=bound, holds=p.value(good), fails=p.value(bad)
+        )
+
+    def _alone(self, p: Parameter, seed: int, value: float) -> bool:
+        perturbations = self._space.alone(p, value)
+        return self._trial('boundary', seed, {p.name: value}, perturbations).success
+
+    def _disturbed(self, phase: Phase, seed: int, point: Array) -> Trial:
+        values = self._space.values(point)
+        return self._trial(phase, seed, values, self._space.perturbations(values))
+
+    def _trial(
+        self,
+        phase: Phase,
+        seed: int,
+        values: Mapping[str, float] = NOTHING,
+        perturbations: Sequence[Perturbation] = (),
+    ) -> Trial:
+        rollout = self._run(EpisodeCase(seed=seed, name=phase, perturbations=tuple(perturbations)))
+        trial = Trial(
+            phase=phase,
+            seed=seed,
+            values=values,
+            perturbations=tuple(perturbations),
+            size=self._space.size(values),
+            success=rollout.success,
+            progress=rollout.progress,
+            duration=rollout.duration,
+            slack=float(np.clip(1.0 - rollout.duration / self._limit, 0.0, 1.0)),
+            outcome=rollout.outcome,
+            reason=rollout.reason,
+        )
+        self._trials.append(trial)
+        self._watch(trial)
+        return trial

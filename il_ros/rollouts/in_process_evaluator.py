@@ -1,0 +1,147 @@
+"""The suites of an evaluation in one process or several, without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.frames import Frame
+from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
+from il_ros.evaluation.suites import SUITES
+from il_ros.experts import EXPERTS, make_expert
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.action_error import ActionError
+from il_ros.rollouts.drivers import PolicyDriver
+from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
+from il_ros.rollouts.episode_runner import EpisodeRunner
+from il_ros.rollouts.in_process_monitor import InProcessMonitor
+from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, stream
+
+Array = NDArray[np.float64]
+
+
+class InProcessEvaluator:
+    """Runs the episodes of an evaluation as the graph would, with the same monitor.
+
+    Args:
+        contract: Contract file.
+        task: Name of the simulator's task.
+        bundle: Bundle of the policy.
+        heuristic: Which simple rule is the floor.
+        processes: How many episodes are simulated at once.
+    """
+
+    def __init__(
+        self, contract: Path, task: str, bundle: Path, heuristic: str, *, processes: int
+    ) -> None:
+        self._contract, self._task, self._bundle = contract, task, bundle
+        self._heuristic, self._processes = heuristic, processes
+
+    def run(self, plan: Sequence[PlannedEpisode]) -> Generator[EpisodeResult, None, None]:
+        """Run what is planned, in its order.
+
+        Raises:
+            IlRosError: If a policy is to be watched and is not calibrated.
+        """
+        setups = self.setups(one.suite for one in plan)
+        jobs = [
+            (setups[one.suite], partial(run_case, suite=one.suite, task=self._task, case=one.case))
+            for one in plan
+        ]
+        yield from stream(jobs, processes=self._processes)
+
+    def setups(self, suites: Iterable[str]) -> dict[str, EpisodeSetup]:
+        """Who drives under whose eyes, by suite."""
+        calibrated = load_bundle(self._bundle).calibration is not None
+        return {suite: self._setup(suite, calibrated) for suite in dict.fromkeys(suites)}
+
+    def _setup(self, name: str, calibrated: bool) -> EpisodeSetup:
+        suite = SUITES[name]
+        if suite.controller != 'policy':
+            expert = self._heuristic if suite.controller == 'heuristic' else self._task
+            return EpisodeSetup(
+                contract=self._contract, task=self._task, expert=expert, guard='limits'
+            )
+        alone: FilterName = 'scores' if calibrated else 'limits'
+        return EpisodeSetup(
+            contract=self._contract,
+            task=self._task,
+            bundle=self._bundle,
+            guard='monitor' if suite.watched else alone,
+        )
+
+
+def run_case(stage: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase) -> EpisodeResult:
+    """Run one case on a stage that the monitor guards; gives what the report needs of it."""
+    trace = _Trace(stage, action_error(stage, task))
+    rollout = stage.run(case.seed, case.perturbations, name=case.name, watch=trace.take)
+    return EpisodeResult(
+        suite=suite,
+        task=task,
+        seed=case.seed,
+        success=rollout.success,
+        duration=rollout.elapsed,
+        progress=rollout.progress,
+        violations=rollout.violations,
+        fallback=rollout.alarm is not None,
+        fallback_time=rollout.alarm,
+        reason=why_it_ended(rollout.reason, rollout.success),
+        perturbations=(case.name,) if case.name else (),
+        times=rollout.times,
+        scores=np.array(trace.scores),
+        threshold=1.0 if trace.scored else None,
+        joints=rollout.actions,
+        latencies=np.array(trace.latencies),
+        action_errors=np.array(trace.errors),
+    )
+
+
+def action_error(stage: EpisodeRunner, task: str) -> ActionError | None:
+    """What measures the stage's policy against the task's expert; None where either is missing."""
+    driver = stage.driver
+    arm = stage.contract.arm
+    if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not arm:
+        return None
+    spread = driver.policy.action_spread()
+    if spread is None:
+        return None
+    return ActionError(make_expert(task, arm), spread, stage.contract.period)
+
+
+class _Trace:
+    """What can be said of each frame of an episode.
+
+    Attributes:
+        scores: What the monitor's scores said, NaN where they said nothing.
+        scored: Whether there were any.
+        latencies: How long the driver took [s], NaN where it gave no answer.
+        errors: Normalised action errors, NaN where the policy did not drive; none where it is not
+            measured.
+    """
+
+    def __init__(self, stage: EpisodeRunner, error: ActionError | None) -> None:
+        self._stage, self._error = stage, error
+        self.scores: list[float] = []
+        self.scored = False
+        self.latencies: list[float] = []
+        self.errors: list[float] = []
+
+    def take(self, frame: Frame, chunk: Array | None) -> None:
+        """See `EpisodeRunner.run`."""
+        guard = self._stage.guard
+        verdict = guard.verdict if isinstance(guard, InProcessMonitor) else None
+        self.scores.append(np.nan if verdict is None else verdict.scores.score)
+        self.scored |= verdict is not None and bool(verdict.scores.names)
+        self.latencies.append(np.nan if chunk is None else self._stage.latency)
+        if self._error is not None:
+            drives = verdict is not None and verdict.watched
+            self.errors.append(self._error_of(chunk) if drives else np.nan)
+
+    def _error_of(self, chunk: Array | None) -> float:
+        if chunk is None or self._error is None:
+            return np.nan
+        return self._error.of(chunk, self._stage.truth())

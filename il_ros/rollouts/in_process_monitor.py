@@ -1,0 +1,183 @@
+"""The monitor as a guard, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import NS, Frame
+from il_ros.monitors.mode import Mode, ModeRefused
+from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
+from il_ros.monitors.plan import Plan
+from il_ros.monitors.score_watch import Calibration
+from il_ros.monitors.scores.score import ScoreInput
+from il_ros.monitors.trajectory import points_of
+from il_ros.monitors.verdict import Verdict
+from il_ros.policies.calibration import FittedScores
+from il_ros.policies.policy import Policy
+from il_ros.sim.controller import Trajectory, TrajectoryController
+
+Array = NDArray[np.float64]
+MomentOf = Callable[[Frame], ScoreInput]
+
+_MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
+
+
+class InProcessMonitor:
+    """The monitor, in this process; its plan goes to the arm by a simulated trajectory controller.
+
+    Args:
+        contract: What the topics mean.
+        source: Who drives.
+        make: Makes the monitor of an episode.
+        policy_id: Which policy drives; empty for an expert.
+        moment: What the scores see of a frame; none where nothing is scored.
+        patience: How long it waits for a frame before it goes on without one [s], as its node.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        source: Source,
+        make: Callable[[], Monitor],
+        *,
+        policy_id: str = '',
+        moment: MomentOf | None = None,
+        patience: float = MonitorConfig.frame_age,
+    ) -> None:
+        self._contract, self._source, self._make = contract, source, make
+        self._policy_id, self._moment = policy_id, moment
+        self._patience = patience
+        self.verdict: Verdict | None = None
+        self.stopped = ''
+
+    @property
+    def moving(self) -> bool:
+        """See `Guard.moving`."""
+        return self.verdict is not None and self.verdict.mode is Mode.FALLBACK
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor of this episode."""
+        return self._monitor
+
+    def reset(self, posture: Array) -> None:
+        """See `Guard.reset`."""
+        self._monitor = self._make()
+        self._controller = TrajectoryController(
+            self._contract.action.names, posture, period=self._contract.period
+        )
+        self._seen = -np.inf
+        self._driven = False
+        self.verdict, self.stopped = None, ''
+
+    def tick(
+        self, frame: Frame | None, chunk: Array | None, now: float, invalid: tuple[str, ...]
+    ) -> Array | None:
+        """See `Guard.tick`."""
+        if chunk is not None:
+            self._monitor.offer(self._chunk(chunk, now), self._source)
+        if frame is None and now - self._seen <= self._patience:
+            return None
+        seen = self._input(frame, now, invalid)
+        verdict = self._monitor.tick(seen, now)
+        if not self._driven and self._enter(now):
+            verdict = self._monitor.tick(seen, now)
+        if verdict.plan is not None:
+            self._follow(verdict.plan, now)
+        if self._driven and not self.stopped and verdict.mode is not _MODES[self._source]:
+            self.stopped = verdict.reason
+        self.verdict = verdict
+        return verdict.target_end
+
+    def setpoints(self, times: Array) -> Array:
+        """See `Guard.setpoints`."""
+        return self._controller.positions(times)
+
+    def _follow(self, plan: Plan, now: float) -> None:
+        contract = self._contract
+        points = points_of(plan, now, contract.period)
+        trajectory = Trajectory(
+            start=now + contract.command_delay,
+            times=points.times,
+            positions=points.position,
+            velocities=points.velocity,
+            accelerations=points.acceleration,
+        )
+        self._controller.follow(contract.action.names, trajectory, now)
+
+    def _enter(self, now: float) -> bool:
+        """Ask for the driver's mode; refused, it is asked again at the next tick."""
+        try:
+            self._monitor.request(_MODES[self._source], not_before=now)
+        except ModeRefused:
+            return False
+        self._driven = True
+        return True
+
+    def _chunk(self, positions: Array, now: float) -> Chunk:
+        return Chunk(
+            stamp=now,
+            step_dt=self._contract.period,
+            names=self._contract.action.names,
+            positions=positions,
+            contract_hash=self._contract.hash,
+            policy_id=self._policy_id,
+            source=self._source,
+        )
+
+    def _input(self, frame: Frame | None, now: float, invalid: tuple[str, ...]) -> MonitorInput:
+        if frame is None:
+            text = f'no observation for {now - self._seen:.3f} s'
+            return MonitorInput(stamp=now, position=None, invalid=(text,))
+        self._seen = frame.stamp / NS
+        moment = self._moment(frame) if self._moment else None
+        return monitor_input(self._contract, frame, self._seen, invalid=invalid, moment=moment)
+
+
+def limits_monitor(
+    contract: Contract, source: Source, *, policy_id: str = '', blend: float = 0.0
+) -> InProcessMonitor:
+    """The monitor with its hard checks alone: no score stops anybody, however long it takes.
+
+    Args:
+        contract: What the topics mean.
+        source: Who drives.
+        policy_id: Which policy drives; empty for an expert.
+        blend: See `MonitorConfig.chunk_blend`.
+    """
+    config = MonitorConfig(novelty=False, allow_uncalibrated=True, overdue=0.0, chunk_blend=blend)
+    return InProcessMonitor(
+        contract, source, lambda: make_monitor(contract, None, config), policy_id=policy_id
+    )
+
+
+def scores_monitor(
+    policy: Policy,
+    scores: FittedScores,
+    calibration: Calibration,
+    config: MonitorConfig | None = None,
+) -> InProcessMonitor:
+    """The monitor as it is deployed with a policy: hard checks, calibrated scores, overdue.
+
+    Args:
+        policy: The policy.
+        scores: Its scores.
+        calibration: Their bank and thresholds.
+        config: Settings; the defaults by default.
+    """
+    contract, settings = policy.contract, config or MonitorConfig()
+    return InProcessMonitor(
+        contract,
+        'policy',
+        lambda: make_monitor(contract, calibration, settings),
+        policy_id=calibration.policy_id,
+        moment=scores.moments(policy).of_frame,
+        patience=settings.frame_age,
+    )

@@ -1,0 +1,154 @@
+"""What scores say of stored rollouts, as they would have said it while the policy drove.
+
+Nothing is simulated here, so that a score can be changed and judged again within seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.frames import NS
+from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace
+from il_ros.monitors.conformal_thresholds import ConformalThresholds, mean_ratio
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.score_bank import ScoreBank
+from il_ros.monitors.scores.score import ScoreInput
+from il_ros.policies.score_inputs import ScoreInputs
+from il_ros.rollouts.rollout import Rollout
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoredRollout:
+    """One episode and what K scores said of it.
+
+    Attributes:
+        values: Averaged scores at each tick until the episode's end, shape (T, K).
+        times: Time of each tick since the reset, shape (T,) [s].
+        failed: Whether the policy failed, or was stopped by a hard check.
+        perturbation: What went wrong; empty for nothing.
+        duration: Length of the episode [s].
+        gated: Whether a hard check stopped it.
+    """
+
+    values: Array
+    times: Array
+    failed: bool
+    perturbation: str
+    duration: float
+    gated: bool
+
+    def ratios(self, bands: ConformalThresholds, columns: Sequence[int]) -> Array:
+        """Scores relative to their thresholds, shape (T, len(columns)).
+
+        A score without a number says nothing here: to stop for a missing observation is the part
+        of the hard checks.
+        """
+        rows = self.values[:, list(columns)]
+        ratios = [bands.ratios(row, tick, missing=nan) for tick, row in enumerate(rows)]
+        return np.array(ratios).reshape(rows.shape)
+
+    def trace(self, ratios: Array) -> ScoreTrace:
+        """The episode as these scores, their ratios of shape (T, K), saw it together."""
+        return ScoreTrace(
+            times=self.times,
+            ratios=np.array([mean_ratio(row) for row in ratios]),
+            failed=self.failed,
+            perturbed=bool(self.perturbation),
+            duration=self.duration,
+        )
+
+
+def score_rollouts(
+    bank: ScoreBank, moments: ScoreInputs, rollouts: Iterable[Rollout]
+) -> list[ScoredRollout]:
+    """What every score of a bank says of each rollout."""
+    return [_scored(bank, moments, rollout) for rollout in rollouts]
+
+
+def moments_of(moments: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
+    """Each frame with the newest answer at that time."""
+    chunk, time = None, 0.0
+    for frame, answer in zip(rollout.frames, rollout.chunks, strict=True):
+        if answer is not None:
+            chunk, time = answer, frame.stamp / NS
+        yield moments.of_frame(frame, chunk, time)
+
+
+def _scored(bank: ScoreBank, moments: ScoreInputs, rollout: Rollout) -> ScoredRollout:
+    values, times = bank.trace(moments_of(moments, rollout)), rollout.times
+    # What comes behind a stop is no longer the policy's doing.
+    before = times < rollout.duration - 1e-9
+    return ScoredRollout(
+        values=values[before],
+        times=times[before],
+        failed=not rollout.success,
+        perturbation=rollout.perturbation,
+        duration=rollout.duration,
+        gated=rollout.alarm is not None,
+    )
+
+
+def overdue(scored: ScoredRollout, longest: int, config: MonitorConfig) -> Array:
+    """How far an episode is overdue at each tick, shape (T,): above 1 the monitor stops it."""
+    most = config.overdue * longest if config.overdue else inf
+    return np.arange(1, len(scored.times) + 1) / most
+
+
+def whole_monitor(
+    scored: ScoredRollout, ratios: Array, *, longest: int, limit: float, config: MonitorConfig
+) -> ScoreTrace:
+    """The episode as the whole monitor sees it: scores, overdue, and the stops of hard checks.
+
+    Args:
+        scored: The episode.
+        ratios: Its scores relative to their thresholds, shape (T, K).
+        longest: Ticks of the longest calibration episode.
+        limit: How long the episode would have gone on without the monitor [s], if a hard check
+            ended it: the time limit of the task.
+        config: Settings of the monitor.
+    """
+    trace = scored.trace(ratios)
+    trace = replace(trace, ratios=np.fmax(trace.ratios, overdue(scored, longest, config)))
+    return replace(trace, stopped=scored.duration, duration=limit) if scored.gated else trace
+
+
+def result_of(traces: Sequence[ScoreTrace], config: MonitorConfig) -> ScoreResult:
+    """The figures of these traces, an alarm being what stops the policy in the monitor."""
+    return ScoreResult(traces=traces, count=config.trigger_count, window=config.trigger_window)
+
+
+def by_perturbation(
+    scored: Sequence[ScoredRollout], traces: Sequence[ScoreTrace], config: MonitorConfig
+) -> dict[str, Mapping[str, Any]]:
+    """For each perturbation: episodes, how many failed, were stopped by hard checks, detected.
+
+    Args:
+        scored: Episodes.
+        traces: The same ones as a score saw them.
+        config: Says what an alarm is.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in dict.fromkeys(one.perturbation for one in scored):
+        some = [
+            (one, trace.alarm(config.trigger_count, config.trigger_window), trace.duration)
+            for one, trace in zip(scored, traces, strict=True)
+            if one.perturbation == name
+        ]
+        shares = [t / length for one, t, length in some if t is not None and one.failed]
+        found[name or 'nominal'] = {
+            'episodes': len(some),
+            'failed': sum(one.failed for one, _, _ in some),
+            'stopped_by_checks': sum(one.gated for one, _, _ in some),
+            'detected': sum(t is not None and one.failed and not one.gated for one, t, _ in some),
+            'false_alarms': sum(t is not None and not one.failed for one, t, _ in some),
+            'detection_share': float(np.median(shares)) if shares else None,
+        }
+    return found

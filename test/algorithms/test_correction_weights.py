@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from coaching import some_steps
+
+from il_ros.algorithms.correction_weights import CorrectionWeights, sampling_weights
+from il_ros.core.errors import IlRosError
+
+
+def steps():
+    """Three demonstrated, one corrected, four that the learner drove, two just before that."""
+    expert = np.full((8, 1), np.nan, np.float32)
+    expert[[0, 1, 2, 6]] = 0.5
+    return some_steps(
+        8,
+        expert=expert,
+        round=np.array([0, 0, 0, 1, 1, 1, 1, 1], np.int32),
+        before_takeover=np.array([0, 0, 0, 0, 1, 1, 0, 0], bool),
+    )
+
+
+def test_labels_count_alike_and_nothing_else_does():
+    np.testing.assert_array_equal(
+        sampling_weights(steps(), CorrectionWeights()), [1, 1, 1, 0, 0, 0, 1, 0]
+    )
+
+
+def test_half_of_a_batch_can_be_corrections():
+    weight = sampling_weights(steps(), CorrectionWeights(share=0.5))
+    # 4 labels: the one correction weighs 2, the three demonstrations share the other 2
+    np.testing.assert_allclose(weight, [2 / 3, 2 / 3, 2 / 3, 0, 0, 0, 2, 0])
+
+
+def test_the_learner_s_own_steps_count_less_and_before_a_takeover_less_still():
+    weight = sampling_weights(steps(), CorrectionWeights(own=0.5, before_takeover=0.1))
+    np.testing.assert_allclose(weight, [1, 1, 1, 0.5, 0.05, 0.05, 1, 0.5])
+
+
+def test_a_share_of_corrections_where_there_are_none_yet_changes_nothing():
+    shown = steps().take(slice(0, 3))
+    np.testing.assert_array_equal(sampling_weights(shown, CorrectionWeights(share=0.5)), [1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ('setting', 'text'),
+    [
+        ({'share': 1.5}, 'corrections.share: got 1.5; allowed: 0 to 1'),
+        ({'own': -1.0}, 'corrections.own: got -1.0; allowed: 0 to inf'),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(setting, text):
+    with pytest.raises(IlRosError) as caught:
+        CorrectionWeights(**setting)
+    assert str(caught.value) == text

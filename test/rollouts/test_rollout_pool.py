@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from il_ros.core.errors import BundleError, IlRosError
+from il_ros.evaluation.errors import EvaluationError
+from il_ros.evaluation.suites import SEEDS
+from il_ros.monitors.mode import Mode
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.episode_cases import (
+    EpisodeCase,
+    calibration_cases,
+    nominal_cases,
+    perturbed_cases,
+)
+from il_ros.rollouts.rollout_pool import EpisodeSetup, bundle_monitor, counted, run_cases
+from il_ros.sim.perturbations import Perturbation
+
+REACH = Path('config/contracts/franka_reach.yaml')
+LOST = Perturbation(kind='sensor_dropout', target='goal_position', start=0.2)
+
+
+def test_cases_have_seeds_of_their_own():
+    parts = [calibration_cases(3), nominal_cases(3), perturbed_cases(3, {'lost': [LOST]})]
+    assert [part[0].seed for part in parts] == [
+        SEEDS['calibration'][0], SEEDS['nominal'][0], SEEDS['ood'][0],
+    ]  # fmt: skip
+    assert nominal_cases(2, 5)[0].seed == SEEDS['nominal'][5]
+
+
+def test_perturbations_take_turns():
+    cases = perturbed_cases(5, {'lost': [LOST], 'nothing': []})
+    assert [case.name for case in cases] == ['lost', 'nothing', 'lost', 'nothing', 'lost']
+    assert cases[0].perturbations == (LOST,)
+    with pytest.raises(EvaluationError, match='no perturbation to draw from'):
+        perturbed_cases(2, {})
+
+
+def test_processes_change_nothing():
+    setup = EpisodeSetup(contract=REACH, task='reach', guard='limits')
+    cases = [*nominal_cases(3), EpisodeCase(seed=5, name='lost', perturbations=(LOST,))]
+    here, there = run_cases(setup, cases), run_cases(setup, cases, processes=2)
+    assert [r.seed for r in there] == [case.seed for case in cases]
+    assert [r.outcome for r in there] == ['success'] * 3 + ['stopped']
+    for a, b in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a.actions, b.actions)
+        assert a.violations == b.violations
+    counts = counted(there)
+    assert counts == {'success': 3, 'time limit': 0, 'stopped': 1, 'violations': 0}
+
+
+def test_an_expert_has_no_scores():
+    with pytest.raises(IlRosError, match='guard monitor: scores belong to a bundle'):
+        EpisodeSetup(contract=REACH, task='reach', guard='monitor')
+
+
+def test_a_calibrated_bundle_is_watched(reach_bundle):
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='monitor')
+    stage = setup.stage()
+    rollout = stage.run(nominal_cases(1)[0].seed)
+    look = stage.guard.verdict.scores
+    assert stage.guard.verdict.mode is Mode.POLICY
+    assert np.isfinite(look.score)
+    assert look.names == load_bundle(reach_bundle).calibration.bank.names
+    assert rollout.success
+
+
+def test_scores_stop_what_the_hard_checks_let_pass(reach_bundle):
+    # The goal is shown far outside of where it was in training; nothing is too fast or too far.
+    shown = Perturbation(kind='sensor_bias', target='goal_position', value=(0.0, 0.15, 0.25))
+    case = EpisodeCase(seed=3, name='bias', perturbations=(shown,))
+    outcomes = {}
+    for guard in ('none', 'limits', 'monitor'):
+        setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard=guard)
+        (outcomes[guard],) = run_cases(setup, [case])
+    assert [r.outcome for r in outcomes.values()] == ['time limit', 'time limit', 'stopped']
+    assert 'above threshold' in outcomes['monitor'].reason
+
+
+def test_a_bundle_without_thresholds_is_not_watched(reach_bundle):
+    from dataclasses import replace
+
+    bundle = replace(load_bundle(reach_bundle), threshold=None)
+    with pytest.raises(BundleError, match=r'some/bundle: is not calibrated; .*monitor calibrate'):
+        bundle_monitor(bundle, where='some/bundle')

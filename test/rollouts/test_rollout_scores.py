@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from il_ros.monitors.conformal_thresholds import joint_thresholds
+from il_ros.policies.bundle import load_bundle
+from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
+from il_ros.rollouts.rollout_scores import moments_of, score_rollouts
+from il_ros.sim.perturbations import Perturbation
+
+REACH = Path('config/contracts/franka_reach.yaml')
+
+
+@pytest.fixture(scope='module')
+def rollouts(reach_bundle):
+    lost = Perturbation(kind='sensor_dropout', target='goal_position', start=0.4)
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='limits')
+    return run_cases(
+        setup, [*nominal_cases(2), EpisodeCase(seed=1, name='lost', perturbations=(lost,))]
+    )
+
+
+def test_every_frame_has_the_newest_answer_at_that_time(reach_bundle, rollouts):
+    moments = list(moments_of(load_bundle(reach_bundle).moments, rollouts[2]))
+    assert len(moments) == len(rollouts[2].frames)
+    silent = [i for i, chunk in enumerate(rollouts[2].chunks) if chunk is None]
+    last = silent[0] - 1
+    for i in (*range(silent[0]), silent[0]):
+        np.testing.assert_array_equal(moments[i].chunk, rollouts[2].chunks[min(i, last)])
+        assert moments[i].chunk_time == moments[min(i, last)].time
+
+
+def test_scores_offline_are_those_of_the_monitor(reach_bundle):
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='monitor')
+    stage, bundle, live = setup.stage(), load_bundle(reach_bundle), []
+    rollout = stage.run(
+        nominal_cases(1)[0].seed, watch=lambda *_: live.append(stage.guard.verdict.scores.values)
+    )
+    (offline,) = score_rollouts(bundle.calibration.bank, bundle.moments, [rollout])
+    # a frame is shown before the guard has judged it: one later each
+    assert len(offline.values) == len(rollout.frames)
+    np.testing.assert_allclose(offline.values, np.array(live), rtol=1e-9, equal_nan=True)
+
+
+def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
+    bundle = load_bundle(reach_bundle)
+    (stopped,) = score_rollouts(bundle.calibration.bank, bundle.moments, [rollouts[2]])
+    assert stopped.gated
+    assert stopped.failed
+    assert stopped.times[-1] < rollouts[2].alarm == stopped.duration
+    assert len(stopped.values) < len(rollouts[2].frames)
+
+
+def test_bands_of_real_scores_let_calibration_rollouts_pass(reach_bundle, rollouts):
+    bundle = load_bundle(reach_bundle)
+    good = score_rollouts(bundle.calibration.bank, bundle.moments, rollouts[:2])
+    bands = joint_thresholds([one.values for one in good * 20], alpha=0.05)
+    assert all(
+        one.trace(one.ratios(bands, range(len(bundle.calibration.bank.names)))).alarm() is None
+        for one in good
+    )

@@ -1,0 +1,158 @@
+"""Films show the episode that was judged, or say why they do not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from il_ros.rollouts import video_maker
+from il_ros.rollouts.episode_cases import EpisodeCase
+from il_ros.rollouts.in_process_evaluator import run_case
+from il_ros.rollouts.repetition import CLOSE, apart, difference
+from il_ros.rollouts.rollout_pool import EpisodeSetup
+from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
+from il_ros.sim.opengl import OpenGl
+from il_ros.sim.perturbations import Perturbation
+
+SMALL = VideoConfig(count=2, width=32, height=24, rate=2.0, renderer='rays')
+SETUP = EpisodeSetup(
+    contract=Path('config/contracts/franka_reach.yaml'), task='reach', expert='hold', guard='limits'
+)
+LOST = {'joints_lost': (Perturbation(kind='sensor_dropout', target='joint_position', start=1.0),)}
+PERIOD = 0.05
+
+
+@pytest.fixture(scope='module')
+def stage():
+    return SETUP.stage()
+
+
+@pytest.fixture(scope='module')
+def failed(stage):
+    """Somebody who does nothing until the time is over."""
+    return run_case(stage, suite='nominal', task='reach', case=EpisodeCase(seed=300_001))
+
+
+@pytest.fixture(scope='module')
+def again(stage):
+    return stage.run(300_001)
+
+
+@pytest.fixture(scope='module')
+def lost(stage):
+    """An episode in which the monitor hears nothing from the joints any more."""
+    (name, perturbations), *_ = LOST.items()
+    case = EpisodeCase(seed=400_002, name=name, perturbations=perturbations)
+    return run_case(stage, suite='nominal', task='reach', case=case)
+
+
+def studio(exact=True, **changes):
+    return VideoMaker({'nominal': SETUP}, LOST, exact=exact, config=replace(SMALL, **changes))
+
+
+def frames(path):
+    found, film = cv2.imreadanimation(str(path))
+    assert found
+    return film.frames, film.durations
+
+
+def test_a_failure_is_filmed_from_its_begin_to_its_end(failed, lost, tmp_path):
+    made = studio().film_worst(tmp_path, [failed, lost])
+    assert made.missing == ''
+    assert {name: film.text for name, film in made.by_name.items()} == dict.fromkeys(
+        ['nominal_300001', 'nominal_400002'],
+        'Run again: every command as it was, and the end; images by rays.',
+    )
+    for episode in (failed, lost):
+        images, durations = frames(tmp_path / f'films/nominal_{episode.seed}.webp')
+        assert {image.shape[:2] for image in images} == {(24, 32)}
+        assert sum(durations) == pytest.approx(
+            1e3 * (episode.duration + SMALL.rest), abs=len(images)
+        )
+    # Without frames there is nothing to take an image at: the last one before stays.
+    assert lost.fallback
+    assert max(durations[:-1]) > 500
+
+
+def test_what_was_filmed_is_not_filmed_again(failed, tmp_path, monkeypatch):
+    made = studio().film_worst(tmp_path, [failed])
+
+    def refuse(*_, **__):
+        raise AssertionError('filmed again')
+
+    monkeypatch.setattr(video_maker, 'repeat_episode', refuse)
+    assert studio().film_worst(tmp_path, [failed]) == made
+    # Of the same name but another run: it has to be made anew.
+    with pytest.raises(AssertionError, match='filmed again'):
+        studio().film_worst(tmp_path, [replace(failed, progress=0.123)])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'what'),
+    [
+        ({'success': True, 'violations': {'force': 1}}, 'success, violations'),
+        ({'fallback': True, 'fallback_time': 1.0}, 'stop by the monitor'),
+        ({'duration': 1.0}, 'duration'),
+        ({'progress': 0.9}, 'progress'),
+    ],
+)
+def test_another_episode_is_not_shown(failed, tmp_path, changes, what):
+    made = studio().film_worst(tmp_path, [replace(failed, **changes)])
+    (film,) = made.by_name.values()
+    assert film.text == f'No film: run again it was another episode, by its {what}.'
+    assert film.file == ''
+    assert [path.name for path in (tmp_path / 'films').iterdir()] == ['films.json']
+
+
+def test_over_a_graph_commands_may_be_a_little_off(failed, tmp_path):
+    near = replace(failed, joints=failed.joints + 0.0004)
+    (film,) = studio(exact=False).film_worst(tmp_path, [near]).by_name.values()
+    assert film.text == 'Run again: commands within 0.4 mrad or mm, and the end; images by rays.'
+    assert film.file
+    (film,) = studio().film_worst(tmp_path / 'exact', [near]).by_name.values()
+    assert film.text.endswith('another episode, by its commands.')
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    tick=st.integers(0, 20),
+    joint=st.integers(0, 7),
+    off=st.floats(-1, 1).filter(lambda off: abs(off) > 1e-12),
+)
+def test_a_single_other_command_is_another_episode(failed, again, tick, joint, off):
+    joints = failed.joints.copy()
+    joints[tick, joint] += off
+    judged = replace(failed, joints=joints)
+    moved = abs(joints[tick, joint] - failed.joints[tick, joint])
+    assert difference(judged, again, PERIOD, exact=True) == 'commands'
+    assert difference(judged, again, PERIOD, exact=False) == ('commands' if moved > CLOSE else '')
+    assert apart(judged, again, PERIOD) == pytest.approx(moved)
+
+
+def test_commands_that_nobody_kept_prove_nothing(failed, again):
+    judged = replace(failed, joints=np.zeros((0, 0)))
+    assert np.isnan(apart(judged, again, PERIOD))
+    assert difference(judged, again, PERIOD, exact=False) == 'commands'
+
+
+def test_without_images_the_report_says_why(failed, tmp_path, monkeypatch):
+    monkeypatch.setattr(OpenGl, '_missing', 'no EGL')
+    made = studio(renderer='opengl').film_worst(tmp_path, [failed])
+    assert made.missing.startswith('camera: no image can be rendered: OpenGL is missing (no EGL)')
+    assert (
+        studio(camera='side')
+        .film_worst(tmp_path, [failed])
+        .missing.startswith("unknown camera 'side'; allowed: front, wrist")
+    )
+    assert studio(count=0).film_worst(tmp_path, [failed]).missing == 'they were not asked for'
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_went_wrong_nothing_is_written(failed, tmp_path):
+    solved = replace(failed, success=True, violations={})
+    assert studio().film_worst(tmp_path, [solved]).by_name == {}
+    assert list(tmp_path.iterdir()) == []
