@@ -6,7 +6,7 @@ episode. Importing this module registers every task: `gymnasium.make('il_ros/pic
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import gymnasium
 import numpy as np
@@ -28,37 +28,49 @@ Reward = Literal['progress', 'sparse']
 SEEDS = 2**31  # scenes that `reset` without a seed chooses from
 
 
+class TaskSettings(TypedDict, total=False):
+    """Settings that `TaskEnv` and `VectorTaskEnv` share; see `TaskEnv` for each and its default."""
+
+    reward: Reward
+    limits: Limits | None
+    rate: float
+    arm: str | None
+    randomisation: Randomisation
+
+
 class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
     """One task, one control period a step.
 
-    Observations are the sensors' keys as `World.observe` gives them: SI units, the base frame. An
-    action is how fast each joint's set-point moves during the period, as a share of its speed
-    limit, shape (N,) in [-1, 1]; set-points stay within the position and speed limits. Nothing else
-    is held back, as the monitor would: what leaves a limit is counted in `info['violations']`. An
-    episode terminates at success, and is truncated at the task's time limit.
+    Observations are those of `World.observe`, in SI units and the base frame. An action is the
+    velocity of each joint's set-point during the period as a fraction of its speed limit, shape
+    (N,) in [-1, 1]; set-points stay within the position and speed limits. No monitor enforces the
+    other limits: violations are counted in `info['violations']`. An episode terminates at success
+    and is truncated at the time limit of the task.
 
-    The reward `progress` is how much of the way the step has covered, and 1 more at success, so
-    that an episode's sum is at most 2; `sparse` is 1 at success and 0 before.
+    The reward `progress` is the progress made in the step, plus 1 at success, so the return of an
+    episode is at most 2; `sparse` is 1 at success and 0 before.
 
     Args:
         task: Name of the task.
-        reward: What a step is worth.
-        limits: What the joints may do and what counts as a violation, as of a contract; by default
-            the arm's own limits and the task's workspace.
+        reward: Kind of reward.
+        limits: Limits of the joints and of the workspace, as in a contract; by default the arm's
+            own limits and the task's workspace.
         rate: Control rate [Hz].
-        arm: Name of the arm; the task's by default.
-        randomisation: What differs from episode to episode beside the scene; nothing by default.
-        render_mode: `rgb_array` for images of the front camera, or none.
-        width: Of these images [pixels].
-        height: Of these images [pixels].
-        renderer: How they are made, see `il_ros.sim.scene_cameras.CameraConfig`.
+        arm: Name of the arm; the task's default if None.
+        randomisation: Domain randomisation of each episode; none by default.
+        render_mode: `rgb_array` for images of the front camera, or None.
+        width: Width of these images [pixels].
+        height: Height of these images [pixels].
+        renderer: Renderer of these images, see `il_ros.sim.scene_cameras.CameraConfig`.
 
     Attributes:
         world: The simulated robot and its task.
+        reward: Kind of reward.
+        randomisation: Domain randomisation of each episode.
 
     Raises:
         UnknownNameError: If the task, the arm or the renderer is unknown.
-        IlRosError: If the reward or the render mode is, or the limits name other joints.
+        IlRosError: If the reward or the render mode is unknown, or the limits name other joints.
     """
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 20}  # noqa: RUF012
@@ -80,8 +92,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         one_of('reward', reward, get_args(Reward))
         one_of('render_mode', render_mode, (None, *self.metadata['render_modes']))
         self.world = World(task, limits=limits, rate=rate, arm=arm, renderer=renderer)
-        self._randomisation = randomisation
-        self.render_mode, self._reward, self._size = render_mode, reward, (width, height)
+        self.randomisation = randomisation
+        self.render_mode, self.reward, self._size = render_mode, reward, (width, height)
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
         self._actions = JointVelocityActions(self.world)
         self.action_space = self._actions.space
@@ -92,17 +104,16 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin the episode of `seed`; without one, of the next seed of the generator.
+        """Start the episode of `seed`; without one, that of a seed drawn by the generator.
 
         Raises:
-            IlRosError: If there are options: none are known; or if the task lacks what is to be
-                randomised.
+            IlRosError: If options are given, or if the task lacks what the randomisation changes.
         """
         super().reset(seed=seed)
         if options:
             raise IlRosError(f'options {sorted(options)}', where='reset', allowed='none')
         scene = seed if seed is not None else int(self.np_random.integers(SEEDS))
-        self.world.reset(scene, self._randomisation.draw(scene))
+        self.world.reset(scene, self.randomisation.draw(scene))
         self._begin()
         return self._observation(), self._info()
 
@@ -115,20 +126,20 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self.world.step(self._actions.moved(action))
         before, self._state = self._state, self.world.state()
         reward = float(self._state.success)
-        if self._reward == 'progress':
+        if self.reward == 'progress':
             reward += self._state.progress - before.progress
         terminated = self._state.success
         truncated = self._state.done and not terminated
         return self._observation(), reward, terminated, truncated, self._info()
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The front camera's image, shape (height, width, 3), if the render mode asks for one."""
+        """Image of the front camera, shape (height, width, 3), in render mode `rgb_array`."""
         if self.render_mode is None:
             return None
         return self.world.render('front', *self._size)
 
     def close(self) -> None:
-        """Give back what rendering holds."""
+        """Release the renderer."""
         self.world.close()
 
     def _begin(self) -> None:
@@ -136,7 +147,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self._state = self.world.state()
 
     def _observation(self) -> dict[str, Array]:
-        # Nothing drops out: that takes a perturbation.
+        # No value is None: that takes a perturbation.
         return {key: value for key, value in self.world.observe().items() if value is not None}
 
     def _info(self) -> dict[str, Any]:
@@ -150,7 +161,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
 
 
 def observation_space(world: World) -> spaces.Dict:
-    """The space of what `World.observe` gives."""
+    """The space of the observations of `World.observe`."""
     return spaces.Dict(
         {
             key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
@@ -160,15 +171,15 @@ def observation_space(world: World) -> spaces.Dict:
 
 
 def environment_id(task: str) -> str:
-    """The id that Gymnasium knows a task by."""
+    """Gymnasium id of a task."""
     return f'il_ros/{task}-v0'
 
 
 def one_of(what: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Refuse a setting that is none of those `allowed`.
+    """Check a setting.
 
     Raises:
-        IlRosError: With what is allowed.
+        IlRosError: If it is not one of `allowed`.
     """
     if value not in allowed:
         raise IlRosError(f'{what} {value!r}', where='environment', allowed=map(str, allowed))

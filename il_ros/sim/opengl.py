@@ -13,7 +13,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
 
 REMEDY = 'install libegl1, libopengl0 and libgl1-mesa-dri and set MUJOCO_GL=egl'
-"""What brings OpenGL to a machine without a display."""
+"""How to get OpenGL on a machine without a display."""
 
 
 class OpenGl:
@@ -25,8 +25,8 @@ class OpenGl:
 
     name: Final[Renderer] = 'opengl'
 
-    # Why it does not work; empty where it does. Of the process: a second try in vain may abort it
-    # (GLFW).
+    # Why OpenGL does not work; empty if it does. It is tried once in a process, because a second
+    # failure may abort the process (GLFW).
     _missing: ClassVar[str | None] = None
 
     def __init__(self, model: Any) -> None:
@@ -35,10 +35,10 @@ class OpenGl:
 
     @classmethod
     def missing(cls, model: Any) -> str:
-        """Why no image can be rendered; empty where one can. It is tried once in a process."""
+        """Why no image can be rendered; empty if one can. It is tried once in a process."""
         if cls._missing is None:
             try:
-                with warnings.catch_warnings():  # a back end says itself what is told here
+                with warnings.catch_warnings():  # the back end's own warnings
                     warnings.simplefilter('ignore')
                     mujoco.Renderer(model, 1, 1).close()
                 cls._missing = ''
@@ -53,8 +53,8 @@ class OpenGl:
         Args:
             data: The mujoco.MjData, after its kinematics and lights were computed.
             camera: Number of the camera.
-            width: Of the image [pixel].
-            height: Of the image [pixel].
+            width: Width of the image [pixel].
+            height: Height of the image [pixel].
 
         Raises:
             IlRosError: If OpenGL is missing.
@@ -66,7 +66,7 @@ class OpenGl:
         return np.asarray(renderer.render(), np.uint8)
 
     def close(self) -> None:
-        """Give back the contexts."""
+        """Release the contexts."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
@@ -78,7 +78,7 @@ class OpenGl:
                 where='camera',
                 fix=f'{REMEDY}, or choose the renderer rays',
             )
-        # The buffer that is drawn into is cleared as a whole, and no image can be larger.
+        # The whole buffer is cleared for each image, so it is no larger than the image.
         buffer = self._model.vis.global_
         buffer.offwidth, buffer.offheight = width, height
         renderer = mujoco.Renderer(self._model, height, width)

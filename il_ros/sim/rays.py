@@ -1,8 +1,8 @@
-"""Images without OpenGL: a ray for each pixel, and what Lambert's law makes of where it ends.
+"""Images without OpenGL: one ray for each pixel, shaded by Lambert's law.
 
-Geometry, colours and lights are the model's, and light falls off and spreads as in OpenGL's fixed
-pipeline. Not drawn are textures, shadows, highlights, reflections, sites and the sky; behind what
-is transparent only what is opaque is seen.
+Geometry, colours and lights are the model's; light attenuates and spreads as in OpenGL's fixed
+pipeline. Textures, shadows, highlights, reflections, sites and the sky are not drawn. Behind a
+transparent surface only opaque ones are seen.
 """
 
 from __future__ import annotations
@@ -57,39 +57,33 @@ class RayCaster:
         self._pixels: dict[tuple[int, float, int, int], Array] = {}
 
     def render(self, data: Any, camera: int, width: int, height: int) -> NDArray[np.uint8]:
-        """One RGB image, shape (height, width, 3).
-
-        Args:
-            data: The mujoco.MjData, after its kinematics and lights were computed.
-            camera: Number of the camera.
-            width: Of the image [pixel].
-            height: Of the image [pixel].
+        """One RGB image, shape (height, width, 3), as `OpenGl.render` makes it.
 
         Raises:
-            IlRosError: If the camera is not a perspective one that its angle of view describes.
+            IlRosError: If the camera has another projection than a perspective with `fovy`.
         """
         rays = self._directions(camera, width, height) @ data.cam_xmat[camera].reshape(3, 3).T
         hits, colours = self._cast(data, camera, rays), self._colours()
         image = self._shaded(data, camera, hits, colours)
         opacity = colours[hits.geoms, 3]
-        # Nobody sees a surface from its inside, such as a camera its housing.
+        # A surface is not seen from its inside, such as the housing of the camera.
         opacity[np.einsum('ij,ij->i', rays, hits.normals) > 0] = 0.0
         opacity[hits.geoms < 0] = 1.0
         through = np.flatnonzero(opacity < 1.0)
         if through.size:
             hits = self._cast(data, camera, rays[through], np.unique(hits.geoms[through]))
             behind = self._shaded(data, camera, hits, colours)
-            share = opacity[through, None]
-            image[through] = share * image[through] + (1.0 - share) * behind
+            alpha = opacity[through, None]
+            image[through] = alpha * image[through] + (1.0 - alpha) * behind
         return np.asarray(image * 255.0 + 0.5, np.uint8).reshape(height, width, 3)
 
     def close(self) -> None:
-        """Nothing: it holds nothing that has to be given back."""
+        """Do nothing; there is nothing to release."""
 
     def _cast(
         self, data: Any, camera: int, rays: Array, without: NDArray[np.int32] | None = None
     ) -> _Hits:
-        """Where rays end; those shapes that are to be left out do not stop them."""
+        """Where rays end; the geoms in `without` do not stop them."""
         model, groups, count = self._model, self._model.geom_group, len(rays)
         hidden = np.zeros(0, np.int32) if without is None else without
         geoms, distances = np.empty(count, np.int32), np.empty(count)
@@ -105,7 +99,7 @@ class RayCaster:
         return _Hits(rays=rays, geoms=geoms, distances=distances, normals=normals)
 
     def _shaded(self, data: Any, camera: int, hits: _Hits, colours: Single) -> Single:
-        """Colours of the surfaces in their light, shape (R, 3), 0 to 1; black for nothing."""
+        """Lit colours of the surfaces, shape (R, 3), 0 to 1; black where nothing was hit."""
         image = np.zeros((len(hits.rays), 3), np.float32)
         hit = np.flatnonzero(hits.geoms >= 0)
         ways = (hits.distances[hit, None] * hits.rays[hit]).astype(np.float32)
@@ -135,7 +129,7 @@ class RayCaster:
         return light
 
     def _colours(self) -> Single:
-        """Red, green, blue and opacity of each shape: its own, or else its material's."""
+        """Red, green, blue and opacity of each geom: its own, or else its material's."""
         model = self._model
         colours = np.asarray(model.geom_rgba, np.float32).copy()
         plain = (model.geom_matid >= 0) & (colours == _UNSET).all(axis=1)
@@ -143,7 +137,7 @@ class RayCaster:
         return colours
 
     def _directions(self, camera: int, width: int, height: int) -> Array:
-        """Directions of unit length through the pixels in the camera's frame, row by row."""
+        """Unit vectors through the pixels in the frame of the camera, row by row."""
         model = self._model
         angle = float(model.cam_fovy[camera])
         key = (camera, angle, width, height)
@@ -171,7 +165,7 @@ def _lambert(facing: Single) -> Single:
 
 
 def _facing(model: Any, lamp: int, ways: Single, axis: Single, normals: Single) -> Single:
-    """Cosine of the light's incidence times the share that reaches the point, shape (P,).
+    """Cosine of the angle of incidence times the attenuation, shape (P,).
 
     Args:
         model: The mujoco.MjModel.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -15,41 +15,32 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.core.limits import Limits
-from il_ros.sim.env import SEEDS, Reward, observation_space, one_of
+from il_ros.sim.env import SEEDS, TaskEnv, TaskSettings, one_of
 from il_ros.sim.joint_velocity_actions import JointVelocityActions
-from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.vector_world import VectorWorld
-from il_ros.sim.world import World
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
-    """What a `gymnasium.vector.SyncVectorEnv` of so many `TaskEnv` gives, number for number.
+    """A `gymnasium.vector.SyncVectorEnv` of `TaskEnv`, number for number, but computed as arrays.
 
-    An episode that is over is followed by the next one in the same step: the observation is the
-    new episode's first one, `info['final_obs']` and `info['final_info']` are what the old one
-    ended with. Row i is seeded with the seed given plus i; episodes after it are of seeds that the
-    row's own generator draws.
+    The next episode starts in the step in which one ends: the observation is the first one of the
+    new episode, and `info['final_obs']` and `info['final_info']` are the last ones of the old. Row
+    i is seeded with the given seed plus i; the row's own generator draws the later seeds.
 
     Args:
-        num_envs: How many environments.
+        num_envs: Number of environments.
         task: Name of the task.
-        reward: What a step is worth, as of `TaskEnv`.
-        limits: What the joints may do and what counts as a violation, as of a contract; by default
-            the arm's own limits and the task's workspace.
-        rate: Control rate [Hz].
-        arm: Name of the arm; the task's by default.
-        randomisation: What differs from episode to episode beside the scene; nothing by default.
         render_mode: None; there are no images.
-        threads: How many threads compute the physics; 0 for as many as there are cores.
+        threads: Threads that compute the physics; 0 for one per core.
+        settings: As of `TaskEnv`.
 
     Raises:
         UnknownNameError: If the task or the arm is unknown.
-        IlRosError: If the reward or the render mode is, there is no environment, or the limits
-            name other joints.
+        IlRosError: If the reward or the render mode is unknown, there is no environment, or the
+            limits name other joints.
     """
 
     metadata = {'render_modes': [], 'autoreset_mode': AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -59,26 +50,20 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         num_envs: int = 1,
         *,
         task: str,
-        reward: Reward = 'progress',
-        limits: Limits | None = None,
-        rate: float = 20.0,
-        arm: str | None = None,
-        randomisation: Randomisation = NOTHING,
         render_mode: str | None = None,
         threads: int = 0,
+        **settings: Unpack[TaskSettings],
     ) -> None:
-        one_of('reward', reward, get_args(Reward))
         one_of('render_mode', render_mode, (None,))
         if num_envs < 1:
             raise IlRosError(f'num_envs {num_envs}', where='environment', allowed='at least 1')
-        world = World(task, limits=limits, rate=rate, arm=arm)
-        self.num_envs, self._reward, self._randomisation = num_envs, reward, randomisation
-        self._actions = JointVelocityActions(world)
-        self.single_action_space = self._actions.space
-        self.single_observation_space = observation_space(world)
+        self._single = single = TaskEnv(task, **settings)
+        self.num_envs, self._actions = num_envs, JointVelocityActions(single.world)
+        self.single_action_space = single.action_space
+        self.single_observation_space = single.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._worlds = VectorWorld(world, num_envs, threads)
+        self._worlds = VectorWorld(single.world, num_envs, threads)
         self._actions.target = self._actions.begin(self._worlds.scene)
         self._progress = self._worlds.progress()
         self._random = [seeding.np_random()[0] for _ in range(num_envs)]
@@ -89,16 +74,16 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin an episode in every row, or in those of `options['reset_mask']`.
+        """Start an episode in every row, or in those of `options['reset_mask']`.
 
         Args:
-            seed: Of the first row, the others' count on from it; or one for each row; without one
-                the episode is of the next seed of the row's generator.
-            options: Nothing, or a `reset_mask`, shape (num_envs,), of booleans.
+            seed: Seed of the first row, from which the other rows count on; or one seed per row;
+                or None for seeds drawn by the generators of the rows.
+            options: Nothing, or a `reset_mask` of booleans, shape (num_envs,).
 
         Raises:
-            IlRosError: If there are other options, seeds or a mask of another size, or the task
-                lacks what is to be randomised.
+            IlRosError: If there are other options, or seeds or a mask of another size, or if the
+                task lacks what the randomisation changes.
         """
         rows = self._rows(options or {})
         seeds = self._seeds(seed)
@@ -107,7 +92,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         return self._observation(), self._info(np.isin(np.arange(self.num_envs), rows))
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Flags, Flags, dict[str, Any]]:
-        """Move the set-points of every row for one period; begin anew where an episode is over.
+        """Move the set-points of every row for one period; start anew where an episode ended.
 
         Raises:
             IlRosError: If the actions have another shape or are not finite.
@@ -117,13 +102,13 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         self._progress = worlds.progress()
         terminated, done = worlds.success.copy(), worlds.done
         rewards = terminated.astype(np.float64)
-        if self._reward == 'progress':
+        if self._single.reward == 'progress':
             rewards += self._progress - before
         info = self._next(np.flatnonzero(done))
         return self._observation(), rewards, terminated, done & ~terminated, info
 
     def _next(self, rows: NDArray[np.intp]) -> dict[str, Any]:
-        """Begin the next episode in `rows`; gives the info of the step."""
+        """Start the next episode in `rows`; returns the info of the step."""
         info: dict[str, Any] = {}
         if rows.size:
             final = self._values()
@@ -138,7 +123,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         if seed is not None:
             self._random[row] = seeding.np_random(seed)[0]
         scene = seed if seed is not None else int(self._random[row].integers(SEEDS))
-        self._worlds.reset(row, scene, self._randomisation.draw(scene))
+        self._worlds.reset(row, scene, self._single.randomisation.draw(scene))
         self._actions.target[row] = self._actions.begin(self._worlds.scene)[row]
         self._progress = self._worlds.progress()
 
@@ -155,7 +140,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         }
 
     def _info(self, rows: Flags) -> dict[str, Any]:
-        """What `TaskEnv` gives, and which rows have it, zero in the others."""
+        """The info of `TaskEnv` in `rows`, zero in the others, and masks of those rows."""
         info: dict[str, Any] = {}
         for key, value in self._values().items():
             info |= {key: np.where(rows, value, value.dtype.type(0)), f'_{key}': rows.copy()}
