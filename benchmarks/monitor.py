@@ -14,9 +14,10 @@ import numpy as np
 from benchmarks.monitor_study import ALPHA, ROOT, Found, Sizes, Study
 from benchmarks.monitor_tables import DEFAULT, TOGETHER, Costs, Results, singles, write
 from benchmarks.rows import Row
+from il_ros.monitors.calibrated_scores import WINDOW
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import Calibration, ScoreWatch
-from il_ros.policies.calibration import WINDOW
+from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts
 from il_ros.rollouts.rollout_scores import moments_of
@@ -60,7 +61,7 @@ def _costs(study: Study, found: Found) -> Costs:
     """Median and 99th percentile of a tick's cost [us]: each score, and the default ones together.
 
     That is the watch's whole part of a tick but for the making of its input: scores, averages,
-    bands, trigger and warning, on the frames of real rollouts in order.
+    thresholds, trigger and warning, on the frames of real rollouts in order.
     """
     bundle, costs = study.bundle(), {}
     fitted, rollouts = study.scores(bundle), load_rollouts(study.folder / 'test.npz')
@@ -69,11 +70,11 @@ def _costs(study: Study, found: Found) -> Costs:
         bank = scores.bank(WINDOW)
         calibration = Calibration(
             bank=bank,
-            bands=found.comparison.bands(*bank.names),
+            thresholds=found.comparison.thresholds(*bank.names),
             longest=found.comparison.longest,
             policy_id=bundle.policy_id,
         )
-        moments = scores.moments(bundle.policy)
+        moments = ScoreInputs.of_scores(bundle.policy, scores)
         taken: list[float] = []
         for rollout in rollouts:
             watch = ScoreWatch(calibration, MonitorConfig())  # an episode begins anew

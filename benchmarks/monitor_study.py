@@ -11,19 +11,21 @@ from pathlib import Path
 
 from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, fit_bank
 from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
+from il_ros.monitors.calibrated_scores import WINDOW, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_bank import Spec
 from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.policies.calibration import DEFAULT_CHANNELS, WINDOW, FittedScores, fit_bank
+from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_cases import (
@@ -156,7 +158,7 @@ class Study:
         calibration: Sequence[Rollout],
         test: Sequence[Rollout],
     ) -> tuple[Comparison, dict[str, str]]:
-        bank, moments = scores.bank(WINDOW), scores.moments(bundle.policy)
+        bank, moments = scores.bank(WINDOW), ScoreInputs.of_scores(bundle.policy, scores)
         comparison = Comparison(
             names=bank.names,
             calibration=score_rollouts(bank, moments, calibration),
@@ -167,7 +169,7 @@ class Study:
         left_out = {}
         for name in bank.names:
             try:
-                comparison.bands(name)
+                comparison.thresholds(name)
             except CalibrationError as problem:
                 left_out[name] = str(problem)
         return comparison, left_out
@@ -182,7 +184,7 @@ class Study:
         bank = scores.bank(WINDOW)
         calibration = Calibration(
             bank=bank,
-            bands=comparison.bands(*bank.names),
+            thresholds=comparison.thresholds(*bank.names),
             longest=comparison.longest,
             policy_id=bundle.policy_id,
         )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.monitor_study import ALPHA, CHANNELS, VARYING, Found
+from il_ros.calibration.fit_scores import DEFAULT_CHANNELS
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.score_quality import ScoreResult, table
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.policies.calibration import DEFAULT_CHANNELS
 from il_ros.rollouts.rollout_scores import by_perturbation, result_of
 from il_ros.sim.tasks import make_task
 

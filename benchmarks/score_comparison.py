@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.calibration.conformal_calibration import joint_thresholds
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace
-from il_ros.monitors.conformal_thresholds import ConformalThresholds, joint_thresholds
+from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.rollouts.rollout_scores import ScoredRollout, result_of, whole_monitor
 
@@ -51,7 +52,7 @@ class Comparison:
         """The episodes that are left to the scores: no hard check stopped them."""
         return [scored for scored in self.test if not scored.gated]
 
-    def bands(self, *names: str) -> ConformalThresholds:
+    def thresholds(self, *names: str) -> ConformalThresholds:
         """Thresholds of these scores together, which stop a nominal episode at rate alpha at most.
 
         Raises:
@@ -70,8 +71,8 @@ class Comparison:
 
     def traces(self, *names: str) -> list[ScoreTrace]:
         """The judged episodes as these scores together saw them."""
-        columns, bands = self._columns(names), self.bands(*names)
-        return [scored.trace(scored.ratios(bands, columns)) for scored in self.judged]
+        columns, thresholds = self._columns(names), self.thresholds(*names)
+        return [scored.trace(scored.ratios(thresholds, columns)) for scored in self.judged]
 
     def result(self, *names: str) -> ScoreResult:
         """How well these scores together tell failures, alone and without the hard checks."""
@@ -79,11 +80,11 @@ class Comparison:
 
     def whole(self, *names: str, limit: float) -> list[ScoreTrace]:
         """All episodes as a monitor with these scores saw them; see `whole_monitor`."""
-        columns, bands = self._columns(names), self.bands(*names)
+        columns, thresholds = self._columns(names), self.thresholds(*names)
         return [
             whole_monitor(
                 scored,
-                scored.ratios(bands, columns),
+                scored.ratios(thresholds, columns),
                 longest=self.longest,
                 limit=limit,
                 config=self.config,

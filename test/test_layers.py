@@ -9,19 +9,20 @@ ROOT = Path(__file__).parents[1] / 'il_ros'
 BELOW = {  # layer: the layers of this package that it may import
     'core': set(),
     'monitors': {'core'},
-    'experts': {'core'},
+    'experts': {'core', 'policies'},
     'sim': {'core'},
     'evaluation': {'core'},
     'launching': {'core'},
     'bags': {'core'},
     'datasets': {'core', 'bags'},
     'interop': {'core', 'bags', 'datasets'},
-    'policies': {'core', 'bags', 'datasets', 'monitors', 'experts'},
-    'algorithms': {'core', 'datasets', 'policies', 'monitors'},
+    'policies': {'core', 'monitors'},
+    'calibration': {'core', 'bags', 'datasets', 'policies', 'monitors'},
+    'algorithms': {'core', 'datasets', 'policies', 'monitors', 'calibration'},
     'rollouts': {'core', 'datasets', 'policies', 'monitors', 'experts', 'sim', 'evaluation'},
     'interactive': {
-        'core', 'datasets', 'policies', 'algorithms', 'monitors', 'experts', 'sim', 'rollouts',
-        'evaluation',
+        'core', 'datasets', 'policies', 'algorithms', 'monitors', 'calibration', 'experts', 'sim',
+        'rollouts', 'evaluation',
     },
 }  # fmt: skip
 ALL = {*BELOW, 'ros', 'nodes', 'cli'}

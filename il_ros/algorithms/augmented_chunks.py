@@ -14,10 +14,10 @@ from il_ros.algorithms.chunk_dataset import (
     relative_targets,
     to_batch,
 )
+from il_ros.core.observation_features import Features
 from il_ros.datasets.augmentation.augmentation import Augmentation, make_augmentation
 from il_ros.datasets.augmentation.augmentation_step import Samples
 from il_ros.datasets.dataset import Dataset
-from il_ros.policies.features import Features
 from il_ros.policies.mlp import MlpConfig, network_input
 
 _BLOCK = 4096  # samples that are augmented at once, which bounds the memory of it

@@ -27,7 +27,8 @@ from il_ros.core.atomic_folders import require_free
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.policies.bundle import INFO_FILE, Bundle, save_bundle
+from il_ros.policies.bundle import INFO_FILE, Bundle
+from il_ros.policies.bundle_writer import save_bundle
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_sizes
 from il_ros.policies.torch_networks import Mlp, choose_device
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.observation_features import VARIES, Features, Normalizer
 from il_ros.datasets.augmentation.augmentation_step import Samples, measured
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import SOURCES
 from il_ros.datasets.window_loader import FrameIndex
-from il_ros.policies.features import Features
 from il_ros.policies.mlp import MlpConfig, network_input, relative_joints
-from il_ros.policies.normalizer import VARIES, Normalizer
 
 _ACTION_VARIES = 1e-5  # a target that changes less than this over all frames is constant [rad, m]
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from il_ros.calibration.calibrate import ALPHA, calibrate, enough
+from il_ros.calibration.fit_scores import fit_bank
 from il_ros.datasets.dataset import Dataset
+from il_ros.monitors.calibrated_scores import FittedScores
+from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.policies.bundle import Bundle, Training, policy_identity
-from il_ros.policies.calibration import (
-    ALPHA,
-    CalibrationRecord,
-    FittedScores,
-    calibrate,
-    enough,
-    fit_bank,
-)
 from il_ros.policies.policy import Policy
 
 

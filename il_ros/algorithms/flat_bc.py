@@ -21,9 +21,9 @@ from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, fit
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks
 from il_ros.core.errors import IlRosError
+from il_ros.core.observation_features import VARIES, Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
 from il_ros.policies.flat import FlatPolicy
-from il_ros.policies.normalizer import VARIES, Normalizer
 from il_ros.policies.torch_networks import SideBySide, choose_device
 
 Array = NDArray[np.float64]

@@ -12,17 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from il_ros.bags.bag_reader import EpisodeReader
+from il_ros.calibration.calibrate import ALPHA, calibrate_bundle
+from il_ros.calibration.conformal_calibration import WARN_ALPHA
+from il_ros.calibration.replay import Replay, Tick
+from il_ros.calibration.replay import replay as replay_bag
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset import load_dataset
-from il_ros.monitors.conformal_thresholds import WARN_ALPHA
+from il_ros.monitors.calibrated_scores import WINDOW
+from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.policies.calibrating import calibrate_bundle
-from il_ros.policies.calibration import ALPHA, WINDOW, CalibrationRecord
-from il_ros.policies.replay import Replay, Tick
-from il_ros.policies.replay import replay as replay_bag
 
 _SAME = 1e-6  # ratios that differ less are the same
 
@@ -98,11 +99,11 @@ def _say_limit(console: Console, bundle: Bundle, limit: CalibrationRecord) -> No
         f'the scale of the scores',
         soft_wrap=True,
     )
-    bands = limit.bands
+    thresholds = limit.thresholds
     for k, channel in enumerate(bundle.scores.channels):
-        ticks = range(bands.loc.shape[1])
-        stops = [bands.thresholds(tick)[k] for tick in ticks]
-        warns = [bands.thresholds(tick, limit.warn)[k] for tick in ticks]
+        ticks = range(thresholds.loc.shape[1])
+        stops = [thresholds.at(tick)[k] for tick in ticks]
+        warns = [thresholds.at(tick, limit.warn)[k] for tick in ticks]
         console.print(
             f'{channel.name}: stops above {_span(stops)} (alpha {limit.alpha:g}), warns above '
             f'{_span(warns)} (alpha {limit.warn_alpha:g})',

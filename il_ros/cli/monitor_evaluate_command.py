@@ -94,13 +94,13 @@ def judge(
         Results by name, and what the whole monitor noticed of each perturbation. Episodes that a
         hard check stopped are left to the whole monitor: they are none of the scores' doing.
     """
-    calibration, moments, config = bundle.calibration, bundle.moments, MonitorConfig()
+    calibration, moments, config = bundle.calibration, bundle.score_inputs, MonitorConfig()
     assert calibration is not None
     assert moments is not None
-    bank, bands = calibration.bank, calibration.bands
+    bank, thresholds = calibration.bank, calibration.thresholds
     scored = score_rollouts(bank, moments, rollouts)
     columns = range(len(bank.names))
-    ratios = [one.ratios(bands, columns) for one in scored]
+    ratios = [one.ratios(thresholds, columns) for one in scored]
     free = [(one, ratio) for one, ratio in zip(scored, ratios, strict=True) if not one.gated]
     results = {
         name: result_of([one.trace(ratio[:, [k]]) for one, ratio in free], config)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions
@@ -252,17 +251,6 @@ def hash_data(
     for entry in episodes:
         digest.update(f'{entry.start} {entry.length}\n'.encode())
     digest.update(contract_hash.encode())
-    return digest.hexdigest()
-
-
-def hash_arrays(arrays: Iterable[tuple[str, NDArray[np.generic]]], *texts: str) -> str:
-    """SHA-256 over names, types, shapes and contents of arrays, and over `texts` (hex)."""
-    digest = hashlib.sha256()
-    for name, array in arrays:
-        digest.update(f'{name} {array.dtype.str} {array.shape}\n'.encode())
-        digest.update(np.ascontiguousarray(array).data)
-    for text in texts:
-        digest.update(text.encode())
     return digest.hexdigest()
 
 

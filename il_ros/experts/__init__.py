@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
-from il_ros.experts.expert import Expert
+from il_ros.policies.cartesian_expert import Expert
 
 __all__ = [
     'EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic',
@@ -25,8 +25,8 @@ EXPERTS = {
 }
 
 HEURISTICS = {
-    'hold': 'il_ros.experts.heuristics:Hold',
-    'straight': 'il_ros.experts.heuristics:Straight',
+    'hold': 'il_ros.policies.heuristics:Hold',
+    'straight': 'il_ros.policies.heuristics:Straight',
 }
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import AnyArm, Arm, ArmPair
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_from_quaternion
-from il_ros.experts.expert import (
+from il_ros.policies.cartesian_expert import (
     Pace,
     ToolCommand,
     joint_speed,

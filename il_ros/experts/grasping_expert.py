@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_from_quaternion
-from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
+from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
 
 Array = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_from_quaternion, yaw
-from il_ros.experts.expert import ExpertScene, ToolCommand, ramp, toward
 from il_ros.experts.grasping_expert import GraspingExpert
+from il_ros.policies.cartesian_expert import ExpertScene, ToolCommand, ramp, toward
 
 Array = NDArray[np.float64]
 

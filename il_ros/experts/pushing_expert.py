@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
+from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
 
 Array = NDArray[np.float64]
 

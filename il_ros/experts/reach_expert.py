@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, toward
+from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, toward
 
 
 @dataclass(frozen=True, kw_only=True)

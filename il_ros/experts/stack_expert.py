@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.experts.expert import ExpertScene
 from il_ros.experts.grasping_expert import GraspingExpert, turn_of
+from il_ros.policies.cartesian_expert import ExpertScene
 
 Array = NDArray[np.float64]
 

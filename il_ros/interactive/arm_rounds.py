@@ -20,7 +20,8 @@ from il_ros.interactive.curves import coached_round, coached_rounds
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
 from il_ros.interactive.episode_env import EpisodeEnv
 from il_ros.interactive.round_journal import RoundJournal
-from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.sim.randomisation import NOTHING, Randomisation
 

@@ -19,23 +19,27 @@ import numpy as np
 
 from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
 from il_ros.algorithms.transitions import EXPERT, Transitions
+from il_ros.calibration.conformal_calibration import (
+    WARN_ALPHA,
+    episodes_needed,
+    joint_thresholds,
+)
+from il_ros.calibration.fit_scores import fit_bank, traces
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.interactive.arm_episode_env import FrameScorer
 from il_ros.interactive.arm_transitions import labelled_dataset, succeeded, whole_dataset
 from il_ros.interactive.chunk_learner import ChunkActor
+from il_ros.monitors.calibrated_scores import WINDOW, FittedScores
 from il_ros.monitors.conformal_thresholds import (
-    WARN_ALPHA,
     CalibrationError,
     ConformalThresholds,
-    episodes_needed,
-    joint_thresholds,
     mean_ratio,
 )
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_bank import Spec
-from il_ros.policies.fitted import WINDOW, FittedScores, fit_bank
+from il_ros.policies.score_inputs import ScoreInputs
 
 MONITOR = 'monitor'
 """Name of the score in a step: mean ratio of the monitor's scores, or how far it is overdue."""
@@ -102,21 +106,21 @@ class RoundScores:
         Raises:
             CalibrationError: If the good episodes are too few for `alpha`.
         """
-        self._scores, self._bands, self._longest = self._calibrated
+        self._scores, self._thresholds, self._longest = self._calibrated
         self._policy.reset()
-        self._moments = self._scores.moments(self._policy)
+        self._inputs = ScoreInputs.of_scores(self._policy, self._scores)
         self._bank = self._scores.bank(self.config.window)
         self._tick = 0
 
     def ratios(self, frame: Frame) -> Mapping[str, float]:
         """See `FrameScorer.ratios`."""
         chunk = self._policy.act(frame) if self._bank.of_answer else None
-        values = self._bank.look(self._moments.of_frame(frame, chunk, frame.stamp / NS))
-        told = mean_ratio(self._bands.ratios(values, self._tick, counts=self._bank.counts))
+        values = self._bank.look(self._inputs.of_frame(frame, chunk, frame.stamp / NS))
+        ratio = mean_ratio(self._thresholds.ratios(values, self._tick, counts=self._bank.counts))
         self._tick += 1
         limit = self.config.overdue * self._longest
         overdue = self._tick / limit if limit else 0.0
-        return {MONITOR: float(np.fmax(told, overdue))}
+        return {MONITOR: float(np.fmax(ratio, overdue))}
 
     @cached_property
     def _calibrated(self) -> tuple[FittedScores, ConformalThresholds, int]:
@@ -126,21 +130,21 @@ class RoundScores:
         whole, numbers = whole_dataset(self._contract, self._task, self._now.steps)
         good = [i for i, n in enumerate(numbers) if went_well(_episode(self._now.steps, n))]
         self._require(len(good))
-        traces = []
+        held_out = []
         for part in range(config.folds):
             out = good[part :: config.folds]
             kept = [i for i, n in enumerate(labelled) if n not in {numbers[j] for j in out}]
             if out:
                 scores = fit_bank(policy, data, kept, config.channels, seed)
-                traces += scores.traces(policy, whole, out, config.window)
-        bands = joint_thresholds(
-            traces,
+                held_out += traces(scores, policy, whole, out, config.window)
+        thresholds = joint_thresholds(
+            held_out,
             alpha=config.alpha,
             warn_alpha=max(config.alpha, WARN_ALPHA),
             names=[name for name, _, _ in config.channels],
         )
         scores = fit_bank(policy, data, range(len(labelled)), config.channels, seed)
-        return scores, bands, max(len(trace) for trace in traces)
+        return scores, thresholds, max(len(trace) for trace in held_out)
 
     def _require(self, count: int) -> None:
         needed = episodes_needed(self.config.alpha, len(self.config.channels))

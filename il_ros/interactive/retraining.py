@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from il_ros.calibration.calibrate import calibrate_bundle
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.errors import BundleError, IlRosError
@@ -32,7 +33,6 @@ from il_ros.interactive.drift_test import DriftResult
 from il_ros.interactive.round_journal import RoundJournal as Rounds
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
-from il_ros.policies.calibrating import calibrate_bundle
 from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
 from il_ros.rollouts.evaluator import Evaluator, missing
 from il_ros.sim.randomisation import NOTHING, Randomisation

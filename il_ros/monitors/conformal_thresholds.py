@@ -1,30 +1,21 @@
-"""Split conformal thresholds for the scores of whole episodes, one or several scores at once."""
+"""Conformal thresholds of one score or several: what the monitor compares scores with."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, isfinite, isnan, nan
+from itertools import islice, pairwise
+from math import inf, isfinite, isnan, nan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scaling import levels
 
-WARN_ALPHA = 0.1
-"""Largest rate of nominal episodes with a warning, where none other is asked for."""
-
-_SCALING = 5
-"""Fewest episodes that bring several scores to one scale."""
-
-_SCALING_VARYING = 10
-"""Fewest episodes that say how scores go up and down in the course of an episode."""
-
-_SHARE = 5
-"""One episode in so many is spent on scales, where there are more than enough."""
+_FEW, _FAR = 10, 1.5
+"""One episode in so many is few, and so many times above the next is far."""
 
 
 class CalibrationError(IlRosError):
@@ -54,46 +45,6 @@ class ScoreWindow:
     def reset(self) -> None:
         """Forget every score."""
         self._scores.clear()
-
-
-def episodes_needed(alpha: float, channels: int = 1, *, varying: bool = False) -> int:
-    """Fewest calibration episodes that make a threshold at `alpha` possible.
-
-    Args:
-        alpha: Largest rate of episodes with a false alarm, between 0 and 1.
-        channels: How many scores share it.
-        varying: Whether the threshold follows the course of an episode.
-    """
-    return max(1, ceil(1 / alpha - 1e-9) - 1) + _scaling(channels, varying)
-
-
-def threshold(maxima: Sequence[float], alpha: float) -> float:
-    """The value that a new nominal episode's maximum exceeds with probability at most `alpha`.
-
-    It is the maximum of rank ``ceil((n + 1) (1 - alpha))`` among those of n held-out episodes
-    (Vovk et al. 2005; Angelopoulos & Bates 2021, section 1).
-
-    What this promises: if the new episode and the n calibration episodes are exchangeable (same
-    arm, task, policy and conditions, none used for training), the chance of a false alarm in the
-    whole episode is at most `alpha`, for any score and any n. What it does not promise: the
-    probability is marginal, over the draw of the calibration set too, so that one particular
-    threshold may be worse (with n episodes the rate is Beta distributed); nothing holds for given
-    conditions such as one start position; nothing is said about how often a real failure is
-    detected; and nothing holds once the policy or the arm has changed.
-
-    Args:
-        maxima: Nonconformity value of each held-out successful episode, n of them.
-        alpha: Largest rate of episodes with a false alarm, between 0 and 1.
-
-    Raises:
-        CalibrationError: If `alpha` is out of range, a maximum is not finite, or n is too small.
-    """
-    _check_alpha(alpha, 'alpha')
-    if not np.isfinite(maxima).all():
-        raise CalibrationError('a maximum is not finite', where='calibration')
-    _require(len(maxima), alpha)
-    rank = ceil((len(maxima) + 1) * (1 - alpha) - 1e-9)  # the product may round up past an integer
-    return float(sorted(maxima)[rank - 1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +84,7 @@ class ConformalThresholds:
             raise CalibrationError(
                 f'stop {self.stop}, warn {self.warn}, loc {self.loc.shape}, scale '
                 f'{self.scale.shape} from {np.min(self.scale, initial=inf):g}',
-                where='bands',
+                where='thresholds',
                 allowed='finite numbers, positive scales, warn at most 1',
                 fix='calibrate the policy again',
             )
@@ -156,15 +107,15 @@ class ConformalThresholds:
                 that cannot be told yet is NaN.
         """
         loc, scale = self._columns(tick)
-        told = 1.0 + ((values - loc) / scale - self.stop) / _unit(self.stop)
+        told = 1.0 + ((values - loc) / scale - self.stop) / ratio_unit(self.stop)
         seen = tick if counts is None else counts
         late = np.where(np.less_equal(self.begin, seen), missing, nan)
         return np.where(np.isfinite(values), told, late)
 
-    def thresholds(self, tick: int, ratio: float = 1.0) -> Array:
+    def at(self, tick: int, ratio: float = 1.0) -> Array:
         """The values that have this ratio at this tick, in the scores' own units, shape (K,)."""
         loc, scale = self._columns(tick)
-        return np.asarray(loc + (self.stop + (ratio - 1.0) * _unit(self.stop)) * scale)
+        return np.asarray(loc + (self.stop + (ratio - 1.0) * ratio_unit(self.stop)) * scale)
 
     def anywhere(self) -> ConformalThresholds:
         """The same for a tick that may be anywhere in an episode: the largest of all thresholds.
@@ -172,7 +123,7 @@ class ConformalThresholds:
         Where a policy goes on after somebody has corrected it, its ticks since then say nothing
         about how far the task is.
         """
-        unit = _unit(self.stop)
+        unit = ratio_unit(self.stop)
         top = (self.loc + self.stop * self.scale).max(axis=1, keepdims=True)
         height = self.stop + (self.warn - 1.0) * unit
         near = (self.loc + height * self.scale).max(axis=1, keepdims=True)
@@ -187,7 +138,8 @@ class ConformalThresholds:
         return self.loc[:, column], self.scale[:, column]
 
 
-def _unit(stop: float) -> float:
+def ratio_unit(stop: float) -> float:
+    """What one unit of a ratio is, in units of the scale: `stop`, but never nothing."""
     return abs(stop) if abs(stop) > 1e-9 else 1.0
 
 
@@ -201,127 +153,70 @@ def mean_ratio(ratios: Array) -> float:
     return sum(told) / len(told) if told else nan
 
 
-def joint_thresholds(
-    traces: Sequence[Array],
-    *,
-    alpha: float,
-    warn_alpha: float = WARN_ALPHA,
-    varying: bool = False,
-    names: Sequence[str] = (),
-) -> ConformalThresholds:
-    """One threshold for the mean of several scores.
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRecord:
+    """From where the averaged scores of a policy are too strange, by split conformal prediction.
 
-    A first part of the episodes says where each score usually is and how far it goes above that,
-    over whole episodes or (`varying`) around each tick, as the modulation of functional prediction
-    bands (Diquigiovanni et al. 2022). On that scale the scores of a tick are averaged, the largest
-    mean over the ticks of each other episode is its one nonconformity value, and the threshold is
-    the `threshold` of these. So the chance that the mean is above it at any tick of a new nominal
-    episode is at most `alpha`; no share of it is lost to there being several scores, as dividing
-    `alpha` among them (Bonferroni) would. What is promised and what is not: see `threshold`. A
-    single score whose threshold does not vary needs no scale, and no episode is spent on one.
-
-    Args:
-        traces: Averaged scores of successful episodes that were not trained on, each (T, K).
-        alpha: Largest rate of episodes with a false alarm.
-        warn_alpha: Largest rate of episodes with a warning, at least `alpha`.
-        varying: Whether the thresholds follow the course of an episode, by the tick since its
-            beginning; for tasks in which the same happens at the same time.
-        names: Names of the scores, for messages.
-
-    Raises:
-        CalibrationError: If the episodes are too few, or a score is not a finite number from some
-            tick on, or never varies.
+    Attributes:
+        rule: How scores are taken together; thresholds of another rule would mean something else.
+        stop: Where it is stopped, see `ConformalThresholds`; for a single score in its own unit.
+        warn: Where it is warned of, as a ratio; at most 1.
+        loc: Where each score usually is, K rows of T ticks.
+        scale: How far above that it goes, K rows of T ticks.
+        begin: First tick at which each score has to be a number.
+        alpha: Largest rate of nominal episodes with a false alarm.
+        warn_alpha: Largest rate of nominal episodes with a warning.
+        window: Ticks that the scores are averaged over.
+        varying: Whether the thresholds follow the course of an episode.
+        maxima: Nonconformity values of the episodes that were not spent on `loc` and `scale`.
+        longest: Frames of the longest calibration episode.
+        episodes: Ids of all calibration episodes.
+        seeds: Their seeds, where they have any.
+        source: What they were: held-out `demonstrations`, or `rollouts` of the policy.
+        policy_id: Identity of the policy that the thresholds are for.
     """
-    _check_alpha(alpha, 'alpha')
-    _check_alpha(warn_alpha, 'warn alpha')
-    if warn_alpha < alpha:
-        raise CalibrationError(
-            f'warn alpha is {warn_alpha:g}', where='calibration', allowed=f'{alpha:g} or more'
-        )
-    begin = _beginnings(traces, names)
-    channels = len(begin)
-    _require(len(traces), alpha, channels, varying)
-    spent = _spent(len(traces), alpha, channels, varying)
-    loc: Array = np.zeros((channels, 1))
-    scale: Array = np.ones((channels, 1))
-    if spent:
-        loc, scale = levels(traces[:spent], varying=varying)
-        _require_variation(loc, scale, names)
-    maxima = tuple(_maximum(loc, scale, trace) for trace in traces[spent:])
-    stop, warn = threshold(maxima, alpha), threshold(maxima, warn_alpha)
-    return ConformalThresholds(
-        loc=loc,
-        scale=scale,
-        begin=begin,
-        stop=stop,
-        warn=min(1.0, 1.0 + (warn - stop) / _unit(stop)),
-        maxima=maxima,
-    )
 
+    rule: Literal['mean']
+    stop: float
+    warn: float
+    loc: tuple[tuple[float, ...], ...]
+    scale: tuple[tuple[float, ...], ...]
+    begin: tuple[int, ...]
+    alpha: float
+    warn_alpha: float
+    window: int
+    varying: bool
+    maxima: tuple[float, ...]
+    longest: int
+    episodes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    source: str
+    policy_id: str
 
-def _check_alpha(alpha: float, name: str) -> None:
-    if not 0 < alpha < 1:
-        raise CalibrationError(f'{name} is {alpha}', where='calibration', allowed='0 < alpha < 1')
-
-
-def _scaling(channels: int, varying: bool) -> int:
-    if varying:
-        return _SCALING_VARYING
-    return _SCALING if channels > 1 else 0
-
-
-def _spent(episodes: int, alpha: float, channels: int, varying: bool) -> int:
-    """How many of the episodes are spent on scales."""
-    least = _scaling(channels, varying)
-    return least and max(least, min(episodes // _SHARE, episodes - episodes_needed(alpha)))
-
-
-def _require(episodes: int, alpha: float, channels: int = 1, varying: bool = False) -> None:
-    rank, needed = episodes_needed(alpha), episodes_needed(alpha, channels, varying=varying)
-    if episodes >= needed:
-        return
-    parts = f': {needed - rank} for the scale of the scores, {rank} for the threshold'
-    raise CalibrationError(
-        f'{episodes} episodes are too few for alpha {alpha:g}',
-        where='calibration',
-        allowed=f'{needed} or more{parts if needed > rank else ""}',
-        fix='record more held-out successful episodes or choose a larger alpha',
-    )
-
-
-def _beginnings(traces: Sequence[Array], names: Sequence[str]) -> tuple[int, ...]:
-    """The tick from which each score is a number in every episode."""
-    begin: NDArray[np.intp] = np.zeros(traces[0].shape[1] if traces else 1, dtype=np.intp)
-    for trace in traces:
-        told = np.isfinite(trace)
-        first = told.argmax(axis=0) if len(trace) else begin
-        for k, channel in enumerate(told.T):
-            if not channel.any() or not channel[first[k] :].all():
-                name = f'{names[k]}: ' if names else ''
-                problem = 'a score that is not finite' if channel.any() else 'no score'
-                raise CalibrationError(
-                    f'{name}an episode has {problem}',
-                    where='calibration',
-                    fix='leave that episode out or record it again',
-                )
-        begin = np.maximum(begin, first)
-    return tuple(int(tick) for tick in begin)
-
-
-def _require_variation(loc: Array, scale: Array, names: Sequence[str]) -> None:
-    still = ~(scale > 1e-9 * np.maximum(1.0, np.abs(loc))).all(axis=1)
-    if still.any():
-        k = int(np.argmax(still))
-        raise CalibrationError(
-            f'{names[k] if names else f"score {k}"} never varies: it has no scale',
-            where='calibration',
-            fix='leave that score out',
+    @property
+    def thresholds(self) -> ConformalThresholds:
+        """The same as arrays, for the monitor."""
+        return ConformalThresholds(
+            loc=np.array(self.loc),
+            scale=np.array(self.scale),
+            begin=self.begin,
+            stop=self.stop,
+            warn=self.warn,
+            maxima=self.maxima,
         )
 
+    @property
+    def odd(self) -> tuple[tuple[str, ...], float]:
+        """The few episodes that set the thresholds, and how many times higher than the others.
 
-def _maximum(loc: Array, scale: Array, trace: Array) -> float:
-    """Largest mean of the scores over the ticks of one episode, in units of the scale."""
-    columns = np.minimum(np.arange(len(trace)), loc.shape[1] - 1)
-    heights = (trace - loc[:, columns].T) / scale[:, columns].T
-    means = [mean_ratio(row) for row in heights]
-    return float(np.nanmax(means))
+        With few episodes `stop` is about the largest value of all, and one or two episodes in which
+        the policy had to try again hide every failure that is less strange than they were. No
+        episodes and 1 where there are no such few.
+        """
+        spent = len(self.episodes) - len(self.maxima)
+        ranked = sorted(zip(self.maxima, self.episodes[spent:], strict=True), reverse=True)
+        most = max(1, len(ranked) // _FEW)
+        for few, ((least, _), (below, _)) in enumerate(islice(pairwise(ranked), most), start=1):
+            if self.stop >= least > _FAR * below > 0:
+                return tuple(name for _, name in ranked[:few]), self.stop / below
+        return (), 1.0

@@ -22,27 +22,27 @@ class Calibration:
 
     Attributes:
         bank: Its scores.
-        bands: From where each one is too strange.
+        thresholds: From where each one is out of distribution.
         longest: Ticks of the longest calibration episode.
-        policy_id: Identity of the policy that the bands are for.
+        policy_id: Identity of the policy that the thresholds are for.
 
     Raises:
-        IlRosError: If scores and bands do not belong together, or no policy is named.
+        IlRosError: If scores and thresholds do not belong together, or no policy is named.
     """
 
     bank: ScoreBank
-    bands: ConformalThresholds
+    thresholds: ConformalThresholds
     longest: int
     policy_id: str
 
     def __post_init__(self) -> None:
         expected = len(self.bank.names)
-        found = {len(self.bands.loc), len(self.bands.scale), len(self.bands.begin)}
+        found = {len(self.thresholds.loc), len(self.thresholds.scale), len(self.thresholds.begin)}
         if found != {expected} or not self.policy_id:
             raise IlRosError(
-                f'policy {self.policy_id!r} with {expected} scores and bands of {sorted(found)}',
+                f'policy {self.policy_id!r}: {expected} scores, thresholds of {sorted(found)}',
                 where='calibration',
-                allowed='the identity of a policy, and a band for each score',
+                allowed='the identity of a policy, and thresholds for each score',
                 fix='calibrate the policy again',
             )
 
@@ -94,14 +94,14 @@ class ScoreWatch:
     """Watches one policy with its calibrated scores.
 
     Args:
-        calibration: Its scores and bands; None when it is not calibrated, then nothing is found.
+        calibration: Its scores and thresholds; None when it is not calibrated: nothing is found.
         config: Settings.
     """
 
     def __init__(self, calibration: Calibration | None, config: MonitorConfig) -> None:
         self._calibration, self._config = calibration, config
         self._trigger = Trigger(config.trigger_count, config.trigger_window)
-        self._warning = _Warning(config, calibration.bands.warn if calibration else nan)
+        self._warning = _Warning(config, calibration.thresholds.warn if calibration else nan)
         self._driving = self._answered = False
         self._ticks = self._judged = 0
         self.begin()
@@ -173,8 +173,8 @@ class ScoreWatch:
             midway: Whether an episode goes on, somewhere in it; else it begins.
         """
         if self._calibration is not None:
-            bands = self._calibration.bands
-            self._bands = bands.anywhere() if midway else bands
+            thresholds = self._calibration.thresholds
+            self._bands = thresholds.anywhere() if midway else thresholds
         self._forget()
 
     def _forget(self) -> None:
@@ -187,16 +187,18 @@ class ScoreWatch:
 
     def _judge(self, values: Array, *, missing: bool) -> ScoreReading:
         assert self._calibration is not None
-        bank, bands, tick = self._calibration.bank, self._bands, self._judged
-        ratios = bands.ratios(values, tick, counts=bank.counts, missing=np.inf if missing else nan)
+        bank, thresholds, tick = self._calibration.bank, self._bands, self._judged
+        ratios = thresholds.ratios(
+            values, tick, counts=bank.counts, missing=np.inf if missing else nan
+        )
         score = mean_ratio(ratios)
         return ScoreReading(
             names=bank.names,
             values=values,
-            thresholds=bands.thresholds(tick),
+            thresholds=thresholds.at(tick),
             ratios=ratios,
             score=score,
-            warn=bands.warn,
+            warn=thresholds.warn,
             channel='' if isnan(score) else bank.names[_strangest(ratios)],
             exceeded=score > 1.0,
         )

@@ -135,7 +135,7 @@ class MonitorNode(ManagedNode):
     def _use(self, bundle: Bundle | None) -> None:
         self._policy_id = bundle.policy_id if bundle else ''
         self._calibration = bundle.calibration if bundle else None
-        self._moments = bundle.moments if bundle else None
+        self._score_inputs = bundle.score_inputs if bundle else None
 
     def _load(self, path: str) -> Bundle:
         return load_bundle(path, contract=self._contract, device='cpu')
@@ -269,8 +269,8 @@ class MonitorNode(ManagedNode):
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input(self, frame: Frame) -> MonitorInput:
-        moments = self._moments if self._calibration else None
-        moment = moments.of_frame(frame, epoch=self._epoch) if moments else None
+        inputs = self._score_inputs if self._calibration else None
+        moment = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
         return monitor_input(
             self._contract,
             frame,

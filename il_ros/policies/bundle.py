@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -18,15 +17,14 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from il_ros.core.atomic_files import write_atomic
-from il_ros.core.atomic_folders import new_folder
+from il_ros.core.array_hash import hash_arrays
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import BundleError, IlRosError, UnknownNameError
 from il_ros.core.registry import lookup
-from il_ros.datasets.manifest import hash_arrays
+from il_ros.monitors.calibrated_scores import FittedScores
+from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.monitors.score_watch import Calibration
-from il_ros.policies.calibration import CalibrationRecord, FittedScores
 from il_ros.policies.policy import POLICIES, Policy
 from il_ros.policies.score_inputs import ScoreInputs
 
@@ -97,7 +95,7 @@ class Bundle:
         """The contract that the policy was trained under."""
         return self.policy.contract
 
-    @property
+    @cached_property
     def policy_id(self) -> str:
         """Identity of the policy: 16 hex digits over weights, configuration and contract."""
         return policy_identity(self.policy)
@@ -109,25 +107,27 @@ class Bundle:
             return None
         return Calibration(
             bank=self.scores.bank(self.threshold.window),
-            bands=self.threshold.bands,
+            thresholds=self.threshold.thresholds,
             longest=self.threshold.longest,
             policy_id=self.threshold.policy_id,
         )
 
     @cached_property
-    def moments(self) -> ScoreInputs | None:
-        """What makes the moments that the scores look at; none without scores."""
-        return self.scores.moments(self.policy) if self.scores else None
+    def score_inputs(self) -> ScoreInputs | None:
+        """What makes the inputs of the scores; none without scores."""
+        return ScoreInputs.of_scores(self.policy, self.scores) if self.scores else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
+class FileEntry:
+    """Size [bytes] and SHA-256 (hex) of one of the bundle's files."""
+
     bytes: int
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Info:
+class BundleInfo:
     """What `bundle.json` holds."""
 
     format: int
@@ -140,26 +140,7 @@ class _Info:
     channels: tuple[tuple[str, ...], ...]
     horizon: int
     calibration: CalibrationRecord | None
-    files: Mapping[str, _File]
-
-
-def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
-    """Write a bundle's folder, whole or not at all.
-
-    Raises:
-        BundleError: If `path` exists and may not be replaced, or cannot be written.
-    """
-    contents = {POLICY_FILE: safetensors.numpy.save(dict(bundle.policy.arrays()))}
-    if bundle.scores is not None:
-        contents[CALIBRATION_FILE] = safetensors.numpy.save(bundle.scores.arrays())
-    files = {
-        name: _File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        for name, content in contents.items()
-    }
-    with new_folder(path, overwrite=overwrite, marker=INFO_FILE, error=BundleError) as folder:
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
-        (folder / INFO_FILE).write_text(_dump(_info(bundle, files)), encoding='utf-8')
+    files: Mapping[str, FileEntry]
 
 
 def load_bundle(path: str | Path, contract: Contract | None = None, device: str = 'cpu') -> Bundle:
@@ -176,7 +157,7 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
         UnknownNameError: If its policy or score is of a kind that is not known.
     """
     path = Path(path)
-    info = _read_info(path)
+    info = read_info(path)
     made_for = parse_contract(info.contract, source=str(path / INFO_FILE))
     if contract is not None:
         require_same(contract, made_for, where=str(path))
@@ -197,13 +178,6 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
     return bundle
 
 
-def save_threshold(path: Path, bundle: Bundle, limit: CalibrationRecord) -> None:
-    """Replace the thresholds in the bundle's folder at `path`; nothing else changes."""
-    info = _read_info(path)
-    info = _info(replace(bundle, threshold=limit), info.files)
-    write_atomic(path / INFO_FILE, _dump(info))
-
-
 def policy_identity(policy: Policy) -> str:
     """16 hex digits over weights, configuration and contract of a policy."""
     config = json.dumps(policy.config(), sort_keys=True)
@@ -211,27 +185,12 @@ def policy_identity(policy: Policy) -> str:
     return hash_arrays(arrays, policy.kind, config, policy.contract.hash)[:16]
 
 
-def _info(bundle: Bundle, files: Mapping[str, _File]) -> _Info:
-    return _Info(
-        format=FORMAT,
-        policy_id=bundle.policy_id,
-        policy=bundle.policy.kind,
-        config=bundle.policy.config(),
-        contract=bundle.contract.text,
-        contract_hash=bundle.contract.hash,
-        training=bundle.training,
-        channels=bundle.scores.specs if bundle.scores else (),
-        horizon=bundle.scores.horizon if bundle.scores else 0,
-        calibration=bundle.threshold,
-        files=files,
-    )
+def read_info(path: Path) -> BundleInfo:
+    """What the `bundle.json` of the bundle at `path` says.
 
-
-def _dump(info: _Info) -> str:
-    return json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False, default=str) + '\n'
-
-
-def _read_info(path: Path) -> _Info:
+    Raises:
+        BundleError: If there is none, or it is damaged or of another format.
+    """
     file = path / INFO_FILE
     try:
         data = json.loads(file.read_text(encoding='utf-8'))
@@ -251,10 +210,10 @@ def _read_info(path: Path) -> _Info:
         raise BundleError(
             f'format {found}', where=str(file), allowed=str(FORMAT), fix='train the policy again'
         )
-    return parse(_Info, data, where=str(file), error=BundleError)
+    return parse(BundleInfo, data, where=str(file), error=BundleError)
 
 
-def _read(path: Path, name: str, info: _Info) -> Arrays:
+def _read(path: Path, name: str, info: BundleInfo) -> Arrays:
     file, expected = path / name, info.files.get(name)
     fix = 'copy the bundle again, or train again'
     if expected is None or not file.is_file():
@@ -276,7 +235,7 @@ def _read(path: Path, name: str, info: _Info) -> Arrays:
     return arrays
 
 
-def _load_scores(path: Path, info: _Info, contract: Contract) -> FittedScores:
+def _load_scores(path: Path, info: BundleInfo, contract: Contract) -> FittedScores:
     arrays = _read(path, CALIBRATION_FILE, info)
     try:
         return FittedScores.from_arrays(contract, info.channels, info.horizon, arrays)

@@ -14,9 +14,8 @@ from il_ros.core.config import parse
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies.blend import ChunkBlend
-from il_ros.policies.features import Features
-from il_ros.policies.normalizer import Normalizer
 from il_ros.policies.policy import Arrays, Policy
 
 Array = NDArray[np.float64]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.monitors.calibrated_scores import FittedScores
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
@@ -19,8 +20,8 @@ from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.trajectory import points_of
 from il_ros.monitors.verdict import Verdict
-from il_ros.policies.calibration import FittedScores
 from il_ros.policies.policy import Policy
+from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
@@ -178,6 +179,6 @@ def scores_monitor(
         'policy',
         lambda: make_monitor(contract, calibration, settings),
         policy_id=calibration.policy_id,
-        moment=scores.moments(policy).of_frame,
+        moment=ScoreInputs.of_scores(policy, scores).of_frame,
         patience=settings.frame_age,
     )

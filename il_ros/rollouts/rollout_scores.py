@@ -45,14 +45,14 @@ class ScoredRollout:
     duration: float
     gated: bool
 
-    def ratios(self, bands: ConformalThresholds, columns: Sequence[int]) -> Array:
+    def ratios(self, thresholds: ConformalThresholds, columns: Sequence[int]) -> Array:
         """Scores relative to their thresholds, shape (T, len(columns)).
 
         A score without a number says nothing here: to stop for a missing observation is the part
         of the hard checks.
         """
         rows = self.values[:, list(columns)]
-        ratios = [bands.ratios(row, tick, missing=nan) for tick, row in enumerate(rows)]
+        ratios = [thresholds.ratios(row, tick, missing=nan) for tick, row in enumerate(rows)]
         return np.array(ratios).reshape(rows.shape)
 
     def trace(self, ratios: Array) -> ScoreTrace:

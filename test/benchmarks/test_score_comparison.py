@@ -44,13 +44,13 @@ def comparison(*test, **more):
 
 def test_a_single_score_is_calibrated_on_the_successful_rollouts_alone():
     # rank ceil(40 * 0.95) = 38 of the maxima 1 .. 39; the failed one with 99 does not count
-    assert comparison().bands('a').thresholds(0)[0] == pytest.approx(38.0)
+    assert comparison().thresholds('a').at(0)[0] == pytest.approx(38.0)
 
 
 def test_ratios_are_one_at_the_threshold():
     one = scored([0, 19, 38, 57], [0, 0, 0, 0])
-    bands = comparison().bands('a')
-    np.testing.assert_allclose(one.ratios(bands, [0])[:, 0], [0, 0.5, 1, 1.5])
+    thresholds = comparison().thresholds('a')
+    np.testing.assert_allclose(one.ratios(thresholds, [0])[:, 0], [0, 0.5, 1, 1.5])
 
 
 def test_an_alarm_is_told_by_the_mean_of_several_scores():
@@ -62,8 +62,8 @@ def test_an_alarm_is_told_by_the_mean_of_several_scores():
 
 
 def test_a_score_without_a_number_says_nothing():
-    bands = comparison().bands('a', 'b')
-    trace = (one := scored([NAN, 1], [NAN, NAN])).trace(one.ratios(bands, [0, 1]))
+    thresholds = comparison().thresholds('a', 'b')
+    trace = (one := scored([NAN, 1], [NAN, NAN])).trace(one.ratios(thresholds, [0, 1]))
     assert np.isnan(trace.ratios[0])
     assert trace.alarm() is None
 
@@ -104,7 +104,7 @@ def test_the_whole_monitor_stops_what_is_overdue():
 
 def test_scores_that_are_not_there_are_named():
     with pytest.raises(IlRosError, match=r'comparison: no score c; allowed: .*a.*b'):
-        comparison().bands('a', 'c')
+        comparison().thresholds('a', 'c')
     with pytest.raises(IlRosError, match='no score is named'):
         comparison().traces()
     with pytest.raises(CalibrationError, match='b: an episode has no score'):
@@ -113,4 +113,4 @@ def test_scores_that_are_not_there_are_named():
             calibration=[scored([1, 2], [NAN, NAN])] * 30,
             test=[],
             alpha=0.05,
-        ).bands('b')
+        ).thresholds('b')

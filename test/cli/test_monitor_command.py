@@ -10,22 +10,23 @@ import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.bags import EpisodeReader, EpisodeWriter
+from il_ros.calibration.calibrate import calibrate
+from il_ros.calibration.fit_scores import fit_bank
+from il_ros.calibration.replay import replay
 from il_ros.cli import monitor_command as cli
 from il_ros.cli.main import main
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import Frame
+from il_ros.core.observation_features import Features, Normalizer
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.memory_dataset import assemble, usable_frames
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
-from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle
-from il_ros.policies.calibration import calibrate, fit_bank
-from il_ros.policies.features import Features
+from il_ros.policies.bundle import Bundle, Training, load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
-from il_ros.policies.normalizer import Normalizer
-from il_ros.policies.replay import replay
 
 MS = 1_000_000
 NS = 10**9
@@ -196,7 +197,7 @@ def live(made, positions, drives):
         seen = frame(i, position)
         stamp, chunk = seen.stamp, bundle.policy.act(seen)
         driven = driving and i in drives
-        look = watch.look(bundle.moments.of_frame(seen, chunk, stamp / NS), driven)
+        look = watch.look(bundle.score_inputs.of_frame(seen, chunk, stamp / NS), driven)
         driving = driving and not (driven and watch.stop_text(look))
         rows.append((stamp, chunk, look, driven, driving))
     return rows

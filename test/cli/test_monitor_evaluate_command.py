@@ -7,7 +7,8 @@ import pytest
 
 from il_ros.cli.monitor_evaluate_command import evaluate
 from il_ros.core.errors import BundleError
-from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 
 REACH = Path('config/contracts/franka_reach.yaml')
 SUITE = """

@@ -8,7 +8,7 @@ import pytest
 from il_ros.core.arms import get_arm
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.experts import EXPERTS, HEURISTICS, make_any, make_expert, make_heuristic
-from il_ros.experts.expert import ramp, toward
+from il_ros.policies.cartesian_expert import ramp, toward
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.tasks import (
     PAIR_TASKS,

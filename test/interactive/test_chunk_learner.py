@@ -5,11 +5,12 @@ import pytest
 from made_steps import SMALL, made_steps
 
 from il_ros.algorithms.transitions import join
+from il_ros.calibration import fit_scores
 from il_ros.core.errors import IlRosError
 from il_ros.interactive.arm_transitions import labelled_dataset, observed
 from il_ros.interactive.chunk_learner import ChunkLearner
-from il_ros.policies import fitted
-from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 
 
 @pytest.fixture(scope='module')
@@ -92,8 +93,8 @@ def test_effort_is_a_share_of_the_epochs(learner, steps):
 
 
 def test_the_policy_is_a_bundle_like_every_other(learner, steps, actor, tmp_path, monkeypatch):
-    one = fitted.DEFAULT_CHANNELS[:1]  # the others take long to fit
-    monkeypatch.setattr(fitted, 'DEFAULT_CHANNELS', one)
+    one = fit_scores.DEFAULT_CHANNELS[:1]  # the others take long to fit
+    monkeypatch.setattr(fit_scores, 'DEFAULT_CHANNELS', one)
     save_bundle(learner.bundle(actor, steps, algorithm='dagger'), tmp_path / 'bundle')
     bundle = load_bundle(tmp_path / 'bundle')
     assert bundle.policy_id == actor.policy_id
@@ -113,7 +114,7 @@ def test_to_the_scores_what_the_expert_answered_is_normal(learner, task, actor):
     steps = join([made_steps(task, n, by_expert=False, round_=1) for n in range(6)])
     data, _ = labelled_dataset(task.contract, 'made', steps)
     channels = (('tce', 'tce', 'observation'),)
-    scores = fitted.fit_bank(actor.policy, data, range(6), channels)
+    scores = fit_scores.fit_bank(actor.policy, data, range(6), channels)
     here = steps.observation[:, :2]
     far = steps.expert.reshape(-1, 2, 2) - here[:, None]
     expected = np.maximum(far.std(axis=(0, 1)), 1e-3)

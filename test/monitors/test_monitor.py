@@ -60,10 +60,10 @@ def calibration(window=5):
     bank = ScoreBank(
         [Channel(name='distance', kind='none', on='observation', score=Distance())], window
     )
-    bands = ConformalThresholds(
+    thresholds = ConformalThresholds(
         loc=np.zeros((1, 1)), scale=np.ones((1, 1)), begin=(0,), stop=1.0, warn=0.5
     )
-    return Calibration(bank=bank, bands=bands, longest=10_000, policy_id='bc-1')
+    return Calibration(bank=bank, thresholds=thresholds, longest=10_000, policy_id='bc-1')
 
 
 class Rig:

@@ -47,11 +47,11 @@ def calibration(scores=('look',), stop=1.0, warn=0.5, longest=100):
         [Channel(name=n, kind=n, on='observation', score=kinds[n]()) for n in scores], window=1
     )
     size = len(scores)
-    bands = ConformalThresholds(
+    thresholds = ConformalThresholds(
         loc=np.zeros((size, 1)), scale=np.full((size, 1), 2.0),
         begin=tuple(int(n == 'jump') for n in scores), stop=stop, warn=warn,
     )  # fmt: skip
-    return Calibration(bank=bank, bands=bands, longest=longest, policy_id='bc-1')
+    return Calibration(bank=bank, thresholds=thresholds, longest=longest, policy_id='bc-1')
 
 
 class Rig:
@@ -266,21 +266,21 @@ def test_a_new_mode_begins_the_count_again():
 def test_scores_and_bands_of_different_policies_are_refused():
     one, two = calibration(), calibration(('look', 'jump'))
     with pytest.raises(IlRosError) as caught:
-        Calibration(bank=one.bank, bands=two.bands, longest=1, policy_id='bc-1')
+        Calibration(bank=one.bank, thresholds=two.thresholds, longest=1, policy_id='bc-1')
     assert str(caught.value) == (
-        "calibration: policy 'bc-1' with 1 scores and bands of [2]; allowed: the identity of a "
-        'policy, and a band for each score; to fix: calibrate the policy again'
+        "calibration: policy 'bc-1': 1 scores, thresholds of [2]; allowed: the identity of a "
+        'policy, and thresholds for each score; to fix: calibrate the policy again'
     )
-    with pytest.raises(IlRosError, match="calibration: policy '' with 1 scores and bands of"):
-        Calibration(bank=one.bank, bands=one.bands, longest=1, policy_id='')
+    with pytest.raises(IlRosError, match="calibration: policy '' with 1 scores and thresholds of"):
+        Calibration(bank=one.bank, thresholds=one.thresholds, longest=1, policy_id='')
 
 
 def varying(longest=100):
-    bands = ConformalThresholds(
+    thresholds = ConformalThresholds(
         loc=np.zeros((1, 4)), scale=np.array([[1.0, 2.0, 3.0, 4.0]]), begin=(0,), stop=1.0, warn=0.5
     )
     one = calibration()
-    made = Calibration(bank=one.bank, bands=bands, longest=longest, policy_id='bc-1')
+    made = Calibration(bank=one.bank, thresholds=thresholds, longest=longest, policy_id='bc-1')
     return ScoreWatch(made, MonitorConfig(trigger_count=1, trigger_window=1))
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from il_ros.calibration.calibrate import calibrate
+from il_ros.calibration.fit_scores import fit_bank, traces
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
-from il_ros.policies.bundle import Bundle, Training, load_bundle, save_bundle, save_threshold
-from il_ros.policies.calibration import calibrate, fit_bank
-from il_ros.policies.features import Features
+from il_ros.core.observation_features import Features, Normalizer
+from il_ros.policies.bundle import Bundle, Training, load_bundle
+from il_ros.policies.bundle_writer import save_bundle, save_threshold
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
-from il_ros.policies.normalizer import Normalizer
 
 CHANNELS = (
     ('look', 'clustered_mahalanobis', 'observation'), ('answer', 'tce', 'observation'),
@@ -71,7 +72,9 @@ def test_what_is_saved_is_loaded_and_acts_the_same(task, bundle, path):
     assert loaded.calibration is None
     assert 'numpy' in loaded.training.versions
     assert loaded.scores.specs == CHANNELS
-    (one,), (other,) = (b.scores.traces(b.policy, task.dataset([7]), [0]) for b in (bundle, loaded))
+    (one,), (other,) = (
+        traces(b.scores, b.policy, task.dataset([7]), [0]) for b in (bundle, loaded)
+    )
     np.testing.assert_array_equal(one, other)
 
 
@@ -92,23 +95,22 @@ def test_thresholds_can_be_set_and_set_again(task, bundle, path, varying):
         assert loaded.threshold == limit
         assert loaded.calibration.policy_id == loaded.policy_id
         assert (loaded.calibration.longest, loaded.calibration.bank.window) == (30, 3)
-        np.testing.assert_array_equal(loaded.calibration.bands.loc, limit.loc)
-        assert loaded.calibration.bands.thresholds(4)[0] == limit.bands.thresholds(4)[0]
+        np.testing.assert_array_equal(loaded.calibration.thresholds.loc, limit.loc)
+        assert loaded.calibration.thresholds.at(4)[0] == limit.thresholds.at(4)[0]
     assert {n: (path / n).read_bytes() for n in before} == before
 
 
-def test_what_makes_the_moments_knows_what_the_scores_need(task, bundle, path):
+def test_what_makes_the_score_inputs_knows_what_the_scores_need(task, bundle, path):
     loaded = load_bundle(path)
-    (moment,) = loaded.moments.of_episode(task.dataset([3], length=1), 0)
-    assert moment.chunk.shape == (2, 2)
-    assert moment.embedding is None
-    assert replace(bundle, scores=None).moments is None
+    assert loaded.score_inputs.needs == loaded.scores.bank().needs
+    assert loaded.score_inputs.of_frame(task.frame(0)).embedding is None
+    assert replace(bundle, scores=None).score_inputs is None
 
 
 def test_a_bundle_without_scores_is_a_bundle(bundle, tmp_path):
     save_bundle(replace(bundle, scores=None), tmp_path / 'bare')
     loaded = load_bundle(tmp_path / 'bare')
-    assert (loaded.scores, loaded.moments, loaded.calibration) == (None, None, None)
+    assert (loaded.scores, loaded.score_inputs, loaded.calibration) == (None, None, None)
 
 
 def test_a_calibration_that_does_not_fit_the_scores_is_refused_when_it_is_loaded(
@@ -117,7 +119,7 @@ def test_a_calibration_that_does_not_fit_the_scores_is_refused_when_it_is_loaded
     limit = make_limit(task, bundle)
     save_threshold(path, bundle, replace(limit, loc=limit.loc[:1]))
     with pytest.raises(
-        BundleError, match=r'calibration: .*2 scores and bands of \[1, 2\]; allowed'
+        BundleError, match=r'calibration: .*2 scores, thresholds of \[1, 2\]; allowed'
     ):
         load_bundle(path)
     save_threshold(path, bundle, replace(limit, loc=((1.0,), (1.0, 2.0))))

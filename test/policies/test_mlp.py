@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from il_ros.core.errors import BundleError, IlRosError
-from il_ros.policies.features import Features
+from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, NumpyMlp, network_sizes
-from il_ros.policies.normalizer import Normalizer
 from il_ros.policies.torch_networks import Mlp, choose_device
 
 

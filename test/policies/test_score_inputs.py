@@ -1,4 +1,4 @@
-"""Moments: of single frames and of whole episodes, with nothing that nobody needs."""
+"""Score inputs of single frames, with nothing that no score needs."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ import pytest
 from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS, Frame
+from il_ros.core.observation_features import Features, Normalizer
 from il_ros.experts import make_heuristic
-from il_ros.policies.features import Features
-from il_ros.policies.normalizer import Normalizer
-from il_ros.policies.score_inputs import NoveltyFeatures, ScoreInputs, frames_of_episode
+from il_ros.monitors.calibrated_scores import NoveltyFeatures
+from il_ros.policies.score_inputs import ScoreInputs
 
 CONTRACTS = Path(__file__).parents[2] / 'config/contracts'
 
@@ -23,29 +23,29 @@ def dataset(task):
 
 @pytest.fixture(scope='module')
 def features(dataset):
-    return NoveltyFeatures.fit(dataset, dataset.rows(range(3)))
+    return NoveltyFeatures.fit(dataset.contract, dataset.values)
 
 
 @pytest.fixture
 def make(task, features, follower):
-    def moments(*needs):
+    def inputs(*needs):
         policy = follower(task.contract)
         return policy, ScoreInputs(policy, features, needs, 3)
 
-    return moments
+    return inputs
 
 
-def test_a_moment_has_what_a_score_needs_and_no_more(task, make):
-    policy, moments = make('features')
+def test_an_input_has_what_a_score_needs_and_no_more(task, make):
+    policy, inputs = make('features')
     frame = task.frame(4, a=0.3, b=0.02)
-    found = moments.of_frame(frame)
-    np.testing.assert_array_equal(found.features, moments.features.of_frame(frame))
+    found = inputs.of_frame(frame)
+    np.testing.assert_array_equal(found.features, inputs.features.of_frame(frame))
     np.testing.assert_array_equal(found.position, [0.3, 0.02])
     assert (found.embedding, found.reference, found.chunk, found.samples) == (None,) * 4
     assert (found.time, found.step_dt) == (1.2, 0.05)
     assert policy.acted == 0
-    _, moments = make('embedding', 'reference')
-    found = moments.of_frame(frame, np.ones((3, 2)), 0.2, epoch=NS)
+    _, inputs = make('embedding', 'reference')
+    found = inputs.of_frame(frame, np.ones((3, 2)), 0.2, epoch=NS)
     np.testing.assert_array_equal(found.embedding, [0.3, 0.02])
     np.testing.assert_array_equal(found.reference, [[0.3, 0.02]] * 3)  # holds: no other is known
     np.testing.assert_array_equal(found.chunk, np.ones((3, 2)))
@@ -53,33 +53,11 @@ def test_a_moment_has_what_a_score_needs_and_no_more(task, make):
 
 
 def test_what_is_not_valid_is_not_there(task, make):
-    _, moments = make('reference')
-    found = moments.of_frame(task.frame(0, arm=True))
+    _, inputs = make('reference')
+    found = inputs.of_frame(task.frame(0, arm=True))
     assert found.position is None
     assert found.reference is None
     assert np.isnan(found.features).any()
-
-
-def test_an_episode_is_answered_frame_by_frame_if_a_score_wants_that(make, dataset):
-    policy, moments = make('features', 'chunk')
-    policy.acted = 99
-    found = moments.of_episode(dataset, 1)
-    assert policy.acted == 6  # its memory was cleared before the first of six
-    frames = list(frames_of_episode(dataset, 1))
-    for frame, moment in zip(frames, found, strict=True):
-        np.testing.assert_array_equal(moment.chunk, policy.act(frame))
-        assert moment.chunk_time == moment.time
-    assert [m.time for m in found] == pytest.approx([0.05 * i for i in range(6)])
-    policy, moments = make('features')
-    assert moments.of_episode(dataset, 1)[0].chunk is None
-    assert policy.acted == 0
-
-
-def test_features_of_frames_and_of_a_dataset_are_the_same(make, dataset):
-    _, moments = make('features')
-    of_rows = moments.features.of_dataset(dataset, dataset.rows([2]))
-    of_frames = [moment.features for moment in moments.of_episode(dataset, 2)]
-    np.testing.assert_allclose(np.array(of_frames), of_rows, atol=1e-12)
 
 
 @pytest.mark.parametrize('name', ['franka_reach', 'ur5e_pick_place'])
@@ -94,9 +72,9 @@ def test_the_reference_goes_straight_where_arm_and_observations_allow(follower, 
     )
     size = Features(contract).size
     plain = NoveltyFeatures(contract, Normalizer(mean=np.zeros(size), scale=np.ones(size)))
-    moments = ScoreInputs(follower(contract), plain, ('reference',), 5)
-    found = moments.of_frame(frame).reference
+    inputs = ScoreInputs(follower(contract), plain, ('reference',), 5)
+    found = inputs.of_frame(frame).reference
     expected = make_heuristic('straight', contract.arm).act(values, horizon=5, dt=contract.period)
     np.testing.assert_array_equal(found, expected)
     frame.valid['goal_position'] = False
-    assert moments.of_frame(frame).reference is None
+    assert inputs.of_frame(frame).reference is None

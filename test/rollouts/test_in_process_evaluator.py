@@ -6,7 +6,8 @@ import pytest
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError, UnknownNameError
 from il_ros.experts import make_expert
-from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_cases import plan_suites
 from il_ros.rollouts.episode_runner import EpisodeRunner

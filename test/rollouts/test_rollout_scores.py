@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.monitors.conformal_thresholds import joint_thresholds
+from il_ros.calibration.conformal_calibration import joint_thresholds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases
 from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
@@ -23,7 +23,7 @@ def rollouts(reach_bundle):
 
 
 def test_every_frame_has_the_newest_answer_at_that_time(reach_bundle, rollouts):
-    moments = list(moments_of(load_bundle(reach_bundle).moments, rollouts[2]))
+    moments = list(moments_of(load_bundle(reach_bundle).score_inputs, rollouts[2]))
     assert len(moments) == len(rollouts[2].frames)
     silent = [i for i, chunk in enumerate(rollouts[2].chunks) if chunk is None]
     last = silent[0] - 1
@@ -38,7 +38,7 @@ def test_scores_offline_are_those_of_the_monitor(reach_bundle):
     rollout = stage.run(
         nominal_cases(1)[0].seed, watch=lambda *_: live.append(stage.guard.verdict.scores.values)
     )
-    (offline,) = score_rollouts(bundle.calibration.bank, bundle.moments, [rollout])
+    (offline,) = score_rollouts(bundle.calibration.bank, bundle.score_inputs, [rollout])
     # a frame is shown before the guard has judged it: one later each
     assert len(offline.values) == len(rollout.frames)
     np.testing.assert_allclose(offline.values, np.array(live), rtol=1e-9, equal_nan=True)
@@ -46,7 +46,7 @@ def test_scores_offline_are_those_of_the_monitor(reach_bundle):
 
 def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
     bundle = load_bundle(reach_bundle)
-    (stopped,) = score_rollouts(bundle.calibration.bank, bundle.moments, [rollouts[2]])
+    (stopped,) = score_rollouts(bundle.calibration.bank, bundle.score_inputs, [rollouts[2]])
     assert stopped.gated
     assert stopped.failed
     assert stopped.times[-1] < rollouts[2].alarm == stopped.duration
@@ -55,9 +55,9 @@ def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
 
 def test_bands_of_real_scores_let_calibration_rollouts_pass(reach_bundle, rollouts):
     bundle = load_bundle(reach_bundle)
-    good = score_rollouts(bundle.calibration.bank, bundle.moments, rollouts[:2])
-    bands = joint_thresholds([one.values for one in good * 20], alpha=0.05)
+    good = score_rollouts(bundle.calibration.bank, bundle.score_inputs, rollouts[:2])
+    thresholds = joint_thresholds([one.values for one in good * 20], alpha=0.05)
     assert all(
-        one.trace(one.ratios(bands, range(len(bundle.calibration.bank.names)))).alarm() is None
+        one.trace(one.ratios(thresholds, range(len(bundle.calibration.bank.names)))).alarm() is None
         for one in good
     )

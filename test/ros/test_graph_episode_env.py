@@ -30,7 +30,8 @@ from il_ros.interactive.chunk_learner import ChunkLearner
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
 from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.blend import ChunkBlend
-from il_ros.policies.bundle import load_bundle, save_bundle
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_bundle
 from il_ros.policies.mlp import MlpConfig
 from il_ros.ros.convert import chunk_message, fill_stamp, to_ns
 from il_ros.ros.messages import message_type

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.calibration.calibrate import calibrate
 from il_ros.core.contract import load_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.monitors.scores import ensemble, flow
-from il_ros.policies.bundle import load_bundle, save_threshold
-from il_ros.policies.calibration import calibrate
+from il_ros.policies.bundle import load_bundle
+from il_ros.policies.bundle_writer import save_threshold
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import dataset_of_rollouts, demonstrate
 from il_ros.rollouts.episode_cases import calibration_cases

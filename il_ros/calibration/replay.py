@@ -126,7 +126,7 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
         BundleError: If the bundle is not calibrated.
         DatasetError: If the bag lacks a topic of the contract, has no frame, or is damaged.
     """
-    moments = bundle.moments
+    moments = bundle.score_inputs
     if bundle.calibration is None or moments is None:
         raise BundleError('is not calibrated', fix='run "il_ros monitor calibrate"')
     frames = _frames(reader)

@@ -1,28 +1,24 @@
-"""The scores of a policy, fitted to what it was trained on."""
+"""Scores fitted to the frames that a policy was trained on, and what they say of episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.window_loader import FrameIndex
-from il_ros.monitors.score_bank import Channel, ScoreBank, Spec
-from il_ros.monitors.scores.score import SCORES, NominalData, Score
-from il_ros.policies.normalizer import Normalizer
+from il_ros.monitors.calibrated_scores import WINDOW, FittedScores, NoveltyFeatures
+from il_ros.monitors.score_bank import Channel, Spec
+from il_ros.monitors.scores.score import SCORES, NominalData, Score, ScoreInput
 from il_ros.policies.policy import Policy
-from il_ros.policies.score_inputs import NoveltyFeatures, ScoreInputs, frames_of_episode
-
-Array = NDArray[np.float64]
-
-WINDOW = 5
-"""Ticks that the scores are averaged over, where no other number is asked for."""
+from il_ros.policies.score_inputs import ScoreInputs
 
 DEFAULT_CHANNELS: tuple[Spec, ...] = (
     ('knn_embedding', 'knn', 'embedding'),
@@ -35,74 +31,6 @@ DEFAULT_CHANNELS: tuple[Spec, ...] = (
 One of each kind: whether the policy has been in such a state, whether there are such observations,
 whether one can tell what the expert would do, and whether the policy keeps to what it said.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittedScores:
-    """The scores of a policy, fitted to what it was trained on, without thresholds yet.
-
-    Attributes:
-        features: What they see of an observation.
-        channels: The scores.
-        horizon: Steps of the policy's chunks, H.
-    """
-
-    features: NoveltyFeatures
-    channels: tuple[Channel, ...]
-    horizon: int
-
-    @property
-    def specs(self) -> tuple[Spec, ...]:
-        """Name, kind and input of each score."""
-        return tuple(channel.spec for channel in self.channels)
-
-    def bank(self, window: int = WINDOW) -> ScoreBank:
-        """The scores, averaged over `window` ticks; all banks of them share one memory."""
-        return ScoreBank(self.channels, window)
-
-    def moments(self, policy: Policy) -> ScoreInputs:
-        """What makes the moments that these scores need, for the policy that they are of."""
-        return ScoreInputs(policy, self.features, self.bank().needs, self.horizon)
-
-    def traces(
-        self, policy: Policy, dataset: Dataset, episodes: Iterable[int], window: int = WINDOW
-    ) -> list[Array]:
-        """Averaged scores (T, K) of each of these episodes, the policy answering them anew."""
-        bank, moments = self.bank(window), self.moments(policy)
-        return [bank.trace(moments.of_episode(dataset, i)) for i in episodes]
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """All that is needed to make them again, by name."""
-        learned = {f'score.{name}': array for name, array in self.bank().arrays().items()}
-        return {**learned, **self.features.normalizer.arrays('features')}
-
-    @classmethod
-    def from_arrays(
-        cls,
-        contract: Contract,
-        specs: Iterable[Sequence[str]],
-        horizon: int,
-        arrays: Mapping[str, NDArray[np.generic]],
-    ) -> FittedScores:
-        """Make them again from what `specs` and `arrays` gave.
-
-        Raises:
-            IlRosError: If they do not belong together.
-        """
-        learned = {
-            name.removeprefix('score.'): array
-            for name, array in arrays.items()
-            if name.startswith('score.')
-        }
-        try:
-            normalizer = Normalizer.from_arrays('features', arrays)
-        except KeyError as missing:
-            raise IlRosError(f'no array {missing}', where='scores', fix='train again') from None
-        return cls(
-            features=NoveltyFeatures(contract, normalizer),
-            channels=ScoreBank.from_arrays(specs, WINDOW, learned).channels,
-            horizon=horizon,
-        )
 
 
 def fit_bank(
@@ -129,11 +57,12 @@ def fit_bank(
     """
     chosen = list(episodes)
     rows = dataset.rows(chosen)
-    features = NoveltyFeatures.fit(dataset, rows)
+    values = {key: dataset.values[key][rows] for key in dataset.contract.observations}
+    features = NoveltyFeatures.fit(dataset.contract, values)
     horizon = _horizon(policy, dataset, chosen)
     if channels is None:
         channels = [spec for spec in DEFAULT_CHANNELS if horizon > 1 or spec[1] != 'tce']
-    seen = {'observation': features.blur(features.of_dataset(dataset, rows), seed)}
+    seen = {'observation': features.blur(features.of_arrays(values), seed)}
     if any(on == 'embedding' for _, _, on in channels):
         seen['embedding'] = _embeddings(policy, dataset, chosen)
     normal = {
@@ -151,6 +80,37 @@ def fit_bank(
         score: Score = lookup('score', kind, SCORES)()
         fitted.append(Channel(name=name, kind=kind, on=on, score=score.fit(normal[on])))
     return FittedScores(features=features, channels=tuple(fitted), horizon=horizon)
+
+
+def traces(
+    scores: FittedScores,
+    policy: Policy,
+    dataset: Dataset,
+    episodes: Iterable[int],
+    window: int = WINDOW,
+) -> list[Array]:
+    """Averaged scores (T, K) of each of these episodes, the policy answering them anew."""
+    bank, inputs = scores.bank(window), ScoreInputs.of_scores(policy, scores)
+    return [bank.trace(episode_inputs(inputs, policy, dataset, i)) for i in episodes]
+
+
+def episode_inputs(
+    inputs: ScoreInputs, policy: Policy, dataset: Dataset, index: int
+) -> list[ScoreInput]:
+    """The score inputs of an episode of a dataset, as if the policy had been there.
+
+    The policy answers each frame anew where a score looks at answers; its memory is cleared
+    before that. Times are counted from the first frame.
+    """
+    frames = list(frames_of_episode(dataset, index))
+    epoch = frames[0].stamp if frames else 0
+    policy.reset()
+    if not inputs.needs & {'chunk', 'samples'}:
+        return [inputs.of_frame(frame, epoch=epoch) for frame in frames]
+    return [
+        inputs.of_frame(frame, policy.act(frame), (frame.stamp - epoch) / NS, epoch=epoch)
+        for frame in frames
+    ]
 
 
 def _horizon(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> int:
@@ -192,3 +152,19 @@ def _embeddings(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> Ar
             fix='let the scores look at the observation',
         )
     return np.stack(told)
+
+
+def frames_of_episode(dataset: Dataset, index: int) -> Iterator[Frame]:
+    """The frames of an episode as the policy saw them, without their images."""
+    keys, rows = list(dataset.contract.observations), dataset.rows([index])
+    columns = {key: i for i, key in enumerate(dataset.valid)}
+    values = {key: np.asarray(dataset.values[key][rows], dtype=np.float64) for key in keys}
+    valid = {key: np.asarray(dataset.valid[key][rows]) for key in keys}
+    age: NDArray[Any] = np.asarray(dataset.age[rows])
+    for i, stamp in enumerate(np.asarray(dataset.stamp[rows]).tolist()):
+        yield Frame(
+            stamp=stamp,
+            values={key: values[key][i] for key in keys},
+            valid={key: bool(valid[key][i]) for key in keys},
+            age={key: float(age[i, columns[key]]) for key in keys},
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm
-from il_ros.experts.expert import CartesianExpert, ExpertScene, ToolCommand, toward
+from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, toward
 
 Array = NDArray[np.float64]
 

@@ -3,12 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from il_ros.calibration.calibrate import calibrate, enough
+from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, fit_bank, traces
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.datasets.memory_dataset import assemble
+from il_ros.monitors.calibrated_scores import FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationError
-from il_ros.policies.calibration import DEFAULT_CHANNELS, calibrate, enough, fit_bank
-from il_ros.policies.fitted import FittedScores
 from il_ros.policies.policy import Policy
+from il_ros.policies.score_inputs import ScoreInputs
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
@@ -41,7 +43,7 @@ def limit(scores, policy, dataset, episodes, alpha=0.1, **options):
 
 def score(scores, policy, frame):
     bank = scores.bank(1)
-    return float(bank.trace([scores.moments(policy).of_frame(frame)])[0, 0])
+    return float(bank.trace([ScoreInputs.of_scores(policy, scores).of_frame(frame)])[0, 0])
 
 
 def test_the_threshold_is_of_the_largest_windowed_score_of_each_episode(task, scores, policy):
@@ -51,7 +53,7 @@ def test_the_threshold_is_of_the_largest_windowed_score_of_each_episode(task, sc
     windowed = [np.mean(each[max(0, i - 4) : i + 1]) for i in range(len(each))]
     assert found.maxima[3] == pytest.approx(max(windowed), rel=1e-4)
     assert found.stop == sorted(found.maxima)[17]  # rank ceil(20 * 0.9) of 19
-    assert found.bands.thresholds(0)[0] == found.stop  # a single score keeps its unit
+    assert found.thresholds.at(0)[0] == found.stop  # a single score keeps its unit
     assert found.episodes[0] == 'e100'
     assert found.seeds == tuple(range(100, 119))
     assert (found.window, found.longest, found.begin) == (5, 30, (0,))
@@ -91,12 +93,12 @@ def test_the_few_episodes_that_set_the_thresholds_are_named(task, several, polic
 def test_several_scores_share_one_threshold(task, several, policy):
     dataset = task.dataset(range(100, 130))
     found = limit(several, policy, dataset, range(30), varying=False)
-    bands = found.bands
-    assert bands.loc.shape == bands.scale.shape == (3, 1)
+    thresholds = found.thresholds
+    assert thresholds.loc.shape == thresholds.scale.shape == (3, 1)
     assert (len(found.episodes), len(found.maxima)) == (30, 24)  # 6 for the scales
     assert found.begin == (0, 1, 0)  # two chunks it takes to compare one with the other
-    traces = several.traces(policy, dataset, range(6, 30))
-    heights = [(t - bands.loc[:, 0]) / bands.scale[:, 0] for t in traces]
+    held_out = traces(several, policy, dataset, range(6, 30))
+    heights = [(t - thresholds.loc[:, 0]) / thresholds.scale[:, 0] for t in held_out]
     tops = [np.nanmax(np.nanmean(height, axis=1)) for height in heights]
     np.testing.assert_allclose(found.maxima, tops)
     assert 0 < found.warn <= 1
@@ -114,7 +116,7 @@ def test_they_are_made_again_from_their_arrays(task, several, policy):
         task.contract, several.specs, several.horizon, several.arrays()
     )
     dataset = task.dataset([5])
-    (one,), (other,) = (s.traces(policy, dataset, [0]) for s in (several, again))
+    (one,), (other,) = (traces(s, policy, dataset, [0]) for s in (several, again))
     np.testing.assert_array_equal(one, other)
     assert np.isfinite(one[1:]).all()
 
@@ -142,7 +144,7 @@ def test_what_the_expert_did_next_stays_within_its_episode(task, policy, monkeyp
         def reset(self):
             pass
 
-    monkeypatch.setattr('il_ros.policies.fitted.lookup', lambda *_: Spy)
+    monkeypatch.setattr('il_ros.calibration.fit_scores.lookup', lambda *_: Spy)
     dataset = task.dataset(range(3), length=4)
     fit_bank(policy, dataset, [0, 2], [('spy', 'spy', 'observation')])
     (normal,) = seen

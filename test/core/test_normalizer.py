@@ -1,6 +1,6 @@
 import numpy as np
 
-from il_ros.policies.normalizer import Normalizer
+from il_ros.core.observation_features import Normalizer
 
 
 def test_features_get_zero_mean_and_unit_spread():

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from il_ros.core.errors import IlRosError
-from il_ros.policies.features import Features, motion_keys
+from il_ros.core.observation_features import Features, motion_keys
 
 
 def test_numbers_stay_orientations_become_columns_and_points_differences(task):

@@ -1,0 +1,163 @@
+"""Thresholds for the scores of a policy, from successful episodes that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from il_ros.calibration.conformal_calibration import WARN_ALPHA, episodes_needed, joint_thresholds
+from il_ros.calibration.fit_scores import traces
+from il_ros.core.errors import BundleError, DatasetError
+from il_ros.core.limits import Array
+from il_ros.datasets.dataset import Dataset
+from il_ros.monitors.calibrated_scores import WINDOW, FittedScores
+from il_ros.monitors.conformal_thresholds import CalibrationRecord
+from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.bundle_writer import save_threshold
+from il_ros.policies.policy import Policy
+
+ALPHA = 0.02
+"""Largest rate of nominal episodes with a false alarm, where none other is asked for."""
+
+
+def calibrate(
+    scores: FittedScores,
+    policy: Policy,
+    dataset: Dataset,
+    episodes: Sequence[int],
+    *,
+    source: str,
+    policy_id: str,
+    alpha: float = ALPHA,
+    warn_alpha: float = WARN_ALPHA,
+    window: int = WINDOW,
+    varying: bool = True,
+) -> CalibrationRecord:
+    """The thresholds that `episodes` (indices), successful and not trained on, give.
+
+    The rollouts have to be of the policy itself, driving alone and without being stopped or slowed
+    by earlier thresholds: those that the monitor stops count as failures and would be missing here,
+    and thresholds made of the rest are too low.
+
+    Args:
+        scores: The scores of the policy.
+        policy: The policy, which answers the frames of the episodes anew.
+        dataset: Where the episodes are.
+        episodes: Which ones.
+        source: What they are: held-out `demonstrations`, or `rollouts` of the policy.
+        policy_id: Identity of the policy.
+        alpha: Largest rate of nominal episodes with a false alarm.
+        warn_alpha: Largest rate of nominal episodes with a warning.
+        window: Ticks that the scores are averaged over.
+        varying: Whether the thresholds follow the course of an episode; for tasks in which the
+            same happens at the same time.
+
+    Raises:
+        DatasetError: If one of them did not succeed.
+        CalibrationError: If they are too few for `alpha`, or a score is not finite.
+    """
+    entries = [dataset.episodes[i] for i in episodes]
+    failed = [entry.id for entry in entries if entry.outcome != 'success']
+    if failed:
+        raise DatasetError(
+            f'{", ".join(failed[:5])} did not succeed',
+            where='calibration',
+            fix='build the dataset of successful episodes only',
+        )
+    thresholds = joint_thresholds(
+        traces(scores, policy, dataset, episodes, window),
+        alpha=alpha,
+        warn_alpha=warn_alpha,
+        varying=varying,
+        names=[channel.name for channel in scores.channels],
+    )
+    return CalibrationRecord(
+        rule='mean',
+        stop=thresholds.stop,
+        warn=thresholds.warn,
+        loc=_plain(thresholds.loc),
+        scale=_plain(thresholds.scale),
+        begin=thresholds.begin,
+        alpha=alpha,
+        warn_alpha=warn_alpha,
+        window=window,
+        varying=varying,
+        maxima=thresholds.maxima,
+        longest=max(entry.length for entry in entries),
+        episodes=tuple(entry.id for entry in entries),
+        seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
+        source=source,
+        policy_id=policy_id,
+    )
+
+
+def enough(episodes: int, alpha: float, channels: int) -> bool:
+    """Whether so many episodes can give thresholds of so many scores at `alpha`."""
+    return episodes >= episodes_needed(alpha, channels, varying=True)
+
+
+def _plain(array: Array) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in array.tolist())
+
+
+def calibrate_bundle(
+    path: Path,
+    rollouts: Dataset,
+    *,
+    alpha: float = ALPHA,
+    warn_alpha: float = WARN_ALPHA,
+    window: int = WINDOW,
+    varying: bool = True,
+    where: str = 'rollouts',
+) -> tuple[Bundle, CalibrationRecord]:
+    """Set the thresholds of the bundle at `path`; nothing else of it changes.
+
+    Args:
+        path: Its folder.
+        rollouts: Successful episodes of its policy, none of them trained on.
+        alpha: Largest rate of nominal episodes with a false alarm.
+        warn_alpha: Largest rate of nominal episodes with a warning.
+        window: Ticks that the scores are averaged over.
+        varying: Whether the thresholds follow the course of an episode.
+        where: What an error says the rollouts are.
+
+    Raises:
+        BundleError: If it has no scores.
+        DatasetError: If the policy was trained on an episode of them, or one did not succeed.
+        CalibrationError: If they are too few.
+    """
+    bundle = load_bundle(path, rollouts.contract)
+    _refuse_trained(bundle, rollouts, where)
+    if bundle.scores is None:
+        raise BundleError(
+            'has no scores',
+            where=str(path),
+            allowed='a policy whose actions are positions of joints',
+            fix='train it again, under a contract of an arm',
+        )
+    limit = calibrate(
+        bundle.scores,
+        bundle.policy,
+        rollouts,
+        range(len(rollouts.episodes)),
+        source='rollouts',
+        policy_id=bundle.policy_id,
+        alpha=alpha,
+        warn_alpha=warn_alpha,
+        window=window,
+        varying=varying,
+    )
+    save_threshold(path, bundle, limit)
+    return bundle, limit
+
+
+def _refuse_trained(bundle: Bundle, data: Dataset, where: str) -> None:
+    ids, seeds = set(bundle.training.episodes), set(bundle.training.seeds)
+    known = [entry.id for entry in data.episodes if entry.id in ids or entry.seed in seeds]
+    if known:
+        raise DatasetError(
+            f'the policy was trained on {", ".join(known[:5])} or the same seeds',
+            where=where,
+            allowed='episodes that it has never seen',
+            fix='record rollouts with other seeds',
+        )

@@ -1,0 +1,7 @@
+import pytest
+from follower import Follower
+
+
+@pytest.fixture(scope='session')
+def follower():
+    return Follower
