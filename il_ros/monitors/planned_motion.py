@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from il_ros.core.limits import Array, Limits
+from il_ros.core.trajectory import Trajectory
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
@@ -20,6 +21,9 @@ _ROUNDING = 1e-9  # m
 _SETTLING = 0.1  # share of the speed limits
 _EASE = 0.5  # share of the acceleration limits
 _CLOSE = 1e-4  # rad or m that a settled arm may be away
+
+_COARSE = 0.04  # s between points of the stop after the tick
+_APART = 1e-3  # s that two points are apart at least
 
 
 class Motion:
@@ -153,3 +157,30 @@ def _first_worse(outside: Array) -> int | None:
     allowed = np.maximum(outside[0], 0.0) + _ROUNDING
     fine = (outside <= allowed).reshape(len(outside), -1).all(axis=1)
     return None if fine.all() else int(np.argmin(fine))
+
+
+def trajectory_of(plan: Plan, begin: float, dt: float, *, start: float = 0.0) -> Trajectory:
+    """The motion of `plan` in the tick of `dt` [s] from `begin` [s] on, and then a stop.
+
+    Args:
+        plan: The plan.
+        begin: When the tick begins, by the plan's time [s].
+        dt: Control period [s].
+        start: What the trajectory's `start` is to be [s], by the controller's time.
+    """
+    end = max(plan.end_time - begin, dt)
+    # One point for the tick itself: the nearer the first point, the more sharply the controller
+    # would catch up when the command comes too late after all. Two points must not fall
+    # together: a controller refuses times that do not increase.
+    stop = np.arange(dt + _COARSE, end - _APART, _COARSE)
+    last = [end] if end > dt + _APART else []
+    times = np.concatenate([[dt], stop, last])
+    position, velocity, acceleration = plan.at(begin + times)
+    velocity[-1] = acceleration[-1] = 0.0
+    return Trajectory(
+        start=start,
+        times=times,
+        positions=position,
+        velocities=velocity,
+        accelerations=acceleration,
+    )

@@ -16,13 +16,13 @@ from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan
+from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import ScoreInput
-from il_ros.monitors.trajectory import points_of
 from il_ros.monitors.verdict import Verdict
 from il_ros.policies.policy import Policy
 from il_ros.policies.score_inputs import ScoreInputs
-from il_ros.sim.controller import Trajectory, TrajectoryController
+from il_ros.sim.controller import TrajectoryController
 
 Array = NDArray[np.float64]
 MomentOf = Callable[[Frame], ScoreInput]
@@ -103,14 +103,8 @@ class InProcessMonitor:
 
     def _follow(self, plan: Plan, now: float) -> None:
         contract = self._contract
-        points = points_of(plan, now, contract.period)
-        trajectory = Trajectory(
-            start=now + contract.command_delay,
-            times=points.times,
-            positions=points.position,
-            velocities=points.velocity,
-            accelerations=points.acceleration,
-        )
+        start = now + contract.command_delay
+        trajectory = trajectory_of(plan, now, contract.period, start=start)
         self._controller.follow(contract.action.names, trajectory, now)
 
     def _enter(self, now: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,17 +17,33 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.kinematics import resolve
+from il_ros.core.trajectory import Trajectory
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.trajectory import points_of
+from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.ros.convert import doubles, to_duration, to_ns, to_stamp
 from il_ros.ros.qos import COMMAND
-from il_ros.sim.controller import Trajectory, TrajectoryController
 
 Array = NDArray[np.float64]
 
 _STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
 _DAMPING = 0.02  # of the simulated servoing
 _PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
+
+
+class Controller(Protocol):
+    """What a simulated robot does with what it is sent (`sim.controller.TrajectoryController`)."""
+
+    def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
+        """Replace what is being followed, from `now` [s] on."""
+
+    def command(self, position: Array, now: float) -> None:
+        """Move linearly to `position`, shape (N,), within one period."""
+
+    def command_velocity(self, velocity: Array, now: float) -> None:
+        """Move with `velocity`, shape (N,) [rad/s or m/s], from where it is at `now` [s]."""
+
+    def positions(self, times: Array) -> Array:
+        """Set-points at `times` (absolute, shape (T,)), shape (T, N)."""
 
 
 class Output(Protocol):
@@ -41,7 +58,7 @@ class Output(Protocol):
     def message(self, plan: Plan, begin: float, stamp: int) -> Any:
         """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
 
-    def apply(self, message: Any, controller: TrajectoryController, now: float) -> int:
+    def apply(self, message: Any, controller: Controller, now: float) -> int:
         """Give a received command to a simulated controller; gives its stamp [ns], or 0."""
 
 
@@ -63,21 +80,23 @@ class JointTrajectoryOutput:
 
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
-        points = points_of(plan, begin, self._dt)
+        points = trajectory_of(plan, begin, self._dt)
+        assert points.velocities is not None
+        assert points.accelerations is not None
         message = JointTrajectory(joint_names=list(self._names))
         message.header.stamp = to_stamp(stamp + self._ahead)
         message.points = [
             JointTrajectoryPoint(
-                positions=doubles(points.position[i]),
-                velocities=doubles(points.velocity[i]),
-                accelerations=doubles(points.acceleration[i]),
+                positions=doubles(points.positions[i]),
+                velocities=doubles(points.velocities[i]),
+                accelerations=doubles(points.accelerations[i]),
                 time_from_start=to_duration(float(time)),
             )
             for i, time in enumerate(points.times)
         ]
         return message
 
-    def apply(self, message: JointTrajectory, controller: TrajectoryController, now: float) -> int:
+    def apply(self, message: JointTrajectory, controller: Controller, now: float) -> int:
         """Follow it."""
         if not message.points:
             raise IlRosError('no points', where='trajectory')
@@ -117,9 +136,7 @@ class ForwardCommandOutput:
         self._last = begin, position
         return Float64MultiArray(data=doubles(position))
 
-    def apply(
-        self, message: Float64MultiArray, controller: TrajectoryController, now: float
-    ) -> int:
+    def apply(self, message: Float64MultiArray, controller: Controller, now: float) -> int:
         """Move to it."""
         controller.command(np.asarray(message.data), now)
         return 0
@@ -154,7 +171,7 @@ class TwistOutput:
         linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = twist
         return message
 
-    def apply(self, message: TwistStamped, controller: TrajectoryController, now: float) -> int:
+    def apply(self, message: TwistStamped, controller: Controller, now: float) -> int:
         """Move the joints so that the tool has this twist (damped least squares)."""
         linear, angular = message.twist.linear, message.twist.angular
         twist = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -23,25 +23,6 @@ Knot = tuple[float, Array, Array, Array]  # time, position, velocity, accelerati
 
 TIMEOUT = 2.0  # control periods after a position or velocity at which the arm begins to brake
 MOMENT = 1e-3  # shortest time that braking takes [s]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trajectory:
-    """Points of a joint trajectory.
-
-    Attributes:
-        start: Time that the points' times count from [s].
-        times: Time of each point since `start`, shape (K,), increasing [s].
-        positions: Shape (K, N) [rad or m].
-        velocities: Shape (K, N), or none.
-        accelerations: Shape (K, N), or none.
-    """
-
-    start: float
-    times: Array
-    positions: Array
-    velocities: Array | None = None
-    accelerations: Array | None = None
 
 
 class TrajectoryController:

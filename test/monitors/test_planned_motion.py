@@ -10,7 +10,7 @@ from il_ros.core.limits import KeepOut
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
-from il_ros.monitors.planned_motion import Motion
+from il_ros.monitors.planned_motion import Motion, trajectory_of
 
 DT = 0.05
 BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])
@@ -175,3 +175,31 @@ def test_looking_at_the_whole_plan_is_quick():
         assert made._outside(made.plan) is None
         costs.append(time.process_time() - begin)
     assert np.median(costs) < 5e-4  # 0.06 ms on a busy machine; here it shares a core
+
+
+def moving_plan():
+    made = Motion(LIMITS, dt=DT, geometry=None, margin=0.0)
+    made.begin(FRANKA.home, 0.0)
+    for tick in range(5):
+        made.drive(FRANKA.home + 0.05 * np.eye(8)[0] * (tick + 1), np.eye(8)[0], tick * DT)
+    return made.plan
+
+
+def test_points_follow_the_plan_and_the_last_one_rests():
+    plan = moving_plan()
+    points = trajectory_of(plan, plan.begin, DT)
+    assert points.times[0] == DT
+    assert (np.diff(points.times) > 1e-3 - 1e-9).all()
+    np.testing.assert_allclose(plan.begin + points.times[-1], plan.end_time)
+    np.testing.assert_allclose(points.positions, plan.at(plan.begin + points.times)[0])
+    assert not points.velocities[-1].any()
+    assert not points.accelerations[-1].any()
+    assert points.velocities[0].any()
+
+
+def test_a_plan_that_has_ended_is_one_point_at_rest():
+    plan = moving_plan()
+    points = trajectory_of(plan, plan.end_time + 1.0, DT)
+    assert points.times.tolist() == [DT]
+    np.testing.assert_array_equal(points.positions, [plan.end])
+    assert not points.velocities.any()

@@ -263,7 +263,7 @@ def test_a_new_mode_begins_the_count_again():
     assert set(rig.stops([0] * 10)) == {''}
 
 
-def test_scores_and_bands_of_different_policies_are_refused():
+def test_scores_and_thresholds_of_different_policies_are_refused():
     one, two = calibration(), calibration(('look', 'jump'))
     with pytest.raises(IlRosError) as caught:
         Calibration(bank=one.bank, thresholds=two.thresholds, longest=1, policy_id='bc-1')
@@ -271,7 +271,7 @@ def test_scores_and_bands_of_different_policies_are_refused():
         "calibration: policy 'bc-1': 1 scores, thresholds of [2]; allowed: the identity of a "
         'policy, and thresholds for each score; to fix: calibrate the policy again'
     )
-    with pytest.raises(IlRosError, match="calibration: policy '' with 1 scores and thresholds of"):
+    with pytest.raises(IlRosError, match="calibration: policy '': 1 scores, thresholds of"):
         Calibration(bank=one.bank, thresholds=one.thresholds, longest=1, policy_id='')
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.sim.controller import TIMEOUT, Trajectory, TrajectoryController
+from il_ros.core.trajectory import Trajectory
+from il_ros.sim.controller import TIMEOUT, TrajectoryController
 
 NAMES = ('a', 'b')
 PERIOD, LIMIT = 0.05, 10.0
