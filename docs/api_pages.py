@@ -2,7 +2,8 @@
 
 One API page for every package of il_ros is made of its docstrings. The list comes from the folders,
 so a new package or module appears by itself. Nothing is imported: mkdocstrings reads the source
-text. The changelog and the guide for contributors come from the root of the repository.
+text. The ROS interfaces are shown as `msg/`, `srv/` and `action/` define them. The changelog and
+the guide for contributors come from the root of the repository.
 """
 
 from __future__ import annotations
@@ -33,10 +34,26 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for package, modules in packages().items():
         text = f'# {package}\n\n' + '\n'.join(f'::: {module}\n' for module in modules)
         files.append(File.generated(config, _page(package), content=text))
-    for name, source in OF_ROOT.items():
-        text = (ROOT / source).read_text(encoding='utf-8').replace('](docs/', '](../')
+    for name, text in {'interfaces': interfaces(), **pages_of_root()}.items():
         files.append(File.generated(config, f'reference/{name}.md', content=text))
     return files
+
+
+def interfaces() -> str:
+    """A page with the definition of every message, service and action."""
+    parts = ['# Messages, services, actions\n']
+    for kind, title in (('msg', 'Messages'), ('srv', 'Services'), ('action', 'Actions')):
+        parts.append(f'## {title}\n')
+        for path in sorted((ROOT / kind).iterdir()):
+            definition = path.read_text(encoding='utf-8').rstrip()
+            parts.append(f'### {path.stem}\n\n```text\n{definition}\n```\n')
+    return '\n'.join(parts)
+
+
+def pages_of_root() -> dict[str, str]:
+    """Text of the pages in the root of the repository, with links as they are from the site."""
+    pages = {name: (ROOT / source).read_text('utf-8') for name, source in OF_ROOT.items()}
+    return {name: text.replace('](docs/', '](../') for name, text in pages.items()}
 
 
 def packages() -> dict[str, list[str]]:

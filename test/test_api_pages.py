@@ -1,4 +1,4 @@
-"""The API pages of the documentation: every module of the package is on one of them."""
+"""The pages of the site that a hook makes: every module and every interface is on one of them."""
 
 import importlib.util
 from pathlib import Path
@@ -30,3 +30,16 @@ def test_an_empty_package_has_no_entry_of_its_own():
     for package, modules in packages.items():
         empty = not (ROOT / package.replace('.', '/') / '__init__.py').read_text().strip()
         assert (package in modules) != empty
+
+
+def test_every_interface_is_on_the_page_of_interfaces():
+    page = api_pages().interfaces()
+    files = [path for kind in ('msg', 'srv', 'action') for path in (ROOT / kind).iterdir()]
+    assert all(f'### {path.stem}\n' in page for path in files)
+    assert 'builtin_interfaces/Duration step_dt' in page
+
+
+def test_links_of_pages_in_the_root_lead_from_the_site_too():
+    pages = api_pages().pages_of_root()
+    assert '](../how-to/add_score.md)' in pages['contributing']
+    assert not any('](docs/' in text for text in pages.values())
