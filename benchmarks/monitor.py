@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks.monitor_study import ALPHA, ROOT, Found, Sizes, Study
 from benchmarks.monitor_tables import DEFAULT, TOGETHER, Costs, Results, singles, write
 from benchmarks.rows import Row
-from il_ros.monitors.calibrated_scores import WINDOW
+from il_ros.monitors.calibrated_scores import WINDOW, Calibration
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.monitors.score_watch import Calibration, ScoreWatch
+from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts

@@ -18,11 +18,10 @@ from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
-from il_ros.monitors.calibrated_scores import WINDOW, FittedScores
+from il_ros.monitors.calibrated_scores import WINDOW, Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_bank import Spec
-from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.score_inputs import ScoreInputs

@@ -13,6 +13,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.core.observation_features import Features, Normalizer
+from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.score_bank import Channel, ScoreBank, Spec
 
 WINDOW = 5
@@ -130,3 +131,34 @@ class FittedScores:
             channels=ScoreBank.from_arrays(specs, WINDOW, learned).channels,
             horizon=horizon,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What it takes to watch one policy; one watch at a time, since the scores have a memory.
+
+    Attributes:
+        bank: Its scores.
+        thresholds: From where each one is out of distribution.
+        longest: Ticks of the longest calibration episode.
+        policy_id: Identity of the policy that the thresholds are for.
+
+    Raises:
+        IlRosError: If scores and thresholds do not belong together, or no policy is named.
+    """
+
+    bank: ScoreBank
+    thresholds: ConformalThresholds
+    longest: int
+    policy_id: str
+
+    def __post_init__(self) -> None:
+        expected = len(self.bank.names)
+        found = {len(self.thresholds.loc), len(self.thresholds.scale), len(self.thresholds.begin)}
+        if found != {expected} or not self.policy_id:
+            raise IlRosError(
+                f'policy {self.policy_id!r}: {expected} scores, thresholds of {sorted(found)}',
+                where='calibration',
+                allowed='the identity of a policy, and thresholds for each score',
+                fix='calibrate the policy again',
+            )

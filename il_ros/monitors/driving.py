@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 
 from numpy import bool_, clip, full, where
@@ -11,12 +12,12 @@ from il_ros.core.contract import Fallback
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
+from il_ros.monitors.chunk_follower import ChunkIntake, Target
 from il_ros.monitors.fallback import FallbackMotion, Trail, fallback_motion
 from il_ros.monitors.handover import DriverHandover
-from il_ros.monitors.intake import ChunkIntake, Target
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.monitors.monitor_input import Chunk, Source
+from il_ros.monitors.monitor_input import Source
 from il_ros.monitors.plan import Plan
 
 _SETTLE = 0.2  # s that the arm has to come to rest behind the fallback's end
@@ -27,8 +28,7 @@ class Driving:
 
     Args:
         limits: What the arm may do.
-        contract_hash: Hash of the contract that chunks have to be made for.
-        policy_id: The policy that is calibrated; empty lets any through.
+        intakes: The chunks of each source.
         dt: Control period [s].
         config: Settings.
         fallback: The contract's.
@@ -40,8 +40,7 @@ class Driving:
         self,
         limits: Limits,
         *,
-        contract_hash: str,
-        policy_id: str,
+        intakes: Mapping[Source, ChunkIntake],
         dt: float,
         config: MonitorConfig,
         fallback: Fallback,
@@ -52,39 +51,17 @@ class Driving:
         self._delay = delay
         self._fallback = fallback
         self._moves = full(len(limits.names), True) if moves is None else moves
-        sources: tuple[Source, ...] = ('policy', 'expert')
-        self._intakes = {
-            source: ChunkIntake(
-                source,
-                names=limits.names,
-                contract_hash=contract_hash,
-                policy_id=policy_id,
-                config=config,
-            )
-            for source in sources
-        }
+        self._intakes = intakes
         self._handover = DriverHandover(config.handover, limits.velocity, limits.acceleration, dt)
         self._trail = Trail(fallback.seconds)
         self._way: FallbackMotion | None = None
         self._way_begin = 0.0
         self._slow_since = inf
 
-    def offer(self, chunk: Chunk, source: Source, *, now: float | None, forgive: bool) -> None:
-        """Take in a chunk of a source (see `ChunkIntake.offer`)."""
-        self._intakes[source].offer(chunk, now=now, forgive=forgive)
-
     @property
     def waiting(self) -> bool:
         """Whether the policy has a trigger against it and is given some time."""
         return self._slow_since < inf
-
-    def bad(self, source: Source) -> Fault | None:
-        """What was wrong with a source's chunk, until it is dealt with."""
-        return self._intakes[source].bad
-
-    def chunk(self, source: Source) -> Chunk | None:
-        """A source's newest good chunk."""
-        return self._intakes[source].chunk
 
     def begin(self, source: Source, not_before: float, *, clutch: bool = False) -> None:
         """A source is about to drive, by nothing stamped before `not_before` [s]."""
@@ -121,7 +98,8 @@ class Driving:
         """Prepare the contract's fallback from `position` (N,) on; gives the mode it takes."""
         if self._fallback.kind == 'expert':
             expert = self._intakes['expert']
-            fresh = expert.chunk is not None and now - expert.chunk.stamp <= self._config.chunk_age
+            chunk = expert.follower.chunk
+            fresh = chunk is not None and now - chunk.stamp <= self._config.chunk_age
             return Mode.EXPERT if fresh and expert.bad is None else Mode.ALARM
         self._way = fallback_motion(
             self._fallback, trail=self._trail, start=position, limits=self._limits, move=self._moves

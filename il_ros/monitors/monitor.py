@@ -16,17 +16,18 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.checks import Fault
+from il_ros.monitors.chunk_follower import ChunkIntake, Target
 from il_ros.monitors.driving import Driving
 from il_ros.monitors.enable_switch import EnableSwitches
-from il_ros.monitors.intake import Target
 from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan, plannable
 from il_ros.monitors.planned_motion import Motion
-from il_ros.monitors.score_watch import Calibration, ScoreReading, ScoreWatch
+from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.verdict import Verdict
 
@@ -81,10 +82,20 @@ class Monitor:
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
         self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
+        sources: tuple[Source, ...] = ('policy', 'expert')
+        self._intakes = {
+            source: ChunkIntake(
+                source,
+                names=planned.names,
+                contract_hash=contract_hash,
+                policy_id=calibration.policy_id if calibration else '',
+                config=config,
+            )
+            for source in sources
+        }
         self._driving = Driving(
             planned,
-            contract_hash=contract_hash,
-            policy_id=calibration.policy_id if calibration else '',
+            intakes=self._intakes,
             dt=dt,
             config=config,
             fallback=fallback or Fallback(),
@@ -141,7 +152,7 @@ class Monitor:
         not drive harms nothing: that source may not drive until it has sent a good one.
         """
         forgive = _DRIVERS.get(self.mode) != source
-        self._driving.offer(chunk, source, now=self._now, forgive=forgive)
+        self._intakes[source].offer(chunk, now=self._now, forgive=forgive)
 
     @property
     def coming(self) -> Mode:
@@ -264,7 +275,7 @@ class Monitor:
         return self._config.takeover_return and not self._dead_men.lost
 
     def _moment(self, frame: MonitorInput) -> ScoreInput:
-        chunk = self._driving.chunk('policy')
+        chunk = self._intakes['policy'].follower.chunk
         moment = frame.moment or ScoreInput(time=frame.stamp, position=frame.position)
         if chunk is None:
             return moment
@@ -382,7 +393,7 @@ class Monitor:
                 where=where,
                 fix='calibrate it, or set allow_uncalibrated',
             )
-        bad = self._driving.bad(source)
+        bad = self._intakes[source].bad
         if bad:
             raise ModeRefused(bad.text, where=where, fix=f'let the {source} send a good chunk')
 

@@ -8,10 +8,10 @@ from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
-from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import ScoreInput
 
 

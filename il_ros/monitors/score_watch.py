@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
-from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.conformal_thresholds import ConformalThresholds, mean_ratio
+from il_ros.monitors.calibrated_scores import Calibration
+from il_ros.monitors.conformal_thresholds import mean_ratio
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.monitors.score_bank import ScoreBank
 from il_ros.monitors.scores.score import ScoreInput
-from il_ros.monitors.trigger import Trigger
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """What it takes to watch one policy; one watch at a time, since the scores have a memory.
+class Trigger:
+    """Fires when at least `count` of the last `window` ticks were exceeded.
 
-    Attributes:
-        bank: Its scores.
-        thresholds: From where each one is out of distribution.
-        longest: Ticks of the longest calibration episode.
-        policy_id: Identity of the policy that the thresholds are for.
+    Args:
+        count: N, at least 1.
+        window: M, at least N.
 
     Raises:
-        IlRosError: If scores and thresholds do not belong together, or no policy is named.
+        ValueError: If the two do not fit together.
     """
 
-    bank: ScoreBank
-    thresholds: ConformalThresholds
-    longest: int
-    policy_id: str
+    def __init__(self, count: int, window: int) -> None:
+        if not 1 <= count <= window:
+            raise ValueError(f'count {count} must be in 1..{window} (window)')
+        self._count = count
+        self._recent: deque[bool] = deque(maxlen=window)
 
-    def __post_init__(self) -> None:
-        expected = len(self.bank.names)
-        found = {len(self.thresholds.loc), len(self.thresholds.scale), len(self.thresholds.begin)}
-        if found != {expected} or not self.policy_id:
-            raise IlRosError(
-                f'policy {self.policy_id!r}: {expected} scores, thresholds of {sorted(found)}',
-                where='calibration',
-                allowed='the identity of a policy, and thresholds for each score',
-                fix='calibrate the policy again',
-            )
+    def push(self, exceeded: bool) -> bool:
+        """Take one tick in and say whether the trigger fires."""
+        self._recent.append(exceeded)
+        return sum(self._recent) >= self._count
+
+    def reset(self) -> None:
+        """Forget every tick."""
+        self._recent.clear()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.monitors.latency import Latency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor import Verdict
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
@@ -33,7 +32,7 @@ from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
 from il_ros.ros.output import command_publisher
 from il_ros.ros.parameters import declare, setting
 from il_ros.ros.qos import CHUNKS, EVENTS
-from il_ros.ros.rates import Rates
+from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 

@@ -17,15 +17,13 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from il_ros.core.array_hash import hash_arrays
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import BundleError, IlRosError, UnknownNameError
 from il_ros.core.registry import lookup
-from il_ros.monitors.calibrated_scores import FittedScores
+from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
-from il_ros.monitors.score_watch import Calibration
-from il_ros.policies.policy import POLICIES, Policy
+from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
 
 FORMAT = 2

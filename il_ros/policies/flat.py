@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.array_hash import hash_arrays
 from il_ros.core.observation_features import Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
+from il_ros.policies.policy import hash_arrays
 
 Array = NDArray[np.float64]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -82,3 +83,14 @@ class Policy(ABC):
 
 POLICIES = {'mlp': 'il_ros.policies.mlp:MlpPolicy'}
 """Policies by kind."""
+
+
+def hash_arrays(arrays: Iterable[tuple[str, NDArray[np.generic]]], *texts: str) -> str:
+    """SHA-256 over names, types, shapes and contents of arrays, and over `texts` (hex)."""
+    digest = hashlib.sha256()
+    for name, array in arrays:
+        digest.update(f'{name} {array.dtype.str} {array.shape}\n'.encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()

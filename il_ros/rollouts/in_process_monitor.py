@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
-from il_ros.monitors.calibrated_scores import FittedScores
+from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
@@ -17,7 +17,6 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
-from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.verdict import Verdict
 from il_ros.policies.policy import Policy

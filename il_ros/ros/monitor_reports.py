@@ -7,13 +7,13 @@ from rclpy.node import Node
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
-from il_ros.monitors.latency import Latency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
 from il_ros.ros.convert import chunk_message, doubles, fill_stamp, to_duration
 from il_ros.ros.diagnostics import ERROR, OK, WARN, Report
 from il_ros.ros.qos import CHUNKS, EVENTS, STATUS
+from il_ros.ros.rates import Latency
 
 CODES = {mode: getattr(MonitorStatus, mode.name) for mode in Mode}
 """The number of each mode in messages."""

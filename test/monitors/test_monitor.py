@@ -12,6 +12,7 @@ from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.monitors.arm_geometry import Geometry
+from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.monitor import (
     Chunk,
@@ -23,7 +24,6 @@ from il_ros.monitors.monitor import (
 )
 from il_ros.monitors.plan import POSITION_TOLERANCE
 from il_ros.monitors.score_bank import Channel, ScoreBank
-from il_ros.monitors.score_watch import Calibration
 from il_ros.monitors.scores.score import ScoreInput
 
 DT = 0.05

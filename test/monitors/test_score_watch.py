@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
+from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_bank import Channel, ScoreBank
-from il_ros.monitors.score_watch import Calibration, ScoreWatch
+from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
 
 DT = 0.1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.monitors.trigger import Trigger
+from il_ros.monitors.score_watch import Trigger
 
 
 def test_two_of_three():

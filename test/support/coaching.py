@@ -9,7 +9,7 @@ import numpy as np
 
 from il_ros.algorithms.query_rules import QueryContext, RoundContext, make_rule
 from il_ros.algorithms.transitions import ENDINGS, POLICY, Transitions
-from il_ros.core.array_hash import hash_arrays
+from il_ros.policies.policy import hash_arrays
 
 
 class PointMass(gymnasium.Env):

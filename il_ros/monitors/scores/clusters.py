@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.mahalanobis import gaussian
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
-from il_ros.monitors.scores.stored import take
 
 _WHERE = 'clustered mahalanobis score'
 _MOST = 60  # clusters

@@ -6,7 +6,7 @@ from math import nan
 from typing import ClassVar
 
 from il_ros.monitors.scores.score import InputPart, ScoreInput
-from il_ros.monitors.scores.spread import SpreadUnits
+from il_ros.monitors.scores.score_features import SpreadUnits
 
 
 class HeuristicDeviation(SpreadUnits):

@@ -10,7 +10,7 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
 from il_ros.monitors.scores.score_features import Standard, training_features, training_spread
 from il_ros.monitors.scores.score_networks import (
     NONE,
@@ -20,7 +20,6 @@ from il_ros.monitors.scores.score_networks import (
     Networks,
     fit_networks,
 )
-from il_ros.monitors.scores.stored import take
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

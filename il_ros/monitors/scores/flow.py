@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.network_score import NetworkScore
 from il_ros.monitors.scores.score import NominalData
 from il_ros.monitors.scores.score_features import Standard, training_features
-from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
+from il_ros.monitors.scores.score_networks import (
+    Forward,
+    Loss,
+    Networks,
+    NetworkScore,
+    fit_networks,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
 from il_ros.monitors.scores.score_features import Standard, training_features
-from il_ros.monitors.scores.stored import take
 
 _WHERE = 'knn score'
 _POINTS = 2000  # of the coreset

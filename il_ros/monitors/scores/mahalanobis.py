@@ -8,9 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
-from il_ros.monitors.scores.stored import take
 
 _WHERE = 'mahalanobis score'
 _RIDGE = 1e-6  # share of the mean variance added, so that the covariance is never singular

@@ -10,8 +10,8 @@ import numpy as np
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.ensemble import EnsembleDisagreement
-from il_ros.monitors.scores.overlap import Consecutive
 from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.tce import Consecutive
 
 _WHERE = 'stac score'
 

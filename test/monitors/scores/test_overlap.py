@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.monitors.scores.overlap import Consecutive, overlap
+from il_ros.monitors.scores.tce import Consecutive, overlap
 
 
 def column(*values):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from il_ros.monitors.latency import Latency
+from il_ros.ros.rates import Latency
 
 
 def test_the_first_ones_do_not_count():

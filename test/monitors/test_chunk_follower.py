@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from il_ros.monitors.follower import ChunkFollower
+from il_ros.monitors.chunk_follower import ChunkFollower
 from il_ros.monitors.monitor_input import Chunk
 
 

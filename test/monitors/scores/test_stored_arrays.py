@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.stored import take
+from il_ros.monitors.scores.score import take
 
 
 def test_arrays_come_in_the_order_asked_for_and_in_double_precision():

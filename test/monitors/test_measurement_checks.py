@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.monitors.frozen import FrozenWatch
+from il_ros.monitors.measurement_checks import FrozenWatch
 
 STEP = 0.01
 

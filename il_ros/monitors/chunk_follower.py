@@ -1,0 +1,221 @@
+"""Takes in the action chunks of one source, follows them through time, or says what is wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+import numpy as np
+
+from il_ros.core.limits import Array
+from il_ros.monitors import checks
+from il_ros.monitors.checks import Fault
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, Source
+
+_MOST = 64  # chunks that are blended
+
+
+class ChunkFollower:
+    """Where the newest chunks want the joints to be, at any time.
+
+    Between steps positions are interpolated linearly, and velocities linearly between central
+    differences at the steps. Past the last step the target rests there. Steps that are past are
+    never gone back to.
+
+    Args:
+        blend: Weight of each chunk relative to the one after it in the mean of what overlapping
+            chunks say about a moment (temporal ensembling, Zhao et al. 2023, section IV-B, with
+            the newest weighing most); 0 follows the newest alone.
+    """
+
+    def __init__(self, blend: float = 0.0) -> None:
+        self._blend = blend
+        self._followed: deque[_Followed] = deque(maxlen=_MOST if blend else 1)
+
+    @property
+    def chunk(self) -> Chunk | None:
+        """The newest chunk that is followed."""
+        return self._followed[-1].chunk if self._followed else None
+
+    def offer(self, chunk: Chunk) -> bool:
+        """Follow `chunk` from now on; False, and no change, if an equally new one is followed."""
+        newest = self.chunk
+        if newest is not None and chunk.stamp <= newest.stamp:
+            return False
+        self._followed.append(_Followed(chunk))
+        return True
+
+    def reset(self, not_before: float = np.inf) -> None:
+        """Follow nothing that is stamped before `not_before` [s]."""
+        while self._followed and self._followed[0].chunk.stamp < not_before:
+            self._followed.popleft()
+
+    def exhausted(self, t: float) -> bool:
+        """Whether no step is due at `t` [s] or later: the source has fallen silent."""
+        return not self._followed or t > self._followed[-1].end
+
+    def target(self, t: float) -> tuple[Array, Array]:
+        """Position and velocity (N,) wanted at `t` [s].
+
+        Raises:
+            LookupError: If nothing is followed.
+        """
+        if not self._followed:
+            raise LookupError('no chunk is followed')
+        newest = self._followed[-1]
+        position, velocity = newest.at(t)
+        if len(self._followed) == 1:
+            return position, velocity
+        total, weight = 1.0, 1.0
+        for older in list(self._followed)[-2::-1]:
+            weight *= self._blend
+            if t > older.end or weight < 1e-3:  # nothing to say any more, nor those before it
+                break
+            p, v = older.at(t)
+            position, velocity = position + weight * p, velocity + weight * v
+            total += weight
+        return position / total, velocity / total
+
+
+class _Followed:
+    """One chunk, ready to be asked."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        steps = len(chunk.positions)
+        self.chunk = chunk
+        self._first = chunk.stamp + chunk.step_dt
+        self.end = chunk.stamp + chunk.step_dt * steps
+        self._last = steps - 1
+        self._positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
+        self._velocity = np.zeros_like(self._positions)
+        if steps > 1:
+            # What comes after the last step is not known: it is a rest.
+            self._velocity[:-1] = np.gradient(self._positions, chunk.step_dt, axis=0)[:-1]
+
+    def at(self, t: float) -> tuple[Array, Array]:
+        positions, last = self._positions, self._last
+        phase = min(max((t - self._first) / self.chunk.step_dt, 0.0), float(last))
+        i = min(int(phase), max(last - 1, 0))
+        j, share = min(i + 1, last), phase - i
+        return (
+            positions[i] + share * (positions[j] - positions[i]),
+            self._velocity[i] + share * (self._velocity[j] - self._velocity[i]),
+        )
+
+
+Target = tuple[Array, Array]
+
+
+class ChunkIntake:
+    """The chunks of one source.
+
+    Args:
+        source: Whose chunks.
+        names: The commanded joints, in order.
+        contract_hash: Hash of the contract that chunks have to be made for.
+        policy_id: The policy that is calibrated; empty lets any through.
+        config: Settings.
+
+    Attributes:
+        follower: Has the newest good chunks.
+        bad: What was wrong with a chunk of this source, until it is dealt with.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        names: tuple[str, ...],
+        contract_hash: str,
+        policy_id: str,
+        config: MonitorConfig,
+    ) -> None:
+        self._source = source
+        self._names, self._contract_hash, self._policy_id = names, contract_hash, policy_id
+        self._config = config
+        self.follower = ChunkFollower(config.chunk_blend)
+        self.bad: Fault | None = None
+        self.begin(-inf)
+
+    def offer(self, chunk: Chunk, *, now: float | None, forgive: bool) -> None:
+        """Check a chunk and follow it if it is newer than the last.
+
+        Args:
+            chunk: The chunk.
+            now: Time of the last tick [s]; None before the first.
+            forgive: Whether a good chunk makes up for a bad one before it; not while driving.
+        """
+        bad = self._judge(chunk, now)
+        if bad is None:
+            self.follower.offer(chunk)
+        if bad or forgive:
+            self.bad = bad
+
+    def begin(self, not_before: float) -> None:
+        """The source is about to drive; use nothing stamped before `not_before` [s]."""
+        self.not_before = not_before
+        self.follower.reset(not_before)
+        self._since: float | None = None  # first tick that it drove
+        self._followed = False
+
+    def forget(self) -> None:
+        """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
+        self.follower.reset()
+
+    def pull(self, now: float, lead: float, frame_stamp: float) -> Target | Fault | None:
+        """What the source wants when the arm has carried out this tick, while it drives.
+
+        Args:
+            now: The present [s].
+            lead: How far from now that is [s].
+            frame_stamp: Stamp of the newest frame [s].
+
+        Returns:
+            Position and velocity (N,) at ``now + lead``; a fault; or None: wait, it has just begun.
+        """
+        if self.bad:
+            bad, self.bad = self.bad, None
+            return bad
+        self._since = now if self._since is None else self._since
+        problem = self._problem(now, frame_stamp)
+        if problem is None:
+            self._followed = True
+            return self.follower.target(now + lead)
+        # What is late may still come in the beginning; what is wrong is wrong at once.
+        late = problem.kind == 'deadline' and now - self._since <= self._config.startup_grace
+        return None if late and not self._followed else problem
+
+    def _judge(self, chunk: Chunk, now: float | None) -> Fault | None:
+        try:
+            fault = checks.chunk_content(
+                chunk,
+                source=self._source,
+                names=self._names,
+                contract_hash=self._contract_hash,
+                policy_id=self._policy_id,
+            )
+            if fault or now is None:
+                return fault
+            # Stamped ahead, it would outrank every good one to come. The present is at most a step
+            # of the clock after the last tick.
+            ahead = self._config.clock_step + self._config.future
+            what = f'{self._source} chunk'
+            return checks.stamp(what, chunk.stamp, now, max_age=inf, future=ahead)
+        except Exception as error:  # a chunk that cannot even be looked at is a bad one
+            return Fault('chunk', f'{self._source} chunk: {type(error).__name__}: {error}')
+
+    def _problem(self, now: float, frame_stamp: float) -> Fault | None:
+        what, chunk = f'{self._source} chunk', self.follower.chunk
+        if frame_stamp < self.not_before:
+            return Fault('deadline', 'frame: none since the mode was asked for')
+        if chunk is None or chunk.stamp < self.not_before:
+            return Fault('deadline', f'{what}: none since the mode was asked for')
+        config = self._config
+        fault = checks.stamp(what, chunk.stamp, now, max_age=config.chunk_age, future=config.future)
+        if fault and fault.kind == 'clock':
+            self.forget()
+            return fault
+        if fault is None and self.follower.exhausted(now):
+            return Fault('deadline', f'{what}: its last step has passed and none is newer')
+        return fault
