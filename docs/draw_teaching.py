@@ -38,27 +38,27 @@ Pixels = NDArray[np.uint8]
 
 def main(bundle: Path) -> None:
     """Write the file."""
-    film = Film()
+    video = Video()
     seeds = draw_seeds('demonstrations', DEMONSTRATIONS)
     for number, seed in enumerate(seeds[:SHOWN], start=1):
         title = f'1  Demonstration {number} of {DEMONSTRATIONS}, here by a scripted expert'
-        scene = Scene(film, title, every=4)
-        scene.run(EpisodeSetup(contract=CONTRACT, task=TASK, guard='limits'), seed)
-    film.rest(REST_MS // 3)
-    scene = Scene(film, '2  The trained policy drives, the monitor watches', every=2, scored=True)
+        shot = Shot(video, title, every=4)
+        shot.run(EpisodeSetup(contract=CONTRACT, task=TASK, guard='limits'), seed)
+    video.rest(REST_MS // 3)
+    shot = Shot(video, '2  The trained policy drives, the monitor watches', every=2, scored=True)
     setup = EpisodeSetup(contract=CONTRACT, task=TASK, bundle=bundle, guard='monitor')
-    scene.run(setup, SEED)
-    film.rest(REST_MS)
+    shot.run(setup, SEED)
+    video.rest(REST_MS)
     case = load_perturbations(CONFIG / 'suites' / f'{TASK}.yaml')[DISTURBANCE]
-    scene = Scene(film, '3  The policy drives, until somebody moves the cube', every=1, scored=True)
-    scene.run(setup, SEED, case)
-    film.rest(2 * REST_MS)
+    shot = Shot(video, '3  The policy drives, until somebody moves the cube', every=1, scored=True)
+    shot.run(setup, SEED, case)
+    video.rest(2 * REST_MS)
     path = Path(__file__).with_name('teaching.webp')
-    film.save(path)
-    print(f'{path}: {len(film.images)} images, {path.stat().st_size / 1e6:.2f} MB')
+    video.save(path)
+    print(f'{path}: {len(video.images)} images, {path.stat().st_size / 1e6:.2f} MB')
 
 
-class Film:
+class Video:
     """The images so far, and how long each is shown [ms]."""
 
     def __init__(self) -> None:
@@ -83,18 +83,18 @@ class Film:
         )  # fmt: skip
 
 
-class Scene:
+class Shot:
     """One episode in front of the camera.
 
     Args:
-        film: Where the images go.
+        video: Where the images go.
         title: What is to be read above it.
         every: Control periods from one image to the next.
         scored: Whether the plot shows the monitor's score, else the commanded joints.
     """
 
-    def __init__(self, film: Film, title: str, *, every: int, scored: bool = False) -> None:
-        self._film, self._title, self._every, self._scored = film, title, every, scored
+    def __init__(self, video: Video, title: str, *, every: int, scored: bool = False) -> None:
+        self._video, self._title, self._every, self._scored = video, title, every, scored
         self._rows: list[NDArray[np.float64]] = []
         self._longest = 130 if scored else 105  # control periods that the plot is wide
 
@@ -125,7 +125,7 @@ class Scene:
         draw.text((18, TOP / 2), title, fill=WHITE, font=font(19, 'Bold'), anchor='lm')
         canvas.paste(picture(stage), (0, TOP))
         self._plot(draw)
-        self._film.add(canvas)
+        self._video.add(canvas)
 
     def _plot(self, draw: ImageDraw.ImageDraw) -> None:
         left, top, right, bottom = np.add(PLOT, (0, TOP + HEIGHT, 0, TOP + HEIGHT)).tolist()

@@ -19,15 +19,15 @@ def script():
 
 
 def test_a_demonstration_a_policy_and_a_policy_that_is_stopped(reach_bundle, monkeypatch, capsys):
-    module, films = script(), []
+    module, videos = script(), []
     monkeypatch.setattr(module, 'picture', lambda stage: Image.new('RGB', (8, 8)))
-    monkeypatch.setattr(module.Film, 'save', lambda film, path: films.append(film))
+    monkeypatch.setattr(module.Video, 'save', lambda video, path: videos.append(video))
     module.main(reach_bundle)
     demonstration, policy, disturbed, _ = capsys.readouterr().out.splitlines()
     assert 'goal reached' in demonstration
     assert 'goal reached' in policy
     assert 'above threshold' in disturbed
-    (film,) = films
-    assert len(film.images) == len(film.durations)
-    stopped = film.images[-1].getpixel((1, 1))
-    assert stopped != film.images[0].getpixel((1, 1))  # the title bar turns red
+    (video,) = videos
+    assert len(video.images) == len(video.durations)
+    stopped = video.images[-1].getpixel((1, 1))
+    assert stopped != video.images[0].getpixel((1, 1))  # the title bar turns red
