@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from il_ros.bags.bag_metadata import BagMetadata, RefusedError, read_metadata
-from il_ros.bags.bag_scan import (
-    FileScan,
-    bag_files,
-    is_bag,
-    is_being_written,
-    scan_file,
-)
+from il_ros.bags.bag_scan import FileScan, bag_files, is_bag, is_being_written, scan_file
 from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info
 from il_ros.bags.part_folder import command, is_locked, whole_path
 from il_ros.core.errors import DatasetError

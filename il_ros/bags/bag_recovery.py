@@ -34,13 +34,7 @@ from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import EPISODE_FILE, KEPT
 from il_ros.bags.mcap_file import Storage, is_full
 from il_ros.bags.part_folder import command, lock, lock_folder, whole_path
-from il_ros.bags.recovered_info import (
-    compression_mode,
-    count_of,
-    topic_key,
-    topics_of,
-    write_info,
-)
+from il_ros.bags.recovered_info import compression_mode, count_of, topic_key, topics_of, write_info
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError

@@ -151,13 +151,7 @@ class EpisodeWriter:
         self._handles[name] = self._bag.add(self._describe(name, type_name, definition, qos))
 
     def write(
-        self,
-        topic: str,
-        data: Data,
-        receive_ns: int,
-        *,
-        source_ns: int = 0,
-        sequence: int = 0,
+        self, topic: str, data: Data, receive_ns: int, *, source_ns: int = 0, sequence: int = 0
     ) -> None:
         """Write one message as it came.
 
@@ -298,11 +292,7 @@ class EpisodeWriter:
             raise DatasetError('is closed', where=str(self.path), fix='start a new episode')
 
     def _describe(
-        self,
-        name: str,
-        type_name: str,
-        definition: str | None,
-        qos: Sequence[Mapping[str, object]],
+        self, name: str, type_name: str, definition: str | None, qos: Sequence[Mapping[str, object]]
     ) -> BagTopic:
         try:
             if definition is not None and not self._knows(type_name):

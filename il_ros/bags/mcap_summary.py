@@ -101,9 +101,7 @@ def append_summary(fd: int, end: int, topics: Sequence[BagTopic]) -> None:
         content = b''.join(_bytes(record) for record in records)
         offsets.append(
             SummaryOffset(
-                group_opcode=opcode,
-                group_start=start + len(summary),
-                group_length=len(content),
+                group_opcode=opcode, group_start=start + len(summary), group_length=len(content)
             )
         )
         summary += content

@@ -218,11 +218,7 @@ class _Frames:
 class _Images:
     """Encodes the image of each frame once, and keeps what came out."""
 
-    def __init__(
-        self,
-        contract: Contract,
-        image_format: ImageFormat,
-    ) -> None:
+    def __init__(self, contract: Contract, image_format: ImageFormat) -> None:
         self.rejected: dict[str, str] = {}
         self.by_stamp: dict[int, dict[str, bytes]] = {}
         self._renderers: set[str] = set()
@@ -321,11 +317,7 @@ def _entry(reader: EpisodeReader, frames: int) -> EpisodeEntry:
     info = reader.info
     if info is None:
         return EpisodeEntry(
-            id=reader.path.name,
-            start=0,
-            length=frames,
-            outcome='unknown',
-            bag=str(reader.path),
+            id=reader.path.name, start=0, length=frames, outcome='unknown', bag=str(reader.path)
         )
     return EpisodeEntry(
         id=info.episode_id,

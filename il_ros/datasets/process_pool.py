@@ -22,10 +22,7 @@ def worker_count(jobs: int, tasks: int) -> int:
 
 
 def run_all(
-    call: Callable[[Job], Result],
-    tasks: Sequence[Job],
-    workers: int,
-    lost: Callable[[Job], Result],
+    call: Callable[[Job], Result], tasks: Sequence[Job], workers: int, lost: Callable[[Job], Result]
 ) -> Iterator[tuple[int, Result]]:
     """The result of `call` for each task, with the task's index, as they come in.
 

@@ -19,13 +19,7 @@ from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
 from il_ros.interop.foreign_images import blank
-from il_ros.interop.lerobot_statistics import (
-    Histogram,
-    Summary,
-    sample_rows,
-    side_by_side,
-    summary,
-)
+from il_ros.interop.lerobot_statistics import Histogram, Summary, sample_rows, side_by_side, summary
 from il_ros.interop.lerobot_writer import (
     DataFiles,
     EpisodeTable,
@@ -150,8 +144,7 @@ def _refuse_depth(contract: Contract, images: Images) -> None:
     depth = [key for key, stream in contract.images.items() if stream.encoding == '16UC1']
     if images == 'video' and depth:
         raise DatasetError(
-            f'{", ".join(depth)} has 16 bits a pixel, a video has 8',
-            fix='export with images=image',
+            f'{", ".join(depth)} has 16 bits a pixel, a video has 8', fix='export with images=image'
         )
 
 
@@ -195,11 +188,7 @@ def _times(dataset: Dataset) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _write_meta(
-    folder: Path,
-    dataset: Dataset,
-    images: Images,
-    tasks: int,
-    histograms: Mapping[str, Histogram],
+    folder: Path, dataset: Dataset, images: Images, tasks: int, histograms: Mapping[str, Histogram]
 ) -> None:
     contract = dataset.contract
     counts = {'episodes': len(dataset.episodes), 'frames': dataset.frames, 'tasks': tasks}

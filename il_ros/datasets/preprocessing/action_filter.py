@@ -63,10 +63,7 @@ def check_filter(contract: Contract, settings: ActionFilter) -> None:
 
 
 def filter_actions(
-    contract: Contract,
-    episode: EpisodeArrays,
-    settings: ActionFilter,
-    grippers: NDArray[np.bool_],
+    contract: Contract, episode: EpisodeArrays, settings: ActionFilter, grippers: NDArray[np.bool_]
 ) -> tuple[EpisodeArrays, Effect]:
     """Filter the actions of an episode; `action_raw` is what they are made from, and stays.
 

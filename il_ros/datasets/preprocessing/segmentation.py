@@ -142,10 +142,7 @@ def usable_rows(contract: Contract, episode: EpisodeArrays) -> Rows:
 
 
 def parts(
-    contract: Contract,
-    episode: EpisodeArrays,
-    settings: Segmentation,
-    grippers: NDArray[np.bool_],
+    contract: Contract, episode: EpisodeArrays, settings: Segmentation, grippers: NDArray[np.bool_]
 ) -> tuple[list[Range], Effect]:
     """The parts of an episode of usable frames: ranges of rows, in order, none in two of them.
 
@@ -216,10 +213,7 @@ def _trim(contract: Contract, episode: EpisodeArrays, idle: Idle, part: Range) -
 
 
 def _gripper_rows(
-    contract: Contract,
-    episode: EpisodeArrays,
-    settings: GripperCuts,
-    grippers: NDArray[np.bool_],
+    contract: Contract, episode: EpisodeArrays, settings: GripperCuts, grippers: NDArray[np.bool_]
 ) -> Rows:
     """First frames in which a gripper is commanded the other way."""
     lowest, highest = contract.action_range

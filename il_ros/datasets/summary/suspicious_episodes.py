@@ -114,10 +114,7 @@ def _defects(episode: EpisodeSummary, usual: float, settings: SuspicionSettings)
         (episode.flagged, 'flagged by the operator'),
         (bool(episode.gaps), f'{episode.gaps} {"gap" if episode.gaps == 1 else "gaps"} in time'),
         (episode.lost > 0, f'{episode.lost:.0f} messages lost'),
-        (
-            episode.invalid > usual,
-            f'a stream invalid in {episode.invalid:.0%} of it',
-        ),
+        (episode.invalid > usual, f'a stream invalid in {episode.invalid:.0%} of it'),
         (episode.saturated > settings.saturated, f'at a limit in {episode.saturated:.0%} of it'),
         (
             episode.left_out > settings.left_out * all_frames,
