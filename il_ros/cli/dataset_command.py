@@ -233,8 +233,8 @@ def _told(effects: Mapping[str, float]) -> Iterator[str]:
     worst: dict[str, tuple[str, float]] = {}
     for name, value in effects.items():
         kind, _, part = name.partition('.')
-        usual = 1.0 if kind == 'valid_share' else 0.0
-        if value == usual or kind in ('age_mean', 'age_p95', 'held_share'):
+        usual = 1.0 if kind == 'valid_fraction' else 0.0
+        if value == usual or kind in ('age_mean', 'age_p95', 'held_fraction'):
             continue
         if kind not in worst or abs(value - usual) > abs(worst[kind][1] - usual):
             worst[kind] = part, value

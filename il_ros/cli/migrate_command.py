@@ -50,7 +50,7 @@ FOLDERS = {
     ),
     'dataset': FolderKind(
         marker='manifest.json',
-        formats='il_ros.datasets.manifest:FORMAT',
+        formats='il_ros.datasets.manifest:FORMATS',
         fix='build it again from its bags, by "il_ros dataset build"',
     ),
     'bundle': FolderKind(

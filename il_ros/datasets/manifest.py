@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,10 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
 from il_ros.datasets.feature_statistics import FeatureStatistics
 
-FORMAT = 2
+FORMAT = 3
+FORMATS = (2, 3)
+"""Versions that are read; version 2 calls fractions `..._share`, which reading renames."""
+
 MANIFEST_FILE = 'manifest.json'
 
 ImageFormat = Literal['jpeg', 'png', 'raw']
@@ -231,14 +234,56 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except (OSError, ValueError, RecursionError) as problem:
         raise DatasetError(f'not JSON: {problem}', where=str(path), fix='build it again') from None
-    found = data.get('format') if isinstance(data, dict) else None
-    if found != FORMAT:
+    version = data.get('format') if isinstance(data, dict) else None
+    if version not in FORMATS or isinstance(version, bool):
         raise DatasetError(
-            f'format {found}', where=str(path), allowed=str(FORMAT), fix='build it again'
+            f'format {version}', where=str(path), allowed=FORMATS, fix='build it again'
         )
+    if version < FORMAT:
+        data = with_fractions(data) | {'format': FORMAT}
     manifest = parse(Manifest, data, where=str(path), error=DatasetError)
     _check_borders(manifest, path)
     return manifest
+
+
+def fraction_name(name: str) -> str:
+    """Today's name of a measure or an effect: version 2 says `idle_share`, not `idle_fraction`."""
+    kind, dot, part = name.partition('.')
+    return f'{kind.removesuffix("_share")}_fraction{dot}{part}' if kind.endswith('_share') else name
+
+
+def with_fractions(data: Any) -> Any:
+    """What JSON says of a dataset, or of one of its episodes, with the names of version 3.
+
+    Args:
+        data: As `json.loads` gave it; damaged data stays as it is, for the parser to refuse.
+    """
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [fraction_name(name) if isinstance(name, str) else name for name in part]
+        return {fraction_name(k): v for k, v in part.items()} if isinstance(part, dict) else part
+
+    def changed(part: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Any:
+        if not isinstance(part, dict):
+            return part
+        return {key: changes[key](v) if key in changes else v for key, v in part.items()}
+
+    def each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda part: [change(v) for v in part] if isinstance(part, list) else part
+
+    def steps(part: Any) -> Any:
+        return {k: renamed(v) for k, v in part.items()} if isinstance(part, dict) else part
+
+    outliers = {'outliers': lambda part: changed(part, {'measures': renamed})}
+    quality = {'quality': lambda part: changed(part, {'bounds': renamed, **outliers})}
+    entry = {'measures': renamed}
+    return changed(data, {
+        'entry': lambda part: changed(part, entry),
+        'episodes': each(lambda part: changed(part, entry)),
+        'preprocessing': lambda part: changed(part, quality),
+        'steps': steps,
+    })  # fmt: skip
 
 
 def hash_data(

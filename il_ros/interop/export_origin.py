@@ -17,7 +17,7 @@ from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import SOURCES, Event
-from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut
+from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut, with_fractions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,8 @@ def _parsed(cls: type[Any], text: str, where: str) -> Any:
         raise DatasetError(f'not JSON: {problem}', where=where, fix='export it again') from None
     if cls is ExportOrigin and isinstance(data, dict) and data.get('format') != 1:
         raise DatasetError(f'format {data.get("format")}', where=where, allowed='1')
-    return parse(cls, data, where=where, error=DatasetError)
+    # Exports of datasets of version 2 have its names; their hashes are over the text.
+    return parse(cls, with_fractions(data), where=where, error=DatasetError)
 
 
 def recoded(source: NDArray[np.uint8], names: tuple[str, ...], where: str) -> NDArray[np.uint8]:

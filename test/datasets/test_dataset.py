@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.config import parse
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter, save_dataset
 from il_ros.datasets.image_store import RawImages
-from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.manifest import EpisodeEntry, with_fractions
 from il_ros.datasets.memory_dataset import dataset_of
+from il_ros.datasets.preprocessing.preprocess import Preprocessing
 
 
 @pytest.fixture
@@ -149,8 +151,12 @@ def test_another_contract_is_refused(saved, tmp_path, contract):
 @pytest.mark.parametrize(
     ('name', 'content', 'error'),
     [
-        ('manifest.json', b'{"format": 2', r'manifest\.json: not JSON: .*; to fix: build it again'),
-        ('manifest.json', b'{"format": 1}', r'manifest\.json: format 1; allowed: 2; to fix: build'),
+        ('manifest.json', b'{"format": 3', r'manifest\.json: not JSON: .*; to fix: build it again'),
+        (
+            'manifest.json',
+            b'{"format": 1}',
+            r'format 1; allowed: 2, 3; to fix: build',
+        ),
         ('manifest.json', None, r'no manifest\.json in it; allowed: a dataset; to fix: make one'),
         ('action.npy', None, r'action\.npy: cannot be opened: .*; to fix: build the dataset again'),
         ('action.npy', b'', r'action\.npy: cannot be opened'),
@@ -321,3 +327,36 @@ def test_bytes_after_an_array_are_noticed(saved, tmp_path):
         file.write(b'?')
     with pytest.raises(DatasetError, match=r'action\.npy: 1 bytes after the array'):
         load_dataset(tmp_path / 'out')
+
+
+def test_a_dataset_of_version_2_is_read_with_the_names_of_version_3(
+    tmp_path, camera_contract, episodes
+):
+    write(tmp_path / 'new', camera_contract, episodes)
+    path = tmp_path / 'new' / 'manifest.json'
+    data = json.loads(path.read_text())
+    quality = {'bounds': {'idle_share': {'max': 0.5}, 'invalid_share.load_share': {'max': 0.1}}}
+    quality['outliers'] = {'measures': ['duration', 'saturated_share']}
+    data |= {'format': 2, 'preprocessing': {'quality': quality}}
+    data['steps'] = {'alignment': {'valid_share.position': 1.0}, 'filter': {'pieces': 2.0}}
+    data['episodes'][0]['measures'] = {'idle_share': 0.25, 'invalid_share.load_share': 0.0}
+    path.write_text(json.dumps(data))
+    manifest = load_dataset(tmp_path / 'new', verify=True).manifest
+    assert manifest.format == 3
+    assert manifest.episodes[0].measures == {
+        'idle_fraction': 0.25, 'invalid_fraction.load_share': 0.0
+    }  # fmt: skip
+    assert manifest.steps == {
+        'alignment': {'valid_fraction.position': 1.0}, 'filter': {'pieces': 2.0}
+    }  # fmt: skip
+    settings = parse(Preprocessing, manifest.preprocessing)
+    assert list(settings.quality.bounds) == ['idle_fraction', 'invalid_fraction.load_share']
+    assert settings.quality.outliers.measures == ('duration', 'saturated_fraction')
+
+
+def test_so_is_a_record_of_an_exported_episode_and_damage_stays_for_the_parser():
+    entry = {'id': 'one_share', 'measures': {'idle_share': 0.5, 'loss.load_share': 0.0}}
+    renamed = {'idle_fraction': 0.5, 'loss.load_share': 0.0}
+    assert with_fractions({'entry': entry}) == {'entry': {**entry, 'measures': renamed}}
+    for damaged in (None, [], {'entry': 3}, {'steps': [1]}, {'episodes': {}}, {'preprocessing': 1}):
+        assert with_fractions(damaged) == damaged

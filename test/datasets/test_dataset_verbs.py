@@ -164,7 +164,7 @@ def test_of_many_joints_the_summary_names_the_one_that_changed_most(record, run,
         'build', 'episodes', '--out', 'out', '--jobs', '1', '--preprocessing', 's.yaml'
     )
     assert code == 0
-    assert printed.count('rms_change') == printed.count('removed_share') == 1
+    assert printed.count('rms_change') == printed.count('removed_fraction') == 1
     assert '(a)' in printed or '(b)' in printed
 
 

@@ -97,7 +97,7 @@ def made(count=12, **changes):
             Thumbnail(camera='cam', episode=0, moment='last', jpeg=JPEG),
         ),
         'steps': {
-            'alignment': {'valid_share.arm': 0.5, 'age_mean.arm': 0.004},
+            'alignment': {'valid_fraction.arm': 0.5, 'age_mean.arm': 0.004},
             'filter': {'frames': 1200.0, 'rms_change': 0.0123},
             'nothing': {},
         },

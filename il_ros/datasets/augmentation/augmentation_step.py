@@ -133,7 +133,7 @@ def observed_key(contract: Contract, key: str, where: str) -> Stream:
     return contract.observations[key]
 
 
-def require_share(value: float, where: str) -> None:
+def require_fraction(value: float, where: str) -> None:
     """Refuse a probability or share that is none.
 
     Raises:

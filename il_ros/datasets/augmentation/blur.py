@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.datasets.augmentation.augmentation_step import Samples, require_share, require_within
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_fraction, require_within
 from il_ros.datasets.augmentation.pixels import Images, changed
 
 
@@ -36,7 +36,7 @@ class BlurImages:
     """
 
     def __init__(self, settings: Blur) -> None:
-        require_share(settings.probability, 'blur.probability')
+        require_fraction(settings.probability, 'blur.probability')
         require_within(settings.sigma, 0.1, 100.0, 'blur.sigma')
         self._settings = settings
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.augmentation_step import Samples, require_share, require_within
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_fraction, require_within
 from il_ros.datasets.augmentation.pixels import Images, changed
 
 
@@ -41,7 +41,7 @@ class HideSquares:
     """
 
     def __init__(self, settings: Cutout) -> None:
-        require_share(settings.probability, 'cutout.probability')
+        require_fraction(settings.probability, 'cutout.probability')
         require_within(settings.size, 0.0, 1.0, 'cutout.size')
         if settings.count < 1:
             raise DatasetError(f'got {settings.count}', where='cutout.count', allowed='1 or more')

@@ -19,7 +19,7 @@ from il_ros.datasets.augmentation.augmentation_step import (
     arm_columns,
     beyond,
     measured,
-    require_share,
+    require_fraction,
 )
 from il_ros.datasets.augmentation.rotations import tool_poses
 from il_ros.datasets.augmentation.symmetry import (
@@ -77,7 +77,7 @@ class MirrorSamples:
     """
 
     def __init__(self, contract: Contract, settings: Mirror) -> None:
-        require_share(settings.probability, 'mirror.probability')
+        require_fraction(settings.probability, 'mirror.probability')
         self._contract, self._settings = contract, settings
         self._observations = observation_map(settings, contract)
         self._actions = action_map(settings, contract)

@@ -29,7 +29,7 @@ from il_ros.datasets.augmentation.augmentation_step import (
     observed_key,
     parts,
     position_columns,
-    require_share,
+    require_fraction,
 )
 from il_ros.datasets.augmentation.rotations import from_small_matrix, tool_poses, turned
 
@@ -82,7 +82,7 @@ class PerturbState:
     """
 
     def __init__(self, contract: Contract, settings: StatePerturbation) -> None:
-        require_share(settings.probability, 'perturbation.probability')
+        require_fraction(settings.probability, 'perturbation.probability')
         self._contract, self._settings = contract, settings
         self._bound = _bounds(contract, settings)
         self._columns = position_columns(contract)

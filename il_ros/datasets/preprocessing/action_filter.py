@@ -169,5 +169,5 @@ def _effect(
         name = contract.action.names[i]
         effect[f'rms_change.{name}'] = float(np.sqrt((change[:, i] ** 2).mean()))
         effect[f'max_change.{name}'] = float(np.abs(change[:, i]).max())
-        effect[f'removed_share.{name}'] = float(removed[i])
+        effect[f'removed_fraction.{name}'] = float(removed[i])
     return effect

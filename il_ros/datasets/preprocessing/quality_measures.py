@@ -14,6 +14,7 @@ from il_ros.core.frames import NS
 from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
 from il_ros.core.streams import compressed
 from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.datasets.manifest import fraction_name
 from il_ros.datasets.preprocessing.joint_motion import (
     contiguous,
     measured_positions,
@@ -25,8 +26,8 @@ Measures = dict[str, float]
 
 EPISODE_MEASURES: Mapping[str, str] = {
     'gaps': '',
-    'usable_share': '',
-    'invalid_share': '',
+    'usable_fraction': '',
+    'invalid_fraction': '',
     'loss': '',
 }
 """Measures of a whole episode, with their units; each part of it has the same."""
@@ -36,16 +37,16 @@ PART_MEASURES: Mapping[str, str] = {
     'jerk': '',
     'log_dimensionless_jerk': '',
     'spectral_arc_length': '',
-    'idle_share': '',
-    'position_limit_share': '',
-    'velocity_limit_share': '',
-    'saturated_share': '',
+    'idle_fraction': '',
+    'position_limit_fraction': '',
+    'velocity_limit_fraction': '',
+    'saturated_fraction': '',
     'tracking_error': 'rad or m',
     'path_efficiency': '',
 }
 """Measures of each part, with their units."""
 
-FAMILIES = ('invalid_share.', 'loss.')
+FAMILIES = ('invalid_fraction.', 'loss.')
 """Measures of one stream begin with one of these; its key follows."""
 
 # A command this near to a position limit (share of the range) or to the speed limit is at it.
@@ -80,14 +81,14 @@ def episode_measures(contract: Contract, session: EpisodeArrays, usable: Episode
     found: Measures = dict(session.entry.measures)
     found['gaps'] = max(len(contiguous(contract, usable.stamp)) - 1, 0)
     if session.frames:
-        found['usable_share'] = usable.frames / session.frames
+        found['usable_fraction'] = usable.frames / session.frames
         lacking = np.zeros(session.frames, dtype=bool)
         for key, stream in contract.inputs.items():
             invalid = ~session.valid[key]
-            found[f'invalid_share.{key}'] = float(invalid.mean())
+            found[f'invalid_fraction.{key}'] = float(invalid.mean())
             # Privileged streams are not there at all on a robot, and that is no defect.
             lacking |= invalid if stream.required and key not in contract.privileged else False
-        found['invalid_share'] = float(lacking.mean())
+        found['invalid_fraction'] = float(lacking.mean())
     losses = [value for name, value in found.items() if name.startswith('loss.')]
     if losses:
         found['loss'] = max(losses)
@@ -99,7 +100,7 @@ def part_measures(
 ) -> Measures:
     """Measures of a part of an episode; what is not defined for it is not among them.
 
-    Grippers count for none of them but `idle_share`: being at a limit is what they are there for.
+    Grippers count only for `idle_fraction`: a closed gripper is meant to be at its limit.
     Where no joints are commanded, nothing but the duration is defined.
 
     Args:
@@ -112,7 +113,7 @@ def part_measures(
         return {'duration': part.duration}
     every = np.ones_like(grippers)
     still = relative_speed(contract, part, every, idle.window) < idle.speed
-    found: Measures = {'duration': part.duration, 'idle_share': float(still.mean())}
+    found: Measures = {'duration': part.duration, 'idle_fraction': float(still.mean())}
     if not grippers.all():
         found |= _smoothness(contract, part, ~grippers)
         found |= _saturation(contract, part, ~grippers)
@@ -124,6 +125,8 @@ def check_names(names: Iterable[str]) -> None:
     """Refuse, as a ValueError, a name that no measure has."""
     known = {**EPISODE_MEASURES, **PART_MEASURES}
     for name in names:
+        if (new := fraction_name(name)) != name:
+            raise ValueError(f'{name!r} is now {new!r}; write {new!r} instead')
         if name not in known and not name.startswith(FAMILIES):
             families = ', '.join(f'{family}<stream>' for family in FAMILIES)
             raise ValueError(f'no measure {name!r}; allowed: {", ".join(known)}, {families}')
@@ -163,9 +166,9 @@ def _saturation(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_])
     fast = (speed >= _AT_SPEED * limits.velocity[arm]).any(axis=1)
     velocity = np.concatenate([[False], fast])
     return {
-        'position_limit_share': float(position.mean()),
-        'velocity_limit_share': float(velocity.mean()),
-        'saturated_share': float((position | velocity).mean()),
+        'position_limit_fraction': float(position.mean()),
+        'velocity_limit_fraction': float(velocity.mean()),
+        'saturated_fraction': float((position | velocity).mean()),
     }
 
 

@@ -1,6 +1,6 @@
 """What the steps of preprocessing did, in numbers, and how those of many episodes are taken as one.
 
-The first part of a number's name, up to a dot, says how: `..._share`, `..._mean`, `..._p95` are
+The first part of a number's name, up to a dot, says how: `..._fraction`, `..._mean`, `..._p95` are
 averaged over frames, `rms_...` likewise by their squares, of `max_...` the largest counts, and
 everything else is a count that adds up.
 """
@@ -26,20 +26,20 @@ _SAME_SAMPLE = 1e-4
 def alignment_effect(contract: Contract, episode: EpisodeArrays) -> Effect:
     """How well the streams met the ticks, by stream.
 
-    `valid_share`; `age_mean` and `age_p95` of the valid samples [s]; `held_share`, frames that
-    have the sample of the frame before them, and its value: nothing new had come.
+    `valid_fraction`; `age_mean` and `age_p95` of the valid samples [s]; `held_fraction`: frames
+    with the sample of the frame before them, because nothing new had come.
     """
     effect: Effect = {}
     for key in contract.inputs:
         valid, age = episode.valid[key], episode.age[key].astype(np.float64)
         if not len(valid):
             continue
-        effect[f'valid_share.{key}'] = float(valid.mean())
+        effect[f'valid_fraction.{key}'] = float(valid.mean())
         known = age[valid & np.isfinite(age)]
         if len(known):
             effect[f'age_mean.{key}'] = float(known.mean())
             effect[f'age_p95.{key}'] = float(np.percentile(known, 95))
-            effect[f'held_share.{key}'] = _held(episode, key) / len(valid)
+            effect[f'held_fraction.{key}'] = _held(episode, key) / len(valid)
     return effect
 
 
@@ -77,6 +77,6 @@ def _total(name: str, found: list[tuple[float, float]]) -> float:
         return max(value for value, _ in found)
     if kind.startswith('rms_'):
         return sqrt(fsum(value**2 * weight for value, weight in found) / weights)
-    if kind.endswith(('_share', '_mean', '_p95')):
+    if kind.endswith(('_fraction', '_mean', '_p95')):
         return fsum(value * weight for value, weight in found) / weights
     return fsum(value for value, _ in found)

@@ -100,7 +100,7 @@ def _episodes(dataset: Dataset, bags: BagTopics) -> list[EpisodeSummary]:
             gaps=entry.gaps,
             left_out=entry.left_out,
             jerk=measures.get('jerk', np.nan),
-            saturated=measures.get('saturated_share', np.nan),
+            saturated=measures.get('saturated_fraction', np.nan),
             invalid=invalid[index],
             lost=bags.lost_in(entry.bag),
             flagged=entry.flagged,

@@ -47,7 +47,7 @@ def test_tremor_goes_and_motion_stays():
     assert gain(found.action[:, 0], 0.6) == pytest.approx(0.8, abs=0.002)
     assert gain(found.action[:, 0], 8) < 0.001
     # Of 0.4^2 / 2 + 0.05^2 / 2, the tremor's share is 0.0025 / 0.1625 = 1.54 %.
-    assert effect['removed_share.a'] == pytest.approx(0.0154, abs=0.001)
+    assert effect['removed_fraction.a'] == pytest.approx(0.0154, abs=0.001)
     # Root mean square of a sine of amplitude 0.05: 0.05 / sqrt(2) = 0.0354.
     assert effect['rms_change.a'] == pytest.approx(0.0354, abs=0.001)
     assert 0.05 <= effect['max_change.a'] < 0.08

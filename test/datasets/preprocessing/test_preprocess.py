@@ -61,7 +61,7 @@ def test_frames_without_action_or_stream_split_and_are_counted():
     assert (second.stamp[0] - first.stamp[-1]) == 2 * PERIOD
     assert all(np.isfinite(part.action).all() for part in found.episodes)
     assert third.entry.measures['gaps'] == 2
-    assert third.entry.measures['invalid_share.arm'] == pytest.approx(2 / 12)
+    assert third.entry.measures['invalid_fraction.arm'] == pytest.approx(2 / 12)
     assert found.effects['segmentation']['unusable_frames'] == 3
 
 
@@ -77,7 +77,7 @@ def test_each_part_has_its_own_measures_and_those_of_the_whole():
     first, second = run(episode).episodes
     assert first.entry.measures['duration'] == pytest.approx(19 / 20)
     assert second.entry.measures['duration'] == pytest.approx(39 / 20)
-    for name in ('gaps', 'usable_share', 'loss'):
+    for name in ('gaps', 'usable_fraction', 'loss'):
         assert first.entry.measures[name] == second.entry.measures[name]
     assert first.entry.measures['loss'] == 0.01
     json.dumps(dict(first.entry.measures), allow_nan=False)
@@ -108,9 +108,9 @@ def test_session_is_cut_before_anything_is_measured():
     (part,) = found.episodes
     assert part.frames == part.entry.length == 30
     assert part.entry.left_out == 10
-    assert part.entry.measures['invalid_share.goal'] == 0.0
+    assert part.entry.measures['invalid_fraction.goal'] == 0.0
     assert found.effects['segmentation']['outside_frames'] == 10
-    assert found.effects['alignment']['valid_share.goal'] == 1.0
+    assert found.effects['alignment']['valid_fraction.goal'] == 1.0
 
 
 def test_flagged_is_left_out_whole_with_its_reason():
@@ -160,7 +160,7 @@ def test_where_nothing_is_left_it_says_why():
 
 
 def test_a_bound_on_a_stream_that_is_not_there_is_an_error():
-    quality = Quality(bounds={'invalid_share.camera': Bounds(max=0.1)})
+    quality = Quality(bounds={'invalid_fraction.camera': Bounds(max=0.1)})
     with pytest.raises(DatasetError, match="no stream 'camera'"):
         run(made(8), quality=quality)
 

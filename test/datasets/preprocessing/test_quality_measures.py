@@ -63,7 +63,7 @@ def test_idle_share_by_hand():
     # 20 frames at rest, 10 that move; 2 more see them before, and 1 behind (measured one later)
     # plus 2: of 40 frames 25 stand still.
     action = np.cumsum([0.0] * 20 + [0.025] * 10 + [0.0] * 10)
-    assert of(made(action))['idle_share'] == pytest.approx((40 - 10 - 2 - 2) / 40)
+    assert of(made(action))['idle_fraction'] == pytest.approx((40 - 10 - 2 - 2) / 40)
 
 
 def test_saturation_by_hand():
@@ -71,20 +71,20 @@ def test_saturation_by_hand():
     action = [0.9, 0.95, 1.0, 1.0, 0.98, 0.9, 0.81, 0.8]
     found = of(made(action))
     # At the limit: frames 2 and 3. At its speed (0.05 or more): frames 1, 2, 5 and 6.
-    assert found['position_limit_share'] == 2 / 8
-    assert found['velocity_limit_share'] == 4 / 8
-    assert found['saturated_share'] == 5 / 8
+    assert found['position_limit_fraction'] == 2 / 8
+    assert found['velocity_limit_fraction'] == 4 / 8
+    assert found['saturated_fraction'] == 5 / 8
 
 
 def test_a_gripper_may_sit_at_its_limit():
-    assert of(made(10))['position_limit_share'] == 0.0
-    assert of(made(10), grippers=~FINGER)['position_limit_share'] == 1.0
+    assert of(made(10))['position_limit_fraction'] == 0.0
+    assert of(made(10), grippers=~FINGER)['position_limit_fraction'] == 1.0
 
 
 def test_what_is_saturated_is_the_raw_command():
     episode = made(np.full(10, 1.0))
     object.__setattr__(episode, 'action', np.zeros_like(episode.action))
-    assert of(episode)['position_limit_share'] == 1.0
+    assert of(episode)['position_limit_fraction'] == 1.0
 
 
 def test_tracking_error_is_taken_one_frame_later():
@@ -105,10 +105,10 @@ def test_path_efficiency_by_hand():
 def test_what_is_not_defined_is_not_there():
     found = of(made(1))
     assert set(found) == {
-        'duration', 'idle_share', 'position_limit_share', 'velocity_limit_share',
-        'saturated_share',
+        'duration', 'idle_fraction', 'position_limit_fraction', 'velocity_limit_fraction',
+        'saturated_fraction',
     }  # fmt: skip
-    assert set(of(made(9), grippers=np.ones(3, bool))) == {'duration', 'idle_share'}
+    assert set(of(made(9), grippers=np.ones(3, bool))) == {'duration', 'idle_fraction'}
 
 
 def test_an_arm_that_is_not_measured_has_no_tracking():
@@ -123,9 +123,9 @@ def test_measures_of_the_whole_episode_by_hand():
     found = whole(episode, [0, 1, 2, 4, 5, 6, 8])
     # 2 -> 4 and 6 -> 8 are gaps; frame 3 lacks what is required.
     assert found == {
-        'gaps': 2, 'usable_share': 0.7, 'invalid_share': 0.1, 'invalid_share.arm': 0.1,
-        'invalid_share.hand': 0.0, 'invalid_share.speed': 0.0, 'invalid_share.goal': 0.3,
-        'invalid_share.truth': 0.1,
+        'gaps': 2, 'usable_fraction': 0.7, 'invalid_fraction': 0.1, 'invalid_fraction.arm': 0.1,
+        'invalid_fraction.hand': 0.0, 'invalid_fraction.speed': 0.0, 'invalid_fraction.goal': 0.3,
+        'invalid_fraction.truth': 0.1,
         'loss': 0.5, 'loss.arm': 0.25, 'loss.goal': 0.5,
     }  # fmt: skip
 
@@ -135,8 +135,8 @@ def test_an_empty_episode_has_no_shares():
 
 
 def test_names_and_units():
-    check_names(['jerk', 'gaps', 'loss.wrench', 'invalid_share.camera'])
-    with pytest.raises(ValueError, match="no measure 'jrek'; allowed: gaps, usable_share"):
+    check_names(['jerk', 'gaps', 'loss.wrench', 'invalid_fraction.camera'])
+    with pytest.raises(ValueError, match="no measure 'jrek'; allowed: gaps, usable_fraction"):
         check_names(['jrek'])
     assert unit('duration') == ' s'
     assert unit('gaps') == ''

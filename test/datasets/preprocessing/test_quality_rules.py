@@ -71,11 +71,12 @@ def test_refuses_settings_that_mean_nothing(make, text):
 
 
 def test_refuses_a_bound_on_a_stream_that_is_not_there():
-    check_streams(CONTRACT, Quality(bounds={'invalid_share.arm': Bounds(max=0.1)}))
+    check_streams(CONTRACT, Quality(bounds={'invalid_fraction.arm': Bounds(max=0.1)}))
     with pytest.raises(DatasetError) as error:
-        check_streams(CONTRACT, Quality(bounds={'invalid_share.amr': Bounds(max=0.1)}))
+        check_streams(CONTRACT, Quality(bounds={'invalid_fraction.amr': Bounds(max=0.1)}))
     assert str(error.value) == (
-        "quality.bounds.invalid_share.amr: no stream 'amr'; allowed: arm, hand, speed, goal, truth"
+        "quality.bounds.invalid_fraction.amr: no stream 'amr'; "
+        'allowed: arm, hand, speed, goal, truth'
     )
 
 
@@ -108,3 +109,12 @@ def test_of_few_nothing_is_an_outlier():
 def test_episodes_without_the_measure_do_not_count():
     some = [*entries([5.0] * 8), entry('x', jerk=1.0)]
     assert find_outliers(some, Outliers(measures=('duration', 'jerk'))) == {}
+
+
+def test_an_old_name_of_a_measure_is_answered_with_the_new_one():
+    with pytest.raises(ValueError, match="'idle_share' is now 'idle_fraction'"):
+        Quality(bounds={'idle_share': Bounds(max=0.5)})
+    with pytest.raises(
+        ValueError, match=r"'invalid_share\.wrist' is now 'invalid_fraction\.wrist'"
+    ):
+        Outliers(measures=('invalid_share.wrist',))

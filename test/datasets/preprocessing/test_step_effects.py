@@ -14,21 +14,21 @@ def test_alignment_by_hand():
     age = np.array([np.nan, np.nan, 0, 1, 2, 3, 0, 0, 1, 2], np.float32) * 0.05
     episode.age['goal'][:] = age
     found = alignment_effect(CONTRACT, episode)
-    assert found['valid_share.goal'] == 0.8
+    assert found['valid_fraction.goal'] == 0.8
     assert found['age_mean.goal'] == pytest.approx(9 / 8 * 0.05)
     assert found['age_p95.goal'] == pytest.approx(
         np.percentile([0, 1, 2, 3, 0, 0, 1, 2], 95) * 0.05
     )
-    assert found['held_share.goal'] == 5 / 10
-    assert found['valid_share.arm'] == 1.0
-    assert found['held_share.arm'] == 0.0
+    assert found['held_fraction.goal'] == 5 / 10
+    assert found['valid_fraction.arm'] == 1.0
+    assert found['held_fraction.arm'] == 0.0
 
 
 def test_an_interpolated_value_is_not_held():
     episode = made(np.linspace(0, 1, 10))
     episode.age['arm'][:] = (np.arange(10) * 0.05).astype(np.float32)
     # One sample all along, but the value goes on; it does not where two values are the same.
-    assert alignment_effect(CONTRACT, episode)['held_share.arm'] == 1 / 10
+    assert alignment_effect(CONTRACT, episode)['held_fraction.arm'] == 1 / 10
 
 
 def test_of_images_only_valid_ones_are_held():
@@ -37,22 +37,22 @@ def test_of_images_only_valid_ones_are_held():
     # The second image came at frame 2 and grew too old at frame 4.
     episode.age['camera'] = np.array([0, 0, 0, 1, 2, 3], np.float32) * 0.05
     episode.valid['camera'] = np.array([True, True, True, True, False, False])
-    assert alignment_effect(contract, episode)['held_share.camera'] == pytest.approx(1 / 6)
+    assert alignment_effect(contract, episode)['held_fraction.camera'] == pytest.approx(1 / 6)
 
 
 def test_a_stream_that_never_came_has_no_age():
     episode = made(4, invalid=[('goal', slice(0, 4))])
     episode.age['goal'][:] = np.nan
     found = alignment_effect(CONTRACT, episode)
-    assert found['valid_share.goal'] == 0.0
-    assert not [name for name in found if name.endswith('goal') and name != 'valid_share.goal']
+    assert found['valid_fraction.goal'] == 0.0
+    assert not [name for name in found if name.endswith('goal') and name != 'valid_fraction.goal']
     assert alignment_effect(CONTRACT, made(0)) == {}
 
 
 def test_totals_by_hand():
     def one(frames, share, rms, largest, cuts):
         return {
-            'alignment': {'valid_share.arm': share},
+            'alignment': {'valid_fraction.arm': share},
             'filter': {'rms_change.a': rms, 'max_change.a': largest} if rms else {},
             'segmentation': {'frames': frames, 'gap_cuts': cuts},
         }
@@ -62,7 +62,7 @@ def test_totals_by_hand():
     )
     assert found == {
         # (100 + 180 + 100) / 500
-        'alignment': {'valid_share.arm': pytest.approx(0.76)},
+        'alignment': {'valid_fraction.arm': pytest.approx(0.76)},
         # sqrt((100 * 0.09 + 300 * 0.01) / 400)
         'filter': {'rms_change.a': pytest.approx(math.sqrt(0.03)), 'max_change.a': 0.9},
         'segmentation': {'frames': 500, 'gap_cuts': 3},
@@ -76,12 +76,12 @@ def test_totals_of_nothing():
 
 def test_totals_of_totals_are_totals():
     def one(frames, share):
-        numbers = {'valid_share.arm': share}
+        numbers = {'valid_fraction.arm': share}
         return {'alignment': numbers, 'segmentation': {'frames': frames}}
 
     episodes = [one(100, 1.0), one(300, 0.5), one(50, 0.1), {}]
     halves = [total_effects(episodes[:2]), total_effects(episodes[2:])]
     again, once = total_effects(halves), total_effects(episodes)
     assert again['segmentation'] == once['segmentation']
-    assert again['alignment'] == {'valid_share.arm': pytest.approx(255 / 450)}
-    assert once['alignment'] == {'valid_share.arm': pytest.approx(255 / 450)}
+    assert again['alignment'] == {'valid_fraction.arm': pytest.approx(255 / 450)}
+    assert once['alignment'] == {'valid_fraction.arm': pytest.approx(255 / 450)}

@@ -199,7 +199,7 @@ def test_jerk_is_measured_now_if_the_build_did_not():
     rough = wave(0)
     noise = np.random.default_rng(0).normal(0, 0.05, rough.action.shape).astype(np.float32)
     rough = dataclasses.replace(rough, action=rough.action + noise)
-    known = wave(1, measures={'jerk': 0.25, 'saturated_share': 0.5})
+    known = wave(1, measures={'jerk': 0.25, 'saturated_fraction': 0.5})
     by_id = {e.id: e for e in summary(rough, known, wave(2)).episodes}
     assert by_id['e0'].jerk > 10 * by_id['e2'].jerk
     assert (by_id['e1'].jerk, by_id['e1'].saturated) == (0.25, 0.5)
