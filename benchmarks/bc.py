@@ -25,14 +25,14 @@ def run() -> Iterator[Row]:
             log_dir=Path(folder),
             on_epoch=lambda now: speeds.append(now.samples_per_s),
         )
-    hidden = 'x'.join(map(str, config.policy.hidden))
+    hidden = 'x'.join(map(str, config.policy.hidden_dims))
     yield Row(
         name='bc_samples_per_s',
         value=median(speeds),
         unit='samples/s',
         target=50_000,
         better='more',
-        how=f'{hidden} MLP, horizon {config.policy.horizon}, batch {config.batch}, '
+        how=f'{hidden} MLP, horizon {config.policy.horizon}, batch {config.batch_size}, '
         f'{config.threads} thread, CPU, TensorBoard on, '
         f'{result.metrics["training_frames"]:.0f} frames, median of {config.epochs} epochs',
     )

@@ -60,7 +60,7 @@ class Sizes:
         share: Labels that a gated method may have, of those that DAgger had with the same seed.
         gated_rounds: Rounds of a gated method, in each of which it may use as many of them.
         evaluations: Episodes in which the last policy is judged.
-        effort: Share of the training in all rounds but the last.
+        train_fraction: Fraction of the training in all rounds but the last.
         noise: Disturbance of the joints where it is learned from [rad]. Without any, what the
             demonstrations do not show is how to get back, which is what DAgger is about.
         settings: Settings of each rule, as on the command line.
@@ -72,7 +72,7 @@ class Sizes:
     share: float = 0.4
     gated_rounds: int = 8
     evaluations: int = 20
-    effort: float = 0.3
+    train_fraction: float = 0.3
     noise: float = 0.0
     settings: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
@@ -168,7 +168,7 @@ class Study:
         common: dict[str, Any] = {
             'demonstrations': sizes.demonstrations,
             'evaluations': sizes.evaluations,
-            'effort': sizes.effort,
+            'train_fraction': sizes.train_fraction,
             'seed': self.seed,
         }
         if method == 'dagger':

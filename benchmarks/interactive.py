@@ -46,9 +46,9 @@ FOLDER = ROOT / 'runs/bench/interactive'
 WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
 TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by labels
 EPISODES = 10
-BC = FlatBcConfig(hidden=(64, 64), batch=64, epochs=20, device='cpu')
+BC = FlatBcConfig(hidden_dims=(64, 64), batch_size=64, epochs=20, device='cpu')
 COACH = DaggerLoopConfig(
-    rounds=100, episodes=10, evaluations=1, warm_start=True, effort=0.3, budget=Budget()
+    rounds=100, episodes=10, evaluations=1, warm_start=True, train_fraction=0.3, budget=Budget()
 )
 
 Array = NDArray[np.float64]
@@ -190,7 +190,7 @@ def _share(name: str, done: Run, target: float) -> Row:
         better='more',
         how=f'{name}-v4, 1 demonstration and {done.labels} labels, return {done.gain:.0f} of '
         f'{done.expert:.0f}, {EPISODES} episodes each on the same seeds, '
-        f'{"x".join(map(str, BC.hidden))} {BC.activation}, {done.seconds:.0f} s',
+        f'{"x".join(map(str, BC.hidden_dims))} {BC.activation}, {done.seconds:.0f} s',
     )
 
 
@@ -240,7 +240,9 @@ def throughput(hidden: int, epochs: int = 15) -> float:
         low=np.full(6, -1.0),
         high=np.full(6, 1.0),
     )
-    config = replace(BC, hidden=(hidden, hidden), batch=256, epochs=epochs, patience=epochs)
+    config = replace(
+        BC, hidden_dims=(hidden, hidden), batch_size=256, epochs=epochs, patience=epochs
+    )
     return epochs * count / _seconds(lambda: train_flat(data, config))
 
 

@@ -58,7 +58,7 @@ class AugmentedChunks:
         device: torch.device,
     ) -> None:
         self._contract, self._config = dataset.contract, config
-        self._features = Features(dataset.contract, config.leave_out)
+        self._features = Features(dataset.contract, config.exclude_keys)
         self._augment = make_augmentation(dataset.contract, augmentation)
         self._seed, self._device = seed, device
         rows = dataset.rows(episodes)

@@ -55,11 +55,13 @@ class BcConfig(OptimiserConfig):
         for name, fine, allowed in (
             ('huber', 0 < self.huber < math.inf, 'more than 0'),
             ('noise', 0 <= self.noise < math.inf, '0 or more'),
-            ('average', 0 <= self.average < 1, '0 <= x < 1'),
+            ('ema_decay', 0 <= self.ema_decay < 1, '0 <= x < 1'),
         ):
             self._require(name, fine, allowed)
-        if self.policy.horizon < 1 or min(self.policy.hidden, default=1) < 1:
-            raise IlRosError('not positive', where='config.policy', allowed='horizon, hidden > 0')
+        if self.policy.horizon < 1 or min(self.policy.hidden_dims, default=1) < 1:
+            raise IlRosError(
+                'not positive', where='config.policy', allowed='horizon, hidden_dims > 0'
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def train_bc(
             stops being finite, or it is cancelled.
     """
     config.check()
-    split = dataset.split(config.held_out, config.seed)
+    split = dataset.split(config.val_fraction, config.seed)
     device = choose_device(config.device)
     hooks = TrainingHooks(on_epoch=on_epoch, log_dir=log_dir, cancelled=cancelled)
     prepared, train = _samples(dataset, config, split[0], augmentation, device)

@@ -102,7 +102,7 @@ def chunk_data(
         also: Augmented samples of these that the normalisers are fitted to as well.
     """
     rows = dataset.rows(train_episodes)
-    features = Features(dataset.contract, config.leave_out)
+    features = Features(dataset.contract, config.exclude_keys)
     raw = features.of_arrays(dataset.values)
     seen = [raw[rows], *(features.of_arrays(samples.values) for samples in also)]
     inputs = Normalizer.fit(np.concatenate(seen), varies=VARIES, clip=config.clip)

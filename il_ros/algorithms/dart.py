@@ -28,7 +28,7 @@ class DartConfig:
 
     Attributes:
         error: Squared error per step that is expected of the final learner, summed over the action
-            (alpha over T in the paper), in squared units of `Actor.spread`.
+            (alpha over T in the paper), in squared units of `Actor.action_std`.
     """
 
     error: float = 0.05
@@ -45,7 +45,7 @@ class Dart(QueryRule):
         config: See there.
 
     Attributes:
-        covariance: Of the noise, shape (A, A), in squared units of `Actor.spread`.
+        covariance: Of the noise, shape (A, A), in squared units of `Actor.action_std`.
     """
 
     Config = DartConfig
@@ -66,7 +66,7 @@ class Dart(QueryRule):
         if not np.isfinite(own).all():
             own = now.actor.decide(now.actor.members(last.observation))
         self.covariance = noise_covariance(
-            (own - last.expert) / now.actor.spread, self.config.error
+            (own - last.expert) / now.actor.action_std, self.config.error
         )
 
     def decide(self, step: QueryContext) -> QueryDecision:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isinf
+from typing import ClassVar
 
 from il_ros.algorithms.query_rules import (
     QueryContext,
@@ -27,12 +28,14 @@ from il_ros.core.errors import IlRosError
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleDaggerConfig:
-    """When the learner may drive; both in squared units of `Actor.spread`.
+    """When the learner may drive; both in squared units of `Actor.action_std`.
 
     Attributes:
         ensemble_variance: Greatest variance among the members (chi).
         discrepancy: Greatest squared difference from the expert (tau).
     """
+
+    renamed: ClassVar[dict[str, str]] = {'doubt': 'ensemble_variance'}
 
     ensemble_variance: float = 0.01
     discrepancy: float = 0.05

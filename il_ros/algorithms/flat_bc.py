@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -34,26 +35,28 @@ class FlatBcConfig(OptimiserConfig):
     """How a flat policy is trained. Nothing is held out: a loss would not say when to stop.
 
     Attributes:
-        hidden: Widths of the hidden layers.
+        hidden_dims: Widths of the hidden layers.
         activation: What lies between them.
         members: Networks side by side, M.
         clip: Inputs are kept within this many standard deviations of the training frames.
     """
 
-    hidden: tuple[int, ...] = (64, 64)
+    renamed: ClassVar[dict[str, str]] = {'hidden': 'hidden_dims'}
+
+    hidden_dims: tuple[int, ...] = (64, 64)
     activation: Activation = 'tanh'
     members: int = 1
     clip: float = 10.0
     epochs: int = 50
-    held_out: float = 0.0
+    val_fraction: float = 0.0
     weight_decay: float = 0.0
 
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
         super().check()
         self._require('members', self.members > 0, 'more than 0')
-        self._require('hidden', min(self.hidden, default=1) > 0, 'widths of more than 0')
-        self._require('held_out', self.held_out == 0, '0')
+        self._require('hidden_dims', min(self.hidden_dims, default=1) > 0, 'widths of more than 0')
+        self._require('val_fraction', self.val_fraction == 0, '0')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,7 @@ def _network(
     inputs: Normalizer,
     outputs: Normalizer,
 ) -> SideBySide:
-    sizes = [batch.x.shape[1], *config.hidden, batch.y.shape[2]]
+    sizes = [batch.x.shape[1], *config.hidden_dims, batch.y.shape[2]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = SideBySide(sizes, config.members, config.activation)
@@ -193,7 +196,7 @@ def _copy_into(parameters: nn.ParameterList, arrays: Sequence[Array]) -> None:
             f'networks of shapes {found}',
             where='warm start',
             allowed=str(expected),
-            fix='start from scratch, or keep hidden and members as they were',
+            fix='start from scratch, or keep hidden_dims and members as they were',
         )
     with torch.no_grad():
         for parameter, array in zip(parameters, arrays, strict=True):

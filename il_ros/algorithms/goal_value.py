@@ -29,7 +29,7 @@ class GoalValue:
         self._networks = networks
 
     def risk(self, features: Array, action: Array) -> float:
-        """1 - Q of one step; features (D,), action (A,) in units of `Actor.spread`."""
+        """1 - Q of one step; features (D,), action (A,) in units of `Actor.action_std`."""
         return 1.0 - float(_sigmoid(self._networks(np.concatenate([features, action]))[0, 0]))
 
     def risks(self, features: Array, actions: Array) -> Array:
@@ -47,8 +47,8 @@ def learn_goal_value(now: RoundContext, discount: float) -> GoalValue:
     """
     steps, actor = now.steps, now.actor
     features = actor.features(steps.observation)
-    done = np.asarray(steps.executed, np.float64) / actor.spread
-    own = actor.decide(actor.members(steps.observation)) / actor.spread
+    done = np.asarray(steps.executed, np.float64) / actor.action_std
+    own = actor.decide(actor.members(steps.observation)) / actor.action_std
     known = steps.ending != _CUT
     following = np.minimum(np.flatnonzero(known) + 1, len(steps) - 1)
     x = np.concatenate([features, done], axis=1)[known]

@@ -35,7 +35,7 @@ class LazyDaggerConfig(SafeDaggerConfig):
 
     Attributes:
         hand_back: Discrepancy below which he does (beta_R), as a share of `threshold` (beta_H).
-        noise: Standard deviation of the noise while he drives, in units of `Actor.spread`.
+        noise: Standard deviation of the noise while he drives, in units of `Actor.action_std`.
     """
 
     hand_back: float = 0.1

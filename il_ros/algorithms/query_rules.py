@@ -30,11 +30,12 @@ class Actor(Protocol):
 
     Attributes:
         policy_id: Hash of its weights.
-        spread: Unit in which actions are compared: the spread of the expert's, shape (A,).
+        action_std: Unit in which actions are compared: the standard deviation of the expert's
+            actions, shape (A,).
     """
 
     policy_id: str
-    spread: Array
+    action_std: Array
 
     def features(self, observation: NDArray[np.floating]) -> Array:
         """Observations, shape (..., D), as the networks see them, shape (..., D)."""
@@ -48,7 +49,7 @@ class Actor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class QueryContext:
-    """One step before anybody moves. Actions are in units of `Actor.spread`.
+    """One step before anybody moves. Actions are in units of `Actor.action_std`.
 
     Attributes:
         tick: Steps since the beginning of the episode.
@@ -77,7 +78,7 @@ class QueryDecision:
     Attributes:
         driver: Who drives it. The learner does where the expert is to drive but cannot answer now.
         ask: Whether the expert is asked what to do; always, where he drives.
-        noise: Added to what is executed, shape (A,), in units of `Actor.spread`.
+        noise: Added to what is executed, shape (A,), in units of `Actor.action_std`.
         scores: What the decision was made by, for the record.
     """
 

@@ -25,7 +25,7 @@ class SafeDaggerConfig:
 
     Attributes:
         threshold: Discrepancy from which a step is unsafe (tau): mean squared difference of the
-            two actions, in units of `Actor.spread`.
+            two actions, in units of `Actor.action_std`.
         probability: Probability of an unsafe step from which the expert drives.
         check: Share of the steps that seem safe which are asked about all the same.
         memory: Last rounds that the classifier learns from.

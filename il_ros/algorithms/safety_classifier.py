@@ -44,14 +44,14 @@ def honest(now: RoundContext, memory: int, threshold: float) -> tuple[Array, NDA
     Args:
         now: The round that begins.
         memory: Last rounds that are looked at; in earlier ones the learner was another.
-        threshold: Discrepancy from which a step is unsafe, in squared units of `Actor.spread`.
+        threshold: Discrepancy from which a step is unsafe, in squared units of `Actor.action_std`.
 
     Returns:
         Features, shape (F, D), and whether each step was unsafe, shape (F,).
     """
     steps = now.steps
     rows = steps.labelled & (steps.round > max(0, now.number - 1 - memory))
-    error = (steps.policy[rows] - steps.expert[rows]) / now.actor.spread
+    error = (steps.policy[rows] - steps.expert[rows]) / now.actor.action_std
     features = now.actor.features(steps.observation[rows])
     return features, np.asarray((error**2).mean(axis=1) > threshold)
 

@@ -113,10 +113,10 @@ class ThriftyDagger(QueryRule):
         steps = now.steps
         driven = (steps.source == POLICY) & (steps.round == now.number - 1)
         rows = steps.take(driven if driven.any() else steps.labelled)
-        members = now.actor.members(rows.observation) / now.actor.spread
+        members = now.actor.members(rows.observation) / now.actor.action_std
         self._novelty = members.var(axis=0).mean(axis=-1).tolist()
         features = now.actor.features(rows.observation)
-        own = now.actor.decide(members * now.actor.spread) / now.actor.spread
+        own = now.actor.decide(members * now.actor.action_std) / now.actor.action_std
         self._risk = self._value.risks(features, own).tolist()
         self._agreed = _mean_discrepancy(now)
         self._set_thresholds()
@@ -161,4 +161,4 @@ class ThriftyDagger(QueryRule):
 def _mean_discrepancy(now: RoundContext) -> float:
     rows = now.steps.take(now.steps.labelled)
     own = now.actor.decide(now.actor.members(rows.observation))
-    return discrepancy(own / now.actor.spread, rows.expert / now.actor.spread)
+    return discrepancy(own / now.actor.action_std, rows.expert / now.actor.action_std)

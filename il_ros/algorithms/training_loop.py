@@ -95,13 +95,13 @@ def _epochs(
     """Train epoch by epoch, and let the averaged network follow; say how each epoch went."""
     device = next(network.parameters()).device
     random = torch.Generator(device).manual_seed(config.seed)
-    batches = math.ceil(len(source) / config.batch)
+    batches = math.ceil(len(source) / config.batch_size)
     step = _stepper(network, average, config, config.epochs * batches)
     for epoch in range(1, config.epochs + 1):
         begun, total = time.perf_counter(), torch.zeros((), device=device)
         samples = source.draw(epoch)
         samples = samples.at(torch.randperm(len(samples), generator=random, device=device))
-        for batch in samples.split(config.batch):
+        for batch in samples.split(config.batch_size):
             value = loss(network, batch, random)
             rate = step(value)
             total += value.detach()
@@ -135,13 +135,13 @@ def _stepper(
         parts = torch.autograd.grad(loss, weights)
         gradient = torch.cat([part.reshape(-1) for part in parts])
         norm = torch.linalg.vector_norm(gradient)
-        gradient *= (config.gradient_norm / (norm + 1e-6)).clamp_(max=1.0)
+        gradient *= (config.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0)
         adamw(
             [row], [gradient], [moment], [square], [], [count], fused=True, amsgrad=False,
             beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=config.weight_decay,
             lr=config.learning_rate * factor(taken), maximize=False,
         )  # fmt: skip
-        averaged.lerp_(row, 1.0 - config.average)
+        averaged.lerp_(row, 1.0 - config.ema_decay)
         taken += 1
         return config.learning_rate * factor(taken)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from il_ros.core.errors import IlRosError
 
@@ -16,31 +16,38 @@ class OptimiserConfig:
 
     Attributes:
         epochs: Passes over the training frames, at most.
-        batch: Frames in a batch.
+        batch_size: Frames in a batch.
         learning_rate: Peak learning rate of AdamW (Loshchilov & Hutter 2019).
         weight_decay: Its decoupled weight decay.
         warmup: Share of all steps in which the rate rises to the peak; it then falls to zero on
             half a cosine (Loshchilov & Hutter 2017).
-        held_out: Share of the episodes kept for early stopping and calibration.
+        val_fraction: Fraction of the episodes held out for early stopping and calibration.
         patience: Epochs without a better held-out loss after which training stops.
-        gradient_norm: Largest norm of a gradient.
-        average: Share of the averaged weights that a step keeps. The policy is this moving
-            average (Polyak & Juditsky 1992), which rolls out better than the weights themselves.
+        max_grad_norm: Largest norm of a gradient.
+        ema_decay: Decay per step of the exponential moving average of the weights. The policy is
+            this average (Polyak & Juditsky 1992), which rolls out better than the weights do.
         seed: Seed of the split, the weights, the batches and the noise. On the CPU one seed
             gives one policy, bit for bit.
         threads: Threads of torch; small networks gain nothing from more.
         device: Where to train; `auto` takes cuda where there is one.
     """
 
+    renamed: ClassVar[dict[str, str]] = {
+        'batch': 'batch_size',
+        'held_out': 'val_fraction',
+        'gradient_norm': 'max_grad_norm',
+        'average': 'ema_decay',
+    }
+
     epochs: int = 200
-    batch: int = 256
+    batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
-    held_out: float = 0.15
+    val_fraction: float = 0.15
     patience: int = 40
-    gradient_norm: float = 1.0
-    average: float = 0.99
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.99
     seed: int = 0
     threads: int = 1
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'
@@ -51,9 +58,16 @@ class OptimiserConfig:
         Raises:
             IlRosError: It names the setting.
         """
-        for name in ('epochs', 'batch', 'learning_rate', 'patience', 'gradient_norm', 'threads'):
+        for name in (
+            'epochs',
+            'batch_size',
+            'learning_rate',
+            'patience',
+            'max_grad_norm',
+            'threads',
+        ):
             self._require(name, getattr(self, name) > 0, 'more than 0')
-        for name in ('warmup', 'held_out'):
+        for name in ('warmup', 'val_fraction'):
             self._require(name, 0 <= getattr(self, name) < 1, '0 <= x < 1')
 
     def _require(self, name: str, fine: bool, allowed: str) -> None:

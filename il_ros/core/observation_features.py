@@ -51,7 +51,7 @@ class Features:
 
     Args:
         contract: Says what the observations are.
-        leave_out: Keys of observations that are not used; None for those of `motion_keys`.
+        exclude_keys: Keys of observations that are not used; None for those of `motion_keys`.
 
     Attributes:
         keys: Observations that are used, in the contract's order.
@@ -62,12 +62,12 @@ class Features:
         IlRosError: If one of the keys to leave out is no observation.
     """
 
-    def __init__(self, contract: Contract, leave_out: Collection[str] | None = None) -> None:
-        unused = motion_keys(contract) if leave_out is None else leave_out
+    def __init__(self, contract: Contract, exclude_keys: Collection[str] | None = None) -> None:
+        unused = motion_keys(contract) if exclude_keys is None else exclude_keys
         if unknown := [key for key in unused if key not in contract.observations]:
             raise IlRosError(
                 f'no observation {", ".join(unknown)}',
-                where='leave_out',
+                where='exclude_keys',
                 allowed=contract.observations,
             )
         self.keys = tuple(key for key in contract.observations if key not in unused)

@@ -19,7 +19,7 @@ from il_ros.interactive.learner import Arrays
 from il_ros.policies.bundle import Bundle, policy_identity
 from il_ros.policies.mlp import MlpPolicy, relative_joints
 
-TRAINING = BcConfig(held_out=0.0)
+TRAINING = BcConfig(val_fraction=0.0)
 """How a round is trained unless it is said otherwise: as `il_ros train bc` does, with nothing held
 out, since the first rounds have no episode to spare."""
 
@@ -36,15 +36,15 @@ class ChunkActor:
 
     Attributes:
         policy_id: Identity of the first, as in its bundle.
-        spread: Spread of the expert's answers, shape (A,): as changes from where the arm is
-            measured, but for joints that are predicted as they are.
+        action_std: Standard deviation of the expert's answers, shape (A,): as changes from where
+            the arm is measured, except for joints that are predicted as they are.
     """
 
     def __init__(self, policies: Sequence[MlpPolicy]) -> None:
         first = policies[0]
         self.policies = tuple(policies)
         self.policy_id = policy_identity(first)
-        self.spread: Array = first.outputs.scale.reshape(-1)
+        self.action_std: Array = first.outputs.scale.reshape(-1)
         places = columns(first.contract)
         self._seen = _places(places, first.features.keys)
         self._here = _places(places, first.contract.action.position)
@@ -64,7 +64,9 @@ class ChunkActor:
         rows = np.atleast_2d(observation).astype(np.float64)
         offset = rows[:, None, self._here] * self._relative
         answers = [
-            (each.answers(self._input(each, rows)) + offset).reshape(len(rows), len(self.spread))
+            (each.answers(self._input(each, rows)) + offset).reshape(
+                len(rows), len(self.action_std)
+            )
             for each in self.policies
         ]
         stacked = np.stack(answers)
@@ -110,11 +112,11 @@ class ChunkLearner:
         *,
         seed: int,
         start: ChunkActor | None = None,
-        effort: float = 1.0,
+        train_fraction: float = 1.0,
     ) -> ChunkActor:
         """See `Learner.fit`."""
         data, _ = labelled_dataset(self.contract, self.task, steps)
-        epochs = max(1, round(self.config.epochs * effort))
+        epochs = max(1, round(self.config.epochs * train_fraction))
         before = start.policies if start is not None else ()
         policies = []
         for member in range(self.members):

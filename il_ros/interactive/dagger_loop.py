@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic
+from typing import ClassVar, Generic
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class DaggerLoopConfig:
         evaluations: Episodes in which a policy is evaluated.
         evaluate_every: Rounds between two evaluations; 0 evaluates the last policy alone.
         warm_start: Whether training goes on from the last policy instead of from scratch.
-        effort: Share of the usual training in all rounds but the last, whose policy stays.
+        train_fraction: Fraction of the usual training in all rounds but the last, whose policy
+            stays.
         stages: Parts of the training of a round. After each the policy is tried in `trials`
             episodes, and the best one stays: how well it does decides, not a loss. 1 for no trial.
         trials: Episodes that a stage's policy is tried in, on seeds that are used for nothing else.
@@ -57,6 +58,8 @@ class DaggerLoopConfig:
         seed: Seed of the run.
     """
 
+    renamed: ClassVar[dict[str, str]] = {'effort': 'train_fraction'}
+
     demonstrations: int = 1
     rounds: int = 10
     episodes: int = 10
@@ -65,7 +68,7 @@ class DaggerLoopConfig:
     evaluations: int = 10
     evaluate_every: int = 0
     warm_start: bool = False
-    effort: float = 1.0
+    train_fraction: float = 1.0
     stages: int = 1
     trials: int = 5
     patience: int = 3
@@ -81,8 +84,10 @@ class DaggerLoopConfig:
                 raise IlRosError(
                     f'got {getattr(self, name)}', where=f'coach.{name}', allowed=f'{value} or more'
                 )
-        if not 0 < self.effort <= 1:
-            raise IlRosError(f'got {self.effort}', where='coach.effort', allowed='0 < x <= 1')
+        if not 0 < self.train_fraction <= 1:
+            raise IlRosError(
+                f'got {self.train_fraction}', where='coach.train_fraction', allowed='0 < x <= 1'
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,12 +244,12 @@ class DaggerLoop(Generic[A]):
         actor = self._fit(
             round_,
             before if self.config.warm_start else None,
-            1.0 if last else self.config.effort,
+            1.0 if last else self.config.train_fraction,
         )
         self._journal.save_policy(round_, self._learner.arrays(actor))
         return actor
 
-    def _fit(self, round_: int, start: A | None, effort: float) -> A:
+    def _fit(self, round_: int, start: A | None, train_fraction: float) -> A:
         """Train in stages; give the policy that did best in the trials."""
         steps, stages = join(self._episodes), self.config.stages
         best, best_gain, best_stage = start, -np.inf, 0
@@ -253,7 +258,7 @@ class DaggerLoop(Generic[A]):
                 steps,
                 seed=self._seed(round_, 'training', stage),
                 start=start,
-                effort=effort / stages,
+                train_fraction=train_fraction / stages,
             )
             if stages == 1:
                 return start

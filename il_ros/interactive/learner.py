@@ -23,7 +23,7 @@ class Learner(Protocol[A]):
     """Makes policies of labelled steps, and brings them back from disk."""
 
     def fit(
-        self, steps: Transitions, *, seed: int, start: A | None = None, effort: float = 1.0
+        self, steps: Transitions, *, seed: int, start: A | None = None, train_fraction: float = 1.0
     ) -> A:
         """A policy of the labelled steps.
 
@@ -31,7 +31,7 @@ class Learner(Protocol[A]):
             steps: The aggregate.
             seed: Of whatever is drawn; equal seeds and steps give equal policies.
             start: Go on from this policy; from scratch if None.
-            effort: Share of the usual training, for a policy of one round only.
+            train_fraction: Fraction of the usual training, for a policy of one round only.
 
         Raises:
             IlRosError: If no step is labelled, or training fails.
@@ -66,7 +66,7 @@ class FlatLearner:
         *,
         seed: int,
         start: FlatPolicy | None = None,
-        effort: float = 1.0,
+        train_fraction: float = 1.0,
     ) -> FlatPolicy:
         """See `Learner.fit`."""
         weight = sampling_weights(steps, self.corrections)
@@ -78,7 +78,7 @@ class FlatLearner:
             low=self.low,
             high=self.high,
         )
-        epochs = max(1, round(self.config.epochs * effort))
+        epochs = max(1, round(self.config.epochs * train_fraction))
         return train_flat(data, replace(self.config, seed=seed, epochs=epochs), start=start)
 
     def arrays(self, actor: FlatPolicy) -> Arrays:

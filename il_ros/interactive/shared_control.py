@@ -48,7 +48,7 @@ class SharedControl:
     ) -> None:
         self._rule, self._actor = rule, actor
         self._low, self._high = low, high
-        self._spread = np.ones(len(low)) if actor is None else actor.spread
+        self._action_std = np.ones(len(low)) if actor is None else actor.action_std
         self._unknown = np.full(len(low), np.nan)
         self._before, self._budget, self._period = spent, budget, period
         self._rows: list[dict[str, Any]] = []
@@ -78,11 +78,11 @@ class SharedControl:
         step = QueryContext(
             tick=self.count,
             features=self._features(sight.observation),
-            action=own / self._spread,
-            members=members / self._spread,
+            action=own / self._action_std,
+            members=members / self._action_std,
             scores=sight.scores,
             human=sight.human,
-            ask=lambda: _scaled(question(), 1.0 / self._spread),
+            ask=lambda: _scaled(question(), 1.0 / self._action_std),
         )
         decision = self._rule.decide(step)
         if sight.human:  # who holds the switch drives, whatever the rule says
@@ -145,7 +145,7 @@ class SharedControl:
         by_expert = decision.driver == 'expert' and answer is not None
         action: Array = answer if by_expert and answer is not None else own
         if decision.noise is not None:
-            action = action + decision.noise * self._spread
+            action = action + decision.noise * self._action_std
         action = np.minimum(np.maximum(action, self._low), self._high)
         self.labels += asked
         self.busy += asked

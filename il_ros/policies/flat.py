@@ -26,7 +26,7 @@ class FlatPolicy:
 
     Attributes:
         policy_id: Hash of everything that it is made of.
-        spread: Standard deviation of the actions that it learned from, shape (A,).
+        action_std: Standard deviation of the actions that it learned from, shape (A,).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FlatPolicy:
     ) -> None:
         self.networks, self.inputs, self.outputs = networks, inputs, outputs
         self.low, self.high = low, high
-        self.spread = outputs.scale
+        self.action_std = outputs.scale
         self.policy_id = hash_arrays(sorted(self.arrays().items()), networks.activation)[:16]
 
     def features(self, observation: NDArray[np.floating]) -> Array:

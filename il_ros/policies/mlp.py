@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class MlpConfig:
     """Shape of the network and of what it predicts.
 
     Attributes:
-        hidden: Widths of the hidden layers.
+        hidden_dims: Widths of the hidden layers.
         activation: What lies between the layers.
         layer_norm: Whether hidden layers are normalised (Ba et al. 2016).
         horizon: Steps of a chunk, H.
@@ -35,7 +35,7 @@ class MlpConfig:
         absolute: How the keys end of those of the contract's `action.position` whose joints are
             predicted as they are; all others as the change from where they are measured, which
             makes a lag of the arm part of the command, as it was in the demonstration.
-        leave_out: Keys of observations that the network does not see; None for those of speeds
+        exclude_keys: Keys of observations that the network does not see; None for those of speeds
             and forces (`motion_keys`).
         blend: Weight of each chunk relative to the one a period newer, in the mean of what the
             last H chunks say about the same moment (temporal ensembling, Zhao et al. 2023); 0
@@ -44,13 +44,15 @@ class MlpConfig:
             chunks carry the motion over.
     """
 
-    hidden: tuple[int, ...] = (256, 256)
+    renamed: ClassVar[dict[str, str]] = {'hidden': 'hidden_dims', 'leave_out': 'exclude_keys'}
+
+    hidden_dims: tuple[int, ...] = (256, 256)
     activation: Literal['silu', 'relu'] = 'silu'
     layer_norm: bool = True
     horizon: int = 8
     clip: float = 5.0
     absolute: tuple[str, ...] = ('gripper_position',)
-    leave_out: tuple[str, ...] | None = None
+    exclude_keys: tuple[str, ...] | None = None
     blend: float = 0.75
 
 
@@ -84,7 +86,7 @@ class MlpPolicy(Policy):
         self.contract = contract
         self.mlp_config = config
         self.inputs, self.outputs = inputs, outputs
-        self.features = Features(contract, config.leave_out)
+        self.features = Features(contract, config.exclude_keys)
         self._weights = dict(weights)
         self._relative = relative_joints(contract, config)
         self._shape = (config.horizon, len(contract.action.names))
@@ -120,8 +122,8 @@ class MlpPolicy(Policy):
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))
         return self._network.hidden(x).astype(np.float64)
 
-    def action_spread(self) -> Array:
-        """See `Policy.action_spread`; 1 for a joint that hardly ever moved."""
+    def action_std(self) -> Array:
+        """See `Policy.action_std`; 1 for a joint that hardly ever moved."""
         return np.asarray(self.outputs.scale[0])
 
     def reset(self) -> None:
@@ -173,7 +175,7 @@ class NumpyMlp:
     """The forward pass of `networks.Mlp` for one input: several times cheaper than torch's."""
 
     def __init__(self, config: MlpConfig, weights: Mapping[str, Floats]) -> None:
-        count = len(config.hidden) + 1
+        count = len(config.hidden_dims) + 1
         self._matrices = [
             np.ascontiguousarray(weights[f'layers.{i}.weight'].T) for i in range(count)
         ]
@@ -222,7 +224,7 @@ def relative_joints(contract: Contract, config: MlpConfig) -> Array:
 
 def network_sizes(config: MlpConfig, inputs: int, shape: tuple[int, int]) -> list[int]:
     """Widths of the layers, from D inputs to H × N outputs."""
-    return [inputs, *config.hidden, shape[0] * shape[1]]
+    return [inputs, *config.hidden_dims, shape[0] * shape[1]]
 
 
 def network_shapes(
@@ -233,7 +235,7 @@ def network_shapes(
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (a, b) in enumerate(pairwise(sizes)):
         shapes |= {f'layers.{i}.weight': (b, a), f'layers.{i}.bias': (b,)}
-    for i, n in enumerate(config.hidden if config.layer_norm else ()):
+    for i, n in enumerate(config.hidden_dims if config.layer_norm else ()):
         shapes |= {f'norms.{i}.weight': (n,), f'norms.{i}.bias': (n,)}
     return {**shapes, 'inputs': (inputs,), 'outputs': shape}
 

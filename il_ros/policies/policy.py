@@ -43,7 +43,7 @@ class Policy(ABC):
         """
         return None
 
-    def action_spread(self) -> NDArray[np.float64] | None:
+    def action_std(self) -> NDArray[np.float64] | None:
         """Standard deviation of the demonstrated actions in its training frames.
 
         Of what it predicts for one period ahead: the commanded position, or its difference from

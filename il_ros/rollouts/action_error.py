@@ -2,7 +2,7 @@
 
 In each state t the policy acts in, the expert is asked what it would do there. Let a be the
 policy's command for one period ahead, e the expert's, both of N joints, and s the standard
-deviation of what the expert commanded in the policy's training data (`Policy.action_spread`). The
+deviation of what the expert commanded in the policy's training data (`Policy.action_std`). The
 normalised action error is the root mean square
 
     error(t) = sqrt(1/N * sum over joints j of ((a_j - e_j) / s_j)^2),
@@ -37,12 +37,12 @@ class ActionError:
 
     Args:
         expert: Who is asked; it sees every observation as it truly is.
-        spread: Standard deviation of the demonstrated actions, shape (N,) [rad or m], above 0.
+        action_std: Standard deviation of the demonstrated actions, shape (N,) [rad or m], above 0.
         period: Control period [s].
     """
 
-    def __init__(self, expert: Expert, spread: Array, period: float) -> None:
-        self._expert, self._spread, self._period = expert, spread, period
+    def __init__(self, expert: Expert, action_std: Array, period: float) -> None:
+        self._expert, self._action_std, self._period = expert, action_std, period
 
     def of(self, chunk: Array, truth: Mapping[str, Array]) -> float:
         """Normalised action error of a chunk, shape (H, N) [rad or m].
@@ -55,9 +55,9 @@ class ActionError:
             IlRosError: If the expert lacks an observation.
         """
         ideal = self._expert.act(truth, horizon=1, dt=self._period)
-        return normalised_error(chunk[0], ideal[0], self._spread)
+        return normalised_error(chunk[0], ideal[0], self._action_std)
 
 
-def normalised_error(action: Array, ideal: Array, spread: Array) -> float:
-    """Root mean square of the joints' differences, shape (N,) each, in units of `spread`."""
-    return float(np.sqrt(np.mean(((action - ideal) / spread) ** 2)))
+def normalised_error(action: Array, ideal: Array, action_std: Array) -> float:
+    """Root mean square of the joints' differences, shape (N,) each, in units of `action_std`."""
+    return float(np.sqrt(np.mean(((action - ideal) / action_std) ** 2)))

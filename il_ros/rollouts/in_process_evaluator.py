@@ -106,10 +106,10 @@ def action_error(stage: EpisodeRunner, task: str) -> ActionError | None:
     arm = stage.contract.arm
     if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not arm:
         return None
-    spread = driver.policy.action_spread()
-    if spread is None:
+    action_std = driver.policy.action_std()
+    if action_std is None:
         return None
-    return ActionError(make_expert(task, arm), spread, stage.contract.period)
+    return ActionError(make_expert(task, arm), action_std, stage.contract.period)
 
 
 class _Trace:

@@ -22,8 +22,8 @@ from il_ros.policies.mlp import MlpConfig
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
-POLICY = MlpConfig(hidden=(16,), horizon=4, absolute=('hand',))
-CONFIG = BcConfig(policy=POLICY, epochs=3, batch=64, device='cpu')
+POLICY = MlpConfig(hidden_dims=(16,), horizon=4, absolute=('hand',))
+CONFIG = BcConfig(policy=POLICY, epochs=3, batch_size=64, device='cpu')
 NOISE = Augmentation(noise=Noise(std={'arm': {'position': 0.02}}))
 PERTURBED = Augmentation(
     perturbation=StatePerturbation(probability=1.0, offset={'a': 0.05}, recovery=0.0, tool=())

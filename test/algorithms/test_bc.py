@@ -19,7 +19,7 @@ from il_ros.policies.mlp import MlpConfig
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
 SMALL = BcConfig(
-    policy=MlpConfig(hidden=(32,), horizon=4, absolute=('hand',)), epochs=40, batch=64,
+    policy=MlpConfig(hidden_dims=(32,), horizon=4, absolute=('hand',)), epochs=40, batch_size=64,
     learning_rate=3e-3, device='cpu',
 )  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_progress_is_reported_and_training_stops_when_it_no_longer_helps(dataset
 
 def test_without_held_out_episodes_the_training_loss_decides(dataset):
     seen = []
-    result = train_bc(dataset, replace(SMALL, held_out=0.0, epochs=4), on_epoch=seen.append)
+    result = train_bc(dataset, replace(SMALL, val_fraction=0.0, epochs=4), on_epoch=seen.append)
     assert result.held_out_episodes == ()
     assert np.isnan(seen[-1].validation_loss)
     assert result.metrics['best_loss'] == min(p.training_loss for p in seen)
@@ -95,12 +95,15 @@ def test_without_held_out_episodes_the_training_loss_decides(dataset):
     [
         ({'epochs': 0}, 'config.epochs: got 0; allowed: more than 0'),
         ({'learning_rate': -1.0}, 'config.learning_rate: got -1.0; allowed: more than 0'),
-        ({'held_out': 1.0}, 'config.held_out: got 1.0; allowed: 0 <= x < 1'),
-        ({'policy': MlpConfig(horizon=0)}, 'config.policy: not positive; allowed: horizon, hidden'),
+        ({'val_fraction': 1.0}, 'config.val_fraction: got 1.0; allowed: 0 <= x < 1'),
+        (
+            {'policy': MlpConfig(horizon=0)},
+            'config.policy: not positive; allowed: horizon, hidden_dims',
+        ),
         ({'device': 'tpu'}, "device: got 'tpu'; allowed: auto, cpu, cuda"),
         ({'huber': 0.0}, 'config.huber: got 0.0; allowed: more than 0'),
         ({'noise': -1.0}, 'config.noise: got -1.0; allowed: 0 or more'),
-        ({'average': 2.0}, 'config.average: got 2.0; allowed: 0 <= x < 1'),
+        ({'ema_decay': 2.0}, 'config.ema_decay: got 2.0; allowed: 0 <= x < 1'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(dataset, changes, text):
@@ -138,7 +141,7 @@ def test_a_bundle_is_written_with_its_history_and_logs(folder, dataset, tmp_path
 
 def test_with_enough_held_out_episodes_the_bundle_is_calibrated(task, tmp_path):
     save_dataset(task.dataset(range(120)), tmp_path / 'dataset')
-    train_bundle(tmp_path / 'dataset', tmp_path / 'out', replace(SMALL, epochs=1, held_out=0.5))
+    train_bundle(tmp_path / 'dataset', tmp_path / 'out', replace(SMALL, epochs=1, val_fraction=0.5))
     limit = load_bundle(tmp_path / 'out').threshold
     assert (limit.source, len(limit.episodes)) == ('demonstrations', 60)
     assert len(limit.maxima) == 49  # the others bring the scores to one scale

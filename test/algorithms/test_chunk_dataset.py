@@ -55,7 +55,7 @@ def test_normalisers_are_of_the_training_episodes_alone(task):
 
 
 def test_what_does_not_vary_stays_at_scale_one(task):
-    data = chunk_data(task.dataset([1, 2]), MlpConfig(leave_out=()), [0, 1])
+    data = chunk_data(task.dataset([1, 2]), MlpConfig(exclude_keys=()), [0, 1])
     assert data.inputs.scale[2:4].tolist() == [1.0, 1.0]  # the speeds, all zero
     assert np.abs(data.x).max() <= MlpConfig().clip
 
@@ -118,7 +118,7 @@ def test_beyond_a_short_answer_counts_what_the_expert_did(task):
 
 
 def test_frames_of_which_nothing_is_known_are_not_trained_on(corrected):
-    config = BcConfig(policy=MlpConfig(horizon=3, hidden=(8,)), epochs=1, held_out=0.0)
+    config = BcConfig(policy=MlpConfig(horizon=3, hidden_dims=(8,)), epochs=1, val_fraction=0.0)
     assert train_bc(corrected, config).metrics['training_frames'] == 4
 
 

@@ -9,7 +9,9 @@ from il_ros.core.errors import IlRosError
 from il_ros.policies.flat import FlatPolicy
 from il_ros.policies.torch_networks import SideBySide
 
-SMALL = FlatBcConfig(hidden=(16,), batch=100, epochs=150, learning_rate=1e-2, device='cpu')
+SMALL = FlatBcConfig(
+    hidden_dims=(16,), batch_size=100, epochs=150, learning_rate=1e-2, device='cpu'
+)
 
 
 def data(count=400, *, weight=None, **others):
@@ -68,7 +70,7 @@ def test_beyond_a_bound_any_answer_is_as_good():
     x = np.linspace(-2, 2, 400)[:, None]
     bounds = {'low': np.array([-1.0]), 'high': np.array([1.0])}
     clipped = FlatData(x=x, y=np.clip(3 * x, -1, 1), weight=np.ones(400), **bounds)
-    linear = replace(SMALL, hidden=(), epochs=200, learning_rate=3e-2)
+    linear = replace(SMALL, hidden_dims=(), epochs=200, learning_rate=3e-2)
     policy = train_flat(clipped, linear)
     # A straight line can say it without error, because it may go on beyond the bounds.
     assert error(policy, clipped) < 0.05
@@ -104,8 +106,8 @@ def test_without_a_label_there_is_nothing_to_learn():
     ('changes', 'text'),
     [
         ({'members': 0}, 'config.members: got 0; allowed: more than 0'),
-        ({'held_out': 0.1}, 'config.held_out: got 0.1; allowed: 0'),
-        ({'hidden': (8, 0)}, 'config.hidden: got (8, 0); allowed: widths of more than 0'),
+        ({'val_fraction': 0.1}, 'config.val_fraction: got 0.1; allowed: 0'),
+        ({'hidden_dims': (8, 0)}, 'config.hidden_dims: got (8, 0); allowed: widths of more than 0'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, text):

@@ -21,7 +21,7 @@ from il_ros.policies.mlp import MlpConfig
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('normalised')
     save_dataset(free_hand.dataset(range(20)), folder / 'data')
-    policy = MlpConfig(hidden=(64,), horizon=4)
+    policy = MlpConfig(hidden_dims=(64,), horizon=4)
     train_bundle(folder / 'data', folder / 'bundle', BcConfig(policy=policy, epochs=60))
     return folder
 

@@ -16,8 +16,8 @@ from il_ros.policies.mlp import MlpConfig, network_sizes
 from il_ros.policies.torch_networks import Mlp
 
 CONFIG = BcConfig(
-    policy=MlpConfig(hidden=(16,), horizon=4, absolute=('hand',)), epochs=3, batch=64,
-    held_out=0.0, device='cpu',
+    policy=MlpConfig(hidden_dims=(16,), horizon=4, absolute=('hand',)), epochs=3, batch_size=64,
+    val_fraction=0.0, device='cpu',
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_it_is_what_one_would_write_by_hand_bit_for_bit(task):
         np.testing.assert_array_equal(policy.arrays()[f'network.{name}'], weight.numpy())
 
 
-@pytest.mark.parametrize('name', ['epochs', 'batch', 'learning_rate', 'patience', 'threads'])
+@pytest.mark.parametrize('name', ['epochs', 'batch_size', 'learning_rate', 'patience', 'threads'])
 def test_settings_that_make_no_sense_are_refused(name):
     config = replace(OptimiserConfig(), **{name: 0})
     with pytest.raises(IlRosError) as caught:

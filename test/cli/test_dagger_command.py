@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures('reach_bundle', 'quick_scores')
 def run(out, *more):
     line = (
         f'dagger --contract {REACH} --task reach --out {out} --demonstrations 2 --rounds 1 '
-        '--episodes 1 --evaluations 1 --training.epochs 5 --training.policy.hidden 16 '
+        '--episodes 1 --evaluations 1 --training.epochs 5 --training.policy.hidden-dims 16 '
         '--no-scores --in-process'
     )
     return main([*line.split(), *more])

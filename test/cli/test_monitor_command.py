@@ -88,7 +88,7 @@ def dataset(seeds):
 
 
 def make_policy():
-    config, rng = MlpConfig(hidden=(8,), horizon=3, absolute=()), np.random.default_rng(0)
+    config, rng = MlpConfig(hidden_dims=(8,), horizon=3, absolute=()), np.random.default_rng(0)
     size, shape = Features(CONTRACT).size, (3, 2)
     weights = {
         name: 0.1 * rng.standard_normal(s).astype(np.float32)

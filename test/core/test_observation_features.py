@@ -10,7 +10,7 @@ from il_ros.core.observation_features import Features, motion_keys
 
 
 def test_numbers_stay_orientations_become_columns_and_points_differences(task):
-    features = Features(task.contract, leave_out=())
+    features = Features(task.contract, exclude_keys=())
     x = features.of_frame(task.frame(0, a=0.1, b=0.02, x=0.3, yaw=np.pi / 2))
     # arm, hand, speed, object position, goal, wrench; two columns; goal minus object
     assert features.size == 1 + 1 + 2 + 3 + 3 + 3 + 6 + 3
@@ -25,7 +25,7 @@ def test_the_columns_are_those_of_the_rotation_whatever_the_sign(task, q):
     q = q / np.linalg.norm(q)
     raw = np.zeros(17)
     raw[7:11] = q
-    features = Features(task.contract, leave_out=())
+    features = Features(task.contract, exclude_keys=())
     x = features.of_raw(raw)
     expected = Rotation.from_quat(q).as_matrix()[:, :2].T.reshape(-1)
     np.testing.assert_allclose(x[13:19], expected, atol=1e-12)
@@ -60,5 +60,5 @@ def test_speeds_and_forces_are_left_out_unless_they_are_asked_for(task):
 
 
 def test_a_key_that_is_no_observation_cannot_be_left_out(task):
-    with pytest.raises(IlRosError, match='leave_out: no observation nope; allowed: '):
+    with pytest.raises(IlRosError, match='exclude_keys: no observation nope; allowed: '):
         Features(task.contract, ['nope'])

@@ -83,7 +83,9 @@ def test_an_actor_of_another_kind_is_refused(task):
 
 def coached(folder, stop_after=None):
     """Rounds of monitor-gated DAgger on an arm; gives result, episodes of the rounds."""
-    config = replace(TRAINING, policy=MlpConfig(hidden=(48,), horizon=4), epochs=20, device='cpu')
+    config = replace(
+        TRAINING, policy=MlpConfig(hidden_dims=(48,), horizon=4), epochs=20, device='cpu'
+    )
     field = ArmEpisodeEnv(REACH, 'reach', horizon=4)
     learner = ChunkLearner(contract=REACH, task='reach', config=config)
 

@@ -59,7 +59,7 @@ def test_many_observations_are_answered_as_each_of_them(actor, steps):
     assert actor.features(rows).shape == (7, actor.policy.features.size)
     assert actor.features(rows[:0]).shape == (0, actor.policy.features.size)
     assert actor.members(rows[:0]).shape == (2, 0, 4)
-    assert actor.spread.shape == (4,)
+    assert actor.action_std.shape == (4,)
 
 
 def test_one_seed_gives_one_policy_and_arrays_bring_it_back(learner, steps, actor):
@@ -81,13 +81,13 @@ def test_a_warm_start_begins_at_the_policy_that_there_was(learner, task, steps, 
 
 
 def test_a_warm_start_of_another_shape_is_refused(learner, steps, actor):
-    other = replace(SMALL, policy=replace(SMALL.policy, hidden=(8,)))
+    other = replace(SMALL, policy=replace(SMALL.policy, hidden_dims=(8,)))
     with pytest.raises(IlRosError, match=r'warm start.*start from scratch'):
         replace(learner, config=other).fit(steps, seed=0, start=actor)
 
 
 def test_effort_is_a_share_of_the_epochs(learner, steps):
-    whole = replace(learner, members=1).fit(steps, seed=3, effort=0.05)
+    whole = replace(learner, members=1).fit(steps, seed=3, train_fraction=0.05)
     three = replace(learner, members=1, config=replace(SMALL, epochs=3)).fit(steps, seed=3)
     assert whole.policy_id == three.policy_id
 

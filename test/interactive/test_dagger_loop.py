@@ -53,7 +53,7 @@ def test_dagger_beats_cloning_with_as_many_labels(tmp_path):
     field = GymEpisodeEnv(PointMass(), point_expert)
     learner = FlatLearner(
         low=field.low, high=field.high,
-        config=FlatBcConfig(hidden=(32,), batch=32, epochs=60, device='cpu'),
+        config=FlatBcConfig(hidden_dims=(32,), batch_size=32, epochs=60, device='cpu'),
     )  # fmt: skip
     few = DaggerLoopConfig(
         rounds=30, episodes=1, budget=Budget(labels=PointMass.horizon), evaluations=20
@@ -99,7 +99,8 @@ def test_every_rule_runs_and_keeps_to_the_budget(tmp_path, rule):
     learner = FlatLearner(
         low=field.low, high=field.high,
         config=FlatBcConfig(
-            hidden=(16,), batch=64, epochs=20, device='cpu', members=make_rule(rule).members
+            hidden_dims=(16,), batch_size=64, epochs=20, device='cpu',
+            members=make_rule(rule).members,
         ),
     )  # fmt: skip
     config = DaggerLoopConfig(
@@ -258,7 +259,7 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path):
     [
         ({'rounds': -1}, 'coach.rounds: got -1; allowed: 0 or more'),
         ({'episodes': 0}, 'coach.episodes: got 0; allowed: 1 or more'),
-        ({'effort': 0.0}, 'coach.effort: got 0.0; allowed: 0 < x <= 1'),
+        ({'train_fraction': 0.0}, 'coach.train_fraction: got 0.0; allowed: 0 < x <= 1'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(setting, text):

@@ -28,7 +28,7 @@ def decided(driver='policy', ask=False, **others):
 
 def supervised(*decisions, budget=None, spent=None, shifts=(0.0,)):
     actor = Linear(MATRIX, shifts)
-    actor.spread = np.array([2.0, 4.0])
+    actor.action_std = np.array([2.0, 4.0])
     rule = Script(*decisions)
     hand = SharedControl(
         rule, actor, low=np.full(2, -1.0), high=np.full(2, 1.0), spent=spent or Spent(),

@@ -21,7 +21,7 @@ FIX = 'to fix: copy the bundle again, or train again'
 
 
 def make_policy(task, seed=0):
-    config, rng = MlpConfig(hidden=(8,), horizon=2), np.random.default_rng(seed)
+    config, rng = MlpConfig(hidden_dims=(8,), horizon=2), np.random.default_rng(seed)
     size, shape = Features(task.contract).size, (2, 2)
     shapes = network_shapes(config, size, shape)
     weights = {
@@ -208,7 +208,7 @@ def test_a_configuration_that_was_changed_by_hand_is_noticed(path):
     edit(path, config=config | {'blend': 0.1})
     with pytest.raises(BundleError, match='it was changed by hand: train or calibrate again'):
         load_bundle(path)
-    edit(path, config=config | {'hidden': [9]})
+    edit(path, config=config | {'hidden_dims': [9]})
     with pytest.raises(BundleError, match=r'wrong arrays: layers\.0\.weight'):
         load_bundle(path)
 

@@ -11,8 +11,8 @@ from il_ros.policies.torch_networks import Mlp, choose_device
 
 
 def make(task, device='cpu', seed=0, **changes):
-    config = MlpConfig(**{'hidden': (32, 16), 'horizon': 4} | changes)
-    size = Features(task.contract, config.leave_out).size
+    config = MlpConfig(**{'hidden_dims': (32, 16), 'horizon': 4} | changes)
+    size = Features(task.contract, config.exclude_keys).size
     torch.manual_seed(seed)
     sizes = network_sizes(config, size, (config.horizon, 2))
     network = Mlp(sizes, config.activation, config.layer_norm)
@@ -30,7 +30,7 @@ def make(task, device='cpu', seed=0, **changes):
 @pytest.mark.parametrize('layer_norm', [False, True])
 @pytest.mark.parametrize('hidden', [(32, 16), ()])
 def test_numpy_and_torch_compute_the_same(task, activation, layer_norm, hidden):
-    policy, network = make(task, activation=activation, layer_norm=layer_norm, hidden=hidden)
+    policy, network = make(task, activation=activation, layer_norm=layer_norm, hidden_dims=hidden)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -45,7 +45,7 @@ def test_numpy_and_torch_compute_the_same(task, activation, layer_norm, hidden):
 
 @pytest.mark.parametrize('hidden', [(32, 16), ()])
 def test_the_embedding_is_what_the_last_layer_sees_and_depends_on_the_frame_alone(task, hidden):
-    policy, network = make(task, hidden=hidden)
+    policy, network = make(task, hidden_dims=hidden)
     frame = task.frame(3, a=0.2)
     embedding = policy.embedding(frame)
     last = network.layers[-1]
@@ -61,7 +61,7 @@ def test_the_embedding_is_what_the_last_layer_sees_and_depends_on_the_frame_alon
 
 
 def test_joints_are_relative_to_where_they_are_but_for_the_absolute_ones(task):
-    policy, _ = make(task, absolute=('hand',), leave_out=('arm', 'hand'))
+    policy, _ = make(task, absolute=('hand',), exclude_keys=('arm', 'hand'))
     one, other = policy.act(task.frame(0)), policy.act(task.frame(100, a=0.3, b=0.02))
     assert one.shape == (4, 2)
     np.testing.assert_allclose(other - one, np.tile([0.3, 0.0], (4, 1)), atol=1e-12)
@@ -107,7 +107,9 @@ def test_arrays_that_do_not_belong_together_are_named(task):
             MlpPolicy.load(task.contract, policy.config(), without, 'cpu')
     with pytest.raises(BundleError, match='wrong arrays: more than there should be'):
         MlpPolicy.load(task.contract, policy.config(), arrays | {'network.x': np.zeros(1)}, 'cpu')
-    with pytest.raises(BundleError, match=r"policy\.config: unknown key 'depth'; allowed: hidden"):
+    with pytest.raises(
+        BundleError, match=r"policy\.config: unknown key 'depth'; allowed: hidden_dims"
+    ):
         MlpPolicy.load(task.contract, policy.config() | {'depth': 3}, arrays, 'cpu')
 
 
@@ -125,7 +127,7 @@ def test_devices(task):
 
 def test_acting_is_cheap(task):
     """A bound far above the usual 60 microseconds, so that a busy machine passes too."""
-    policy, _ = make(task, hidden=(256, 256), horizon=8, layer_norm=True)
+    policy, _ = make(task, hidden_dims=(256, 256), horizon=8, layer_norm=True)
     costs = []
     for step in range(300):
         frame = task.frame(step)

@@ -62,7 +62,7 @@ def test_it_ends_where_the_monitor_stops_the_policy(stage):
 
 
 def test_it_needs_a_policy_that_knows_its_spread_and_a_task_with_an_expert(stage):
-    assert stage.driver.policy.action_spread().shape == (8,)
+    assert stage.driver.policy.action_std().shape == (8,)
     assert action_error(stage, 'wipe') is None
     expert = EpisodeSetup(contract=REACH, task='reach', guard='limits').stage()
     assert action_error(expert, 'reach') is None

@@ -80,7 +80,7 @@ class Still:
     def reset(self):
         pass
 
-    def action_spread(self):
+    def action_std(self):
         return np.ones(len(self.contract.action.names))
 
 

@@ -30,7 +30,7 @@ from il_ros.sim.perturbations import Perturbation  # noqa: E402
 pytestmark = pytest.mark.timeout(400)
 SETTINGS = (
     'demonstrations=2', 'rounds=1', 'episodes=2', 'evaluations=1',
-    'settings=[schedule=exponential]', 'training.epochs=20', 'training.policy.hidden=[32]',
+    'settings=[schedule=exponential]', 'training.epochs=20', 'training.policy.hidden_dims=[32]',
     'training.policy.horizon=8',
 )  # fmt: skip
 QUICK = (*SETTINGS, 'scores=false')

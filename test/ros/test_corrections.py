@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 HORIZON, ANSWER = 8, 4  # steps of the policy, and of what teleop says by default
 EXPERT, POLICY = SOURCES.index('expert'), SOURCES.index('policy')
 TRAINING = BcConfig(
-    policy=MlpConfig(hidden=(32, 32), horizon=HORIZON), epochs=40, batch=64, device='cpu'
+    policy=MlpConfig(hidden_dims=(32, 32), horizon=HORIZON), epochs=40, batch_size=64, device='cpu'
 )
 
 
@@ -159,7 +159,7 @@ def test_what_the_policy_did_is_no_demonstration(dataset):
 
 
 def test_a_policy_learns_from_it(dataset, built, bundle, tmp_path):
-    train_bundle(built, tmp_path / 'bundle', replace(TRAINING, epochs=200, held_out=0.0))
+    train_bundle(built, tmp_path / 'bundle', replace(TRAINING, epochs=200, val_fraction=0.0))
     assert away(dataset, tmp_path / 'bundle') < 0.5 * away(dataset, bundle)
 
 

@@ -51,8 +51,8 @@ def reach():
 
 @pytest.fixture(scope='module')
 def learner(reach):
-    policy = MlpConfig(hidden=(32,), horizon=HORIZON)
-    config = BcConfig(policy=policy, epochs=20, batch=64, held_out=0.0, device='cpu')
+    policy = MlpConfig(hidden_dims=(32,), horizon=HORIZON)
+    config = BcConfig(policy=policy, epochs=20, batch_size=64, val_fraction=0.0, device='cpu')
     return ChunkLearner(contract=reach, task='reach', config=config)
 
 
@@ -303,7 +303,7 @@ class Coaching:
         line = (
             f'dagger --contract {REACH} --task reach --out {out} --settings schedule=exponential '
             f'--demonstrations 2 --rounds 1 --episodes 2 --evaluations 1 --training.epochs 20 '
-            f'--training.policy.hidden 32 --training.policy.horizon {HORIZON} --no-scores'
+            f'--training.policy.hidden-dims 32 --training.policy.horizon {HORIZON} --no-scores'
         )
         self.process = subprocess.Popen(
             [sys.executable, '-m', 'il_ros.cli.main', *line.split(), *more],

@@ -122,8 +122,8 @@ def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
 ):
     from il_ros.ros.graph_episode_env import graph_episode_env
 
-    policy = MlpConfig(hidden=(32,), horizon=HORIZON)
-    training = BcConfig(policy=policy, epochs=20, batch=64, held_out=0.0, device='cpu')
+    policy = MlpConfig(hidden_dims=(32,), horizon=HORIZON)
+    training = BcConfig(policy=policy, epochs=20, batch_size=64, val_fraction=0.0, device='cpu')
     run = DaggerRun(
         rule='hg_dagger', demonstrations=2, rounds=1, episodes=1, evaluations=1, scores=False
     )

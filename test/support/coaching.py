@@ -57,7 +57,7 @@ class Linear:
     shifts: tuple[float, ...] = (0.0,)
 
     def __post_init__(self):
-        self.spread = np.ones(len(self.matrix))
+        self.action_std = np.ones(len(self.matrix))
         self.policy_id = hash_arrays([('matrix', self.matrix)])[:16]
 
     def features(self, observation):
@@ -78,7 +78,7 @@ class LeastSquares:
     def __init__(self):
         self.fits = 0
 
-    def fit(self, steps, *, seed, start=None, effort=1.0):
+    def fit(self, steps, *, seed, start=None, train_fraction=1.0):
         self.fits += 1
         rows = steps.labelled
         x = np.c_[steps.observation[rows], np.ones(rows.sum())].astype(np.float64)

@@ -11,11 +11,11 @@ from il_ros.policies.mlp import MlpConfig
 
 SMALL = replace(
     TRAINING,
-    policy=MlpConfig(hidden=(24,), horizon=2, absolute=('hand',), blend=0.0),
+    policy=MlpConfig(hidden_dims=(24,), horizon=2, absolute=('hand',), blend=0.0),
     epochs=60,
-    batch=32,
+    batch_size=32,
     learning_rate=5e-3,
-    average=0.9,
+    ema_decay=0.9,
     device='cpu',
 )
 """A small policy, trained within a second or two."""

@@ -33,7 +33,9 @@ def make_reach_bundle(folder):
     """The bundle of a small policy of the reach task, calibrated on rollouts of its own."""
     contract, path = load_contract(REACH), folder / 'bundle'
     save_dataset(demonstrate(contract, 'reach', range(40)), folder / 'dataset')
-    config = BcConfig(policy=MlpConfig(hidden=(64, 64)), epochs=80, batch=64, device='cpu')
+    config = BcConfig(
+        policy=MlpConfig(hidden_dims=(64, 64)), epochs=80, batch_size=64, device='cpu'
+    )
     train_bundle(folder / 'dataset', path, config)
     setup = EpisodeSetup(contract=REACH, task='reach', bundle=path, guard='limits')
     good = [rollout for rollout in run_cases(setup, calibration_cases(32)) if rollout.success]
