@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.fault_relay import Change
 from benchmarks.fault_rig import Rig
 from il_ros.core.frames import NS
-from il_ros.ros.convert import to_ns, to_stamp
+from il_ros.ros.message_conversion import to_ns, to_stamp
 
 Inject = Callable[[Rig, np.random.Generator], None]
 STARVED = 2.0  # s that the processor is kept busy

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from benchmarks.fault_relay import WIRES
 from il_ros.core import topics
 from il_ros.core.frames import NS
-from il_ros.ros.convert import to_ns
+from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.qos import CHUNKS, SENSOR_OUT
 
 STANDING = 0.05  # joint speed up to which the arm counts as standing [rad/s, m/s]

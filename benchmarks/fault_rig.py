@@ -26,7 +26,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.launching import packages
 from il_ros.launching.child_process import Child, log_directory
 from il_ros.launching.process_supervisor import ProcessSupervisor
-from il_ros.ros.convert import to_stamp
+from il_ros.ros.message_conversion import to_stamp
 from il_ros.ros.spin import make_executor
 
 NODES = ('simulator', 'expert', 'policy', 'monitor')

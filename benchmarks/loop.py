@@ -24,7 +24,7 @@ from il_ros.evaluation.suites import draw_seeds
 from il_ros.launching import packages
 from il_ros.launching.process_supervisor import ProcessSupervisor
 from il_ros.policies.mlp import MlpConfig
-from il_ros.ros.convert import to_seconds
+from il_ros.ros.message_conversion import to_seconds
 
 RATE = 100.0  # Hz
 WARM_UP = 2.0  # s

@@ -17,9 +17,9 @@ from trajectory_msgs.msg import JointTrajectory
 from benchmarks.swaying_arm import Values
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.ros.convert import to_ns
+from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.qos import COMMAND
-from il_ros.ros.sensors import SensorPublishers
+from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.spin import make_executor
 
 

@@ -11,7 +11,7 @@ TRAINING = {
     'algorithms', 'bags', 'calibration', 'datasets', 'experts', 'interactive', 'interop',
     'rollouts', 'sim',
 }  # fmt: skip
-MONITOR, POLICY = 'il_ros.nodes.monitor', 'il_ros.nodes.policy'
+MONITOR, POLICY = 'il_ros.nodes.monitor_node', 'il_ros.nodes.policy_node'
 LAZY = re.compile(r'(il_ros(?:\.\w+)+):\w+')  # an entry of a registry
 
 

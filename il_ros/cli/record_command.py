@@ -17,7 +17,7 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 
 if TYPE_CHECKING:
-    from il_ros.ros.graph import Graph
+    from il_ros.ros.graph_client import GraphClient
 
 
 def record(
@@ -73,7 +73,7 @@ def record(
 
 
 def run_recording(
-    client: Graph,
+    client: GraphClient,
     seeds: Iterable[int],
     *,
     source: str,

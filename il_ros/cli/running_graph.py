@@ -19,7 +19,7 @@ from il_ros.launching.launch_xml import evaluate
 from il_ros.launching.process_supervisor import ProcessSupervisor
 
 if TYPE_CHECKING:
-    from il_ros.ros.graph import Graph
+    from il_ros.ros.graph_client import GraphClient
 
 _DOMAINS = range(1, 102)  # below the ports that systems give out by themselves
 _NEEDED = ('simulator/step', 'monitor/set_mode')
@@ -56,7 +56,7 @@ def graph(
     namespace: str = '/',
     log: Path | None = None,
     **launch: str,
-) -> Iterator[Graph]:
+) -> Iterator[GraphClient]:
     """Give a client of the running graph, or of one that is started here and ended afterwards.
 
     Args:
@@ -73,9 +73,9 @@ def graph(
         if start:
             isolate()
             supervisor = _start(stack, log, launch)
-        from il_ros.ros.graph import Graph
+        from il_ros.ros.graph_client import GraphClient
 
-        client = stack.enter_context(Graph(contract, namespace=namespace))
+        client = stack.enter_context(GraphClient(contract, namespace=namespace))
         try:
             client.wait_for(*_NEEDED)
             yield client

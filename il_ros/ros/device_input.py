@@ -17,7 +17,7 @@ from il_ros.experts.teleop.keyboard import Keyboard
 from il_ros.experts.teleop.leader import LeaderDevice
 from il_ros.experts.teleop.terminal import Terminal
 from il_ros.experts.teleop.twist import TwistDevice
-from il_ros.ros.managed import ManagedNode
+from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.qos import SENSOR_IN
 
 _KEYS = 0.02  # s between two looks at the terminal

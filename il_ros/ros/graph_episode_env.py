@@ -46,7 +46,10 @@ from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
 from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
-from il_ros.ros.convert import (
+from il_ros.ros.frame_source import FrameSource
+from il_ros.ros.graph_client import GraphClient
+from il_ros.ros.graph_evaluator import GraphEvaluator, taken
+from il_ros.ros.message_conversion import (
     chunk_positions,
     chunk_source,
     doubles,
@@ -54,9 +57,6 @@ from il_ros.ros.convert import (
     observation_message,
     to_ns,
 )
-from il_ros.ros.frames import FrameSource
-from il_ros.ros.graph import Graph
-from il_ros.ros.graph_evaluator import GraphEvaluator, taken
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import NOTHING, Randomisation
@@ -75,7 +75,7 @@ _DRIVERS = ('policy', 'expert')
 
 @contextmanager
 def graph_episode_env(
-    client: Graph,
+    client: GraphClient,
     contract: Contract,
     *,
     horizon: int,
@@ -121,7 +121,7 @@ def graph_episode_env(
 
 
 def graph_trials(
-    client: Graph,
+    client: GraphClient,
     task: str,
     folder: Path,
     randomisation: Randomisation = NOTHING,
@@ -175,7 +175,7 @@ class GraphEpisodeEnv:
 
     def __init__(
         self,
-        client: Graph,
+        client: GraphClient,
         contract: Contract,
         *,
         horizon: int,

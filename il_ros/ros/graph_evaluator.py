@@ -12,8 +12,8 @@ from il_ros.core.errors import IlRosError
 from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
-from il_ros.ros.convert import to_seconds
-from il_ros.ros.graph import Episode, Graph
+from il_ros.ros.graph_client import GraphClient, GraphEpisode
+from il_ros.ros.message_conversion import to_seconds
 
 
 class GraphEvaluator:
@@ -29,7 +29,7 @@ class GraphEvaluator:
 
     def __init__(
         self,
-        client: Graph,
+        client: GraphClient,
         task: str,
         bundle: Path,
         heuristic: str,
@@ -63,7 +63,7 @@ class GraphEvaluator:
                         raise taken(where=f'seed {case.seed}')
                     yield self._result(name, case, episode)
 
-    def _result(self, suite: str, case: EpisodeCase, episode: Episode) -> EpisodeResult:
+    def _result(self, suite: str, case: EpisodeCase, episode: GraphEpisode) -> EpisodeResult:
         state, trace = episode.state, episode.trace
         success = state.success and trace.alarm is None
         elapsed = to_seconds(state.elapsed)

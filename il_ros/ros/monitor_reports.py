@@ -10,8 +10,8 @@ from il_ros.core.frames import NS, Frame
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
-from il_ros.ros.convert import chunk_message, doubles, fill_stamp, to_duration
 from il_ros.ros.diagnostics import ERROR, OK, WARN, Report
+from il_ros.ros.message_conversion import chunk_message, doubles, fill_stamp, to_duration
 from il_ros.ros.qos import CHUNKS, EVENTS, STATUS
 from il_ros.ros.rates import Latency
 

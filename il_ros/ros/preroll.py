@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from il_ros.core.frames import NS
-from il_ros.ros.losses import Sample
+from il_ros.ros.message_loss import RawSample
 
 
 class PreRoll:
@@ -26,7 +26,7 @@ class PreRoll:
 
     def __init__(self, seconds: float, max_bytes: int, *, lasting: bool = False) -> None:
         self._span, self._max_bytes = round(seconds * NS), max_bytes
-        self._samples: dict[str, deque[Sample]] = {}
+        self._samples: dict[str, deque[RawSample]] = {}
         self._sizes: dict[str, int] = {}
         self._lost_ns: dict[str, int] = {}
         self._newest_ns = 0
@@ -39,7 +39,7 @@ class PreRoll:
         oldest = self._newest_ns - self._span
         return [topic for topic, lost in list(self._lost_ns.items()) if lost >= oldest]
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: RawSample) -> None:
         """Keep a sample; the oldest ones go."""
         if not self._span:
             return
@@ -50,7 +50,7 @@ class PreRoll:
             largest = max(self._sizes, key=self._sizes.__getitem__)
             self._lost_ns[largest] = self._drop(largest)
 
-    def take(self, now_ns: int) -> list[Sample]:
+    def take(self, now_ns: int) -> list[RawSample]:
         """The samples that are not too old, oldest first; only lasting ones are kept on."""
         self._expire(now_ns)
         found = (sample for samples in self._samples.values() for sample in samples)

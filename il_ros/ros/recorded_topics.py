@@ -12,7 +12,7 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.streams import IMAGE, ImageStream
-from il_ros.ros.definitions import definition_of
+from il_ros.ros.message_definitions import definition_of
 
 
 @dataclass(frozen=True, kw_only=True)

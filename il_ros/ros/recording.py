@@ -15,7 +15,7 @@ from il_ros.bags.episode_writer import DiskFullError, EpisodeWriter
 from il_ros.bags.jpeg_message import jpeg_message
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.streams import COMPRESSED_IMAGE, compressed
-from il_ros.ros.losses import Counts, Sample
+from il_ros.ros.message_loss import MessageCounts, RawSample
 from il_ros.ros.recorded_topics import RecordedTopic
 
 # A chunk is on the disk at the latest after the sum of these.
@@ -45,14 +45,14 @@ class Recording:
         self,
         queue_bytes: int,
         describe: Callable[[str], RecordedTopic],
-        before: Iterable[Sample] = (),
+        before: Iterable[RawSample] = (),
     ) -> None:
         self._limit, self._describe = queue_bytes, describe
-        self._queue: deque[Sample] = deque(before)
+        self._queue: deque[RawSample] = deque(before)
         # Each is changed by one thread only, so that they need no lock.
         self._taken = sum(len(sample.data) for sample in self._queue)
         self._given = 0
-        self.counts: dict[str, Counts] = {}
+        self.counts: dict[str, MessageCounts] = {}
         self.problem: IlRosError | None = None
         self._topics: dict[str, RecordedTopic] = {}
         self._writer: EpisodeWriter | None = None
@@ -101,7 +101,7 @@ class Recording:
             self._announce(topic)
         self._thread.start()
 
-    def take(self, sample: Sample, missing: int = 0) -> None:
+    def take(self, sample: RawSample, missing: int = 0) -> None:
         """Take a sample that came, and the number of those missing before it."""
         counts = self.count(sample.topic)
         counts.received += 1
@@ -113,11 +113,11 @@ class Recording:
         self._taken += len(sample.data)
         self._queue.append(sample)
 
-    def count(self, topic: str) -> Counts:
+    def count(self, topic: str) -> MessageCounts:
         """The counts of a topic that samples come on."""
         found = self.counts.get(topic)
         if found is None:
-            found = self.counts.setdefault(topic, Counts())
+            found = self.counts.setdefault(topic, MessageCounts())
         return found
 
     def close(
@@ -243,14 +243,14 @@ class Recording:
                 )
         return self.problem is None
 
-    def _convert(self, sample: Sample) -> Future[bytes] | None:
+    def _convert(self, sample: RawSample) -> Future[bytes] | None:
         """Begin to make a JPEG of it, where that is wanted."""
         topic = self._topics.get(sample.topic)
         if topic is None or topic.image is None:
             return None
         return self._pool.submit(jpeg_message, sample.data, topic.image)
 
-    def _store(self, came: Sample, job: Future[bytes] | None) -> None:
+    def _store(self, came: RawSample, job: Future[bytes] | None) -> None:
         topic, sample = self._announce(came.topic), came
         if came.topic in self._refused:
             self.count(came.topic).overflow += 1

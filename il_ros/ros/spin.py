@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from il_ros.core.errors import IlRosError
-from il_ros.ros.managed import ManagedNode
+from il_ros.ros.managed_node import ManagedNode
 
 _ANSWERS = 10
 WAKE = 0.1  # s; Python sees a signal at the latest this long after it came

@@ -1,5 +1,6 @@
 """What a launch file gives a node where nobody says anything is what the node would take itself."""
 
+import re
 from dataclasses import fields
 from xml.etree import ElementTree
 
@@ -8,8 +9,8 @@ import pytest
 pytest.importorskip('rclpy')
 
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.nodes.teleop import TeleopConfig
-from il_ros.ros.coaching import CoachNodeConfig
+from il_ros.nodes.teleop_node import TeleopConfig
+from il_ros.ros.graph_teaching import CoachNodeConfig
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,9 @@ from il_ros.ros.coaching import CoachNodeConfig
 def test_a_default_is_the_nodes_own(file, config, least):
     root = ElementTree.parse(f'launch/{file}.launch.xml').getroot()
     given = {arg.get('name'): arg.get('default') for arg in root.iter('arg')}
+    for name, default in given.items():
+        old = re.fullmatch(r'\$\(var (\w+)\)', default or '')
+        given[name] = given[old[1]] if old else default  # what was given under an old name
     elsewhere = {'contract', 'task', 'directory', 'config'}  # of the installed package, or a place
     own = {field.name: field.default for field in fields(config) if field.name not in elsewhere}
     both = given.keys() & own.keys()

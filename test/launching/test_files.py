@@ -1,4 +1,4 @@
-"""The package's own launch files: which nodes they start, and what the black box is told."""
+"""The package's own launch files: which nodes they start, and what the flight recorder is told."""
 
 from __future__ import annotations
 
@@ -23,24 +23,33 @@ def nodes(file: str, scratch: Path, **arguments: str) -> dict[str, dict[str, Any
     return {name: files['/**']['ros__parameters'] for name, files in given.items()}
 
 
-def test_a_robot_gets_a_black_box_unless_somebody_does_without(tmp_path: Path) -> None:
+def test_a_robot_gets_a_flight_recorder_unless_somebody_does_without(tmp_path: Path) -> None:
     started = nodes('deploy', tmp_path, contract='arm.yaml')
-    assert list(started) == ['policy', 'monitor', 'black_box']
-    assert started['black_box'] == {
+    assert list(started) == ['policy', 'monitor', 'flight_recorder']
+    assert started['flight_recorder'] == {
         'use_sim_time': False,
         'contract': 'arm.yaml',
-        'directory': 'runs/black_box',
+        'directory': 'runs/flight_recorder',
     }
+    assert list(nodes('deploy', tmp_path, with_flight_recorder='false')) == ['policy', 'monitor']
+
+
+def test_the_old_names_of_the_flight_recorder_count(tmp_path: Path) -> None:
     assert list(nodes('deploy', tmp_path, with_black_box='false')) == ['policy', 'monitor']
+    for file in ('deploy', 'demo'):
+        started = nodes(file, tmp_path, with_black_box='true', black_box='there')
+        assert started['flight_recorder']['directory'] == 'there'
 
 
 def test_a_demo_gets_one_on_request(tmp_path: Path) -> None:
     assert list(nodes('demo', tmp_path)) == DEMO
-    started = nodes('demo', tmp_path, with_black_box='true', black_box='boxes', task='reach')
-    assert list(started) == [*DEMO, 'black_box']
-    black_box = started['black_box']
-    assert (black_box['directory'], black_box['use_sim_time']) == ('boxes', True)
-    assert black_box['contract'] == started['monitor']['contract']
+    started = nodes(
+        'demo', tmp_path, with_flight_recorder='true', flight_recorder='here', task='reach'
+    )
+    assert list(started) == [*DEMO, 'flight_recorder']
+    flight_recorder = started['flight_recorder']
+    assert (flight_recorder['directory'], flight_recorder['use_sim_time']) == ('here', True)
+    assert flight_recorder['contract'] == started['monitor']['contract']
 
 
 def test_the_other_files(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from il_ros.core.contract import load_contract  # noqa: E402
 from il_ros.interactive.round_journal import RoundJournal  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.bundle import load_bundle  # noqa: E402
-from il_ros.ros.convert import fill_stamp  # noqa: E402
+from il_ros.ros.message_conversion import fill_stamp  # noqa: E402
 from il_ros.ros.qos import CHUNKS, LATCHED  # noqa: E402
 from il_ros.sim.perturbations import Perturbation  # noqa: E402
 
@@ -180,7 +180,7 @@ def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=5, trials=2) as coach:
         last = coach.said[-1]
         assert last.state == CoachStatus.PROPOSING
-        assert last.reason == 'a retraining is not finished: somebody asked for it'
+        assert last.reason == 'a retraining is not finished: requested'
         result = coach.result(coach.teach(rounds=7))
         assert result.success, result.message
     assert {path: path.stat().st_mtime_ns for path in before} == stamps
@@ -305,8 +305,12 @@ def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
     ('parameters', 'told'),
     [
         (
-            {'on_shift': 'ever'},
-            "parameter on_shift: got 'ever'; allowed: watch, propose, start",
+            {'on_shift': 'start'},
+            '/coach parameter on_shift: has another name now; to fix: set on_drift instead',
+        ),
+        (
+            {'on_drift': 'ever'},
+            "parameter on_drift: got 'ever'; allowed: watch, propose, start",
         ),
         ({'bundle': '/nowhere'}, '/nowhere: no such folder'),
         ({'settings': "['ruls=dagger']"}, "settings: got 'ruls=dagger'; allowed: rule=..."),

@@ -24,7 +24,7 @@ from il_ros.datasets.episode_arrays import SOURCES
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import demonstrate
-from il_ros.ros.convert import chunk_positions, to_ns
+from il_ros.ros.message_conversion import chunk_positions, to_ns
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 HORIZON, ANSWER = 8, 4  # steps of the policy, and of what teleop says by default

@@ -10,7 +10,7 @@ from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import FrameBuilder
 from il_ros.datasets.bag_conversion import convert, frames_of
-from il_ros.ros.convert import to_seconds
+from il_ros.ros.message_conversion import to_seconds
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import load_randomisation
 
@@ -159,8 +159,8 @@ def test_a_monitor_that_is_activated_again_begins_in_idle(client):
 
 def test_live_frames_and_frames_of_the_bag_are_identical(client, recorded, contract):
     """What the bag holds, played over ROS into the live frame source, gives the bag's frames."""
-    from il_ros.ros.frames import FrameSource
-    from il_ros.ros.messages import message_type
+    from il_ros.ros.frame_source import FrameSource
+    from il_ros.ros.message_types import message_type
     from il_ros.ros.qos import SENSOR_OUT
 
     with EpisodeReader(Path(recorded.bag)) as reader:
@@ -218,6 +218,6 @@ def raw_messages(bag, topics):
 
 def test_the_builder_of_the_bag_and_of_the_live_source_are_one_class(contract):
     import il_ros.datasets.bag_conversion as offline
-    import il_ros.ros.frames as live
+    import il_ros.ros.frame_source as live
 
     assert offline.FrameBuilder is live.FrameBuilder is FrameBuilder

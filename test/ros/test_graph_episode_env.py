@@ -33,8 +33,8 @@ from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_bundle
 from il_ros.policies.mlp import MlpConfig
-from il_ros.ros.convert import chunk_message, fill_stamp, to_ns
-from il_ros.ros.messages import message_type
+from il_ros.ros.message_conversion import chunk_message, fill_stamp, to_ns
+from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.sim.perturbations import Perturbation
 

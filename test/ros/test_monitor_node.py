@@ -14,7 +14,7 @@ from il_ros.msg import MonitorStatus, Takeover  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.core.frames import NS  # noqa: E402
-from il_ros.ros.convert import fill_stamp, to_ns, to_stamp  # noqa: E402
+from il_ros.ros.message_conversion import fill_stamp, to_ns, to_stamp  # noqa: E402
 from il_ros.ros.qos import CHUNKS, COMMAND, LATCHED  # noqa: E402
 
 PATIENCE = 20.0

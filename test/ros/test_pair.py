@@ -9,7 +9,7 @@ from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.datasets.bag_conversion import convert
-from il_ros.ros.convert import to_seconds
+from il_ros.ros.message_conversion import to_seconds
 
 PAIR = Path(__file__).parents[2] / 'config/contracts/viperx_pair_bimanual_handover.yaml'
 

@@ -26,7 +26,7 @@ from il_ros.evaluation.suites import SEEDS  # noqa: E402
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.mlp import MlpConfig  # noqa: E402
-from il_ros.ros.convert import fill_stamp  # noqa: E402
+from il_ros.ros.message_conversion import fill_stamp  # noqa: E402
 from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]

@@ -16,7 +16,7 @@ from il_ros.launching import packages
 from .conftest import CONTRACT
 
 NODES = (
-    'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'black_box', 'teleop',
+    'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'flight_recorder', 'teleop',
     'coach',
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ def start(node, **parameters):
 def parameters(node, tmp_path):
     if node == 'trainer':
         return {'root': tmp_path}
-    extra = {'directory': tmp_path} if node in ('recorder', 'black_box', 'coach') else {}
+    extra = {'directory': tmp_path} if node in ('recorder', 'flight_recorder', 'coach') else {}
     if node == 'teleop':
         extra = {'device': 'twist'}
     return {'contract': CONTRACT, **extra}
@@ -122,8 +122,13 @@ def an_observation_the_simulator_lacks(data):
         ('expert', None, {'expert': 'juggle'}, ("unknown expert 'juggle'", 'pick_place')),
         ('recorder', None, {'contract': '/nowhere.yaml'}, ('/nowhere.yaml: no such file',)),
         ('policy', None, {'bundle': '/nowhere'}, ('/nowhere',)),
-        ('black_box', None, {'events': "['alarm']"}, ('parameter events: got alarm', 'fallback')),
-        ('black_box', None, {'keep': 0}, ('/black_box parameter keep', 'min 1')),
+        (
+            'flight_recorder',
+            None,
+            {'events': "['alarm']"},
+            ('parameter events: got alarm', 'fallback'),
+        ),
+        ('flight_recorder', None, {'keep': 0}, ('/flight_recorder parameter keep', 'min 1')),
         ('teleop', None, {'device': 'wheel'}, ("unknown device 'wheel'; allowed: joy, twist",)),
         ('teleop', None, {'device': 'joy'}, ('config.axes: missing',)),
         ('teleop', None, {'device': 'keyboard'}, ('keyboard: standard input is no terminal',)),

@@ -32,7 +32,7 @@ from std_msgs.msg import Float64, String  # noqa: E402
 from il_ros.bags.bag_check import check  # noqa: E402
 from il_ros.bags.bag_recovery import recover  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
-from il_ros.ros.convert import to_duration  # noqa: E402
+from il_ros.ros.message_conversion import to_duration  # noqa: E402
 from il_ros.ros.qos import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.real_time

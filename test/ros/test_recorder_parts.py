@@ -22,26 +22,26 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
-from il_ros.ros.gate import Needed, needed_topics, not_fresh
-from il_ros.ros.instant import CLOCK, Instant
-from il_ros.ros.latched import Latched
-from il_ros.ros.losses import Counts, Sample, Sequences, sample_of
-from il_ros.ros.orphans import orphans
+from il_ros.ros.clock_instant import CLOCK, ClockInstant
+from il_ros.ros.latched_samples import LatchedSamples
+from il_ros.ros.message_loss import MessageCounts, PublisherSequences, RawSample, sample_of
+from il_ros.ros.orphaned_bags import orphans
 from il_ros.ros.preroll import PreRoll
+from il_ros.ros.raw_subscriptions import SubscriptionProfile, best_match
 from il_ros.ros.recorded_topics import RecordedTopic
 from il_ros.ros.recording import Recording
-from il_ros.ros.subscriptions import Wanted, best_match
+from il_ros.ros.recording_preconditions import RequiredTopic, not_fresh, required_topics
 
 CONTRACT = parse_contract(contract_text(Load(cameras=1)))
 
 
 def sample(sequence=0, publisher=b'', topic='/a', receive=0, size=1):
-    return Sample(topic, b'x' * size, receive, 0, sequence, publisher)
+    return RawSample(topic, b'x' * size, receive, 0, sequence, publisher)
 
 
 def missing(*numbers, publishers=1):
     """What each of these sequence numbers tells; a pair names the publisher, too."""
-    sequences = Sequences()
+    sequences = PublisherSequences()
     pairs = [n if isinstance(n, tuple) else (n, b'') for n in numbers]
     return [sequences.missing(sample(n, who), publishers) for n, who in pairs]
 
@@ -109,12 +109,12 @@ def test_a_far_jump_without_identity_is_another_publisher():
 
 
 def at(number, receive, publisher=b'p', source=0):
-    return Sample('/a', b'x', receive, source, number, publisher)
+    return RawSample('/a', b'x', receive, source, number, publisher)
 
 
 @pytest.mark.parametrize('publisher', [b'p', b''])
 def test_what_was_due_before_the_episode_is_not_missing_in_it(publisher):
-    sequences = Sequences()
+    sequences = PublisherSequences()
     assert sequences.missing(at(1, 0, publisher)) == 0
     sequences.since_ns = 60
     # 2 to 10 were due at 10, 20, ... 90.
@@ -128,7 +128,7 @@ def test_what_was_due_before_the_episode_is_not_missing_in_it(publisher):
 
 
 def test_what_is_remembered_is_bounded():
-    sequences = Sequences()
+    sequences = PublisherSequences()
     for number in range(1, 60_000, 2):
         assert sequences.missing(at(number, number)) == (number > 1)
     for number in range(3_000):
@@ -171,7 +171,7 @@ class OfPublishers:
 
     def _sample(self, who, number, source):
         name = b'%d.%d' % (who, self.runs.get(who, 0)) if self.named else b''
-        return Sample('/a', b'x', self.time, source * 10 + who + 1, number, name)
+        return RawSample('/a', b'x', self.time, source * 10 + who + 1, number, name)
 
 
 STEPS = st.lists(
@@ -184,7 +184,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_every_publisher_with_identity_is_followed(steps):
-    model, sequences = OfPublishers(named=True), Sequences()
+    model, sequences = OfPublishers(named=True), PublisherSequences()
     for who, kind in steps:
         model.step(who, kind)
     for sample, expected in model.told:
@@ -194,7 +194,7 @@ def test_every_publisher_with_identity_is_followed(steps):
 @given(STEPS, st.integers(0, 4))
 def test_without_identity_nothing_is_doubled_and_no_loss_made_up(steps, counted):
     # Two publishers that count over the same numbers cannot be told apart: one begins again.
-    model, sequences, again = OfPublishers(named=False), Sequences(), False
+    model, sequences, again = OfPublishers(named=False), PublisherSequences(), False
     for who, kind in steps:
         model.step(who, 'next' if kind == 'restart' and (again or not who) else kind)
         again = again or (kind == 'restart' and who > 0)
@@ -205,14 +205,14 @@ def test_without_identity_nothing_is_doubled_and_no_loss_made_up(steps, counted)
 
 def test_a_middleware_that_says_little_is_not_trusted_with_more():
     bare = sample_of('/a', b'x', {'source_timestamp': None}, now_ns=5)
-    assert bare == Sample('/a', b'x', 5, 0, 0, b'')
+    assert bare == RawSample('/a', b'x', 5, 0, 0, b'')
 
 
 def test_what_is_lost_is_told_by_where():
-    counts = Counts(missing=3, overflow=4)
+    counts = MessageCounts(missing=3, overflow=4)
     assert counts.lost == 7
     assert str(counts) == '3 lost on the way, 4 lost in the full queue'
-    assert str(Counts(received=9)) == ''
+    assert str(MessageCounts(received=9)) == ''
 
 
 def test_the_pre_roll_keeps_its_seconds():
@@ -239,7 +239,7 @@ def test_without_a_pre_roll_nothing_is_kept():
 
 
 def test_latched_topics_give_the_last_sample_of_each_publisher():
-    latched = Latched()
+    latched = LatchedSamples()
     latched.follow('/tf_static')
     latched.add(sample(1, b'p', '/tf_static', 10))
     latched.add(sample(2, b'p', '/tf_static', 20))
@@ -255,9 +255,9 @@ def test_latched_topics_give_the_last_sample_of_each_publisher():
 
 def test_the_instant_of_a_clock_that_stands_still():
     def said(topic, source, receive=None):
-        return Sample(topic, b'', receive or source, source)
+        return RawSample(topic, b'', receive or source, source)
 
-    instant = Instant()
+    instant = ClockInstant()
     for item in (said('/old', 5), said('/joints', 11), said(CLOCK, 10), said('/wrench', 12)):
         instant.add(item)
     assert [s.topic for s in instant.samples(0)] == ['/joints', '/wrench']
@@ -274,21 +274,21 @@ def test_the_instant_of_a_clock_that_stands_still():
 def test_the_gate_takes_the_fastest_stream_of_a_topic_and_leaves_the_optional_out():
     names = {'joint_states': '/joint_states', 'wrench': '/wrench', 'camera0/image': '/cam'}
     names['monitor/status'] = '/monitor/status'
-    needed = {need.topic: need for need in needed_topics(CONTRACT, names, 0.5)}
+    needed = {need.topic: need for need in required_topics(CONTRACT, names, 0.5)}
     assert needed['/joint_states'].keys == ('position', 'velocity')
     assert set(needed) == {'/joint_states', '/wrench', '/cam'}
     assert needed['/cam'].max_age == 0.5
 
 
 def test_the_gate_names_what_never_came_and_what_is_old():
-    needed = [Needed(topic=name, keys=(name,), max_age=1.0) for name in 'abc']
-    needed.append(Needed(topic='now and then', keys=('d',), max_age=None))
+    needed = [RequiredTopic(topic=name, keys=(name,), max_age=1.0) for name in 'abc']
+    needed.append(RequiredTopic(topic='now and then', keys=('d',), max_age=None))
     seen = {'a': 5 * NS, 'b': 3 * NS, 'now and then': 0}
     assert not_fresh(needed, seen, 5 * NS + 1) == {'b': pytest.approx(2.0), 'c': None}
 
 
 def test_a_clock_that_was_set_back_makes_nothing_fresh():
-    needed = [Needed(topic='a', keys=('a',), max_age=1.0)]
+    needed = [RequiredTopic(topic='a', keys=('a',), max_age=1.0)]
     assert not_fresh(needed, {'a': 500 * NS}, 1 * NS) == {'a': -499.0}
 
 
@@ -303,10 +303,10 @@ LATCHED = QoSProfile(
     ('offered', 'expected'),
     [
         ([], None),
-        ([RELIABLE], Wanted(reliable=True)),
-        ([RELIABLE, BEST_EFFORT], Wanted()),
-        ([LATCHED, LATCHED], Wanted(reliable=True, latched=True)),
-        ([LATCHED, RELIABLE], Wanted(reliable=True)),
+        ([RELIABLE], SubscriptionProfile(reliable=True)),
+        ([RELIABLE, BEST_EFFORT], SubscriptionProfile()),
+        ([LATCHED, LATCHED], SubscriptionProfile(reliable=True, latched=True)),
+        ([LATCHED, RELIABLE], SubscriptionProfile(reliable=True)),
     ],
 )
 def test_qos_is_the_most_that_all_publishers_offer(offered, expected):
@@ -318,7 +318,7 @@ def image(height=4, width=6, encoding='bgr8', value=(10, 200, 30)):
     message = Image(height=height, width=width, encoding=encoding, step=width * len(value))
     message.header.frame_id, message.header.stamp.sec = 'camera', 77
     message.data.frombytes(pixels.tobytes())
-    return Sample('/cam', serialize_message(message), 5, 6, 7, b'p')
+    return RawSample('/cam', serialize_message(message), 5, 6, 7, b'p')
 
 
 STREAM = ImageStream(topic='cam', size=(4, 6), record='jpeg', source_size=(4, 6))
@@ -339,8 +339,8 @@ def test_a_raw_image_becomes_a_jpeg_with_its_header(encoding, rgb):
         (image(height=5), r'an image of 5 x 6; allowed: \(4, 6\)'),
         (image(encoding='yuv422'), "image encoding 'yuv422'; allowed: rgb8"),
         (image(encoding='rgba8'), '72 bytes for an image of 4 x 6 rgba8, step 18'),
-        (Sample('/cam', b'\0\1', 0), 'ends early'),
-        (Sample('/cam', b'\0\0\0\0', 0), 'little endian'),
+        (RawSample('/cam', b'\0\1', 0), 'ends early'),
+        (RawSample('/cam', b'\0\0\0\0', 0), 'little endian'),
     ],
 )
 def test_an_image_that_is_not_as_it_should_be_is_refused(sample, text):

@@ -15,8 +15,8 @@ from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.streams import ImageStream
-from il_ros.ros.definitions import definition_of
-from il_ros.ros.losses import Sample
+from il_ros.ros.message_definitions import definition_of
+from il_ros.ros.message_loss import RawSample
 from il_ros.ros.recorded_topics import RecordedTopic, planned_topics
 from il_ros.ros.recording import Recording
 
@@ -25,7 +25,7 @@ CAMERA = ImageStream(topic='cam', size=(4, 6), record='jpeg')
 
 
 def sample(receive=1):
-    return Sample('/a', b'x', receive)
+    return RawSample('/a', b'x', receive)
 
 
 def described(name):
@@ -67,7 +67,7 @@ def test_nothing_unforeseen_ends_the_writer_unheard(tmp_path, monkeypatch):
 def test_an_image_that_no_jpeg_can_hold_is_stored_raw(tmp_path):
     message = Image(height=70_000, width=1, encoding='mono8', step=1)
     message.data.frombytes(bytes(70_000))
-    tall = Sample('/cam', serialize_message(message), 5)
+    tall = RawSample('/cam', serialize_message(message), 5)
     recording = begun(tmp_path, queue=10**6)
     recording.take(tall)
     recording.take(sample(receive=60))
@@ -103,7 +103,7 @@ def test_a_topic_of_an_unknown_type_costs_itself_alone_where_it_is_optional(tmp_
 
     recording = Recording(10_000, strange)
     recording.begin(EpisodeWriter(tmp_path, 'one', CONTRACT), ['/a', '/strange'])
-    recording.take(Sample('/strange', b'x', 1))
+    recording.take(RawSample('/strange', b'x', 1))
     recording.take(sample(receive=60))
     assert [topic for topic, *_ in stored(recording.close('success', ''))] == ['/a']
     assert recording.problem is None

@@ -4,7 +4,7 @@ pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import KeyValue
 
-from il_ros.nodes.trainer import augmentation_files
+from il_ros.nodes.trainer_node import augmentation_files
 
 
 def test_augmentation_files_are_parted_from_the_settings():

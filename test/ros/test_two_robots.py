@@ -22,7 +22,7 @@ LAUNCH = """<launch>
 
 
 def test_left_and_right_on_one_graph(contract, tmp_path):
-    from il_ros.ros.graph import Graph
+    from il_ros.ros.graph_client import GraphClient
 
     isolate()
     file = tmp_path / 'two.launch.xml'
@@ -34,8 +34,8 @@ def test_left_and_right_on_one_graph(contract, tmp_path):
             for path, text in spec.files.items():
                 path.write_text(text)
             supervisor.start(spec.name, spec.argv, env=spec.env)
-        left = stack.enter_context(Graph(contract, namespace='/left'))
-        right = stack.enter_context(Graph(contract, namespace='/right'))
+        left = stack.enter_context(GraphClient(contract, namespace='/left'))
+        right = stack.enter_context(GraphClient(contract, namespace='/right'))
         before = right.episode(1, 'expert', record=True)
         one, two = left.episode(1, 'expert'), right.episode(2, 'expert')
         assert before.state.success

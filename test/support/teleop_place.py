@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState, Joy
 
 from il_ros.core.robots.franka import FRANKA
 from il_ros.launching import packages
-from il_ros.ros.convert import to_ns
+from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.qos import CHUNKS, COMMAND, SENSOR_OUT
 from il_ros.ros.spin import make_executor
 

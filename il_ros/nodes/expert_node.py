@@ -1,0 +1,120 @@
+"""The expert node: answers what it would do, and can say so all the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
+
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import Frame
+from il_ros.experts import make_any
+from il_ros.msg import ActionChunk
+from il_ros.ros.frame_source import FrameSource
+from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.message_conversion import chunk_message, frame_of
+from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.qos import CHUNKS
+from il_ros.ros.spin import run_node
+from il_ros.srv import QueryExpert
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertConfig:
+    """Parameters of the expert node."""
+
+    contract: str = setting('', 'Contract file.')
+    expert: str = setting('pick_place', 'Name of the expert: a task, or a heuristic.')
+    horizon: int = setting(4, 'Steps of a chunk.', low=1, high=1000)
+    stream: bool = setting(True, 'Publish a chunk for every observation, not only on request.')
+
+
+class ExpertNode(ManagedNode):
+    """Answers ~/query, and publishes a chunk for each frame while ~/stream is on."""
+
+    def __init__(self) -> None:
+        super().__init__('expert')
+        self._config = declare(self, ExpertConfig, dynamic=('expert',))
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._streaming = self._config.stream
+        self._newest: Frame | None = None
+        self._arm: str | None = None  # until there is a contract to name one
+
+    def configure(self) -> None:
+        """Load the expert; offer its service."""
+        self._contract = load_contract(self._config.contract)
+        self._arm = self._contract.arm
+        self._expert = make_any(self._config.expert, self._arm)
+        self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
+        FrameSource(self, self._contract, self._on_frame, self._contract.streams)
+        self.create_service(QueryExpert, '~/query', self._on_query)
+        self.create_service(SetBool, '~/stream', self._on_stream)
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._newest = frame
+        if self.active and self._streaming and frame.all_valid(frame.values):
+            self._publisher.publish(self._chunk(frame, self._config.horizon))
+
+    def _chunk(self, frame: Frame, horizon: int) -> ActionChunk:
+        positions = self._expert.act(frame.values, horizon=horizon, dt=self._contract.period)
+        return chunk_message(
+            np.asarray(positions),
+            stamp=frame.stamp,
+            step_dt=self._contract.period,
+            names=self._contract.action.names,
+            frame_id=self._contract.base_frame,
+            source='expert',
+            contract_hash=self._contract.hash,
+        )
+
+    def _on_query(
+        self, request: QueryExpert.Request, response: QueryExpert.Response
+    ) -> QueryExpert.Response:
+        try:
+            frame = frame_of(request.observation) if request.observation.keys else self._newest
+        except ValueError as problem:
+            response.message = str(problem)
+            return response
+        refusal = self._refuse(frame)
+        if refusal or frame is None:
+            response.message = refusal
+            return response
+        response.chunk = self._chunk(frame, request.horizon or self._config.horizon)
+        response.success = True
+        return response
+
+    def _refuse(self, frame: Frame | None) -> str:
+        if not self.active:
+            return 'the expert is not active'
+        if frame is None:
+            return 'the expert has seen no observation yet, and the request has none'
+        missing = [key for key in self._contract.observations if not frame.valid.get(key, False)]
+        return f'no valid value for {", ".join(missing)}' if missing else ''
+
+    def _on_stream(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._streaming = bool(request.data)
+        response.success = True
+        return response
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in parameters:
+                if parameter.name == 'expert':
+                    self._expert = make_any(parameter.value, self._arm)
+        except IlRosError as problem:
+            return SetParametersResult(successful=False, reason=str(problem))
+        return SetParametersResult(successful=True)
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(ExpertNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,395 @@
+"""The monitor node: the last filter before the robot, and the only publisher of its commands."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.monitors.mode import Mode
+from il_ros.monitors.monitor import Verdict
+from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
+from il_ros.msg import ActionChunk, MonitorStatus, Takeover
+from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
+from il_ros.ros.frame_source import FrameSource
+from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.message_conversion import chunk_positions, chunk_source, to_ns, to_seconds
+from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
+from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.output_adapters import command_publisher
+from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.ros.rates import Latency, Rates
+from il_ros.ros.spin import run_node
+from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
+
+# Settings of the monitor that may be changed while it runs, though never while it drives.
+_DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
+_DYNAMIC_HERE = ('takeover_from',)
+_DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
+_TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
+_ASKABLE = (
+    MonitorStatus.IDLE, MonitorStatus.HOLD, MonitorStatus.POLICY, MonitorStatus.EXPERT,
+)  # fmt: skip
+_MODES = {code: mode for mode, code in CODES.items() if code in _ASKABLE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorNodeConfig:
+    """Parameters of the node itself; those of the monitor are in MonitorConfig."""
+
+    contract: str = setting('', 'Contract file.')
+    bundle: str = setting('', 'Bundle whose calibration is used; empty to wait for ~/load.')
+    chunk_wait: float = setting(
+        0.5,
+        'How long a tick waits for the chunk that answers its frame, in periods; then the chunk '
+        'before it goes on.',
+        low=0.0,
+        high=0.7,
+    )
+    takeover_from: str = setting(
+        '',
+        'Device whose state of its enable switch a tick waits for, as for a chunk, '
+        'while the arm is driven; empty for none.',
+    )
+
+
+class MonitorNode(ManagedNode):
+    """Ticks once for every frame, as soon as the chunk that answers it is there.
+
+    Times are compared on the node's clock under use_sim_time, so that a simulation in lock-step
+    is waited for, and on the steady clock otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('monitor')
+        self._config = declare(self, MonitorNodeConfig, dynamic=_DYNAMIC_HERE)
+        self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
+        self._simulated = bool(self.get_parameter('use_sim_time').value)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def configure(self) -> None:
+        """Read the contract and the calibration; subscribe; nothing is published yet."""
+        self._contract = load_contract(self._config.contract)
+        self._use(self._load(self._config.bundle) if self._config.bundle else None)
+        self._latency = {mode: Latency() for mode in _DRIVING}
+        self._output, self._commands = command_publisher(self, self._contract)
+        self._reports = MonitorReports(self, self._contract)
+        self._forget()
+        self._source = FrameSource(self, self._contract, self._on_frame)
+        for mode in _DRIVING:
+            self._subscribe(mode)
+        self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
+        self._policy_reset = self.create_client(Trigger, 'policy/reset')
+        self.create_service(SetMode, '~/set_mode', self._on_set_mode)
+        self.create_service(DiscardBefore, '~/discard_before', self._on_discard_before)
+        self.create_service(LoadPolicy, '~/load', self._on_load)
+        Diagnostics(self, self._report)
+
+    def activate(self) -> None:
+        """Begin to watch, in IDLE: the arm is not touched, whatever was before."""
+        self._forget()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watchdog = self.create_timer(self._contract.period / 4, self._watch, clock=steady)
+        self._reports.idle(self._epoch, self._policy_id)
+
+    def deactivate(self) -> None:
+        """Fall silent; the last command sent ends in a standstill."""
+        self.destroy_timer(self._watchdog)
+
+    def _forget(self) -> None:
+        self._epoch = int(self.get_clock().now().nanoseconds)
+        self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+        self._reports.reset()
+        self._frame: Frame | None = None
+        self._waiting: float | None = None
+        self._answered = dict.fromkeys(_DRIVING, 0)
+        self._void = 0  # frames and chunks stamped before this time count in no mode [ns]
+        self._words: dict[str, int] = {}
+        self._unanswered = self._ticks = self._frames = 0
+        self._chunks = dict.fromkeys(_DRIVING, 0)
+        self._rates = Rates()
+        self._seen = self._commanded = self._elapsed()
+        self._read = self._epoch
+        self._verdict: Verdict | None = None
+
+    def _subscribe(self, mode: Mode) -> None:
+        self.create_subscription(
+            ActionChunk, _TOPICS[mode], lambda message: self._on_chunk(message, mode), CHUNKS
+        )
+
+    def _use(self, bundle: Bundle | None) -> None:
+        self._policy_id = bundle.policy_id if bundle else ''
+        self._calibration = bundle.calibration if bundle else None
+        self._score_inputs = bundle.score_inputs if bundle else None
+
+    def _load(self, path: str) -> Bundle:
+        return load_bundle(path, contract=self._contract, device='cpu')
+
+    def _elapsed(self) -> float:
+        """The clock that silence is measured on [s]."""
+        if self._simulated:
+            return float(self.get_clock().now().nanoseconds) / NS
+        return time.monotonic()
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._frames += 1
+        self._frame, self._waiting = frame, self._elapsed()
+        self._seen = self._waiting
+        self._tick_if_answered()
+
+    def _on_chunk(self, message: ActionChunk, mode: Mode) -> None:
+        stamp = to_ns(message.header.stamp)
+        chunk = Chunk(
+            stamp=self._seconds(stamp),
+            step_dt=to_seconds(message.step_dt),
+            names=tuple(message.names),
+            positions=chunk_positions(message),
+            contract_hash=message.contract_hash,
+            policy_id=message.policy_id,
+            source=chunk_source(message),
+        )
+        if not self.active:
+            return
+        self._monitor.offer(chunk, _DRIVING[mode])
+        self._answered[mode] = stamp
+        self._chunks[mode] += 1
+        self._latency[mode].add((self.get_clock().now().nanoseconds - stamp) / NS)
+        self._tick_if_answered()
+
+    def _on_takeover(self, message: Takeover) -> None:
+        if not self.active:
+            return
+        # When the dead-man was read, not when the message came: a device that hangs repeats.
+        read, device = to_ns(message.header.stamp), message.device
+        present = int(self.get_clock().now().nanoseconds)
+        if self._simulated:  # /clock may come behind what is said of its instant
+            present += round(self._contract.period * NS)
+        read = min(read, present)
+        self._monitor.dead_man(message.held, self._seconds(read), device, lost=message.lost)
+        self._words[device] = read
+        self._tick_if_answered()
+
+    def _tick_if_answered(self) -> None:
+        frame = self._frame
+        if frame is None or self._waiting is None:
+            return
+        if self._all_said(frame.stamp) or self._source.invalid(frame):
+            self._tick()
+
+    def _all_said(self, stamp: int) -> bool:
+        """Whether there is all that the tick of a frame waits for."""
+        mode, device = self._monitor.coming, self._config.takeover_from
+        if mode.driving and device and self._words.get(device, 0) < stamp:
+            return False
+        return self._answered.get(mode, stamp) >= stamp
+
+    def _watch(self) -> None:
+        if not self.active:
+            return
+        now = self._elapsed()
+        if self.get_clock().now().nanoseconds < self._read:
+            self._words.clear()
+            self._void = 0
+            self._tick()  # time went back: no silence would be noticed until it has caught up
+        elif self._waiting is not None:
+            if now - self._waiting > self._config.chunk_wait * self._contract.period:
+                self._tick()
+        elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
+            self._tick()
+        elif (
+            self._contract.action.output.streams and now - self._commanded >= self._contract.period
+        ):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Send the rest of the plan, its stop, where a command is good for one period only."""
+        if self._verdict is not None and self._verdict.plan is not None:
+            self._command(self._verdict, int(self.get_clock().now().nanoseconds))
+
+    def _tick(self) -> None:
+        begin = time.perf_counter()
+        self._waiting = None
+        if not self.active:
+            return
+        silent = self._elapsed() - self._seen
+        frame = self._frame if silent <= self._settings.frame_age else None
+        now = int(self.get_clock().now().nanoseconds)
+        before, self._read = self._read, now
+        if frame is not None and self._simulated and now >= before:
+            now = max(now, frame.stamp)  # /clock may come behind the frame of its instant
+        stamp = frame.stamp if frame is not None else now
+        verdict = self._judge(frame, silent, stamp, now)
+        try:
+            self._command(verdict, now)
+            self._reports.executed(verdict, stamp, self._policy_id)
+            cost = time.perf_counter() - begin
+            self._reports.tell(verdict, stamp, cost, self._policy_id)
+        except Exception:  # silence is a stop too: what was sent last ends in a standstill
+            self.get_logger().fatal(f'cannot command, the node ends:\n{traceback.format_exc()}')
+            self.exit_code = 1
+        self._count(verdict, stamp)
+        self._verdict = verdict
+
+    def _judge(self, frame: Frame | None, silent: float, stamp: int, now: int) -> Verdict:
+        try:
+            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            return self._monitor.tick(seen, self._seconds(now))
+        except Exception:
+            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
+            return self._monitor.emergency(self._seconds(now))
+
+    def _count(self, verdict: Verdict, stamp: int) -> None:
+        self._ticks += 1
+        if verdict.mode.driving and self._answered[verdict.mode] < stamp:
+            self._unanswered += 1
+        if verdict.resumed and self._policy_reset.service_is_ready():
+            self._policy_reset.call_async(Trigger.Request())
+
+    def _seconds(self, stamp: int) -> float:
+        """Time as the monitor counts it: since the node began, so that no digit is lost."""
+        return (stamp - self._epoch) / NS
+
+    def _silence(self, silent: float, stamp: int) -> MonitorInput:
+        text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
+        return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
+
+    def _input(self, frame: Frame) -> MonitorInput:
+        inputs = self._score_inputs if self._calibration else None
+        moment = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
+        return monitor_input(
+            self._contract,
+            frame,
+            self._seconds(frame.stamp),
+            invalid=tuple(self._source.invalid(frame)),
+            moment=moment,
+        )
+
+    def _command(self, verdict: Verdict, now: int) -> None:
+        if verdict.plan is None:
+            return
+        self._commands.publish(self._output.message(verdict.plan, self._seconds(now), now))
+        self._commanded = self._elapsed()
+
+    def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> Any:
+        try:
+            if not self.active:
+                raise IlRosError('the monitor is not active', fix='activate it first')
+            mode = _MODES[request.mode]
+            self._require_source(mode)
+            since = self._seconds(self._void) if self._void else -math.inf
+            self._monitor.request(mode, resume=request.resume, not_before=since)
+            response.success = True
+        except KeyError:
+            names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())
+            response.message = f'mode {request.mode}; allowed: {names}'
+        except IlRosError as problem:
+            response.message = str(problem)
+        response.mode = CODES[self._monitor.mode]
+        if response.success:
+            self.get_logger().info(f'mode {self._monitor.mode.name} on request')
+            self._waiting = self._elapsed()
+            self._tick_if_answered()
+        return response
+
+    def _on_discard_before(
+        self, request: DiscardBefore.Request, response: DiscardBefore.Response
+    ) -> DiscardBefore.Response:
+        """What is older than this is void in every mode that is entered from now on."""
+        if self.active:
+            self._void, response.success = to_ns(request.stamp), True
+        else:
+            response.message = 'the monitor is not active; to fix: activate it first'
+        return response
+
+    def _require_source(self, mode: Mode) -> None:
+        """No source gets the arm before one of its chunks has come that is not void."""
+        if mode in _DRIVING and self._answered[mode] < max(self._void, 1):
+            raise IlRosError(
+                f'no chunk from the {mode} yet',
+                where=self.resolve_topic_name(_TOPICS[mode]),
+                fix='start its node, load its bundle, and see that its observations arrive',
+            )
+
+    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> Any:
+        try:
+            self._require_idle()
+            self._use(self._load(request.path))
+            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+            self._verdict = None
+            self._latency[Mode.POLICY].reset()
+            response.success = True
+        except IlRosError as problem:
+            response.message = str(problem)
+        response.policy_id = self._policy_id
+        return response
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        if not hasattr(self, '_settings'):
+            return SetParametersResult(successful=True)  # they are being declared
+        here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
+        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
+        try:
+            if changes and hasattr(self, '_monitor'):
+                self._require_idle()
+        except IlRosError as problem:
+            return SetParametersResult(successful=False, reason=str(problem))
+        self._config = replace(self._config, **here)
+        self._settings = replace(self._settings, **changes)
+        if changes and hasattr(self, '_monitor'):
+            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+            self._verdict = None
+        if here and self.active:
+            self._tick_if_answered()
+        return SetParametersResult(successful=True)
+
+    def _require_idle(self) -> None:
+        """What the monitor judges by changes only while it commands nothing."""
+        if self._monitor.mode is not Mode.IDLE:
+            raise IlRosError(
+                f'the mode is {self._monitor.mode}', allowed='idle', fix='ask for idle first'
+            )
+
+    def _counted(self) -> dict[str, int]:
+        chunks = {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
+        return {'frames': self._frames, **chunks}
+
+    def _report(self) -> Report:
+        report = self._reports.diagnosis()
+        silent = self._elapsed() - self._seen
+        if report is None or (silent > self._settings.frame_age and not self._simulated):
+            return STALE, f'no observation for {silent:.1f} s', {'policy_id': self._policy_id}
+        level, text, values = report
+        invalid = '; '.join(self._source.invalid(self._frame)) if self._frame else ''
+        more: dict[str, object] = {
+            'policy_id': self._policy_id,
+            'ticks': self._ticks,
+            **{f'{name} [Hz]': rate for name, rate in self._rates.update(self._counted()).items()},
+            'frames without an answer': self._unanswered,
+            'invalid': invalid,
+            **{f'{m} latency p95 [s]': f'{x.value:.4f}' for m, x in self._latency.items()},
+            **stream_values(self._frame),
+        }
+        return max(level, WARN) if invalid else level, text, {**values, **more}
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(MonitorNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,208 @@
+"""The recorder node: every episode its own bag, from the bytes as they came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+
+from il_ros.action import RecordEpisode
+from il_ros.bags.episode_info import Outcome
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.ros.deferred_action import DeferredAction
+from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.message_conversion import to_duration, to_seconds
+from il_ros.ros.node_parameters import declare
+from il_ros.ros.orphaned_bags import warning_of_orphans
+from il_ros.ros.rates import Rates
+from il_ros.ros.recording_session import EndedRecording, RecorderConfig, RecordingSession
+from il_ros.ros.spin import run_node
+from il_ros.srv import StartEpisode, StopEpisode
+
+_OUTCOMES: dict[int, Outcome] = {
+    StopEpisode.Request.SUCCESS: 'success',
+    StopEpisode.Request.FAILURE: 'failure',
+    StopEpisode.Request.DISCARDED: 'discarded',
+    StopEpisode.Request.UNKNOWN: 'unknown',
+}
+_CODES = {name: code for code, name in _OUTCOMES.items()}
+_HURRY = 1.5  # s
+_WATCH = 0.2  # s
+
+
+class RecorderNode(ManagedNode):
+    """Writes the contract's topics and the package's own, between ~/start and ~/stop."""
+
+    def __init__(self) -> None:
+        super().__init__('recorder')
+        self._config = declare(self, RecorderConfig)
+        self._session: RecordingSession | None = None
+        self._action = DeferredAction(
+            self, RecordEpisode, '~/record', free=self._is_free, begin=self._begin
+        )
+
+    def configure(self) -> None:
+        """Subscribe to everything, so that no episode misses its first messages."""
+        session = RecordingSession(self, load_contract(self._config.contract), self._config)
+        self._session = session
+        session.listener.open()
+        if told := warning_of_orphans(Path(self._config.directory)):
+            self.get_logger().warning(told)
+        self.create_service(StartEpisode, '~/start', self._on_start)
+        self.create_service(StopEpisode, '~/stop', self._on_stop)
+        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._rates = Rates()
+        self._diagnostics = Diagnostics(self, self._report)
+
+    def deactivate(self) -> None:
+        """End the running episode; what it holds stays."""
+        if self._session is not None and self._session.recording is not None:
+            # A process that is to end is killed if it takes longer.
+            patience = _HURRY if self.stopped.is_set() else math.inf
+            self._end(partial(self._session.finish, 'the recorder was stopped', patience))
+
+    def release(self) -> None:
+        """Stop listening."""
+        if self._session is not None:
+            self._session.listener.close()
+        self._session = None
+
+    @property
+    def _open(self) -> RecordingSession:
+        if self._session is None or not self.active:
+            raise IlRosError('the recorder is not active', fix='activate it first')
+        return self._session
+
+    def _end(self, stop: Callable[[], EndedRecording]) -> EndedRecording:
+        """End the episode, and answer the action that began it."""
+        try:
+            ended = stop()
+        except (IlRosError, OSError) as problem:
+            self._answer(RecordEpisode.Result(message=str(problem)))
+            raise
+        if ended.warning:
+            self.get_logger().warning(f'{ended.path.name}: {ended.warning}')
+        self._answer(
+            RecordEpisode.Result(
+                success=True,
+                message=ended.warning,
+                path=str(ended.path),
+                messages=ended.messages,
+                duration=to_duration(ended.duration),
+                outcome=_CODES[ended.outcome],
+                reason=ended.reason,
+                lost=ended.lost,
+            )
+        )
+        return ended
+
+    def _watch(self) -> None:
+        session = self._session
+        if session is None or session.recording is None:
+            return
+        try:
+            reason = session.why_end()
+        except OSError as problem:  # a disk that does not answer
+            reason = str(problem)
+        if not reason and self._action.cancelled:
+            reason = 'cancelled'
+        if reason:
+            self.get_logger().warning(f'the episode ends: {reason}')
+            try:
+                self._end(partial(session.finish, reason))
+            except (IlRosError, OSError) as problem:
+                self.get_logger().error(str(problem))
+        elif self._action.pending:
+            self._feed_back(session)
+
+    def _on_start(
+        self, request: StartEpisode.Request, response: StartEpisode.Response
+    ) -> StartEpisode.Response:
+        try:
+            path, response.message = self._open.start(
+                request.task, request.seed, request.notes, to_seconds(request.max_duration)
+            )
+            response.success, response.path = True, str(path)
+        except (IlRosError, OSError) as problem:
+            response.message = str(problem)
+        return response
+
+    def _on_stop(
+        self, request: StopEpisode.Request, response: StopEpisode.Response
+    ) -> StopEpisode.Response:
+        try:
+            if request.outcome not in _OUTCOMES:
+                raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
+            words = (request.reason, request.notes, request.flagged)
+            ended = self._end(partial(self._open.stop, _OUTCOMES[request.outcome], *words))
+        except (IlRosError, OSError) as problem:
+            response.message = str(problem)
+            return response
+        response.success, response.message = True, ended.warning
+        response.path, response.messages = str(ended.path), ended.messages
+        response.duration, response.lost = to_duration(ended.duration), ended.lost
+        return response
+
+    def _is_free(self) -> bool:
+        session = self._session
+        return self.active and session is not None and session.recording is None
+
+    def _begin(self, request: RecordEpisode.Goal) -> None:
+        """Begin the episode of a goal, which is answered when the episode has ended."""
+        try:
+            limit = to_seconds(request.max_duration)
+            self._open.start(request.task, request.seed, request.notes, limit)
+        except (IlRosError, OSError) as problem:
+            self._answer(RecordEpisode.Result(message=str(problem)))
+
+    def _answer(self, result: RecordEpisode.Result) -> None:
+        """Answer the goal; an episode that was cancelled is kept, and says so."""
+        self._action.finish(result, cancelled=self._action.cancelled and result.success)
+
+    def _feed_back(self, session: RecordingSession) -> None:
+        recording = session.recording
+        assert recording is not None
+        self._action.feed_back(
+            RecordEpisode.Feedback(
+                elapsed=to_duration(recording.elapsed),
+                messages=recording.writer.messages,
+                bytes=recording.writer.bytes,
+                lost=recording.lost,
+                free=session.free,
+            )
+        )
+
+    def _report(self) -> Report:
+        session = self._session
+        if session is None or session.recording is None:
+            self._rates.clear()
+            return OK, 'not recording', {}
+        recording, free = session.recording, session.free
+        values: dict[str, object] = {
+            'episode': recording.writer.path.name,
+            'free [MiB]': free >> 20,
+            'queue [MiB]': recording.waiting >> 20,
+            'lost': recording.lost,
+        }
+        received = {name: counts.received for name, counts in list(recording.counts.items())}
+        values |= {f'{name} [Hz]': rate for name, rate in self._rates.update(received).items()}
+        values |= {f'{n} lost': c.lost for n, c in list(recording.counts.items()) if c.lost}
+        low = free < 2 * self._config.min_free
+        if recording.lost or low:
+            text = 'messages were lost' if recording.lost else 'the disk fills up'
+            return WARN, text, values
+        return OK, 'recording', values
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(RecorderNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

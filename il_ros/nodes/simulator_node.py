@@ -1,0 +1,310 @@
+"""The simulator node: the contract's arm in MuJoCo, which looks to ROS like a real one."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.timer import Timer
+from rosgraph_msgs.msg import Clock as ClockMsg
+from std_srvs.srv import SetBool
+
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.msg import Observation, TaskState
+from il_ros.ros.background_subscriptions import BackgroundSubscriptions
+from il_ros.ros.camera_publishers import CameraPublishers
+from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.message_conversion import (
+    fill_stamp,
+    observation_message,
+    to_duration,
+    to_seconds,
+    to_stamp,
+)
+from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.output_adapters import make_output
+from il_ros.ros.qos import COMMAND, SENSOR_OUT
+from il_ros.ros.sensor_publishers import SensorPublishers
+from il_ros.ros.spin import WAKE, run_node
+from il_ros.sim.controller import TrajectoryController
+from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene_cameras import CameraConfig, Choice
+from il_ros.sim.world import World
+from il_ros.srv import ResetWorld, StepWorld
+
+Array = NDArray[np.float64]
+
+# Between two episodes, so that what was sensed before a reset is too old to use after it.
+_GAP = NS // 4
+_MOMENT = 0.01  # s
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorConfig:
+    """Parameters of the simulator node."""
+
+    contract: str = setting('', 'Contract file: what is published and taken.')
+    task: str = setting('pick_place', 'Name of the task.')
+    model: str = setting('', "MJCF file of the arm; without it the contract's arm is drawn.")
+    seed: int = setting(0, 'Seed of the first episode.', low=0)
+    speed: float = setting(
+        1.0, 'Simulated seconds per second; 0 advances by ~/step alone.', low=0.0, high=100.0
+    )
+    renderer: str = setting(
+        CameraConfig.renderer, 'Who makes images: opengl, rays, or auto (opengl where it works).'
+    )
+    tick: float = setting(
+        0.01, 'Simulated time between two looks at the clock [s].', low=0.002, high=0.1
+    )
+
+
+class SimulatorNode(ManagedNode):
+    """Publishes what the arm's sensors would, and moves as its controller is told.
+
+    Time begins at one second and never goes back: a reset leaves a gap.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('simulator')
+        self._config = declare(self, SimulatorConfig)
+        self._paused = False
+        self._intake: BackgroundSubscriptions | None = None
+        self._commanded = threading.Condition()  # guards the controller
+
+    def configure(self) -> None:
+        """Build the world and everything that shows it."""
+        config = self._config
+        self._contract = contract = load_contract(config.contract)
+        self._world = World(
+            config.task,
+            limits=contract.limits,
+            rate=contract.rate,
+            arm=contract.arm,
+            model=Path(config.model) if config.model else None,
+            renderer=cast(Choice, config.renderer),  # it refuses others
+        )
+        self._output = make_output(contract)
+        self._sensors = SensorPublishers(self, contract, self._world.names)
+        self._images = CameraPublishers(self, contract, self._world)
+        self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)
+        self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
+        self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
+        self._intake = BackgroundSubscriptions(self)
+        topic = contract.action.output.topic
+        self._intake.subscribe(self._output.message_type, topic, self._on_command, COMMAND)
+        self._intake.start()
+        self._runner: Timer | None = None
+        self.create_service(ResetWorld, '~/reset', self._on_reset)
+        self.create_service(StepWorld, '~/step', self._on_step)
+        self.create_service(SetBool, '~/pause', self._on_pause)
+        self._timestep = self._world.period / self._world.substeps
+        self._base, self._answered = NS, 0
+        self._rows: list[Array] = []
+
+    def activate(self) -> None:
+        """Begin the first episode; run by the wall clock unless in lock-step."""
+        self._begin(self._config.seed, [])
+        self._paused = False
+        if self._config.speed > 0:
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            period = self._config.tick / self._config.speed
+            self._runner = self.create_timer(period, self._run, clock=steady)
+
+    def deactivate(self) -> None:
+        """Stand still."""
+        if self._runner is not None:
+            self.destroy_timer(self._runner)
+            self._runner = None
+
+    def release(self) -> None:
+        """End the intake of commands."""
+        if self._intake is not None:
+            self._intake.close()
+            self._intake = None
+
+    @property
+    def _now(self) -> int:
+        ahead = sum(map(len, self._rows)) * self._timestep
+        return self._base + round((self._world.time + ahead) * NS)
+
+    def _begin(self, seed: int, perturbations: list[Perturbation]) -> None:
+        before = self._now
+        self._world.reset(seed, perturbations)
+        self._base, self._rows = before + _GAP, []
+        with self._commanded:
+            self._controller = TrajectoryController(
+                self._world.names,
+                self._world.posture(),
+                period=self._world.period,
+                acceleration=self._contract.limits.acceleration,
+            )
+        self._publish()
+
+    def _publish(self) -> None:
+        """Everything of this instant; the joints last, because they pace the ticks."""
+        stamp = self._now
+        self._stamp = stamp
+        self._clock.publish(ClockMsg(clock=to_stamp(stamp)))
+        self._state.publish(self._task_state())
+        if self._privileged.get_subscription_count():
+            self._privileged.publish(self._truth(stamp))
+        self._images.publish(stamp)
+        # Without joints there is no tick that a command could answer.
+        self._asked = self._sensors.publish(self._world.observe(), stamp)
+
+    def _truth(self, stamp: int) -> Observation:
+        values = self._world.privileged()
+        frame = Frame(
+            stamp=stamp,
+            values=values,
+            valid=dict.fromkeys(values, True),
+            age=dict.fromkeys(values, 0.0),
+        )
+        return observation_message(frame, self._contract.base_frame)
+
+    def _task_state(self) -> TaskState:
+        state = self._world.state()
+        message = TaskState(
+            task=state.task,
+            seed=state.seed,
+            elapsed=to_duration(state.time),
+            success=state.success,
+            progress=float(state.progress),
+            done=state.done,
+            violation_kinds=list(state.violations),
+            violation_counts=list(state.violations.values()),
+        )
+        return fill_stamp(message, self._now, self._contract.base_frame)
+
+    def _advance(self, substeps: int) -> None:
+        """Let the controller go on for some physics steps.
+
+        The physics follows, and the sensors speak, when a whole control period is together:
+        in between only the time moves, so that a command acts from when it arrived.
+        """
+        times: Array = self._now / NS + self._timestep * np.arange(
+            1, substeps + 1, dtype=np.float64
+        )
+        with self._commanded:
+            self._rows.append(self._controller.positions(times))
+        if sum(map(len, self._rows)) < self._world.substeps:
+            self._clock.publish(ClockMsg(clock=to_stamp(self._now)))
+            return
+        setpoints, self._rows = np.concatenate(self._rows), []
+        self._world.step(setpoints)
+        self._publish()
+
+    def _left(self) -> int:
+        return self._world.substeps - sum(map(len, self._rows))
+
+    def _run(self) -> None:
+        if not self._paused:
+            self._advance(min(round(self._config.tick / self._timestep), self._left()))
+
+    def _on_command(self, message: Any) -> None:
+        """In the intake's thread."""
+        if not self.active:
+            return
+        with self._commanded:
+            try:
+                stamp = self._output.apply(message, self._controller, self._now / NS)
+            except IlRosError as problem:
+                text = f'command refused: {problem}'
+                self.get_logger().error(text, throttle_duration_sec=1.0)
+                return
+            self._answered = max(self._answered, stamp or self._stamp)
+            self._commanded.notify()
+
+    def _on_reset(
+        self, request: ResetWorld.Request, response: ResetWorld.Response
+    ) -> ResetWorld.Response:
+        try:
+            self._require_active()
+            perturbations = [
+                Perturbation(
+                    kind=item.kind,
+                    target=item.target,
+                    start=to_seconds(item.start),
+                    duration=to_seconds(item.duration) or math.inf,
+                    value=tuple(item.value),
+                )
+                for item in request.perturbations
+            ]
+            self._begin(request.seed, perturbations)
+        except IlRosError as problem:
+            response.success, response.message = False, str(problem)
+            return response
+        response.success = True
+        response.stamp, response.state = to_stamp(self._now), self._task_state()
+        return response
+
+    def _require_active(self) -> None:
+        if not self.active:
+            raise IlRosError('the simulator is not active', fix='activate it first')
+
+    def _on_step(
+        self, request: StepWorld.Request, response: StepWorld.Response
+    ) -> StepWorld.Response:
+        response.success, timeout = True, to_seconds(request.timeout) or 5.0
+        try:
+            self._require_active()
+        except IlRosError as problem:
+            response.success, response.message = False, str(problem)
+            return response
+        was_done = self._world.state().done
+        for _ in range(request.steps):
+            if self._world.state().done and not was_done:
+                break
+            if request.wait_for_command and not self._wait_for_command(timeout):
+                response.success = False
+                response.message = (
+                    f'no command for the observation of {self._stamp / NS:.3f} s came within '
+                    f'{timeout} s on {self._contract.action.output.topic}; '
+                    'is a monitor active and its source alive?'
+                )
+                break
+            self._advance(self._left())
+            response.steps_taken += 1
+        response.stamp, response.state = to_stamp(self._now), self._task_state()
+        return response
+
+    def _wait_for_command(self, timeout: float) -> bool:
+        """Block until the newest observation is answered; it need not be if it had no joints.
+
+        Then those who watch for silence get a moment of real time in each simulated period.
+        """
+        deadline = time.monotonic() + timeout
+        with self._commanded:
+            if not self._asked:
+                self._commanded.wait(_MOMENT)
+            while self._asked and self._answered < self._stamp:
+                left = deadline - time.monotonic()
+                if left <= 0 or self.stopped.is_set():
+                    return False
+                self._commanded.wait(min(left, WAKE))
+        return True
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._paused = bool(request.data)
+        response.success = True
+        response.message = 'paused' if self._paused else 'running'
+        return response
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(SimulatorNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

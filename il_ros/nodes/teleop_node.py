@@ -1,0 +1,193 @@
+"""The teleoperation node: a person as the expert, with a device in the hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+
+from il_ros.core import topics
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS, Frame
+from il_ros.experts.teleop.device_reading import DeviceReading
+from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
+from il_ros.experts.teleop.keyboard import KeyboardConfig, help_text
+from il_ros.experts.teleop.operator import Operator
+from il_ros.msg import ActionChunk, Takeover
+from il_ros.ros.device_input import DeviceInput
+from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.episode_buttons import EpisodeButtons
+from il_ros.ros.frame_source import FrameSource
+from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.message_conversion import chunk_message, chunk_positions, fill_stamp, to_ns
+from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.ros.spin import run_node
+
+_WATCH = 0.02  # s
+_TELL = 0.015  # s between two messages of an enable switch that does not change
+_FRESH = 0.5  # s that a command is remembered for
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeleopConfig:
+    """Parameters of the teleoperation node."""
+
+    contract: str = setting('', 'Contract file.')
+    device: str = setting('joy', 'What the operator holds: joy, twist, leader or keyboard.')
+    config: str = setting('', 'Configuration of the device (config/teleop); empty: its defaults.')
+    timeout: float = setting(
+        0.2, 'Longest silence of the device before it counts as let go [s].', low=0.02, high=2.0
+    )
+    horizon: int = setting(4, 'Steps of a chunk.', low=2, high=100)
+    task: str = setting('', 'Task of the episodes that the start button begins.')
+
+
+class TeleopNode(ManagedNode):
+    """Publishes the enable switch, and a chunk for each frame while it is held."""
+
+    def __init__(self) -> None:
+        super().__init__('teleop')
+        self._config = declare(self, TeleopConfig)
+        self._input: DeviceInput | None = None
+
+    def configure(self) -> None:
+        """Read contract and device; subscribe; nothing is published yet."""
+        self._contract = contract = load_contract(self._config.contract)
+        config = load_config(self._config.device, self._config.config)
+        self._operator = Operator(
+            make_pilot(config, contract, self._config.horizon),
+            timeout=self._config.timeout,
+            period=contract.period,
+            horizon=self._config.horizon,
+        )
+        self._device = make_device(config, contract)
+        self._commanded: tuple[int, NDArray[np.float64]] | None = None
+        self._said, self._told, self._refusal = False, 0.0, ''
+        self._chunks = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
+        self._takeover = self.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
+        self._episodes = EpisodeButtons(self, self._config.task)
+        executed = contract.action.executed
+        self.create_subscription(ActionChunk, executed, self._on_executed, CHUNKS)
+        FrameSource(self, contract, self._on_frame, contract.action.position)
+        self._input = DeviceInput(self, self._device, self._on_reading, self._on_problem)
+        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        Diagnostics(self, self._report)
+        if isinstance(config, KeyboardConfig):
+            self.get_logger().info(f'the keys:\n{help_text(config.keys)}')
+
+    def deactivate(self) -> None:
+        """Let go of the arm."""
+        self._operator.lose()
+        if self._said:
+            self._say(False, self._now())
+
+    def release(self) -> None:
+        """Give the terminal back."""
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds) / NS
+
+    def _on_reading(self, reading: DeviceReading) -> None:
+        if not self.active:
+            return
+        self._operator.hear(reading, self._now())
+        self._tell()
+        for press in reading.pressed:
+            self._episodes.press(press)
+
+    def _on_problem(self, problem: IlRosError) -> None:
+        self.get_logger().error(f'nothing is commanded: {problem}', throttle_duration_sec=5.0)
+        self.deactivate()
+
+    def _on_executed(self, message: ActionChunk) -> None:
+        rows = chunk_positions(message)
+        if len(rows) and tuple(message.names) == self._contract.action.names:
+            self._commanded = to_ns(message.header.stamp), rows[-1]
+
+    def _on_frame(self, frame: Frame) -> None:
+        joints = self._contract.action.position
+        if not (self.active and frame.all_valid(joints)):
+            return
+        rows = self._operator.act(
+            frame.stamp,
+            frame.vector(joints),
+            self._now(),
+            commanded=self._still_commanded(frame.stamp),
+        )
+        if rows is not None:
+            self._publish(rows, frame.stamp)
+        self._tell()
+        self._tell_refusal()
+
+    def _still_commanded(self, stamp: int) -> NDArray[np.float64] | None:
+        if self._commanded is None or not 0 <= stamp - self._commanded[0] <= _FRESH * NS:
+            return None
+        return self._commanded[1]
+
+    def _publish(self, rows: NDArray[np.float64], stamp: int) -> None:
+        self._chunks.publish(
+            chunk_message(
+                rows,
+                stamp=stamp,
+                step_dt=self._contract.period,
+                names=self._contract.action.names,
+                frame_id=self._contract.base_frame,
+                source='expert',
+                contract_hash=self._contract.hash,
+            )
+        )
+
+    def _watch(self) -> None:
+        if self.active:
+            self._operator.look(self._now())
+            self._tell()
+
+    def _tell(self) -> None:
+        """Publish whether the enable switch is held; for a silent device, once that it is not."""
+        asking, read = self._operator.asking, self._operator.read
+        if read is None:
+            if self._said:
+                self._say(False, self._now())
+                self.get_logger().warning('the arm is let go: the device is silent')
+        elif asking != self._said or not 0.0 <= read - self._told < _TELL:
+            self._say(asking, read)
+
+    def _say(self, held: bool, read: float) -> None:
+        device = self.get_fully_qualified_name()
+        message = Takeover(device=device, held=held, lost=self._operator.lost)
+        self._operator.lost = False
+        self._takeover.publish(fill_stamp(message, round(read * NS)))
+        self._said, self._told = held, read
+
+    def _tell_refusal(self) -> None:
+        refusal = self._operator.refusal
+        if refusal and refusal != self._refusal:
+            self.get_logger().warning(f'no takeover, let go and try again: {refusal}')
+        self._refusal = refusal
+
+    def _report(self) -> Report:
+        operator, read = self._operator, self._operator.read
+        values: dict[str, object] = {'device': self._config.device, 'held': operator.asking}
+        if hasattr(self._device, 'speed_fraction'):
+            values['speed'] = f'{self._device.speed_fraction:.2f}'
+        if read is None:
+            return WARN, 'the device is silent', values
+        if operator.refusal:
+            return WARN, operator.refusal, values
+        return OK, 'held' if operator.asking else 'let go', values
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(TeleopNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""Room on the disk that bags are written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from il_ros.core.atomic_folders import free_space
+from il_ros.core.errors import IlRosError
+
+
+class DiskSpace:
+    """Room on the disk of a folder, and how much of it has to stay.
+
+    Args:
+        root: The folder; it need not be there yet.
+        least: What has to stay free [bytes].
+    """
+
+    def __init__(self, root: Path, least: int) -> None:
+        self._root, self._least = root, least
+
+    @property
+    def free(self) -> int:
+        """Room on the disk [bytes].
+
+        Raises:
+            OSError: If the disk does not answer.
+        """
+        return free_space(self._root)
+
+    def require(self) -> str:
+        """Make the folder; gives a warning if room is short, empty if not.
+
+        Raises:
+            IlRosError: If there is too little.
+            OSError: If the folder cannot be made.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        free = self.free
+        if free < self._least:
+            raise IlRosError(
+                f'{mib(free)} of room left', where=str(self._root),
+                allowed=f'{mib(self._least)} or more (parameter min_free)',
+                fix='make room on the disk',
+            )  # fmt: skip
+        return f'{mib(free)} of room left in {self._root}' if free < 2 * self._least else ''
+
+    def gone(self) -> str:
+        """That too little is left, in words; empty if there is enough."""
+        free = self.free
+        return f'the disk is nearly full: {mib(free)} left' if free < self._least else ''
+
+    def short(self) -> str:
+        """That less than twice what has to stay is left, in words; empty if there is more."""
+        free, least = self.free, self._least
+        if free >= 2 * least:
+            return ''
+        return f'{mib(free)} of room left in {self._root}; the episode ends at {mib(least)}'
+
+
+def mib(size: int) -> str:
+    """A size [bytes] in words."""
+    return f'{size / (1 << 20):.0f} MiB'

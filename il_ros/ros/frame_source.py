@@ -1,0 +1,80 @@
+"""The live end of the frame builder: subscriptions in, frames out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
+from il_ros.ros.message_types import message_type
+from il_ros.ros.qos import LATCHED, SENSOR_IN
+
+
+class FrameSource:
+    """Subscribes once to each topic of a contract and calls back with every frame.
+
+    Args:
+        node: The node that owns the subscriptions.
+        contract: What the topics mean.
+        on_frame: Called with each frame, in the executor's thread.
+        keys: Which observations; the contract's ordinary ones by default.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        on_frame: Callable[[Frame], None],
+        keys: Iterable[str] | None = None,
+    ) -> None:
+        self.builder = FrameBuilder(contract, keys)
+        self._node, self._contract, self._on_frame = node, contract, on_frame
+        for topic, group in contract.by_topic(self.builder.keys).items():
+            streams = {key: contract.streams[key] for key in group}
+            node.create_subscription(
+                message_type(streams[group[0]].type),
+                topic,
+                self._receiver(topic, TopicDecoder(streams)),
+                LATCHED if any(stream.latched for stream in streams.values()) else SENSOR_IN,
+                # The contract's decoders read the bytes, as they do from a bag.
+                raw=True,
+            )
+        self._timer = node.create_timer(
+            contract.grace / 2, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._timer.cancel()
+
+    def invalid(self, frame: Frame) -> list[str]:
+        """One sentence for each required stream that is not valid in `frame`."""
+        return describe_invalid(self._contract, frame, self.builder.rejected)
+
+    def _receiver(self, topic: str, decoder: TopicDecoder) -> Callable[[bytes], None]:
+        def receive(data: bytes) -> None:
+            received = self._node.get_clock().now().nanoseconds
+            header, values, errors = decoder.decode(data, received)
+            for key, problem in errors.items():
+                self.builder.rejected[key] = str(problem)
+                self._node.get_logger().error(
+                    f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
+                )
+            now = time.monotonic_ns()
+            for key, value in values.items():
+                frames = self.builder.add(key, value, header=header, receive=received, now=now)
+                self._deliver(frames)
+
+        return receive
+
+    def _poll(self) -> None:
+        self._deliver(self.builder.poll(time.monotonic_ns()))
+
+    def _deliver(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._on_frame(frame)
+        if self.builder.waiting and self._timer.is_canceled():
+            self._timer.reset()
+        elif not self.builder.waiting and not self._timer.is_canceled():
+            self._timer.cancel()

@@ -1,0 +1,222 @@
+"""Output adapters: the monitor's plan as the message that a robot's controller takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from il_ros.core.arms import get_single_arm
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS
+from il_ros.core.kinematics import resolve
+from il_ros.core.trajectory import Trajectory
+from il_ros.monitors.plan import Plan
+from il_ros.monitors.planned_motion import trajectory_of
+from il_ros.ros.message_conversion import doubles, to_duration, to_ns, to_stamp
+from il_ros.ros.qos import COMMAND
+
+Array = NDArray[np.float64]
+
+_STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
+_DAMPING = 0.02  # of the simulated servoing
+_PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
+
+
+class Controller(Protocol):
+    """What a simulated robot does with what it is sent (`sim.controller.TrajectoryController`)."""
+
+    def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
+        """Replace what is being followed, from `now` [s] on."""
+
+    def command(self, position: Array, now: float) -> None:
+        """Move linearly to `position`, shape (N,), within one period."""
+
+    def command_velocity(self, velocity: Array, now: float) -> None:
+        """Move with `velocity`, shape (N,) [rad/s or m/s], from where it is at `now` [s]."""
+
+    def positions(self, times: Array) -> Array:
+        """Set-points at `times` (absolute, shape (T,)), shape (T, N)."""
+
+
+class OutputAdapter(Protocol):
+    """Turns plans into one controller's messages, and, for the simulator, back.
+
+    Attributes:
+        message_type: Of the controller's command topic.
+    """
+
+    message_type: Any
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> Any:
+        """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
+
+    def apply(self, message: Any, controller: Controller, now: float) -> int:
+        """Give a received command to a simulated controller; gives its stamp [ns], or 0."""
+
+
+class JointTrajectoryOutput:
+    """One trajectory a tick: the motion until the next tick, and behind it a stop.
+
+    It begins a little in the future, so that the controller gets it before the one in hand brakes.
+    On its way to the first point it follows the motion before, which the plan continues. The points
+    carry positions, velocities and accelerations, so that the controller's quintic
+    splines follow the plan; the last point rests, so that a monitor that falls silent leaves an arm
+    that comes to a standstill within its limits.
+    """
+
+    message_type = JointTrajectory
+
+    def __init__(self, contract: Contract) -> None:
+        self._names, self._dt = list(contract.action.names), contract.period
+        self._ahead = round(contract.command_delay * NS)
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
+        """Points of the plan, the last of them at rest."""
+        points = trajectory_of(plan, begin, self._dt)
+        assert points.velocities is not None
+        assert points.accelerations is not None
+        message = JointTrajectory(joint_names=list(self._names))
+        message.header.stamp = to_stamp(stamp + self._ahead)
+        message.points = [
+            JointTrajectoryPoint(
+                positions=doubles(points.positions[i]),
+                velocities=doubles(points.velocities[i]),
+                accelerations=doubles(points.accelerations[i]),
+                time_from_start=to_duration(float(time)),
+            )
+            for i, time in enumerate(points.times)
+        ]
+        return message
+
+    def apply(self, message: JointTrajectory, controller: Controller, now: float) -> int:
+        """Follow it."""
+        if not message.points:
+            raise IlRosError('no points', where='trajectory')
+        stamp = to_ns(message.header.stamp)
+        times = [to_ns(point.time_from_start) / NS for point in message.points]
+        trajectory = Trajectory(
+            start=stamp / NS if stamp else now,
+            times=np.array(times),
+            positions=_matrix(message, 'positions'),
+            velocities=_optional(message, 'velocities'),
+            accelerations=_optional(message, 'accelerations'),
+        )
+        controller.follow(message.joint_names, trajectory, now)
+        return stamp - self._ahead if stamp else 0
+
+
+class ForwardCommandOutput:
+    """The position at the next tick, for a forward_command_controller.
+
+    When a command comes late, the plan is further than the arm: the position then follows it at no
+    more than the speed limits, from what was sent last.
+    """
+
+    message_type = Float64MultiArray
+
+    def __init__(self, contract: Contract) -> None:
+        self._dt = contract.period
+        self._most = contract.limits.velocity * contract.period
+        self._last: tuple[float, Array] | None = None
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> Float64MultiArray:
+        """Position of each joint at the next tick."""
+        position = plan.at(begin + self._dt)[0]
+        if self._last is not None and abs(begin - self._last[0]) < _STALL:
+            before = self._last[1]
+            position = before + np.clip(position - before, -self._most, self._most)
+        self._last = begin, position
+        return Float64MultiArray(data=doubles(position))
+
+    def apply(self, message: Float64MultiArray, controller: Controller, now: float) -> int:
+        """Move to it."""
+        controller.command(np.asarray(message.data), now)
+        return 0
+
+
+class TwistOutput:
+    """The velocity of the tool centre point in the coming period, for a servoing node.
+
+    Linear [m/s] and angular [rad/s] in the contract's base frame: the plan's mean joint velocities
+    in the period through the geometric Jacobian of its middle (Siciliano et al. 2009, section 3.1),
+    so that what the tool moves adds up to the plan's.
+
+    A twist says nothing of a gripper: it has to be commanded another way. Nor does it of an elbow:
+    an arm with more than six joints drifts away from the plan's joints while its tool follows, and
+    then the check of `tracking_error` stops it. Take `joint_trajectory` where there is a choice.
+    """
+
+    message_type = TwistStamped
+
+    def __init__(self, contract: Contract) -> None:
+        self._arm = get_single_arm(contract.arm, where='output adapter twist')
+        self._dt, self._frame_id = contract.period, contract.base_frame
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> TwistStamped:
+        """Twist of the tool; zero once the plan rests."""
+        n = len(self._arm.joints)
+        begins, middle, ends = plan.at(begin + self._dt * _PERIOD)[0][:, :n]
+        twist = (self._arm.chain.jacobian(middle) @ ((ends - begins) / self._dt)).tolist()
+        message = TwistStamped()
+        message.header.stamp, message.header.frame_id = to_stamp(stamp), self._frame_id
+        linear, angular = message.twist.linear, message.twist.angular
+        linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = twist
+        return message
+
+    def apply(self, message: TwistStamped, controller: Controller, now: float) -> int:
+        """Move the joints so that the tool has this twist (damped least squares)."""
+        linear, angular = message.twist.linear, message.twist.angular
+        twist = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+        here = controller.positions(np.array([now]))[0]
+        velocity = self._servo(here, twist)
+        # A servo turns with the arm many times within a period: the middle stands for it.
+        velocity = self._servo(here + velocity * self._dt / 2, twist)
+        controller.command_velocity(velocity, now)
+        return to_ns(message.header.stamp)
+
+    def _servo(self, position: Array, twist: Array) -> Array:
+        """Joint velocities (N,) for a twist (6,) of the tool; only the arm's joints move."""
+        n = len(self._arm.joints)
+        velocity = np.zeros(len(position))
+        jacobian = self._arm.chain.jacobian(position[:n])
+        velocity[:n] = resolve(jacobian, twist, damping=_DAMPING, pull=np.zeros(n))
+        return velocity
+
+
+_OUTPUTS: dict[str, type[Any]] = {
+    'joint_trajectory': JointTrajectoryOutput,
+    'forward_command': ForwardCommandOutput,
+    'twist': TwistOutput,
+}
+
+
+def make_output(contract: Contract) -> OutputAdapter:
+    """The adapter that the contract names."""
+    output: OutputAdapter = _OUTPUTS[contract.action.output.adapter](contract)
+    return output
+
+
+def command_publisher(node: Node, contract: Contract) -> tuple[OutputAdapter, Any]:
+    """The adapter and the one publisher of robot commands."""
+    output = make_output(contract)
+    topic = contract.action.output.topic
+    return output, node.create_publisher(output.message_type, topic, COMMAND)
+
+
+def _matrix(message: JointTrajectory, part: str) -> Array:
+    rows = [getattr(point, part) for point in message.points]
+    if len({len(row) for row in rows}) != 1:
+        return np.empty((0, 0))
+    return np.array(rows, dtype=float)
+
+
+def _optional(message: JointTrajectory, part: str) -> Array | None:
+    return _matrix(message, part) if len(getattr(message.points[0], part)) else None

@@ -1,0 +1,80 @@
+"""The start gate: no episode begins without its required streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from il_ros.core import topics
+from il_ros.core.contract import Contract
+from il_ros.core.frames import NS
+
+_PERIODS = 3  # a slow stream is fresh for so many of its periods
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredTopic:
+    """A topic that an episode cannot do without.
+
+    Attributes:
+        topic: Absolute name.
+        keys: Streams of the contract that it carries.
+        max_age: From when on it is no longer fresh [s]; none if it comes only now and then.
+    """
+
+    topic: str
+    keys: tuple[str, ...]
+    max_age: float | None
+
+
+def required_topics(
+    contract: Contract, names: Mapping[str, str], fresh: float
+) -> list[RequiredTopic]:
+    """What the contract requires, and a monitor where only that tells what was commanded.
+
+    Args:
+        contract: The contract.
+        names: Absolute name of each of its topics, and of the monitor's status.
+        fresh: How old the newest message of a stream may be [s].
+    """
+    keys: dict[str, list[str]] = {}
+    rates: dict[str, float] = {}
+    for key, stream in contract.inputs.items():
+        if stream.required:
+            keys.setdefault(stream.topic, []).append(key)
+            rate = 0.0 if stream.latched else stream.rate
+            rates[stream.topic] = max(rates.get(stream.topic, 0.0), rate)
+    needed = [
+        RequiredTopic(
+            topic=names[topic],
+            keys=tuple(found),
+            max_age=max(fresh, _PERIODS / rates[topic]) if rates[topic] else None,
+        )
+        for topic, found in keys.items()
+    ]
+    if contract.action.demonstration is None:
+        # Its commands begin with the episode; that its status was heard tells that they will be.
+        status = names[topics.MONITOR_STATUS]
+        needed.append(RequiredTopic(topic=status, keys=('action',), max_age=None))
+    return needed
+
+
+def not_fresh(
+    needed: Iterable[RequiredTopic], seen: Mapping[str, int], now_ns: int
+) -> dict[str, float | None]:
+    """The topics that are not fresh, with their age [s]; none for one that never came.
+
+    Args:
+        needed: What an episode needs.
+        seen: When each topic's newest message came, on the node's clock [ns].
+        now_ns: Time of the node's clock [ns].
+    """
+    stale: dict[str, float | None] = {}
+    for need in needed:
+        last = seen.get(need.topic)
+        if last is None:
+            stale[need.topic] = None
+        # A clock that was set back makes ages negative; what came before that is not fresh.
+        elif need.max_age is not None and abs(now_ns - last) > need.max_age * NS:
+            stale[need.topic] = (now_ns - last) / NS
+    return stale

@@ -1,0 +1,105 @@
+"""What a simulated arm's drivers would publish, by the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from il_ros.core.arms import get_arm
+from il_ros.core.contract import Contract
+from il_ros.core.decoders import DECODERS, Composite
+from il_ros.core.errors import ContractError
+from il_ros.ros.message_conversion import doubles, fill_stamp
+from il_ros.ros.message_types import message_type
+from il_ros.ros.qos import LATCHED, SENSOR_OUT
+
+Array = NDArray[np.float64]
+Values = Mapping[str, Array | None]
+
+# Which of the simulator's observations of an arm fill a JointState, in the order of its joints.
+_JOINT_PARTS = {
+    'position': ('joint_position', 'gripper_position'),
+    'velocity': ('joint_velocity', 'gripper_velocity'),
+    'effort': ('joint_effort',),
+}
+
+
+class SensorPublishers:
+    """One publisher for each topic of the contract's observations.
+
+    Args:
+        node: Owner of the publishers.
+        contract: Says which topics there are.
+        joints: Every joint of a published JointState, in the order of the arrays.
+
+    Raises:
+        ContractError: On the first publication of an observation that the simulator lacks.
+    """
+
+    def __init__(self, node: Node, contract: Contract, joints: Sequence[str]) -> None:
+        self._contract, self._joints = contract, list(joints)
+        limbs = get_arm(contract.arm).limbs if contract.arm else ()
+        sides = [limb.prefix for limb in limbs] or ['']
+        self._parts = {
+            part: [side + key for side in sides for key in keys]
+            for part, keys in _JOINT_PARTS.items()
+        }
+        self._keys = contract.by_topic(contract.observations)
+        self._publishers = {
+            topic: node.create_publisher(
+                message_type(contract.observations[keys[0]].type),
+                topic,
+                LATCHED if any(contract.observations[key].latched for key in keys) else SENSOR_OUT,
+            )
+            for topic, keys in self._keys.items()
+        }
+
+    def publish(self, values: Values, stamp: int) -> bool:
+        """Publish one instant; a value of None is a lost sample: its topic stays silent.
+
+        Gives whether the stream that paces the ticks was among what went out.
+        """
+        sent = False
+        for topic, keys in self._keys.items():
+            for key in keys:
+                if key not in values:
+                    raise ContractError(
+                        'the simulator has no such observation', where=key, allowed=values
+                    )
+            sent = all(values[key] is not None for key in keys)
+            if not sent:
+                continue
+            message = self._message(keys, values)
+            frame_id = self._contract.base_frame
+            self._publishers[topic].publish(fill_stamp(message, stamp, frame_id))
+        return sent
+
+    def _message(self, keys: list[str], values: Values) -> Any:
+        stream = self._contract.observations[keys[0]]
+        decoder = DECODERS[stream.type]
+        if not isinstance(decoder, Composite):
+            return self._joint_state(values)
+        message = message_type(stream.type)()
+        value = np.asarray(values[keys[0]], dtype=float)
+        position = 0
+        for part in stream.fields:
+            target = attrgetter(part)(message)
+            for leaf in decoder.parts[part]:
+                setattr(target, leaf, float(value[position]))
+                position += 1
+        return message
+
+    def _joint_state(self, values: Values) -> JointState:
+        message = JointState(name=self._joints)
+        for part, keys in self._parts.items():
+            arrays = [values.get(key) for key in keys]
+            known = [array for array in arrays if array is not None]
+            if len(known) == len(keys):
+                setattr(message, part, doubles(np.concatenate(known)))
+        return message

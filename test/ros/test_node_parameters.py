@@ -1,0 +1,74 @@
+"""Parameters come from one dataclass: type, range, description and default."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from il_ros.core.errors import IlRosError
+from il_ros.ros.node_parameters import declare, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    renamed: ClassVar[dict[str, str]] = {'factor': 'gain'}
+
+    gain: float = setting(0.5, 'A gain.', low=0.0, high=1.0)
+    count: int = setting(3, 'A count.', low=1)
+    name: str = setting('x', 'A name.')
+    loose: bool = setting(False, 'May change.')
+
+
+@pytest.fixture
+def make(domain):
+    rclpy.init()
+    nodes = []
+
+    def make(**overrides):
+        parameters = [Parameter(name, value=value) for name, value in overrides.items()]
+        nodes.append(Node('parameters', parameter_overrides=parameters))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_defaults_overrides_and_descriptors(make):
+    node = make(gain=0.25)
+    assert declare(node, Config, dynamic=('loose',)) == Config(gain=0.25)
+    gain = node.describe_parameter('gain')
+    assert (gain.description, gain.read_only) == ('A gain.', True)
+    assert gain.floating_point_range[0].to_value == 1.0
+    assert node.describe_parameter('count').integer_range[0].from_value == 1
+    assert not node.describe_parameter('loose').read_only
+
+
+@pytest.mark.parametrize('value', [0.25, 'x', [1, 2]])
+def test_a_renamed_parameter_is_answered_with_its_new_name(make, value):
+    text = "/parameters parameter factor: 'factor' is now 'gain'; to fix: write 'gain' instead"
+    with pytest.raises(IlRosError, match=text):
+        declare(make(factor=value), Config)
+
+
+def test_a_parameter_has_no_old_name_when_nobody_uses_it(make):
+    node = make()
+    declare(node, Config)
+    assert not node.has_parameter('factor')
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'text'),
+    [
+        ({'gain': 2.0}, r'/parameters parameter gain: .*allowed: float, min 0.0, max 1.0'),
+        ({'count': 0}, r'/parameters parameter count: .*allowed: int, min 1'),
+        ({'name': 7}, r'/parameters parameter name: .*allowed: str'),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(make, overrides, text):
+    with pytest.raises(IlRosError, match=text):
+        declare(make(**overrides), Config)
