@@ -16,6 +16,7 @@ SOURCES = ('benchmarks', 'config', 'docs', 'il_ros', 'launch', 'msg', 'srv', 'ac
 LAYERS = [path.name for path in (ROOT / 'il_ros').iterdir() if path.is_dir()]
 FILE = re.compile(rf'(?<![\w./{{-])(?:{"|".join({*SOURCES, *LAYERS})})/[\w./-]*\w\.[a-z0-9]+\b')
 MODULE = re.compile(rf'`(il_ros\.(?:{"|".join(LAYERS)})\b(?:\.\w+)*)')
+OTHERS = {'metadata.yaml', 'adversarial.yaml', 'get_dataset_info.py'}  # of bags, results, robomimic
 TO_BE_WRITTEN = 'my_'  # how-to pages call the reader's own files so
 
 
@@ -37,6 +38,15 @@ def test_the_files_that_a_page_names_exist(page):
     files = {file for file in FILE.findall(page.read_text('utf-8')) if TO_BE_WRITTEN not in file}
     missing = [f for f in files if not ((ROOT / f).exists() or (ROOT / 'il_ros' / f).exists())]
     assert not missing
+
+
+@pytest.mark.parametrize('page', CURRENT, ids=page_name)
+def test_the_files_that_a_page_names_without_a_folder_exist(page):
+    known = {path.name for folder in SOURCES for path in (ROOT / folder).rglob('*')}
+    files = re.findall(r'`([a-z]\w*\.(?:py|yaml|msg|srv|xml))`', page.read_text('utf-8'))
+    assert not [
+        file for file in files if file not in {*known, *OTHERS} and TO_BE_WRITTEN not in file
+    ]
 
 
 @pytest.mark.parametrize('page', CURRENT, ids=page_name)
