@@ -57,6 +57,7 @@ FOLDERS = {
         marker='bundle.json',
         formats='il_ros.policies.bundle:FORMAT',
         fix='train the policy again, by "il_ros train bc"',
+        convert='il_ros.algorithms.bundle_migration:convert_bundle',
     ),
     'journal of an evaluation': FolderKind(
         marker='evaluation.json',

@@ -26,12 +26,14 @@ from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
 
-FORMAT = 2
+FORMAT = 3
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
 CALIBRATION_FILE = 'calibration.safetensors'
 
 Arrays = Mapping[str, NDArray[np.generic]]
+
+_COPY_AGAIN = 'copy the bundle again, or train again'
 
 
 def versions() -> dict[str, str]:
@@ -205,31 +207,45 @@ def read_info(path: Path) -> BundleInfo:
         ) from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
-        raise BundleError(
-            f'format {found}', where=str(file), allowed=str(FORMAT), fix='train the policy again'
-        )
+        fix = 'run il_ros migrate' if found == FORMAT - 1 else 'train the policy again'
+        raise BundleError(f'format {found}', where=str(file), allowed=str(FORMAT), fix=fix)
     return parse(BundleInfo, data, where=str(file), error=BundleError)
 
 
 def _read(path: Path, name: str, info: BundleInfo) -> Arrays:
-    file, expected = path / name, info.files.get(name)
-    fix = 'copy the bundle again, or train again'
-    if expected is None or not file.is_file():
-        raise BundleError('missing', where=str(file), fix=fix)
+    expected = info.files.get(name)
+    if expected is None:
+        raise BundleError('missing', where=str(path / name), fix=_COPY_AGAIN)
+    return read_arrays(path / name, bytes=expected.bytes, sha256=expected.sha256)
+
+
+def read_arrays(file: Path, *, bytes: int, sha256: str) -> Arrays:
+    """Arrays of one file of a bundle.
+
+    Args:
+        file: The file.
+        bytes: How large it has to be.
+        sha256: The hash that its content has to have (hex).
+
+    Raises:
+        BundleError: If it is missing, cut or changed.
+    """
+    if not file.is_file():
+        raise BundleError('missing', where=str(file), fix=_COPY_AGAIN)
     content = file.read_bytes()
-    if len(content) != expected.bytes:
+    if len(content) != bytes:
         raise BundleError(
-            f'{len(content)} bytes', where=str(file), allowed=f'{expected.bytes} bytes', fix=fix
+            f'{len(content)} bytes', where=str(file), allowed=f'{bytes} bytes', fix=_COPY_AGAIN
         )
     digest = hashlib.sha256(content).hexdigest()
-    if digest != expected.sha256:
+    if digest != sha256:
         raise BundleError(
-            f'SHA-256 {digest[:16]}', where=str(file), allowed=expected.sha256[:16], fix=fix
+            f'SHA-256 {digest[:16]}', where=str(file), allowed=sha256[:16], fix=_COPY_AGAIN
         )
     try:
         arrays: Arrays = safetensors.numpy.load(content)
     except Exception as problem:  # safetensors has no error type of its own for all cases
-        raise BundleError(f'not safetensors: {problem}', where=str(file), fix=fix) from None
+        raise BundleError(f'not safetensors: {problem}', where=str(file), fix=_COPY_AGAIN) from None
     return arrays
 
 

@@ -176,12 +176,12 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         load_bundle(tmp_path / 'none')
     with pytest.raises(BundleError, match=r'no bundle\.json in it; .*; to fix: make one by "il_ro'):
         load_bundle(tmp_path)
-    for other in (1, 7):
+    for other, fix in ((1, 'train the policy again'), (2, 'run il_ros migrate'), (7, 'train the')):
         edit(path, format=other)
-        text = rf'bundle\.json: format {other}; allowed: 2; to fix: train the policy again'
+        text = rf'bundle\.json: format {other}; allowed: 3; to fix: {fix}'
         with pytest.raises(BundleError, match=text):
             load_bundle(path)
-    edit(path, format=2, extra=1)
+    edit(path, format=3, extra=1)
     with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
         load_bundle(path)
 

@@ -1,0 +1,83 @@
+"""A bundle that the version before wrote (format 2), as this one reads it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from il_ros.algorithms.bundle_migration import convert_bundle
+from il_ros.cli.main import main
+from il_ros.core.errors import BundleError
+from il_ros.policies.bundle import load_bundle
+
+OLD = Path(__file__).parents[1] / 'support/bundle_format_2'
+ANSWER = [  # of the version that wrote it, to a frame of zeros before normalisation [rad, m]
+    [-0.0035, 0.013399, 0.000681, 0.018515, -0.000711, -0.00862, -0.008044, 0.037056],
+    [-0.000666, 0.016862, -0.002983, 0.010028, 0.005053, -0.010594, -0.008542, 0.039124],
+]
+
+
+@pytest.fixture
+def old(tmp_path):
+    return Path(shutil.copytree(OLD, tmp_path / 'old'))
+
+
+def edit(folder, **changes):
+    file = folder / 'bundle.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_an_old_bundle_is_refused_with_the_command_that_converts_it(old):
+    with pytest.raises(BundleError, match='format 2; allowed: 3; to fix: run il_ros migrate'):
+        load_bundle(old)
+
+
+def test_the_command_converts_it_and_the_policy_answers_as_it_did(old, capsys):
+    assert main(['migrate', str(old), '--in-place']) == 0
+    said = capsys.readouterr().out
+    assert 'bundle.json.config.hidden: now hidden_dims' in said
+    assert 'bundle.json.training.config.held_out: now val_fraction' in said
+    bundle = load_bundle(old)
+    assert bundle.policy.mlp_config.hidden_dims == (4,)
+    assert bundle.policy.mlp_config.exclude_keys == ('joint_velocity',)
+    assert bundle.training.config['policy']['hidden_dims'] == [4]
+    assert bundle.training.config['ema_decay'] == 0.99
+    zeros = np.zeros((1, bundle.policy.features.size), np.float32)
+    np.testing.assert_allclose(bundle.policy.answers(zeros)[0], ANSWER, atol=1e-6)
+    assert (old.with_name('old.bak') / 'bundle.json').exists()
+    assert convert_bundle(old).changes == ()
+
+
+def test_the_thresholds_belong_to_the_same_policy_afterwards(old, tmp_path):
+    identity = json.loads((old / 'bundle.json').read_text())['policy_id']
+    edit(old, calibration={'policy_id': identity, 'alpha': 0.02})
+    conversion = convert_bundle(old)
+    assert conversion.changes[-1].endswith(f', was {identity}')
+    with pytest.raises(BundleError, match='calibration'):
+        conversion.write(tmp_path / 'new')  # this calibration is none: the copy is read back
+    data = json.loads((tmp_path / 'new/bundle.json').read_text())
+    assert data['calibration'] == {'policy_id': data['policy_id'], 'alpha': 0.02}
+    assert data['policy_id'] != identity
+
+
+def test_a_bundle_that_was_changed_or_is_older_is_not_converted(old):
+    edit(old, format=1)
+    with pytest.raises(BundleError, match='format 1; allowed: 2, 3; to fix: train again'):
+        convert_bundle(old)
+    edit(old, format=2, policy_id='0' * 16)
+    with pytest.raises(BundleError, match=r'the policy is not 0000.*changed by hand'):
+        convert_bundle(old)
+    (old / 'policy.safetensors').write_bytes(b'x')
+    with pytest.raises(BundleError, match=r'policy\.safetensors: 1 bytes'):
+        convert_bundle(old)
+    (old / 'bundle.json').write_text('[]')
+    with pytest.raises(BundleError, match='cannot be read'):
+        convert_bundle(old)
+
+
+def test_one_that_lacks_a_part_is_called_damaged(old):
+    edit(old, files={})
+    with pytest.raises(BundleError, match='damaged: KeyError'):
+        convert_bundle(old)
