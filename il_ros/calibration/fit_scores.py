@@ -105,12 +105,14 @@ def episode_inputs(
     frames = list(frames_of_episode(dataset, index))
     epoch = frames[0].stamp if frames else 0
     policy.reset()
+    return [_answered(inputs, policy, frame, epoch) for frame in frames]
+
+
+def _answered(inputs: ScoreInputs, policy: Policy, frame: Frame, epoch: int) -> ScoreInput:
     if not inputs.needs & {'chunk', 'samples'}:
-        return [inputs.of_frame(frame, epoch=epoch) for frame in frames]
-    return [
-        inputs.of_frame(frame, policy.act(frame), (frame.stamp - epoch) / NS, epoch=epoch)
-        for frame in frames
-    ]
+        return inputs.of_frame(frame, epoch=epoch)
+    chunk, time = policy.act(frame), (frame.stamp - epoch) / NS
+    return inputs.of_frame(frame, chunk, time, samples=policy.samples(), epoch=epoch)
 
 
 def _horizon(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ Array = NDArray[np.float64]
 
 _POLICY = topics.MODES.index('policy')
 _OVERDUE = 'overdue'  # what the reason begins with where no score stopped it
+
+
+class Answer(NamedTuple):
+    """What the policy answered: stamp of the observation [ns], chunk (H, N), samples (S, H, N)."""
+
+    stamp: int
+    chunk: Array
+    samples: Array | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,16 +134,16 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
         BundleError: If the bundle is not calibrated.
         DatasetError: If the bag lacks a topic of the contract, has no frame, or is damaged.
     """
-    moments = bundle.score_inputs
-    if bundle.calibration is None or moments is None:
+    inputs = bundle.score_inputs
+    if bundle.calibration is None or inputs is None:
         raise BundleError('is not calibrated', fix='run "il_ros monitor calibrate"')
     frames = _frames(reader)
-    recorded = _chunks(reader, bundle.policy_id)
+    recorded = _answers(reader, bundle.policy_id)
     told = _told(reader, [frame.stamp for frame in frames])
     watch = ScoreWatch(bundle.calibration, config)
     answers = _recorded(frames, recorded) if recorded else _made(frames, bundle)
     ticks = [
-        _tick(watch, moments, frame, answer, told, epoch=frames[0].stamp)
+        _tick(watch, inputs, frame, answer, told, epoch=frames[0].stamp)
         for frame, answer in zip(frames, answers, strict=True)
     ]
     return Replay(ticks=ticks, told=told, same_policy=bool(recorded))
@@ -143,15 +151,15 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
 
 def _tick(
     watch: ScoreWatch,
-    moments: ScoreInputs,
+    inputs: ScoreInputs,
     frame: Frame,
-    answer: tuple[int, Array] | None,
+    answer: Answer | None,
     told: Mapping[int, RecordedVerdict],
     *,
     epoch: int,
 ) -> Tick:
-    stamp, chunk = answer if answer else (epoch, None)
-    moment = moments.of_frame(frame, chunk, (stamp - epoch) / NS, epoch=epoch)
+    stamp, chunk, samples = answer or (epoch, None, None)
+    moment = inputs.of_frame(frame, chunk, (stamp - epoch) / NS, samples=samples, epoch=epoch)
     # A frame that the monitor did not speak of came before or after its time.
     driving = told[frame.stamp].driving if frame.stamp in told else not told
     look = watch.look(moment, driving)
@@ -173,34 +181,40 @@ def _frames(reader: EpisodeReader) -> list[Frame]:
     return whole
 
 
-def _recorded(
-    frames: Sequence[Frame], chunks: Mapping[int, Array]
-) -> Iterator[tuple[int, Array] | None]:
+def _recorded(frames: Sequence[Frame], answers: Mapping[int, Answer]) -> Iterator[Answer | None]:
     """The newest of the recorded chunks at each frame."""
-    newest: tuple[int, Array] | None = None
-    waiting = sorted(chunks, reverse=True)
+    newest: Answer | None = None
+    waiting = sorted(answers, reverse=True)
     for frame in frames:
         while waiting and waiting[-1] <= frame.stamp:
-            stamp = waiting.pop()
-            newest = stamp, chunks[stamp]
+            newest = answers[waiting.pop()]
         yield newest
 
 
-def _made(frames: Sequence[Frame], bundle: Bundle) -> Iterator[tuple[int, Array]]:
+def _made(frames: Sequence[Frame], bundle: Bundle) -> Iterator[Answer]:
     bundle.policy.reset()
     for frame in frames:
-        yield frame.stamp, bundle.policy.act(frame)
+        chunk = bundle.policy.act(frame)
+        yield Answer(frame.stamp, chunk, bundle.policy.samples())
 
 
-def _chunks(reader: EpisodeReader, policy_id: str) -> dict[int, Array]:
-    """The chunks in the bag that this policy made, by the stamp of what they answer."""
-    found: dict[int, Array] = {}
+def _answers(reader: EpisodeReader, policy_id: str) -> dict[int, Answer]:
+    """The answers in the bag that this policy made, by the stamp of what they answer."""
+    found: dict[int, Answer] = {}
     for message, data in _messages(reader, topics.POLICY_CHUNK):
         joints = len(message.names)
         whole = joints and len(message.positions) == joints * message.horizon > 0
         if message.policy_id == policy_id and whole:  # others are faults that the monitor told
-            found[header_stamp(data)] = np.asarray(message.positions).reshape(-1, joints)
+            stamp = header_stamp(data)
+            chunk = np.asarray(message.positions).reshape(-1, joints)
+            found[stamp] = Answer(stamp, chunk, _samples(message, chunk))
     return found
+
+
+def _samples(message: Any, chunk: Array) -> Array | None:
+    """Further answers of a recorded chunk (H, N), shape (S, H, N); None without any."""
+    samples = np.asarray(getattr(message, 'samples', ()), dtype=np.float64)
+    return samples.reshape(-1, *chunk.shape) if samples.size else None
 
 
 def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, RecordedVerdict]:

@@ -20,6 +20,9 @@ FaultKind = Literal[
 ]  # fmt: skip
 
 
+_MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
+
+
 @dataclass(frozen=True)
 class Fault:
     """A reason to stop.
@@ -77,7 +80,16 @@ def _malformed(chunk: Chunk, names: tuple[str, ...]) -> str:
     if not finite.all():
         step, joint = (int(i) for i in np.argwhere(~finite)[0])
         return f'step {step} of {names[joint]} is {chunk.positions[step, joint]}'
-    return ''
+    return _malformed_samples(chunk.samples, len(names))
+
+
+def _malformed_samples(samples: Array | None, joints: int) -> str:
+    if samples is None:
+        return ''
+    shape = np.shape(samples)
+    if len(shape) != 3 or shape[2] != joints or not 1 <= shape[0] <= _MOST_SAMPLES or not shape[1]:
+        return f'samples have shape {shape}, allowed (1 .. {_MOST_SAMPLES}, H, {joints})'
+    return '' if np.isfinite(samples).all() else 'a sample is not finite'
 
 
 def _first_difference(got: tuple[str, ...], want: tuple[str, ...]) -> str:

@@ -279,7 +279,13 @@ class Monitor:
         moment = frame.moment or ScoreInput(time=frame.stamp, position=frame.position)
         if chunk is None:
             return moment
-        return replace(moment, chunk=chunk.positions, chunk_time=chunk.stamp, step_dt=chunk.step_dt)
+        return replace(
+            moment,
+            chunk=chunk.positions,
+            chunk_time=chunk.stamp,
+            step_dt=chunk.step_dt,
+            samples=chunk.samples,
+        )
 
     def _wanted(self, frame: MonitorInput, now: float) -> Target | Fault | None:
         if not (self.mode.driving or self.mode is Mode.FALLBACK):

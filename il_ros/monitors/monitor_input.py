@@ -24,6 +24,8 @@ class Chunk:
         contract_hash: Hash of the contract that the source works under.
         policy_id: Which policy made it; empty for an expert.
         source: 'policy' or 'expert'.
+        samples: Further answers of the policy to the same observation, shape (S, H, N); None where
+            it gives one answer only.
     """
 
     stamp: float
@@ -33,6 +35,7 @@ class Chunk:
     contract_hash: str
     policy_id: str
     source: str
+    samples: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,13 @@ from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
-from il_ros.ros.message_conversion import chunk_positions, chunk_source, to_ns, to_seconds
+from il_ros.ros.message_conversion import (
+    chunk_positions,
+    chunk_samples,
+    chunk_source,
+    to_ns,
+    to_seconds,
+)
 from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.output_adapters import command_publisher
@@ -161,6 +167,7 @@ class MonitorNode(ManagedNode):
             contract_hash=message.contract_hash,
             policy_id=message.policy_id,
             source=chunk_source(message),
+            samples=chunk_samples(message),
         )
         if not self.active:
             return

@@ -87,6 +87,7 @@ class PolicyNode(ManagedNode):
                 source='policy',
                 contract_hash=self._contract.hash,
                 policy_id=self._bundle.policy_id,
+                samples=self._bundle.policy.samples(),
             )
         )
         self._costs.append(time.perf_counter() - begin)

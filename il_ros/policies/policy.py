@@ -35,6 +35,14 @@ class Policy(ABC):
         valid; whoever calls sees to that.
         """
 
+    def samples(self) -> NDArray[np.float64] | None:
+        """Further answers to the frame that `act` answered last, shape (S, H, N) [rad or m].
+
+        For scores of how consistent a policy is that draws its answers (`monitors.scores.stac`),
+        S at most 256. None for a policy with one answer only.
+        """
+        return None
+
     def embedding(self, frame: Frame) -> NDArray[np.float64] | None:
         """What the policy makes of a frame in its last hidden layer, shape (E,).
 

@@ -47,6 +47,7 @@ class ScoreInputs:
         chunk: Array | None = None,
         chunk_time: float = 0.0,
         *,
+        samples: Array | None = None,
         epoch: int = 0,
     ) -> ScoreInput:
         """The score input of one frame.
@@ -55,6 +56,8 @@ class ScoreInputs:
             frame: The frame.
             chunk: The policy's newest answer, shape (H, N) [rad or m]; None where there is none.
             chunk_time: Stamp of the observation that it answers, since `epoch` [s].
+            samples: Its further answers to that observation, shape (S, H, N); see
+                `Policy.samples`.
             epoch: Where time is counted from [ns]: near the frames, so that no digit is lost.
         """
         here = self._contract.action.position
@@ -66,6 +69,7 @@ class ScoreInputs:
             position=frame.vector(here) if here and frame.all_valid(here) else None,
             chunk=chunk,
             chunk_time=chunk_time,
+            samples=samples,
             step_dt=self._contract.period,
             reference=self._reference(frame) if 'reference' in self.needs else None,
         )

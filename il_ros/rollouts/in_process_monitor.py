@@ -38,6 +38,7 @@ class InProcessMonitor:
         make: Makes the monitor of an episode.
         policy_id: Which policy drives; empty for an expert.
         moment: What the scores see of a frame; none where nothing is scored.
+        samples: The policy's further answers to the last frame; see `Policy.samples`.
         patience: How long it waits for a frame before it goes on without one [s], as its node.
     """
 
@@ -49,10 +50,11 @@ class InProcessMonitor:
         *,
         policy_id: str = '',
         moment: MomentOf | None = None,
+        samples: Callable[[], Array | None] = lambda: None,
         patience: float = MonitorConfig.frame_age,
     ) -> None:
         self._contract, self._source, self._make = contract, source, make
-        self._policy_id, self._moment = policy_id, moment
+        self._policy_id, self._moment, self._samples = policy_id, moment, samples
         self._patience = patience
         self.verdict: Verdict | None = None
         self.stopped = ''
@@ -124,6 +126,7 @@ class InProcessMonitor:
             contract_hash=self._contract.hash,
             policy_id=self._policy_id,
             source=self._source,
+            samples=self._samples(),
         )
 
     def _input(self, frame: Frame | None, now: float, invalid: tuple[str, ...]) -> MonitorInput:
@@ -173,5 +176,6 @@ def scores_monitor(
         lambda: make_monitor(contract, calibration, settings),
         policy_id=calibration.policy_id,
         moment=ScoreInputs.of_scores(policy, scores).of_frame,
+        samples=policy.samples,
         patience=settings.frame_age,
     )

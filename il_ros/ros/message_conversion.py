@@ -55,7 +55,7 @@ def doubles(values: Array) -> array.array[float]:
 
 def chunk_message(
     positions: Array, *, stamp: int, step_dt: float, names: tuple[str, ...], frame_id: str,
-    source: str, contract_hash: str, policy_id: str = '',
+    source: str, contract_hash: str, policy_id: str = '', samples: Array | None = None,
 ) -> ActionChunk:  # fmt: skip
     """Make an ActionChunk.
 
@@ -68,6 +68,7 @@ def chunk_message(
         source: One of `topics.CHUNK_SOURCES`.
         contract_hash: Of the contract that it is made for.
         policy_id: Of the policy that made it; empty for an expert.
+        samples: The policy's further answers, shape (S, H, N) [rad or m]; None without any.
     """
     message = ActionChunk(
         step_dt=to_duration(step_dt),
@@ -78,6 +79,8 @@ def chunk_message(
         contract_hash=contract_hash,
         policy_id=policy_id,
     )
+    if samples is not None:
+        message.sample_count, message.samples = len(samples), doubles(samples)
     message.header.stamp = to_stamp(stamp)
     message.header.frame_id = frame_id
     return message
@@ -94,6 +97,16 @@ def chunk_positions(message: ActionChunk) -> Array:
     if n == 0 or message.horizon == 0 or flat.size != n * message.horizon:
         return np.empty((0, n))
     return flat.reshape(message.horizon, n)
+
+
+def chunk_samples(message: ActionChunk) -> Array | None:
+    """Samples of a chunk, shape (S, H, N); None without any, (0, 0, N) when sizes do not fit."""
+    n, flat = len(message.names), np.asarray(message.samples, dtype=np.float64)
+    if not (message.sample_count or flat.size):
+        return None
+    if message.sample_count * message.horizon * n != flat.size or not flat.size:
+        return np.empty((0, 0, n))
+    return flat.reshape(message.sample_count, message.horizon, n)
 
 
 def observation_message(frame: Frame, frame_id: str) -> Observation:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from follower import Follower
 
 from il_ros.calibration.fit_scores import episode_inputs, frames_of_episode
 from il_ros.monitors.calibrated_scores import NoveltyFeatures
@@ -49,3 +50,22 @@ def test_features_of_frames_and_of_a_dataset_are_the_same(make, dataset):
     )
     of_frames = [moment.features for moment in episode_inputs(inputs, policy, dataset, 2)]
     np.testing.assert_allclose(np.array(of_frames), of_rows, atol=1e-12)
+
+
+class Drawing(Follower):
+    """Draws two answers for every frame."""
+
+    def act(self, frame):
+        self.drawn = np.stack([super().act(frame), super().act(frame) + 0.1])
+        return self.drawn[0]
+
+    def samples(self):
+        return self.drawn
+
+
+def test_a_policy_that_draws_its_answers_gives_the_scores_its_samples(task, features, dataset):
+    policy = Drawing(task.contract)
+    inputs = ScoreInputs(policy, features, ('chunk',), 3)
+    for one in episode_inputs(inputs, policy, dataset, 1):
+        assert one.samples.shape == (2, 3, 2)
+        np.testing.assert_array_equal(one.samples[0], one.chunk)

@@ -48,6 +48,7 @@ def judge(chunk, **changed):
 
 def test_a_good_chunk_passes():
     assert judge(CHUNK) is None
+    assert judge(replace(CHUNK, samples=np.zeros((256, 4, 2)))) is None
     assert judge(replace(CHUNK, policy_id='other'), policy_id='') is None
     expert = replace(CHUNK, source='expert', policy_id='')
     assert judge(expert, source='expert') is None
@@ -59,6 +60,15 @@ def test_a_good_chunk_passes():
         ({'source': 'expert'}, "says that it comes from 'expert'"),
         ({'contract_hash': ''}, 'made for contract none, this monitor has c0ffee'),
         ({'policy_id': 'bc-2'}, 'comes from bc-2, the calibration is for bc-1'),
+        (
+            {'samples': np.zeros((0, 4, 2))},
+            'samples have shape (0, 4, 2), allowed (1 .. 256, H, 2)',
+        ),
+        (
+            {'samples': np.zeros((257, 4, 2))},
+            'samples have shape (257, 4, 2), allowed (1 .. 256, H, 2)',
+        ),
+        ({'samples': np.full((2, 4, 2), np.inf)}, 'a sample is not finite'),
         ({'policy_id': ''}, 'comes from an unnamed policy, the calibration is for bc-1'),
         ({'names': ('b', 'a')}, "joint 0 is 'b', the contract says 'a'"),
         ({'names': ('a',)}, 'has 1 joints, the contract has 2'),

@@ -174,6 +174,19 @@ def test_it_drives_to_where_the_policy_wants():
     np.testing.assert_allclose(verdict.target_end, 0.3, atol=1e-6)
 
 
+def test_scores_see_the_samples_that_came_with_the_chunk(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Distance, 'score', lambda _, moment: seen.append(moment.samples) or 0.0)
+    rig, samples = Rig(), np.zeros((5, 8, 3))
+    rig.drive()
+    assert all(one is None for one in seen)
+    rig.offer(samples=samples)
+    assert rig.tick().mode is Mode.POLICY
+    assert seen[-1] is samples
+    rig.offer(samples=np.zeros((5, 8, 2)))
+    assert_stops(rig, rig.tick(), 'samples have shape (5, 8, 2), allowed (1 .. 256, H, 3)')
+
+
 def test_from_idle_it_begins_where_the_arm_is_measured():
     rig = Rig(start=[0.2, -0.1, 0.5])
     rig.tick()

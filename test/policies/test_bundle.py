@@ -10,6 +10,7 @@ from il_ros.calibration.fit_scores import fit_bank, traces
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
 from il_ros.core.observation_features import Features, Normalizer
+from il_ros.policies import bundle as policies_bundle
 from il_ros.policies.bundle import Bundle, Training, load_bundle
 from il_ros.policies.bundle_writer import save_bundle, save_threshold
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
@@ -83,6 +84,16 @@ def test_the_identity_is_of_weights_config_and_contract_alone(task, bundle):
     other = replace(bundle, policy=make_policy(task, seed=1))
     assert other.policy_id != bundle.policy_id
     assert replace(bundle, scores=None).policy_id == bundle.policy_id
+
+
+def test_the_identity_is_hashed_once_however_many_chunks_carry_it(bundle, monkeypatch):
+    hashed, whole = [], policies_bundle.hash_arrays
+    monkeypatch.setattr(
+        policies_bundle, 'hash_arrays', lambda *args: hashed.append(1) or whole(*args)
+    )
+    again = replace(bundle)
+    assert {again.policy_id for _ in range(100)} == {bundle.policy_id}
+    assert len(hashed) == 1
 
 
 @pytest.mark.parametrize('varying', [False, True])

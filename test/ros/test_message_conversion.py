@@ -67,6 +67,7 @@ def test_a_chunk_keeps_its_rows():
     )
     assert message_conversion.to_seconds(message.step_dt) == 0.1
     assert [len(message.embedding), message.sample_count, len(message.samples)] == [0, 0, 0]
+    assert message_conversion.chunk_samples(message) is None
     np.testing.assert_array_equal(message_conversion.chunk_positions(message), rows)
 
 
@@ -74,6 +75,17 @@ def test_a_chunk_keeps_its_rows():
 def test_a_chunk_whose_sizes_do_not_fit_has_no_rows(horizon, size):
     message = ActionChunk(names=['a', 'b'], horizon=horizon, positions=[0.0] * size)
     assert len(message_conversion.chunk_positions(message)) == 0
+
+
+def test_samples_survive_the_way_through_a_message():
+    samples = np.arange(12.0).reshape(2, 3, 2)
+    message = message_conversion.chunk_message(
+        samples[0], stamp=5, step_dt=0.1, names=('a', 'b'), frame_id='base', source='policy',
+        contract_hash='h', samples=samples,
+    )  # fmt: skip
+    np.testing.assert_array_equal(message_conversion.chunk_samples(message), samples)
+    message.sample_count = 3  # which does not fit: the monitor refuses the chunk
+    assert message_conversion.chunk_samples(message).shape == (0, 0, 2)
 
 
 def test_a_frame_survives_the_way_through_a_message():

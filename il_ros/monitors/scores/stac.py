@@ -26,8 +26,9 @@ class Stac:
     that understands the scene has the same two ways a moment later.
 
     The distance is the energy distance (Székely & Rizzo 2013), one of the maximum mean
-    discrepancies with no bandwidth to choose. Of a policy that draws no samples nothing can be
-    said; there the members of an ensemble that learned the same task (`EnsembleDisagreement`)
+    discrepancies with no bandwidth to choose. The samples come with the chunk (`Policy.samples`,
+    field `samples` of `il_ros/msg/ActionChunk`). Of a policy that draws none nothing can be said;
+    there the members of an ensemble that learned the same task (`EnsembleDisagreement`)
     stand for it, and the score tells how steady the task looks.
     """
 
