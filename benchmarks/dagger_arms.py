@@ -25,7 +25,7 @@ from il_ros.algorithms.query_rules import (
     RoundContext,
     make_rule,
 )
-from il_ros.cli.evaluate_command import versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.cli.main import guarded
 from il_ros.cli.running_graph import graph
 from il_ros.core.atomic_files import write_atomic

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.evaluate_command import versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.cli.main import guarded
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract

@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, fit_bank
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import load_dataset
@@ -38,6 +37,7 @@ from il_ros.rollouts.in_process_monitor import limits_monitor, scores_monitor
 from il_ros.rollouts.rollout import Rollout, load_rollouts, save_rollouts
 from il_ros.rollouts.rollout_scores import score_rollouts
 from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
+from il_ros.sim.perturbations import load_perturbations
 
 ROOT = Path(__file__).parents[1]
 ALPHA = 0.05

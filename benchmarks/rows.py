@@ -14,7 +14,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from il_ros.cli.evaluate_command import versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import write_atomic
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import Row, save, show
 from benchmarks.tasks import DEMONSTRATIONS, cloned
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.process_pool import worker_count
@@ -31,6 +30,7 @@ from il_ros.rollouts.episode_cases import nominal_cases, plan_suites
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.env import TaskEnv, environment_id
+from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.scene_cameras import Choice
 from il_ros.sim.tasks import TASKS, default_arm
 from il_ros.sim.world import World

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.rows import machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.evaluate_command import versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.cli.main import guarded
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.atomic_files import write_atomic

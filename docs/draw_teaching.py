@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.rollout_pool import EpisodeSetup
+from il_ros.sim.perturbations import load_perturbations
 
 TASK = 'pick_place'
 CONFIG = Path(__file__).parents[1] / 'config'

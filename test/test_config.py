@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.contract import load_contract
+from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.randomisation import load_randomisation
 from il_ros.sim.tasks import TASKS, default_arm
 from il_ros.sim.world import World

@@ -1,4 +1,4 @@
-"""``il_ros adversarial``: the smallest disturbances that make a policy fail, in one process."""
+"""``il_ros adversarial``: finds the smallest disturbances that make a policy fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from il_ros.cli.evaluate_command import load_perturbations, versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import Rate
 from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig
@@ -27,6 +27,7 @@ from il_ros.rollouts.adversarial.search_trials import SearchResult, Trial
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, stream_cases
+from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import make_task
 
 
@@ -41,21 +42,21 @@ def search(
     most: int = 20,
     config: Annotated[SearchConfig, tyro.conf.arg(name='')] = SearchConfig(),  # noqa: B008
 ) -> int:
-    """Search for small disturbances that make a policy fail, in scenes that it can do.
+    """Search for small disturbances that make a policy fail, in scenes in which it succeeds.
 
-    No ROS is needed. Writes adversarial.yaml, failures by severity, which evaluate takes as
+    Needs no ROS. Writes adversarial.yaml with the failures by severity, which evaluate takes as
     --perturbations, and trials.json with every episode.
 
     Args:
         contract: Contract file.
-        bounds: YAML file of what may be disturbed and how far.
+        bounds: YAML file of the disturbances and their bounds.
         out: Folder of the results.
-        bundle: Bundle of the policy; without one the task's expert is searched.
-        task: Name of the simulator's task.
-        guard: What stands between policy and arm: nothing, the monitor's hard checks, or the whole
-            monitor. An episode that it stops is a failure.
-        most: How many failures are listed.
-        config: How long and how widely to search.
+        bundle: Bundle of the policy; without one the task's expert is tested.
+        task: Task of the simulator.
+        guard: Safety filter between policy and arm: nothing, the monitor's hard checks, its scores,
+            or the whole monitor. An episode that it stops is a failure.
+        most: Largest number of failures that are listed.
+        config: Settings of the search.
     """
     console, space = Console(), load_space(bounds)
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)
@@ -100,15 +101,15 @@ def replay(
     guard: FilterName = 'limits',
     processes: int = 1,
 ) -> int:
-    """Run the failures that a search has listed again, each in its scene; as after retraining.
+    """Run the failures of a search again, each in its scene, for example after retraining.
 
     Args:
         perturbations: The adversarial.yaml of a search.
         contract: Contract file.
-        bundle: Bundle of the policy; without one the task's expert is tried.
-        task: Name of the simulator's task.
-        guard: What stands between policy and arm; as in the search.
-        processes: How many episodes are simulated at once.
+        bundle: Bundle of the policy; without one the task's expert is tested.
+        task: Task of the simulator.
+        guard: Safety filter between policy and arm, as in the search.
+        processes: Number of episodes simulated in parallel.
     """
     cases = cases_of(load_perturbations(perturbations), where=perturbations.name)
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)

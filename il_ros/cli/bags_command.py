@@ -1,4 +1,4 @@
-"""``il_ros bags``: what is in episode bags, what is wrong with them, and how to mend it."""
+"""``il_ros bags``: inspects, checks, recovers and edits episode bags."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _COLOURS = {'ok': 'green', 'running': 'cyan'}
 
 
 def check(paths: Folders, *, all: Flag = False) -> int:
-    """Look at every bag below folders, hidden ones too; read every byte of them.
+    """Read every byte of bags and report what is damaged, hidden bags included.
 
-    Exit code 1 if something is wrong with one of them.
+    The exit code is 1 if a bag has a problem.
 
     Args:
         paths: Bags, or folders of bags.
-        all: List the bags that are in order too.
+        all: List intact bags too.
     """
     console = Console()
     findings = check_bags(_given(paths))
@@ -60,19 +60,19 @@ def check(paths: Folders, *, all: Flag = False) -> int:
         if finding.fix:
             _say(console, f'    {finding.fix}')
     wrong = sum(finding.wrong for finding in findings)
-    console.print(f'{len(findings)} bags, {wrong} with something wrong')
+    console.print(f'{len(findings)} bags, {wrong} with problems')
     return 1 if wrong else 0
 
 
 def recover(paths: Folders, *, keep: Flag = False) -> int:
-    """Make bags of everything whole in damaged ones, in their place.
+    """Replace damaged bags by whole ones of everything in them that is intact.
 
-    Exit code 1 if one could not be recovered.
+    The exit code is 1 if a bag could not be recovered.
 
     Args:
-        paths: Damaged bags and hidden folders of episodes, or folders of them: then those that
-            "il_ros bags check" finds wrong.
-        keep: Keep a damaged bag as NAME.damaged.
+        paths: Damaged bags, hidden folders of episodes, or folders of them, in which those with a
+            problem are recovered.
+        keep: Keep the damaged bag as NAME.damaged.
     """
     console = Console()
     failed = 0
@@ -97,15 +97,15 @@ def mark(
     flagged: Flag = False,
     no_flagged: Flag = False,
 ) -> int:
-    """Change what an episode says of itself.
+    """Change the outcome, notes or flag of an episode.
 
     Args:
         bag: The episode.
-        outcome: How it ended.
-        reason: Why it ended so.
-        notes: The operator's notes; they replace those that are there.
-        flagged: It has to be looked at.
-        no_flagged: It does not have to be looked at any more.
+        outcome: Outcome of the episode.
+        reason: Reason of the outcome.
+        notes: Notes of the operator; they replace the old ones.
+        flagged: Mark the episode for review.
+        no_flagged: Remove that mark.
     """
     if flagged and no_flagged:
         raise DatasetError('--flagged and --no-flagged', allowed='one of them')
@@ -133,7 +133,7 @@ def mark(
 
 
 def info(bag: Folder) -> int:
-    """Say what is in a bag: topics, rates, losses, who recorded it and when.
+    """Show what a bag contains: topics, rates, message loss, and who recorded it when.
 
     Args:
         bag: The bag.
@@ -167,7 +167,7 @@ def _one(path: Path) -> Path:
     """The path of one bag.
 
     Raises:
-        DatasetError: If it is none; of a folder of bags, naming some.
+        DatasetError: If it is not a bag; for a folder of bags it names some.
     """
     path = whole_path(path)
     if not path.is_dir():
@@ -189,17 +189,17 @@ def _one(path: Path) -> Path:
 
 
 def _say(console: Console, text: str) -> None:
-    """Print a line as it is, so that a path in it can be copied."""
+    """Print a line without markup or wrapping, so that a path in it can be copied."""
     console.print(_printable(text), soft_wrap=True, markup=False, highlight=False)
 
 
 def _printable(text: str) -> str:
-    """A text without what UTF-8 has no code for: file names and arguments may be any bytes."""
+    """A text that UTF-8 can encode: file names and arguments may be any bytes."""
     return text.encode('utf-8', 'backslashreplace').decode()
 
 
 def _cell(text: object) -> str:
-    """What goes into a table as it is, brackets too."""
+    """Text for a table cell, without markup."""
     return escape(_printable(str(text)))
 
 
@@ -262,7 +262,7 @@ def _topics(content: BagContent) -> Table:
 
 
 def _size_and_rate(content: BagContent, name: str) -> tuple[int, float]:
-    """Bytes of a topic's messages, and how often they came [Hz]."""
+    """Size of a topic's messages [bytes], and their rate [Hz]."""
     of: list[tuple[int, int, int, int]] = []
     for scan in content.scans:
         for number, topic in scan.topics.items():

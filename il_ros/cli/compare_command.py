@@ -1,4 +1,4 @@
-"""``il_ros compare``: two policies on the same seeds, and whether they can be told apart."""
+"""``il_ros compare``: compares two policies on the same seeds."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def compare(
     seed: int = 0,
     out: Annotated[Path | None, tyro.conf.arg(name='json')] = None,
 ) -> int:
-    """Hold evaluation B against evaluation A, episode by episode.
+    """Compare evaluation B with evaluation A, episode by episode.
 
     Args:
-        a: Folder of `il_ros evaluate`.
-        b: Another one, on the same seeds.
-        suites: Which suites; those that a policy drives by default.
-        seed: Of the bootstrap.
-        out: File to write the figures to, as JSON.
+        a: Output folder of `il_ros evaluate`.
+        b: Another one on the same seeds.
+        suites: Suites to compare; by default those that a policy drives.
+        seed: Seed of the bootstrap.
+        out: JSON file for the figures.
     """
     found = compare_evaluations(read_evaluation(a), read_evaluation(b), suites=suites, seed=seed)
     if out is not None:

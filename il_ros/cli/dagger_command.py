@@ -1,26 +1,26 @@
-"""``il_ros dagger``: rounds of interactive imitation on a graph, or in one process."""
+"""``il_ros dagger``: rounds of interactive imitation, on a graph or in one process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.running_graph import graph
-from il_ros.core.contract import load_contract
+from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
-from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun, LiveEnv, ScoredEnv
 from il_ros.interactive.chunk_learner import TRAINING
 from il_ros.interactive.retraining import (
     DECISION,
@@ -39,14 +39,17 @@ from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 from il_ros.sim.tasks import floor_of
 
+if TYPE_CHECKING:
+    from il_ros.ros.graph import Graph
+
 
 @dataclass(frozen=True, kw_only=True)
 class Against:
-    """The policy in use, which the new one is held against.
+    """The policy in use, with which the new one is compared.
 
     Attributes:
-        bundle: Its bundle; nothing is compared without one.
-        trials: Episodes of each of the two.
+        bundle: Its bundle; without one nothing is compared.
+        trials: Number of episodes of each policy.
     """
 
     bundle: Path | None = None
@@ -66,23 +69,23 @@ def dagger(
     namespace: str = '/',
     in_process: bool = False,
 ) -> int:
-    """Demonstrate, train, and let the learner drive while the expert corrects it, in rounds.
+    """Train in rounds: the expert demonstrates, then corrects the learner while it drives.
 
-    The same command goes on where it stopped, whatever ended it; with more rounds it goes further.
-    With a policy to be held against, both are tried on the same scenes after the last round, and
-    the new one is calibrated and named as the better one only if it is.
+    To continue an interrupted run, give the same command again; with more rounds the run goes on.
+    With --against.bundle, the new policy and the one in use are evaluated on the same scenes after
+    the last round; the new one is calibrated, and recommended only if it is better.
 
     Args:
         contract: Contract file.
         task: Task of the simulator; its expert has the same name.
         out: Folder of the rounds, bundles, bags and curves.
-        run: What the rounds are of.
-        training: How a policy is trained.
+        run: Settings of the rounds.
+        training: Training settings.
         against: The policy in use.
-        randomisation: YAML file of what differs from episode to episode beside the scene.
-        start: Start a graph in lock-step here, instead of using the one that runs.
+        randomisation: YAML file of the domain randomisation.
+        start: Start a graph in lock-step instead of using a running one.
         namespace: Namespace of the running graph.
-        in_process: Use no graph: simulator, expert and monitor in one process, without ROS.
+        in_process: Use no graph: run simulator, expert and monitor in one process, without ROS.
     """
     console, loaded = Console(), load_contract(contract)
     ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
@@ -90,43 +93,35 @@ def dagger(
     if against.bundle is not None:
         load_bundle(against.bundle, loaded)
         _require_another(against.bundle, rounds.bundle)
+    settings: dict[str, Any] = {
+        'horizon': training.policy.horizon,
+        'blend': training.policy.blend,
+        'noise': run.noise,
+        'randomisation': ranges,
+    }
+    verdict = ''
 
-    def tell(one: CoachedRound) -> None:
-        console.print(_line(one))
+    def show(result: CoachedRound) -> None:
+        console.print(_line(result))
 
-    horizon, blend = training.policy.horizon, training.policy.blend
     with rounds.journal('in process' if in_process else 'graph') as journal, ExitStack() as stack:
-        if in_process:
-            place = ArmEpisodeEnv(
-                loaded, task, horizon=horizon, blend=blend, noise=run.noise, randomisation=ranges
-            )
-            found = rounds.teach(place, journal, on_round=tell)
-            trials = _trials_in_process(contract, task, ranges)
-        else:
+        client = None
+        if not in_process:
+            arguments = {'contract': str(contract.resolve()), 'task': task}
+            arguments['directory'] = str((out / 'episodes').resolve())
             client = stack.enter_context(
-                graph(
-                    loaded,
-                    start=start,
-                    namespace=namespace,
-                    log=out / 'log',
-                    contract=str(contract.resolve()),
-                    task=task,
-                    directory=str((out / 'episodes').resolve()),
-                )
+                graph(loaded, start=start, namespace=namespace, log=out / 'log', **arguments)
             )
-            from il_ros.ros.graph_episode_env import graph_episode_env, graph_trials
+        with _episode_env(client, loaded, task, settings) as (env, live):
+            results = rounds.teach(env, journal, live=live, on_round=show)
+        if against.bundle is not None:
+            if client is None:
+                trials = _trials_in_process(contract, task, ranges)
+            else:
+                from il_ros.ros.graph_episode_env import graph_trials
 
-            with graph_episode_env(
-                client,
-                loaded,
-                horizon=horizon,
-                blend=blend,
-                noise=run.noise,
-                randomisation=ranges,
-            ) as live:
-                found = rounds.teach(live, journal, live=live, on_round=tell)
-            trials = graph_trials(client, task, out / 'trials', ranges)
-        told = '' if against.bundle is None else _judge(against, rounds, journal, trials)
+                trials = graph_trials(client, task, out / 'trials', ranges)
+            verdict = _compare(against, rounds, journal, trials)
     way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
     options = (
         *_changed(run, DaggerRun()),
@@ -135,12 +130,26 @@ def dagger(
         *([f'--randomisation {randomisation}'] if randomisation else []),
         way,
     )
-    line = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
-    page = rounds.report(found, line)
+    command = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
+    page = rounds.report(results, command)
     console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
-    if told:
-        console.print(told, soft_wrap=True)
+    if verdict:
+        console.print(verdict, soft_wrap=True)
     return 0
+
+
+@contextmanager
+def _episode_env(
+    client: Graph | None, contract: Contract, task: str, settings: Mapping[str, Any]
+) -> Iterator[tuple[ScoredEnv, LiveEnv | None]]:
+    """Where the episodes happen: a graph, which is given twice, or this process without one."""
+    if client is None:
+        yield ArmEpisodeEnv(contract, task, **settings), None
+        return
+    from il_ros.ros.graph_episode_env import graph_episode_env
+
+    with graph_episode_env(client, contract, **settings) as live:
+        yield live, live
 
 
 def _require_another(old: Path, new: Path) -> None:
@@ -152,8 +161,8 @@ def _require_another(old: Path, new: Path) -> None:
         )
 
 
-def _judge(against: Against, rounds: ArmRounds, journal: RoundJournal, trials: Trials) -> str:
-    """Hold the new policy against the old one, unless that was done; gives what was found."""
+def _compare(against: Against, rounds: ArmRounds, journal: RoundJournal, trials: Trials) -> str:
+    """Compare the new policy with the old one, unless that was done; returns the verdict."""
     assert against.bundle is not None
     before, now = (load_bundle(bundle).policy_id for bundle in (against.bundle, rounds.bundle))
     one = Retraining(journal.folder / f'against_{before}_{now}')
@@ -201,7 +210,7 @@ def _line(one: CoachedRound) -> str:
 
 
 def _changed(given: Any, usual: Any, prefix: str = '') -> Iterator[str]:
-    """The options of settings that are not as they usually are."""
+    """Options of the settings that differ from their defaults."""
     for name, value in vars(given).items():
         option, before = f'{prefix}{name}'.replace('_', '-'), getattr(usual, name)
         if is_dataclass(value):

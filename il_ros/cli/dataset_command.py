@@ -1,4 +1,4 @@
-"""``il_ros dataset …``: datasets of episode bags, and datasets of datasets."""
+"""``il_ros dataset …``: builds, edits and inspects datasets."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def build(
     overwrite: bool = False,
     resume: bool = True,
 ) -> int:
-    """Make a dataset of episode bags.
+    """Build a dataset from episode bags.
 
-    A build that was interrupted goes on where it stopped when the same command is given again.
+    To continue an interrupted build, run the same command again.
 
     Args:
-        bags: Episodes, or folders of episodes; bags of "ros2 bag record" too, with --contract.
+        bags: Episodes or folders of episodes; with --contract also bags of "ros2 bag record".
         out: Folder of the dataset.
-        contract: Contract file to read by; the one in the episodes by default.
+        contract: Contract file; by default the one in the episodes.
         preprocessing: File of preprocessing settings; see config/preprocessing.
-        outcomes: Outcomes of the episodes to take.
-        image_format: How images are held: jpeg, png (loses nothing), or raw (one array of pixels).
-        namespace: Namespace of the robot in bags that do not say it.
-        reinterpret: Read by --contract what was recorded under another contract, too.
-        labels: Steps that are kept of what an expert answered at each frame, to train on in the
-            place of what was commanded (DAgger); 0 keeps nothing of it.
-        jobs: Processes; 0 for one a core.
-        overwrite: Replace a dataset that is there already.
-        resume: Take what an interrupted build left behind.
+        outcomes: Outcomes of the episodes that are used.
+        image_format: Format of stored images: jpeg, png (lossless), or raw (an array of pixels).
+        namespace: Namespace of the robot in bags that do not record it.
+        reinterpret: Also read episodes that were recorded under another contract, by --contract.
+        labels: Steps that are kept of the expert's label at each frame, to train on instead of the
+            command (DAgger); 0 keeps no labels.
+        jobs: Processes; 0 for one per core.
+        overwrite: Replace an existing dataset.
+        resume: Continue an interrupted build.
     """
     _require_bags(bags)
     console = Console()
@@ -89,13 +89,13 @@ def append(
     outcomes: tuple[Outcome, ...] = ('success',),
     jobs: int = 0,
 ) -> int:
-    """Add episode bags to a dataset, by its own contract and preprocessing.
+    """Add episode bags to a dataset, with its own contract and preprocessing.
 
     Args:
         dataset: Folder of the dataset.
-        bags: Episodes, or folders of episodes; those that are in it already are passed over.
-        outcomes: Outcomes of the episodes to take.
-        jobs: Processes; 0 for one a core.
+        bags: Episodes or folders of episodes; those already in the dataset are skipped.
+        outcomes: Outcomes of the episodes that are used.
+        jobs: Processes; 0 for one per core.
     """
     _require_bags(bags)
     console = Console()
@@ -108,12 +108,12 @@ def append(
 
 
 def merge(datasets: Folders, out: Path, overwrite: bool = False) -> int:
-    """Make one dataset of several that were made by the same contract.
+    """Merge datasets of the same contract into one.
 
     Args:
         datasets: Folders of the datasets.
-        out: Folder of the new one.
-        overwrite: Replace a dataset that is there already.
+        out: Folder of the new dataset.
+        overwrite: Replace an existing dataset.
     """
     _summary(Console(), dataset_operations.merge(datasets, out, overwrite=overwrite), out)
     return 0
@@ -122,14 +122,14 @@ def merge(datasets: Folders, out: Path, overwrite: bool = False) -> int:
 def split(
     dataset: Folder, out: Path, parts: tuple[str, ...], seed: int = 0, overwrite: bool = False
 ) -> int:
-    """Divide a dataset by whole episodes.
+    """Split a dataset into parts of whole episodes.
 
     Args:
         dataset: Folder of the dataset.
         out: Folder of the parts.
-        parts: Each NAME=SHARE (train=0.8 test=0.2), or each NAME=ID,ID,… with ids of episodes.
-        seed: Seed of the choice by shares.
-        overwrite: Replace parts that are there already.
+        parts: NAME=FRACTION for each part (train=0.8 test=0.2), or NAME=ID,ID,… with episode ids.
+        seed: Seed of the random split by fractions.
+        overwrite: Replace existing parts.
     """
     found = dataset_operations.split(dataset, out, _parts(parts), seed=seed, overwrite=overwrite)
     for name, part in found.items():
@@ -138,13 +138,13 @@ def split(
 
 
 def filter_(dataset: Folder, out: Path, query: str, overwrite: bool = False) -> int:
-    """Make a dataset of the episodes that a condition holds for.
+    """Keep the episodes of a dataset that match a query.
 
     Args:
         dataset: Folder of the dataset.
-        out: Folder of the new one.
+        out: Folder of the new dataset.
         query: Condition, e.g. 'outcome == "success" and duration < 10 and measures.jerk < 50'.
-        overwrite: Replace a dataset that is there already.
+        overwrite: Replace an existing dataset.
     """
     _summary(
         Console(), dataset_operations.filter_dataset(dataset, out, query, overwrite=overwrite), out
@@ -153,12 +153,12 @@ def filter_(dataset: Folder, out: Path, query: str, overwrite: bool = False) -> 
 
 
 def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
-    """Say what is in a dataset.
+    """Show what a dataset contains.
 
     Args:
         dataset: Folder of the dataset.
-        verify: Read all of it, and compare it with the hashes in its manifest.
-        episodes: List the episodes too.
+        verify: Read all files and compare them with the hashes in the manifest.
+        episodes: List the episodes.
     """
     console = Console()
     found = load_dataset(dataset, verify=verify)
@@ -171,12 +171,12 @@ def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
     if episodes:
         console.print(_episodes(found))
     if verify:
-        console.print('every file is as it was written')
+        console.print('every file matches its hash')
     return 0
 
 
 def shown(text: str) -> str:
-    """Text as rich prints it: brackets are no markup, what is not UTF-8 is spelled out."""
+    """Text for rich: brackets are escaped, and so is what is not UTF-8."""
     return escape(text.encode('utf-8', 'backslashreplace').decode('utf-8'))
 
 
@@ -201,10 +201,12 @@ def _parts(settings: tuple[str, ...]) -> dict[str, float] | dict[str, list[str]]
     given = dict(setting.partition('=')[::2] for setting in settings)
     if len(given) < len(settings) or not all(given.values()):
         raise IlRosError(
-            f'got {" ".join(settings)}', where='parts', allowed='different NAME=SHARE or NAME=ID,…'
+            f'got {" ".join(settings)}',
+            where='parts',
+            allowed='different NAME=FRACTION or NAME=ID,…',
         )
     try:
-        return {name: float(share) for name, share in given.items()}
+        return {name: float(fraction) for name, fraction in given.items()}
     except ValueError:
         return {name: ids.split(',') for name, ids in given.items()}
 
@@ -229,7 +231,7 @@ def _summary(console: Console, dataset: Dataset, out: Path) -> None:
 
 
 def _told(effects: Mapping[str, float]) -> Iterator[str]:
-    """What a step did; of many joints or streams the one it did most to, where it did anything."""
+    """What a step changed, of each effect the joint or stream that it changed most."""
     worst: dict[str, tuple[str, float]] = {}
     for name, value in effects.items():
         kind, _, part = name.partition('.')

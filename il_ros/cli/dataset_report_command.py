@@ -1,4 +1,4 @@
-"""``il_ros dataset report``: a page that says what is in a dataset and where to look first."""
+"""``il_ros dataset report``: an HTML page on a dataset, suspicious episodes first."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def report(
     seed: int = 0,
     thumbnails: int = 6,
 ) -> int:
-    """Say what is in a dataset: one HTML page that needs nothing else, and the same as JSON.
+    """Write an HTML report on a dataset, in one self-contained file, and optionally JSON.
 
     Args:
         dataset: Folder of the dataset.
-        out: The page; DATASET.html beside the folder by default.
-        json: Where the same goes as JSON; nowhere by default.
-        seed: Of what is chosen where not all is looked at.
-        thumbnails: Episodes that images are shown of.
+        out: HTML file; by default DATASET.html next to the folder.
+        json: JSON file with the same content; none by default.
+        seed: Seed of the samples that are drawn from large datasets.
+        thumbnails: Number of episodes that are shown with images.
     """
     settings = SummarySettings(seed=seed, thumbnails=thumbnails)
     folder = resolved(dataset)
@@ -41,8 +41,8 @@ def report(
     )
     console = Console()
     odd = sum(bool(episode.reasons) for episode in summary.episodes)
-    told = f'{len(summary.episodes)} episodes, {odd} suspicious: {page}'
-    console.print(shown(told), soft_wrap=True)
+    line = f'{len(summary.episodes)} episodes, {odd} suspicious: {page}'
+    console.print(shown(line), soft_wrap=True)
     if json is not None:
         console.print(shown(str(write_dataset_json(json, summary))), soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""``il_ros demo``: the whole loop on a simulated arm, every step over ROS topics and services."""
+"""``il_ros demo``: the whole loop on a simulated arm, over ROS topics and services."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset_command import build
-from il_ros.cli.evaluate_command import FLOOR, load_perturbations, write
-from il_ros.cli.evaluation_run import run_plan
+from il_ros.cli.evaluate_command import FLOOR
+from il_ros.cli.evaluation_run import run_plan, write_evaluation
 from il_ros.cli.monitor_command import calibrate
 from il_ros.cli.record_command import run_recording
 from il_ros.cli.running_graph import graph
@@ -28,6 +28,7 @@ from il_ros.rollouts.episode_cases import plan_suites
 from il_ros.rollouts.evaluator import evaluation_identity
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.video_maker import VideoMaker
+from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import default_arm, floor_of
 
 
@@ -45,13 +46,13 @@ def demo(
     """Teach a simulated arm by demonstration: record, train, calibrate, evaluate.
 
     Args:
-        out: Folder of everything it makes; what an earlier demo left there is replaced.
+        out: Output folder; the output of an earlier demo is replaced.
         task: Task of the simulator.
-        arm: Arm of the simulator, one with a contract for the task in `config/contracts`; by
-            default the task's.
-        demonstrations: Episodes of the expert that are recorded for training.
-        rollouts: Episodes of the trained policy that the monitor is calibrated on.
-        episodes: Episodes a suite of the evaluation.
+        arm: Arm of the simulator, with a contract for the task in `config/contracts`; by default
+            the task's own.
+        demonstrations: Number of expert episodes to train on.
+        rollouts: Number of policy episodes to calibrate the monitor on.
+        episodes: Number of episodes in each suite of the evaluation.
         noise: Disturbance of the joints while the expert demonstrates [rad].
         seed: Seed of the training.
     """
@@ -70,7 +71,7 @@ def demo(
         with _step(console, f'1/5 record {demonstrations} demonstrations'):
             seeds = draw_seeds('demonstrations', demonstrations)
             bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
-        with _step(console, '2/5 train by behavioural cloning'):
+        with _step(console, '2/5 train by behaviour cloning'):
             build(bags, out / 'dataset')
             bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
         with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
@@ -92,11 +93,11 @@ def demo(
                 run_plan(runner, plan, journal, task, console)
     with _step(console, '5/5 report'):
         rehearsal = InProcessEvaluator(places['contract'], task, out / 'bundle', floor, processes=1)
-        films = VideoMaker(rehearsal.setups(SUITES), cases, exact=False).film_worst(
+        videos = VideoMaker(rehearsal.setups(SUITES), cases, exact=False).film_worst(
             out, journal.episodes
         )
         command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'
-        summary = write(journal.episodes, out, loaded, films=films, command=command)
+        summary = write_evaluation(journal.episodes, out, loaded, videos=videos, command=command)
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0

@@ -29,17 +29,17 @@ def export_(
     seed: int = 0,
     overwrite: bool = False,
 ) -> int:
-    """Write a dataset in another format.
+    """Export a dataset to LeRobot or robomimic.
 
     Args:
         dataset: Folder of the dataset.
-        out: Folder (lerobot) or file (robomimic) to make.
+        out: Output folder (lerobot) or file (robomimic).
         format: LeRobot dataset v3.0, or robomimic HDF5.
-        images: Encoded images as they are, or MP4, which loses detail; lerobot only.
-        scale_actions: Actions from -1 to 1 between the position limits; robomimic only.
-        held_out: Share of the episodes in mask/valid; robomimic only.
-        seed: Seed of that choice; robomimic only.
-        overwrite: Replace what is there already.
+        images: Keep the encoded images, or make MP4 videos, which lose detail; lerobot only.
+        scale_actions: Scale actions from the position limits to [-1, 1]; robomimic only.
+        held_out: Fraction of the episodes in mask/valid; robomimic only.
+        seed: Seed of the split into mask/train and mask/valid; robomimic only.
+        overwrite: Replace existing output.
     """
     opened = load_dataset(dataset, verify=True)
     if format == 'lerobot':
@@ -68,16 +68,15 @@ def import_(
     mapping: Path | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Make a dataset of one in another format.
+    """Import a dataset from LeRobot or robomimic.
 
     Args:
         source: Folder (lerobot) or file (robomimic).
-        out: Folder of the dataset to make.
+        out: Folder of the new dataset.
         format: LeRobot dataset v3.0, or robomimic HDF5.
-        contract: What its numbers mean; not needed for what il_ros exported.
-        mapping: Which of its features are which keys of the contract; by default those of our
-            names.
-        overwrite: Replace a dataset that is there already.
+        contract: Contract file; not needed for datasets that il_ros exported.
+        mapping: YAML file that maps features to keys of the contract; by default by equal names.
+        overwrite: Replace an existing dataset.
     """
     made = import_dataset(
         source,

@@ -1,4 +1,4 @@
-"""``il_ros launch``: start what an XML launch file describes, with ROS's launch or without."""
+"""``il_ros launch``: start an XML launch file, with ROS's launch system or without."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def run(
     show_args: bool = False,
     print_only: Annotated[bool, tyro.conf.arg(name='print')] = False,
 ) -> int:
-    """Start what a launch file describes, until it ends or Ctrl-C.
+    """Start a launch file and run it until it ends or Ctrl-C.
 
-    Where ROS's own launch system is installed it does the work, as `ros2 launch` would; elsewhere
-    a small runner does, which understands the tags that this package's launch files use, shows
-    all output, and ends everything as soon as one process fails.
+    If ROS's own launch system is installed, this is `ros2 launch`. Otherwise a small runner starts
+    the file: it supports the tags that the launch files of this package use, shows all output, and
+    stops everything as soon as one process fails.
 
     Args:
-        file: A launch file, or the name of one of this package's (demo: demo.launch.xml).
-        arguments: Its arguments, each as name:=value.
-        show_args: List the arguments it takes, and stop.
-        print_only: Show the command lines it would start, and stop.
+        file: A launch file, or the name of one in this package (demo for demo.launch.xml).
+        arguments: Launch arguments, each as name:=value.
+        show_args: List the arguments of the file and exit.
+        print_only: Print the command lines and exit.
 
     Returns:
         The exit code: 0, or that of the process that failed.
 
     Raises:
-        LaunchError: If the file or an argument cannot be used.
+        LaunchError: If the file or an argument is invalid.
         ProcessError: If a process cannot be started.
     """
     path = find(file)
     if show_args:
-        print('\n'.join(map(str, declared(path, os.environ))) or 'it takes no arguments')
+        print('\n'.join(map(str, declared(path, os.environ))) or 'it has no arguments')
         return 0
     given = parse_arguments(arguments)
     if not print_only and has_ros_launch():
@@ -61,7 +61,7 @@ def run(
 
 
 def find(file: str) -> Path:
-    """Give the path of a launch file: `file` itself, or ours of that name.
+    """Path of a launch file: `file` itself, or the one of that name in this package.
 
     Raises:
         LaunchError: If there is none; it lists those of this package.
@@ -77,10 +77,10 @@ def find(file: str) -> Path:
 
 
 def parse_arguments(arguments: list[str]) -> dict[str, str]:
-    """Split ``name:=value`` pairs; of two values for a name the last one holds, as in ROS.
+    """Split ``name:=value`` pairs; the last value of a name counts, as in ROS.
 
     Raises:
-        LaunchError: If one is not of that form.
+        LaunchError: If an argument does not have that form.
     """
     pairs = {}
     for argument in arguments:
@@ -92,7 +92,7 @@ def parse_arguments(arguments: list[str]) -> dict[str, str]:
 
 
 def has_ros_launch() -> bool:
-    """Tell whether ROS's launch system, its XML front end and its nodes are installed."""
+    """Whether ROS's launch system, its XML front end and launch_ros are installed."""
     # Not 'launch' itself: a folder of that name in the working directory would import as one.
     return all(find_spec(name) is not None for name in ('launch_xml', 'launch_ros'))
 

@@ -5,65 +5,74 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
+from il_ros.core.config import renamed_keys
 from il_ros.core.errors import IlRosError
 
 # Verb to 'module:function' and a line of help; a verb of two words is a group and its member.
 VERBS = {
-    'demo': ('il_ros.cli.demo_command:demo', 'the whole loop on a simulated arm'),
-    'launch': ('il_ros.cli.launch_command:run', 'start a launch file, with or without ROS launch'),
+    'demo': ('il_ros.cli.demo_command:demo', 'run the whole loop on a simulated arm'),
+    'launch': ('il_ros.cli.launch_command:run', 'start a launch file, with ROS launch or without'),
     'record': ('il_ros.cli.record_command:record', 'record episodes of a simulated task'),
-    'bags check': ('il_ros.cli.bags_command:check', 'look for damaged and unfinished episodes'),
+    'bags check': ('il_ros.cli.bags_command:check', 'find damaged and unfinished episodes'),
     'bags recover': (
         'il_ros.cli.bags_command:recover',
-        'get back what a crash or a power cut left',
+        'recover what a crash or a power cut left',
     ),
-    'bags info': ('il_ros.cli.bags_command:info', 'say what an episode holds'),
+    'bags info': ('il_ros.cli.bags_command:info', 'show what an episode contains'),
     'bags mark': ('il_ros.cli.bags_command:mark', "change an episode's outcome, notes or flag"),
-    'dataset build': ('il_ros.cli.dataset_command:build', 'make a dataset of episode bags'),
+    'dataset build': ('il_ros.cli.dataset_command:build', 'build a dataset from episode bags'),
     'dataset append': ('il_ros.cli.dataset_command:append', 'add episode bags to a dataset'),
-    'dataset merge': ('il_ros.cli.dataset_command:merge', 'make one dataset of several'),
-    'dataset split': ('il_ros.cli.dataset_command:split', 'divide a dataset by episodes'),
+    'dataset merge': ('il_ros.cli.dataset_command:merge', 'merge datasets into one'),
+    'dataset split': ('il_ros.cli.dataset_command:split', 'split a dataset by episodes'),
     'dataset filter': (
         'il_ros.cli.dataset_command:filter_',
-        'keep the episodes that a query picks',
+        'keep the episodes that match a query',
     ),
-    'dataset info': ('il_ros.cli.dataset_command:info', 'say what a dataset holds'),
-    'dataset report': ('il_ros.cli.dataset_report_command:report', 'write a page on a dataset'),
+    'dataset info': ('il_ros.cli.dataset_command:info', 'show what a dataset contains'),
+    'dataset report': (
+        'il_ros.cli.dataset_report_command:report',
+        'write a report on a dataset',
+    ),
     'dataset export': (
         'il_ros.cli.interop_command:export_',
-        'write a dataset as LeRobot or robomimic',
+        'export a dataset to LeRobot or robomimic',
     ),
     'dataset import': (
         'il_ros.cli.interop_command:import_',
-        'read a dataset of LeRobot or robomimic',
+        'import a dataset from LeRobot or robomimic',
     ),
     'metaworld record': (
         'il_ros.cli.metaworld_command:record',
-        "make a dataset of MetaWorld's experts",
+        "build a dataset from MetaWorld's experts",
     ),
     'metaworld evaluate': (
         'il_ros.cli.metaworld_command:evaluate',
-        'measure a policy on a task of MetaWorld',
+        'evaluate a policy on a task of MetaWorld',
     ),
     'view': ('il_ros.cli.view_command:view', 'write an episode as a Rerun recording'),
-    'train bc': ('il_ros.cli.train_command:bc', 'train a policy by behavioural cloning'),
-    'dagger': ('il_ros.cli.dagger_command:dagger', 'train in rounds, with an expert who corrects'),
-    'monitor calibrate': ('il_ros.cli.monitor_command:calibrate', "set a policy's thresholds"),
+    'train bc': ('il_ros.cli.train_command:bc', 'train a policy by behaviour cloning'),
+    'dagger': ('il_ros.cli.dagger_command:dagger', 'train in rounds with an expert that corrects'),
+    'monitor calibrate': (
+        'il_ros.cli.monitor_command:calibrate',
+        'set the thresholds of scores',
+    ),
     'monitor replay': (
         'il_ros.cli.monitor_command:replay',
-        'say when an episode would have been stopped',
+        'show when the monitor would have stopped an episode',
     ),
     'monitor evaluate': (
         'il_ros.cli.monitor_evaluate_command:evaluate',
-        'compare scores on perturbed episodes',
+        'compare scores on disturbed episodes',
     ),
-    'evaluate': ('il_ros.cli.evaluate_command:evaluate', 'measure a policy, write a report'),
-    'compare': ('il_ros.cli.compare_command:compare', 'tell two evaluated policies apart'),
+    'evaluate': ('il_ros.cli.evaluate_command:evaluate', 'evaluate a policy and write a report'),
+    'compare': ('il_ros.cli.compare_command:compare', 'compare two evaluated policies'),
     'migrate': ('il_ros.cli.migrate_command:migrate', 'convert what older versions wrote'),
     'adversarial search': (
         'il_ros.cli.adversarial_command:search',
@@ -71,21 +80,26 @@ VERBS = {
     ),
     'adversarial replay': (
         'il_ros.cli.adversarial_command:replay',
-        'run those that were found again',
+        'run the failures of a search again',
     ),
 }
 
 
+OLD_OPTIONS = {'films': 'videos'}
+"""Old to new names of options; those of settings are listed by the dataclasses (`renamed`)."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; gives the exit code, as `guarded` does."""
+    """Run one verb; returns the exit code, as `guarded` does."""
     given = sys.argv[1:] if arguments is None else arguments
     return guarded(lambda: _dispatch(given))
 
 
 def guarded(work: Callable[[], int | None]) -> int:
-    """Do the work of a command; gives its exit code: 0, 2 for an error, 130 for an interruption.
+    """Run the work of a command; returns its exit code: 0, 2 after an error, 130 if interrupted.
 
-    Errors become one line each, and SIGTERM ends the work as SIGINT does: what it holds is let go.
+    An error is printed as one line. SIGTERM ends the work as SIGINT does, so that resources are
+    released.
     """
     interrupted = False
 
@@ -124,7 +138,7 @@ def _dispatch(given: list[str]) -> int:
 
 
 def _system(problem: OSError) -> str:
-    """What the system refused, on one line."""
+    """The error of the system, on one line."""
     text = problem.strerror or str(problem) or type(problem).__name__
     return f'{problem.filename}: {text}' if problem.filename else text
 
@@ -157,8 +171,36 @@ def _run(verb: str, rest: list[str]) -> int:
             fix='run make setup, or source the ROS workspace that has it',
         ) from None
     # Generated ROS libraries and torch print nothing useful in colour to a log file.
+    _refuse_old_options(call, rest)
     os.environ.setdefault('TYRO_USE_COLOR', '1' if sys.stdout.isatty() else '0')
     return int(tyro.cli(call, prog=f'il_ros {verb}', args=rest) or 0)
+
+
+def _refuse_old_options(call: Callable[..., Any], given: list[str]) -> None:
+    """Answer an option that has a new name with that name.
+
+    Raises:
+        IlRosError: With the new name.
+    """
+    settings = [hint for hint in typing.get_type_hints(call).values() if is_dataclass(hint)]
+    new_names = OLD_OPTIONS | {
+        old.replace('_', '-'): new.replace('_', '-')
+        for cls in settings
+        for old, new in _renamed_settings(cast(type, cls))
+    }
+    for option in (each.partition('=')[0] for each in given if each.startswith('--')):
+        parts = option.removeprefix('--').replace('_', '-').split('.')
+        renamed = '--' + '.'.join(new_names.get(part, part) for part in parts)
+        if renamed != '--' + '.'.join(parts):
+            raise IlRosError(f'{option} is now {renamed}', fix=f'write {renamed} instead')
+
+
+def _renamed_settings(cls: type) -> Iterator[tuple[str, str]]:
+    """Old and new names of all fields of a dataclass and of those nested in it."""
+    yield from renamed_keys(cls).items()
+    for hint in typing.get_type_hints(cls).values():
+        if is_dataclass(hint):
+            yield from _renamed_settings(cast(type, hint))
 
 
 def _help() -> str:

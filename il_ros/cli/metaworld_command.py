@@ -1,4 +1,4 @@
-"""``il_ros metaworld``: datasets of MetaWorld's experts, and policies measured beside them."""
+"""``il_ros metaworld``: records MetaWorld's experts and evaluates policies on its tasks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from il_ros.cli.evaluate_command import write
-from il_ros.cli.evaluation_run import run_plan
+from il_ros.cli.evaluation_run import run_plan, write_evaluation
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.report_videos import ReportVideos
@@ -29,17 +28,17 @@ def record(
     noise: float = 0.0,
     overwrite: bool = False,
 ) -> int:
-    """Make a dataset of a MetaWorld expert's seeded episodes; those that fail are left out.
+    """Build a dataset from seeded episodes of a MetaWorld expert; failed episodes are left out.
 
     Args:
-        contract: Contract file: what of MetaWorld's observation is in the dataset.
+        contract: Contract file, which selects parts of MetaWorld's observation.
         out: Folder of the dataset.
         task: MetaWorld's name of the task, e.g. reach-v3.
-        episodes: How many scenes.
-        first: Which seed of the demonstrations' range to begin with.
-        noise: Standard deviation of what disturbs each number of an action, while the dataset
-            holds what the expert wanted (DART, Laskey et al. 2017).
-        overwrite: Replace a dataset that is there already.
+        episodes: Number of scenes.
+        first: Index of the first seed in the range for demonstrations.
+        noise: Standard deviation of the noise on each number of an action; the dataset holds the
+            expert's action without noise (DART, Laskey et al. 2017).
+        overwrite: Replace an existing dataset.
     """
     dataset = record_experts(
         load_contract(contract),
@@ -64,16 +63,16 @@ def evaluate(
     episodes: int = 50,
     overwrite: bool = False,
 ) -> int:
-    """Run policy and expert on the same unseen scenes, and write the report of il_ros evaluate.
+    """Evaluate policy and expert on the same unseen scenes and write the report of il_ros evaluate.
 
-    Each episode is on disk before the next one is run; the same command goes on where it stopped.
+    To continue an interrupted evaluation, run the same command again.
 
     Args:
         bundle: Bundle of the policy.
         out: Folder of the report.
         task: MetaWorld's name of the task, e.g. reach-v3.
-        episodes: How many scenes.
-        overwrite: Begin anew where there are episodes already.
+        episodes: Number of scenes.
+        overwrite: Discard existing episodes and start anew.
     """
     console, engine = Console(), require_metaworld()
     loaded = load_bundle(bundle)
@@ -88,7 +87,7 @@ def evaluate(
         f'il_ros metaworld evaluate --bundle {bundle} --out {out} --task {task} '
         f'--episodes {episodes}'
     )
-    films = ReportVideos(missing='none are made of MetaWorld')
-    summary = write(results, out, loaded, films=films, command=command, watched=False)
+    videos = ReportVideos(missing='none are made of MetaWorld')
+    summary = write_evaluation(results, out, loaded, videos=videos, command=command, watched=False)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0

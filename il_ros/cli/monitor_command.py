@@ -1,4 +1,4 @@
-"""``il_ros monitor``: the thresholds of a policy's scores, and what they say of an episode."""
+"""``il_ros monitor``: calibrates the scores of a policy and replays recorded episodes."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def calibrate(
     window: int = WINDOW,
     varying: bool = True,
 ) -> int:
-    """Set the monitor's thresholds for a policy, by split conformal prediction.
+    """Set the monitor's thresholds for a policy by split conformal prediction.
 
-    Use 60 or more successful rollouts, in which nothing but hard faults could stop the policy.
+    Use 60 or more successful rollouts in which only hard faults could stop the policy.
 
     Args:
-        bundle: Folder of the policy's bundle; only its thresholds change.
-        dataset: Dataset of successful rollouts of this policy, none of them trained on.
-        alpha: Largest rate of nominal episodes with a false alarm.
-        warn_alpha: Largest rate of nominal episodes with a warning.
-        window: Ticks that the scores are averaged over.
-        varying: Let the thresholds follow the course of an episode, for tasks in which the same
-            happens at the same time.
+        bundle: Bundle of the policy; only its thresholds change.
+        dataset: Dataset of successful rollouts of this policy; no episode may be a training one.
+        alpha: Accepted fraction of nominal episodes with a false alarm.
+        warn_alpha: Accepted fraction of nominal episodes with a warning.
+        window: Number of ticks over which the scores are averaged.
+        varying: Use thresholds that vary over the episode, for tasks whose phases happen at about
+            the same time in each episode.
     """
     data = load_dataset(dataset, contract=load_bundle(bundle).contract)
     loaded, limit = calibrate_bundle(
@@ -69,12 +69,12 @@ def replay(
     bundle: Path,
     json: Path | None = None,
 ) -> int:
-    """Say when the monitor would have warned of an episode and stopped it, and by which score.
+    """Show when the monitor would have warned and stopped in a recorded episode, and why.
 
     Args:
         bag: The recorded episode.
-        bundle: Bundle of a policy, calibrated.
-        json: File that every tick is written to.
+        bundle: Calibrated bundle of a policy.
+        json: JSON file with every tick.
     """
     loaded = load_bundle(bundle)
     if loaded.calibration is None:

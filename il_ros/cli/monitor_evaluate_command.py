@@ -1,4 +1,4 @@
-"""``il_ros monitor evaluate``: how well a policy's calibrated scores notice failures."""
+"""``il_ros monitor evaluate``: measures how well calibrated scores detect failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from il_ros.cli.evaluate_command import load_perturbations, versions
+from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import BundleError
@@ -25,6 +25,7 @@ from il_ros.rollouts.episode_cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, counted, stream_cases
 from il_ros.rollouts.rollout_scores import by_perturbation, result_of, score_rollouts, whole_monitor
+from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import make_task
 
 TOGETHER = 'together'
@@ -41,18 +42,18 @@ def evaluate(
     episodes: int = 50,
     processes: int = 2,
 ) -> int:
-    """Compare scores on undisturbed and disturbed episodes in which only hard checks stop anybody.
+    """Compare scores on nominal and disturbed episodes that only the hard checks can stop.
 
-    No ROS is needed. Writes monitor.md, monitor.json, and monitor.csv.
+    Needs no ROS. Writes monitor.md, monitor.json and monitor.csv.
 
     Args:
-        bundle: Bundle of a policy, calibrated.
+        bundle: Calibrated bundle of a policy.
         contract: Contract file.
         perturbations: YAML file of named perturbations.
         out: Folder of the tables.
-        task: Name of the simulator's task.
-        episodes: How many undisturbed ones, and how many disturbed ones.
-        processes: How many episodes are simulated at once.
+        task: Task of the simulator.
+        episodes: Number of nominal episodes, and of disturbed ones.
+        processes: Number of episodes simulated in parallel.
     """
     loaded, console = load_bundle(bundle, load_contract(contract)), Console()
     if loaded.calibration is None:

@@ -1,4 +1,4 @@
-"""``il_ros record``: demonstrations or rollouts of a simulated arm, each an episode bag."""
+"""``il_ros record``: records demonstrations or rollouts of a simulated arm as episode bags."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def record(
 
     Args:
         contract: Contract file.
-        out: Folder that the episodes go to, where the graph is started here.
-        episodes: How many.
-        source: Who drives: the expert (demonstrations) or the policy (rollouts for calibration,
+        out: Folder for the episodes, with --start.
+        episodes: Number of episodes.
+        source: What drives the arm: expert (demonstrations) or policy (rollouts for calibration,
             with the novelty trigger off).
         bundle: Bundle that the policy and the monitor load first.
-        task: Task of the simulator, where the graph is started here.
-        first: Which seed of the range to begin with.
-        noise: Disturbance of the joints while recording [rad], so that demonstrations show how to
-            get back (DART, Laskey et al. 2017).
-        randomisation: YAML file of what differs from episode to episode beside the scene.
-        start: Start a graph in lock-step here, instead of using the one that runs.
+        task: Task of the simulator, with --start.
+        first: Index of the first seed in the range of seeds.
+        noise: Disturbance of the joints while recording [rad], so that demonstrations contain
+            recoveries (DART, Laskey et al. 2017).
+        randomisation: YAML file of the domain randomisation.
+        start: Start a graph in lock-step instead of using a running one.
         namespace: Namespace of the running graph.
     """
     part = 'demonstrations' if source == 'expert' else 'calibration'
@@ -81,10 +81,10 @@ def run_recording(
     console: Console,
     randomisation: Randomisation = NOTHING,
 ) -> list[Path]:
-    """Record one episode for each seed; gives the bags.
+    """Record one episode for each seed; returns the bags.
 
     Raises:
-        IlRosError: If not one did, because then something is set up wrongly.
+        IlRosError: If no episode succeeded, which means that something is set up wrongly.
     """
     disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
     seeds = list(seeds)

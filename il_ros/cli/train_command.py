@@ -1,4 +1,4 @@
-"""``il_ros train``: a policy bundle of a dataset."""
+"""``il_ros train``: trains a policy bundle on a dataset."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def bc(
     Args:
         dataset: Folder of the dataset.
         out: Folder of the bundle.
-        config: How to train.
-        overwrite: Replace a bundle that is there already.
-        augmentation: YAML files that say what is done to training samples (config/augmentation).
+        config: Training settings.
+        overwrite: Replace an existing bundle.
+        augmentation: YAML files of data augmentation; see config/augmentation.
     """
     console, augment = Console(), load_augmentation(*augmentation)
     columns = (

@@ -1,4 +1,4 @@
-"""``il_ros view``: an episode in Rerun, from a bag or from a dataset."""
+"""``il_ros view``: writes an episode of a bag or a dataset for the Rerun viewer."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def view(
     episode: int = 0,
     contract: Path | None = None,
 ) -> int:
-    """Write an episode as a file that Rerun opens ("rerun FILE.rrd"); no display is needed.
+    """Write an episode as a file for the Rerun viewer ("rerun FILE.rrd"); needs no display.
 
     Args:
         source: A dataset, a bag, or a folder of bags.
-        out: The file (.rrd); what was there is replaced.
-        episode: Which episode, from 0.
-        contract: Contract file to read a bag by; the one in the bag by default.
+        out: The .rrd file; an existing one is replaced.
+        episode: Index of the episode, from 0.
+        contract: Contract file for a bag; by default the one in the bag.
     """
     given = load_contract(contract) if contract else None
     if (source / MANIFEST_FILE).exists():

@@ -131,4 +131,4 @@ def _unconditional(parent: Element) -> Iterator[Element]:
 
 
 def _listing(known: Collection[Argument]) -> str:
-    return '; '.join(str(argument) for argument in known) or 'it takes no arguments'
+    return '; '.join(str(argument) for argument in known) or 'it has no arguments'

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from il_ros.core.config import parse, read_yaml
 from il_ros.core.errors import IlRosError, UnknownNameError
 
 BODIES = ('hand', 'object')
@@ -167,3 +170,21 @@ class Perturbation:
     def active(self, time: float) -> bool:
         """Whether it acts at `time` [s since the reset]."""
         return KINDS[self.kind].episode or self.start <= time < self.start + self.duration
+
+
+def load_perturbations(path: Path) -> dict[str, tuple[Perturbation, ...]]:
+    """Read the named perturbations of a suite from a YAML file.
+
+    Raises:
+        IlRosError: With the dotted path of what is wrong.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, Mapping) or not all(isinstance(item, list) for item in data.values()):
+        raise IlRosError('not a mapping of names to lists', where=path.name)
+    return {
+        str(name): tuple(
+            parse(Perturbation, item, where=f'{path.name}.{name}[{i}]')
+            for i, item in enumerate(items)
+        )
+        for name, items in data.items()
+    }

@@ -54,7 +54,7 @@ def episode(start):
 def test_what_is_in_order_is_not_listed_and_the_exit_code_is_0(episode, capsys):
     path = episode()
     assert main(['bags', 'check', str(path.parent)]) == 0
-    assert capsys.readouterr().out == '1 bags, 0 with something wrong\n'
+    assert capsys.readouterr().out == '1 bags, 0 with problems\n'
     assert main(['bags', 'check', str(path.parent), '--all']) == 0
     assert '21' in capsys.readouterr().out
 
@@ -67,7 +67,7 @@ def test_damage_is_found_and_mended(episode, capsys):
     out = capsys.readouterr().out
     assert f'{path}: damaged: bad.mcap: no summary at its end' in out
     assert f'\n    il_ros bags recover {path}\n' in out
-    assert '2 bags, 1 with something wrong' in out
+    assert '2 bags, 1 with problems' in out
     assert main(['bags', 'recover', str(path.parent)]) == 0
     assert f'{path}: dropped bad.mcap: ' in capsys.readouterr().out
     assert main(['bags', 'check', str(path.parent)]) == 0

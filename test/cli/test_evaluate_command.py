@@ -100,10 +100,10 @@ def test_a_heuristic_that_is_not_there_is_an_error_of_one_line(reach_bundle, tmp
     assert "error: unknown expert 'guess'; allowed: " in capsys.readouterr().err
 
 
-def test_the_worst_are_filmed_beside_the_report(reach_bundle, tmp_path):
+def test_the_worst_episodes_have_videos_next_to_the_report(reach_bundle, tmp_path):
     jump = 'jump:\n  - {kind: sensor_bias, target: joint_position, value: [0.05]}\n'  # a violation
     small = VideoConfig(count=1, width=32, height=24, renderer='rays')
-    options = {'suite': jump, 'suites': ('ood',), 'films': small}
+    options = {'suite': jump, 'suites': ('ood',), 'videos': small}
     assert run(reach_bundle, tmp_path, 2, **options) == 0
     (film,) = (tmp_path / 'out/films').glob('*.webp')
     page = (tmp_path / 'out/report.html').read_text()

@@ -90,13 +90,13 @@ def test_datasets_of_datasets(built, record, run, tmp_path):
 def test_parts_that_say_nothing_are_refused(built, run, parts):
     code, printed = run('split', 'out', '--out', 'parts', '--parts', *parts.split())
     assert code == 2
-    assert f'error: parts: got {parts}; allowed: different NAME=SHARE or NAME=ID,…' in printed
+    assert f'error: parts: got {parts}; allowed: different NAME=FRACTION or NAME=ID,…' in printed
 
 
 def test_info_verifies(built, run, tmp_path):
     code, printed = run('info', 'out', '--verify', '--episodes')
     assert code == 0
-    assert 'every file is as it was written' in printed
+    assert 'every file matches its hash' in printed
     assert 'a success 5 0.20 0 1' in printed.replace('│', '').replace('  ', ' ')
     with (tmp_path / 'out/action.npy').open('r+b') as file:
         file.seek(-1, os.SEEK_END)

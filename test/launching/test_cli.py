@@ -51,7 +51,7 @@ def test_arguments_are_shown(write: Write, capsys: pytest.CaptureFixture[str]) -
     assert launch_command.run(str(write(FILE)), [], show_args=True) == 0
     assert capsys.readouterr().out == "code (default '0'): how it ends\n"
     assert launch_command.run(str(write('')), [], show_args=True) == 0
-    assert capsys.readouterr().out == 'it takes no arguments\n'
+    assert capsys.readouterr().out == 'it has no arguments\n'
 
 
 def test_command_lines_are_shown(
@@ -116,7 +116,7 @@ def test_the_command_line(write: Write, capsys: pytest.CaptureFixture[str]) -> N
 def test_an_interrupt_ends_a_launch_and_its_parameter_files(write: Write, tmp_path: Path) -> None:
     path = write('<executable cmd="sh -c \'echo ready; sleep 100\'" name="job"/>')
     code = (
-        'from il_ros.cli import launch; launch.has_ros_launch = lambda: False;'
+        'from il_ros.cli import launch_command as launch; launch.has_ros_launch = lambda: False;'
         f'raise SystemExit(launch.run({str(path)!r}, []))'
     )
     (tmp_path / 'tmp').mkdir()

@@ -169,7 +169,7 @@ def test_unknown_arguments_list_the_known_ones(write: Write) -> None:
     text = refusal(write(ARGUMENTS), robot='fr3', arm='left')
     assert text == f"test.launch.xml has no argument 'arm'; allowed: {LISTING}"
     text = refusal(write('<executable cmd="true"/>'), arm='left')
-    assert text == "test.launch.xml has no argument 'arm'; allowed: it takes no arguments"
+    assert text == "test.launch.xml has no argument 'arm'; allowed: it has no arguments"
 
 
 def test_missing_arguments_list_the_known_ones(write: Write) -> None:

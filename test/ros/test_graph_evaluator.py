@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from small_policies import REACH
 
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
@@ -15,6 +14,7 @@ from il_ros.rollouts.episode_cases import plan_suites
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
 from il_ros.ros.graph_evaluator import GraphEvaluator
+from il_ros.sim.perturbations import load_perturbations
 
 # The policy is trained within the first test's time where no other test came before.
 pytestmark = pytest.mark.timeout(300)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 
-from il_ros.cli.evaluate_command import load_perturbations
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
@@ -27,6 +26,7 @@ from il_ros.rollouts.adversarial.search_trials import severity
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup
+from il_ros.sim.perturbations import load_perturbations
 
 REACH = Path('config/contracts/franka_reach.yaml')
 FIRST = SEEDS['adversarial'][0]
