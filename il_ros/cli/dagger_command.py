@@ -40,7 +40,7 @@ from il_ros.sim.randomisation import NOTHING, Randomisation, load_randomisation
 from il_ros.sim.tasks import floor_of
 
 if TYPE_CHECKING:
-    from il_ros.ros.graph import Graph
+    from il_ros.ros.graph_client import GraphClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def dagger(
 
 @contextmanager
 def _episode_env(
-    client: Graph | None, contract: Contract, task: str, settings: Mapping[str, Any]
+    client: GraphClient | None, contract: Contract, task: str, settings: Mapping[str, Any]
 ) -> Iterator[tuple[ScoredEnv, LiveEnv | None]]:
     """Where the episodes happen: a graph, which is given twice, or this process without one."""
     if client is None:

@@ -105,10 +105,10 @@ def test_the_worst_episodes_have_videos_next_to_the_report(reach_bundle, tmp_pat
     small = VideoConfig(count=1, width=32, height=24, renderer='rays')
     options = {'suite': jump, 'suites': ('ood',), 'videos': small}
     assert run(reach_bundle, tmp_path, 2, **options) == 0
-    (film,) = (tmp_path / 'out/films').glob('*.webp')
+    (video,) = (tmp_path / 'out/films').glob('*.webp')
     page = (tmp_path / 'out/report.html').read_text()
-    assert f'src="films/{film.name}"' in page
+    assert f'src="films/{video.name}"' in page
     assert 'every command as it was' in page
-    made = film.stat().st_mtime_ns
+    made = video.stat().st_mtime_ns
     assert run(reach_bundle, tmp_path, 2, **options) == 0
-    assert film.stat().st_mtime_ns == made
+    assert video.stat().st_mtime_ns == made
