@@ -33,13 +33,15 @@ setup: $(VENV)/.built
 demo: setup
 	$(ENTER) $(BIN)/il_ros demo $(ARGS)
 
-# Tests whose nodes keep to the clock have the machine to themselves, the others share its cores,
-# file by file, for what a file needs is made once. 5: none was chosen.
+# Tests whose nodes keep to the clock share the cores with one another alone. Files are handed out
+# whole, because what a file needs is made once, and in the order that test/conftest.py gives them.
+# OMP_NUM_THREADS: threads that wait for one another cost more than they do. 5: none was chosen.
 test test-all: SLOW = $(if $(filter test,$@),and not slow)
+test test-all: PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile \
+	--no-loadscope-reorder
 test test-all: setup
-	$(ENTER) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile \
-		-m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
-	$(ENTER) $(BIN)/python -m pytest -m 'real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) $(PYTEST) -m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) $(PYTEST) -m 'real_time $(SLOW)' $(or $(ARGS),test/ros) || [ $$? = 5 ]
 
 lint: setup
 	$(BIN)/ruff check .

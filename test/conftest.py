@@ -1,7 +1,10 @@
 """A small made-up task: two joints go to where an object is; some of its frames are enough."""
 
 import fcntl
+import hashlib
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,28 @@ from il_ros.datasets.memory_dataset import assemble, usable_frames
 # How long an example takes says how busy the machine is.
 settings.register_profile('any machine', deadline=None)
 settings.load_profile('any machine')
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / 'build/reach_bundle'  # what is made once
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most patience run longest, so they begin first: no core waits for the last.
+
+    Raises:
+        UsageError: If a real_time test lies where `make test` does not look for one.
+    """
+    items.sort(key=lambda item: -_patience(item))
+    for item in items:
+        if item.get_closest_marker('real_time') and 'test/ros/' not in item.nodeid:
+            raise pytest.UsageError(f'{item.nodeid}: real_time tests belong in test/ros')
+
+
+def _patience(item):
+    """Seconds that the file's mark gives each of its tests; 0 without one, which is 120."""
+    mark = next(item.parent.iter_markers('timeout'), None)
+    return mark.args[0] if mark else 0
+
 
 TEXT = """
 version: 1
@@ -83,18 +108,41 @@ def task():
 
 @pytest.fixture(scope='session')
 def reach_bundle(tmp_path_factory, worker_id):
-    """The bundle of a small policy of the reach task, made once for all who only read it."""
-    from small_policies import make_reach_bundle
+    """The bundle of a small policy of the reach task, for all who only read it.
 
+    It is made once for all workers and, while no source changes, for all runs.
+    """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == 'master' else base.parent) / 'reach'  # of all workers
-    folder.mkdir(exist_ok=True)
-    with (folder / 'lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / 'bundle').exists():  # whole, or not there
-            (folder / 'making').mkdir(exist_ok=True)
-            make_reach_bundle(folder / 'making').rename(folder / 'bundle')
+    if not (folder / 'bundle').exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with (KEPT / 'lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / 'bundle').exists():
+                shutil.copytree(_kept_bundle(), folder / 'copy')
+                (folder / 'copy').rename(folder / 'bundle')  # whole, or not there
     return folder / 'bundle'
+
+
+def _kept_bundle():
+    """The bundle that these sources make; it replaces what others made."""
+    import torch
+    from small_policies import REACH, make_reach_bundle
+
+    sources = [*ROOT.glob('il_ros/**/*.py'), ROOT / 'test/support/small_policies.py', REACH]
+    digest = hashlib.sha256(f'{torch.__version__} {np.__version__}'.encode())
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    kept = KEPT / digest.hexdigest()[:16]
+    if not kept.exists():
+        for old in KEPT.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+        making = KEPT / 'making'
+        making.mkdir()
+        make_reach_bundle(making).rename(kept)
+        shutil.rmtree(making)
+    return kept
 
 
 @pytest.fixture(scope='module')
