@@ -30,8 +30,9 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 .PHONY: setup demo test test-all lint bench docs clean metaworld metaworld-test peers
 setup: $(VENV)/.built
 
+# A pool of BLAS threads spins between the small products of the nodes: 83 % of a core each.
 demo: setup
-	$(ENTER) $(BIN)/il_ros demo $(ARGS)
+	$(ENTER) OPENBLAS_NUM_THREADS=1 $(BIN)/il_ros demo $(ARGS)
 
 # Tests whose nodes keep to the clock share the cores with one another alone. Files are handed out
 # whole, because what a file needs is made once, and in the order that test/conftest.py gives them.

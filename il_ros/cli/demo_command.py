@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from il_ros.cli.running_graph import graph
 from il_ros.cli.train_command import bc
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.launching import packages
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.episode_cases import plan_suites
+from il_ros.policies.threads import one_thread
+from il_ros.rollouts.episode_cases import PlannedEpisode, plan_suites
 from il_ros.rollouts.evaluator import evaluation_identity
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.video_maker import VideoMaker
@@ -40,6 +43,7 @@ def demo(
     demonstrations: int = 120,
     rollouts: int = 66,
     episodes: int = 50,
+    over_graph: int = 8,
     noise: float = 0.002,
     seed: int = 0,
 ) -> int:
@@ -53,13 +57,16 @@ def demo(
         demonstrations: Number of expert episodes to train on.
         rollouts: Number of policy episodes to calibrate the monitor on.
         episodes: Number of episodes in each suite of the evaluation.
+        over_graph: Number of them that run over the graph; the others run in process, without ROS,
+            under the same monitor.
         noise: Disturbance of the joints while the expert demonstrates [rad].
         seed: Seed of the training.
     """
     console, begin = Console(), time.monotonic()
     places = _places(task, default_arm(task) if arm is None else arm)
     _clear(out)
-    contract = load_contract(places['contract'])
+    contract, floor = load_contract(places['contract']), floor_of(task)
+    cases = load_perturbations(places['perturbations'])
     with graph(
         contract,
         start=True,
@@ -80,27 +87,68 @@ def demo(
             bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
             build(bags, out / 'rollouts')
             calibrate(out / 'bundle', out / 'rollouts')
-        with _step(console, f'4/5 evaluate on {episodes} episodes a suite'):
+        plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
+        on_graph = first_of_each_suite(plan, over_graph)
+        loaded = load_bundle(out / 'bundle', contract)
+        run = f'{over_graph} of each suite over the graph, the others in process'
+        identity = evaluation_identity(loaded, cases, task=task, heuristic=floor, run=run)
+        with (
+            _step(console, f'4/5 evaluate {len(on_graph)} episodes over the graph'),
+            EvaluationJournal(out, identity, anew=True) as journal,
+        ):
             from il_ros.ros.graph_evaluator import GraphEvaluator
 
-            cases = load_perturbations(places['perturbations'])
-            plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
-            loaded = load_bundle(out / 'bundle', contract)
-            floor = floor_of(task)
-            identity = evaluation_identity(loaded, cases, task=task, heuristic=floor, run='graph')
-            with EvaluationJournal(out, identity, anew=True) as journal:
-                runner = GraphEvaluator(client, task, out / 'bundle', floor)
-                run_plan(runner, plan, journal, task, console)
+            runner = GraphEvaluator(client, task, out / 'bundle', floor)
+            run_plan(runner, on_graph, journal, task, console)
+    with (
+        _step(console, f'4/5 evaluate the other {len(plan) - len(on_graph)} in process'),
+        EvaluationJournal(out, identity) as journal,
+    ):
+        one_thread()  # as every process does, so that an episode is the same in whichever it runs
+        processes = worker_count(0, len(plan))
+        in_process = InProcessEvaluator(
+            places['contract'], task, out / 'bundle', floor, processes=processes
+        )
+        run_plan(in_process, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        rehearsal = InProcessEvaluator(places['contract'], task, out / 'bundle', floor, processes=1)
-        videos = VideoMaker(rehearsal.setups(SUITES), cases, exact=False).film_worst(
+        videos = VideoMaker(in_process.setups(SUITES), cases, exact=False).film_worst(
             out, journal.episodes
         )
         command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'
-        summary = write_evaluation(journal.episodes, out, loaded, videos=videos, command=command)
+        summary = write_evaluation(
+            journal.episodes,
+            out,
+            loaded,
+            videos=videos,
+            command=command,
+            notes=[how_they_ran(plan, on_graph)],
+        )
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0
+
+
+def first_of_each_suite(plan: Sequence[PlannedEpisode], count: int) -> list[PlannedEpisode]:
+    """The first so many episodes of every suite, in their order."""
+    taken: Counter[str] = Counter()
+    first = []
+    for one in plan:
+        taken[one.suite] += 1
+        if taken[one.suite] <= count:
+            first.append(one)
+    return first
+
+
+def how_they_ran(plan: Sequence[PlannedEpisode], on_graph: Sequence[PlannedEpisode]) -> str:
+    """A note for the report: which episodes ran over the graph, and which did not."""
+    if len(on_graph) == len(plan):
+        return 'All episodes ran over the ROS graph.'
+    most = max(Counter(one.suite for one in on_graph).values(), default=0)
+    return (
+        f'{len(on_graph)} of {len(plan)} episodes ran over the ROS graph, the first {most} of each '
+        'suite. The others ran in process, without ROS, with the same simulator, policy and '
+        'monitor.'
+    )
 
 
 def _places(task: str, arm: str) -> dict[str, Path]:

@@ -62,6 +62,7 @@ def write_evaluation(
     videos: ReportVideos,
     command: str,
     watched: bool = True,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write report.json, report.html and episodes.csv; returns the summary.
 
@@ -72,6 +73,7 @@ def write_evaluation(
         videos: Videos of some of the episodes.
         command: The command that repeats the evaluation.
         watched: Whether a monitor ran.
+        notes: What else a reader must know before trusting the numbers.
     """
     summary = summarise(
         results,
@@ -80,6 +82,7 @@ def write_evaluation(
         created=datetime.now(UTC).isoformat(timespec='seconds'),
         watched=watched,
     )
+    summary['notes'] = [*notes, *summary['notes']]
     write_atomic(out / 'episodes.csv', episodes_csv(results))
     write_report(out, summary, results, films=videos, command=command)
     return summary
