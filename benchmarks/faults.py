@@ -57,7 +57,7 @@ class Injection:
 
     fault: str
     seed: int
-    moment: float
+    score_input: float
     speed: float
     rest: float
     limit: float
@@ -151,9 +151,9 @@ def _warm_up(rig: Rig, fault: Fault) -> None:
 
 def _inject(rig: Rig, fault: Fault, seed: int) -> Injection:
     rng = np.random.default_rng([seed, FAULTS.index(fault)])
-    moment = float(rng.uniform(*MOMENTS))
+    score_input = float(rng.uniform(*MOMENTS))
     try:
-        problem = _get_going(rig, fault, seed, moment)
+        problem = _get_going(rig, fault, seed, score_input)
     except IlRosError as refusal:
         problem = str(refusal)
         rig.restart()
@@ -167,7 +167,7 @@ def _inject(rig: Rig, fault: Fault, seed: int) -> Injection:
     return Injection(
         fault=fault.name,
         seed=seed,
-        moment=moment,
+        score_input=score_input,
         speed=speed,
         rest=seen.rest,
         limit=fault.limit,
@@ -184,11 +184,11 @@ def _enough(fault: Fault, referee: Referee) -> bool:
     return referee.elapsed >= late + fault.limit + CHECK
 
 
-def _get_going(rig: Rig, fault: Fault, seed: int, moment: float) -> str:
+def _get_going(rig: Rig, fault: Fault, seed: int, score_input: float) -> str:
     """Bring the arm under way; gives why that did not work, or nothing."""
     for attempt in range(_ATTEMPTS):
         rig.drive(fault.driver, seed + attempt * _OTHER_SCENE)
-        rig.spin(moment)
+        rig.spin(score_input)
         if not fault.prepare(rig):
             return 'could not be injected'
         if rig.wait(lambda: rig.referee.speed > MOVING, _PATIENCE):

@@ -20,7 +20,7 @@ from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts
-from il_ros.rollouts.rollout_scores import moments_of
+from il_ros.rollouts.rollout_scores import score_inputs_of
 
 FOLDER = ROOT / 'runs/monitor_study'
 SEEDS = range(5, 10)  # 0 to 4 chose the default scores
@@ -74,13 +74,13 @@ def _costs(study: Study, found: Found) -> Costs:
             longest=found.comparison.longest,
             policy_id=bundle.policy_id,
         )
-        moments = ScoreInputs.of_scores(bundle.policy, scores)
+        score_inputs = ScoreInputs.of_scores(bundle.policy, scores)
         taken: list[float] = []
         for rollout in rollouts:
             watch = ScoreWatch(calibration, MonitorConfig())  # an episode begins anew
-            for moment in moments_of(moments, rollout):
+            for score_input in score_inputs_of(score_inputs, rollout):
                 start = time.perf_counter()
-                watch.look(moment, driving=True)
+                watch.read(score_input, driving=True)
                 taken.append(time.perf_counter() - start)
             if len(taken) > TICKS:
                 break

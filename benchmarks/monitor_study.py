@@ -157,11 +157,11 @@ class Study:
         calibration: Sequence[Rollout],
         test: Sequence[Rollout],
     ) -> tuple[Comparison, dict[str, str]]:
-        bank, moments = scores.bank(WINDOW), ScoreInputs.of_scores(bundle.policy, scores)
+        bank, score_inputs = scores.bank(WINDOW), ScoreInputs.of_scores(bundle.policy, scores)
         comparison = Comparison(
             names=bank.names,
-            calibration=score_rollouts(bank, moments, calibration),
-            test=score_rollouts(bank, moments, test),
+            calibration=score_rollouts(bank, score_inputs, calibration),
+            test=score_rollouts(bank, score_inputs, test),
             alpha=ALPHA,
             varying=VARYING,
         )

@@ -167,9 +167,9 @@ def _beginnings(traces: Sequence[Array], names: Sequence[str]) -> tuple[int, ...
     """The tick from which each score is a number in every episode."""
     begin: NDArray[np.intp] = np.zeros(traces[0].shape[1] if traces else 1, dtype=np.intp)
     for trace in traces:
-        told = np.isfinite(trace)
-        first = told.argmax(axis=0) if len(trace) else begin
-        for k, channel in enumerate(told.T):
+        known = np.isfinite(trace)
+        first = known.argmax(axis=0) if len(trace) else begin
+        for k, channel in enumerate(known.T):
             if not channel.any() or not channel[first[k] :].all():
                 name = f'{names[k]}: ' if names else ''
                 problem = 'a score that is not finite' if channel.any() else 'no score'
@@ -208,7 +208,7 @@ def levels(traces: Sequence[Array], *, varying: bool) -> tuple[Array, Array]:
     threshold is about is how far scores go, not how much they vary on the way.
 
     Args:
-        traces: Scores of several episodes, each (T, K); NaN where one cannot be told.
+        traces: Scores of several episodes, each (T, K); NaN where one is not known.
         varying: Whether around each tick, or over whole episodes.
 
     Returns:
@@ -234,10 +234,10 @@ def levels(traces: Sequence[Array], *, varying: bool) -> tuple[Array, Array]:
 def _level(traces: Sequence[Array], first: int, end: int) -> tuple[Array, Array]:
     """Mean of the scores from tick `first` to `end`, and mean height of the maxima above it."""
     parts = [trace[first:end] for trace in traces if len(trace) > first]
-    told = np.concatenate(parts)
-    known = np.isfinite(told)
+    joined = np.concatenate(parts)
+    known = np.isfinite(joined)
     with np.errstate(invalid='ignore', divide='ignore'):
-        loc = np.where(known, told, 0.0).sum(axis=0) / known.sum(axis=0)
+        loc = np.where(known, joined, 0.0).sum(axis=0) / known.sum(axis=0)
     tops = np.array([np.where(np.isfinite(p), p, -inf).max(axis=0) for p in parts])
     heights = np.where(np.isfinite(tops), tops - loc, 0.0)
     with np.errstate(invalid='ignore', divide='ignore'):

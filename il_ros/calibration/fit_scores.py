@@ -65,7 +65,7 @@ def fit_bank(
     seen = {'observation': features.blur(features.of_arrays(values), seed)}
     if any(on == 'embedding' for _, _, on in channels):
         seen['embedding'] = _embeddings(policy, dataset, chosen)
-    normal = {
+    nominal = {
         on: NominalData(
             features=array,
             lengths=[dataset.episodes[i].length for i in chosen],
@@ -78,7 +78,7 @@ def fit_bank(
     fitted = []
     for name, kind, on in channels:
         score: Score = lookup('score', kind, SCORES)()
-        fitted.append(Channel(name=name, kind=kind, on=on, score=score.fit(normal[on])))
+        fitted.append(Channel(name=name, kind=kind, on=on, score=score.fit(nominal[on])))
     return FittedScores(features=features, channels=tuple(fitted), horizon=horizon)
 
 
@@ -146,14 +146,14 @@ def _chunks(dataset: Dataset, rows: NDArray[np.int64], horizon: int) -> Array:
 
 def _embeddings(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> Array:
     found = [policy.embedding(f) for i in episodes for f in frames_of_episode(dataset, i)]
-    told = [embedding for embedding in found if embedding is not None]
-    if len(told) < len(found) or not told:
+    known = [embedding for embedding in found if embedding is not None]
+    if len(known) < len(found) or not known:
         raise IlRosError(
             f'a policy of kind {policy.kind!r} has no embedding',
             where='channels',
             fix='let the scores look at the observation',
         )
-    return np.stack(told)
+    return np.stack(known)
 
 
 def frames_of_episode(dataset: Dataset, index: int) -> Iterator[Frame]:

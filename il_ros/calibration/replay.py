@@ -1,4 +1,4 @@
-"""A recorded episode judged again, tick by tick, as the monitor judged it or would have."""
+"""A recorded episode evaluated again, tick by tick, as the monitor did or would have."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Tick:
-    """One frame, judged again.
+    """One frame, evaluated again.
 
     Attributes:
         stamp: Its stamp [ns].
@@ -49,7 +49,7 @@ class Tick:
 
     stamp: int
     driving: bool
-    look: ScoreReading
+    reading: ScoreReading
     stop: str
     warning: str
 
@@ -71,18 +71,18 @@ class RecordedVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """An episode, judged again.
+    """An episode, evaluated again.
 
     Attributes:
         ticks: Its frames but for those with a required observation missing, where a monitor stops
             without asking the scores.
-        told: What the monitor said then, by the frame's stamp; empty where the bag has none of it.
+        reported: What the monitor said then, by the frame's stamp; empty where the bag has none.
         same_policy: Whether the policy of the bundle drove then; else its chunks were made anew,
             for states that another one brought about.
     """
 
     ticks: Sequence[Tick]
-    told: Mapping[int, RecordedVerdict]
+    reported: Mapping[int, RecordedVerdict]
     same_policy: bool
 
     def first(self, kind: str) -> Tick | None:
@@ -91,16 +91,18 @@ class Replay:
 
     def stopped(self) -> int | None:
         """Stamp of the frame [ns] at which the scores stopped the policy then; none if never."""
-        return min((stamp for stamp, told in self.told.items() if told.stopped), default=None)
+        return min(
+            (stamp for stamp, reported in self.reported.items() if reported.stopped), default=None
+        )
 
     def largest(self) -> dict[str, tuple[float, float]]:
         """Largest ratio to its threshold, and when [s from the first frame], by score."""
-        names = self.ticks[0].look.names if self.ticks else ()
+        names = self.ticks[0].reading.names if self.ticks else ()
         found: dict[str, tuple[float, float]] = {}
         for k, name in enumerate(names):
-            seen = [(float(t.look.ratios[k]), self.seconds(t)) for t in self.ticks if t.driving]
-            told = [pair for pair in seen if np.isfinite(pair[0])]
-            found[name] = max(told, default=(nan, nan))
+            seen = [(float(t.reading.ratios[k]), self.seconds(t)) for t in self.ticks if t.driving]
+            reported = [pair for pair in seen if np.isfinite(pair[0])]
+            found[name] = max(reported, default=(nan, nan))
         return found
 
     def seconds(self, tick: Tick) -> float:
@@ -109,8 +111,10 @@ class Replay:
 
     def differences(self) -> Array:
         """By how much the ratio differs from what the monitor said, where both have one."""
-        said = {stamp: told.score for stamp, told in self.told.items() if told.driving}
-        pairs = [(t.look.score, said[t.stamp]) for t in self.ticks if t.stamp in said]
+        said = {
+            stamp: reported.score for stamp, reported in self.reported.items() if reported.driving
+        }
+        pairs = [(t.reading.score, said[t.stamp]) for t in self.ticks if t.stamp in said]
         array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
         # Infinite on both sides is the same, and its difference is no number.
         array = array[~np.isnan(array).any(axis=1) & (array[:, 0] != array[:, 1])]
@@ -119,7 +123,7 @@ class Replay:
 
 
 def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Replay:
-    """Judge a recorded episode with the scores and thresholds of a bundle.
+    """Evaluate a recorded episode with the scores and thresholds of a bundle.
 
     The frames are those that the monitor saw. The chunks are those in the bag where the bundle's
     policy made them, else it answers the frames anew. Where the bag does not say who drove, the
@@ -139,14 +143,14 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
         raise BundleError('is not calibrated', fix='run "il_ros monitor calibrate"')
     frames = _frames(reader)
     recorded = _answers(reader, bundle.policy_id)
-    told = _told(reader, [frame.stamp for frame in frames])
+    reported = _reported(reader, [frame.stamp for frame in frames])
     watch = ScoreWatch(bundle.calibration, config)
     answers = _recorded(frames, recorded) if recorded else _made(frames, bundle)
     ticks = [
-        _tick(watch, inputs, frame, answer, told, epoch=frames[0].stamp)
+        _tick(watch, inputs, frame, answer, reported, epoch=frames[0].stamp)
         for frame, answer in zip(frames, answers, strict=True)
     ]
-    return Replay(ticks=ticks, told=told, same_policy=bool(recorded))
+    return Replay(ticks=ticks, reported=reported, same_policy=bool(recorded))
 
 
 def _tick(
@@ -154,18 +158,22 @@ def _tick(
     inputs: ScoreInputs,
     frame: Frame,
     answer: Answer | None,
-    told: Mapping[int, RecordedVerdict],
+    reported: Mapping[int, RecordedVerdict],
     *,
     epoch: int,
 ) -> Tick:
     stamp, chunk, samples = answer or (epoch, None, None)
-    moment = inputs.of_frame(frame, chunk, (stamp - epoch) / NS, samples=samples, epoch=epoch)
+    score_input = inputs.of_frame(frame, chunk, (stamp - epoch) / NS, samples=samples, epoch=epoch)
     # A frame that the monitor did not speak of came before or after its time.
-    driving = told[frame.stamp].driving if frame.stamp in told else not told
-    look = watch.look(moment, driving)
-    stop = watch.stop_text(look) if driving else ''
+    driving = reported[frame.stamp].driving if frame.stamp in reported else not reported
+    reading = watch.read(score_input, driving)
+    stop = watch.stop_text(reading) if driving else ''
     return Tick(
-        stamp=frame.stamp, driving=driving, look=look, stop=stop, warning=watch.warn_text(look)
+        stamp=frame.stamp,
+        driving=driving,
+        reading=reading,
+        stop=stop,
+        warning=watch.warn_text(reading),
     )
 
 
@@ -204,7 +212,7 @@ def _answers(reader: EpisodeReader, policy_id: str) -> dict[int, Answer]:
     for message, data in _messages(reader, topics.POLICY_CHUNK):
         joints = len(message.names)
         whole = joints and len(message.positions) == joints * message.horizon > 0
-        if message.policy_id == policy_id and whole:  # others are faults that the monitor told
+        if message.policy_id == policy_id and whole:  # others are faults that the monitor reported
             stamp = header_stamp(data)
             chunk = np.asarray(message.positions).reshape(-1, joints)
             found[stamp] = Answer(stamp, chunk, _samples(message, chunk))
@@ -217,12 +225,12 @@ def _samples(message: Any, chunk: Array) -> Array | None:
     return samples.reshape(-1, *chunk.shape) if samples.size else None
 
 
-def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, RecordedVerdict]:
+def _reported(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, RecordedVerdict]:
     """What the monitor said of each frame: its scores, or at least its status of that time."""
     scores = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_SCORES)}
     status = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_STATUS)}
     stops = {stamp for stamp, message in status.items() if _stopped(message)}
-    waiting, now, told = sorted(status, reverse=True), None, {}
+    waiting, now, reported = sorted(status, reverse=True), None, {}
     for stamp in stamps:
         while waiting and waiting[-1] <= stamp:
             now = status[waiting.pop()]
@@ -233,13 +241,13 @@ def _told(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, RecordedVer
             continue
         else:
             driving = now.mode == _POLICY
-        told[stamp] = RecordedVerdict(
-            # The tick that stops the policy still judged it.
+        reported[stamp] = RecordedVerdict(
+            # The tick that stops the policy still evaluated it.
             driving=driving or stamp in stops,
             score=said.score if said is not None else nan,
             stopped=stamp in stops,
         )
-    return told
+    return reported
 
 
 def _stopped(status: Any) -> bool:

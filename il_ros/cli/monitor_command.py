@@ -141,7 +141,7 @@ def _say_replay(console: Console, found: Replay) -> None:
 
 
 def _agreement(found: Replay) -> str:
-    if not found.told:
+    if not found.reported:
         return 'the bag does not say what the monitor said then'
     first, then = found.first('stop'), found.stopped()
     stops = 'the stop agrees' if (first.stamp if first else None) == then else 'the stop differs: '
@@ -182,16 +182,16 @@ def _dump(found: Replay, bundle: Bundle) -> str:
 def _tick(tick: Tick | None) -> dict[str, Any] | None:
     if tick is None:
         return None
-    look = tick.look
+    reading = tick.reading
     return {
         'stamp': tick.stamp,
         'driving': tick.driving,
-        'values': [_number(x) for x in look.values],
-        'thresholds': [_number(x) for x in look.thresholds],
-        'score': _number(look.score),
-        'exceeded': look.exceeded,
-        'triggered': look.triggered,
-        'warned': look.warned,
+        'values': [_number(x) for x in reading.values],
+        'thresholds': [_number(x) for x in reading.thresholds],
+        'score': _number(reading.score),
+        'exceeded': reading.exceeded,
+        'triggered': reading.triggered,
+        'warned': reading.warned,
         'stop': tick.stop,
         'warning': tick.warning,
     }

@@ -95,11 +95,11 @@ def judge(
         Results by name, and what the whole monitor noticed of each perturbation. Episodes that a
         hard check stopped are left to the whole monitor: they are none of the scores' doing.
     """
-    calibration, moments, config = bundle.calibration, bundle.score_inputs, MonitorConfig()
+    calibration, score_inputs, config = bundle.calibration, bundle.score_inputs, MonitorConfig()
     assert calibration is not None
-    assert moments is not None
+    assert score_inputs is not None
     bank, thresholds = calibration.bank, calibration.thresholds
-    scored = score_rollouts(bank, moments, rollouts)
+    scored = score_rollouts(bank, score_inputs, rollouts)
     columns = range(len(bank.names))
     ratios = [one.ratios(thresholds, columns) for one in scored]
     free = [(one, ratio) for one, ratio in zip(scored, ratios, strict=True) if not one.gated]

@@ -115,7 +115,7 @@ class RoundScores:
     def ratios(self, frame: Frame) -> Mapping[str, float]:
         """See `FrameScorer.ratios`."""
         chunk = self._policy.act(frame) if self._bank.of_answer else None
-        values = self._bank.look(self._inputs.of_frame(frame, chunk, frame.stamp / NS))
+        values = self._bank.read(self._inputs.of_frame(frame, chunk, frame.stamp / NS))
         ratio = mean_ratio(self._thresholds.ratios(values, self._tick, counts=self._bank.counts))
         self._tick += 1
         limit = self.config.overdue * self._longest

@@ -1,4 +1,4 @@
-"""Channel 0: hard faults. No learning, no state: a function sees one thing and judges it.
+"""Channel 0: hard faults. No learning, no state: a function checks one thing.
 
 Every check returns None or a `Fault` whose text says where, what, and the limit with its unit.
 Comparisons are written so that a NaN never passes.

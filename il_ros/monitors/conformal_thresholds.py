@@ -39,8 +39,8 @@ class ScoreWindow:
         self._scores.append(score)
         if not isfinite(score):
             return score
-        told = [value for value in self._scores if isfinite(value)]
-        return sum(told) / len(told)
+        known = [value for value in self._scores if isfinite(value)]
+        return sum(known) / len(known)
 
     def reset(self) -> None:
         """Forget every score."""
@@ -49,7 +49,7 @@ class ScoreWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class ConformalThresholds:
-    """From where each of K scores is too strange, at every tick, on one scale.
+    """Where each of K scores is out of distribution, at every tick, on one scale.
 
     A score counts as ``z = (value - loc) / scale``, and the policy stops where the mean of z over
     the scores is above `stop`, the same number for all ticks. The ratio ``1 + (z - stop) / |stop|``
@@ -97,20 +97,20 @@ class ConformalThresholds:
         counts: NDArray[np.int64] | None = None,
         missing: float = inf,
     ) -> Array:
-        """How strange each of `values` (K,) is at this tick, counted from 0; shape (K,).
+        """How anomalous each of `values` (K,) is at this tick, counted from 0; shape (K,).
 
         Args:
             values: Averaged scores.
             tick: Ticks since the beginning.
             counts: How much each score has seen before, shape (K,); `tick` by default.
             missing: What counts for a score that is no finite number though it should be; one
-                that cannot be told yet is NaN.
+                that is not known yet is NaN.
         """
         loc, scale = self._columns(tick)
-        told = 1.0 + ((values - loc) / scale - self.stop) / ratio_unit(self.stop)
+        known = 1.0 + ((values - loc) / scale - self.stop) / ratio_unit(self.stop)
         seen = tick if counts is None else counts
         late = np.where(np.less_equal(self.begin, seen), missing, nan)
-        return np.where(np.isfinite(values), told, late)
+        return np.where(np.isfinite(values), known, late)
 
     def at(self, tick: int, ratio: float = 1.0) -> Array:
         """The values that have this ratio at this tick, in the scores' own units, shape (K,)."""
@@ -120,7 +120,7 @@ class ConformalThresholds:
     def anywhere(self) -> ConformalThresholds:
         """The same for a tick that may be anywhere in an episode: the largest of all thresholds.
 
-        Where a policy goes on after somebody has corrected it, its ticks since then say nothing
+        Where a policy goes on after a correction, its ticks since then say nothing
         about how far the task is.
         """
         unit = ratio_unit(self.stop)
@@ -144,18 +144,18 @@ def ratio_unit(stop: float) -> float:
 
 
 def mean_ratio(ratios: Array) -> float:
-    """The mean of these ratios, as far as they are told; NaN where none is.
+    """The mean of these ratios, as far as they are known; NaN where none is.
 
-    What only one score sees has to be the stranger for it, and what several see a little of
+    What only one score sees has to be more anomalous, and what several see a little of
     counts: the noise of scores of different kinds is averaged out.
     """
-    told = [ratio for ratio in ratios.tolist() if not isnan(ratio)]  # quicker than numpy for a few
-    return sum(told) / len(told) if told else nan
+    known = [ratio for ratio in ratios.tolist() if not isnan(ratio)]  # quicker than numpy
+    return sum(known) / len(known) if known else nan
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationRecord:
-    """From where the averaged scores of a policy are too strange, by split conformal prediction.
+    """Where the averaged scores of a policy are out of distribution, by split conformal prediction.
 
     Attributes:
         rule: How scores are taken together; thresholds of another rule would mean something else.
@@ -210,7 +210,7 @@ class CalibrationRecord:
         """The few episodes that set the thresholds, and how many times higher than the others.
 
         With few episodes `stop` is about the largest value of all, and one or two episodes in which
-        the policy had to try again hide every failure that is less strange than they were. No
+        the policy had to try again hide every failure that is less anomalous than they were. No
         episodes and 1 where there are no such few.
         """
         spent = len(self.episodes) - len(self.maxima)

@@ -137,8 +137,8 @@ class Driving:
         """The target, without a jump from the driver before, and slowly while the monitor warns.
 
         Slowly is a share of each step, and never more than that share of the speed limits. A
-        target out of reach is a fault, but not for a gripper, which is told to open from one step
-        to the next, nor for an arm that lags because it goes slowly.
+        target out of reach is a fault, but not for a gripper, which opens from one step to the
+        next, nor for an arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])

@@ -1,4 +1,4 @@
-"""Dead-men: whether somebody holds one, and whether the device that says so is alive."""
+"""Enable switches (ISO 10218): whether one is held, and whether its device is alive."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from il_ros.monitors.checks import Fault
 
 
 class EnableSwitch:
-    """What an operator's device says about its dead-man.
+    """What an operator's device says about its enable switch.
 
-    A dead-man that is held when a mode begins, or when its device comes back from a silence, counts
+    A switch that is held when a mode begins, or when its device comes back from a silence, counts
     only after it has been let go: a switch that is stuck, or taped down, must not take the arm.
 
     Args:
@@ -24,7 +24,7 @@ class EnableSwitch:
 
     @property
     def held(self) -> bool:
-        """Whether somebody asks for the arm by holding it."""
+        """Whether an operator asks for the arm by holding it."""
         return self._held and self._armed
 
     def hear(self, held: bool, read: float) -> None:
@@ -45,7 +45,7 @@ class EnableSwitch:
         self._held, self._armed = False, False
 
     def clock_jumped(self) -> None:
-        """Believe nothing, and take whatever time the device tells next."""
+        """Believe nothing, and take the time that the device reports next."""
         self.reset()
         self._heard = -inf
 
@@ -59,9 +59,9 @@ class EnableSwitch:
 
 
 class EnableSwitches:
-    """The dead-men of all devices: whoever holds one asks for the arm, and one device gets it.
+    """The switches of all devices: an operator who holds one asks for the arm; one device gets it.
 
-    Devices are told apart by name: an operator's, another operator's, that of a program which hands
+    Devices are told apart by name: an operator's, another operator's, that of a program that hands
     the arm to an expert. For as long as the one that got the arm is held, no other counts.
 
     Args:
@@ -73,7 +73,7 @@ class EnableSwitches:
 
     def __init__(self, max_age: float) -> None:
         self._max_age = max_age
-        self._men: dict[str, EnableSwitch] = {}
+        self._switches: dict[str, EnableSwitch] = {}
         self._owner: EnableSwitch | None = None
         self.lost = False
 
@@ -88,11 +88,11 @@ class EnableSwitches:
 
     def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
         """Take in what a device read at `read` [s], or that it was `lost` and not let go."""
-        man = self._men.setdefault(device, EnableSwitch(self._max_age))
-        man.hear(held, read)
+        switch = self._switches.setdefault(device, EnableSwitch(self._max_age))
+        switch.hear(held, read)
         if lost:
-            man.reset()
-            self.lost |= man is self._owner
+            switch.reset()
+            self.lost |= switch is self._owner
 
     def take(self, now: float) -> None:
         """The arm goes to the first device that asks for it and is alive at `now` [s]."""
@@ -101,19 +101,21 @@ class EnableSwitches:
     def reset(self) -> None:
         """See `EnableSwitch.reset`."""
         self._owner, self.lost = None, False
-        for man in self._men.values():
-            man.reset()
+        for switch in self._switches.values():
+            switch.reset()
 
     def clock_jumped(self) -> None:
         """See `EnableSwitch.clock_jumped`."""
         self._owner, self.lost = None, False
-        for man in self._men.values():
-            man.clock_jumped()
+        for switch in self._switches.values():
+            switch.clock_jumped()
 
     def silent(self, now: float) -> Fault | None:
         """Whether the device that got the arm is silent at `now` [s]."""
         return self._owner.silent(now) if self._owner is not None else None
 
     def _asking(self, now: float) -> EnableSwitch | None:
-        men = self._men.values()
-        return next((man for man in men if man.held and man.silent(now) is None), None)
+        switches = self._switches.values()
+        return next(
+            (switch for switch in switches if switch.held and switch.silent(now) is None), None
+        )

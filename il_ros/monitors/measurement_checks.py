@@ -25,7 +25,7 @@ class FrozenWatch:
     A real sensor has noise, and a simulated one changes when what it measures does. So measured
     joints that repeat exactly while they are commanded to move, and streams that follow the arm
     (`Stream.follows_arm`) and repeat exactly while the joints move, have stopped measuring. At
-    rest everything may repeat, and while nothing is commanded nothing is judged.
+    rest everything may repeat, and while nothing is commanded nothing is checked.
 
     Args:
         window: Frames, at least 2, that repeat before it is a fault.
@@ -95,7 +95,7 @@ _ACCELERATION_TIME = 0.05  # s
 
 
 class MeasurementChecks:
-    """Judges the measured state of each tick; the first fault found is told.
+    """Checks the measured state of each tick; the first fault found is reported.
 
     Args:
         limits: What the arm may do.
@@ -140,7 +140,7 @@ class MeasurementChecks:
         return fault or checks.frame_content(frame, len(self._limits.names))
 
     def judge(self, frame: MonitorInput, plan: Plan | None) -> Fault | None:
-        """Whether the arm is where it may be, and where it was told to be."""
+        """Whether the arm is where it may be, and where it was commanded to be."""
         if frame.position is None:
             return None
         config, limits = self._config, self._limits

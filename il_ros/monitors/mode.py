@@ -32,7 +32,7 @@ class ModeRefused(IlRosError):  # noqa: N818 - a refusal is an answer, not a fai
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What a request is judged by.
+    """What decides on a request.
 
     Attributes:
         invalid: Why frames cannot be relied on, empty when they can.
@@ -72,7 +72,7 @@ class ModeMachine:
 
     @property
     def takeover(self) -> bool:
-        """Whether the expert drives because somebody holds the dead-man."""
+        """Whether the expert drives because an operator holds the enable switch."""
         return self._back is not None
 
     def request(self, mode: Mode, situation: Situation, *, resume: bool = False) -> None:
@@ -118,13 +118,13 @@ class ModeMachine:
             self._enter(Mode.ALARM, self._latched)
 
     def heeding(self, held: bool, *, to_policy: bool) -> Mode:
-        """The mode after `take_over` or `let_go`, whichever a dead-man like that asks for."""
+        """The mode after `take_over` or `let_go`, whichever such an enable switch asks for."""
         if held:
             return Mode.EXPERT if self._may_take_over else self.mode
         return self.mode if self._back is None else self._after_takeover(self._back, to_policy)
 
     def take_over(self) -> bool:
-        """Somebody holds the dead-man: the expert drives, unless nobody may; says whether."""
+        """An operator holds the enable switch: the expert drives if it may. Says whether."""
         if not self._may_take_over:
             return False
         latched = self._latched
@@ -135,7 +135,7 @@ class ModeMachine:
         return True
 
     def let_go(self, *, to_policy: bool) -> bool:
-        """The dead-man was let go; says whether that ended a takeover.
+        """The enable switch was let go; says whether that ended a takeover.
 
         Args:
             to_policy: Whether a policy that drove before goes on; else the arm is held.
@@ -167,14 +167,14 @@ class ModeMachine:
         if self._latched and mode is not Mode.HOLD:
             return f'the policy was stopped: {self._latched}', 'request hold, then resume'
         if self.takeover and mode is not Mode.HOLD:
-            return 'somebody holds the dead-man', 'let go of it first, or request hold'
+            return 'an operator holds the enable switch', 'let go of it first, or request hold'
         return self._refusal_to_move(mode, now)
 
     def _refusal_to_move(self, mode: Mode, now: Situation) -> tuple[str, str] | None:
         if mode is Mode.IDLE and self.mode.driving:
             return 'the arm is being driven', 'request hold first'
         if (mode.driving or self.mode is Mode.IDLE) and now.unsafe:
-            return f'not safe to start: {now.unsafe}', 'mend this, then repeat'
+            return f'not safe to start: {now.unsafe}', 'fix this, then repeat'
         if Mode.IDLE in (mode, self.mode) and not now.standstill:
             return _MOVES
         return None  # hold is always open to who drives: it is the stop
@@ -191,5 +191,5 @@ class ModeMachine:
         # IDLE commands nothing, so it is open even while the cause lasts: an arm that stands
         # outside its workspace could never be moved back otherwise.
         if mode is Mode.HOLD and now.unsafe:
-            return f'the cause is still there: {now.unsafe}', 'mend this, then repeat'
+            return f'the cause is still there: {now.unsafe}', 'fix this, then repeat'
         return None

@@ -1,4 +1,4 @@
-"""The monitor: the last filter between whoever drives and the robot, without ROS.
+"""The monitor: the last filter between the source that drives and the robot, without ROS.
 
 It composes the checks, the scores, the mode machine and the motion. What it does is a request for
 a protective stop; it is not a safety-rated function.
@@ -102,13 +102,13 @@ class Monitor:
             moves=self._moves,
             delay=delay,
         )
-        self._dead_men = EnableSwitches(config.takeover_age)
+        self._switches = EnableSwitches(config.takeover_age)
         self._not_before = -inf
         # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
         self._yielding: tuple[Array, float] | None = None
         self._may_yield = True
-        self._midway = False  # somebody has driven since IDLE
-        # Of the last tick; requests are judged by them.
+        self._midway = False  # a source has driven since IDLE
+        # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
         self._fault: Fault | None = None
         self._now: float | None = None
@@ -127,7 +127,7 @@ class Monitor:
             not_before: Frames and chunks stamped before this time [s] are not used in the mode.
 
         Raises:
-            ModeRefused: With the reason, judged by the last tick; the mode stays as it is.
+            ModeRefused: With the reason, by the last tick; the mode stays as it is.
         """
         before = self.mode
         if mode is before:
@@ -139,7 +139,7 @@ class Monitor:
         self._yielding, self._may_yield = None, True
         if before is Mode.IDLE:
             self._midway = False
-        self._dead_men.reset()
+        self._switches.reset()
         self._watch.begin(midway=self._midway)
         self._measured.reset()
         if mode in _DRIVERS:
@@ -156,21 +156,23 @@ class Monitor:
 
     @property
     def coming(self) -> Mode:
-        """The mode of the next tick, as far as dead-men decide it."""
-        men, now = self._dead_men, self._now
-        held = men.kept or (now is not None and men.alive(now) and not self._lost)
+        """The mode of the next tick, as far as enable switches decide it."""
+        switches, now = self._switches, self._now
+        held = switches.kept or (now is not None and switches.alive(now) and not self._lost)
         return self._machine.heeding(held, to_policy=self._to_policy)
 
-    def dead_man(self, held: bool, now: float, device: str = '', *, lost: bool = False) -> None:
-        """Take in what an operator's device says about its dead-man, at time `now` [s].
+    def enable_switch(
+        self, held: bool, now: float, device: str = '', *, lost: bool = False
+    ) -> None:
+        """Take in what an operator's device says about its enable switch, at time `now` [s].
 
         Args:
             held: Whether it is held.
             now: When it was read [s].
             device: Its name.
-            lost: Whether the device was lost: the arm is held, whoever drove before.
+            lost: Whether the device was lost: the arm is held, whichever source drove before.
         """
-        self._dead_men.hear(device, held, now, lost=lost)
+        self._switches.hear(device, held, now, lost=lost)
 
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
@@ -189,7 +191,7 @@ class Monitor:
         now = self._usable(now)
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
-        self._dead_men.reset()
+        self._switches.reset()
         self._yielding, self._may_yield = None, False
         if not self._machine.publishes:
             self._motion.release()
@@ -204,15 +206,15 @@ class Monitor:
         now = self._now = self._usable(now)
         fault = fault or self._frame_fault(frame, now)
         before = self._machine.takeover
-        fault = fault or self._heed_dead_man(now)
+        fault = fault or self._heed_switches(now)
         wanted = None if fault else self._wanted(frame, now)
         if isinstance(wanted, Fault):
             fault, wanted = wanted, None
         watched = self.mode is Mode.POLICY
-        look = ScoreReading() if fault else self._watch.look(self._moment(frame), watched)
-        if self._react(fault, look, now):
+        reading = ScoreReading() if fault else self._watch.read(self._score_input(frame), watched)
+        if self._react(fault, reading, now):
             wanted = self._wanted(frame, now)
-        fault = fault or self._move(frame, wanted, look, now)
+        fault = fault or self._move(frame, wanted, reading, now)
         self._machine.tick(fault=fault.text if fault else '')
         if not self._machine.publishes:
             self._motion.release()
@@ -223,7 +225,7 @@ class Monitor:
         resumed = before and self.mode is Mode.POLICY
         # What is due a period after the frame is what training pairs with it.
         stamp = now if fault or frame.position is None else frame.stamp
-        return self._verdict(stamp, fault, look, watched=watched, resumed=resumed)
+        return self._verdict(stamp, fault, reading, watched=watched, resumed=resumed)
 
     def _usable(self, now: float) -> float:
         """`now`, or the last good time where the clock gives no number."""
@@ -237,11 +239,11 @@ class Monitor:
             if self._streams and self._now is not None:
                 self._motion.clock_jumped(self._now, self._usable(now))
             else:
-                # Stamps mean nothing any more to whoever follows the plan by another clock. What
-                # was sent last ends in a standstill; nothing sent now could do so more surely.
+                # Stamps mean nothing any more to a controller that follows the plan by another
+                # clock. What was sent last ends in a standstill; nothing could do so more surely.
                 self._motion.release()
             self._driving.forget()
-            self._dead_men.clock_jumped()
+            self._switches.clock_jumped()
         return fault
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:
@@ -251,13 +253,13 @@ class Monitor:
             return Fault('frame', 'features: missing, the policy cannot be watched')
         return self._measured.judge(frame, self._motion.plan)
 
-    def _heed_dead_man(self, now: float) -> Fault | None:
-        """Give the arm to whoever holds the dead-man, and take it back when it is let go."""
-        machine, men = self._machine, self._dead_men
-        if machine.takeover and men.kept:
-            return men.silent(now)
-        if men.alive(now) and not self._lost and (machine.takeover or machine.take_over()):
-            men.take(now)  # from another device, too: a driver of his own, who is led over
+    def _heed_switches(self, now: float) -> Fault | None:
+        """Give the arm to the operator who holds a switch; take it back when it is let go."""
+        machine, switches = self._machine, self._switches
+        if machine.takeover and switches.kept:
+            return switches.silent(now)
+        if switches.alive(now) and not self._lost and (machine.takeover or machine.take_over()):
+            switches.take(now)  # from another device, too: a driver of his own, who is led over
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
         elif machine.takeover:
             machine.let_go(to_policy=self._to_policy)
@@ -267,20 +269,20 @@ class Monitor:
 
     @property
     def _lost(self) -> bool:
-        """Whether the device of whoever drives was lost: the arm is held before anybody drives."""
-        return self._machine.takeover and self._dead_men.lost
+        """Whether the driving operator's device was lost: the arm is held first."""
+        return self._machine.takeover and self._switches.lost
 
     @property
     def _to_policy(self) -> bool:
-        return self._config.takeover_return and not self._dead_men.lost
+        return self._config.takeover_return and not self._switches.lost
 
-    def _moment(self, frame: MonitorInput) -> ScoreInput:
+    def _score_input(self, frame: MonitorInput) -> ScoreInput:
         chunk = self._intakes['policy'].follower.chunk
-        moment = frame.moment or ScoreInput(time=frame.stamp, position=frame.position)
+        score_input = frame.score_input or ScoreInput(time=frame.stamp, position=frame.position)
         if chunk is None:
-            return moment
+            return score_input
         return replace(
-            moment,
+            score_input,
             chunk=chunk.positions,
             chunk_time=chunk.stamp,
             step_dt=chunk.step_dt,
@@ -292,11 +294,11 @@ class Monitor:
             return None
         return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
 
-    def _react(self, fault: Fault | None, look: ScoreReading, now: float) -> bool:
+    def _react(self, fault: Fault | None, reading: ScoreReading, now: float) -> bool:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
         before, plan = self.mode, self._motion.plan
-        trigger = '' if fault else self._watch.stop_text(look)
-        trigger = self._driving.patience(trigger, now, calm=not look.warned)
+        trigger = '' if fault else self._watch.stop_text(reading)
+        trigger = self._driving.patience(trigger, now, calm=not reading.warned)
         leave = Mode.ALARM
         if trigger and before is Mode.POLICY and plan is not None:
             leave = self._driving.fall_back(plan.at(now + self._dt)[0], now)
@@ -306,7 +308,7 @@ class Monitor:
         return self.mode is not before and self.mode in (Mode.EXPERT, Mode.FALLBACK)
 
     def _move(
-        self, frame: MonitorInput, wanted: Target | Fault | None, look: ScoreReading, now: float
+        self, frame: MonitorInput, wanted: Target | Fault | None, reading: ScoreReading, now: float
     ) -> Fault | None:
         mode, motion = self.mode, self._motion
         if mode in (Mode.IDLE, Mode.ALARM):
@@ -320,7 +322,7 @@ class Monitor:
         elif isinstance(wanted, Fault):
             return wanted
         elif wanted is not None and motion.plan is not None:
-            slowly = bool(self._warning(look))
+            slowly = bool(self._warning(reading))
             target = self._driving.shape(wanted, now, motion.plan, slowly=slowly)
             return target if isinstance(target, Fault) else motion.drive(*target, now)
         motion.brake(now)
@@ -335,7 +337,7 @@ class Monitor:
         brakes, a stop by the robot itself) is not commanded any more, or it would jump there when
         its drives come back.
         """
-        self._dead_men.reset()
+        self._switches.reset()
         plan, position = self._motion.plan, frame.position
         if plan is None:
             return
@@ -373,12 +375,12 @@ class Monitor:
         )
         return bool(np.any((beyond > most) & (True if self._moves is None else self._moves)))
 
-    def _warning(self, look: ScoreReading) -> str:
+    def _warning(self, reading: ScoreReading) -> str:
         """Why the policy goes slowly; empty when it does not, or another one drives."""
         if self.mode is not Mode.POLICY:
             return ''
-        given_time = self._watch.stop_text(look) or 'should have stopped a moment ago'
-        return self._watch.warn_text(look) or (given_time if self._driving.waiting else '')
+        given_time = self._watch.stop_text(reading) or 'should have stopped a moment ago'
+        return self._watch.warn_text(reading) or (given_time if self._driving.waiting else '')
 
     def _situation(self) -> Situation:
         frame = self._frame
@@ -407,7 +409,7 @@ class Monitor:
         self,
         stamp: float,
         fault: Fault | None,
-        look: ScoreReading,
+        reading: ScoreReading,
         *,
         watched: bool = False,
         resumed: bool = False,
@@ -421,9 +423,9 @@ class Monitor:
             mode=self.mode,
             plan=plan,
             fault=fault,
-            scores=look,
+            scores=reading,
             watched=watched,
-            warning=self._warning(look),
+            warning=self._warning(reading),
             takeover=self._machine.takeover,
             resumed=resumed,
             reason=self._machine.reason,

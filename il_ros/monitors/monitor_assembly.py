@@ -60,7 +60,7 @@ def _geometry(contract: Contract) -> Geometry | None:
         )
     if isinstance(arm, ArmPair) and contract.wrench is not None:
         raise ContractError(
-            'it names one wrist of a pair, and nobody would watch the other',
+            'it names one wrist of a pair, and the other would not be watched',
             where=f'contract {contract.name}.wrench',
             allowed='none for a pair of arms',
         )
@@ -73,7 +73,7 @@ def monitor_input(
     stamp: float,
     *,
     invalid: tuple[str, ...],
-    moment: ScoreInput | None = None,
+    score_input: ScoreInput | None = None,
 ) -> MonitorInput:
     """What the monitor looks at in a frame.
 
@@ -91,7 +91,7 @@ def monitor_input(
         stamp=stamp,
         position=_part(frame, action.position),
         velocity=_part(frame, action.velocity),
-        moment=moment,
+        score_input=score_input,
         force=contact[:3] if contact is not None else None,
         torque=contact[3:] if contact is not None else None,
         following={key: frame.values[key] for key in following if frame.valid[key]},

@@ -103,7 +103,7 @@ class MonitorConfig:
         10.0,
     )
     takeover_age: float = _setting(
-        0.25, 'Longest silence of the device with the dead-man while it drives [s].', 0.0, 5.0
+        0.25, 'Longest silence of the device with the enable switch while it drives [s].', 0.0, 5.0
     )
     takeover_clutch: bool = _setting(
         False,
@@ -112,8 +112,8 @@ class MonitorConfig:
     )
     takeover_return: bool = _setting(
         False,
-        'Whether a policy that drove before goes on when the dead-man is let go; else the arm is '
-        'held.',
+        'Whether a policy that drove before goes on when the enable switch is let go; else the arm '
+        'is held.',
     )
     standstill: float = _setting(
         0.05,

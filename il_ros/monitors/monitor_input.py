@@ -46,7 +46,7 @@ class MonitorInput:
         stamp: Time of the observation [s].
         position: Joint positions in the order of the commanded joints, shape (N,) [rad or m].
         velocity: Joint velocities, shape (N,) [rad/s or m/s].
-        moment: What the scores look at, but for the chunks, which the monitor adds.
+        score_input: What the scores look at, but for the chunks, which the monitor adds.
         force: Wrist force, shape (3,) [N].
         torque: Wrist torque, shape (3,) [N m].
         following: Values of the streams that change whenever the arm moves, by key.
@@ -56,7 +56,7 @@ class MonitorInput:
     stamp: float
     position: Array | None
     velocity: Array | None = None
-    moment: ScoreInput | None = None
+    score_input: ScoreInput | None = None
     force: Array | None = None
     torque: Array | None = None
     following: Mapping[str, Array] = field(default_factory=dict)
@@ -65,4 +65,4 @@ class MonitorInput:
     @property
     def features(self) -> Array | None:
         """Normalised features of the observation, shape (D,)."""
-        return self.moment.features if self.moment else None
+        return self.score_input.features if self.score_input else None

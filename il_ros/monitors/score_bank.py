@@ -47,7 +47,7 @@ class Channel:
 
     @cached_property
     def needs(self) -> frozenset[InputPart]:
-        """Parts of a moment that it cannot do without."""
+        """Parts of a score input that it cannot do without."""
         needs = frozenset(self.score.needs)
         if self.on == 'embedding' and 'features' in needs:
             return needs - {'features'} | {'embedding'}
@@ -58,13 +58,13 @@ class Channel:
         """Whether it looks at what the policy answers, not at the observation alone."""
         return bool(self.needs & _ANSWER)
 
-    def tell(self, moment: ScoreInput) -> float:
-        """Its score of this moment; NaN where something that it needs is not there."""
-        if any(getattr(moment, part) is None for part in self.needs):
+    def tell(self, score_input: ScoreInput) -> float:
+        """Its score of this input; NaN where something that it needs is not there."""
+        if any(getattr(score_input, part) is None for part in self.needs):
             return nan
         if self.on == 'embedding':
-            moment = replace(moment, features=moment.embedding)
-        return self.score.score(moment)
+            score_input = replace(score_input, features=score_input.embedding)
+        return self.score.score(score_input)
 
 
 class ScoreBank:
@@ -72,7 +72,7 @@ class ScoreBank:
 
     A score that is not a finite number (nothing to compare with yet, an input missing) is given
     out as it is at its own tick and left out of the averages that follow: it neither hides nor
-    spreads. A chunk that was judged before tells nothing new: scores of the policy's answer stay
+    spreads. A chunk that was scored before adds nothing new: scores of the policy's answer stay
     as they are until the next chunk, however much slower than the ticks the policy is.
 
     Args:
@@ -99,7 +99,7 @@ class ScoreBank:
 
     @property
     def needs(self) -> frozenset[InputPart]:
-        """Parts of a moment that some channel cannot do without."""
+        """Parts of a score input that some channel cannot do without."""
         return self._needs
 
     @property
@@ -115,21 +115,21 @@ class ScoreBank:
         """
         return self._counts - 1
 
-    def look(self, moment: ScoreInput) -> Array:
-        """Averaged scores at this moment, shape (K,); not finite where one cannot be told."""
-        known = moment.chunk is not None and moment.chunk_time == self._chunk_time
+    def read(self, score_input: ScoreInput) -> Array:
+        """Averaged scores at this tick, shape (K,); not finite where one is not known."""
+        known = score_input.chunk is not None and score_input.chunk_time == self._chunk_time
         for i, channel in enumerate(self.channels):
             if not (known and channel.of_answer):
-                self._counts[i] += moment.chunk is not None or not channel.of_answer
-                self._values[i] = self._windows[i].push(channel.tell(moment))
-        self._chunk_time = None if moment.chunk is None else moment.chunk_time
+                self._counts[i] += score_input.chunk is not None or not channel.of_answer
+                self._values[i] = self._windows[i].push(channel.tell(score_input))
+        self._chunk_time = None if score_input.chunk is None else score_input.chunk_time
         return self._values.copy()
 
-    def trace(self, moments: Iterable[ScoreInput]) -> Array:
+    def trace(self, score_inputs: Iterable[ScoreInput]) -> Array:
         """Averaged scores of an episode from its beginning, shape (T, K)."""
         self.reset()
-        looks = [self.look(moment) for moment in moments]
-        return np.array(looks).reshape(len(looks), len(self.channels))
+        readings = [self.read(score_input) for score_input in score_inputs]
+        return np.array(readings).reshape(len(readings), len(self.channels))
 
     def reset(self) -> None:
         """Forget earlier ticks, as at the beginning of an episode."""

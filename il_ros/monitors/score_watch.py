@@ -48,15 +48,15 @@ class ScoreReading:
 
     Attributes:
         names: Names of the scores, K of them.
-        values: Averaged scores, shape (K,); NaN where one cannot be told.
+        values: Averaged scores, shape (K,); NaN where one is not known.
         thresholds: Where each one stops the policy at this tick, shape (K,).
-        ratios: How strange each one is, shape (K,): 1 is at its threshold; NaN where one cannot be
-            told yet.
-        score: Mean of the ratios: 1 is at the threshold, larger is stranger, infinite where a score
-            is missing; NaN where there is none.
+        ratios: How anomalous each one is, shape (K,): 1 is at its threshold; NaN where one is
+            not known yet.
+        score: Mean of the ratios: 1 is at the threshold, larger is more anomalous, infinite where
+            a score is missing; NaN where there is none.
         warn: Ratio from which the watch warns; NaN without calibration.
-        channel: Name of the strangest one.
-        exceeded: Whether the mean is above the threshold; then the strangest one is, too.
+        channel: Name of the most anomalous one.
+        exceeded: Whether the mean is above the threshold; then the most anomalous one is, too.
         warned: Whether the watch warns.
         triggered: Whether a threshold was exceeded often enough to stop the policy.
     """
@@ -98,7 +98,7 @@ class ScoreWatch:
         self._trigger = Trigger(config.trigger_count, config.trigger_window)
         self._warning = _Warning(config, calibration.thresholds.warn if calibration else nan)
         self._driving = self._answered = False
-        self._ticks = self._judged = 0
+        self._ticks = self._evaluated = 0
         self.begin()
 
     @property
@@ -111,13 +111,13 @@ class ScoreWatch:
         """Whether the policy must not drive without being watched."""
         return self.calibrated and self._config.novelty
 
-    def look(self, moment: ScoreInput, driving: bool) -> ScoreReading:
+    def read(self, score_input: ScoreInput, driving: bool) -> ScoreReading:
         """Take in one tick.
 
         Args:
             moment: The tick.
             driving: Whether the policy's chunks move the arm. While they do not, what it answers is
-                not judged, the observation only for the record, and nothing triggers. Where the
+                not evaluated, the observation only for the record, and nothing triggers. Where the
                 first chunk is still to come, nothing has to be there yet.
         """
         if self._calibration is None:
@@ -127,39 +127,44 @@ class ScoreWatch:
             self._driving = driving
         bank = self._calibration.bank
         self._ticks += driving
-        self._answered |= driving and (moment.chunk is not None or not bank.of_answer)
-        judged = self._answered
-        seen = moment if driving else replace(moment, chunk=None, samples=None, reference=None)
-        look = self._judge(bank.look(seen), missing=judged)
-        self._judged += judged
+        self._answered |= driving and (score_input.chunk is not None or not bank.of_answer)
+        answered = self._answered
+        seen = (
+            score_input
+            if driving
+            else replace(score_input, chunk=None, samples=None, reference=None)
+        )
+        reading = self._evaluate(bank.read(seen), missing=answered)
+        self._evaluated += answered
         if not driving:
-            return look
-        warned = self._warning.push(look.score, moment.time)
-        return replace(look, triggered=self._trigger.push(look.exceeded), warned=warned)
+            return reading
+        warned = self._warning.push(reading.score, score_input.time)
+        return replace(reading, triggered=self._trigger.push(reading.exceeded), warned=warned)
 
-    def stop_text(self, look: ScoreReading) -> str:
+    def stop_text(self, reading: ScoreReading) -> str:
         """Why the policy has to stop; empty when it does not have to."""
         if not self._config.novelty:
             return ''
-        if not look.triggered:
+        if not reading.triggered:
             return self._overdue()
         count, window = self._config.trigger_count, self._config.trigger_window
-        value, limit = look.of(look.channel)
+        value, limit = reading.of(reading.channel)
         place = 'above' if value > limit else 'not above'
         ticks = f'{count} of the last {window} ticks were'
         if not isfinite(value):
-            return f'{look.channel} is not known (threshold {limit:.3g}), {ticks} so or above it'
-        return f'{look.channel} {value:.3g} {place} threshold {limit:.3g}{look.others}, {ticks}'
+            return f'{reading.channel} is not known (threshold {limit:.3g}), {ticks} so or above it'
+        others = reading.others
+        return f'{reading.channel} {value:.3g} {place} threshold {limit:.3g}{others}, {ticks}'
 
-    def warn_text(self, look: ScoreReading) -> str:
+    def warn_text(self, reading: ScoreReading) -> str:
         """Why the policy should go slowly; empty when it should not."""
-        if not (self._config.novelty and look.warned):
+        if not (self._config.novelty and reading.warned):
             return ''
-        if not look.channel:
+        if not reading.channel:
             return 'no score is known'
-        value, limit = look.of(look.channel)
-        share = f'{np.nanmax(look.ratios):.2f} of its threshold {limit:.3g}{look.others}'
-        return f'{look.channel} {value:.3g} is {share}, warning from {look.warn:.2f}'
+        value, limit = reading.of(reading.channel)
+        share = f'{np.nanmax(reading.ratios):.2f} of its threshold {limit:.3g}{reading.others}'
+        return f'{reading.channel} {value:.3g} is {share}, warning from {reading.warn:.2f}'
 
     def begin(self, *, midway: bool = False) -> None:
         """Forget earlier ticks: the policy is to drive from its next tick on.
@@ -169,20 +174,20 @@ class ScoreWatch:
         """
         if self._calibration is not None:
             thresholds = self._calibration.thresholds
-            self._bands = thresholds.anywhere() if midway else thresholds
+            self._thresholds = thresholds.anywhere() if midway else thresholds
         self._forget()
 
     def _forget(self) -> None:
         self._driving = self._answered = False
-        self._ticks = self._judged = 0
+        self._ticks = self._evaluated = 0
         self._trigger.reset()
         self._warning.reset()
         if self._calibration is not None:
             self._calibration.bank.reset()
 
-    def _judge(self, values: Array, *, missing: bool) -> ScoreReading:
+    def _evaluate(self, values: Array, *, missing: bool) -> ScoreReading:
         assert self._calibration is not None
-        bank, thresholds, tick = self._calibration.bank, self._bands, self._judged
+        bank, thresholds, tick = self._calibration.bank, self._thresholds, self._evaluated
         ratios = thresholds.ratios(
             values, tick, counts=bank.counts, missing=np.inf if missing else nan
         )
@@ -194,7 +199,7 @@ class ScoreWatch:
             ratios=ratios,
             score=score,
             warn=thresholds.warn,
-            channel='' if isnan(score) else bank.names[_strangest(ratios)],
+            channel='' if isnan(score) else bank.names[_most_anomalous(ratios)],
             exceeded=score > 1.0,
         )
 
@@ -206,10 +211,10 @@ class ScoreWatch:
         return f'overdue: {self._ticks} ticks, {factor:g} times the longest good episode'
 
 
-def _strangest(ratios: Array) -> int:
+def _most_anomalous(ratios: Array) -> int:
     """Which of these ratios is the largest number; one of them is a number."""
-    told = [(-inf if isnan(ratio) else ratio) for ratio in ratios.tolist()]
-    return told.index(max(told))
+    known = [(-inf if isnan(ratio) else ratio) for ratio in ratios.tolist()]
+    return known.index(max(known))
 
 
 class _Warning:

@@ -20,9 +20,9 @@ class Verdict:
         plan: What the arm has to do from now on; None: publish nothing.
         fault: The hard fault that is there at this tick.
         scores: What the calibrated scores say.
-        watched: Whether the policy drove when they were asked, so that they judge it.
-        warning: Why the policy drives slowly and somebody should look; empty when it does not.
-        takeover: Whether the expert drives because somebody holds the dead-man.
+        watched: Whether the policy drove when they were asked, so that they evaluate it.
+        warning: Why the policy drives slowly and an operator should look; empty when it does not.
+        takeover: Whether the expert drives because an operator holds the enable switch.
         resumed: Whether the policy drives again after a takeover, and has to forget what it saw.
         reason: Why the monitor is in this mode; in ALARM the first cause.
         target_end: Where the arm is to be at the end of the tick, shape (N,) [rad or m]; None

@@ -180,13 +180,13 @@ class MonitorNode(ManagedNode):
     def _on_takeover(self, message: Takeover) -> None:
         if not self.active:
             return
-        # When the dead-man was read, not when the message came: a device that hangs repeats.
+        # When the switch was read, not when the message came: a device that hangs repeats.
         read, device = to_ns(message.header.stamp), message.device
         present = int(self.get_clock().now().nanoseconds)
         if self._simulated:  # /clock may come behind what is said of its instant
             present += round(self._contract.period * NS)
         read = min(read, present)
-        self._monitor.dead_man(message.held, self._seconds(read), device, lost=message.lost)
+        self._monitor.enable_switch(message.held, self._seconds(read), device, lost=message.lost)
         self._words[device] = read
         self._tick_if_answered()
 
@@ -276,13 +276,13 @@ class MonitorNode(ManagedNode):
 
     def _input(self, frame: Frame) -> MonitorInput:
         inputs = self._score_inputs if self._calibration else None
-        moment = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
+        score_input = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
         return monitor_input(
             self._contract,
             frame,
             self._seconds(frame.stamp),
             invalid=tuple(self._source.invalid(frame)),
-            moment=moment,
+            score_input=score_input,
         )
 
     def _command(self, verdict: Verdict, now: int) -> None:

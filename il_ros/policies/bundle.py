@@ -82,7 +82,7 @@ class Bundle:
         policy: The policy, ready to act.
         training: How it came about.
         scores: Scores fitted to its training frames; none if it cannot be watched.
-        threshold: Where these are too strange; none as long as they are not calibrated.
+        threshold: Where these are out of distribution; none as long as they are not calibrated.
     """
 
     policy: Policy

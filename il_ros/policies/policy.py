@@ -32,7 +32,7 @@ class Policy(ABC):
         """What to do next: a chunk of joint positions, shape (H, N) [rad or m].
 
         Row i is due (i + 1) periods after the frame's stamp. The frame's required streams are
-        valid; whoever calls sees to that.
+        valid; the caller sees to that.
         """
 
     def samples(self) -> NDArray[np.float64] | None:

@@ -24,7 +24,7 @@ from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.sim.controller import TrajectoryController
 
 Array = NDArray[np.float64]
-MomentOf = Callable[[Frame], ScoreInput]
+ScoreInputOf = Callable[[Frame], ScoreInput]
 
 _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
 
@@ -49,12 +49,12 @@ class InProcessMonitor:
         make: Callable[[], Monitor],
         *,
         policy_id: str = '',
-        moment: MomentOf | None = None,
+        score_input: ScoreInputOf | None = None,
         samples: Callable[[], Array | None] = lambda: None,
         patience: float = MonitorConfig.frame_age,
     ) -> None:
         self._contract, self._source, self._make = contract, source, make
-        self._policy_id, self._moment, self._samples = policy_id, moment, samples
+        self._policy_id, self._score_input, self._samples = policy_id, score_input, samples
         self._patience = patience
         self.verdict: Verdict | None = None
         self.stopped = ''
@@ -134,8 +134,10 @@ class InProcessMonitor:
             text = f'no observation for {now - self._seen:.3f} s'
             return MonitorInput(stamp=now, position=None, invalid=(text,))
         self._seen = frame.stamp / NS
-        moment = self._moment(frame) if self._moment else None
-        return monitor_input(self._contract, frame, self._seen, invalid=invalid, moment=moment)
+        score_input = self._score_input(frame) if self._score_input else None
+        return monitor_input(
+            self._contract, frame, self._seen, invalid=invalid, score_input=score_input
+        )
 
 
 def limits_monitor(
@@ -175,7 +177,7 @@ def scores_monitor(
         'policy',
         lambda: make_monitor(contract, calibration, settings),
         policy_id=calibration.policy_id,
-        moment=ScoreInputs.of_scores(policy, scores).of_frame,
+        score_input=ScoreInputs.of_scores(policy, scores).of_frame,
         samples=policy.samples,
         patience=settings.frame_age,
     )

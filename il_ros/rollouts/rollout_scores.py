@@ -67,23 +67,23 @@ class ScoredRollout:
 
 
 def score_rollouts(
-    bank: ScoreBank, moments: ScoreInputs, rollouts: Iterable[Rollout]
+    bank: ScoreBank, score_inputs: ScoreInputs, rollouts: Iterable[Rollout]
 ) -> list[ScoredRollout]:
     """What every score of a bank says of each rollout."""
-    return [_scored(bank, moments, rollout) for rollout in rollouts]
+    return [_scored(bank, score_inputs, rollout) for rollout in rollouts]
 
 
-def moments_of(moments: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
+def score_inputs_of(score_inputs: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
     """Each frame with the newest answer at that time."""
     chunk, time = None, 0.0
     for frame, answer in zip(rollout.frames, rollout.chunks, strict=True):
         if answer is not None:
             chunk, time = answer, frame.stamp / NS
-        yield moments.of_frame(frame, chunk, time)
+        yield score_inputs.of_frame(frame, chunk, time)
 
 
-def _scored(bank: ScoreBank, moments: ScoreInputs, rollout: Rollout) -> ScoredRollout:
-    values, times = bank.trace(moments_of(moments, rollout)), rollout.times
+def _scored(bank: ScoreBank, score_inputs: ScoreInputs, rollout: Rollout) -> ScoredRollout:
+    values, times = bank.trace(score_inputs_of(score_inputs, rollout)), rollout.times
     # What comes behind a stop is no longer the policy's doing.
     before = times < rollout.duration - 1e-9
     return ScoredRollout(

@@ -34,9 +34,9 @@ def test_an_episode_is_answered_frame_by_frame_if_a_score_wants_that(make, datas
     found = episode_inputs(inputs, policy, dataset, 1)
     assert policy.acted == 6  # its memory was cleared before the first of six
     frames = list(frames_of_episode(dataset, 1))
-    for frame, moment in zip(frames, found, strict=True):
-        np.testing.assert_array_equal(moment.chunk, policy.act(frame))
-        assert moment.chunk_time == moment.time
+    for frame, score_input in zip(frames, found, strict=True):
+        np.testing.assert_array_equal(score_input.chunk, policy.act(frame))
+        assert score_input.chunk_time == score_input.time
     assert [m.time for m in found] == pytest.approx([0.05 * i for i in range(6)])
     policy, inputs = make('features')
     assert episode_inputs(inputs, policy, dataset, 1)[0].chunk is None
@@ -48,7 +48,7 @@ def test_features_of_frames_and_of_a_dataset_are_the_same(make, dataset):
     of_rows = inputs.features.of_arrays(
         {key: array[dataset.rows([2])] for key, array in dataset.values.items()}
     )
-    of_frames = [moment.features for moment in episode_inputs(inputs, policy, dataset, 2)]
+    of_frames = [score_input.features for score_input in episode_inputs(inputs, policy, dataset, 2)]
     np.testing.assert_allclose(np.array(of_frames), of_rows, atol=1e-12)
 
 

@@ -197,9 +197,9 @@ def live(made, positions, drives):
         seen = frame(i, position)
         stamp, chunk = seen.stamp, bundle.policy.act(seen)
         driven = driving and i in drives
-        look = watch.look(bundle.score_inputs.of_frame(seen, chunk, stamp / NS), driven)
-        driving = driving and not (driven and watch.stop_text(look))
-        rows.append((stamp, chunk, look, driven, driving))
+        reading = watch.read(bundle.score_inputs.of_frame(seen, chunk, stamp / NS), driven)
+        driving = driving and not (driven and watch.stop_text(reading))
+        rows.append((stamp, chunk, reading, driven, driving))
     return rows
 
 
@@ -213,7 +213,7 @@ def record(root, made, positions, *, drives=range(100), say=OWN, policy_id=None,
         text = (MSG / f'{kind}.msg').read_text()
         writer.add_topic(names[kind], f'il_ros/msg/{kind}', text)
     rows = live(made, positions, drives)
-    for (stamp, chunk, look, driven, driving), position in zip(rows, positions, strict=True):
+    for (stamp, chunk, reading, driven, driving), position in zip(rows, positions, strict=True):
         joints = {'name': ['a', 'b'], 'position': position, 'velocity': np.zeros(2),
                   'effort': np.zeros(0)}  # fmt: skip
         said = {
@@ -225,14 +225,15 @@ def record(root, made, positions, *, drives=range(100), say=OWN, policy_id=None,
                 'embedding': np.zeros(0, np.float32), 'sample_count': 0, 'samples': np.zeros(0),
             },
             'MonitorScores': {
-                'names': list(look.names), 'values': look.values, 'thresholds': look.thresholds,
-                'score': look.score + shift, 'driving': driven and driving,
+                'names': list(reading.names), 'values': reading.values,
+                'thresholds': reading.thresholds, 'score': reading.score + shift,
+                'driving': driven and driving,
             },
             'MonitorStatus': {
-                'mode': POLICY if driven and driving else ALARM, 'warning': look.warned,
-                'takeover': False, 'fault': 0, 'reason': 'why', 'score': look.score + shift,
-                'warning_threshold': look.warn, 'exceeded': look.exceeded,
-                'triggered': look.triggered,
+                'mode': POLICY if driven and driving else ALARM, 'warning': reading.warned,
+                'takeover': False, 'fault': 0, 'reason': 'why', 'score': reading.score + shift,
+                'warning_threshold': reading.warn, 'exceeded': reading.exceeded,
+                'triggered': reading.triggered,
                 'policy_id': made.policy_id, 'tick_cost': DURATION(sec=0, nanosec=0),
             },
         }  # fmt: skip
@@ -261,10 +262,10 @@ def test_what_the_monitor_said_is_said_again(made, path, tmp_path, say):
     found = judged(bag, path)
     assert found.same_policy == ('ActionChunk' in say)
     assert [tick.stamp for tick in found.ticks] == [stamp for stamp, *_ in rows]
-    for tick, (_, _, look, driven, _) in zip(found.ticks, rows, strict=True):
+    for tick, (_, _, reading, driven, _) in zip(found.ticks, rows, strict=True):
         assert tick.driving == driven
-        np.testing.assert_allclose(tick.look.values, look.values)
-        assert tick.look.warned == look.warned
+        np.testing.assert_allclose(tick.reading.values, reading.values)
+        assert tick.reading.warned == reading.warned
     stop = next(stamp for stamp, *_, driving in rows if not driving)
     assert found.first('stop').stamp == found.stopped() == stop
     assert found.first('stop').stop.startswith('answer ')
@@ -312,7 +313,7 @@ def test_chunks_of_another_policy_are_made_anew(made, path, tmp_path):
     bag, _ = record(tmp_path / 'bags', made, states(203), policy_id='other')
     found = judged(bag, path)
     assert not found.same_policy
-    assert np.isfinite(found.ticks[1].look.values).all()
+    assert np.isfinite(found.ticks[1].reading.values).all()
 
 
 def test_only_what_the_policy_drove_counts(made, path, tmp_path):

@@ -117,7 +117,7 @@ def test_clock_step():
         ({'position': np.array([0, np.nan])}, 'measured position: element 1 is nan'),
         ({'position': np.zeros(3)}, 'measured position: shape (3,), allowed (2,)'),
         ({'velocity': np.array([np.inf, 0])}, 'measured velocity: element 0 is inf'),
-        ({'moment': ScoreInput(time=1.0, features=np.array([0, 0, np.nan]))},
+        ({'score_input': ScoreInput(time=1.0, features=np.array([0, 0, np.nan]))},
          'measured features: element 2 is nan'),
         ({'force': np.zeros(2)}, 'measured force: shape (2,), allowed (3,)'),
         ({'torque': np.array([0, 0, -np.inf])}, 'measured torque: element 2 is -inf'),

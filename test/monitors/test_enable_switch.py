@@ -1,4 +1,4 @@
-"""Dead-man switches."""
+"""Enable switches."""
 
 from il_ros.monitors.enable_switch import EnableSwitch, EnableSwitches
 
@@ -64,17 +64,17 @@ def test_silence_is_a_fault_with_its_limit():
 
 
 def several(*messages):
-    men = EnableSwitches(max_age=0.25)
+    switches = EnableSwitches(max_age=0.25)
     for device, held, now in messages:
-        men.hear(device, held, now)
-    return men
+        switches.hear(device, held, now)
+    return switches
 
 
 def test_one_device_that_is_let_go_takes_nothing_from_another():
-    men = several(('a', False, 1.0), ('b', False, 1.0), ('a', True, 1.1), ('b', False, 1.15))
-    assert men.alive(1.15)
-    men.hear('a', False, 1.2)
-    assert not men.alive(1.2)
+    switches = several(('a', False, 1.0), ('b', False, 1.0), ('a', True, 1.1), ('b', False, 1.15))
+    assert switches.alive(1.15)
+    switches.hear('a', False, 1.2)
+    assert not switches.alive(1.2)
 
 
 def test_each_device_has_to_be_let_go_first():
@@ -87,60 +87,60 @@ def test_of_two_readings_of_one_moment_letting_go_counts():
 
 
 def test_the_arm_goes_to_one_device_whose_silence_counts():
-    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
-    assert men.silent(9.0) is None  # nobody has got it
-    men.take(1.2)
-    assert men.kept
-    men.hear('b', False, 1.3)
-    men.hear('b', True, 1.4)
-    assert men.silent(1.4).text.startswith('takeover: nothing from its device for 0.3')
+    switches = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
+    assert switches.silent(9.0) is None  # nobody has got it
+    switches.take(1.2)
+    assert switches.kept
+    switches.hear('b', False, 1.3)
+    switches.hear('b', True, 1.4)
+    assert switches.silent(1.4).text.startswith('takeover: nothing from its device for 0.3')
 
 
 def test_another_one_that_is_held_gets_it_when_the_first_is_let_go():
-    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
-    men.take(1.2)
-    men.hear('a', False, 1.3)
-    assert not men.kept
-    assert men.alive(1.3)
-    men.take(1.3)
-    assert men.kept
-    men.hear('b', False, 1.35)
-    assert not men.kept
-    assert not men.alive(1.35)
+    switches = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1), ('b', True, 1.2))
+    switches.take(1.2)
+    switches.hear('a', False, 1.3)
+    assert not switches.kept
+    assert switches.alive(1.3)
+    switches.take(1.3)
+    assert switches.kept
+    switches.hear('b', False, 1.35)
+    assert not switches.kept
+    assert not switches.alive(1.35)
 
 
 def test_a_device_that_is_lost_is_not_one_that_is_let_go():
-    men = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1))
-    men.take(1.1)
-    men.hear('b', False, 1.15, lost=True)  # not the one that has the arm
-    assert men.kept
-    assert not men.lost
-    men.hear('a', True, 1.15, lost=True)  # whatever it says beside that
-    assert not men.kept
-    men.hear('a', True, 1.16)  # it is back, but has to be let go first
-    assert not men.alive(1.16)
-    men.hear('a', False, 1.17)
-    assert men.lost  # before anybody has looked
-    men.hear('a', True, 1.18)
-    men.take(1.18)
-    assert men.kept
-    assert not men.lost
+    switches = several(('a', False, 1.0), ('a', True, 1.1), ('b', False, 1.1))
+    switches.take(1.1)
+    switches.hear('b', False, 1.15, lost=True)  # not the one that has the arm
+    assert switches.kept
+    assert not switches.lost
+    switches.hear('a', True, 1.15, lost=True)  # whatever it says beside that
+    assert not switches.kept
+    switches.hear('a', True, 1.16)  # it is back, but has to be let go first
+    assert not switches.alive(1.16)
+    switches.hear('a', False, 1.17)
+    assert switches.lost  # before anybody has looked
+    switches.hear('a', True, 1.18)
+    switches.take(1.18)
+    assert switches.kept
+    assert not switches.lost
 
 
 def test_a_device_that_has_died_gets_nothing():
-    men = several(('a', False, 1.0), ('a', True, 1.1))
-    assert men.alive(1.3)
-    assert not men.alive(1.4)
-    men.take(1.4)
-    assert not men.kept
+    switches = several(('a', False, 1.0), ('a', True, 1.1))
+    assert switches.alive(1.3)
+    assert not switches.alive(1.4)
+    switches.take(1.4)
+    assert not switches.kept
 
 
 def test_all_devices_are_reset_together():
-    men = several(('a', False, 1.0), ('a', True, 1.1))
-    men.reset()
-    men.hear('a', True, 1.2)
-    assert not men.alive(1.2)
-    men.clock_jumped()
-    men.hear('a', False, 0.1)
-    men.hear('a', True, 0.2)
-    assert men.alive(0.2)
+    switches = several(('a', False, 1.0), ('a', True, 1.1))
+    switches.reset()
+    switches.hear('a', True, 1.2)
+    assert not switches.alive(1.2)
+    switches.clock_jumped()
+    switches.hear('a', False, 0.1)
+    switches.hear('a', True, 0.2)
+    assert switches.alive(0.2)

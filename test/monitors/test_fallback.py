@@ -71,8 +71,8 @@ def test_to_a_posture_straight_and_within_the_speed():
     start, goal, speed = np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.array([0.5, 0.5])
     way = ToPosture(start, goal, speed)
     assert way.duration == pytest.approx(1.875 / 0.5)
-    moments = np.linspace(0, way.duration, 200)
-    both = [way.at(t) for t in moments]
+    score_inputs = np.linspace(0, way.duration, 200)
+    both = [way.at(t) for t in score_inputs]
     for position, velocity in both:
         assert position.sum() == pytest.approx(1.0)  # on the line between the two
         assert (np.abs(velocity) <= speed + 1e-9).all()
@@ -80,7 +80,7 @@ def test_to_a_posture_straight_and_within_the_speed():
     np.testing.assert_allclose(way.at(way.duration)[0], goal)
     np.testing.assert_array_equal(way.at(way.duration + 1)[1], [0, 0])
     np.testing.assert_allclose(
-        np.gradient([p[0] for p, _ in both], moments)[50], both[50][1][0], rtol=1e-3
+        np.gradient([p[0] for p, _ in both], score_inputs)[50], both[50][1][0], rtol=1e-3
     )
 
 

@@ -58,12 +58,12 @@ def test_the_clutch_keeps_the_distance():
 def test_it_takes_longer_where_the_arm_could_not_follow(velocity, duration):
     handover = made(0.1, velocity)
     handover.begin()
-    moments = np.linspace(0, duration, 400)
-    both = np.array([apply(handover, 3.0, t) for t in moments])
+    score_inputs = np.linspace(0, duration, 400)
+    both = np.array([apply(handover, 3.0, t) for t in score_inputs])
     assert both[-1].tolist() == [3.0, 0.0]
     assert both[-2][0] < 3.0
     assert both[:, 1].max() <= velocity + 1e-9
-    assert np.abs(np.diff(both[:-1, 1]) / moments[1]).max() <= 50.0 + 1e-9
+    assert np.abs(np.diff(both[:-1, 1]) / score_inputs[1]).max() <= 50.0 + 1e-9
 
 
 def test_without_a_duration_nothing_fades():

@@ -129,7 +129,7 @@ def test_a_takeover_and_its_end(path, to_policy, after):
     assert not m.let_go(to_policy=to_policy)
 
 
-def test_who_holds_the_dead_man_of_an_expert_that_drives_stops_it_by_letting_go():
+def test_who_holds_the_enable_switch_of_an_expert_that_drives_stops_it_by_letting_go():
     m = held(Mode.EXPERT)
     assert m.takeover
     m.let_go(to_policy=True)
@@ -191,9 +191,9 @@ def test_who_corrects_a_fallback_by_hand_leaves_an_alarm():
     assert (m.mode, m.reason) == (Mode.ALARM, 'strange; then corrected by hand')
 
 
-def test_while_somebody_holds_the_dead_man_only_hold_may_be_asked_for():
+def test_while_an_operator_holds_the_enable_switch_only_hold_may_be_asked_for():
     m = held(Mode.POLICY)
-    with pytest.raises(ModeRefused, match='somebody holds the dead-man'):
+    with pytest.raises(ModeRefused, match='an operator holds the enable switch'):
         m.request(Mode.POLICY, GOOD)
     m.request(Mode.HOLD, MOVING)
     assert (m.mode, m.takeover) == (Mode.HOLD, False)
@@ -274,7 +274,7 @@ class Machine(RuleBasedStateMachine):
         self.machine.arrived()
 
     @rule()
-    def hold_the_dead_man(self):
+    def hold_the_enable_switch(self):
         before = self.machine.mode
         if self.machine.take_over():
             assert before not in (Mode.IDLE, Mode.ALARM)

@@ -49,8 +49,8 @@ class Distance:
 
     needs = ('features',)
 
-    def score(self, moment):
-        return float(abs(moment.features[0]))
+    def score(self, score_input):
+        return float(abs(score_input.features[0]))
 
     def reset(self):
         pass
@@ -99,13 +99,15 @@ class Rig:
             stamp=self.now,
             position=self.position,
             velocity=self.velocity,
-            moment=ScoreInput(time=self.now, features=np.zeros(1)),
+            score_input=ScoreInput(time=self.now, features=np.zeros(1)),
             force=ZERO,
             torque=ZERO,
         )
         if 'features' in change:
             features = change.pop('features')
-            change['moment'] = None if features is None else replace(good.moment, features=features)
+            change['score_input'] = (
+                None if features is None else replace(good.score_input, features=features)
+            )
         return replace(good, **change)
 
     def tick(self, *, wait=DT, **change):
@@ -176,7 +178,9 @@ def test_it_drives_to_where_the_policy_wants():
 
 def test_scores_see_the_samples_that_came_with_the_chunk(monkeypatch):
     seen = []
-    monkeypatch.setattr(Distance, 'score', lambda _, moment: seen.append(moment.samples) or 0.0)
+    monkeypatch.setattr(
+        Distance, 'score', lambda _, score_input: seen.append(score_input.samples) or 0.0
+    )
     rig, samples = Rig(), np.zeros((5, 8, 3))
     rig.drive()
     assert all(one is None for one in seen)
@@ -456,7 +460,7 @@ def test_novelty_can_be_reported_alone_and_never_stops_the_expert():
 def test_a_score_that_is_no_number_is_strange():
     rig = Rig(window=1, trigger_count=1, trigger_window=1)
     rig.drive()
-    rig.monitor._watch._calibration.bank.channels[0].score.score = lambda moment: float('nan')
+    rig.monitor._watch._calibration.bank.channels[0].score.score = lambda score_input: float('nan')
     rig.offer()
     assert_stops(rig, rig.tick(), 'distance is not known (threshold 1)')
 
@@ -905,7 +909,7 @@ def test_slow_is_slow_also_where_no_score_warns():
 
 def teleoperate(rig, held, ticks=1, goal=0.3, policy=0.6):
     for _ in range(ticks):
-        rig.monitor.dead_man(held, rig.now)
+        rig.monitor.enable_switch(held, rig.now)
         rig.offer(goal, 'expert')
         rig.offer(policy)
         verdict = rig.tick()
@@ -913,14 +917,14 @@ def teleoperate(rig, held, ticks=1, goal=0.3, policy=0.6):
 
 
 def watched(*, ticks=3, **config):
-    """A rig that the policy drives, with an operator beside it who does not hold the dead-man."""
+    """A rig that the policy drives; an operator next to it does not hold the enable switch."""
     rig = Rig(**{'handover': 0.5, **config})
     rig.drive(ticks=ticks, goal=0.6)
     teleoperate(rig, False)
     return rig
 
 
-def test_whoever_holds_the_dead_man_drives_and_letting_go_holds():
+def test_the_operator_who_holds_the_enable_switch_drives_and_letting_go_holds():
     rig = watched()
     verdict = teleoperate(rig, True)
     assert (verdict.mode, verdict.takeover, verdict.reason) == (Mode.EXPERT, True, 'takeover')
@@ -933,22 +937,22 @@ def test_whoever_holds_the_dead_man_drives_and_letting_go_holds():
 def test_the_mode_to_come_is_known_before_the_tick():
     rig = watched(takeover_return=True)
     assert rig.monitor.coming is Mode.POLICY
-    rig.monitor.dead_man(True, rig.now)
+    rig.monitor.enable_switch(True, rig.now)
     assert (rig.monitor.mode, rig.monitor.coming) == (Mode.POLICY, Mode.EXPERT)
     teleoperate(rig, True)
-    rig.monitor.dead_man(False, rig.now)
+    rig.monitor.enable_switch(False, rig.now)
     assert (rig.monitor.mode, rig.monitor.coming) == (Mode.EXPERT, Mode.POLICY)
     assert teleoperate(rig, False).mode is Mode.POLICY
 
 
-def test_the_mode_to_come_is_the_present_one_where_a_dead_man_changes_nothing():
+def test_the_mode_to_come_is_the_present_one_where_an_enable_switch_changes_nothing():
     rig = Rig()
-    rig.monitor.dead_man(False, rig.now)
-    rig.monitor.dead_man(True, rig.now)
+    rig.monitor.enable_switch(False, rig.now)
+    rig.monitor.enable_switch(True, rig.now)
     assert rig.monitor.coming is Mode.IDLE
     rig = watched()  # without takeover_return
     teleoperate(rig, True)
-    rig.monitor.dead_man(False, rig.now)
+    rig.monitor.enable_switch(False, rig.now)
     assert rig.monitor.coming is Mode.HOLD
 
 
@@ -958,7 +962,7 @@ def test_no_tick_waits_for_an_expert_whose_device_has_died():
     def tick(ticks=1, **held):
         for _ in range(ticks):
             for device, down in held.items():
-                rig.monitor.dead_man(down, rig.now, device)
+                rig.monitor.enable_switch(down, rig.now, device)
             rig.offer(0.3, 'expert')
             rig.offer(0.6)
             verdict = rig.tick()
@@ -968,7 +972,7 @@ def test_no_tick_waits_for_an_expert_whose_device_has_died():
     assert tick(one=True).takeover
     tick(one=True, other=True)
     tick(one=True, ticks=10)  # the other one says nothing any more, and has not let go
-    rig.monitor.dead_man(False, rig.now, 'one')
+    rig.monitor.enable_switch(False, rig.now, 'one')
     assert rig.monitor.coming is Mode.POLICY
     assert tick().mode is Mode.POLICY
 
@@ -976,8 +980,8 @@ def test_no_tick_waits_for_an_expert_whose_device_has_died():
 def test_of_two_devices_one_that_holds_keeps_the_arm():
     rig = watched(takeover_return=True)
     for _ in range(5):
-        rig.monitor.dead_man(False, rig.now, 'person')
-        rig.monitor.dead_man(True, rig.now, '')
+        rig.monitor.enable_switch(False, rig.now, 'person')
+        rig.monitor.enable_switch(True, rig.now, '')
         rig.offer(0.3, 'expert')
         verdict = rig.tick()
     assert (verdict.mode, verdict.takeover) == (Mode.EXPERT, True)
@@ -989,8 +993,8 @@ def test_a_second_device_gets_the_arm_as_a_new_driver_when_the_first_lets_go():
 
     def tick(first, second, driver, ticks=1):
         for _ in range(ticks):
-            rig.monitor.dead_man(first, rig.now, 'first')
-            rig.monitor.dead_man(second, rig.now, 'second')
+            rig.monitor.enable_switch(first, rig.now, 'first')
+            rig.monitor.enable_switch(second, rig.now, 'second')
             rig.offer(reach[driver], 'expert')
             verdict = rig.tick()
         return verdict
@@ -1010,7 +1014,7 @@ def test_a_policy_goes_on_by_what_it_sees_from_then_on():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)
     old = rig.chunk(-0.9)
-    rig.monitor.dead_man(False, rig.now)
+    rig.monitor.enable_switch(False, rig.now)
     verdict = rig.tick()
     assert (verdict.mode, verdict.resumed) == (Mode.POLICY, True)
     assert not rig.tick().resumed
@@ -1029,7 +1033,7 @@ def test_a_policy_goes_on_by_what_it_sees_from_then_on():
 def test_no_policy_goes_on_where_the_device_was_lost():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)
-    rig.monitor.dead_man(False, rig.now, lost=True)
+    rig.monitor.enable_switch(False, rig.now, lost=True)
     assert rig.monitor.coming is Mode.HOLD
     verdict = rig.tick()
     assert (verdict.mode, verdict.resumed) == (Mode.HOLD, False)
@@ -1038,15 +1042,15 @@ def test_no_policy_goes_on_where_the_device_was_lost():
 def test_where_the_device_was_lost_the_arm_is_held_before_another_gets_it():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)
-    rig.monitor.dead_man(False, rig.now, 'other')
+    rig.monitor.enable_switch(False, rig.now, 'other')
     rig.tick()
-    rig.monitor.dead_man(False, rig.now, lost=True)
+    rig.monitor.enable_switch(False, rig.now, lost=True)
     for mode in (Mode.HOLD, Mode.EXPERT, Mode.EXPERT):
-        rig.monitor.dead_man(True, rig.now, 'other')
+        rig.monitor.enable_switch(True, rig.now, 'other')
         rig.offer(0.3, 'expert')
         assert rig.monitor.coming is mode
         assert rig.tick().mode is mode
-    rig.monitor.dead_man(False, rig.now, 'other')
+    rig.monitor.enable_switch(False, rig.now, 'other')
     assert rig.tick().mode is Mode.HOLD  # no policy goes on, whoever lets go in the end
 
 
@@ -1054,13 +1058,13 @@ def test_without_chunks_of_the_expert_the_arm_comes_to_rest_and_then_it_is_a_fau
     rig = watched(startup_grace=0.5)
     assert rig.velocity[0] > 0.1
     for _ in range(8):
-        rig.monitor.dead_man(True, rig.now)
+        rig.monitor.enable_switch(True, rig.now)
         rig.monitor._driving._intakes['expert'].forget()
         verdict = rig.tick()
     assert verdict.mode is Mode.EXPERT
     np.testing.assert_array_equal(rig.velocity, ZERO)
     for _ in range(6):
-        rig.monitor.dead_man(True, rig.now)
+        rig.monitor.enable_switch(True, rig.now)
         verdict = rig.tick()
     assert_stops(rig, verdict, 'expert chunk: none since the mode was asked for')
 
@@ -1076,17 +1080,17 @@ def test_a_device_that_falls_silent_while_it_drives_is_a_fault():
     assert_stops(rig, verdict, 'takeover: nothing from its device for 0.300 s, limit 0.250 s')
 
 
-def test_a_dead_man_that_is_stuck_takes_nothing():
+def test_an_enable_switch_that_is_stuck_takes_nothing():
     rig = Rig()
-    rig.monitor.dead_man(False, rig.now)
-    rig.monitor.dead_man(True, rig.now)  # before anybody drives
+    rig.monitor.enable_switch(False, rig.now)
+    rig.monitor.enable_switch(True, rig.now)  # before anybody drives
     rig.drive(goal=0.6)
     assert teleoperate(rig, True, ticks=3).mode is Mode.POLICY
     teleoperate(rig, False)
     assert teleoperate(rig, True).mode is Mode.EXPERT
 
 
-def test_hold_stops_a_takeover_though_the_dead_man_is_held():
+def test_hold_stops_a_takeover_though_the_enable_switch_is_held():
     rig = watched()
     teleoperate(rig, True, ticks=5)
     rig.monitor.request(Mode.HOLD)
@@ -1097,7 +1101,7 @@ def test_hold_stops_a_takeover_though_the_dead_man_is_held():
     assert teleoperate(rig, True).mode is Mode.EXPERT
 
 
-def test_a_resume_with_a_held_dead_man_moves_nothing():
+def test_a_resume_with_a_held_enable_switch_moves_nothing():
     rig = watched()
     teleoperate(rig, True, ticks=3)
     rig.tick(force=np.full(3, 99.0))
@@ -1177,7 +1181,7 @@ actions = st.one_of(
     st.tuples(st.just('goal'), goals, st.sampled_from(['policy', 'expert'])),
     st.tuples(st.just('chunk'), chunks, st.sampled_from(['policy', 'expert'])),
     st.tuples(st.just('request'), st.sampled_from(Mode), st.booleans()),
-    st.tuples(st.just('dead_man'), st.booleans(), st.none()),
+    st.tuples(st.just('enable_switch'), st.booleans(), st.none()),
     st.tuples(st.just('tick'), st.just({}), st.floats(0.0, 0.2)),
     st.tuples(st.just('tick'), st.just({}), st.just(DT)),
     st.tuples(st.just('tick'), frames, st.sampled_from([DT, 0.7])),
@@ -1230,8 +1234,8 @@ def test_whatever_happens_motion_is_safe_and_alarm_leads_to_rest(sequence, fallb
             rig.offer(content, more)
         elif what == 'chunk':
             rig.offer(0.3, more, **content)
-        elif what == 'dead_man':
-            rig.monitor.dead_man(content, rig.now)
+        elif what == 'enable_switch':
+            rig.monitor.enable_switch(content, rig.now)
         elif what == 'request':
             try:
                 rig.monitor.request(content, resume=more)

@@ -21,8 +21,8 @@ class First:
 
     needs = ('features',)
 
-    def score(self, moment):
-        return float(moment.features[0])
+    def score(self, score_input):
+        return float(score_input.features[0])
 
     def reset(self):
         pass
@@ -34,9 +34,9 @@ class Jump:
     needs = ('chunk',)
     before = None
 
-    def score(self, moment):
-        before, self.before = self.before, moment.chunk
-        return nan if before is None else float(np.abs(moment.chunk - before).max())
+    def score(self, score_input):
+        before, self.before = self.before, score_input.chunk
+        return nan if before is None else float(np.abs(score_input.chunk - before).max())
 
     def reset(self):
         self.before = None
@@ -63,22 +63,22 @@ class Rig:
         self.watch = ScoreWatch(made, MonitorConfig(**changes))
         self.tick = 0
 
-    def look(self, x=0.0, chunk=None, *, driving=True, time=None):
+    def read(self, x=0.0, chunk=None, *, driving=True, time=None):
         self.tick += 1
         time = DT * self.tick if time is None else time
-        moment = ScoreInput(
+        score_input = ScoreInput(
             time=time,
             features=None if x is None else np.array([x]),
             chunk=None if chunk is None else np.full((2, 1), float(chunk)),
             chunk_time=time,
         )
-        return self.watch.look(moment, driving)
+        return self.watch.read(score_input, driving)
 
     def stops(self, values):
-        return [self.watch.stop_text(self.look(value)) for value in values]
+        return [self.watch.stop_text(self.read(value)) for value in values]
 
     def warns(self, values):
-        return [self.look(value).warned for value in values]
+        return [self.read(value).warned for value in values]
 
 
 def test_three_of_five_strange_ticks_stop_with_score_and_threshold():
@@ -94,7 +94,7 @@ def test_the_text_says_so_when_the_last_tick_was_not_strange_itself():
 
 def test_a_look_has_all_scores_with_their_thresholds():
     rig = Rig(('look', 'jump'))
-    first, second = rig.look(1.0, 0), rig.look(3.0, 5)
+    first, second = rig.read(1.0, 0), rig.read(3.0, 5)
     assert first.names == ('look', 'jump')
     assert (first.values[0], first.score, first.warn) == (1.0, 0.5, 0.5)
     assert isnan(first.values[1])
@@ -107,26 +107,26 @@ def test_a_look_has_all_scores_with_their_thresholds():
 
 def test_the_strangest_score_is_named():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
-    assert rig.watch.stop_text(rig.look(0.0, 0)) == ''
-    assert rig.watch.stop_text(rig.look(3.0, 5)) == (
+    assert rig.watch.stop_text(rig.read(0.0, 0)) == ''
+    assert rig.watch.stop_text(rig.read(3.0, 5)) == (
         'jump 5 above threshold 2 (all 2 on average 2.00 of theirs), 1 of the last 1 ticks were'
     )
-    text = rig.watch.stop_text(rig.look(5.0, 5))
+    text = rig.watch.stop_text(rig.read(5.0, 5))
     assert text.startswith('look 5 above threshold 2 (all 2 on average 1.25 of theirs)')
 
 
 def test_one_strange_score_among_normal_ones_has_to_be_the_stranger():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
-    rig.look(0.0, 0)
-    assert not rig.look(3.0, 0).exceeded  # 1.5 of its threshold, 0.75 on average
+    rig.read(0.0, 0)
+    assert not rig.read(3.0, 0).exceeded  # 1.5 of its threshold, 0.75 on average
     again = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
-    again.look(0.0, 0)
-    assert again.look(4.2, 0).exceeded
+    again.read(0.0, 0)
+    assert again.read(4.2, 0).exceeded
 
 
 def test_exactly_at_the_threshold_is_not_above_it():
-    look = Rig().look(2.0)
-    assert (look.score, look.exceeded) == (1.0, False)
+    reading = Rig().read(2.0)
+    assert (reading.score, reading.exceeded) == (1.0, False)
 
 
 # What is not there ------------------------------------------------------------------------------
@@ -135,27 +135,27 @@ def test_exactly_at_the_threshold_is_not_above_it():
 @pytest.mark.parametrize('value', [None, nan, inf])
 def test_a_score_that_should_be_there_and_is_not_is_strange(value):
     rig = Rig(trigger_count=2, trigger_window=2)
-    assert rig.look(0.0).score == 0.0
-    look = rig.look(value)
-    assert (look.score, look.exceeded, look.triggered) == (inf, True, False)
-    text = rig.watch.stop_text(rig.look(value))
+    assert rig.read(0.0).score == 0.0
+    reading = rig.read(value)
+    assert (reading.score, reading.exceeded, reading.triggered) == (inf, True, False)
+    text = rig.watch.stop_text(rig.read(value))
     assert text == 'look is not known (threshold 2), 2 of the last 2 ticks were so or above it'
 
 
 def test_what_cannot_be_there_yet_is_not_strange():
     rig = Rig(('jump',), trigger_count=1, trigger_window=1)
-    waiting = [rig.look() for _ in range(3)]  # the policy has not answered yet
-    assert not any(look.exceeded for look in waiting)
-    first = rig.look(chunk=0)
+    waiting = [rig.read() for _ in range(3)]  # the policy has not answered yet
+    assert not any(reading.exceeded for reading in waiting)
+    first = rig.read(chunk=0)
     assert isnan(first.score)
     assert not first.exceeded
-    assert rig.look(chunk=1).score == 0.5
-    assert rig.look().exceeded  # by now a chunk has to be there
+    assert rig.read(chunk=1).score == 0.5
+    assert rig.read().exceeded  # by now a chunk has to be there
 
 
 def test_while_the_first_chunk_is_awaited_what_is_seen_counts():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
-    assert rig.look(3.0).triggered
+    assert rig.read(3.0).triggered
 
 
 # Who drives -------------------------------------------------------------------------------------
@@ -164,39 +164,44 @@ def test_while_the_first_chunk_is_awaited_what_is_seen_counts():
 def test_while_another_one_drives_scores_are_told_and_nothing_triggers():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1, warn=0.1)
     for _ in range(3):
-        look = rig.look(9.0, rig.tick, driving=False)
-        assert (look.values[0], look.score, look.exceeded) == (9.0, 4.5, True)
-        assert isnan(look.values[1])  # what the policy answers is not judged
-        assert (look.triggered, look.warned) == (False, False)
-        assert rig.watch.stop_text(look) == rig.watch.warn_text(look) == ''
+        reading = rig.read(9.0, rig.tick, driving=False)
+        assert (reading.values[0], reading.score, reading.exceeded) == (9.0, 4.5, True)
+        assert isnan(reading.values[1])  # what the policy answers is not judged
+        assert (reading.triggered, reading.warned) == (False, False)
+        assert rig.watch.stop_text(reading) == rig.watch.warn_text(reading) == ''
 
 
 def test_a_policy_that_gets_the_arm_begins_afresh():
     rig = Rig(('jump',), trigger_count=2, trigger_window=2)
     for chunk in (0, 1, 9):
-        rig.look(chunk=chunk)
-    rig.look(chunk=0, driving=False)
-    look = rig.look(chunk=9)
-    assert isnan(look.score)  # the chunk before was of another time
-    assert not rig.look(chunk=18).triggered
-    assert rig.look(chunk=0).triggered
+        rig.read(chunk=chunk)
+    rig.read(chunk=0, driving=False)
+    reading = rig.read(chunk=9)
+    assert isnan(reading.score)  # the chunk before was of another time
+    assert not rig.read(chunk=18).triggered
+    assert rig.read(chunk=0).triggered
 
 
 def test_without_a_calibration_there_is_nothing_to_say():
     watch = ScoreWatch(None, MonitorConfig())
-    look = watch.look(ScoreInput(time=0.0, features=np.ones(1)), True)
-    assert (look.names, look.exceeded, look.triggered, look.warned) == ((), False, False, False)
-    assert isnan(look.score)
-    assert isnan(look.warn)
-    assert watch.stop_text(look) == watch.warn_text(look) == ''
+    reading = watch.read(ScoreInput(time=0.0, features=np.ones(1)), True)
+    assert (reading.names, reading.exceeded, reading.triggered, reading.warned) == (
+        (),
+        False,
+        False,
+        False,
+    )
+    assert isnan(reading.score)
+    assert isnan(reading.warn)
+    assert watch.stop_text(reading) == watch.warn_text(reading) == ''
     assert (watch.calibrated, watch.required) == (False, False)
 
 
 def test_a_watch_that_only_reports_neither_stops_nor_slows():
     rig = Rig(novelty=False, trigger_count=1, trigger_window=1, longest=1)
-    look = [rig.look(9.0) for _ in range(5)][-1]
-    assert (look.triggered, look.warned) == (True, True)
-    assert rig.watch.stop_text(look) == rig.watch.warn_text(look) == ''
+    reading = [rig.read(9.0) for _ in range(5)][-1]
+    assert (reading.triggered, reading.warned) == (True, True)
+    assert rig.watch.stop_text(reading) == rig.watch.warn_text(reading) == ''
     assert (rig.watch.calibrated, rig.watch.required) == (True, False)
     assert Rig().watch.required
 
@@ -207,10 +212,10 @@ def test_a_watch_that_only_reports_neither_stops_nor_slows():
 def test_a_warning_begins_when_n_of_m_are_above_its_level():
     rig = Rig(trigger_count=3, trigger_window=5)
     assert rig.warns([1.5, 0, 1.5, 0]) == [False] * 4
-    look = rig.look(1.5)
-    assert (look.warned, look.triggered) == (True, False)
+    reading = rig.read(1.5)
+    assert (reading.warned, reading.triggered) == (True, False)
     text = 'look 1.5 is 0.75 of its threshold 2, warning from 0.50'
-    assert rig.watch.warn_text(look) == text
+    assert rig.watch.warn_text(reading) == text
 
 
 def test_it_ends_after_a_while_well_below_its_level():
@@ -232,7 +237,7 @@ def test_without_a_dwell_it_ends_at_once():
 def test_a_level_below_zero_has_its_calm_below_it_too():
     # stop = -1: the ratio of a value v is 1 + (v / 2 + 1), the threshold lies at -2.
     rig = Rig(stop=-1.0, warn=-1.0, trigger_count=1, trigger_window=1, hysteresis=0.5, dwell=0.0)
-    assert rig.look(-2.0).score == 1.0
+    assert rig.read(-2.0).score == 1.0
     assert rig.warns([-5.9]) == [True]  # ratio -0.95
     assert rig.warns([-6.5]) == [True]  # -1.25, not well below
     assert rig.warns([-7.5]) == [False]  # -1.75
@@ -291,21 +296,21 @@ def seen(x):
 
 def test_a_warning_does_not_loosen_what_stops():
     watch = varying()
-    assert watch.look(seen(0.9), True).warned
-    look = watch.look(seen(2.5), True)
-    assert (look.thresholds[0], look.exceeded) == (2.0, True)
+    assert watch.read(seen(0.9), True).warned
+    reading = watch.read(seen(2.5), True)
+    assert (reading.thresholds[0], reading.exceeded) == (2.0, True)
 
 
 def test_in_the_middle_of_an_episode_the_largest_threshold_holds():
     watch = varying()
     watch.begin(midway=True)
-    assert watch.look(seen(0.1), True).thresholds[0] == 4.0
+    assert watch.read(seen(0.1), True).thresholds[0] == 4.0
     watch.begin()
-    assert watch.look(seen(0.1), True).thresholds[0] == 1.0
+    assert watch.read(seen(0.1), True).thresholds[0] == 1.0
 
 
 def test_a_slow_policy_is_not_stopped_for_what_its_first_chunk_cannot_tell():
     rig = Rig(('look', 'jump'), trigger_count=1, trigger_window=1)
-    first = [rig.look(0.0, 0, time=0.1) for _ in range(5)]  # the same chunk over and over
-    assert not any(look.exceeded for look in first)
-    assert rig.look(0.0, 9, time=0.6).exceeded
+    first = [rig.read(0.0, 0, time=0.1) for _ in range(5)]  # the same chunk over and over
+    assert not any(reading.exceeded for reading in first)
+    assert rig.read(0.0, 9, time=0.6).exceeded

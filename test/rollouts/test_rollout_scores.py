@@ -7,7 +7,7 @@ from il_ros.calibration.conformal_calibration import joint_thresholds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases
 from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
-from il_ros.rollouts.rollout_scores import moments_of, score_rollouts
+from il_ros.rollouts.rollout_scores import score_inputs_of, score_rollouts
 from il_ros.sim.perturbations import Perturbation
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -23,13 +23,13 @@ def rollouts(reach_bundle):
 
 
 def test_every_frame_has_the_newest_answer_at_that_time(reach_bundle, rollouts):
-    moments = list(moments_of(load_bundle(reach_bundle).score_inputs, rollouts[2]))
-    assert len(moments) == len(rollouts[2].frames)
+    score_inputs = list(score_inputs_of(load_bundle(reach_bundle).score_inputs, rollouts[2]))
+    assert len(score_inputs) == len(rollouts[2].frames)
     silent = [i for i, chunk in enumerate(rollouts[2].chunks) if chunk is None]
     last = silent[0] - 1
     for i in (*range(silent[0]), silent[0]):
-        np.testing.assert_array_equal(moments[i].chunk, rollouts[2].chunks[min(i, last)])
-        assert moments[i].chunk_time == moments[min(i, last)].time
+        np.testing.assert_array_equal(score_inputs[i].chunk, rollouts[2].chunks[min(i, last)])
+        assert score_inputs[i].chunk_time == score_inputs[min(i, last)].time
 
 
 def test_scores_offline_are_those_of_the_monitor(reach_bundle):

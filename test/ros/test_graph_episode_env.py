@@ -235,7 +235,7 @@ class Person:
 
     Attributes:
         humans: Whether the coach saw him, step by step.
-        held: Whether he held his dead-man when the step ended.
+        held: Whether he held the enable switch when the step ended.
     """
 
     def __init__(self, client, place, contract):

@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 
 class Operator:
-    """Stands beside the arm: a dead-man switch, and eyes on the status."""
+    """Stands next to the arm: a enable switch, and eyes on the status."""
 
     def __init__(self, client):
         self.client, self.told = client, []
@@ -45,7 +45,7 @@ class Operator:
             self.client.rest()  # a test that fails leaves no latched alarm to the next
 
     def until(self, held, happened=lambda: True, **wanted):
-        """Step with the dead-man like that (None: silent) until the status says what is wanted."""
+        """Step with the switch like that (None: silent) until the status says what is wanted."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if held is not None:
@@ -68,11 +68,11 @@ def way(client):
     return np.abs(commanded[max(commanded)] - commanded[min(commanded)]).max()
 
 
-def test_the_dead_man_takes_the_arm_and_gives_it_back(client, operator):
+def test_the_enable_switch_takes_the_arm_and_gives_it_back(client, operator):
     with operator.beside(11):
         told = operator.until(True, mode=MonitorStatus.EXPERT, takeover=True)
         assert told.reason == 'takeover'
-        with pytest.raises(IlRosError, match='somebody holds the dead-man'):
+        with pytest.raises(IlRosError, match='an operator holds the enable switch'):
             client.set_mode('idle')
         operator.until(True, lambda: way(client) > 0.02, takeover=True)  # the expert moved the arm
         told = operator.until(False, mode=MonitorStatus.HOLD, takeover=False)

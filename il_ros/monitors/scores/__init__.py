@@ -1,1 +1,1 @@
-"""Scores that say how strange a tick is, one file each, one protocol."""
+"""Scores that say how anomalous a tick is, one file each, one protocol."""

@@ -38,41 +38,41 @@ class ClusteredMahalanobis:
         self._where = _WHERE
         self._use(np.zeros((1, 0)), np.zeros((1, 0, 0)))
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Learn means (K, D) and whitenings (K, D, D).
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        X = training_features(normal)
+        X = training_features(nominal)
         count = min(_MOST, max(1, len(X) // _FRAMES))
-        members = k_means((X - X.mean(axis=0)) / scales_of(X), count, normal.seed)
+        members = k_means((X - X.mean(axis=0)) / scales_of(X), count, nominal.seed)
         # A cluster of few frames has no covariance of its own to speak of.
         parts = [X[members == i] for i in range(count) if np.sum(members == i) > X.shape[1]]
         means, whitenings = zip(*map(gaussian, parts or [X]), strict=True)
         self._use(np.stack(means), np.stack(whitenings))
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Smallest Mahalanobis distance, in standard deviations.
 
         Raises:
             IlRosError: If there are not D features.
         """
-        nearest = self.nearest(moment)
+        nearest = self.nearest(score_input)
         if nearest is None:
             return nan
-        assert moment.features is not None
-        z = self.whitenings[nearest] @ (moment.features - self.means[nearest])
+        assert score_input.features is not None
+        z = self.whitenings[nearest] @ (score_input.features - self.means[nearest])
         return float(np.sqrt(z @ z))
 
-    def nearest(self, moment: ScoreInput) -> int | None:
+    def nearest(self, score_input: ScoreInput) -> int | None:
         """Which cluster is the nearest, 0..K-1; None where the features are not known.
 
         Raises:
             IlRosError: If there are not D features.
         """
-        x = features_of(moment, len(self._centre), self._where)
+        x = features_of(score_input, len(self._centre), self._where)
         if x is None:
             return None
         rough = self._rough @ (x - self._centre).astype(np.float32)

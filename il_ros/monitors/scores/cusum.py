@@ -42,16 +42,16 @@ class InputDrift:
         self._time = self._last = nan  # a time equal to none
         self._use(ClusteredMahalanobis())
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Learn the clusters.
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        self._use(ClusteredMahalanobis().fit(normal))
+        self._use(ClusteredMahalanobis().fit(nominal))
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Largest sum so far, in standard deviations.
 
         The same tick again changes nothing. NaN where a feature is, which leaves the sums alone.
@@ -59,18 +59,18 @@ class InputDrift:
         Raises:
             IlRosError: If there are not D features.
         """
-        if moment.time == self._time:
+        if score_input.time == self._time:
             return self._last
-        u = self.surprise(moment)
+        u = self.surprise(score_input)
         if u is None:
             return nan
         sums = np.maximum(self._sums + self._signs * u - _SLACK, 0.0)
         largest = float(sums.max())
         if not isnan(largest):
-            self._time, self._sums, self._last = moment.time, sums, largest
+            self._time, self._sums, self._last = score_input.time, sums, largest
         return largest
 
-    def surprise(self, moment: ScoreInput) -> Array | None:
+    def surprise(self, score_input: ScoreInput) -> Array | None:
         """Residual of each feature given the others, shape (D,), in standard deviations.
 
         None where the features are not known.
@@ -78,11 +78,13 @@ class InputDrift:
         Raises:
             IlRosError: If there are not D features.
         """
-        near = self._clusters.nearest(moment)
+        near = self._clusters.nearest(score_input)
         if near is None:
             return None
-        assert moment.features is not None
-        surprise: Array = self._surprises[near] @ (moment.features - self._clusters.means[near])
+        assert score_input.features is not None
+        surprise: Array = self._surprises[near] @ (
+            score_input.features - self._clusters.means[near]
+        )
         return surprise
 
     def reset(self) -> None:

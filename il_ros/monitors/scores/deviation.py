@@ -13,7 +13,7 @@ class HeuristicDeviation(SpreadUnits):
     """Difference between the policy's chunk and a heuristic's, step by step.
 
     A heuristic that is good enough to bring an arm to a goal says roughly where a sensible policy
-    is going; a policy that goes somewhere else is strange even where it has been before and is
+    is going; a policy that goes somewhere else is anomalous even where it has been before and is
     sure of itself. How far apart the two usually are is not known from the training frames, so a
     joint's unit is the spread of the training actions, and what is usual is left to calibration.
     Both have to answer the same observation.
@@ -22,13 +22,13 @@ class HeuristicDeviation(SpreadUnits):
     needs: ClassVar[tuple[InputPart, ...]] = ('chunk', 'reference')
     _where = 'deviation score'
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Root mean square difference over the steps of both, in spreads of the training actions.
 
         Raises:
             IlRosError: If chunk or reference are not of N joints.
         """
-        chunk, reference = moment.chunk, moment.reference
+        chunk, reference = score_input.chunk, score_input.reference
         if chunk is None or reference is None:
             return nan
         self._require_chunk('chunk', chunk)

@@ -34,7 +34,7 @@ class EnsembleDisagreement:
     """Spread of what K small networks predict the expert to do next.
 
     Lakshminarayanan et al. 2017, 'Simple and scalable predictive uncertainty estimation using deep
-    ensembles', with the mean alone: what is told is where the members were not taught, not how
+    ensembles', with the mean alone: it shows where the members were not taught, not how
     much the expert varies. Each member starts at random and learns from a bootstrap sample of the
     episodes (frames of one episode are too much alike to be left out one by one).
 
@@ -53,29 +53,29 @@ class EnsembleDisagreement:
         """Unit of the predicted changes, shape (N,) [rad or m]."""
         return self._spread
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Fit the members to what the expert did next, each on its own draw of the episodes.
 
         Raises:
             IlRosError: If features, chunks and positions are not finite or do not belong together.
         """
-        X, self._spread = training_features(normal), training_spread(normal)
-        if len(X) != len(normal.chunks):
+        X, self._spread = training_features(nominal), training_spread(nominal)
+        if len(X) != len(nominal.chunks):
             raise IlRosError(
-                f'{len(X)} features and {len(normal.chunks)} chunks',
+                f'{len(X)} features and {len(nominal.chunks)} chunks',
                 where=_WHERE,
                 allowed='one chunk for each frame',
             )
         self._standard = Standard.fit(X, _WHERE)
-        actions = normal.actions.reshape(len(X), -1)
-        random = np.random.default_rng(normal.seed)
+        actions = nominal.actions.reshape(len(X), -1)
+        random = np.random.default_rng(nominal.seed)
         start = Networks.random((X.shape[1], *_HIDDEN, actions.shape[1]), _MEMBERS, 'relu', random)
-        pools = [_bootstrap(normal.lengths, random) for _ in range(_MEMBERS)]
+        pools = [_bootstrap(nominal.lengths, random) for _ in range(_MEMBERS)]
         loss = _imitation(self._standard.of_frames(X), actions, pools)
-        self._networks = fit_networks(start, loss, steps=_STEPS, seed=normal.seed)
+        self._networks = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Root mean square over steps and joints of the members' standard deviation.
 
         In units of `spread`.
@@ -83,7 +83,7 @@ class EnsembleDisagreement:
         Raises:
             IlRosError: If there are not D features.
         """
-        z = self._standard.of(moment)
+        z = self._standard.of(score_input)
         if z is None:
             return nan
         answers = self._networks(z)

@@ -1,4 +1,4 @@
-"""How likely a frame is under a flow model, told by one step of the flow."""
+"""How likely a frame is under a flow model, by one step of the flow."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class FlowDensity(NetworkScore):
     _widths = 'DABD'
     _activation = 'tanh'
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Fit the velocity field to all frames, and keep it at t = 0.
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        X = training_features(normal)
+        X = training_features(nominal)
         self._standard = Standard.fit(X, self._where)
         D = X.shape[1]
         start = Networks.random(
-            (D + 1, *_HIDDEN, D), 1, self._activation, np.random.default_rng(normal.seed)
+            (D + 1, *_HIDDEN, D), 1, self._activation, np.random.default_rng(nominal.seed)
         )
         loss = _flow_matching(self._standard.of_frames(X))
-        field = fit_networks(start, loss, steps=_STEPS, seed=normal.seed)
+        field = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
         first, *weights = field.weights
         self._networks = Networks([first[:, :, :D], *weights], field.biases, self._activation)
         return self

@@ -36,26 +36,26 @@ class NearestNeighbours:
     def __init__(self) -> None:
         self._use(Standard(np.zeros(0), np.zeros(0), _WHERE), np.zeros((0, 0)))
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Choose the coreset (M, D).
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        X = training_features(normal)
-        standard, random = Standard.fit(X, _WHERE), np.random.default_rng(normal.seed)
+        X = training_features(nominal)
+        standard, random = Standard.fit(X, _WHERE), np.random.default_rng(nominal.seed)
         Z = standard.of_frames(X)
         Z = Z[np.sort(random.permutation(len(Z))[:_FRAMES])]
         self._use(standard, Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))])
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Euclidean distance to the k-th nearest point, in spreads of the features.
 
         Raises:
             IlRosError: If there are not D features.
         """
-        z = self._standard.of(moment)
+        z = self._standard.of(score_input)
         if z is None:
             return nan
         # Half the squared distance but for half the square of z, which is the same for all points.

@@ -28,22 +28,22 @@ class Mahalanobis:
         self._mean: Array = np.zeros(0)
         self._whitening: Array = np.zeros((0, 0))
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Learn mean (D,) and whitening (D, D).
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        self._mean, self._whitening = gaussian(training_features(normal))
+        self._mean, self._whitening = gaussian(training_features(nominal))
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Mahalanobis distance, in standard deviations.
 
         Raises:
             IlRosError: If there are not D features.
         """
-        x = features_of(moment, len(self._mean), _WHERE)
+        x = features_of(score_input, len(self._mean), _WHERE)
         if x is None:
             return nan
         z = self._whitening @ (x - self._mean)

@@ -37,22 +37,22 @@ class RandomNetworkDistillation(NetworkScore):
     _widths = 'DABC'
     _activation = 'relu'
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Fit the predictor to the target on all frames.
 
         Raises:
             IlRosError: If the features are not a finite matrix of at least two rows.
         """
-        X = training_features(normal)
+        X = training_features(nominal)
         self._standard = Standard.fit(X, self._where)
-        Z, random = self._standard.of_frames(X), np.random.default_rng(normal.seed)
+        Z, random = self._standard.of_frames(X), np.random.default_rng(nominal.seed)
         sizes = (X.shape[1], *_HIDDEN, _OUTPUTS)
         target = _unit(Networks.random(sizes, 1, self._activation, random), Z)
         predictor = fit_networks(
             Networks.random(sizes, 1, self._activation, random),
             _distil(Z, target),
             steps=_STEPS,
-            seed=normal.seed,
+            seed=nominal.seed,
         )
         self._networks = Networks.side_by_side(target, predictor)
         return self

@@ -44,7 +44,7 @@ class ScoreInput:
 
 @dataclass(frozen=True, kw_only=True)
 class NominalData:
-    """What is normal: the frames that the policy was trained on, episode after episode.
+    """Nominal data: the frames that the policy was trained on, episode after episode.
 
     Attributes:
         features: Shape (F, D), as in `ScoreInput.features`; or the policy's embeddings, where the
@@ -78,7 +78,7 @@ class NominalData:
 
 
 class Score(Protocol):
-    """A nonconformity score; larger is stranger.
+    """A nonconformity score; larger is more anomalous.
 
     Attributes:
         needs: Which parts of a `ScoreInput` it cannot do without.
@@ -86,12 +86,12 @@ class Score(Protocol):
 
     needs: ClassVar[tuple[InputPart, ...]]
 
-    def fit(self, normal: NominalData) -> Self:
-        """Learn what is normal; returns itself."""
+    def fit(self, nominal: NominalData) -> Self:
+        """Learn from nominal data; returns itself."""
         ...
 
-    def score(self, moment: ScoreInput) -> float:
-        """Nonconformity of this tick; NaN where it cannot be told, as at the first of two."""
+    def score(self, score_input: ScoreInput) -> float:
+        """Nonconformity of this tick; NaN where it is not known, as at the first of two."""
         ...
 
     def reset(self) -> None:

@@ -11,53 +11,53 @@ from il_ros.core.limits import Array
 from il_ros.monitors.scores.score import NominalData, ScoreInput, take
 
 
-def training_features(normal: NominalData) -> Array:
+def training_features(nominal: NominalData) -> Array:
     """Features of the training frames, shape (F, D).
 
     Raises:
         IlRosError: If they are not a finite matrix of at least two rows, or not those of
             `NominalData.lengths`.
     """
-    X = np.asarray(normal.features, dtype=np.float64)
+    X = np.asarray(nominal.features, dtype=np.float64)
     if X.ndim != 2 or len(X) < 2 or X.shape[1] < 1 or not np.isfinite(X).all():
         raise IlRosError(
             f'cannot fit to an array of shape {X.shape}',
             where='score features',
             allowed='at least two rows (F, D) of finite numbers',
         )
-    if sum(normal.lengths) != len(X):
+    if sum(nominal.lengths) != len(X):
         raise IlRosError(
-            f'{len(X)} frames, but the episodes have {sum(normal.lengths)}',
+            f'{len(X)} frames, but the episodes have {sum(nominal.lengths)}',
             where='score features',
             allowed='as many frames as the lengths of the episodes add up to',
         )
     return X
 
 
-def training_spread(normal: NominalData) -> Array:
+def training_spread(nominal: NominalData) -> Array:
     """Spread of the training actions, shape (N,) [rad or m].
 
     Raises:
         IlRosError: If chunks and positions are not finite, do not belong together, or are none.
     """
-    chunks, position = np.shape(normal.chunks), np.shape(normal.position)
+    chunks, position = np.shape(nominal.chunks), np.shape(nominal.position)
     fit = len(chunks) == 3 and position == (chunks[0], chunks[2]) and min(chunks) > 0
-    if not fit or not (np.isfinite(normal.chunks).all() and np.isfinite(normal.position).all()):
+    if not fit or not (np.isfinite(nominal.chunks).all() and np.isfinite(nominal.position).all()):
         raise IlRosError(
             f'chunks {chunks} and position {position}',
             where='score actions',
             allowed='finite numbers of shapes (F, H, N) and (F, N)',
         )
-    return normal.spread
+    return nominal.spread
 
 
-def features_of(moment: ScoreInput, size: int, where: str) -> Array | None:
+def features_of(score_input: ScoreInput, size: int, where: str) -> Array | None:
     """Features of one tick, shape (D,); None where they are not known.
 
     Raises:
         IlRosError: If there are not `size` of them.
     """
-    x = moment.features
+    x = score_input.features
     if x is not None and x.shape != (size,):
         raise IlRosError(f'features have shape {x.shape}', where=where, allowed=f'({size},)')
     return x
@@ -67,7 +67,7 @@ def scales_of(X: Array) -> Array:
     """What to divide each feature by, shape (D,), from training frames (F, D).
 
     A feature that never varied would be standardised to its rounding noise; it counts as one that
-    varied by a thousandth, so that a change is strange and noise is not.
+    varied by a thousandth, so that a change is anomalous and noise is not.
     """
     deviation: Array = X.std(axis=0)
     size = np.maximum(1.0, np.abs(X.mean(axis=0)))
@@ -96,13 +96,13 @@ class Standard:
         """'mean' and 'scale', shape (D,) each."""
         return {'mean': self.mean, 'scale': self.scale}
 
-    def of(self, moment: ScoreInput) -> Array | None:
+    def of(self, score_input: ScoreInput) -> Array | None:
         """Standardised features of a tick, shape (D,); None where they are not known.
 
         Raises:
             IlRosError: If there are not D of them.
         """
-        x = features_of(moment, len(self.mean), self._where)
+        x = features_of(score_input, len(self.mean), self._where)
         return None if x is None else (x - self.mean) * self._rate
 
     def of_frames(self, X: Array) -> Array:
@@ -118,13 +118,13 @@ class SpreadUnits:
     def __init__(self) -> None:
         self._spread: Array = np.zeros(0)
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Take the spread of the training actions.
 
         Raises:
             IlRosError: If chunks and positions are not finite or do not belong together.
         """
-        self._spread = training_spread(normal)
+        self._spread = training_spread(nominal)
         return self
 
     def arrays(self) -> dict[str, Array]:

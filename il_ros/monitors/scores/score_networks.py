@@ -200,13 +200,13 @@ class NetworkScore(ABC):
     def _of(self, z: Array) -> float:
         """The score of standardised features (D,)."""
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """See the class.
 
         Raises:
             IlRosError: If there are not D features.
         """
-        z = self._standard.of(moment)
+        z = self._standard.of(score_input)
         return nan if z is None else self._of(z)
 
     def reset(self) -> None:

@@ -38,16 +38,16 @@ class Stac:
         self._ensemble = EnsembleDisagreement()
         self._answers, self._last, self._drawn = Consecutive(), nan, False
 
-    def fit(self, normal: NominalData) -> Self:
+    def fit(self, nominal: NominalData) -> Self:
         """Fit the ensemble, and take the spread of the training actions.
 
         Raises:
             IlRosError: If features, chunks and positions are not finite or do not belong together.
         """
-        self._ensemble.fit(normal)
+        self._ensemble.fit(nominal)
         return self
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Energy distance of the samples over the overlap, in spreads of the training actions.
 
         The same answer again gives the same value again. NaN at the first one, where two do not
@@ -56,17 +56,17 @@ class Stac:
         Raises:
             IlRosError: If there are not D features, or samples are not of N joints.
         """
-        drawn = moment.samples is not None
-        time = moment.chunk_time if drawn else moment.time
+        drawn = score_input.samples is not None
+        time = score_input.chunk_time if drawn else score_input.time
         if drawn != self._drawn:
             self.reset()
             self._drawn = drawn
         if self._answers.knows(time):
             return self._last
-        answers = self._samples(moment)
+        answers = self._samples(score_input)
         if answers is None or np.isnan(answers).any():
             return nan
-        both = self._answers.push(time, moment.step_dt, answers)
+        both = self._answers.push(time, score_input.step_dt, answers)
         self._last = nan if both is None else energy_distance(*map(_flat, both))
         return self._last
 
@@ -90,9 +90,9 @@ class Stac:
         score._ensemble = EnsembleDisagreement.from_arrays(arrays)
         return score
 
-    def _samples(self, moment: ScoreInput) -> Array | None:
+    def _samples(self, score_input: ScoreInput) -> Array | None:
         """Joint positions (S, H, N) in spreads of the training actions; None if not known."""
-        spread, samples = self._ensemble.spread, moment.samples
+        spread, samples = self._ensemble.spread, score_input.samples
         if samples is not None:
             if samples.ndim != 3 or samples.shape[2] != len(spread) or not len(samples):
                 raise IlRosError(
@@ -101,9 +101,9 @@ class Stac:
                     allowed=f'(S, H, {len(spread)})',
                 )
             return samples / spread
-        if moment.features is None or moment.position is None:
+        if score_input.features is None or score_input.position is None:
             return None
-        return self._ensemble.samples(moment.features) + moment.position / spread
+        return self._ensemble.samples(score_input.features) + score_input.position / spread
 
 
 def energy_distance(A: Array, B: Array) -> float:

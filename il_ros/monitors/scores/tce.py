@@ -91,7 +91,7 @@ class TemporalConsistency(SpreadUnits):
         super().__init__()
         self._chunks, self._last = Consecutive(), nan
 
-    def score(self, moment: ScoreInput) -> float:
+    def score(self, score_input: ScoreInput) -> float:
         """Root mean square difference over the overlap, in spreads of the training actions.
 
         The same chunk again gives the same value again. NaN at the first chunk, and where two do
@@ -100,12 +100,12 @@ class TemporalConsistency(SpreadUnits):
         Raises:
             IlRosError: If the chunk is not of N joints.
         """
-        chunk = moment.chunk
+        chunk = score_input.chunk
         if chunk is None:
             return nan
         self._require_chunk('chunk', chunk)
-        if not self._chunks.knows(moment.chunk_time):
-            both = self._chunks.push(moment.chunk_time, moment.step_dt, chunk)
+        if not self._chunks.knows(score_input.chunk_time):
+            both = self._chunks.push(score_input.chunk_time, score_input.step_dt, chunk)
             self._last = nan if both is None else self._apart(*both)
         return self._last
 

@@ -25,7 +25,7 @@ class Reaching:
         self.lengths = [len(position) for position, *_ in parts]
         self.position, self.chunks, self.features = map(np.concatenate, zip(*parts, strict=True))
 
-    def normal(self, seed=0):
+    def nominal(self, seed=0):
         return NominalData(
             features=self.features,
             lengths=self.lengths,
@@ -34,7 +34,7 @@ class Reaching:
             seed=seed,
         )
 
-    def moments(self, features=None):
+    def score_inputs(self, features=None):
         """Moments of the first episode, with other features if they are given."""
         seen = self.features if features is None else features
         return [
@@ -78,7 +78,7 @@ def fitted(reaching):
 
     @cache
     def fit(name):
-        return lookup('score', name, SCORES)().fit(reaching.normal())
+        return lookup('score', name, SCORES)().fit(reaching.nominal())
 
     def get(name):
         score = fit(name)

@@ -17,7 +17,7 @@ def two_phases(n=2000, seed=0):
     return np.stack([phase, phase, 0 * phase], axis=1) + 0.05 * rng.standard_normal((n, 3))
 
 
-def normal(X, seed=0):
+def nominal(X, seed=0):
     still = np.zeros((len(X), 1))
     return NominalData(
         features=X, lengths=[len(X)], position=still, chunks=still[:, None], seed=seed
@@ -25,7 +25,7 @@ def normal(X, seed=0):
 
 
 def fit(X, seed=0):
-    return ClusteredMahalanobis().fit(normal(X, seed))
+    return ClusteredMahalanobis().fit(nominal(X, seed))
 
 
 def at(x):
@@ -37,14 +37,14 @@ def test_a_mixture_of_phases_is_novel_where_one_gaussian_sees_nothing():
     between = np.array([0.0, 0.0, 0.0])
     known = fit(X)
     seen = max(known.score(at(x)) for x in X[:200])
-    assert Mahalanobis().fit(normal(X)).score(at(between)) < 2.0
+    assert Mahalanobis().fit(nominal(X)).score(at(between)) < 2.0
     assert known.score(at(between)) > 2 * seen
 
 
 def test_few_frames_give_one_gaussian():
     X = two_phases(n=90)
     x = np.array([0.3, -0.2, 0.1])
-    expected = Mahalanobis().fit(normal(X)).score(at(x))
+    expected = Mahalanobis().fit(nominal(X)).score(at(x))
     assert fit(X).score(at(x)) == pytest.approx(expected)
 
 

@@ -16,9 +16,9 @@ def independent():
     )
 
 
-def run(score, moments):
+def run(score, score_inputs):
     score.reset()
-    return np.array([score.score(moment) for moment in moments])
+    return np.array([score.score(score_input) for score_input in score_inputs])
 
 
 def ticks(*features):
@@ -43,8 +43,8 @@ def test_the_surprise_is_that_of_a_feature_given_the_others():
 
 def test_the_same_tick_again_adds_nothing():
     score = independent()
-    (moment,) = ticks([2.0, 10.0])
-    assert score.score(moment) == score.score(moment) == 1.5
+    (score_input,) = ticks([2.0, 10.0])
+    assert score.score(score_input) == score.score(score_input) == 1.5
 
 
 def test_a_nan_leaves_the_sums_alone():
@@ -70,23 +70,23 @@ def others(reaching):
 @pytest.fixture
 def usual(fitted, others):
     """The largest score of a clean episode."""
-    return max(run(fitted('cusum'), other.moments()).max() for other in others)
+    return max(run(fitted('cusum'), other.score_inputs()).max() for other in others)
 
 
 def test_a_bias_too_small_for_one_tick_is_noticed(fitted, fresh, others, usual):
     features = fresh.features.copy()
     features[20:, 0] += 0.05  # five times the noise of the sensor
-    found = run(fitted('cusum'), fresh.moments(features))
+    found = run(fitted('cusum'), fresh.score_inputs(features))
     assert found.max() > 1.5 * usual
     distance = fitted('clustered_mahalanobis')
-    clean = max(run(distance, other.moments()).max() for other in others)
-    assert run(distance, fresh.moments(features)).max() < clean
+    clean = max(run(distance, other.score_inputs()).max() for other in others)
+    assert run(distance, fresh.score_inputs(features)).max() < clean
 
 
 def test_a_frozen_sensor_is_noticed_once_the_others_move_on(fitted, fresh, usual):
     features = fresh.features.copy()
     features[20:, 0] = features[20, 0]
-    found = run(fitted('cusum'), fresh.moments(features))
+    found = run(fitted('cusum'), fresh.score_inputs(features))
     assert found[:21].max() <= usual
     assert found[40] > 2.0 * usual
 
@@ -94,7 +94,7 @@ def test_a_frozen_sensor_is_noticed_once_the_others_move_on(fitted, fresh, usual
 def test_an_object_that_might_as_well_lie_elsewhere_is_not_noticed(fitted, fresh, usual):
     features = fresh.features.copy()
     features[:, 2:] += 0.03  # object, and the difference to it with it
-    found = run(fitted('cusum'), fresh.moments(features))
+    found = run(fitted('cusum'), fresh.score_inputs(features))
     assert found.max() < 2.0 * usual
 
 

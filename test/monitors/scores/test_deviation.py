@@ -45,10 +45,10 @@ def test_without_a_heuristic_nothing_is_told():
 
 def test_a_sure_and_steady_policy_that_goes_elsewhere_is_noticed(fitted, fresh):
     deviation = fitted('deviation')
-    usual = [deviation.score(moment) for moment in fresh.moments()]
+    usual = [deviation.score(score_input) for score_input in fresh.score_inputs()]
     away = [
-        deviation.score(at(np.add(moment.chunk, [0.3, 0.0]), moment.chunk))
-        for moment in fresh.moments()
+        deviation.score(at(np.add(score_input.chunk, [0.3, 0.0]), score_input.chunk))
+        for score_input in fresh.score_inputs()
     ]
     assert min(away) > max(usual) + 1.0
 

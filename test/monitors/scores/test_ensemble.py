@@ -30,8 +30,8 @@ def members(*outputs):
 def test_disagreement_by_hand():
     # Step 0: 1 and 3, variance 1; step 1: 0 and 0; step 2: -2 and 2, variance 4. sqrt(5 / 3).
     score = EnsembleDisagreement.from_arrays(members([1, 0, -2], [3, 0, 2]))
-    moment = ScoreInput(time=0.0, features=np.zeros(2))
-    assert score.score(moment) == pytest.approx(np.sqrt(5.0 / 3.0))
+    score_input = ScoreInput(time=0.0, features=np.zeros(2))
+    assert score.score(score_input) == pytest.approx(np.sqrt(5.0 / 3.0))
     samples = score.samples(np.zeros(2))
     np.testing.assert_array_equal(samples[..., 0], [[1, 0, -2], [3, 0, 2]])
 
@@ -53,9 +53,9 @@ def test_no_two_members_are_the_same(fitted, fresh):
 
 
 def test_what_the_policy_answers_plays_no_part(fitted, fresh):
-    moment = fresh.moments()[10]
-    wrong = replace(moment, chunk=moment.chunk + 3.0)
-    assert fitted('ensemble').score(wrong) == fitted('ensemble').score(moment)
+    score_input = fresh.score_inputs()[10]
+    wrong = replace(score_input, chunk=score_input.chunk + 3.0)
+    assert fitted('ensemble').score(wrong) == fitted('ensemble').score(score_input)
 
 
 def test_a_bootstrap_draws_whole_episodes():
@@ -70,9 +70,9 @@ def test_a_bootstrap_draws_whole_episodes():
 
 
 def test_a_chunk_for_each_frame(reaching):
-    normal = reaching.normal()
-    fewer = replace(normal, chunks=normal.chunks[:-1], position=normal.position[:-1])
-    text = f'{len(normal.features)} features and {len(normal.features) - 1} chunks; allowed: one'
+    nominal = reaching.nominal()
+    fewer = replace(nominal, chunks=nominal.chunks[:-1], position=nominal.position[:-1])
+    text = f'{len(nominal.features)} features and {len(nominal.features) - 1} chunks; allowed: one'
     with pytest.raises(IlRosError, match=text):
         EnsembleDisagreement().fit(fewer)
 

@@ -25,7 +25,7 @@ def test_the_noise_by_hand():
 
 def test_training_frames_go_to_nothing(fitted, reaching):
     score = fitted('flow')
-    seen = [score.score(moment) for moment in reaching.moments()]
+    seen = [score.score(score_input) for score_input in reaching.score_inputs()]
     # The best one-step answer is 0 in each of 6 dimensions; a frame itself has 1 in each.
     assert np.mean(seen) < 0.6
 
@@ -43,6 +43,6 @@ def test_two_features_that_do_not_go_together_are_noticed(fitted, fresh):
     score = fitted('flow')
     features = fresh.features.copy()
     features[:, 4] += 0.7
-    usual = [score.score(moment) for moment in fresh.moments()]
-    broken = [score.score(moment) for moment in fresh.moments(features)]
+    usual = [score.score(score_input) for score_input in fresh.score_inputs()]
+    broken = [score.score(score_input) for score_input in fresh.score_inputs(features)]
     assert np.mean(broken) > 3.0 * np.mean(usual)

@@ -12,8 +12,8 @@ from il_ros.monitors.scores.score import NominalData, ScoreInput
 
 def fit(X):
     still = np.zeros((len(X), 1))
-    normal = NominalData(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
-    return NearestNeighbours().fit(normal)
+    nominal = NominalData(features=X, lengths=[len(X)], position=still, chunks=still[:, None])
+    return NearestNeighbours().fit(nominal)
 
 
 def at(x):

@@ -22,8 +22,8 @@ def test_the_error_by_hand():
 
 def test_the_prediction_is_good_where_it_was_learned(fitted, fresh, reaching):
     score = fitted('rnd')
-    seen = [score.score(moment) for moment in reaching.moments()]
-    new = [score.score(moment) for moment in fresh.moments()]
+    seen = [score.score(score_input) for score_input in reaching.score_inputs()]
+    new = [score.score(score_input) for score_input in fresh.score_inputs()]
     # In spreads of what it predicts: 1 would be no better than to predict the mean.
     assert np.mean(seen) < 0.2
     assert np.mean(new) < 0.2
@@ -33,6 +33,6 @@ def test_two_features_that_do_not_go_together_are_noticed(fitted, fresh):
     score = fitted('rnd')
     features = fresh.features.copy()
     features[:, 4] += 0.7  # each one of these values occurs, but not where the joints are
-    usual = [score.score(moment) for moment in fresh.moments()]
-    broken = [score.score(moment) for moment in fresh.moments(features)]
+    usual = [score.score(score_input) for score_input in fresh.score_inputs()]
+    broken = [score.score(score_input) for score_input in fresh.score_inputs(features)]
     assert np.mean(broken) > 5.0 * np.mean(usual)

@@ -14,21 +14,21 @@ SEEING = sorted(set(SCORES) - {'tce', 'deviation'})
 LEARNED = ('knn', 'rnd', 'flow', 'ensemble', 'stac', 'cusum', 'clustered_mahalanobis')
 
 
-def run(score, moments):
+def run(score, score_inputs):
     score.reset()
-    return [score.score(moment) for moment in moments]
+    return [score.score(score_input) for score_input in score_inputs]
 
 
 def test_actions_are_changes_in_units_of_their_spread():
     # Changes of joint 0 are 1 and 3 (mean 2, spread 1); joint 1 never moves and has the least.
-    normal = NominalData(
+    nominal = NominalData(
         features=np.zeros((2, 1)),
         lengths=[2],
         position=np.array([[1.0, 5.0], [2.0, 5.0]]),
         chunks=np.array([[[2.0, 5.0]], [[5.0, 5.0]]]),
     )
-    np.testing.assert_allclose(normal.spread, [1.0, 1e-3])
-    np.testing.assert_allclose(normal.actions, [[[1.0, 0.0]], [[3.0, 0.0]]])
+    np.testing.assert_allclose(nominal.spread, [1.0, 1e-3])
+    np.testing.assert_allclose(nominal.actions, [[[1.0, 0.0]], [[3.0, 0.0]]])
 
 
 @pytest.mark.parametrize('name', SCORES)
@@ -36,8 +36,8 @@ def test_saved_and_loaded_it_scores_the_same(name, fitted, fresh, tmp_path):
     score = fitted(name)
     save_file(score.arrays(), tmp_path / 'score.safetensors')
     again = lookup('score', name, SCORES).from_arrays(load_file(tmp_path / 'score.safetensors'))
-    expected = run(score, fresh.moments())
-    np.testing.assert_array_equal(run(again, fresh.moments()), expected)
+    expected = run(score, fresh.score_inputs())
+    np.testing.assert_array_equal(run(again, fresh.score_inputs()), expected)
     assert np.isfinite(expected[1:]).all()
     for key, array in again.arrays().items():
         np.testing.assert_array_equal(array, score.arrays()[key])
@@ -46,8 +46,8 @@ def test_saved_and_loaded_it_scores_the_same(name, fitted, fresh, tmp_path):
 @pytest.mark.parametrize('name', SCORES)
 def test_after_a_reset_an_episode_scores_the_same(name, fitted, fresh):
     score = fitted(name)
-    first = run(score, fresh.moments())
-    np.testing.assert_array_equal(run(score, fresh.moments()), first)
+    first = run(score, fresh.score_inputs())
+    np.testing.assert_array_equal(run(score, fresh.score_inputs()), first)
 
 
 @pytest.mark.parametrize('name', SCORES)
@@ -59,15 +59,15 @@ def test_what_is_not_there_cannot_be_told(name, fitted):
 def test_nothing_is_told_before_the_fit(name, fresh):
     score = lookup('score', name, SCORES)()
     with pytest.raises(IlRosError, match=r'score: (features have|chunk has) shape'):
-        score.score(fresh.moments()[0])
+        score.score(fresh.score_inputs()[0])
 
 
 @pytest.mark.parametrize('name', SEEING)
 def test_a_feature_that_is_nan_makes_the_score_nan_and_leaves_no_trace(name, fitted, fresh):
-    moments = fresh.moments()[:6]
-    features = moments[3].features.copy()
+    score_inputs = fresh.score_inputs()[:6]
+    features = score_inputs[3].features.copy()
     features[4] = np.nan
-    broken = [*moments[:3], replace(moments[3], features=features), *moments[4:]]
+    broken = [*score_inputs[:3], replace(score_inputs[3], features=features), *score_inputs[4:]]
     found = run(fitted(name), broken)
     assert np.isnan(found[3])
     assert np.isfinite(found[4:]).all()
@@ -75,9 +75,9 @@ def test_a_feature_that_is_nan_makes_the_score_nan_and_leaves_no_trace(name, fit
 
 @pytest.mark.parametrize('name', SEEING)
 def test_features_of_another_size_are_refused(name, fitted, fresh):
-    moment = replace(fresh.moments()[0], features=np.zeros(5))
+    score_input = replace(fresh.score_inputs()[0], features=np.zeros(5))
     with pytest.raises(IlRosError, match=r'score: features have shape \(5,\); allowed: \(6,\)'):
-        fitted(name).score(moment)
+        fitted(name).score(score_input)
 
 
 @pytest.mark.parametrize('name', SEEING)
@@ -85,7 +85,7 @@ def test_features_that_are_not_finite_cannot_be_fitted_to(name, reaching):
     features = reaching.features.copy()
     features[7, 0] = np.inf
     with pytest.raises(IlRosError, match=r'score features: cannot fit.*rows \(F, D\)'):
-        lookup('score', name, SCORES)().fit(replace(reaching.normal(), features=features))
+        lookup('score', name, SCORES)().fit(replace(reaching.nominal(), features=features))
 
 
 @pytest.mark.parametrize('name', SCORES)
@@ -111,7 +111,7 @@ def test_a_seed_gives_the_same_score_and_another_one_another(name, reaching, mon
         monkeypatch.setattr(f'il_ros.monitors.scores.{module}._STEPS', 20)
     monkeypatch.setattr('il_ros.monitors.scores.knn._POINTS', 50)
     one, same, other = (
-        lookup('score', name, SCORES)().fit(reaching.normal(seed)).arrays() for seed in (3, 3, 4)
+        lookup('score', name, SCORES)().fit(reaching.nominal(seed)).arrays() for seed in (3, 3, 4)
     )
     for key, array in one.items():
         np.testing.assert_array_equal(array, same[key])
@@ -120,7 +120,7 @@ def test_a_seed_gives_the_same_score_and_another_one_another(name, reaching, mon
 
 @pytest.mark.parametrize('name', sorted(set(SEEING) - {'stac', 'cusum'}))
 def test_a_frame_far_from_all_others_is_stranger_than_any(name, fitted, fresh):
-    usual = run(fitted(name), fresh.moments())
+    usual = run(fitted(name), fresh.score_inputs())
     for direction in np.eye(6):
         away = ScoreInput(time=0.0, features=fresh.features[20] + 5.0 * direction)
         assert fitted(name).score(away) > 2.0 * max(usual)

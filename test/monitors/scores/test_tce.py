@@ -65,12 +65,12 @@ def test_it_grows_in_proportion_and_ignores_where_the_arm_is(factor, place):
 def test_an_unsteady_policy_is_noticed(fitted, fresh):
     tce, random = fitted('tce'), np.random.default_rng(0)
     steady, unsteady = [], []
-    for moment in fresh.moments():
-        steady.append(tce.score(moment))
+    for score_input in fresh.score_inputs():
+        steady.append(tce.score(score_input))
     tce.reset()
-    for moment in fresh.moments():
-        chunk = moment.chunk + 0.1 * random.standard_normal(2)
-        unsteady.append(tce.score(replace(moment, chunk=chunk)))
+    for score_input in fresh.score_inputs():
+        chunk = score_input.chunk + 0.1 * random.standard_normal(2)
+        unsteady.append(tce.score(replace(score_input, chunk=chunk)))
     # The expert repeats its last step at the end and is consistent but for rounding.
     assert np.nanmax(steady) < 1e-9
     assert np.nanmin(unsteady) > 0.01
