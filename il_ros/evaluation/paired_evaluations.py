@@ -11,7 +11,7 @@ import numpy as np
 
 from il_ros.evaluation.episode_result import EpisodeResult, read_episodes
 from il_ros.evaluation.errors import EvaluationError
-from il_ros.evaluation.evaluation_journal import EPISODES, read_identity
+from il_ros.evaluation.evaluation_journal import EPISODES, EvaluationJournal
 from il_ros.evaluation.failure_detection import CaseKey, case_key
 from il_ros.evaluation.intervals import CONFIDENCE
 from il_ros.evaluation.paired_statistics import (
@@ -57,7 +57,7 @@ def read_evaluation(folder: Path) -> FinishedEvaluation:
     Raises:
         EvaluationError: If it is none, or damaged.
     """
-    identity, episodes = read_identity(folder), read_episodes(folder / EPISODES)
+    identity, episodes = EvaluationJournal.read_identity(folder), read_episodes(folder / EPISODES)
     return FinishedEvaluation(folder=str(folder), identity=identity, episodes=episodes)
 
 

@@ -13,64 +13,35 @@ with all its labels or, before, with none: no counter beside it could say otherw
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 
 from il_ros.algorithms.transitions import Transitions
 from il_ros.core.array_files import load_arrays, save_arrays
-from il_ros.core.atomic_files import write_alone, write_atomic
-from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.evaluation.evaluation_journal import difference
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.errors import DatasetError
+from il_ros.core.journal_folder import JournalFolder
 from il_ros.interactive.aggregate import load_steps, save_steps
 
 MANIFEST = 'coaching.json'
-FORMAT = 1
+FORMAT = 2
 
 
-class RoundJournal:
-    """Rounds of one run; use it as a context manager.
-
-    Args:
-        folder: Where they are; made if it is not there.
-        identity: What must be the same for a run to go on: name to plain JSON.
+class RoundJournal(JournalFolder):
+    """Rounds of one run; see `JournalFolder`.
 
     Raises:
-        IlRosError: If the rounds there are of another run, another process writes there, or the
-            folder cannot be written.
+        DatasetError: If the rounds there belong to another run, or are of an older version.
+        IlRosError: If another process writes there, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as problem:
-            raise IlRosError(
-                f'cannot be written: {problem.strerror or problem}',
-                where=str(folder),
-                fix='choose a folder that you may write to, on a disk with room',
-            ) from None
-        try:
-            self._claim(identity)
-        except BaseException:
-            os.close(self._lock)
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._lock)
+    manifest, format, locked = MANIFEST, FORMAT, '.lock'
+    content, run = 'rounds', 'run'
+    fix = 'choose another folder, or remove this one'
+    error = DatasetError
 
     def episodes(self, round_: int) -> list[Transitions]:
         """Whole episodes of a round, in their order."""
@@ -124,22 +95,6 @@ class RoundJournal:
 
     def _round(self, round_: int) -> Path:
         return self.folder / f'round_{round_:03d}'
-
-    def _claim(self, identity: Mapping[str, Any]) -> None:
-        write_alone(self._lock, str(self.folder))
-        path = self.folder / MANIFEST
-        wanted = {'format': FORMAT, 'identity': json.loads(json.dumps(dict(identity)))}
-        if not path.exists():
-            write_atomic(path, json.dumps(wanted, indent=1) + '\n')
-            return
-        found = _read_json(path)
-        if found != wanted:
-            told = difference(*(each.get('identity', {}) for each in (found, wanted)))
-            raise IlRosError(
-                f'the rounds there are of another run: {told}',
-                where=str(self.folder),
-                fix='choose another folder, or remove this one',
-            )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def runs(tmp_path, kinds):
     (runs / 'taught/bundle').mkdir(parents=True)
     (runs / 'settings.yaml').write_text(OLD)
     (runs / 'other.yaml').write_text('services: {}\n')
-    (runs / 'taught/coaching.json').write_text(json.dumps({'format': 1, 'identity': {}}))
+    (runs / 'taught/coaching.json').write_text(json.dumps({'format': 2, 'identity': {}}))
     (runs / 'taught/bundle/bundle.json').write_text(json.dumps({'format': 2}))
     (runs / 'taught/bundle/settings.yaml').write_text(OLD)  # belongs to the bundle
     return runs

@@ -16,7 +16,6 @@ from il_ros.evaluation.evaluation_journal import (
     EPISODES,
     MANIFEST,
     EvaluationJournal,
-    read_identity,
 )
 
 IDENTITY = {'policy': 'aaaa', 'task': 'reach', 'perturbations.push': '1234'}
@@ -37,7 +36,7 @@ def test_it_goes_on_where_it_stopped(tmp_path, episode, traced):
         assert journal.done == {('nominal', ('reach', 1, ())), ('nominal', ('reach', 2, ()))}
         journal.add(episode(seed=3))
     assert seeds(read_episodes(tmp_path / 'run' / EPISODES)) == [1, 2, 3]
-    assert read_identity(tmp_path / 'run') == IDENTITY
+    assert EvaluationJournal.read_identity(tmp_path / 'run') == IDENTITY
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,7 +73,7 @@ def test_results_of_something_else_are_not_mixed_in(tmp_path, episode):
     assert len(read_episodes(tmp_path / EPISODES)) == 1
     with EvaluationJournal(tmp_path, other, anew=True) as journal:
         assert journal.episodes == []
-    assert read_identity(tmp_path) == other
+    assert EvaluationJournal.read_identity(tmp_path) == other
 
 
 def test_episodes_of_unknown_origin_are_not_mixed_in(tmp_path, episode):

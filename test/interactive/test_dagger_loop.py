@@ -237,11 +237,28 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize('name', ['coaching.json', 'round_000/policy.npz', 'round_001/result.json'])
-def test_a_damaged_file_is_named(tmp_path, name):
+@pytest.mark.parametrize(
+    ('name', 'fix'),
+    [
+        ('coaching.json', 'choose another folder, or remove this one'),
+        ('round_000/policy.npz', 'remove it'),
+        ('round_001/result.json', 'remove it'),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, fix):
     run(tmp_path)
     (tmp_path / name).write_text('{')
-    with pytest.raises(DatasetError, match=rf'{name}: cannot be read: .*; to fix: remove it'):
+    with pytest.raises(DatasetError, match=rf'{name}: cannot be read: .*; to fix: {fix}'):
+        run(tmp_path)
+
+
+def test_rounds_of_an_older_version_are_refused_with_what_to_do(tmp_path):
+    (tmp_path / 'coaching.json').write_text('{"format": 1, "identity": {}}')
+    text = (
+        r'coaching\.json: not understood: format 1; allowed: format 2 of this package; '
+        'to fix: finish with the version that began it, or choose another folder'
+    )
+    with pytest.raises(DatasetError, match=text):
         run(tmp_path)
 
 
