@@ -67,7 +67,8 @@ class CoachNode(ManagedNode):
         self.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, STATUS)
         self.create_service(Trigger, '~/start', self._on_start)
         self.create_service(Trigger, '~/stop', self._on_stop)
-        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_WATCH, self._watch, clock=steady)
         self._diagnostics = Diagnostics(self, self._report)
 
     def deactivate(self) -> None:
@@ -77,7 +78,8 @@ class CoachNode(ManagedNode):
             IlRosError: If it does not end in time.
         """
         self._stop_job()
-        self._watch(patience=2.0)
+        self._notice_end(patience=2.0)
+        self._watch()
         if self._work.busy:
             raise IlRosError('what runs has not ended within 2 s', fix='deactivate it again')
 
@@ -120,10 +122,13 @@ class CoachNode(ManagedNode):
             self._proposes |= self._config.on_drift != 'watch'
             self.get_logger().warning(self._reason)
 
-    def _watch(self, patience: float = 0.0) -> None:
-        """Notice the end, pass progress on, begin by itself where that was asked for."""
+    def _notice_end(self, patience: float = 0.0) -> None:
         if (done := self._work.take(patience)) is not None:
             self._finish(done.value or CoachOutcome(message=done.problem))
+
+    def _watch(self) -> None:
+        """Notice the end, pass progress on, begin by itself where that was asked for."""
+        self._notice_end()
         if self._action.cancelled:
             self._stop_job()
         if self._may_start:

@@ -40,7 +40,8 @@ class ExpertNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('expert')
         self._config = declare(self, ExpertConfig, dynamic=('expert',))
-        self.add_on_set_parameters_callback(self._on_parameters)
+        self.add_on_set_parameters_callback(self._may_change)
+        self.add_post_set_parameters_callback(self._changed)
         self._streaming = self._config.stream
         self._newest: Frame | None = None
         self._arm: str | None = None  # until there is a contract to name one
@@ -101,14 +102,23 @@ class ExpertNode(ManagedNode):
         response.success = True
         return response
 
-    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+    def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Whether parameters may be set: an expert of that name has to be there."""
         try:
-            for parameter in parameters:
-                if parameter.name == 'expert':
-                    self._expert = make_any(parameter.value, self._arm)
+            for name in _expert_names(parameters):
+                make_any(name, self._arm)
         except IlRosError as problem:
             return SetParametersResult(successful=False, reason=str(problem))
         return SetParametersResult(successful=True)
+
+    def _changed(self, parameters: list[Parameter]) -> None:
+        """Go on with parameters that are set."""
+        for name in _expert_names(parameters):
+            self._expert = make_any(name, self._arm)
+
+
+def _expert_names(parameters: list[Parameter]) -> list[str]:
+    return [parameter.value for parameter in parameters if parameter.name == 'expert']
 
 
 def main() -> int:

@@ -85,7 +85,8 @@ class MonitorNode(ManagedNode):
         self._config = declare(self, MonitorNodeConfig, dynamic=_DYNAMIC_HERE)
         self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
         self._simulated = bool(self.get_parameter('use_sim_time').value)
-        self.add_on_set_parameters_callback(self._on_parameters)
+        self.add_on_set_parameters_callback(self._may_change)
+        self.add_post_set_parameters_callback(self._changed)
 
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
@@ -344,16 +345,21 @@ class MonitorNode(ManagedNode):
         response.policy_id = self._policy_id
         return response
 
-    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        if not hasattr(self, '_settings'):
-            return SetParametersResult(successful=True)  # they are being declared
-        here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
-        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
+    def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Whether parameters may be set: what the monitor checks by changes in IDLE alone."""
         try:
-            if changes and hasattr(self, '_monitor'):
+            if hasattr(self, '_monitor') and any(p.name in _DYNAMIC for p in parameters):
                 self._require_idle()
         except IlRosError as problem:
             return SetParametersResult(successful=False, reason=str(problem))
+        return SetParametersResult(successful=True)
+
+    def _changed(self, parameters: list[Parameter]) -> None:
+        """Go on with parameters that are set."""
+        if not hasattr(self, '_settings'):
+            return  # they are being declared
+        here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
+        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
         self._config = replace(self._config, **here)
         self._settings = replace(self._settings, **changes)
         if changes and hasattr(self, '_monitor'):
@@ -361,7 +367,6 @@ class MonitorNode(ManagedNode):
             self._verdict = None
         if here and self.active:
             self._tick_if_answered()
-        return SetParametersResult(successful=True)
 
     def _require_idle(self) -> None:
         """What the monitor judges by changes only while it commands nothing."""

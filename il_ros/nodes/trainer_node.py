@@ -52,18 +52,19 @@ class TrainerNode(ManagedNode):
 
     def configure(self) -> None:
         """Watch the work."""
-        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_WATCH, self._watch, clock=steady)
 
     def deactivate(self) -> None:
         """End the training that runs."""
         self._work.stop.set()
-        self._watch(patience=_PATIENCE)
+        self._notice_end(patience=_PATIENCE)
 
     def _begin(self, goal: TrainPolicy.Goal) -> None:
         self._progress, self._output = None, goal.output
         self._work.start(lambda: self._train(goal))
 
-    def _watch(self, patience: float = 0.0) -> None:
+    def _watch(self) -> None:
         """Pass progress on, see to cancelling, notice the end."""
         if (progress := self._progress) is not None and progress is not self._reported:
             losses = {
@@ -78,6 +79,9 @@ class TrainerNode(ManagedNode):
             self._reported = progress
         if self._action.cancelled:
             self._work.stop.set()
+        self._notice_end()
+
+    def _notice_end(self, patience: float = 0.0) -> None:
         if (done := self._work.take(patience)) is not None:
             self._action.finish(self._result(done))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -12,10 +13,14 @@ from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_IN
+from il_ros.ros.raw_callback import RawCallback, received_ns
 
 
 class FrameSource:
     """Subscribes once to each topic of a contract and calls back with every frame.
+
+    A message is received when the middleware has it, as in a bag, however late the executor comes
+    to it. In simulated time, which the middleware does not know, it is when the executor takes it.
 
     Args:
         node: The node that owns the subscriptions.
@@ -33,6 +38,7 @@ class FrameSource:
     ) -> None:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
+        self._simulated = bool(node.get_parameter('use_sim_time').value)
         for topic, group in contract.by_topic(self.builder.keys).items():
             streams = {key: contract.streams[key] for key in group}
             node.create_subscription(
@@ -52,9 +58,11 @@ class FrameSource:
         """One sentence for each required stream that is not valid in `frame`."""
         return describe_invalid(self._contract, frame, self.builder.rejected)
 
-    def _receiver(self, topic: str, decoder: TopicDecoder) -> Callable[[bytes], None]:
-        def receive(data: bytes) -> None:
+    def _receiver(self, topic: str, decoder: TopicDecoder) -> RawCallback:
+        def receive(data: bytes, info: Mapping[str, Any]) -> None:
             received = self._node.get_clock().now().nanoseconds
+            if not self._simulated:
+                received = received_ns(info, received)
             header, values, errors = decoder.decode(data, received)
             for key, problem in errors.items():
                 self.builder.rejected[key] = str(problem)
@@ -66,7 +74,7 @@ class FrameSource:
                 frames = self.builder.add(key, value, header=header, receive=received, now=now)
                 self._deliver(frames)
 
-        return receive
+        return RawCallback(receive)
 
     def _poll(self) -> None:
         self._deliver(self.builder.poll(time.monotonic_ns()))

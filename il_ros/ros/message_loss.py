@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from il_ros.ros.raw_callback import received_ns
+
 _AWAITED = 10_000  # numbers of a publisher, up to its last one, that may still come
 _SEEN = 2_000  # newest samples without a publisher's identity; twice a subscription's history
 _PUBLISHERS = 1_000  # of a topic, with those that are gone
@@ -39,7 +41,7 @@ def sample_of(topic: str, data: bytes, info: Mapping[str, Any], now_ns: int) -> 
     return RawSample(
         topic,
         data,
-        info.get('received_timestamp') or now_ns,
+        received_ns(info, now_ns),
         info.get('source_timestamp') or 0,
         info.get('publication_sequence_number') or 0,
         gid['data'] if gid else b'',

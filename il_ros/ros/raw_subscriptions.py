@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -15,6 +15,7 @@ from rclpy.qos import qos_check_compatible as compatible
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.message_loss import PublisherSequences, RawSample, sample_of
 from il_ros.ros.message_types import message_type
+from il_ros.ros.raw_callback import RawCallback
 
 # The history outlasts a pause of this process, of two seconds for a camera as for joints at 500 Hz.
 _DEPTH = 1000
@@ -55,33 +56,6 @@ def best_match(offered: Iterable[QoSProfile]) -> SubscriptionProfile | None:
     latched = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in profiles)
     reliable = all(p.reliability == ReliabilityPolicy.RELIABLE for p in profiles)
     return SubscriptionProfile(reliable=reliable, latched=latched and reliable)
-
-
-class _Receiver:
-    """A callback that takes the message's information, too.
-
-    The events executor of rclpy calls it with one tuple, the others with two arguments; which
-    callback wants the information is told by its signature.
-    """
-
-    __signature__ = inspect.Signature(
-        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ('data', 'info')]
-    )
-
-    def __init__(
-        self, topic: SubscribedTopic, sink: Callable[[SubscribedTopic, RawSample, int | None], None]
-    ) -> None:
-        self._topic, self._sink = topic, sink
-
-    def __call__(self, data: Any, info: Any = None) -> None:
-        now = time.time_ns()
-        if info is None:
-            data, info = data
-        topic = self._topic
-        sample = sample_of(topic.name, data, info, now)
-        missing = topic.sequences.missing(sample, topic.publishers)
-        if missing is not None or topic.wanted.latched:
-            self._sink(topic, sample, missing)
 
 
 class SubscribedTopic:
@@ -188,11 +162,17 @@ class RawSubscriptions:
             return f'published, but with incompatible QoS: not {topic.wanted}'
         return 'published, but nothing came'
 
+    def _receive(self, topic: SubscribedTopic, data: bytes, info: Mapping[str, Any]) -> None:
+        sample = sample_of(topic.name, data, info, time.time_ns())
+        missing = topic.sequences.missing(sample, topic.publishers)
+        if missing is not None or topic.wanted.latched:
+            self._sink(topic, sample, missing)
+
     def _subscribe(self, topic: SubscribedTopic) -> Any:
         return self._intake.subscribe(
             message_type(topic.type),
             topic.name,
-            _Receiver(topic, self._sink),
+            RawCallback(partial(self._receive, topic)),
             topic.wanted.profile(topic.type),
             raw=True,
             # No message_lost among them: taking it while it happens deadlocks the process in the

@@ -5,10 +5,12 @@ from typing import ClassVar
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from il_ros.core.errors import IlRosError
+from il_ros.nodes.monitor_node import MonitorNode
 from il_ros.ros.node_parameters import declare, setting
 
 
@@ -72,3 +74,26 @@ def test_a_parameter_has_no_old_name_when_nobody_uses_it(make):
 def test_a_bad_value_is_named_with_what_is_allowed(make, overrides, text):
     with pytest.raises(IlRosError, match=text):
         declare(make(**overrides), Config)
+
+
+def test_what_another_callback_refuses_changes_no_monitor(domain):
+    """A monitor takes parameters when they are set, not while they are looked at."""
+    rclpy.init()
+    node = MonitorNode()
+    try:
+        refusal = SetParametersResult(successful=False, reason='not today')
+
+        def refuse(_):
+            return refusal
+
+        node.add_on_set_parameters_callback(refuse)
+        change = Parameter('novelty', value=not node._settings.novelty)
+        before = node._settings
+        assert node.set_parameters([change])[0].reason == 'not today'
+        assert node._settings is before
+        node.remove_on_set_parameters_callback(refuse)
+        assert node.set_parameters([change])[0].successful
+        assert node._settings.novelty == change.value
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()

@@ -1,0 +1,41 @@
+"""A subscription's callback for raw bytes, with what the middleware says of the message."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class RawCallback:
+    """Takes the bytes of a message and its information (rclpy's MessageInfo).
+
+    The events executor of rclpy calls it with one tuple, the others with two arguments; which
+    callback wants the information is told by its signature.
+
+    Args:
+        take: Called with the bytes and the information.
+    """
+
+    __signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ('data', 'info')]
+    )
+
+    def __init__(self, take: Callable[[bytes, Mapping[str, Any]], None]) -> None:
+        self._take = take
+
+    def __call__(self, data: Any, info: Any = None) -> None:
+        """Take a message, called either way."""
+        if info is None:
+            data, info = data
+        self._take(data, info)
+
+
+def received_ns(info: Mapping[str, Any], now_ns: int) -> int:
+    """When the middleware had a message [ns], by the machine's clock.
+
+    Args:
+        info: What the middleware says of it; some leave parts of it out.
+        now_ns: The present [ns], in their place.
+    """
+    return info.get('received_timestamp') or now_ns
