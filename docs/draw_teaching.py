@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from il_ros.core.geometry import rotation_vector
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.rollout_pool import EpisodeSetup
-from il_ros.sim.perturbations import load_perturbations
+from il_ros.sim.perturbations import Perturbation, load_perturbations
+from il_ros.sim.robot import View
 
 TASK = 'pick_place'
 CONFIG = Path(__file__).parents[1] / 'config'
@@ -26,7 +28,8 @@ DEMONSTRATIONS, SHOWN = 120, 3  # that the bundle is trained on; of them
 SEED = 300001  # of the scene in which the policy drives
 DISTURBANCE = 'object_taken_away'
 WIDTH, TOP, HEIGHT, BOTTOM = 640, 46, 356, 82  # of the bar, the scene and the plot [pixel]
-CUT = 104  # rows of the camera's image above the scene
+CUT = 62  # rows of the camera's image above the scene
+EYE, TARGET = (1.25, -1.02, 0.8), (0.4, 0.0, 0.25)  # of the camera, in the base frame [m]
 FRAME_MS, REST_MS = 66, 1600
 PLOT = (108, 14, 612, 66)  # left, top, right, bottom within the strip of the plot
 WHITE, INK, GREY, BACKGROUND = '#ffffff', '#22303c', '#8a97a3', '#eef2f6'
@@ -107,7 +110,7 @@ class Shot:
             if (len(self._rows) - 1) % self._every == 0:
                 self._shoot(stage)
 
-        rollout = stage.run(seed, perturbations, watch=watch)
+        rollout = stage.run(seed, [*perturbations, viewpoint()], watch=watch)
         self._shoot(stage)
         print(f'{self._title}: {rollout.elapsed:.1f} s, {rollout.reason or "goal reached"}')
 
@@ -149,6 +152,23 @@ class Shot:
             seen = np.isfinite(y[:, k])
             points = list(zip(x[seen].tolist(), y[seen, k].tolist(), strict=True))
             draw.line(points, fill=CURVES[k % len(CURVES)], width=2, joint='curve')
+
+
+def viewpoint() -> Perturbation:
+    """The front camera, moved to where all of the arm is seen; nothing else changes."""
+    x, y = np.reshape(View.axes, (2, 3))
+    before = np.stack([x, y, np.cross(x, y)], axis=1)  # a camera looks along its -z
+    z = unit(np.subtract(EYE, TARGET))
+    x = unit(np.cross((0.0, 0.0, 1.0), z))
+    after = np.stack([x, np.cross(z, x), z], axis=1)
+    shift = before.T @ np.subtract(EYE, View.camera)
+    value = (*shift, *rotation_vector(before.T @ after))
+    return Perturbation(kind='camera_offset', target='front', value=value)
+
+
+def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vector, made one long."""
+    return np.asarray(vector / np.linalg.norm(vector))
 
 
 def picture(stage: Any) -> Image.Image:
