@@ -21,7 +21,7 @@ ARMS = {
     'viperx_pair': 'il_ros.core.robots.viperx_pair:VIPERX_PAIR',
 }
 
-DEFAULT_ARM = 'franka'  # where nobody names one, and no contract is there to
+DEFAULT_ARM = 'franka'  # used if neither the user nor a contract names one
 
 _BOUNDS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
@@ -62,7 +62,7 @@ class _Commanded(ABC):
             workspace_max: Upper corner of the box, shape (3,) [m].
             force: Largest force at a wrist [N].
             torque: Largest torque at a wrist [N m].
-            separation: How near two arms may come to each other [m].
+            separation: Least distance between two arms [m].
         """
         return Limits(
             names=self.names,

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: a reader never meets half a report."""
+"""Files that are written as a whole or not at all: a reader never sees half a report."""
 
 from __future__ import annotations
 

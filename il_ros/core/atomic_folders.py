@@ -1,4 +1,4 @@
-"""Folders that are either whole or absent, as `atomic_files` does for single files."""
+"""Folders that are written as a whole or not at all, as `atomic_files` does for files."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def require_free(
     inputs: Iterable[Path] = (),
     error: type[IlRosError] = IlRosError,
 ) -> Path:
-    """Refuse a `path` that exists, so that long work does not end in this error.
+    """Refuse a `path` that exists, before long work rather than after it.
 
     Args:
         path: A folder to be made, or a link to it.
         overwrite: Whether it may be replaced if it is there: an empty folder, or one that holds
-            `marker`. Any other was not made by whoever asks, and stays.
+            `marker`. Any other folder was not made by the caller, and stays.
         marker: Path of a file inside; without one, only an empty folder is replaced.
         inputs: What the folder is made from; it may not be one of these, nor hold or lie in one.
         error: Kind of error to raise.
@@ -83,7 +83,7 @@ def require_free(
             raise error(
                 f'would replace, or lie inside, what it is made from, {given}',
                 where=str(path),
-                fix='choose a folder beside it',
+                fix='choose a folder next to it',
             )
     if os.path.lexists(real) and not (overwrite and real.is_dir()):
         raise error(
@@ -109,7 +109,9 @@ def resolved(path: Path, error: type[IlRosError] = IlRosError) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as problem:  # RuntimeError: a circle
-        raise error(f'cannot be followed: {problem}', where=str(path), fix='mend it') from None
+        raise error(
+            f'cannot be followed: {problem}', where=str(path), fix='correct the links'
+        ) from None
 
 
 def free_space(path: Path) -> int:
@@ -118,8 +120,8 @@ def free_space(path: Path) -> int:
     Raises:
         OSError: If the disk does not answer.
     """
-    found = next(p for p in (path, *path.absolute().parents) if p.exists())
-    return shutil.disk_usage(found).free
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    return shutil.disk_usage(existing).free
 
 
 def publish(folder: Path, path: Path) -> None:

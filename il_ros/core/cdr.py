@@ -55,7 +55,7 @@ class Cdr:
         return int(seconds) * NS + int(nanoseconds)
 
     def header(self) -> int:
-        """A std_msgs/Header; gives its stamp [ns]."""
+        """A std_msgs/Header; returns its stamp [ns]."""
         stamp = self.stamp()
         self.skip_string()
         return stamp
@@ -86,7 +86,7 @@ class Cdr:
         return [self.string() for _ in range(self._bounded(self.uint32(), 4))]
 
     def doubles(self, count: int | None = None) -> tuple[float, ...]:
-        """So many float64; by default a sequence of them."""
+        """A number of float64; by default a sequence of them."""
         if count is None:
             count = self._bounded(self.uint32(), 8)
         if not count:
@@ -95,7 +95,7 @@ class Cdr:
         return self._take(struct.Struct(f'{self.order}{count}d'))
 
     def octets(self, count: int | None = None) -> Bytes:
-        """So many bytes; by default a sequence of them."""
+        """A number of bytes; by default a sequence of them."""
         if count is None:
             count = self.uint32()
         begin = self.position
@@ -111,7 +111,7 @@ class Cdr:
         self.position += count
 
     def _bounded(self, count: int, size: int) -> int:
-        """`count`, unless so many items of at least `size` bytes cannot follow."""
+        """`count`, unless fewer than so many items of at least `size` bytes can follow."""
         if count * size > len(self._data) - self.position:
             raise self._short()
         return count

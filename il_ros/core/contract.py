@@ -1,4 +1,4 @@
-"""The contract: the one place that says what every topic of a robot and a task means.
+"""The contract: the one definition of what every topic of a robot and a task means.
 
 Recorder, dataset conversion, policy, monitor, simulator and experts all read it. Its text and
 hash travel in every bag, dataset and bundle, and two that differ are never mixed.
@@ -74,15 +74,15 @@ class OutputConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
-    """What the monitor does when the policy is out of its depth; hard faults always stop.
+    """What the monitor does when the scores stop the policy; hard faults always stop the arm.
 
     Attributes:
-        kind: `hold` decelerates and stays; `slow` goes on slowly and asks for help, and holds when
+        kind: `hold` decelerates and stays; `slow` continues slowly and asks for help, and holds if
             that does not help; `retreat` goes back along the path just travelled; `posture` goes to
             a safe posture; `expert` hands over to the expert, if one is there, else holds.
-        speed: Share of the speed limits that the arm uses while the monitor warns, and on its way
-            back or to the posture.
-        seconds: For `slow`, how long it goes on slowly; for `retreat`, how far it goes back [s].
+        speed: Fraction of the speed limits while the monitor warns, and on the way back or to the
+            posture.
+        seconds: For `slow`, how long it continues slowly; for `retreat`, how far it goes back [s].
         posture: Joint positions of `posture`, in the order of the action's names [rad or m].
     """
 
@@ -100,7 +100,7 @@ class Demonstration:
         topic: Relative topic of the commands; empty to take the position measured at the next
             frame, as in teaching by hand.
         type: ROS message type of the commands.
-        names: Names in the message that stand for the action's joints, in the order of the
+        names: Names in the message of the action's joints, in the order of the
             action's names; the action's own names by default.
         time: Whose clock orders the commands: the message's `header` or the moment of `receive`.
         latency: How much later than its stamp a command reaches the robot [s].
@@ -134,7 +134,7 @@ class Action:
         limits: Bounds that the monitor enforces.
         executed: Topic of what the monitor really commanded, in the policy's space.
         output: How commands leave for the robot.
-        demonstration: Where the action comes from where nobody published on `executed`; without
+        demonstration: Where the action comes from if nothing was published on `executed`; without
             it such a bag is no demonstration.
     """
 
@@ -178,7 +178,7 @@ class Workspace(Box):
 
     Attributes:
         keep_out: Boxes that neither links nor tool may enter: posts, shelves, people's places.
-        separation: How near the two arms of a pair may come to each other [m].
+        separation: Least distance between the two arms of a pair [m].
     """
 
     keep_out: tuple[Zone, ...] = ()
@@ -217,8 +217,8 @@ class Contract:
         images: Cameras, by key.
         action: What the policy commands.
         workspace: Where each tool centre point may be, and where no part of an arm may.
-        wrench: Largest contact; none when the arm has no such sensor.
-        fallback: What the monitor does when the policy is out of its depth.
+        wrench: Largest contact; None if the arm has no such sensor.
+        fallback: What the monitor does when the scores stop the policy.
     """
 
     version: int
@@ -239,7 +239,7 @@ class Contract:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of what the contract says, whatever its layout and comments (hex)."""
+        """SHA-256 of the content, independent of layout and comments (hex)."""
         canonical = yaml.safe_dump(yaml.safe_load(self.text), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -328,7 +328,7 @@ class Contract:
 def load_contract(path: str | Path) -> Contract:
     """Read and check a contract file.
 
-    One that says `extends: FILE` says only what is different from the contract in FILE, beside it:
+    A contract with `extends: FILE` holds only what differs from the contract in FILE, next to it:
     mappings are merged key by key, anything else is replaced, and what is null is left out. What
     travels in bags, datasets and bundles is the whole.
 
@@ -352,7 +352,7 @@ def _merged(path: Path, behind: tuple[Path, ...]) -> Any:
     base = data.pop('extends')
     if not isinstance(base, str) or Path(base).name != base:
         raise ContractError(
-            f'got {base!r}', where=f'{path.name}.extends', allowed='a file beside it'
+            f'got {base!r}', where=f'{path.name}.extends', allowed='a file next to it'
         )
     chain = (*behind, path)
     if path.with_name(base) in chain:

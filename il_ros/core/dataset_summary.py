@@ -1,6 +1,6 @@
 """What a dataset holds, in numbers: `datasets` computes it, `evaluation` shows it.
 
-Plain values only, so that the two know nothing of each other. NaN stands for what nobody measured.
+Plain values only, so that the two know nothing of each other. NaN stands for what was not measured.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class StreamSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class JointSummary:
-    """What one joint was told to do, over the frames that were looked at.
+    """Commands of one joint over the sampled frames.
 
     Attributes:
         name: The joint.

@@ -1,4 +1,4 @@
-"""From the bytes of ROS messages to arrays, on live topics and from bags alike."""
+"""From the bytes of ROS messages to arrays, from live topics and from bags."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Decoder(Protocol):
         """Raise ContractError if `fields` and `names` do not fit the type."""
 
     def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
-        """How many numbers a message gives."""
+        """Number of values of a message."""
 
     def read(self, data: Bytes) -> Any:
         """Everything in a message's CDR bytes, read once, for any number of calls of `pick`.

@@ -1,4 +1,4 @@
-"""The one error type that reaches a user, and what it must say."""
+"""The error type that reaches users, and what it states."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 
 class IlRosError(Exception):
-    """Something the user can mend: where it is, what was found, what is allowed, what to do.
+    """An error that the user can fix: the place, the problem, what is allowed, what to do.
 
     Args:
-        problem: What was found, in one clause, with the offending value.
+        problem: What is wrong, in one clause, with the offending value.
         where: File, dotted YAML path, topic or service that it concerns.
-        allowed: The values that would have been accepted, or a sentence about them.
+        allowed: The accepted values, or a sentence about them.
         fix: What to do next, as an instruction.
     """
 

@@ -1,7 +1,7 @@
-"""The one frame builder, used on live topics and on bags alike.
+"""The frame builder, used for live topics and for bags.
 
-Samples of many streams go in; one frame a tick comes out, with the validity and the age of every
-stream. Nothing is ever filled with zeros: what is not there is NaN and marked invalid.
+It takes the samples of many streams and returns one frame per tick, with the validity and the age
+of every stream. Nothing is filled with zeros: what is missing is NaN and marked invalid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (given on to whoever has frames)
+from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
 from il_ros.core.cdr import Bytes, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
@@ -28,25 +28,25 @@ Array = NDArray[np.float64]
 GAP = 1.5
 """Time between two frames from which they no longer follow one another [periods]."""
 
-# A stream that is due and has not come holds its first ticks back for the contract's grace; after
-# as many misses it is not waited for until it comes again, so that a lost sensor costs no latency.
+# Ticks wait for a stream that is due, up to the contract's grace. After this many misses they stop
+# waiting for it until it is back, so that a lost sensor costs no latency.
 _PATIENCE = 3
-# A header stamp this far behind the newest means that time has begun anew (a restarted simulation).
+# A header stamp this far behind the newest means that time has restarted (a restarted simulation).
 _RESTART_NS = NS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """Every observation at one tick.
+    """All observations at one tick.
 
     Attributes:
         stamp: The tick's time [ns], the stamp of the sample that paced it.
         values: Value per key, float64 of shape (size,); NaN where invalid.
         valid: Whether the value may be used.
-        age: Age of the sample at the tick [s]; NaN if there has been none. Of an interpolated
+        age: Age of the sample at the tick [s]; NaN if there was none. Of an interpolated
             value, that of the sample before the tick.
-        images: CDR bytes of each image key's message; none where invalid. Whoever wants pixels
-            decodes them (`core.images`), so that no image is decoded in vain.
+        images: CDR bytes of each image key's message; None where invalid. Consumers decode
+            them (`core.images`), so that unused images are not decoded.
     """
 
     stamp: int
@@ -107,10 +107,10 @@ class _History:
 
 
 class FrameBuilder:
-    """Turns samples into frames by the contract's rules.
+    """Turns samples into frames by the rules of the contract.
 
     The contract's `clock` stream paces the ticks: a tick is due when a sample of it comes one
-    period (or more) after the last tick, and takes that sample's stamp. The frame is given out as
+    period (or more) after the last tick, and takes that sample's stamp. The frame is returned as
     soon as every stream that is due has a sample, or when the contract's grace is over.
     """
 
@@ -140,7 +140,7 @@ class FrameBuilder:
     def add(
         self, key: str, value: Any, *, header: int, receive: int, now: int | None = None
     ) -> list[Frame]:
-        """Take one sample; give the frames that became due, oldest first.
+        """Take one sample; return the frames that became due, oldest first.
 
         Args:
             key: The contract's key.
@@ -151,8 +151,8 @@ class FrameBuilder:
                 that is the same clock. A live node takes a steady one.
         """
         now = receive if now is None else now
-        # First, so that a sample that came after a tick's grace is not seen by that tick, whether
-        # or not anybody polled in between (a bag has no timers).
+        # First, so that a sample that came after a tick's grace is not part of that tick, whether
+        # or not `poll` was called in between (a bag has no timers).
         frames = self.poll(now)
         history = self._histories[key]
         align = history.stream.align
@@ -174,7 +174,7 @@ class FrameBuilder:
         return frames + self.poll(now)
 
     def poll(self, now: int) -> list[Frame]:
-        """Give the frame that waits, if it is complete or its grace is over at `now` [ns]."""
+        """Return the waiting frame, if it is complete or its grace is over at `now` [ns]."""
         if self._pending is None:
             return []
         tick, since = self._pending
@@ -255,15 +255,15 @@ def _nothing(stream: Stream | ImageStream) -> Any:
 
 
 def _between(samples: deque[tuple[int, Any]], stream: Stream, tick: int) -> Array:
-    """The value at `tick`, from the samples before and behind it; the one before if need be."""
+    """The value at `tick` between the samples around it, or else the one before it."""
     (before, value) = samples[0]
     if len(samples) < 2 or samples[1][0] - before > NS * stream.align.max_age:
         return np.asarray(value)
-    behind, following = samples[1]
+    after, following = samples[1]
     if not np.isfinite(following).all():
         return np.asarray(value)
-    share = (tick - before) / (behind - before)
-    return decoder_for(stream.type).blend(value, following, share, stream.fields)
+    fraction = (tick - before) / (after - before)
+    return decoder_for(stream.type).blend(value, following, fraction, stream.fields)
 
 
 def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, str]) -> list[str]:

@@ -91,7 +91,7 @@ def raw_image(data: Bytes) -> RawImage:
     if not height or not width or step < row or len(octets) < height * step:
         raise IlRosError(
             f'{len(octets)} bytes for an image of {height} x {width} {encoding}, step {step}',
-            fix='mend the camera driver',
+            fix='fix the camera driver',
         )
     lines = np.frombuffer(octets, np.uint8, height * step).reshape(height, step)[:, :row]
     kind = {1: 'u1', 2: 'u2', 4: 'f4'}[depth]
@@ -118,7 +118,7 @@ class ImageDecoder:
     """Decodes the images of one stream in one episode; all have to be of one size.
 
     Args:
-        stream: What the contract says of it.
+        stream: Its entry in the contract.
     """
 
     def __init__(self, stream: ImageStream) -> None:
@@ -205,7 +205,7 @@ def caption(image: NDArray[np.uint8], text: str) -> None:
 def animate(
     images: Sequence[NDArray[np.uint8]], durations: Iterable[float], *, quality: int
 ) -> bytes:
-    """A film of RGB images, shape (H, W, 3), over and over (animated WebP).
+    """A looping video of RGB images, shape (H, W, 3), as an animated WebP.
 
     Args:
         images: In order.
@@ -218,13 +218,13 @@ def animate(
     import cv2
 
     if not hasattr(cv2, 'imencodeanimation'):  # that of Ubuntu 24.04 is older
-        raise IlRosError(f'OpenCV {cv2.__version__} makes no films', allowed='4.11 or newer')
-    film = cv2.Animation()
-    film.frames = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images]
-    film.durations = [round(1e3 * duration) for duration in durations]
-    done, blob = cv2.imencodeanimation('.webp', film, [cv2.IMWRITE_WEBP_QUALITY, quality])
+        raise IlRosError(f'OpenCV {cv2.__version__} makes no videos', allowed='4.11 or newer')
+    video = cv2.Animation()
+    video.frames = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images]
+    video.durations = [round(1e3 * duration) for duration in durations]
+    done, blob = cv2.imencodeanimation('.webp', video, [cv2.IMWRITE_WEBP_QUALITY, quality])
     if not done:
-        raise IlRosError(f'OpenCV cannot make a film of {len(images)} images')
+        raise IlRosError(f'OpenCV cannot make a video of {len(images)} images')
     return bytes(blob)
 
 

@@ -126,7 +126,7 @@ class Outline:
         self._frames, self._points = np.array(frames), np.concatenate(points)
 
     def centres(self, frames: Array) -> Array:
-        """Centre of each ball, shape (..., P, 3) [m]; frames as `SerialChain.frames` gives them."""
+        """Centre of each ball, shape (..., P, 3) [m]; frames as of `SerialChain.frames`."""
         own = frames[..., self._frames, :3, :]
         turned = np.einsum('...pij,pj->...pi', own[..., :3], self._points)
         return np.asarray(turned + own[..., 3])
@@ -200,7 +200,7 @@ def solve_ik(
         upper: Upper joint bounds, shape (n,) [rad].
         rest: Posture that the nullspace is drawn to, shape (n,); `start` if None.
         tolerance: Largest remaining error, position [m] and rotation [rad] together.
-        iterations: Steps after which it gives up; the best posture so far is returned.
+        iterations: Largest number of steps; the best posture so far is then returned.
     """
     q = np.clip(start, lower, upper)
     rest = q if rest is None else rest

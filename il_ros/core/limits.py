@@ -42,7 +42,7 @@ class Limits:
         force: Largest norm of the wrist force [N].
         torque: Largest norm of the wrist torque [N m].
         keep_out: Boxes that no part of the arm may enter.
-        separation: How near the two arms of a pair may come to each other [m].
+        separation: Least distance between the two arms of a pair [m].
     """
 
     names: tuple[str, ...]

@@ -17,7 +17,7 @@ def load(place: str) -> Any:
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, str]) -> Any:
-    """Import what `name` stands for, from `registry` or a third party's entry point.
+    """Import what `name` refers to, from `registry` or a third party's entry point.
 
     Third parties register under the entry-point group ``il_ros.<kind>``.
 

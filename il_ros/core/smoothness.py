@@ -65,8 +65,8 @@ def log_dimensionless_jerk(joints: Array, step: float) -> float | None:
         step: Time between two of them [s].
 
     Returns:
-        The measure, or None where it is not defined: fewer than 4 commands, an arm that was told
-        to stand still, or one without jerk.
+        The measure, or None where it is not defined: fewer than 4 commands, commands to stand
+        still, or commands without jerk.
     """
     if len(joints) < 4:
         return None

@@ -1,4 +1,4 @@
-"""What the contract says of one observation: its topic, its numbers or pixels, its timing."""
+"""One observation in the contract: its topic, its numbers or pixels, its timing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Alignment:
     Attributes:
         strategy: `hold` takes the newest sample at or before the tick, however old; `asof` takes
             it up to `max_age`; `drop` only if it came within the tick's own period; `interpolate`
-            waits for a sample behind the tick and takes the value in between, if the two lie no
+            waits for a sample after the tick and takes the value in between, if the two lie no
             further apart than `max_age`, and else does as `asof`. An image is never interpolated.
         max_age: For `asof` and `interpolate`, the age from which a sample is no longer valid [s].
         time: Whose clock orders the samples: the message's `header` or the moment of `receive`.
@@ -45,7 +45,7 @@ class Stream:
         align: How samples become the value of a tick.
         required: Whether a frame without a valid value is unusable: the monitor stops, and
             training leaves the frame out.
-        latched: Whether it is published once and kept for whoever comes later (reliable,
+        latched: Whether it is published once and kept for late subscribers (reliable,
             transient local).
         follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
             or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.

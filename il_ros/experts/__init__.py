@@ -1,4 +1,4 @@
-"""Scripted experts: the teachers of the built-in tasks, and the floors they are compared with."""
+"""Scripted experts of the built-in tasks, and the heuristics that policies are compared with."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def make_expert(task: str, arm: str | None = None) -> Expert:
     """The scripted expert of a task, for the arm of this name; by default its own.
 
     Raises:
-        UnknownNameError: If the task has no expert or the arm is unknown; it lists those there are.
+        UnknownNameError: If the task has no expert or the arm is unknown; it lists the known
+            ones.
         IlRosError: If the arm's name is empty and the expert needs one, or if the task is for
             another number of arms.
     """
@@ -42,10 +43,10 @@ def make_expert(task: str, arm: str | None = None) -> Expert:
 
 
 def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
-    """A floor for evaluation, for any task: `hold` stays, `straight` goes straight there.
+    """A baseline for any task: `hold` stays, `straight` moves straight to the target.
 
     Raises:
-        UnknownNameError: If there is no such heuristic or arm; it lists those there are.
+        UnknownNameError: If there is no such heuristic or arm; it lists those that exist.
         IlRosError: If the arm's name is empty and the heuristic needs one.
     """
     return _made('heuristic', name, HEURISTICS, arm)
@@ -55,7 +56,7 @@ def make_any(name: str, arm: str | None = None) -> Expert:
     """The scripted expert of a task, or a heuristic.
 
     Raises:
-        UnknownNameError: If neither has this name or the arm is unknown; it lists those there are.
+        UnknownNameError: If neither has this name or the arm is unknown; it lists those that exist.
         IlRosError: If the arm's name is empty and what was asked for needs one.
     """
     return _made('expert', name, {**EXPERTS, **HEURISTICS}, arm)

@@ -82,7 +82,7 @@ class HandoverScene:
 
 @dataclass(frozen=True, kw_only=True)
 class BimanualHandoverExpert:
-    """Moves both hands at once: while one carries the bar, the other makes ready or withdraws.
+    """Moves both hands: while one carries the bar, the other gets ready or withdraws.
 
     Attributes:
         arm: The pair that it moves.
@@ -280,7 +280,7 @@ class BimanualHandoverExpert:
         )
 
     def _move(self, hand: HandState, wish: ToolCommand, scene: HandoverScene, dt: float) -> float:
-        """Roll a hand forward by one step; gives where its fingers are sent, bar or no bar."""
+        """Roll a hand forward by one step; returns the command of its gripper."""
         arm, step = hand.arm, self.pace.gripper * dt
         around = self._around(scene, hand)
         hand.speed = joint_speed(

@@ -35,7 +35,7 @@ class DrawerOpenExpert(PushingExpert):
         return scene
 
     def way(self, scene: ExpertScene) -> tuple[Array, float]:
-        """Out of the cabinet, whatever is to the side of the goal; negative when beyond it."""
+        """Out of the cabinet, whatever the sideways offset of the goal; negative beyond it."""
         way = -np.array([math.cos(scene.cube_yaw), math.sin(scene.cube_yaw)])
         return way, float((scene.goal - scene.cube)[:2] @ way)
 

@@ -39,7 +39,7 @@ class GraspingExpert(CartesianExpert):
             is all the way up [m].
         gate: Missing height up to which it may move sideways freely, and from which on it may
             not at all [m].
-        retreat: Height of the tool above the table when it has let go [m].
+        retreat: Height of the tool above the table after the release [m].
         level: Largest height above the goal at which it lets go [m].
         aligned: Largest horizontal distance to the goal at which it lets go [m].
         slack: How much further away the cube may lie once the fingers open [m].

@@ -9,7 +9,7 @@ from il_ros.experts.pushing_expert import PushingExpert
 
 @dataclass(frozen=True, kw_only=True)
 class PushExpert(PushingExpert):
-    """Pushes the puck straight at the goal, whatever lies behind it."""
+    """Pushes the puck straight at the goal, regardless of what lies behind it."""
 
     half: float = 0.0425
     low: float = 0.018

@@ -58,7 +58,7 @@ class PushingExpert(CartesianExpert):
         return (error / distance if distance > 1e-6 else np.array([0.0, 1.0])), distance
 
     def turn(self, way: Array) -> float:
-        """The tool's turn [rad] for a way; the fingers are alike on either side."""
+        """The tool's turn [rad] for a way; the fingers are symmetric."""
         return math.atan2(way[1], way[0]) % math.pi
 
     @property
@@ -70,35 +70,35 @@ class PushingExpert(CartesianExpert):
         """What the fingers touch moves with them."""
         scene.tool, scene.gripper = scene.tool + moved, gripper
         way, distance = self.way(scene)
-        ahead, beside = self._behind(scene, way)
-        touches = 0.0 < ahead < self._reach and abs(beside) < self.aside
+        ahead, offset = self._behind(scene, way)
+        touches = 0.0 < ahead < self._reach and abs(offset) < self.aside
         if touches and scene.tool[2] < self.low + _NEAR and distance > 0.001:
             scene.cube = scene.cube + np.array([*((self._reach - ahead) * way), 0.0])
 
     def decide(self, scene: ExpertScene) -> ToolCommand:
         """Push where that leads to the goal; else go behind the object."""
         way, distance = self.way(scene)
-        ahead, beside = self._behind(scene, way)
+        ahead, offset = self._behind(scene, way)
         turn = self.turn(way)
         is_low = scene.tool[2] < self.low + _NEAR
         if distance < 0.004 and is_low:
             return ToolCommand(linear=np.zeros(3), yaw=scene.tilt, gripper=0.0)
         is_behind = 0.5 * self._reach < ahead < self._reach + self.behind
-        if is_low and is_behind and abs(beside) < self.aside:
+        if is_low and is_behind and abs(offset) < self.aside:
             return ToolCommand(
-                linear=self._push(scene, way, distance, beside), yaw=turn, gripper=0.0
+                linear=self._push(scene, way, distance, offset), yaw=turn, gripper=0.0
             )
         return ToolCommand(linear=self._approach(scene, way), yaw=turn, gripper=0.0)
 
-    def _push(self, scene: ExpertScene, way: Array, distance: float, beside: float) -> Array:
+    def _push(self, scene: ExpertScene, way: Array, distance: float, offset: float) -> Array:
         """Along the way, slower near the goal and where it has to steer; first down, in place."""
-        straight = 1.0 - ramp(abs(beside), 0.3 * self.aside, self.aside)
+        straight = 1.0 - ramp(abs(offset), 0.3 * self.aside, self.aside)
         along = float(toward(np.array([distance]), 4.0, self.speed)[0]) * straight
         across = np.array([-way[1], way[0]])
         height = float(scene.tool[2]) - self.low
         high = ramp(height, 0.0, _NEAR)
         settle = toward(self._place(scene, way) - scene.tool[:2], self.pace.gain, self.pace.linear)
-        flat = (1.0 - high) * (along * way - self.steer * beside * across) + high * settle
+        flat = (1.0 - high) * (along * way - self.steer * offset * across) + high * settle
         return np.array([*flat, -self.pace.gain * height])
 
     def _approach(self, scene: ExpertScene, way: Array) -> Array:
@@ -115,6 +115,6 @@ class PushingExpert(CartesianExpert):
         return np.asarray(scene.cube[:2] - (self._reach + self.room) * way)
 
     def _behind(self, scene: ExpertScene, way: Array) -> tuple[float, float]:
-        """How far the object is ahead of the tool, and the tool beside the object's way [m]."""
+        """How far the object is ahead of the tool, and the tool offset the object's way [m]."""
         ahead = scene.cube[:2] - scene.tool[:2]
         return float(ahead @ way), float(way[1] * ahead[0] - way[0] * ahead[1])

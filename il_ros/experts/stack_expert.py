@@ -44,7 +44,7 @@ class StackExpert(GraspingExpert):
         return scene
 
     def _obstructed(self, scene: ExpertScene, base: Array) -> bool:
-        """Whether a finger that comes down beside the cube would meet the base."""
+        """Whether a finger that comes down next to the cube would meet the base."""
         x, y, z = (float(value) for value in base - scene.cube)
         c, s = math.cos(scene.cube_yaw), math.sin(scene.cube_yaw)
         along, across = abs(c * y - s * x), abs(c * x + s * y)  # the fingers close along y

@@ -35,7 +35,7 @@ class Grace:
     Attributes:
         terminate: SIGTERM to what still runs.
         kill: SIGKILL to what still runs.
-        give_up: The shutdown returns, whatever the kernel still holds.
+        give_up: The shutdown returns, even if the kernel still holds a process.
     """
 
     terminate: float = 1.5
@@ -50,7 +50,7 @@ def print_line(name: str, line: str) -> None:
 
 
 def log_directory(folder: Path) -> Sink:
-    """Give a sink that appends to ``<folder>/<name>.log``; a ``/`` in a name becomes ``.``.
+    """Return a sink that appends to ``<folder>/<name>.log``; a ``/`` in a name becomes ``.``.
 
     The folder is made if need be.
     """
@@ -83,7 +83,7 @@ class Child:
         self._ended = threading.Event()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it has ended [s; None: as long as it takes]; give its `returncode`."""
+        """Wait until it has ended [s; None: as long as it takes]; return its `returncode`."""
         self._ended.wait(timeout)
         return self.returncode
 
@@ -125,7 +125,7 @@ def spawn(name: str, argv: Sequence[str], env: Mapping[str, str] | None) -> subp
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Give what a child calls on Linux before exec, to be killed when its parent ends."""
+    """Return what a child calls on Linux before exec, to be killed when its parent ends."""
     if sys.platform != 'linux':
         return None
     return partial(_ask_to_die, ctypes.CDLL(None).prctl, os.getpid())

@@ -44,7 +44,7 @@ class Argument:
 
 
 def declared(path: Path, environment: Mapping[str, str]) -> list[Argument]:
-    """Give the arguments of a launch file, and of the files it includes.
+    """Return the arguments of a launch file, and of the files it includes.
 
     Included files whose path depends on a variable are not looked into: which they are is known
     only once the file runs.
@@ -77,7 +77,7 @@ def check_known(
 
 
 def check_required(root: Element, given: Collection[str], *, where: str) -> None:
-    """Refuse to go on where an argument of `root` without a default is not given.
+    """Require every argument of `root` that has no default.
 
     Arguments declared under a condition are let through: they may not be needed.
 
@@ -112,7 +112,7 @@ def _declarations(
 def _static_path(
     element: Element, environment: Mapping[str, str], files: tuple[Path, ...]
 ) -> Path | None:
-    """Give the path of an include that no variable decides."""
+    """Return the path of an include that no variable decides."""
     scope = Scope(variables={}, environment=dict(environment), files=files)
     template = parse(element.attributes['file'], element.where)
     try:

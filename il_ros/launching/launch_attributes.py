@@ -11,23 +11,23 @@ import shlex
 from il_ros.launching.launch_document import Element, LaunchError
 from il_ros.launching.substitutions import Call, Scope, expand, parse
 
-_HOLE = '\0'  # stands for a substitution while words are split; no XML text can hold it
+_HOLE = '\0'  # placeholder of a substitution while words are split; no XML text contains it
 _OUTPUTS = ('screen', 'both')
 
 
 def text(element: Element, attribute: str, scope: Scope) -> str:
-    """Give an attribute that must be there."""
+    """Return an attribute that must be there."""
     template = parse(element.attributes[attribute], element.where)
     return expand(template, scope, element.where)
 
 
 def optional(element: Element, attribute: str, scope: Scope) -> str | None:
-    """Give an attribute, or None where it is not written."""
+    """Return an attribute, or None where it is not written."""
     return text(element, attribute, scope) if attribute in element.attributes else None
 
 
 def words(element: Element, attribute: str, scope: Scope) -> tuple[str, ...]:
-    """Split a command line as a shell does; what a substitution gives is never split.
+    """Split a command line as a shell does; the value of a substitution is never split.
 
     Raises:
         LaunchError: If a quote is not closed before the next substitution or the end.
@@ -69,7 +69,7 @@ def truth(value: str, attribute: str, where: str) -> bool:
 
 
 def check_output(element: Element, scope: Scope) -> None:
-    """Accept only the ``output`` that this runner gives: all of it, on the screen.
+    """Accept only the ``output`` that this runner supports: all of it on the screen.
 
     Raises:
         LaunchError: If another one is asked for.

@@ -39,7 +39,7 @@ class Element:
         return f'{self.file.name}:{self.line}'
 
     def named(self, tag: str) -> list[Element]:
-        """Give the children with this tag."""
+        """Return the children with this tag."""
         return [child for child in self.children if child.tag == tag]
 
 

@@ -11,7 +11,7 @@ _NAMESPACE = re.compile(r'/|(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
 def joined(base: str | None, namespace: str | None, where: str) -> str | None:
-    """Give `namespace` below `base`, absolute; None where neither is given.
+    """Return `namespace` below `base`, absolute; None where neither is given.
 
     An absolute namespace stands alone, as in launch_ros.
 
@@ -34,7 +34,7 @@ def joined(base: str | None, namespace: str | None, where: str) -> str | None:
 
 
 def node(name: str, where: str) -> str:
-    """Give the node name back.
+    """Return the node name back.
 
     Raises:
         LaunchError: If ROS would refuse it.
@@ -49,7 +49,7 @@ def node(name: str, where: str) -> str:
 
 
 def fully_qualified(namespace: str | None, name: str | None) -> str | None:
-    """Give ``/namespace/name``, or None where the launch file leaves one of them to the node."""
+    """Return ``/namespace/name``, or None where the launch file leaves one of them to the node."""
     if namespace is None or name is None:
         return None
     return f'{namespace.rstrip("/")}/{name}'

@@ -2,7 +2,7 @@
 
 Without ``type`` the text is read as YAML, so ``8`` is an int, ``8.0`` a float and ``'8'`` a string;
 ``type="str"`` takes it as it stands. As in launch_ros the parameters reach the node in a file, not
-as ``-p``: a file can name the one node they are for, whatever its namespace.
+as ``-p``: a file can name the one node they are for, in any namespace.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TYPES = (*_SCALARS, *(f'list_of_{name}' for name in _SCALARS), 'yaml')
 
 
 def evaluate(text: str, kind: str, scope: Scope, where: str) -> Value:
-    """Give the typed value of a parameter.
+    """Return the typed value of a parameter.
 
     Args:
         text: The attribute ``value`` as written.
@@ -49,7 +49,7 @@ def evaluate(text: str, kind: str, scope: Scope, where: str) -> Value:
 
 
 def params_file(node: str, values: Mapping[str, Value]) -> str:
-    """Give the text of a ROS parameter file for `node` (``/**``: whichever node reads it)."""
+    """Return the text of a ROS parameter file for `node` (``/**``: any node that reads it)."""
     content = {node: {'ros__parameters': dict(values)}}
     return yaml.safe_dump(content, default_flow_style=False)
 

@@ -47,7 +47,7 @@ def evaluate(
     scratch: Path,
     environment: Mapping[str, str] | None = None,
 ) -> list[ProcessSpec]:
-    """Give the processes that a launch file starts, in order. Nothing is started or written.
+    """Return the processes that a launch file starts, in order. Nothing is started or written.
 
     Args:
         path: The launch file.
@@ -142,7 +142,7 @@ class _Run:
     def _parameter_files(
         self, element: Element, scope: Scope, owner: str, files: dict[Path, str]
     ) -> Iterator[Path]:
-        """Give the parameter files of a node in order; the text of new ones goes to `files`."""
+        """Return the parameter files of a node in order; the text of new ones goes to `files`."""
         for from_file, group in groupby(element.named('param'), lambda p: 'from' in p.attributes):
             if from_file:
                 yield from (_parameter_file(param, scope) for param in group)

@@ -13,7 +13,7 @@ _INDEX = Path('share/ament_index/resource_index/packages')
 
 
 def prefixes(environment: Mapping[str, str]) -> list[Path]:
-    """Give the install prefixes, first match first.
+    """Return the install prefixes, first match first.
 
     They are those of ``AMENT_PREFIX_PATH``, then the Python environment's own: on PyPI wheels the
     packages live there.
@@ -23,7 +23,7 @@ def prefixes(environment: Mapping[str, str]) -> list[Path]:
 
 
 def prefix(package: str, environment: Mapping[str, str], where: str) -> Path:
-    """Give the install prefix of `package`.
+    """Return the install prefix of `package`.
 
     Raises:
         LaunchError: If no prefix has it; it lists the packages there are.
@@ -41,7 +41,7 @@ def prefix(package: str, environment: Mapping[str, str], where: str) -> Path:
 
 
 def share(package: str, environment: Mapping[str, str], where: str) -> Path:
-    """Give ``<prefix>/share/<package>``.
+    """Return ``<prefix>/share/<package>``.
 
     Raises:
         LaunchError: If no prefix has the package.
@@ -50,7 +50,7 @@ def share(package: str, environment: Mapping[str, str], where: str) -> Path:
 
 
 def executable(package: str, name: str, environment: Mapping[str, str], where: str) -> Path:
-    """Give ``<prefix>/lib/<package>/<name>``.
+    """Return ``<prefix>/lib/<package>/<name>``.
 
     Raises:
         LaunchError: If there is no such package, or no such executable in it; it lists those

@@ -1,4 +1,4 @@
-"""Starts child processes, shows what they print, and ends them all, whatever happens.
+"""Starts child processes, shows their output, and ends all of them in any case.
 
 Every child leads its own session, so a Ctrl-C in the terminal reaches the supervisor alone and
 what a child starts is ended with it. On Linux the kernel ends the children of a killed supervisor.
@@ -107,7 +107,7 @@ class ProcessSupervisor:
         return child
 
     def failed(self) -> Child | None:
-        """Give the first child that ended as it should not, if any."""
+        """Return the first child that ended unexpectedly, if any."""
         return self._failed
 
     def check(self) -> None:

@@ -31,7 +31,7 @@ class Scope:
     files: tuple[Path, ...]
 
     def copy(self) -> Scope:
-        """Give a scope of the same content, whose changes do not reach this one."""
+        """Return a scope of the same content, whose changes do not reach this one."""
         return Scope(
             variables=dict(self.variables), environment=dict(self.environment), files=self.files
         )

@@ -1,9 +1,9 @@
-"""What a robot's controller does with what it is sent, and when nothing comes any more.
+"""What a robot's controller does with commands, and when they stop.
 
 Trajectories are taken as a joint_trajectory_controller takes them: it refuses what ros2_controllers
 refuses, follows quintic (or cubic, or linear) splines through the points, and rests on the last.
 Single positions and velocities are taken as the position and speed interfaces of an arm take them
-(servoj and speedj of a UR): they are worth something for `TIMEOUT` periods, then the arm brakes.
+(servoj and speedj of a UR): they hold for `TIMEOUT` periods, then the arm brakes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOMENT = 1e-3  # shortest time that braking takes [s]
 
 
 class TrajectoryController:
-    """Holds where it is until it is told something, then does that.
+    """Holds its position until it is commanded, then follows the command.
 
     Args:
         names: Joints in the order of every array.
@@ -58,9 +58,8 @@ class TrajectoryController:
     def command(self, position: Array, now: float) -> None:
         """Move linearly to `position`, shape (N,), within one period.
 
-        When nothing new has come by then it goes on at the same speed, because a command that is
-        a little late is no reason to jerk; `TIMEOUT` periods after the command it comes to a
-        standstill, and holds.
+        Without a new command it continues at the same speed, so that a slightly late command causes
+        no jerk; `TIMEOUT` periods after the command it stops and holds.
 
         Raises:
             IlRosError: If it is not one finite number for each joint; the motion stays as it was.
@@ -72,7 +71,7 @@ class TrajectoryController:
     def command_velocity(self, velocity: Array, now: float) -> None:
         """Move with `velocity`, shape (N,) [rad/s or m/s], from where it is at `now`.
 
-        `TIMEOUT` periods after the command it comes to a standstill when nothing new has come.
+        Without a new command it stops `TIMEOUT` periods later.
 
         Raises:
             IlRosError: If it is not one finite number for each joint; the motion stays as it was.
@@ -107,8 +106,8 @@ class TrajectoryController:
     def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
         """Replace what is being followed, from `now` on.
 
-        The way to the first point that is still to come begins at once, also when the trajectory
-        is stamped in the future.
+        The motion to the first future point starts at once, even if the trajectory is stamped in
+        the future.
 
         Raises:
             IlRosError: If a joint_trajectory_controller would refuse it: other joints, sizes that

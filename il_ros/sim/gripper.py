@@ -60,7 +60,7 @@ class Gripper:
 
 
 def add_gripper(link: Any, arm: Arm, gripper: Gripper) -> Any:
-    """Add an arm's gripper and the site `<prefix>tcp` to its last link; gives the hand's body."""
+    """Add a gripper and the site `<prefix>tcp` to the last link; returns the body of the hand."""
     half = 0.5 * gripper.turn
     hand = link.add_body(
         name=gripper.hand,

@@ -1,4 +1,4 @@
-"""An environment's actions as set-points, for one environment and for many at once."""
+"""Actions of environments as set-points, for one environment or for many."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = NDArray[np.float64]
 
 
 class JointVelocityActions:
-    """How fast each joint's set-point moves in a period, as a share of its speed limit.
+    """Velocities of the set-points of the joints, as fractions of their speed limits.
 
     Args:
         world: Whose joints move.
 
     Attributes:
         space: Of the actions, shape (N,) in [-1, 1].
-        begin: Gives the set-points, shape (..., N), at which the arm rests in a scene at a reset.
+        begin: Function of a scene; returns the set-points at a reset, shape (..., N).
         target: Set-points at the end of the last period, shape (..., N) [rad, m].
     """
 
@@ -30,13 +30,13 @@ class JointVelocityActions:
         self.target: Array = np.zeros(self.space.shape)
         self._lower, self._upper = bounds.position_min, bounds.position_max
         self._stride = bounds.velocity * world.period
-        self._shares = np.arange(1, steps + 1)[:, None] / steps
+        self._fractions = np.arange(1, steps + 1)[:, None] / steps
 
     def moved(self, action: Array) -> Array:
         """The set-points of a period, shape (..., substeps, N).
 
         Raises:
-            IlRosError: If the action has not the shape of `target`, or is not finite.
+            IlRosError: If the action has another shape than `target`, or is not finite.
         """
         action, last = np.asarray(action, np.float64), self.target
         if action.shape != last.shape or not np.isfinite(action).all():
@@ -48,4 +48,4 @@ class JointVelocityActions:
         target = last + np.minimum(np.maximum(action, -1.0), 1.0) * self._stride
         self.target = np.minimum(np.maximum(target, self._lower), self._upper)
         way = (self.target - last)[..., None, :]
-        return np.asarray(last[..., None, :] + self._shares * way)
+        return np.asarray(last[..., None, :] + self._fractions * way)

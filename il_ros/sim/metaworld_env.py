@@ -1,6 +1,6 @@
 """MetaWorld's tasks as Gymnasium environments with our keys (Yu et al. 2020, CoRL: Meta-World).
 
-MetaWorld is an option with an environment of its own (docs/how-to/metaworld.md). Nothing of it is
+MetaWorld is optional and has a virtual environment of its own (docs/how-to/metaworld.md). It is not
 imported before the first environment is made.
 """
 
@@ -33,14 +33,14 @@ SCALAR_FIRST = frozenset({
 
 
 class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
-    """One of MetaWorld's tasks, one of its steps of 12.5 ms a step.
+    """One of MetaWorld's tasks; a step is one of its steps of 12.5 ms.
 
     Observations, in MetaWorld's world frame:
 
     - `hand_position` (3,) [m].
     - `gripper_opening` (1,): from finger to finger [m].
-    - `object_pose` (7,): position [m] and quaternion (x, y, z, w), w >= 0. An object of which
-      MetaWorld tells no orientation (drawers, handles, windows) has that of the world.
+    - `object_pose` (7,): position [m] and quaternion (x, y, z, w), w >= 0. An object whose
+      orientation MetaWorld does not report (drawers, handles, windows) has that of the world.
     - `second_object_pose` (7,): likewise, in the tasks that have a second one.
     - `goal_position` (3,) [m].
 
@@ -50,8 +50,8 @@ class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
 
     A seed is a scene: where objects and goal are. An episode terminates at success and is truncated
     at MetaWorld's 500 steps. The reward is MetaWorld's own. `info` has the keys of
-    `il_ros.sim.env.TaskEnv`; `progress` is the share of the object's way to its goal that is
-    covered, and 0 until success in the five tasks that do not tell the way.
+    `il_ros.sim.env.TaskEnv`; `progress` is the fraction of the object's way to its goal that
+    is covered, and 0 until success in the five tasks that do not report a distance.
 
     Args:
         task: MetaWorld's name of the task, e.g. `reach-v3`.
@@ -73,7 +73,7 @@ class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
 
         self._task, self._expert = task, ENV_POLICY_MAP[task]()
         self._env = ENVIRONMENTS[f'{task}-goal-observable'](seed=0)
-        # Else every reset gives the scene of the seed that it was made with.
+        # Otherwise every reset gives the scene of the first seed.
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True
         self.period = float(self._env.dt)
         self._objects = len(self._env._get_pos_objects()) // 3
@@ -90,10 +90,10 @@ class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin the episode of `seed`; without one, of the next seed of the generator.
+        """Start the episode of `seed`; without one, that of a seed drawn by the generator.
 
         Raises:
-            IlRosError: If there are options: none are known.
+            IlRosError: If options are given.
         """
         super().reset(seed=seed)
         if options:
@@ -106,7 +106,7 @@ class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
         return self._observation(), self._info()
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
-        """Move the hand's set-point, and go on for one period.
+        """Move the set-point of the hand and simulate one period.
 
         Raises:
             IlRosError: If the action has another shape or is not finite.
@@ -116,32 +116,32 @@ class MetaWorldEnv(gymnasium.Env[dict[str, Any], Array]):
             raise IlRosError(
                 f'shape {action.shape}, or not finite', where='action', allowed='finite, shape (4,)'
             )
-        self._raw, reward, _, truncated, told = self._env.step(np.clip(action, -1.0, 1.0))
-        self._success, self._left = bool(told['success']), float(told['obj_to_target'])
+        self._raw, reward, _, truncated, info = self._env.step(np.clip(action, -1.0, 1.0))
+        self._success, self._left = bool(info['success']), float(info['obj_to_target'])
         if self._way is None:
             self._way = self._left
         ended = truncated and not self._success
         return self._observation(), float(reward), self._success, ended, self._info()
 
     def expert_action(self) -> Array:
-        """What the task's expert would do now, shape (4,) in [-1, 1]."""
+        """Action of the task's expert, shape (4,) in [-1, 1]."""
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # that it asks for more than 1, which is cut off here
             action = self._expert.get_action(self._raw)
         return np.clip(np.asarray(action, np.float64), -1.0, 1.0)
 
     def close(self) -> None:
-        """Give back what MetaWorld holds."""
+        """Close MetaWorld's environment."""
         self._env.close()
 
     def _observation(self) -> dict[str, Array]:
         return named_parts(self._raw, self._objects, scalar_first=self._task in SCALAR_FIRST)
 
     def _info(self) -> dict[str, Any]:
-        share = 1.0 - self._left / self._way if self._way else 0.0
+        covered = 1.0 - self._left / self._way if self._way else 0.0
         return {
             'is_success': self._success,
-            'progress': 1.0 if self._success else float(np.clip(share, 0.0, 1.0)),
+            'progress': 1.0 if self._success else float(np.clip(covered, 0.0, 1.0)),
             'violations': 0,
             'scene_seed': self._seed,
         }

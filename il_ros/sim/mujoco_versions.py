@@ -32,10 +32,10 @@ def require_simulator() -> None:
 
 
 def require_metaworld() -> str:
-    """See that MetaWorld can run here; gives its version and MuJoCo's, in words.
+    """Check that MetaWorld can run; returns its version and MuJoCo's as text.
 
     Raises:
-        IlRosError: If it is not installed, or stands beside another MuJoCo than the one it pins.
+        IlRosError: If it is not installed, or needs another MuJoCo than the one installed.
     """
     fix = 'run make metaworld, and then .venv-metaworld/bin/il_ros'
     try:

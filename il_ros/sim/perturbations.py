@@ -1,4 +1,4 @@
-"""What can be made to go wrong in an episode, by name, so that a suite can be written down."""
+"""Perturbations of an episode, by name, so that a suite is a YAML file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kind:
         target: What the target names: an `observation` key, a `body` (hand or object, where
             the empty target means the first that fits), a `surface` (table or object), a `camera`
             or nothing.
-        episode: Whether it holds for the whole episode, whatever its start and duration.
+        episode: Whether it holds for the whole episode, regardless of start and duration.
         neutral: The number with which it changes nothing: 1 for a factor; none where each value
             is merely another one.
         low: Least number of the value.
@@ -125,7 +125,7 @@ class Perturbation:
         kind: A name in KINDS.
         start: When it begins [s since the reset].
         duration: For how long [s]; `object_moved` happens once, at its start.
-        value: Its size; KINDS says what it means.
+        value: Its size; see `KINDS` for its meaning.
         target: The observation key, body, surface or camera that it concerns; KINDS says which.
 
     Raises:

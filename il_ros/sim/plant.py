@@ -153,7 +153,7 @@ class Plant:
             self.data.xfrc_applied[self.body(p), :3] += p.value
 
     def move_object(self, displacement: tuple[float, ...]) -> None:
-        """Shift the object at once, with what it is mounted on, and leave it at rest."""
+        """Shift the object, with what it is mounted on, and leave it at rest."""
         body = int(self.model.body_rootid[self._bodies['object']])
         start = self._free(body)
         if start is None:

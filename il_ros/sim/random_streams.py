@@ -1,4 +1,4 @@
-"""Random generators of an episode beside its scene's: one for each purpose, all from its seed."""
+"""Random generators of an episode, one for each purpose, all derived from its seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class RandomStream(IntEnum):
-    """What draws random numbers of its own, so that it changes neither the scene nor the others."""
+    """Purposes with a generator of their own, so that none changes the scene or another one."""
 
     COMMAND_NOISE = 1
     SENSOR_NOISE = 2

@@ -1,4 +1,4 @@
-"""Domain randomisation: what differs from episode to episode beside the scene.
+"""Domain randomisation: what differs between episodes besides the scene.
 
 A randomisation draws perturbations that hold for a whole episode, from the episode's seed and with
 a generator of its own: the scene stays what the seed alone makes of it, and the same seed and
@@ -55,7 +55,7 @@ class Range:
             )
 
     def draw(self, rng: np.random.Generator, count: int = 1) -> tuple[float, ...]:
-        """So many independent numbers."""
+        """A number of independent draws."""
         if self.distribution == 'uniform':
             return tuple(rng.uniform(self.low, self.high, count).tolist())
         numbers = np.exp(rng.uniform(math.log(self.low), math.log(self.high), count))
@@ -81,7 +81,7 @@ class Light:
 
     Attributes:
         shift: Displacement of the lights along each axis of the base frame [m].
-        brightness: Factor on what they, and the light at the camera, give.
+        brightness: Factor on the brightness of the lights and of the headlight.
     """
 
     shift: Range | None = None

@@ -75,7 +75,7 @@ class Cameras:
         return self._drawer.render(data, self.names.index(name), width, height)
 
     def close(self) -> None:
-        """Give back what rendering holds; it can go on afterwards."""
+        """Release the renderer; it is made anew when it is needed."""
         if '_drawer' in vars(self):
             self._drawer.close()
 

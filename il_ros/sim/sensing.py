@@ -1,4 +1,4 @@
-"""The way of a reading from the physics to whoever observes: noise, bias, freeze, dropout."""
+"""Sensor perturbations between physics and observation: noise, bias, freeze, dropout."""
 
 from __future__ import annotations
 

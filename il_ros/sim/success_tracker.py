@@ -1,4 +1,4 @@
-"""Whether the goal has been reached and held, and how much of the way is done."""
+"""Success and progress of episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOLD = 0.25  # how long the goal must stay reached for success [s]
 
 
 class SuccessTracker:
-    """Judges the scenes of one episode, or of many at once, shape (...).
+    """Tracks success and progress of one episode, or of many, shape (...).
 
     Args:
         task: What is to be done.
@@ -33,13 +33,13 @@ class SuccessTracker:
         self._reached = np.zeros(shape, np.int64)  # for how many periods in a row
 
     def restart(self, row: int, first: Mapping[str, Array]) -> None:
-        """Begin anew with one of many episodes, from its `first` scene on."""
+        """Restart one of many episodes with its `first` scene."""
         self.success[row], self._reached[row] = False, 0
         for key, value in first.items():
             self._first[key][row] = value
 
-    def judge(self, scene: Mapping[str, Array]) -> None:
-        """Take note of the clean scene at the end of a period."""
+    def update(self, scene: Mapping[str, Array]) -> None:
+        """Take in the clean scene at the end of a period."""
         self._reached = (self._reached + 1) * self._task.success(scene)
         self.success = self.success | (self._reached * self._period >= HOLD)
 

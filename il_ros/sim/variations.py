@@ -1,4 +1,4 @@
-"""What an episode may change of a model beside mass and friction: servos, cameras, light, looks."""
+"""Changes of a model other than mass and friction: servos, cameras, light, appearance."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class VectorWorld:
         goal = self.scene['goal_position'].copy()
         self.scene = {**self._plant.scene(self._batch), 'goal_position': goal}
         self.seen = self._observed()
-        self._outcome.judge(self.scene)
+        self._outcome.update(self.scene)
 
     def _applied(self, targets: Array) -> Array:
         if not self._paths:

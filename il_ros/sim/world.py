@@ -47,7 +47,7 @@ class TaskState:
         success: Whether the goal has been reached and held.
         progress: How much of the way is done, 0 to 1.
         done: Whether the episode is over: success, or the time limit.
-        violations: Counts by kind; `il_ros.sim.violations` says what is counted.
+        violations: Counts by kind; see `il_ros.sim.violations`.
     """
 
     task: str
@@ -224,7 +224,7 @@ class World:
         self._ticks += 1
         self._scene = self._look()
         self._seen = self._sensing.observe(self._scene, self.time)
-        self._outcome.judge(self._scene)
+        self._outcome.update(self._scene)
 
     def observe(self) -> dict[str, Array | None]:
         """What the robot's sensors say now, by observation key; None for what has dropped out.
@@ -281,7 +281,7 @@ class World:
         return self._cameras.render(self._plant.data, camera, width, height)
 
     def close(self) -> None:
-        """Give back what `render` holds; the world stays usable."""
+        """Release the renderer; the world stays usable."""
         self._cameras.close()
 
     def _look(self) -> dict[str, Array]:

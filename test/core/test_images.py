@@ -82,7 +82,7 @@ def test_png_loses_nothing():
     ('fields', 'text'),
     [
         ({'encoding': 'yuv422'}, "image encoding 'yuv422'; allowed: rgb8, bgr8"),
-        ({'step': 10}, '12 bytes for an image of 2 x 2 rgb8, step 10; to fix: mend the camera'),
+        ({'step': 10}, '12 bytes for an image of 2 x 2 rgb8, step 10; to fix: fix the camera'),
         ({'height': 0}, 'for an image of 0 x 2'),
         ({'height': 2**31}, '12 bytes for an image'),
         ({'encoding': '16UC1'}, "image encoding '16UC1'; allowed: rgb8, bgr8"),

@@ -286,8 +286,8 @@ def test_no_zombies_and_handlers_are_put_back() -> None:
 
 
 PARENT = """
-from il_ros.launching.process_supervisor import Supervisor
-with Supervisor() as supervisor:
+from il_ros.launching.process_supervisor import ProcessSupervisor
+with ProcessSupervisor() as supervisor:
     supervisor.start('deaf', {argv!r})
     supervisor.wait()
 """

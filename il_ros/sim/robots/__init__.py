@@ -19,6 +19,6 @@ def make_robot(arm: AnyArm) -> Robot:
     """The arm, or the pair, as the simulator draws it.
 
     Raises:
-        UnknownNameError: If nobody has said how it looks; it lists the arms that somebody has.
+        UnknownNameError: If the arm has no model; it lists the arms that have one.
     """
     return drawn_robot(arm, lookup('arm_model', arm.name, MODELS))

@@ -24,7 +24,7 @@ PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}
 
 
 def make_task(name: str) -> Task:
-    """The task called `name`, as it comes.
+    """The task called `name`, with its default settings.
 
     Raises:
         UnknownNameError: If no task has this name; it lists those that do.
@@ -34,7 +34,7 @@ def make_task(name: str) -> Task:
 
 
 def default_arm(task: str) -> str:
-    """Name of the arm, or of the pair of arms, that does a task where nobody names one."""
+    """Name of the arm, or of the pair of arms, that does a task by default."""
     return PAIR_TASKS.get(task, DEFAULT_ARM)
 
 

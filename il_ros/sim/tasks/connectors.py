@@ -90,7 +90,7 @@ def add_peg(plug: Any, name: str) -> Any:
             type=mujoco.mjtGeom.mjGEOM_CYLINDER if is_round else mujoco.mjtGeom.mjGEOM_BOX,
             size=[*piece.size, LENGTH / 2, 0][:3],
             pos=[*piece.at, -HANDLE[2] - LENGTH / 2],
-            mass=0.0,  # the handle's is the whole plug's, so that all connectors weigh alike
+            mass=0.0,  # the handle has all of the mass, so that all plugs weigh the same
             rgba=[0.75, 0.75, 0.8, 1],
             friction=[0.3, 0.005, 0.0001],
             priority=1,  # smooth metal, whatever it touches

@@ -33,8 +33,8 @@ class PegInsertion:
     """Insert a plug, which stands on the table on its peg, into a socket on the table.
 
     All connectors are in the model; the seed decides which one an episode mounts, and the others
-    are stored far below the table. They are of one length and are inserted at one turn, so nobody
-    needs to be told which one it is.
+    are stored far below the table. They have one length and are inserted at one turn, so the
+    policy need not know which one it is.
 
     Attributes:
         connector: Name of the one connector, or `any` for one of all by the seed.

@@ -1,4 +1,4 @@
-"""What a task must say: what stands on the table, where things start, and what success is."""
+"""The interface of a task: its objects, where they start, and what success is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """What the seed decided.
+    """What was drawn from the seed.
 
     Attributes:
         goal: Goal position in the base frame, shape (3,) [m].
@@ -30,7 +30,7 @@ class Draw:
 
 
 class Task(Protocol):
-    """A task: frozen, without a state of its own.
+    """A task; it is frozen and has no state.
 
     The scene is the clean observation of a tick, or of many environments at once: then each of its
     arrays, and what `success` and `progress` answer, has leading dimensions, shape (...).
@@ -56,7 +56,7 @@ class Task(Protocol):
         """Add the task's bodies to the model's specification (mujoco.MjSpec)."""
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
-        """Where things start; `outside` metres beyond the training box if above zero."""
+        """Where objects start; `outside` metres beyond the training box if above zero."""
 
     def success(self, scene: Mapping[str, Array]) -> Flags:
         """Whether the goal is reached at this moment, shape (...)."""
@@ -83,8 +83,8 @@ def fetched(
 ) -> Array:
     """Progress of a task that takes the object somewhere.
 
-    0.3 for the hand's way to the object, 0.6 for the object's own, of which the share `carried` is
-    done (by default of its horizontal way to the goal); the rest is for what comes then.
+    0.3 for the way of the hand to the object, and 0.6 for the way of the object, of which the
+    fraction `carried` is done (by default of the horizontal way to the goal).
     """
     near = 1.0 - _to_object(scene) / _to_object(first)
     if carried is None:
