@@ -13,8 +13,7 @@ from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.chunk_follower import ChunkIntake, Target
-from il_ros.monitors.fallback import FallbackMotion, Trail, fallback_motion
-from il_ros.monitors.handover import DriverHandover
+from il_ros.monitors.handover import DriverHandover, FallbackMotion, Trail, fallback_motion
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Source

@@ -1,10 +1,15 @@
-"""From one driver to the next without a jump, wherever the next one wants the arm to be."""
+"""From one driver to the next: a shift that fades, or a motion that the monitor makes by itself."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections import deque
+from typing import Protocol
 
-from il_ros.core.limits import Array
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.contract import Fallback
+from il_ros.core.limits import Array, Limits
 
 
 class DriverHandover:
@@ -72,3 +77,112 @@ class DriverHandover:
         by_speed = 1.5 * distance / self._velocity
         by_acceleration = np.sqrt(12.0 * distance / self._acceleration)
         return float(np.max([by_speed, by_acceleration]))
+
+
+Target = tuple[Array, Array]
+
+
+class FallbackMotion(Protocol):
+    """A motion that the monitor makes by itself, in its own time."""
+
+    duration: float
+
+    def at(self, t: float) -> Target:
+        """Position and velocity (N,) `t` seconds after its begin."""
+        ...
+
+
+class Trail:
+    """Where the arm was commanded to be, for the last seconds of driving.
+
+    Args:
+        seconds: How far back it reaches [s].
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._points: deque[tuple[float, Array]] = deque()
+
+    def add(self, time: float, position: Array) -> None:
+        """The arm is commanded to be at `position` (N,) at `time` [s]."""
+        points = self._points
+        if points and time <= points[-1][0]:
+            points.clear()  # time began anew
+        points.append((time, position))
+        while points[-1][0] - points[0][0] > self._seconds:
+            points.popleft()
+
+    def clear(self) -> None:
+        """Forget the way: another one begins."""
+        self._points.clear()
+
+    def back(self, speed: float, move: NDArray[np.bool_]) -> Retreat | None:
+        """The way back at a share `speed` of the speed it was travelled with; None without one.
+
+        Args:
+            speed: Share, above 0 and at most 1.
+            move: Which joints go back, (N,): a gripper keeps what it holds.
+        """
+        if len(self._points) < 2:
+            return None
+        return Retreat(list(self._points), speed, move)
+
+
+class Retreat:
+    """Back along the path just travelled, more slowly: it was free a moment ago."""
+
+    def __init__(
+        self, points: list[tuple[float, Array]], speed: float, move: NDArray[np.bool_]
+    ) -> None:
+        times = np.array([time for time, _ in points])
+        self._times = (times[-1] - times[::-1]) / speed
+        positions = np.array([position for _, position in points])[::-1]
+        self._positions = np.where(move, positions, positions[0])
+        self.duration = float(self._times[-1])
+
+    def at(self, t: float) -> Target:
+        """See `FallbackMotion.at`."""
+        i = int(np.clip(np.searchsorted(self._times, t, side='right') - 1, 0, len(self._times) - 2))
+        span = self._times[i + 1] - self._times[i]
+        share = min(max((t - self._times[i]) / span, 0.0), 1.0)
+        step = self._positions[i + 1] - self._positions[i]
+        rest = t >= self.duration
+        return self._positions[i] + share * step, np.zeros_like(step) if rest else step / span
+
+
+class ToPosture:
+    """Straight in joint space to a posture, eased at both ends (quintic, at rest there)."""
+
+    _PEAK = 1.875  # largest slope of the quintic 10 x^3 - 15 x^4 + 6 x^5
+
+    def __init__(self, start: Array, posture: Array, speed: Array) -> None:
+        self._start, self._step = start, posture - start
+        longest = float(np.max(np.abs(self._step) / speed, initial=0.0))
+        self.duration = max(self._PEAK * longest, 0.1)
+
+    def at(self, t: float) -> Target:
+        """See `FallbackMotion.at`."""
+        x = min(max(t / self.duration, 0.0), 1.0)
+        share = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
+        slope = 30.0 * x * x * (1.0 - x) ** 2 / self.duration
+        return self._start + share * self._step, slope * self._step
+
+
+def fallback_motion(
+    fallback: Fallback, *, trail: Trail, start: Array, limits: Limits, move: NDArray[np.bool_]
+) -> FallbackMotion | None:
+    """The motion that a contract's fallback asks for from `start` (N,); None where there is none.
+
+    Args:
+        fallback: The contract's.
+        trail: Where the arm was.
+        start: Commanded position at the end of this tick, shape (N,).
+        limits: Of the arm.
+        move: Which joints move, (N,).
+    """
+    if fallback.kind == 'retreat':
+        return trail.back(fallback.speed, move)
+    if fallback.kind == 'posture':
+        posture = np.where(move, np.array(fallback.posture), start)
+        return ToPosture(start, posture, fallback.speed * limits.velocity)
+    return None

@@ -5,7 +5,7 @@ import pytest
 
 from il_ros.core.contract import Fallback
 from il_ros.core.limits import Limits
-from il_ros.monitors.fallback import ToPosture, Trail, fallback_motion
+from il_ros.monitors.handover import ToPosture, Trail, fallback_motion
 
 BOTH = np.array([True, True])
 LIMITS = Limits(
