@@ -12,7 +12,7 @@ from typing import Literal
 
 from il_ros.bags.bag_metadata import BagMetadata, RefusedError, read_metadata
 from il_ros.bags.bag_scan import FileScan, bag_files, is_bag, is_being_written, scan_file
-from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info
+from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info, require_folder
 from il_ros.bags.part_folder import command, is_locked, whole_path
 from il_ros.core.errors import DatasetError
 
@@ -344,12 +344,7 @@ def _empty_part(folder: Path, target: Path) -> BagFinding:
 
 def _bags_of(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
-        if not path.is_dir():
-            raise DatasetError(
-                'not a folder' if path.exists() else 'no such folder',
-                where=str(path),
-                allowed='the folder of a bag, or a folder of such folders',
-            )
+        require_folder(path)
         try:
             yield from _below(path)
         except OSError as problem:  # a folder that is passed over would count as in order

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,10 +119,8 @@ class BagWriter:
 
     def add(self, topic: BagTopic) -> int:
         """Announce a topic; gives the handle to write to."""
-        try:
+        with self._cutting_back():
             self.topics.append(WrittenTopic(topic, self._open.add(topic)))
-        except DiskFullError as problem:
-            raise self._cut_back(problem) from None
         return len(self.topics) - 1
 
     def write(
@@ -152,30 +151,24 @@ class BagWriter:
 
     def add_record(self, record: Attachment | Metadata) -> None:
         """Write an attachment, or metadata by name, as it is."""
-        try:
+        with self._cutting_back():
             self._open.add_record(record)
-        except DiskFullError as problem:
-            raise self._cut_back(problem) from None
 
     def end_chunk(self, *, sync: bool = False) -> None:
         """End the open chunk; with `sync`, wait until all chunks are on the disk."""
         file = self._open
-        try:
+        with self._cutting_back():
             if file.end_chunk():
                 self._mark()
             if sync:
                 file.sync()
-        except DiskFullError as problem:
-            raise self._cut_back(problem) from None
 
     def next_file(self) -> None:
         """End the open file, if there is one, and begin the next."""
-        try:
+        with self._cutting_back():
             self._finish()
             name = self._name(len(self._files))
             self._file = McapFile(self._folder / name, self._storage)
-        except DiskFullError as problem:
-            raise self._cut_back(problem) from None
         self._files.append(_Span(name))
         for topic in self.topics:
             topic.channel = self._file.add(topic.about)
@@ -217,6 +210,13 @@ class BagWriter:
             topic.kept = (topic.messages, topic.bytes, topic.last)
         span = self._files[-1]
         span.kept = (span.start, span.end, span.messages)
+
+    @contextmanager
+    def _cutting_back(self) -> Iterator[None]:
+        try:
+            yield
+        except DiskFullError as problem:
+            raise self._cut_back(problem) from None
 
     def _cut_back(self, problem: DiskFullError) -> DiskFullError:
         """Go back to the last whole chunk, and end the file with the room that was kept."""

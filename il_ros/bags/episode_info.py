@@ -21,7 +21,7 @@ T = TypeVar('T')
 FORMAT = 2
 FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
 EPISODE_FILE = 'episode.json'
-KEPT = '.damaged'  # what a recovery puts behind the name of what it replaced
+KEPT = '.damaged'  # a recovery adds this to the name of what it replaced
 _FILES = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _END = re.compile(r'\s*[,}]')
@@ -39,7 +39,7 @@ class MessageLoss:
         faults: Images stored raw because they could not be converted.
         expected_rate: Rate that the contract expects [Hz]; 0 where it names none.
         publishers: Most publishers seen at once.
-        latched: Whether the last message of before the episode was asked for.
+        latched: Whether the topic is latched, so that its last earlier message was requested.
     """
 
     lost: int = 0
@@ -51,33 +51,21 @@ class MessageLoss:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopicInfo:
-    """One topic of an episode.
+class TopicInfo(MessageLoss):
+    """One topic of an episode, with what did not arrive of it.
 
     Attributes:
         type: ROS message type.
         messages: How many messages were recorded.
         bytes: Of these messages.
-        lost: Messages that were published and are not in the bag, by their sequence numbers.
-        overflow: How many of these came, but had no room in the queue to the disk.
-        faults: Images stored raw because they could not be converted.
         rate: Measured [Hz]: messages but one, over the time from the first to the last.
-        expected_rate: Rate that the contract expects [Hz]; 0 where it names none.
-        publishers: Most publishers seen at once.
-        latched: Whether the last message of before the episode was asked for.
         qos: Profiles that the publishers offered, as rosbag2 writes them.
     """
 
     type: str
     messages: int
     bytes: int = 0
-    lost: int = 0
-    overflow: int = 0
-    faults: int = 0
     rate: float = 0.0
-    expected_rate: float = 0.0
-    publishers: int = 0
-    latched: bool = False
     qos: tuple[Any, ...] = ()
 
 
@@ -241,12 +229,7 @@ def find_episodes(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if not path.is_dir():
-            raise DatasetError(
-                'not a folder' if path.exists() else 'no such folder',
-                where=str(path),
-                allowed='the folder of a bag, or a folder of such folders',
-            )
+        require_folder(path)
         visible = sorted(entry for entry in path.iterdir() if not entry.name.startswith('.'))
         inside = [path] if _is_episode(path) else [e for e in visible if _is_episode(e)]
         if not inside:
@@ -255,6 +238,20 @@ def find_episodes(paths: Iterable[Path]) -> list[Path]:
             )
         found += inside
     return list(dict.fromkeys(found))
+
+
+def require_folder(path: Path) -> None:
+    """Refuse a path that is no folder.
+
+    Raises:
+        DatasetError: If it is not.
+    """
+    if not path.is_dir():
+        raise DatasetError(
+            'not a folder' if path.exists() else 'no such folder',
+            where=str(path),
+            allowed='the folder of a bag, or a folder of such folders',
+        )
 
 
 def _is_episode(path: Path) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.manifest import ImageFormat
+from il_ros.datasets.manifest import ImageFormat, damaged_dataset
 
 Array = NDArray[Any]
 
@@ -184,22 +184,15 @@ def open_array(folder: Path, name: str, spec: ArraySpec, rows: int) -> Array:
     try:
         array: Array = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as problem:  # numpy lets errors of its header's parser through
-        raise DatasetError(
-            f'cannot be opened: {problem}', where=str(path), fix='build the dataset again'
-        ) from None
+        raise damaged_dataset(f'cannot be opened: {problem}', str(path)) from None
     has = (getattr(array, 'shape', None), getattr(array, 'dtype', None))
     if has != (shape, spec.dtype) or not array.flags.c_contiguous:
-        raise DatasetError(
-            f'{has[1]} of shape {has[0]}',
-            where=str(path),
-            allowed=f'{spec.dtype} of shape {shape}',
-            fix='build the dataset again',
+        raise damaged_dataset(
+            f'{has[1]} of shape {has[0]}', str(path), allowed=f'{spec.dtype} of shape {shape}'
         )
     excess = path.stat().st_size - getattr(array, 'offset', 0) - array.nbytes
     if excess:
-        raise DatasetError(
-            f'{excess} bytes after the array', where=str(path), fix='build the dataset again'
-        )
+        raise damaged_dataset(f'{excess} bytes after the array', str(path))
     return array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
-from il_ros.core.errors import ContractError, DatasetError
+from il_ros.core.errors import ContractError
 from il_ros.datasets.array_files import array_specs, hash_array, hash_file, open_array
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
@@ -20,6 +20,7 @@ from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
     Manifest,
+    damaged_dataset,
     hash_data,
     observation_sizes,
     read_manifest,
@@ -197,11 +198,7 @@ def verify_dataset(dataset: Dataset, path: Path) -> None:
     wrong = sorted(name for name in {*found, *told} if found.get(name) != told.get(name))
     whole = hash_data(told, dataset.episodes, dataset.contract.hash)
     if wrong or whole != dataset.manifest.data_hash:
-        raise DatasetError(
-            f'{", ".join(wrong) or MANIFEST_FILE} not as written',
-            where=str(path),
-            fix='build the dataset again',
-        )
+        raise damaged_dataset(f'{", ".join(wrong) or MANIFEST_FILE} not as written', str(path))
 
 
 def dump_events(events: Iterable[Event]) -> str:
@@ -217,15 +214,10 @@ def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
             for line in lines
         )
     except (OSError, ValueError, TypeError, RecursionError, OverflowError) as problem:
-        raise DatasetError(
-            f'cannot be read: {problem}', where=str(path), fix='build the dataset again'
-        ) from None
+        raise damaged_dataset(f'cannot be read: {problem}', str(path)) from None
     if len(found) != episodes:
-        raise DatasetError(
-            f'{len(found)} lines',
-            where=str(path),
-            allowed=f'{episodes}, one an episode',
-            fix='build the dataset again',
+        raise damaged_dataset(
+            f'{len(found)} lines', str(path), allowed=f'{episodes}, one an episode'
         )
     return found
 
@@ -235,9 +227,7 @@ def _contract_of(manifest: Manifest, path: Path) -> Contract:
     try:
         contract = parse_contract(manifest.contract, source=str(path))
     except ContractError as problem:
-        raise DatasetError(
-            f'its contract cannot be read: {problem}', where=str(path), fix='build it again'
-        ) from None
+        raise damaged_dataset(f'its contract cannot be read: {problem}', str(path)) from None
     ordinary, privileged = observation_sizes(contract)
     told = (
         manifest.contract_hash, manifest.observations, manifest.privileged, manifest.images,
@@ -245,7 +235,5 @@ def _contract_of(manifest: Manifest, path: Path) -> Contract:
     )  # fmt: skip
     meant = (contract.hash, ordinary, privileged, tuple(contract.images), contract.action.names)
     if told != meant:
-        raise DatasetError(
-            'does not fit the contract that is in it', where=str(path), fix='build it again'
-        )
+        raise damaged_dataset('does not fit the contract that is in it', str(path))
     return contract

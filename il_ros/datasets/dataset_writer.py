@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -99,19 +98,14 @@ class DatasetWriter:
             }
             self._stack = stack.pop_all()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         try:
             self._stack.close()
         except OSError as problem:  # on a full disk the rest of a file cannot be written either
             error = error or problem
         if not self._finished:
             dropped = error or DatasetError('not finished', where=str(self.path))
-            self._context.__exit__(type(dropped), dropped, trace)
+            self._context.__exit__(type(dropped), dropped, dropped.__traceback__)
 
     @property
     def frames(self) -> int:

@@ -13,6 +13,7 @@ from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.images import decode, encode
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.array_files import ArraySpec, open_array, pixels_spec
+from il_ros.datasets.manifest import damaged_dataset
 
 Pixels = NDArray[Any]
 
@@ -85,17 +86,10 @@ class EncodedImages:
         try:
             pixels = decode(self.blob[start:stop].data, self.stream.encoding)
         except IlRosError as problem:
-            raise DatasetError(
-                f'frame {frame}: {problem.problem}',
-                where=self._where,
-                fix='build the dataset again',
-            ) from None
+            raise damaged_dataset(f'frame {frame}: {problem.problem}', self._where) from None
         if pixels.shape != self._shape:
-            raise DatasetError(
-                f'frame {frame} of shape {pixels.shape}',
-                where=self._where,
-                allowed=str(self._shape),
-                fix='build the dataset again',
+            raise damaged_dataset(
+                f'frame {frame} of shape {pixels.shape}', self._where, allowed=str(self._shape)
             )
         return pixels
 
@@ -161,23 +155,18 @@ def open_images(
         size = path.stat().st_size
         blob = np.memmap(path, np.uint8, mode='r') if size else np.empty(0, np.uint8)
     except (OSError, ValueError) as problem:
-        raise DatasetError(
-            f'cannot be opened: {problem}', where=str(path), fix='build the dataset again'
-        ) from None
+        raise damaged_dataset(f'cannot be opened: {problem}', str(path)) from None
     lengths = np.diff(offsets)
     if offsets[0] != 0 or offsets[-1] != size or (lengths < 0).any():
-        raise DatasetError(
-            f'{size} bytes, but its offsets go from {offsets[0]} to {offsets[-1]}',
-            where=str(path),
-            fix='build the dataset again',
+        raise damaged_dataset(
+            f'{size} bytes, but its offsets go from {offsets[0]} to {offsets[-1]}', str(path)
         )
     if not np.array_equal(lengths > 0, valid):
         frame = int(np.flatnonzero((lengths > 0) != valid)[0])
-        raise DatasetError(
+        raise damaged_dataset(
             f'frame {frame} is marked {"valid" if valid[frame] else "invalid"}, but its image has '
             f'{lengths[frame]} bytes',
-            where=str(path),
-            fix='build the dataset again',
+            str(path),
         )
     return EncodedImages(stream, blob, offsets, str(path))
 

@@ -214,6 +214,13 @@ def dump_manifest(manifest: Manifest) -> str:
     return json.dumps(dataclasses.asdict(manifest), indent=1) + '\n'
 
 
+def damaged_dataset(
+    problem: str, where: str, *, allowed: str | Iterable[object] = ''
+) -> DatasetError:
+    """The error for a dataset that is not as it was written."""
+    return DatasetError(problem, where=where, allowed=allowed, fix='build the dataset again')
+
+
 def read_manifest(folder: Path) -> Manifest:
     """What the dataset in `folder` holds.
 
@@ -233,12 +240,10 @@ def read_manifest(folder: Path) -> Manifest:
             fix='make one by "il_ros dataset build"',
         ) from None
     except (OSError, ValueError, RecursionError) as problem:
-        raise DatasetError(f'not JSON: {problem}', where=str(path), fix='build it again') from None
+        raise damaged_dataset(f'not JSON: {problem}', str(path)) from None
     version = data.get('format') if isinstance(data, dict) else None
     if version not in FORMATS or isinstance(version, bool):
-        raise DatasetError(
-            f'format {version}', where=str(path), allowed=FORMATS, fix='build it again'
-        )
+        raise damaged_dataset(f'format {version}', str(path), allowed=FORMATS)
     if version < FORMAT:
         data = with_fractions(data) | {'format': FORMAT}
     manifest = parse(Manifest, data, where=str(path), error=DatasetError)
@@ -304,16 +309,11 @@ def _check_borders(manifest: Manifest, path: Path) -> None:
     start = 0
     for number, entry in enumerate(manifest.episodes):
         if entry.start != start or entry.length < 1:
-            raise DatasetError(
+            raise damaged_dataset(
                 f'starts at {entry.start} with {entry.length} frames',
-                where=f'{path}.episodes[{number}]',
+                f'{path}.episodes[{number}]',
                 allowed=f'starts at {start}, with one frame or more',
-                fix='build it again',
             )
         start = entry.stop
     if start != manifest.frames:
-        raise DatasetError(
-            f'{manifest.frames} frames, but {start} in the episodes',
-            where=str(path),
-            fix='build it again',
-        )
+        raise damaged_dataset(f'{manifest.frames} frames, but {start} in the episodes', str(path))

@@ -151,7 +151,7 @@ def test_another_contract_is_refused(saved, tmp_path, contract):
 @pytest.mark.parametrize(
     ('name', 'content', 'error'),
     [
-        ('manifest.json', b'{"format": 3', r'manifest\.json: not JSON: .*; to fix: build it again'),
+        ('manifest.json', b'{"format": 3', r'manifest\.json: not JSON: .*; to fix: build the'),
         (
             'manifest.json',
             b'{"format": 1}',

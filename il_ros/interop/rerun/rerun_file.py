@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,14 +67,9 @@ class RerunFile:
         self._memory = self._recording.memory_recording()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._recording.flush()
-        if error is None:
+        if kind is None:
             write_atomic(self.path, self._memory.drain_as_bytes())
         self._recording.disconnect()
 
