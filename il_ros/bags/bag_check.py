@@ -1,4 +1,4 @@
-"""Finds every bag below a folder, and says what is wrong with it."""
+"""Finds every bag below a folder, and reports what is wrong with it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class BagFinding:
 
     Attributes:
         path: Its folder.
-        state: `running` if it is being written; `orphan` if whoever recorded it is gone;
+        state: `running` if it is being written; `orphan` if the process that recorded it is gone;
             `damaged` if a file has parts that are not whole; `incomplete` if a file or
-            `metadata.yaml` is missing; `unreadable` if nothing can be got out of it, or it may
+            `metadata.yaml` is missing; `unreadable` if nothing in it can be read, or it may
             not be read; `mismatch` if what it says of itself is not what is in it; `leftover` of
             an interrupted recovery.
         problem: What is wrong, in words.
         topics: Messages by topic, as counted in the files.
         seconds: From the first message to the last [s].
         bytes: Of its files.
-        fix: Command that mends it, quoted for a shell; empty where there is none.
+        fix: Command that repairs it, quoted for a shell; empty where there is none.
     """
 
     path: Path
@@ -138,7 +138,7 @@ def read_bag(folder: Path) -> BagContent:
 
 
 def check(paths: Iterable[Path]) -> list[BagFinding]:
-    """Look at every bag among and below `paths`, hidden ones included; links are not followed.
+    """Check every bag among and below `paths`, hidden ones included; links are not followed.
 
     Raises:
         DatasetError: If a path is not a folder.
@@ -156,7 +156,7 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
 
 
 def assess_bag(folder: Path) -> BagFinding:
-    """Say what is wrong with one bag."""
+    """Report what is wrong with one bag."""
     folder = whole_path(folder)
     part = part_target(folder)
     if part is not None and is_locked(folder):
@@ -165,19 +165,19 @@ def assess_bag(folder: Path) -> BagFinding:
         inner = inner_folder(folder)
         if part is not None and not is_bag(inner):
             return _empty_part(folder, part)
-        return _judge_files(folder, inner)
+        return _assess_files(folder, inner)
     except (DatasetError, OSError) as problem:
         return BagFinding(path=folder, state='unreadable', problem=str(problem))
 
 
-def _judge_files(folder: Path, inner: Path) -> BagFinding:
+def _assess_files(folder: Path, inner: Path) -> BagFinding:
     if any(is_being_written(path) for path in bag_files(inner)):
         return BagFinding(path=folder, state='running', problem='is being written')
     if _LEFTOVER.fullmatch(folder.name):
         return _leftover(folder)
     if packed := sorted(inner.glob('*.zstd')):
         return _compressed(folder, packed)
-    return _judged(folder, read_bag(inner), orphan=inner != folder)
+    return _assessed(folder, read_bag(inner), orphan=inner != folder)
 
 
 def part_target(folder: Path) -> Path | None:
@@ -220,10 +220,9 @@ def faults(content: BagContent) -> tuple[State, str]:
 
 
 def in_span(info: EpisodeInfo, content: BagContent) -> bool:
-    """Whether messages are of the time of which `episode.json` says it is of.
+    """Whether the messages lie in the time span that `episode.json` states.
 
-    An episode that was not closed, or of which parts were dropped, may hold what came before its
-    start only.
+    An episode that was not closed, or that lost parts, may hold only what came before its start.
     """
     if info.state != 'complete' or not info.start_ns or content.messages < 2 or content.dropped:
         return True
@@ -231,10 +230,10 @@ def in_span(info: EpisodeInfo, content: BagContent) -> bool:
     return info.start_ns <= end and (not info.stop_ns or start <= info.stop_ns)
 
 
-def _judged(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
+def _assessed(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
     state, problem = faults(content)
     if orphan and state != 'unreadable':
-        state, problem = 'orphan', f'whoever recorded it is gone; {problem}'.rstrip('; ')
+        state, problem = 'orphan', f'the process that recorded it is gone; {problem}'.rstrip('; ')
     start, end = content.span
     return BagFinding(
         path=folder,
@@ -248,7 +247,7 @@ def _judged(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
 
 
 def _fix(folder: Path, state: State) -> str:
-    """What mends it; nothing is deleted for the user."""
+    """Command that repairs it; nothing is deleted for the user."""
     return '' if state in ('ok', 'unreadable') else command('il_ros', 'bags', 'recover', folder)
 
 
@@ -291,7 +290,7 @@ def _full(topics: Mapping[str, int]) -> dict[str, int]:
 
 
 def _compressed(folder: Path, packed: list[Path]) -> BagFinding:
-    """A bag whose files are compressed as a whole; what is in them is not looked at."""
+    """A bag whose files are compressed as a whole; their content is not read."""
     metadata = read_metadata(folder)
     size = sum(path.stat().st_size for path in packed)
     if metadata is None:
@@ -302,7 +301,7 @@ def _compressed(folder: Path, packed: list[Path]) -> BagFinding:
     return BagFinding(
         path=folder,
         state='ok',
-        problem='files compressed as a whole: not looked into',
+        problem='files compressed as a whole: not read',
         topics=metadata.topics,
         seconds=metadata.duration * 1e-9,
         bytes=size,
@@ -347,7 +346,7 @@ def _bags_of(paths: Iterable[Path]) -> Iterator[Path]:
         require_folder(path)
         try:
             yield from _below(path)
-        except OSError as problem:  # a folder that is passed over would count as in order
+        except OSError as problem:  # a folder that is skipped would count as sound
             raise DatasetError(
                 f'cannot be read: {problem.strerror}', where=str(problem.filename)
             ) from None

@@ -190,7 +190,7 @@ def _topic_metadata(topic: BagTopic) -> dict[str, object]:
         profiles = yaml.safe_load(topic.metadata.get('offered_qos_profiles', '') or '[]')
         qos = offered_qos(topic.name, profiles or [])
     except (yaml.YAMLError, TypeError, ValueError, DatasetError):
-        qos = []  # of somebody else's bag; players then choose a profile themselves
+        qos = []  # of a foreign bag; players then choose a profile themselves
     return {
         'name': topic.name,
         'type': topic.type,
@@ -281,7 +281,7 @@ def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
 
 
 def _inside(name: str, where: str) -> str:
-    """The plain name behind a relative path; before version 4 it began with the bag's name."""
+    """The plain name in a relative path; before version 4 it began with the bag's name."""
     path = PurePosixPath(name)
     if path.is_absolute() or '..' in path.parts or not path.name or '\0' in name:
         raise RefusedError(

@@ -21,7 +21,7 @@ from il_ros.core.errors import DatasetError, IlRosError
 INTERFACES = 2
 """Version of our interfaces, as msg/ has them."""
 
-# What a chunk of version 1 is told by: its definition, or where a bag has none its hash (REP 2011).
+# A chunk of version 1 has this in its definition, or, in a bag without one, this hash (REP 2011).
 _CHUNK_1 = 'float64 step_dt'
 _HASH_1 = 'RIHS01_1d5700d92adb13af4dde55ab2ec968aff8746023390715665001b495f18fe895'
 
@@ -48,7 +48,7 @@ class BagMessage:
     """One message of a bag.
 
     Attributes:
-        topic: The name it was asked for by, relative to the robot's namespace.
+        topic: The name by which it was requested, relative to the robot's namespace.
         type: ROS message type.
         receive: When it was received [ns].
         data: Its CDR bytes.

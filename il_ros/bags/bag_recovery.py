@@ -1,4 +1,4 @@
-"""Bags after a crash, a power cut or a full disk: everything whole, as a bag again."""
+"""Recovers bags after a crash, a power cut or a full disk: keeps everything that is whole."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ Report = Callable[[str], None]
 
 
 def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -> Path:
-    """Make a bag of everything whole in `bag`, in its place.
+    """Replace `bag` by a bag of everything that is whole in it.
 
-    A bag whose files are in order only gets a new `metadata.yaml` (and `episode.json`). Else the
-    files are written anew next to it; when they are on the disk, and have been read again and
-    found to hold the same messages, they take its place.
+    A bag whose files are in order only gets a new `metadata.yaml` (and `episode.json`). Otherwise
+    the files are written anew next to it. Once they are on the disk, and reading them back gives
+    the same messages, they replace it.
 
     Args:
         bag: Hidden folder of an episode (`.ID.part`), or a damaged bag, also one of `ros2 bag`.
         keep: Whether the damaged one stays, as `NAME.damaged`, where files were written anew.
-        report: Told what was kept and dropped.
+        report: Called with what was kept and dropped.
 
     Returns:
         The folder of the bag.
 
     Raises:
         IlRosError: If it is being written, holds nothing whole, has a newer format, or the disk
-            refuses. What was there is then as it was.
+            refuses. The original is then unchanged.
     """
     bag = whole_path(bag)
     target = part_target(bag) or bag
@@ -96,7 +96,7 @@ def _refused(bag: Path, problem: OSError) -> DatasetError:
         where=str(bag),
         fix='make room on the disk'
         if is_full(problem)
-        else 'see that you may write to it, or recover a copy of it on another disk',
+        else 'make it writable, or recover a copy of it on another disk',
     )
 
 
@@ -133,7 +133,7 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
 
 @contextmanager
 def _alone(bag: Path) -> Iterator[None]:
-    """Keep others away: by the recorder's lock in a hidden folder, else by one on the folder."""
+    """Lock out other processes: by the recorder's lock in a hidden folder, else on the folder."""
     try:
         descriptor = lock(bag) if part_target(bag) else lock_folder(bag)
     except BlockingIOError:
@@ -149,7 +149,7 @@ def _alone(bag: Path) -> Iterator[None]:
 
 
 def _describe(content: BagContent, name: str) -> list[str]:
-    """Write what is missing or wrong beside files that are in order; gives the names kept."""
+    """Write what is missing or wrong next to sound files; gives the names of what was kept."""
     kept = _keep(content)
     topics = topics_of(content)
     counts = [(topic, sum(count_of(s, topic) for s in content.scans)) for topic in topics]
@@ -166,13 +166,13 @@ def _describe(content: BagContent, name: str) -> list[str]:
 
 
 def _wrong_files(content: BagContent) -> set[str]:
-    """Files beside the messages that say what only a person can put right."""
-    strange = content.info is not None and not in_span(content.info, content)
-    return {*content.broken, *([EPISODE_FILE] if strange else [])}
+    """Files other than the messages with faults that only a person can correct."""
+    other = content.info is not None and not in_span(content.info, content)
+    return {*content.broken, *([EPISODE_FILE] if other else [])}
 
 
 def _keep(content: BagContent) -> list[str]:
-    """Copy each wrong file, so that nothing that somebody wrote is lost."""
+    """Copy each wrong file, so that nothing that a person wrote is lost."""
     kept = []
     for name in sorted(_wrong_files(content)):
         new = _kept_name(content.folder, name)
@@ -195,7 +195,7 @@ def _copy(path: Path, new: Path) -> None:
 
 
 def _kept_name(folder: Path, name: str) -> str:
-    """A name that nothing has yet: `episode.json.damaged`, `episode.json.2.damaged`, ..."""
+    """A free name: `episode.json.damaged`, `episode.json.2.damaged`, ..."""
     numbers = itertools.count(2)
     new = f'{name}{KEPT}'
     while os.path.lexists(folder / new):
@@ -265,7 +265,7 @@ def _copy_file(scan: FileScan, handles: dict[int, int], writer: BagWriter) -> No
 
 
 def _copy_others(content: BagContent, folder: Path) -> None:
-    """Take along what else lies in the folder: notes, calibrations, damaged descriptions."""
+    """Copy everything else in the folder: notes, calibrations, damaged descriptions."""
     wrong = _wrong_files(content)
     made = {METADATA_FILE, *(scan.path.name for scan in content.scans)} - wrong
     for entry in content.folder.iterdir():
@@ -279,7 +279,7 @@ def _copy_others(content: BagContent, folder: Path) -> None:
 
 
 def _verify(content: BagContent, folder: Path) -> None:
-    """Read the new bag again, and the old files' sizes, before anything is replaced."""
+    """Read the new bag back, and check the old files' sizes, before anything is replaced."""
     found = read_bag(folder)
     before = [(s.path.name, s.messages, s.checksum) for s in content.scans if s.messages]
     after = [(s.path.name, s.messages, s.checksum) for s in found.scans]

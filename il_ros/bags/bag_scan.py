@@ -149,11 +149,11 @@ def is_bag(folder: Path) -> bool:
 def is_being_written(path: Path) -> bool:
     """Whether a process has a file open for writing; False where the system cannot tell.
 
-    The kernel grants a read lease on a file only while nobody has it open for writing.
+    The kernel grants a read lease on a file only while it is not open for writing.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # Whoever opens it meanwhile breaks the lease, which must not end this process.
+        # A process that opens it meanwhile breaks the lease; the signal must not end this process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -179,7 +179,7 @@ def read_blocks(path: Path) -> Iterator[McapBlock]:
 
 
 def _numbered(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sorts `bag_10` behind `bag_9`."""
+    """Sorts `bag_10` after `bag_9`."""
     parts = re.findall(r'\d+|\D+', path.name)
     return tuple((int(part), '') if part.isdecimal() else (-1, part) for part in parts)
 

@@ -31,7 +31,7 @@ Outcome = Literal['success', 'failure', 'discarded', 'unknown']
 
 @dataclass(frozen=True, kw_only=True)
 class MessageLoss:
-    """What is known about the messages of a topic that did not arrive.
+    """What is known of the messages of a topic that did not arrive.
 
     Attributes:
         lost: Messages that were published and are not in the bag, by their sequence numbers.
@@ -221,8 +221,8 @@ def _members(text: str) -> dict[str, Any]:
 def find_episodes(paths: Iterable[Path]) -> list[Path]:
     """Folders of the bags among `paths`; a folder of episodes counts as its episodes.
 
-    Damaged episodes are among them, so that whoever reads them can say why they are left out;
-    unfinished ones (hidden folders) are not, nor what a recovery kept (`NAME.damaged`).
+    Damaged episodes are included, so that their reader can report why it leaves them out.
+    Unfinished ones (hidden folders) and what a recovery kept (`NAME.damaged`) are not.
 
     Raises:
         DatasetError: If a path does not exist or holds no episode.

@@ -135,7 +135,7 @@ class EpisodeWriter:
         Args:
             name: Absolute topic name.
             type_name: ROS message type, e.g. `il_ros/msg/ActionChunk`.
-            definition: Text of the type's `.msg` file, or that with the types in it behind it, as
+            definition: Text of the type's `.msg` file, followed by those of the types in it, as
                 bags have it (a line of `=`, then `MSG: package/Name`, then the text, for each);
                 not needed for types that come with ROS.
             qos: Profiles that its publishers offer, in rosbag2's words (`reliability: reliable`,
@@ -244,7 +244,7 @@ class EpisodeWriter:
                 fix='make room on the disk, then run "il_ros bags recover" on this folder',
             ) from None
         finally:
-            # Whoever follows the advice above must not find it locked, or open for writing.
+            # The recovery that the error advises needs it unlocked and closed.
             self._let_go()
         return self.path
 
@@ -305,7 +305,7 @@ class EpisodeWriter:
             raise DatasetError(
                 f'no definition of {type_name}: {type(problem).__name__} {problem}',
                 where=name,
-                fix='give the text of its .msg file and, behind it or announced first, those of '
+                fix='give the text of its .msg file and, after it or announced first, those of '
                 'the types in it',
             ) from None
 

@@ -9,7 +9,7 @@ from il_ros.core.images import RawImage, raw_image
 from il_ros.core.streams import ImageStream
 
 _LITTLE = b'\x00\x01'  # plain CDR, little endian, as every ROS 2 machine of today sends it
-_FRAME_ID = 12  # where its length is: behind the encapsulation header and the stamp
+_FRAME_ID = 12  # where its length is: after the encapsulation header and the stamp
 # The conversion of OpenCV that leads to BGR, which is what its encoder takes.
 _TO_BGR = {
     'bgr8': '', '8UC3': '', 'mono8': '', '8UC1': '', 'rgb8': 'COLOR_RGB2BGR',

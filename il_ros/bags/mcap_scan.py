@@ -1,6 +1,6 @@
-"""What is whole in an MCAP file, however much of it is not.
+"""Finds everything that is whole in an MCAP file, however damaged the rest is.
 
-The reader of the `mcap` library stops at the first fault. This one goes on behind it: a chunk that
+The reader of the `mcap` library stops at the first fault. This one goes on after it: a chunk that
 fails its checksum is left out, and where the frame of the records itself is broken it looks for
 the next whole chunk.
 """
@@ -61,11 +61,11 @@ _PARSED: dict[Opcode, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class McapGap:
-    """Bytes that nothing can be made of.
+    """Bytes that hold no whole record.
 
     Attributes:
         start: First byte.
-        end: Behind the last.
+        end: After the last byte.
         reason: What is wrong with them.
     """
 

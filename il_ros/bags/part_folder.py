@@ -27,13 +27,13 @@ def part_of(path: Path) -> Path:
 
 
 def lock(part: Path, *, wait: bool = False) -> int:
-    """Hold the lock of a hidden folder, so that nobody recovers it; gives a descriptor to close.
+    """Hold the lock of a hidden folder, so that it is not recovered; gives a descriptor to close.
 
     The kernel lets go of it when the process ends, however it ends.
 
     Args:
         part: The hidden folder.
-        wait: Whether to wait for it; in a new folder only who looks at it can have it, briefly.
+        wait: Whether to wait for it; in a new folder only a check can hold it, and only briefly.
 
     Raises:
         BlockingIOError: If a process holds it, which then records or recovers this episode.
@@ -89,12 +89,12 @@ def reserve(part: Path, size: int) -> None:
 
 
 def release(part: Path) -> None:
-    """Give the reserve back."""
+    """Free the reserve."""
     (part / RESERVE_FILE).unlink(missing_ok=True)
 
 
 def leave(part: Path) -> None:
-    """Take a hidden folder away that holds nothing any more.
+    """Remove a hidden folder that is empty but for its lock and reserve.
 
     Raises:
         OSError: If there is something else in it.

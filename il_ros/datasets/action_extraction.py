@@ -1,4 +1,4 @@
-"""The action that belongs to each frame: what was commanded after it, whoever did."""
+"""The action that belongs to each frame: what was commanded after it, by any source."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ActionExtractor(Protocol):
         """Take one message. Raise IlRosError if it is not of the contract's joints."""
 
     def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
-        """Actions, shape (F, N) [rad or m], NaN where nobody commanded; and who, shape (F,)."""
+        """Actions, shape (F, N) [rad or m], NaN without a command; and sources, shape (F,)."""
 
 
 def action_extractor(contract: Contract, topics: Sequence[str]) -> ActionExtractor:
@@ -110,7 +110,7 @@ class ExecutedActions:
 
 @dataclass(frozen=True)
 class CommandedActions:
-    """Commands of somebody else's controller or leader arm: the newest before the next tick."""
+    """Commands of a foreign controller or a leader arm: the newest before the next tick."""
 
     contract: Contract
     demonstration: Demonstration

@@ -49,8 +49,8 @@ class Dataset:
         source: Who was in control, uint8 of shape (F,), an index into `SOURCES`.
         images: Images per key.
         events: What happened in each episode.
-        label: What an expert who was asked would have done at each frame, float32 of shape
-            (F, H, N) [rad or m], NaN where nobody was asked; none where nobody was at all.
+        label: The expert's answer at each frame, its action chunk, float32 of shape (F, H, N)
+            [rad or m]; NaN where the expert was not asked, none if it never was.
     """
 
     manifest: Manifest
@@ -91,7 +91,7 @@ class Dataset:
         """Whole episodes to train on and to hold out, by index, both in order.
 
         Args:
-            fraction: Share of the recordings to hold out; at least one stays on each side when
+            fraction: Fraction of the recordings to hold out; at least one stays on each side when
                 there are two or more, and none is held out of one.
             seed: Seed of the choice.
         """
@@ -107,7 +107,7 @@ class Dataset:
         return kept, out
 
     def episode_arrays(self, episode: int, *, images: bool = True) -> EpisodeArrays:
-        """One episode in memory, by its index; without its images if they are not asked for."""
+        """One episode in memory, by its index; without its images unless `images` is set."""
         entry = self.episodes[episode]
         rows = slice(entry.start, entry.stop)
         encoded = {
@@ -194,9 +194,9 @@ def verify_dataset(dataset: Dataset, path: Path) -> None:
             found[f'{key}.images'] = hash_file(path / f'{key}.images')
             found[f'{key}.offsets'] = hash_array(np.load(path / f'{key}.offsets.npy', 'r'))
     found[EVENTS_FILE] = hash_file(path / EVENTS_FILE)
-    told = dataset.manifest.files
-    wrong = sorted(name for name in {*found, *told} if found.get(name) != told.get(name))
-    whole = hash_data(told, dataset.episodes, dataset.contract.hash)
+    expected = dataset.manifest.files
+    wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    whole = hash_data(expected, dataset.episodes, dataset.contract.hash)
     if wrong or whole != dataset.manifest.data_hash:
         raise damaged_dataset(f'{", ".join(wrong) or MANIFEST_FILE} not as written', str(path))
 
@@ -229,11 +229,11 @@ def _contract_of(manifest: Manifest, path: Path) -> Contract:
     except ContractError as problem:
         raise damaged_dataset(f'its contract cannot be read: {problem}', str(path)) from None
     ordinary, privileged = observation_sizes(contract)
-    told = (
+    stated = (
         manifest.contract_hash, manifest.observations, manifest.privileged, manifest.images,
         manifest.action_names,
     )  # fmt: skip
     meant = (contract.hash, ordinary, privileged, tuple(contract.images), contract.action.names)
-    if told != meant:
+    if stated != meant:
         raise damaged_dataset('does not fit the contract that is in it', str(path))
     return contract

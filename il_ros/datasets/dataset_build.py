@@ -63,7 +63,7 @@ def build_dataset(
         reading: How to read bags that do not say it themselves.
         jobs: Processes; 0 for one a core, 1 for none but this one.
         overwrite: Whether an existing dataset is replaced.
-        resume: Whether to take what an earlier build left behind.
+        resume: Whether to take what an earlier build left.
         on_episode: Called after each bag.
 
     Raises:
@@ -270,7 +270,7 @@ def outlier_reasons(
 
 
 class UniqueIds:
-    """Ids that are all different: a repeated one gets a number behind it.
+    """Ids that are all different: a repeated one gets a number appended.
 
     Args:
         used: Ids that are in use already.

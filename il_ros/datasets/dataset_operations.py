@@ -56,17 +56,17 @@ def append_bags(
     bags = tuple(bags)
     path = require_free(path, overwrite=True, marker=MANIFEST_FILE, inputs=bags, error=DatasetError)
     old = load_dataset(path, verify=True)
-    told = old.manifest
+    manifest = old.manifest
     settings = parse(
-        Preprocessing, told.preprocessing, where=f'{path}.preprocessing', error=DatasetError
+        Preprocessing, manifest.preprocessing, where=f'{path}.preprocessing', error=DatasetError
     )
     with work_folder(path) as work:
         job = ShardJob(
             work=work,
             preprocessing=settings,
-            image_format=told.image_format,
-            reading=replace(told.reading or BagReadOptions(), labels=told.labels),
-            known={entry.sha256: entry.id for entry in told.episodes if entry.sha256},
+            image_format=manifest.image_format,
+            reading=replace(manifest.reading or BagReadOptions(), labels=manifest.labels),
+            known={entry.sha256: entry.id for entry in manifest.episodes if entry.sha256},
         )
         prepared = prepare_bags(
             bags,
@@ -75,17 +75,17 @@ def append_bags(
             outcomes=outcomes,
             jobs=jobs,
             on_episode=on_episode,
-            used_ids=[entry.id for entry in told.episodes],
+            used_ids=[entry.id for entry in manifest.episodes],
         )
-        reasons = outlier_reasons(prepared.entries, told.episodes, settings)
+        reasons = outlier_reasons(prepared.entries, manifest.episodes, settings)
         with _writer(path, old, overwrite=True) as writer:
-            _copy(writer, old, range(len(told.episodes)))
+            _copy(writer, old, range(len(manifest.episodes)))
             dropped = add_shards(writer, prepared.shards, reasons)
             return writer.finish(
-                left_out=(*told.left_out, *prepared.left_out, *dropped),
-                preprocessing=told.preprocessing,
-                steps=_total_steps((told.steps, prepared.effects)),
-                reading=told.reading,
+                left_out=(*manifest.left_out, *prepared.left_out, *dropped),
+                preprocessing=manifest.preprocessing,
+                steps=_total_steps((manifest.steps, prepared.effects)),
+                reading=manifest.reading,
             )
 
 
@@ -93,7 +93,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
     """One dataset of several that were made by the same contract.
 
     What an earlier dataset has already is left out, and the manifest says so. Of different
-    episodes with the same id the later ones get a number behind it.
+    episodes with the same id the later ones get a number appended.
 
     Raises:
         DatasetError: If one of them is damaged, or their preprocessing differs, or the renderers
@@ -142,8 +142,8 @@ def split(
     Args:
         path: The dataset.
         out: Folder of the parts, each in a folder of its name.
-        parts: By name, the share of the bags (0 to 1, together not above 1), or ids of episodes.
-        seed: Seed of the choice by shares.
+        parts: By name, the fraction of the bags (0 to 1, together at most 1), or ids of episodes.
+        seed: Seed of the choice by fraction.
         overwrite: Whether parts that are there already are replaced.
 
     Raises:
@@ -189,17 +189,17 @@ def _take(
     dataset: Dataset, out: Path, episodes: Sequence[int], *, overwrite: bool, kept: str
 ) -> Dataset:
     """These episodes of a dataset; the manifest says of the others what was `kept`."""
-    told, chosen = dataset.manifest, set(episodes)
-    others = [e for i, e in enumerate(told.episodes) if i not in chosen]
+    manifest, chosen = dataset.manifest, set(episodes)
+    others = [e for i, e in enumerate(manifest.episodes) if i not in chosen]
     with _writer(out, dataset, overwrite=overwrite) as writer:
         _copy(writer, dataset, episodes)
         return writer.finish(
             left_out=(
-                *told.left_out,
+                *manifest.left_out,
                 *(LeftOut(bag=e.bag, id=e.id, reason=f'not in: {kept}') for e in others),
             ),
-            preprocessing=told.preprocessing,
-            reading=told.reading,
+            preprocessing=manifest.preprocessing,
+            reading=manifest.reading,
         )
 
 
@@ -212,13 +212,13 @@ def _free(out: Path, inputs: Iterable[Path], *, overwrite: bool) -> Path:
 def _writer(
     out: Path, like: Dataset, *, overwrite: bool, labels: int | None = None
 ) -> DatasetWriter:
-    told = like.manifest
+    manifest = like.manifest
     return DatasetWriter(
         out,
         like.contract,
         overwrite=overwrite,
-        image_format=told.image_format,
-        labels=told.labels if labels is None else labels,
+        image_format=manifest.image_format,
+        labels=manifest.labels if labels is None else labels,
     )
 
 
@@ -237,7 +237,7 @@ def _fresh(
         fresh: list[int] = []
         twice: list[LeftOut] = []
         for index, entry in enumerate(dataset.episodes):
-            # Parts of a bag are told by their first stamps; ids may have got numbers.
+            # First stamps tell the parts of a bag apart; ids may have numbers appended.
             key = (entry.sha256, entry.begin)
             first = origin.setdefault(key, place) if entry.sha256 else place
             if first == place:

@@ -118,7 +118,7 @@ class DatasetWriter:
         return len(self._entries)
 
     def add(self, episode: EpisodeArrays) -> None:
-        """Write an episode behind those that are there.
+        """Append an episode.
 
         Raises:
             DatasetError: If its arrays do not fit the contract or each other, or its images are
@@ -141,7 +141,7 @@ class DatasetWriter:
                     self._files[f'{key}.pixels'].append(block)
 
     def copy(self, dataset: Dataset, episode: int, *, name: str = '') -> None:
-        """Write an episode of another dataset behind those that are there, by its index.
+        """Append an episode of another dataset, by its index.
 
         Args:
             dataset: The other dataset.
@@ -226,7 +226,7 @@ class DatasetWriter:
         self._events.append(dump_events(episode.events))
 
     def _require_one_renderer(self, entry: EpisodeEntry) -> None:
-        """Nobody can tell afterwards what a policy has learnt of the scene, and what of them."""
+        """A policy could learn to tell the renderers apart instead of the scene."""
         if not entry.renderer:
             return
         first = self._rendered = self._rendered or entry
@@ -276,20 +276,20 @@ def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Da
     Raises:
         DatasetError: If `path` exists and may not be replaced, or cannot be written.
     """
-    told = dataset.manifest
+    manifest = dataset.manifest
     writer = DatasetWriter(
         path,
         dataset.contract,
         overwrite=overwrite,
-        image_format=told.image_format,
-        labels=told.labels,
+        image_format=manifest.image_format,
+        labels=manifest.labels,
     )
     with writer:
         for episode in range(len(dataset.episodes)):
             writer.copy(dataset, episode)
         return writer.finish(
-            left_out=told.left_out,
-            preprocessing=told.preprocessing,
-            steps=told.steps,
-            reading=told.reading,
+            left_out=manifest.left_out,
+            preprocessing=manifest.preprocessing,
+            steps=manifest.steps,
+            reading=manifest.reading,
         )

@@ -13,8 +13,8 @@ from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, gaps
 from il_ros.datasets.manifest import EpisodeEntry
 
-# Who was in control at a frame, by the code that the `source` array holds. `demonstrator` is
-# whoever drove a robot that our monitor did not stand before.
+# Who was in control at a frame, by the code that the `source` array holds. `demonstrator` drove a
+# robot without our monitor in front of it.
 SOURCES = ('none', 'policy', 'expert', 'demonstrator')
 
 
@@ -46,14 +46,13 @@ class EpisodeArrays:
             [s]; NaN if there had been none.
         stamp: Time of each frame, int64 of shape (F,) [ns].
         action: What training takes as the action, float32 of shape (F, N) [rad or m]; NaN where
-            nobody was in control.
+            no source was in control.
         action_raw: What was commanded, before any filter, shape and units of `action`.
         source: Who was in control, uint8 of shape (F,), an index into `SOURCES`.
         images: Encoded image (JPEG or PNG) of each frame per key, F of them; empty where invalid.
         events: What happened, in order.
-        label: What an expert who was asked would have done at each frame: its action chunk,
-            float32 of shape (F, H, N) [rad or m], NaN where nobody was asked; none where nobody
-            was asked at all.
+        label: The expert's answer at each frame: its action chunk, float32 of shape (F, H, N)
+            [rad or m]; NaN where the expert was not asked, none if it never was.
     """
 
     entry: EpisodeEntry

@@ -61,8 +61,7 @@ def select(entries: Iterable[EpisodeEntry], query: str) -> list[int]:
 
 def fields_of(entry: EpisodeEntry) -> dict[str, Any]:
     """The values that a condition sees; `duration` in seconds."""
-    told = {name: getattr(entry, name) for name in FIELDS if name not in ('frames',)}
-    return told | {'frames': entry.length}
+    return {name: getattr(entry, 'length' if name == 'frames' else name) for name in FIELDS}
 
 
 def _parse(query: str) -> ast.expr:
@@ -130,7 +129,7 @@ class _Evaluation:
         if not isinstance(node.value, ast.Name) or node.value.id not in _GROUPS:
             _fail(self.query, f'no field {ast.unparse(node)!r}', FIELDS)
         group = getattr(self.entry, node.value.id)
-        if node.value.id == 'sources':  # one that never was in control has no share
+        if node.value.id == 'sources':  # one that was never in control is not listed
             return group.get(node.attr, 0.0)
         if node.attr not in group:
             _fail(
@@ -188,25 +187,27 @@ def choose_parts(
     Raises:
         DatasetError: If a part would be empty, or an episode is unknown or in two parts.
     """
-    chosen = _by_share(dataset, parts, seed) if _are_shares(parts) else _by_id(dataset, parts)
+    chosen = _by_fraction(dataset, parts, seed) if _are_fractions(parts) else _by_id(dataset, parts)
     for name, episodes in chosen.items():
         if not episodes:
             raise DatasetError('no episode in it', where=f'part {name}', fix='ask for more')
     return chosen
 
 
-def _are_shares(parts: Mapping[str, object]) -> bool:
+def _are_fractions(parts: Mapping[str, object]) -> bool:
     return all(isinstance(part, int | float) for part in parts.values())
 
 
-def _by_share(dataset: Dataset, shares: Mapping[str, object], seed: int) -> dict[str, list[int]]:
-    wanted = {name: float(share) for name, share in shares.items()}  # type: ignore[arg-type]
-    good = bool(wanted) and all(share > 0 for share in wanted.values())  # not NaN either
+def _by_fraction(
+    dataset: Dataset, fractions: Mapping[str, object], seed: int
+) -> dict[str, list[int]]:
+    wanted = {name: float(fraction) for name, fraction in fractions.items()}  # type: ignore[arg-type]
+    good = bool(wanted) and all(fraction > 0 for fraction in wanted.values())  # not NaN either
     if not good or sum(wanted.values()) > 1 + 1e-9:
         raise DatasetError(
-            f'got {wanted}', where='parts', allowed='shares above 0, together not above 1'
+            f'got {wanted}', where='parts', allowed='fractions above 0, together at most 1'
         )
-    # A bag without a hash is told by its episode.
+    # An episode without a hash counts as a bag of its own.
     bags = [entry.sha256 or f'{i}' for i, entry in enumerate(dataset.episodes)]
     order = np.random.default_rng(seed).permutation(sorted(set(bags), key=bags.index)).tolist()
     edges = np.round(np.cumsum([0.0, *wanted.values()]) * len(order)).astype(int)

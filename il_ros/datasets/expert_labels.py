@@ -1,8 +1,8 @@
-"""What an expert who was asked would have done at each frame: labels for interactive imitation.
+"""The expert's answers to frames: labels for interactive imitation learning.
 
 DAgger (Ross et al. 2011) trains on what the expert answers at states that the learner visited. On
 the graph the answer is an action chunk on `expert/action_chunk` with the stamp of the frame that
-it answers, whoever was driving. Where what the expert is to execute is not his answer, for it is
+it answers, whatever source was in control. Where the expert executes something else, for it is
 blended with earlier ones or a rule adds noise (DART), the answer is on `expert/label`.
 """
 
@@ -55,7 +55,7 @@ class ExpertLabels:
         self._chunks[message.topic, chunk.stamp] = np.array(flat).reshape(steps, len(wanted))
 
     def of(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
-        """Labels, shape (F, H, N) [rad or m]; NaN where nobody answered, and beyond a chunk."""
+        """Labels, shape (F, H, N) [rad or m]; NaN without an answer, and beyond a chunk."""
         shape = (len(frames), self._steps, len(self._contract.action.names))
         labels = np.full(shape, np.nan, np.float32)
         for label, frame in zip(labels, frames, strict=True):

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 _Blocks = Callable[[], Iterator[Array]]
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
-"""Shares of the values that lie at or below the quantiles that are kept."""
+"""Fractions of the values that lie at or below each quantile that is kept."""
 
 BINS = 2048
 """Bins of a histogram; two rounds of them resolve the range into BINS squared parts."""
@@ -33,8 +33,8 @@ class FeatureStatistics:
         std: Standard deviation of each (of the values, not an estimate for others: divisor n).
         min: Smallest value of each.
         max: Largest value of each.
-        quantiles: By share, '0.01' to '0.99': the smallest value that at least that share of the
-            values does not exceed (numpy's `inverted_cdf`), not more than (max - min) / 4 million
+        quantiles: By fraction, '0.01' to '0.99': the smallest value that at least this fraction of
+            the values does not exceed (numpy's `inverted_cdf`), at most (max - min) / 4 million
             from it.
     """
 
@@ -83,10 +83,10 @@ class StreamingStatistics:
     def merge(self, other: StreamingStatistics) -> None:
         """Take what `other` has seen, as if it had been seen here."""
         count = self.count + other.count
-        share = other.count / np.maximum(count, 1)
+        fraction = other.count / np.maximum(count, 1)
         apart = other.mean - self.mean
-        self.squares = self.squares + other.squares + apart**2 * self.count * share
-        self.mean = self.mean + apart * share
+        self.squares = self.squares + other.squares + apart**2 * self.count * fraction
+        self.mean = self.mean + apart * fraction
         self.count = count
         self.min = np.minimum(self.min, other.min)
         self.max = np.maximum(self.max, other.max)
@@ -141,7 +141,7 @@ def _quantiles(blocks: _Blocks, moments: StreamingStatistics) -> dict[str, Array
     rank = np.maximum(np.ceil(np.outer(QUANTILES, moments.count) - 1e-9), 1.0)
     for _ in range(2):
         low, high = _narrow(blocks, low, high, rank)
-    return {str(share): (low[i] + high[i]) / 2 for i, share in enumerate(QUANTILES)}
+    return {str(fraction): (low[i] + high[i]) / 2 for i, fraction in enumerate(QUANTILES)}
 
 
 def _narrow(blocks: _Blocks, low: Array, high: Array, rank: Array) -> tuple[Array, Array]:

@@ -51,7 +51,7 @@ class EpisodeEntry:
         notes: What the operator wrote.
         begin: Stamp of the first frame [ns].
         end: Stamp of the last frame [ns].
-        sources: Share of the frames (0 to 1) in which each source was in control.
+        sources: Fraction of the frames (0 to 1) in which each source was in control.
         renderer: Who made its images, if they are simulated; empty for those of cameras.
     """
 
@@ -164,7 +164,7 @@ def make_manifest(
     steps: Mapping[str, Mapping[str, float]] | None = None,
     reading: BagReadOptions | None = None,
 ) -> Manifest:
-    """A manifest of episodes that lie one behind the other; `files` are hashes by name."""
+    """A manifest of episodes that follow one another; `files` are hashes by name."""
     placed, (ordinary, privileged) = _renumbered(entries), observation_sizes(contract)
     return Manifest(
         contract=contract.text,
@@ -194,7 +194,7 @@ def make_manifest(
 
 
 def _renumbered(entries: Iterable[EpisodeEntry]) -> tuple[EpisodeEntry, ...]:
-    """Entries one behind the other: `start` is where the one before ends."""
+    """Entries one after another: `start` is where the one before ends."""
     placed: list[EpisodeEntry] = []
     for entry in entries:
         placed.append(replace(entry, start=placed[-1].stop if placed else 0))

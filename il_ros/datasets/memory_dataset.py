@@ -1,4 +1,4 @@
-"""Datasets in memory: of frames that were gathered in this process, with no bag behind them."""
+"""Datasets in memory, of frames that were gathered in this process without a bag."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class EpisodeFrames:
         actions: The actions, shape (len(frames), N) [rad or m].
         sources: Who was in control at each, uint8 of shape (len(frames),), an index into
             `SOURCES`; none for an expert throughout.
-        labels: What an expert who was asked would have done, shape (len(frames), H, N) [rad or m];
-            NaN where nobody was asked, none where nobody was at all.
+        labels: The expert's answer at each frame, shape (len(frames), H, N) [rad or m]; NaN where
+            the expert was not asked, none if it never was.
     """
 
     entry: EpisodeEntry

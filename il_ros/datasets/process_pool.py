@@ -76,7 +76,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _enter() -> None:
-    """At the start of a worker: who ends it is its parent, not the terminal's Ctrl-C."""
+    """At the start of a worker: its parent ends it, not the terminal's Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()

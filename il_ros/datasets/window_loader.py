@@ -73,7 +73,7 @@ class WindowLoader:
     """Random access to the windows of a dataset.
 
     `epoch` goes through all of them in an order that its number and the seed determine; `at` gives
-    those that are asked for. Close it, or use it as a context manager, to end its threads.
+    those that are requested. Close it, or use it as a context manager, to end its threads.
 
     Args:
         dataset: The dataset.
@@ -133,7 +133,7 @@ class WindowLoader:
     def epoch(self, epoch: int = 0, *, shuffle: bool = True) -> Iterator[WindowBatch]:
         """All windows once, in batches; later batches are made while one is used.
 
-        The arrays of a batch are used again: whoever keeps one beyond the next has to copy it.
+        The arrays of a batch are reused: copy one that you keep beyond the next.
         """
         order, size = self.order(epoch, shuffle=shuffle), self.config.batch
         parts = [order[start : start + size] for start in range(0, len(order), size)]
@@ -269,7 +269,7 @@ class FrameIndex:
         lengths = [entry.length for entry in dataset.episodes]
         self._first = np.repeat([entry.start for entry in dataset.episodes], lengths)
         self._last = np.repeat([entry.stop - 1 for entry in dataset.episodes], lengths)
-        # Frames between two gaps have one number. A step is judged by itself, as `gaps` does: a
+        # Frames between two gaps have one number. Each step is tested by itself, as `gaps` does: a
         # rate that is off by a little adds up over a long horizon, and no step is missing for that.
         steps = np.diff(np.asarray(dataset.stamp))
         broken = (steps > GAP * NS / dataset.contract.rate) | (steps <= 0)

@@ -134,7 +134,7 @@ def foreign_episode(
     images: Callable[[str, str], tuple[bytes, ...]],
     stamp: NDArray[np.int64],
 ) -> EpisodeArrays:
-    """An episode of a dataset that knows nothing of validity, ages and who was in control.
+    """An episode of a dataset without validity, ages and sources of control.
 
     A number that is not finite makes its stream invalid; ages are 0 where it is valid; the source
     is `demonstrator`; a key that the mapping lacks is invalid throughout.

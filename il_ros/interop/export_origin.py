@@ -30,7 +30,7 @@ class ExportOrigin:
         contract_hash: Its hash (hex).
         data_hash: Hash of the dataset that was exported (hex).
         files: Hash of each of its arrays and files (hex), by name.
-        records: Hash of the records of its episodes, one behind the other (hex).
+        records: Hash of the records of its episodes, one after another (hex).
         image_format: How it held images.
         sources: Names of the codes in `source`.
         left_out: Bags that the dataset did not take.
@@ -66,17 +66,17 @@ class EpisodeRecord:
 
 def origin_of(dataset: Dataset) -> ExportOrigin:
     """What an export of `dataset` says of where it came from."""
-    told = dataset.manifest
+    manifest = dataset.manifest
     return ExportOrigin(
         contract=dataset.contract.text,
         contract_hash=dataset.contract.hash,
-        data_hash=told.data_hash,
-        files=told.files,
-        records=hash_texts(to_json(record_of(dataset, i)) for i in range(len(told.episodes))),
-        image_format=told.image_format,
-        left_out=told.left_out,
-        preprocessing=told.preprocessing,
-        steps=told.steps,
+        data_hash=manifest.data_hash,
+        files=manifest.files,
+        records=hash_texts(to_json(record_of(dataset, i)) for i in range(len(manifest.episodes))),
+        image_format=manifest.image_format,
+        left_out=manifest.left_out,
+        preprocessing=manifest.preprocessing,
+        steps=manifest.steps,
     )
 
 
@@ -87,7 +87,7 @@ def record_of(dataset: Dataset, episode: int) -> EpisodeRecord:
 
 
 def hash_texts(texts: Iterable[str]) -> str:
-    """SHA-256 of texts, one behind the other (hex)."""
+    """SHA-256 of texts, one after another (hex)."""
     digest = hashlib.sha256()
     for text in texts:
         digest.update(text.encode())
@@ -164,8 +164,8 @@ def recoded(source: NDArray[np.uint8], names: tuple[str, ...], where: str) -> ND
         DatasetError: If a code or a name is not known.
     """
     unknown = sorted({int(code) for code in np.unique(source) if int(code) >= len(names)})
-    strange = [name for name in names if name not in SOURCES]
-    if unknown or strange:
-        raise DatasetError(f'source {unknown or strange}', where=where, allowed=SOURCES)
+    unknown_names = [name for name in names if name not in SOURCES]
+    if unknown or unknown_names:
+        raise DatasetError(f'source {unknown or unknown_names}', where=where, allowed=SOURCES)
     table = np.array([SOURCES.index(name) for name in names], np.uint8)
     return table[source]

@@ -86,9 +86,11 @@ def load_mapping(path: Path) -> FeatureMapping:
     data = _with_lists(read_yaml(path, DatasetError))
     try:
         return parse(FeatureMapping, data, where=path.name, error=DatasetError)
-    except DatasetError as told:
-        allowed = _PLAIN.get(told.allowed, told.allowed)
-        raise DatasetError(told.problem, where=told.where, allowed=allowed, fix=told.fix) from None
+    except DatasetError as problem:
+        allowed = _PLAIN.get(problem.allowed, problem.allowed)
+        raise DatasetError(
+            problem.problem, where=problem.where, allowed=allowed, fix=problem.fix
+        ) from None
 
 
 def _with_lists(data: Any) -> Any:
@@ -191,7 +193,7 @@ def _check_keys(columns: FeatureMapping, contract: Contract, where: str) -> None
     ]
     if missing:
         raise DatasetError(
-            f'nothing stands for {", ".join(missing)}, which the contract requires',
+            f'no feature for {", ".join(missing)}, which the contract requires',
             where=where,
             fix='map them, or set required: false in the contract',
         )

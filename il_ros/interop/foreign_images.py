@@ -17,7 +17,7 @@ _MAGIC = (b'\xff\xd8', b'\x89PNG')  # how a JPEG and a PNG begin
 
 
 def blank(stream: ImageStream) -> bytes:
-    """A black image (PNG) that stands where there was none; `valid` says so."""
+    """A black image (PNG) in the place of a missing one; `valid` says so."""
     shape = (*stream.size, 3) if stream.encoding == 'rgb8' else stream.size
     return encode(np.zeros(shape, np.uint16 if stream.encoding == '16UC1' else np.uint8), 'png')
 

@@ -99,7 +99,7 @@ class LerobotDataset:
                 rows.close()
 
     def _episodes(self) -> tuple[LerobotEpisode, ...]:
-        # The statistics of each episode stand in the same files and are much larger.
+        # The same files hold the statistics of each episode, which are much larger.
         found: list[LerobotEpisode] = []
         with reading(self.path / 'meta/episodes', WHAT):
             tasks = read_tasks(layout.inside(self.path, layout.TASKS))
@@ -245,7 +245,7 @@ def image_bytes(column: Any, name: str) -> tuple[bytes, ...]:
     """The encoded images in a column.
 
     Raises:
-        DatasetError: If one is not in the table, but in a file beside it.
+        DatasetError: If one is not in the table, but in a file next to it.
     """
     found = []
     for value in column.to_pylist():

@@ -38,7 +38,7 @@ def summary(values: NDArray[Any]) -> Summary | None:
 
 
 def side_by_side(parts: list[Summary | None]) -> Summary | None:
-    """Statistics of features that stand side by side in one."""
+    """Statistics of several features side by side in one."""
     known = [part for part in parts if part is not None]
     if len(known) != len(parts) or not known:
         return None

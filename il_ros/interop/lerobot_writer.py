@@ -23,7 +23,7 @@ _GROUP = 16 * _MB  # a reader has a row group in memory, whatever it wants of it
 
 
 class DataFiles:
-    """`data/`: episodes one behind the other, a new file once one is large."""
+    """`data/`: episodes one after another, a new file once one is large."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._file = folder, -1
@@ -53,7 +53,7 @@ class DataFiles:
 
 
 class VideoFiles:
-    """The videos of one camera: episodes one behind the other, a new file once one is large."""
+    """The videos of one camera: episodes one after another, a new file once one is large."""
 
     def __init__(self, folder: Path, contract: Contract, key: str) -> None:
         self._folder, self._rate, self._stream = folder, contract.rate, contract.images[key]

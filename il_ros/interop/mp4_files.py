@@ -1,4 +1,4 @@
-"""MP4 files with the frames of many episodes one behind the other, as LeRobot has them."""
+"""MP4 files with the frames of many episodes one after another, as LeRobot has them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def export_robomimic(
         out: The file to make.
         scale_actions: Whether `actions` go from -1 to 1 between the contract's position limits, as
             robomimic's policies need them; else they are as commanded [rad or m].
-        held_out: Share of the episodes in `mask/valid`.
+        held_out: Fraction of the episodes in `mask/valid`.
         seed: Seed of that choice.
         overwrite: Whether an existing file is replaced.
 
@@ -92,7 +92,7 @@ def _demonstration(demo: Any, contract: Contract, episode: EpisodeArrays, scale:
     for key, values in observed.items():
         demo[f'obs/{key}'] = values
         demo[f'next_obs/{key}'] = np.concatenate([values[1:], values[-1:]])
-    # The state as far as anybody saw it: no simulator can be reset to it.
+    # Only the observed part of the state: no simulator can be reset to it.
     demo['states'] = np.concatenate([episode.values[key] for key in contract.streams], axis=1)
     demo[layout.ACTIONS] = _scaled(contract, episode) if scale else episode.action
     done = np.zeros(frames)

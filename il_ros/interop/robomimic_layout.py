@@ -123,12 +123,12 @@ def length(demo: Any, where: Path) -> int:
         DatasetError: If the two disagree, or there are none.
     """
     rows = array(demo, ACTIONS, where).shape
-    told = int(demo.attrs.get('num_samples', rows[0] if rows else 0))
-    if not rows or told != rows[0] or told < 1:
+    stated = int(demo.attrs.get('num_samples', rows[0] if rows else 0))
+    if not rows or stated != rows[0] or stated < 1:
         raise DatasetError(
-            f'num_samples {told}, actions of shape {rows}', where=f'{where}{demo.name}'
+            f'num_samples {stated}, actions of shape {rows}', where=f'{where}{demo.name}'
         )
-    return told
+    return stated
 
 
 def features(demo: Any, where: Path) -> dict[str, ForeignFeature]:

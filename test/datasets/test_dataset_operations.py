@@ -94,9 +94,9 @@ def test_parts_of_one_bag_stay_together(camera_contract, camera_episode, tmp_pat
 @pytest.mark.parametrize(
     ('parts', 'error'),
     [
-        ({'a': 0.8, 'b': 0.3}, 'parts: got .*; allowed: shares above 0, together not above 1'),
-        ({'a': 0.0}, 'allowed: shares above 0'),
-        ({'a': float('nan')}, 'allowed: shares above 0'),
+        ({'a': 0.8, 'b': 0.3}, 'parts: got .*; allowed: fractions above 0, together at most 1'),
+        ({'a': 0.0}, 'allowed: fractions above 0'),
+        ({'a': float('nan')}, 'allowed: fractions above 0'),
         ({'a': 0.01, 'b': 0.9}, 'part a: no episode in it; to fix: ask for more'),
         ({'a': ['e1', 'e9']}, "part a: no episode 'e9'; allowed: e1, e2, e3"),
         ({'a': ['e1'], 'b': ['e1', 'e2']}, "part b: episode 'e1' is in part a too"),

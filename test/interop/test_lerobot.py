@@ -339,7 +339,7 @@ def test_a_mapping_chooses_turns_and_scales(exported, texts, tmp_path):
         ({'action': FeatureSlice(feature='action', scale=(1, 2, 3))},
          'action.scale: 3 numbers; allowed: 1,'),
         ({'action': FeatureSlice(feature='observation.images.wrist')}, 'holds images, not numbers'),
-        ({'streams': {}}, 'nothing stands for position, speed, width, which the contract requires'),
+        ({'streams': {}}, 'no feature for position, speed, width, which the contract requires'),
         ({'images': {'wrist': 'action'}}, 'action holds no images'),
         ({'images': {'top': 'action'}}, "no key 'top' in contract test; allowed: wrist, side"),
         ({'images': {'side': 'observation.images.wrist'}}, 'an image of 32 x 48'),

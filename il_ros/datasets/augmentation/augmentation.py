@@ -33,7 +33,7 @@ class Augmentation:
 
     Attributes:
         mirror: Mirroring of observations, actions and images.
-        perturbation: States beside the path, with actions that lead back.
+        perturbation: States off the path, with actions that lead back.
         noise: Sensor noise.
         crop: Shifted and zoomed images.
         colour: Other colours.

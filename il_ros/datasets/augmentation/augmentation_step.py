@@ -134,7 +134,7 @@ def observed_key(contract: Contract, key: str, where: str) -> Stream:
 
 
 def require_fraction(value: float, where: str) -> None:
-    """Refuse a probability or share that is none.
+    """Refuse a probability or fraction that is out of range.
 
     Raises:
         DatasetError: If `value` is not within 0 and 1.

@@ -15,7 +15,7 @@ class Blur:
     """How often and how much.
 
     Attributes:
-        probability: Share of the images that are blurred.
+        probability: Fraction of the images that are blurred.
         sigma: Largest standard deviation of the Gaussian [pixel], drawn evenly from 0.1 on.
         keys: Images that are blurred; None for all but depth.
     """

@@ -18,7 +18,7 @@ class Crop:
     Attributes:
         shift: Largest shift along each axis [pixel]; the edge is repeated (the random shift of
             Kostrikov et al. 2021, DrQ: pad by this much, crop back to the size).
-        zoom: Largest share of the sides that is cut off, at a random place, before the rest is
+        zoom: Largest fraction of the sides that is cut off, at a random place, before the rest is
             resized to the old size; 0 to 0.9.
         keys: Images that are cropped; None for all.
     """

@@ -16,8 +16,8 @@ class Cutout:
     """How often and how much is hidden.
 
     Attributes:
-        probability: Share of the images that have something hidden.
-        size: Side of the square, as a share of the image's shorter side, 0 to 1.
+        probability: Fraction of the images that have something hidden.
+        size: Side of the square, as a fraction of the image's shorter side, 0 to 1.
         count: Squares in an image.
         keys: Images that it is done to; None for all.
     """

@@ -52,7 +52,7 @@ class Mirror(Symmetry):
     """When and how samples are mirrored.
 
     Attributes:
-        probability: Share of the samples that are mirrored.
+        probability: Fraction of the samples that are mirrored.
         images: What becomes of each image that samples have, by key; more may be named.
     """
 
@@ -167,8 +167,8 @@ def require_mirrored_tool(
     twisted = float(np.abs(turned - s[:, None] * rotation * s).max())
     if max(off, twisted) > _TOLERANCE:
         raise DatasetError(
-            f'mirrored joints of the {arm.name} bring the tool up to {off:.3g} m beside its mirror '
-            f'image, with a rotation matrix up to {twisted:.3g} beside it',
+            f'mirrored joints of the {arm.name} bring the tool up to {off:.3g} m off its mirror '
+            f'image, with a rotation matrix up to {twisted:.3g} off',
             where='mirror.joints',
             fix='correct plane, sign and offset of the joints (a hand mounted at an angle needs '
             'an offset at the last joint)',

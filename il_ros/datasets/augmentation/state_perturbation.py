@@ -1,4 +1,4 @@
-"""Perturbation: states beside the demonstrated path, with the actions that lead back to it.
+"""Perturbation: states off the demonstrated path, with the actions that lead back to it.
 
 A cloned policy drifts off the path and has never seen what to do there. DART (Laskey et al. 2017)
 disturbs the expert while it demonstrates. Ke et al. 2021 (Grasping with Chopsticks, section II-B)
@@ -42,7 +42,7 @@ class StatePerturbation:
     """How far off the path, and how fast back.
 
     Attributes:
-        probability: Share of the samples that are perturbed.
+        probability: Fraction of the samples that are perturbed.
         offset: Largest offset of a measured joint position by joint [rad or m], drawn evenly on
             both sides; joints without one stay.
         recovery: Time in which the targets come back to the demonstrated ones [s]: the offset
@@ -95,7 +95,7 @@ class PerturbState:
         self._arm = _arm(contract, needed=bool(self._tool or self._clear))
 
     def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
-        """Samples, each with the probability of the settings beside the path."""
+        """Samples, each with the probability of the settings off the path."""
         self._check(samples)
         chosen = rng.random(len(samples)) < self._settings.probability
         drawn = rng.uniform(-1.0, 1.0, (len(samples), len(self._bound))) * self._bound
@@ -107,7 +107,7 @@ class PerturbState:
         return replace(samples, values={**samples.values, **values}, chunk=chunk)
 
     def _fade(self, steps: int) -> Array:
-        """Share of the offset that is left at each step, shape (H,)."""
+        """Fraction of the offset that is left at each step, shape (H,)."""
         due = (np.arange(steps) + 1.0) * self._contract.period
         if self._settings.recovery == 0.0:
             return np.zeros(steps)
@@ -236,7 +236,7 @@ def _arm(contract: Contract, *, needed: bool) -> Arm | None:
         return get_single_arm(contract.arm, where='perturbation')
     if needed:
         raise DatasetError(
-            'the contract names no arm, so nobody knows how its tool moves',
+            'the contract names no arm, so it is not known how its tool moves',
             where='perturbation.tool',
             fix='name the arm in the contract; or leave `tool` and `clear` empty, where the '
             'contract observes no tool pose',

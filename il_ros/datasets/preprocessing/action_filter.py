@@ -1,4 +1,4 @@
-"""Actions without the tremor of whoever demonstrated: a low-pass filter that delays nothing."""
+"""Removes the demonstrator's tremor from actions: a low-pass filter without delay."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def filter_actions(
 
     Returns:
         The episode and the effect: pieces, those too short and their frames, and for each joint
-        the root mean square and the largest change [rad or m], and the share of the energy (of
+        the root mean square and the largest change [rad or m], and the fraction of the energy (of
         the motion about each piece's mean) that was removed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the preprocessing steps ask of an episode's motion: where it is even, and how fast."""
+"""What the preprocessing steps measure of an episode's motion: gaps and speeds."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def frames_in(contract: Contract, seconds: float) -> int:
 
 
 def speeds(positions: Array, stamp: NDArray[np.int64], half: int) -> Array:
-    """Speed of each joint over the `half` frames before and behind each frame, shape (F, N).
+    """Speed of each joint over the `half` frames before and after each frame, shape (F, N).
 
     At the ends the window is cut short. A wide window keeps a sensor's noise out.
     """
@@ -66,7 +66,7 @@ def speeds(positions: Array, stamp: NDArray[np.int64], half: int) -> Array:
 def relative_speed(
     contract: Contract, episode: EpisodeArrays, joints: NDArray[np.bool_], window: float
 ) -> Array:
-    """How fast the fastest joint is, as a share of its own velocity limit; shape (F,).
+    """How fast the fastest joint is, as a fraction of its own velocity limit; shape (F,).
 
     The faster of what was measured and what was commanded counts. The frames have to follow one
     another.
@@ -81,5 +81,5 @@ def relative_speed(
     limit = contract.limits.velocity[joints]
     measured = speeds(measured_positions(contract, episode)[:, joints], episode.stamp, half)
     commanded = speeds(episode.action[:, joints].astype(np.float64), episode.stamp, half)
-    # Of two numbers fmax takes the one that is not NaN: an invalid reading does not stand still.
+    # fmax takes the number that is not NaN: an invalid reading does not count as standing still.
     return np.asarray((np.fmax(measured, commanded) / limit).max(axis=1))

@@ -150,7 +150,9 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
         **cuts,
         'parts': len(ranges),
     }
-    taken, left_out, judged = _judge(episode, cut_out, segmentation, whole, settings.quality)
+    taken, left_out, ruled_out = _apply_rules(
+        episode, cut_out, segmentation, whole, settings.quality
+    )
     return Preprocessed(
         episodes=taken,
         left_out=left_out,
@@ -158,12 +160,12 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
             'alignment': alignment_effect(contract, session),
             'filter': filtering,
             'segmentation': segmentation,
-            'quality': judged,
+            'quality': ruled_out,
         },
     )
 
 
-def _judge(
+def _apply_rules(
     episode: EpisodeArrays,
     cut_out: list[EpisodeArrays],
     segmentation: Effect,
@@ -226,7 +228,7 @@ def _cut_out(
     for number, (start, stop) in enumerate(ranges, start=1):
         last = number == len(ranges)
         until = kept.stamp[-1] if last else kept.stamp[stop - 1]
-        # What was left out counts for the part behind it, what came last for the last one, so
+        # What was left out counts for the part after it, what came last for the last one, so
         # that lengths and what was left out add up to the episode.
         end = frames if last else int(rows[stop - 1]) + 1
         entry = replace(

@@ -49,14 +49,14 @@ PART_MEASURES: Mapping[str, str] = {
 FAMILIES = ('invalid_fraction.', 'loss.')
 """Measures of one stream begin with one of these; its key follows."""
 
-# A command this near to a position limit (share of the range) or to the speed limit is at it.
+# A command this near to a position limit (fraction of the range) or to the speed limit is at it.
 _AT_POSITION, _AT_SPEED = 1e-3, 0.999
 
 
 def loss_measures(contract: Contract, info: EpisodeInfo) -> Measures:
-    """Share of each stream's messages that were lost while recording, as `loss.<key>`.
+    """Fraction of each stream's messages that were lost while recording, as `loss.<key>`.
 
-    None for an episode whose losses nobody counted: one of format 1, or recovered after a crash.
+    None for an episode whose losses were not counted: one of format 1, or recovered after a crash.
     """
     if info.format < 2 or info.state != 'complete':
         return {}

@@ -48,8 +48,8 @@ class Outliers:
         measures: Measures that are compared.
         deviations: Distance from the median from which a value is an outlier [robust standard
             deviations: 1.4826 times the median absolute deviation].
-        spread: Least robust standard deviation, as a share of the median, so that among episodes
-            that are all but equal a small difference is none.
+        spread: Least robust standard deviation, as a fraction of the median, so that among nearly
+            equal episodes a small difference is no outlier.
         fewest: Number of episodes below which nothing is called an outlier.
         leave_out: Whether outliers are left out; else they are only named as suspicious.
     """
@@ -76,7 +76,7 @@ class Quality:
     Attributes:
         outcomes: Outcomes that are taken; none named means any.
         leave_out_flagged: Whether an episode that the operator flagged is left out; a flag asks
-            for a look at it, which need not end so.
+            for an inspection, which may clear it.
         bounds: Allowed values by the name of the measure. A measure that is not defined for an
             episode (an efficiency without motion) bounds nothing.
         outliers: Episodes unlike the others.

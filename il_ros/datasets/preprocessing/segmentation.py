@@ -1,4 +1,4 @@
-"""Where an episode begins, ends and falls into parts, and which frames nothing is learned from."""
+"""Where an episode begins, ends and is cut into parts, and which frames are unusable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Idle:
 
     Attributes:
         trim: Whether standing still is cut off at the start and end of each part.
-        speed: Speed below which a joint stands still, measured and commanded, as a share of its
+        speed: Speed below which a joint stands still, measured and commanded, as a fraction of its
             velocity limit.
         window: Time over which a speed is taken [s].
         dwell: How long it has to stand still for that to be cut [s].
@@ -55,8 +55,8 @@ class GripperCuts:
 
     Attributes:
         cut: Whether they do.
-        travel: How far a gripper has to be commanded, as a share of its position limits, for that
-            to count; it has changed when two thirds of the way it goes in the episode are passed.
+        travel: How far a gripper has to be commanded, as a fraction of its position limits, for
+            that to count; its state changes when it passes two thirds of its travel in the episode.
     """
 
     cut: bool = False
@@ -76,7 +76,7 @@ class Pauses:
 
     Attributes:
         cut: Whether they do, in the middle of each pause.
-        speed: Speed below which a joint rests, as a share of its velocity limit.
+        speed: Speed below which a joint rests, as a fraction of its velocity limit.
     """
 
     cut: bool = False
@@ -95,7 +95,7 @@ class Segmentation:
         begin: Kind of the event that the episode proper begins with; frames before the first such
             event are cut. Empty, or without such an event: none. (What the recorder itself kept
             from before the start, its pre-roll, conversion leaves out already.)
-        end: Kind of the event that it ends with, likewise, for frames behind the last.
+        end: Kind of the event that it ends with, likewise, for frames after the last.
         gap: Time between two frames from which the episode is split [periods].
         events: Kinds of events at which a new part begins.
         idle: Standing still at the start and at the end.
@@ -189,7 +189,7 @@ def _cut(ranges: list[Range], rows: Rows) -> tuple[list[Range], int]:
 
 
 def _event_rows(episode: EpisodeArrays, kinds: tuple[str, ...], ranges: list[Range]) -> Rows:
-    """First frames at or behind an event; in a range without it, the range's own ends."""
+    """First frames at or after an event; in a range without it, the range's own ends."""
     events = [event.stamp for event in episode.events if event.kind in kinds]
     stamps = np.array(events, dtype=np.int64)
     rows = [start + np.searchsorted(episode.stamp[start:stop], stamps) for start, stop in ranges]
@@ -206,9 +206,9 @@ def _trim(contract: Contract, episode: EpisodeArrays, idle: Idle, part: Range) -
         return None
     margin = max(frames_in(contract, idle.margin), round(idle.window * contract.rate / 2), 1)
     dwell = max(frames_in(contract, idle.dwell), margin + 1)
-    before, behind = int(moving[0]), stop - start - 1 - int(moving[-1])
+    before, after = int(moving[0]), stop - start - 1 - int(moving[-1])
     start += before - margin if before >= dwell else 0
-    stop -= behind - margin if behind >= dwell else 0
+    stop -= after - margin if after >= dwell else 0
     return start, stop
 
 

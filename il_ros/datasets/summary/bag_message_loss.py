@@ -1,4 +1,4 @@
-"""What the bags behind a dataset say of their topics: rates, and messages lost while recording."""
+"""What the bags of a dataset say of their topics: rates, and messages lost while recording."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BagTopics:
 
 
 def read_bag_topics(entries: Iterable[EpisodeEntry]) -> BagTopics:
-    """Look at the `episode.json` of every bag that is still there; the others are passed over.
+    """Read the `episode.json` of every bag that is still there; the others are skipped.
 
     So are those of format 1 and those that were recovered after a crash: their losses were not
     counted, and that is not the same as none.

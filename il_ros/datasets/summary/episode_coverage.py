@@ -48,7 +48,7 @@ def coverage_of(
     seed: int = 0,
     settings: CoverageSettings = CoverageSettings(),
 ) -> Coverage | None:
-    """Compare the episodes state by state at the same share of their length.
+    """Compare the episodes state by state at the same fraction of their length.
 
     The distance of two episodes is the root mean square difference of their states, each number of
     a state divided by its standard deviation over the dataset. What is not valid counts as the
@@ -90,8 +90,8 @@ def _states(
     columns: Sequence[NDArray[np.float32]], borders: Sequence[tuple[int, int]], phases: int
 ) -> Array:
     """States at the same phases of each episode, shape (E, P, D)."""
-    shares = np.linspace(0.0, 1.0, phases)
-    rows = np.array([start + np.rint(shares * (length - 1)) for start, length in borders])
+    fractions = np.linspace(0.0, 1.0, phases)
+    rows = np.array([start + np.rint(fractions * (length - 1)) for start, length in borders])
     taken = rows.astype(np.int64)
     parts = [np.asarray(column[taken.ravel()], dtype=np.float64) for column in columns]
     return np.concatenate(parts, axis=1).reshape(*taken.shape, -1)
@@ -130,15 +130,15 @@ def _nearest(states: Array) -> tuple[Indices, Array]:
 
 
 def _principal(states: Array) -> tuple[Array, tuple[float, float]]:
-    """Two leading principal components of the states, shape (E, P, 2), and their shares."""
+    """Two leading principal components, shape (E, P, 2), and their fractions of the variance."""
     flat = states.reshape(-1, states.shape[2])
     values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False).reshape(flat.shape[1], -1))
     axes = vectors[:, ::-1][:, :2]
-    # The sign of an eigenvector is anybody's choice: the largest number of each is positive.
+    # The sign of an eigenvector is arbitrary: the largest number of each is made positive.
     signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])
     projected = flat @ (axes * signs)
-    shares = np.maximum(values[::-1], 0.0) / max(float(np.maximum(values, 0.0).sum()), 1e-12)
+    fractions = np.maximum(values[::-1], 0.0) / max(float(np.maximum(values, 0.0).sum()), 1e-12)
     if projected.shape[1] < 2:
         projected = np.pad(projected, ((0, 0), (0, 1)))
-        shares = np.append(shares, 0.0)
-    return projected.reshape(*states.shape[:2], 2), (float(shares[0]), float(shares[1]))
+        fractions = np.append(fractions, 0.0)
+    return projected.reshape(*states.shape[:2], 2), (float(fractions[0]), float(fractions[1]))

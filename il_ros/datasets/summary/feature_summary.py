@@ -1,4 +1,4 @@
-"""The numbers in a dataset: what each joint was told to do, and how every feature spreads."""
+"""The numbers in a dataset: the commands of each joint, and the distribution of every feature."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def summarise_features(
     Returns:
         The features, and whether some had to be computed.
     """
-    told = dataset.manifest.statistics
+    stored = dataset.manifest.statistics
     columns = {**dataset.values, 'action': dataset.action}
-    missing = [key for key in columns if key not in told]
+    missing = [key for key in columns if key not in stored]
     rows = dataset.rows(episodes) if missing else np.empty(0, np.int64)
-    tables = {**told, **statistics_of({key: columns[key][rows] for key in missing})}
+    tables = {**stored, **statistics_of({key: columns[key][rows] for key in missing})}
     features = [f for key in columns for f in _features(dataset.contract, key, tables[key])]
     return tuple(features), bool(missing)
 
@@ -104,7 +104,7 @@ def _features(contract: Contract, key: str, table: FeatureStatistics) -> list[Fe
             std=number(table.std, i),
             min=number(table.min, i),
             max=number(table.max, i),
-            quantiles={share: number(row, i) for share, row in table.quantiles.items()},
+            quantiles={fraction: number(row, i) for fraction, row in table.quantiles.items()},
         )
         for i, name in enumerate(feature_names(contract, key))
     ]

@@ -64,6 +64,6 @@ def _new_samples(
     return int((newer & ~first).sum())
 
 
-def _percentile(values: NDArray[np.float64], share: float) -> float:
+def _percentile(values: NDArray[np.float64], percentage: float) -> float:
     known = values[np.isfinite(values)]
-    return float(np.percentile(known, share)) if len(known) else np.nan
+    return float(np.percentile(known, percentage)) if len(known) else np.nan

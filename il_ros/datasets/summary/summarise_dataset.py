@@ -1,4 +1,4 @@
-"""A dataset in numbers, for a report: what is in it, how good it is, where to look first."""
+"""A dataset in numbers, for a report: its content, its quality, and what to inspect first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from il_ros.datasets.summary.thumbnails import thumbnails
 
 @dataclass(frozen=True, kw_only=True)
 class SummarySettings:
-    """How much of a dataset is looked at; of more, a seeded choice.
+    """How much of a dataset is read; of more, a seeded choice.
 
     Attributes:
         seed: Of every choice.
@@ -88,7 +88,7 @@ def summarise(
 
 
 def _episodes(dataset: Dataset, bags: BagTopics) -> list[EpisodeSummary]:
-    invalid = _invalid_shares(dataset)
+    invalid = _invalid_fractions(dataset)
     return [
         EpisodeSummary(
             id=entry.id,
@@ -123,8 +123,8 @@ def _measures(dataset: Dataset, index: int) -> Mapping[str, float]:
     return part_measures(contract, episode, settings.segmentation.idle, grippers)
 
 
-def _invalid_shares(dataset: Dataset) -> list[float]:
-    """For each episode the share of invalid frames of the stream that is worst off."""
+def _invalid_fractions(dataset: Dataset) -> list[float]:
+    """For each episode, the fraction of invalid frames of its worst stream."""
     starts = [entry.start for entry in dataset.episodes]
     if not starts:
         return []
@@ -148,8 +148,8 @@ def _episodes_within(entries: Sequence[EpisodeEntry], settings: SummarySettings)
 def _sources(entries: Sequence[EpisodeEntry]) -> dict[str, float]:
     frames: Counter[str] = Counter()
     for entry in entries:
-        for source, share in entry.sources.items():
-            frames[source] += share * entry.length  # type: ignore[assignment]
+        for source, fraction in entry.sources.items():
+            frames[source] += fraction * entry.length  # type: ignore[assignment]
     total = sum(entry.length for entry in entries) or 1
     return {source: count / total for source, count in frames.most_common()}
 
@@ -173,7 +173,7 @@ def _notes(
     count, seed = len(dataset.episodes), settings.seed
     part = f'{len(looked_at)} of {count} episodes, chosen by seed {seed}'
     compared = settings.coverage.episodes
-    told = sum(entry.bag in bags.infos for entry in dataset.episodes)
+    counted = sum(entry.bag in bags.infos for entry in dataset.episodes)
     tests = (
         (len(looked_at) < count, f'Streams and actions are those of {part}.'),
         (
@@ -186,9 +186,9 @@ def _notes(
             f'{seed}; near-duplicates among the others are not found.',
         ),
         (
-            told < count,
-            f'Losses and rates in the bags are those of {told} of {count} episodes; the bags of '
-            'the others are not where they were, or say nothing of them.',
+            counted < count,
+            f'Losses and rates in the bags are those of {counted} of {count} episodes; the bags '
+            'of the others are missing, or do not state them.',
         ),
     )
     return tuple(text for true, text in tests if true)

@@ -1,4 +1,4 @@
-"""Which episodes of a dataset to look at first, and why."""
+"""Which episodes of a dataset to inspect first, and why."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class SuspicionSettings:
     Attributes:
         outliers: From where on a duration, a jerk or a distance is an outlier; its `measures` and
             `leave_out` do not count here.
-        saturated: Largest share of frames with a command at a limit.
-        invalid: Largest share of frames with a stream that is not valid, above the median of the
-            episodes: a camera that nobody plugged in is no oddity of one of them.
-        left_out: Largest share of frames that the dataset leaves out of an episode.
+        saturated: Largest fraction of frames with a command at a limit.
+        invalid: Largest fraction of frames with a stream that is not valid, above the median of the
+            episodes: an unplugged camera makes no single episode odd.
+        left_out: Largest fraction of frames that the dataset leaves out of an episode.
     """
 
     outliers: Outliers = field(default_factory=Outliers)
@@ -101,10 +101,10 @@ def _robust_scores(values: Array, settings: Outliers) -> Array:
 
 
 def _usual_invalid(episodes: Sequence[EpisodeSummary], settings: SuspicionSettings) -> float:
-    """The largest share of invalid frames that is nothing special in this dataset."""
-    shares = np.array([e.invalid for e in episodes] or [0.0])
-    median = float(np.median(shares))
-    spread = MAD_TO_STD * float(np.median(np.abs(shares - median)))
+    """The largest fraction of invalid frames that is usual in this dataset."""
+    fractions = np.array([e.invalid for e in episodes] or [0.0])
+    median = float(np.median(fractions))
+    spread = MAD_TO_STD * float(np.median(np.abs(fractions - median)))
     return median + max(settings.invalid, settings.outliers.deviations * spread)
 
 

@@ -22,7 +22,7 @@ from il_ros.interop.rerun.rerun_layout import layout
 
 Array = NDArray[Any]
 
-# Of each joint: what was measured stays in the background, what was asked for does not.
+# Of each joint: measurements stay in the background, commands do not.
 _COLOURS = {
     'position': (140, 140, 140),
     'velocity': (140, 140, 140),
@@ -106,7 +106,7 @@ def show_stream(
 def show_joint(
     file: RerunFile, joint: str, kind: str, moments: RowTimes, values: NDArray[Any]
 ) -> None:
-    """One line of one joint, shape (R,): what was measured, or what somebody asked for."""
+    """One line of one joint, shape (R,): a measurement or a command."""
     colour = _COLOURS.get(kind, (204, 121, 167))
     file.numbers(entity('joint', joint, kind), moments, values[:, None], [kind], [colour])
 
