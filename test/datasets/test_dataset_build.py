@@ -74,7 +74,7 @@ def test_a_dataset_of_the_successful_episodes(episodes, build):
 
 def test_the_manifest_says_what_was_done_and_by_whom(episodes, build):
     manifest = build([episodes]).manifest
-    assert manifest.format == 2
+    assert manifest.format == 3
     assert manifest.preprocessing == json.loads(json.dumps(dataclasses.asdict(Preprocessing())))
     assert manifest.steps['segmentation']['frames'] == 12
     assert set(manifest.versions) == {'il_ros', 'numpy', 'python'}
