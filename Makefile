@@ -1,6 +1,7 @@
 # make demo   the whole loop on a simulated arm, on a fresh machine too
 # make test   every test that is quick enough to run all the time
 # make bench  the figures of docs/reference/benchmarks.md; make peers once for those that compare with others
+# make bench-smoke   every benchmark in a size that says nothing, to see that it runs
 # make docs   the documentation site, build/docs/index.html; no ROS needed
 # make metaworld, make metaworld-test   an environment of its own for MetaWorld's tasks, no ROS in it
 #
@@ -27,7 +28,7 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench docs clean metaworld metaworld-test peers
+.PHONY: setup demo test test-all lint bench bench-smoke docs clean metaworld metaworld-test peers
 setup: $(VENV)/.built
 
 # A pool of BLAS threads spins between the small products of the nodes: 83 % of a core each.
@@ -51,6 +52,9 @@ lint: setup
 
 bench: setup
 	$(ENTER) $(BIN)/python -m benchmarks $(if $(GROUP),--group $(GROUP)) $(ARGS)
+
+bench-smoke: setup
+	$(ENTER) $(BIN)/python -m benchmarks --smoke $(if $(GROUP),--group $(GROUP)) $(ARGS)
 
 # The API pages are made from the source text, so nothing of the package is installed. No --quiet:
 # it hides the warnings from --strict, too.

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from benchmarks.demonstrations import in_process
-from benchmarks.rows import Row
+from benchmarks.rows import RUNS, Row
 from il_ros.algorithms.bc import BcConfig, train_bc
 
 
-def run() -> Iterator[Row]:
+@dataclass(frozen=True, kw_only=True)
+class BcSizes:
+    """How much is trained on: demonstrations, and passes over them."""
+
+    demonstrations: int = 12
+    epochs: int = 12
+
+
+FULL = BcSizes()
+SMOKE = BcSizes(demonstrations=2, epochs=2)
+
+
+def run(sizes: BcSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
     """Samples a second of the default policy, the epoch's own overhead included."""
-    dataset = in_process(seeds=range(12))
-    config = replace(BcConfig(), epochs=12, patience=100, device='cpu')
+    dataset = in_process(seeds=range(sizes.demonstrations))
+    config = replace(BcConfig(), epochs=sizes.epochs, patience=100, device='cpu')
     speeds: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         result = train_bc(

@@ -11,12 +11,13 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
-from benchmarks.rows import machine, save, show
+from benchmarks.rows import ROOT, RUNS, Row, machine, save, show
+from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.query_rules import (
     Array,
     DemonstrationRule,
@@ -41,19 +42,19 @@ from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, RoundRe
 from il_ros.interactive.episode_env import StepContext
 from il_ros.interactive.round_journal import RoundJournal
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / 'runs/dagger_arms'
-GRAPH_FOLDER = ROOT / 'runs/dagger_arms_graph'
 TASKS = ('pick_place', 'push', 'drawer_open')
 SEEDS = range(1, 6)
 """Without 0, on which the settings were chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
+class ArmSizes:
     """How much of everything.
 
     Attributes:
+        tasks: Which tasks.
+        seeds: Of each of them.
+        methods: Which methods; DAgger comes before those that get a share of its labels.
         demonstrations: Episodes that every method begins with.
         rounds: Rounds of DAgger after that.
         episodes: Episodes of each of them.
@@ -64,8 +65,12 @@ class Sizes:
         noise: Disturbance of the joints where it is learned from [rad]. Without any, what the
             demonstrations do not show is how to get back, which is what DAgger is about.
         settings: Settings of each rule, as on the command line.
+        training: How a policy is trained.
     """
 
+    tasks: tuple[str, ...] = TASKS
+    seeds: tuple[int, ...] = tuple(SEEDS)
+    methods: tuple[str, ...] = tuple(METHODS)
     demonstrations: int = 10
     rounds: int = 10
     episodes: int = 5
@@ -84,6 +89,14 @@ class Sizes:
             'lazy_dagger': ('threshold=0.3', 'hand_back=0.03'),
         }
     )
+    training: BcConfig = TRAINING
+
+
+FULL = ArmSizes()
+SMOKE = ArmSizes(
+    tasks=('push',), seeds=(1,), demonstrations=2, rounds=1, episodes=1, gated_rounds=1,
+    evaluations=1, training=replace(TRAINING, epochs=4),
+)  # fmt: skip
 
 
 class Study:
@@ -98,7 +111,7 @@ class Study:
     """
 
     def __init__(
-        self, task: str, seed: int, folder: Path, sizes: Sizes, *, graph: bool = False
+        self, task: str, seed: int, folder: Path, sizes: ArmSizes, *, graph: bool = False
     ) -> None:
         self.task, self.seed, self.sizes, self.graph = task, seed, sizes, graph
         self._folder = folder / task
@@ -131,14 +144,14 @@ class Study:
         with running as client:
             from il_ros.ros.graph_episode_env import graph_episode_env
 
-            noise, horizon = self.sizes.noise, TRAINING.policy.horizon
+            noise, horizon = self.sizes.noise, self.sizes.training.policy.horizon
             with graph_episode_env(client, self._contract, horizon=horizon, noise=noise) as place:
                 yield place
 
     def _run(self, method: str, place: ArmEpisodeEnv | LiveEnv) -> Run:
         if method == 'expert':
             return self._alone(place)
-        learner = ChunkLearner(contract=self._contract, task=self.task)
+        learner = ChunkLearner(contract=self._contract, task=self.task, config=self.sizes.training)
         config = self._config(method)
         rule = self._rule(method, place)
         folder = self._folder / f'{method}_{self.seed}'
@@ -206,6 +219,8 @@ class Study:
 
     def _identity(self, method: str) -> dict[str, Any]:
         sizes = {**asdict(self.sizes), 'settings': self.sizes.settings.get(method, ())}
+        for other in ('tasks', 'seeds', 'methods', 'training'):  # that make no other run of it
+            del sizes[other]
         return {'task': self.task, 'method': method, 'seed': self.seed, **sizes}
 
     def _say(self, method: str, now: RoundResult) -> None:
@@ -227,8 +242,9 @@ class Demonstrator:
         return sight.ask()
 
 
-def known(folder: Path = FOLDER) -> list[Run]:
+def known(runs: Path = RUNS, *, graph: bool = False) -> list[Run]:
     """All runs that are there, by task, seed and method."""
+    folder = _folder(runs, graph)
     paths = (
         folder / task / f'{method}_{seed}.json'
         for task in TASKS
@@ -238,32 +254,45 @@ def known(folder: Path = FOLDER) -> list[Run]:
     return [_read(path) for path in paths if path.exists()]
 
 
+def _folder(runs: Path, graph: bool) -> Path:
+    return runs / ('dagger_arms_graph' if graph else 'dagger_arms')
+
+
 def _read(path: Path) -> Run:
     facts = json.loads(path.read_text(encoding='utf-8'))
     return Run(**{**facts, 'gains': tuple(facts['gains'])})
 
 
+def run(sizes: ArmSizes = FULL, runs: Path = RUNS, *, graph: bool = False) -> Iterator[Row]:
+    """Run what is missing, then write table and plot of all that is there; gives its rows."""
+    folder = _folder(runs, graph)
+    for task in sizes.tasks:
+        for seed in sizes.seeds:
+            Study(task, seed, folder, sizes, graph=graph).run(sizes.methods)
+    done = known(runs, graph=graph)
+    text = table(done)
+    write_atomic(folder / 'study.md', text)
+    plot(done).savefig(folder / 'study.svg')
+    about = {'machine': machine(), 'versions': versions(), 'sizes': asdict(sizes)}
+    facts = {**about, 'runs': [asdict(one) for one in done]}
+    write_atomic(folder / 'study.json', json.dumps(facts, indent=1) + '\n')
+    print(text)
+    yield from rows(done)
+
+
 def main() -> None:
-    """Run what is missing, then write table, plot and rows of all that is there."""
+    """Run what is asked for and show the rows of all that is there."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.dagger_arms', description=__doc__)
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=TASKS)
     parser.add_argument('--seeds', nargs='+', type=int, default=SEEDS)
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=tuple(METHODS))
     parser.add_argument('--graph', action='store_true', help='over a ROS graph')
     options = parser.parse_args()
-    folder = GRAPH_FOLDER if options.graph else FOLDER
-    for task in options.tasks:
-        for seed in options.seeds:
-            Study(task, seed, folder, Sizes(), graph=options.graph).run(options.methods)
-    found = known(folder)
-    text = table(found)
-    write_atomic(folder / 'study.md', text)
-    plot(found).savefig(folder / 'study.svg')
-    about = {'machine': machine(), 'versions': versions(), 'sizes': asdict(Sizes())}
-    runs = [asdict(run) for run in found]
-    write_atomic(folder / 'study.json', json.dumps({**about, 'runs': runs}, indent=1) + '\n')
-    print(text)
-    show(save(rows(found), folder / 'rows.json'))
+    sizes = ArmSizes(
+        tasks=tuple(options.tasks), seeds=tuple(options.seeds), methods=tuple(options.methods)
+    )
+    found = run(sizes, graph=options.graph)
+    show(save(found, _folder(RUNS, options.graph) / 'rows.json'))
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -23,19 +23,43 @@ from benchmarks.demonstrations import in_process
 from benchmarks.fault_kinds import FAULTS, Fault
 from benchmarks.fault_referee import Referee, Sighting
 from benchmarks.fault_rig import MOVING, Rig
-from benchmarks.rows import Row, machine
+from benchmarks.rows import RUNS, Row, machine
+from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.main import guarded
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
+from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
 
-TIMES = 20
 CHECK = 1.0  # s after its limit that the arm has to go on resting
 MOMENTS = (0.3, 1.5)  # when a fault happens, since the driver got the arm [s]
 _PATIENCE = 3.0  # s within which the arm has to be under way
 _ATTEMPTS = 5  # the arm may stand just then, or not begin for what the fault before left
 _OTHER_SCENE = 1000
 _SLOW = 3.0  # how much slower than the wall simulated time may go while it is watched
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultSizes:
+    """How much of everything.
+
+    Attributes:
+        times: Injections of each fault.
+        names: Which faults; empty for all.
+        demonstrations: That the policy is trained on.
+        training: How it is trained.
+    """
+
+    times: int = 20
+    names: tuple[str, ...] = ()
+    demonstrations: int = 50
+    training: BcConfig = field(default_factory=lambda: BcConfig(epochs=40, device='cpu'))
+
+
+FULL = FaultSizes()
+SMOKE = FaultSizes(
+    times=1, names=('expert killed',), demonstrations=2, training=BcConfig(epochs=4, device='cpu')
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +91,23 @@ class Injection:
     problem: str
 
 
-def run(times: int = TIMES, names: Sequence[str] = (), log: Path | None = None) -> list[Injection]:
-    """Throw every fault, or those of these names, `times` times at random moments."""
-    chosen = [fault for fault in FAULTS if not names or fault.name in names]
+def run(sizes: FaultSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
+    """The share of faults that the graph takes as it should; see `inject`."""
+    yield from rows(inject(sizes, runs / 'bench/faults_log'))
+
+
+def inject(sizes: FaultSizes, log: Path) -> list[Injection]:
+    """Throw every fault, or those of these names, some times at random moments."""
+    chosen = [fault for fault in FAULTS if not sizes.names or fault.name in sizes.names]
     results: list[Injection] = []
     with tempfile.TemporaryDirectory(prefix='il_ros_faults_') as scratch:
-        bundle = _bundle(Path(scratch))
+        bundle = _bundle(Path(scratch), sizes)
         for fault in chosen:
             # A graph of its own for each kind: what one leaves behind is no excuse for another.
-            with Rig(bundle, (log or Path(scratch) / 'log') / fault.name.replace(' ', '_')) as rig:
+            with Rig(bundle, log / fault.name.replace(' ', '_')) as rig:
                 _warm_up(rig, fault)
-                for seed in draw_seeds('ood', times):
-                    results.append(_inject(rig, fault, seed))
+                for seed in draw_seeds('ood', sizes.times):
+                    results.append(_injection(rig, fault, seed))
                     _say(results[-1])
     return results
 
@@ -132,13 +161,10 @@ def _seconds(value: float) -> str:
     return f'{value:.2f} s' if math.isfinite(value) else 'never'
 
 
-def _bundle(folder: Path) -> Path:
-    from il_ros.algorithms.bc import BcConfig, train_bundle
-    from il_ros.datasets.dataset_writer import save_dataset
-
-    save_dataset(in_process(draw_seeds('demonstrations', 50)), folder / 'dataset')
-    config = replace(BcConfig(), epochs=40, device='cpu')
-    train_bundle(folder / 'dataset', folder / 'bundle', config)
+def _bundle(folder: Path, sizes: FaultSizes) -> Path:
+    seeds = draw_seeds('demonstrations', sizes.demonstrations)
+    save_dataset(in_process(seeds), folder / 'dataset')
+    train_bundle(folder / 'dataset', folder / 'bundle', sizes.training)
     return folder / 'bundle'
 
 
@@ -149,7 +175,7 @@ def _warm_up(rig: Rig, fault: Fault) -> None:
     rig.spin(MOMENTS[1])
 
 
-def _inject(rig: Rig, fault: Fault, seed: int) -> Injection:
+def _injection(rig: Rig, fault: Fault, seed: int) -> Injection:
     rng = np.random.default_rng([seed, FAULTS.index(fault)])
     score_input = float(rng.uniform(*MOMENTS))
     try:
@@ -225,7 +251,7 @@ def _say(result: Injection) -> None:
 def main() -> None:
     """Run by hand."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.faults', description=__doc__)
-    parser.add_argument('--times', type=int, default=TIMES, help='injections of each fault')
+    parser.add_argument('--times', type=int, default=FULL.times, help='injections of each fault')
     parser.add_argument('--only', nargs='*', default=[], help='names of the faults to throw')
     parser.add_argument('--out', type=Path, default=Path('runs/bench/faults.json'))
     options = parser.parse_args()
@@ -234,7 +260,8 @@ def main() -> None:
         raise IlRosError(
             f'unknown faults {sorted(unknown)}', allowed=[fault.name for fault in FAULTS]
         )
-    results = run(options.times, options.only, options.out.parent / 'faults_log')
+    sizes = FaultSizes(times=options.times, names=tuple(options.only))
+    results = inject(sizes, options.out.parent / 'faults_log')
     options.out.parent.mkdir(parents=True, exist_ok=True)
     found = {'machine': machine(), 'injections': [asdict(result) for result in results]}
     write_atomic(options.out, json.dumps(found, indent=2) + '\n')

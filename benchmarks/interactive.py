@@ -28,7 +28,7 @@ from torch import nn
 
 from benchmarks.dagger_arms import known
 from benchmarks.dagger_arms_tables import rows
-from benchmarks.rows import Row
+from benchmarks.rows import ROOT, RUNS, Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.query_rules import make_rule
 from il_ros.algorithms.torch_tools import torch_threads
@@ -40,18 +40,47 @@ from il_ros.interactive.episode_env import GymEpisodeEnv, StepContext
 from il_ros.interactive.learner import FlatLearner
 from il_ros.interactive.round_journal import RoundJournal
 
-ROOT = Path(__file__).parents[1]
 PEER = ROOT / '.venv-imitation/bin/python'
-FOLDER = ROOT / 'runs/bench/interactive'
-WALKERS = ('Hopper', 'HalfCheetah', 'Walker2d')
-TARGETS = {5_000: 0.95, 20_000: 0.99}  # share of the expert's mean return, by labels
-EPISODES = 10
 BC = FlatBcConfig(hidden_dims=(64, 64), batch_size=64, epochs=20, device='cpu')
 COACH = DaggerLoopConfig(
     rounds=100, episodes=10, evaluations=1, warm_start=True, train_fraction=0.3, budget=Budget()
 )
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkerSizes:
+    """How much of everything.
+
+    Attributes:
+        walkers: Which environments.
+        labels: Labels of each run of DAgger after the demonstration, and the share of the expert's
+            mean return that they are to be enough for; the last are the most.
+        episodes: In which a policy is judged.
+        widths: Of the networks whose training is timed, and how many times quicker than the
+            peer's it is to be.
+        samples: That they are trained on.
+        epochs: Passes over them.
+        turns: Measurements of each.
+        peer_seconds: How long one of the peer's lasts at least [s].
+    """
+
+    walkers: tuple[str, ...] = ('Hopper', 'HalfCheetah', 'Walker2d')
+    labels: tuple[tuple[int, float], ...] = ((5_000, 0.95), (20_000, 0.99))
+    episodes: int = 10
+    widths: tuple[tuple[int, float], ...] = ((64, 5.0), (256, 2.5))
+    samples: int = 20_000
+    epochs: int = 15
+    turns: int = 3
+    peer_seconds: float = 8.0
+
+
+FULL = WalkerSizes()
+SMOKE = WalkerSizes(
+    walkers=('Hopper',), labels=((50, 0.0),), episodes=1, widths=((64, 5.0),), samples=600,
+    epochs=1, turns=1, peer_seconds=0.5,
+)  # fmt: skip
 
 
 class Expert:
@@ -88,9 +117,11 @@ class Run:
     labels: int
 
 
-def run(experts: Path | None = None) -> Iterator[Row]:
-    """Labels and handovers on arms, shares of the expert's return, speed beside the peer."""
-    arms = known()
+def run(
+    sizes: WalkerSizes = FULL, runs: Path = RUNS, *, experts: Path | None = None
+) -> Iterator[Row]:
+    """Labels and handovers on arms, shares of the expert's return, speed compared with the peer."""
+    arms = known(runs)
     if not arms:
         print('interactive: arms left out: run "python -m benchmarks.dagger_arms" first, for hours')
     yield from rows(arms)
@@ -102,16 +133,40 @@ def run(experts: Path | None = None) -> Iterator[Row]:
     if not peer:
         print('interactive: speed beside imitation left out: run "make peers" first')
     pairs: list[tuple[Run, Any]] = []
-    for name in WALKERS:
-        for labels, target in TARGETS.items():
-            done = dagger(name, experts, labels)
-            yield _share(name, done, target)
+    keep = Keeper(runs / 'bench/interactive')
+    for name in sizes.walkers:
+        for labels, target in sizes.labels:
+            done = dagger(name, experts, labels, sizes.episodes)
+            keep(f'{name}_{labels}_0', vars(done))
+            yield _share(name, done, target, sizes)
         if peer:
-            theirs = ask_peer('--experts', experts, '--dagger', name, '--labels', labels)
+            theirs = ask_peer(keep, '--experts', experts, '--dagger', name, '--labels', labels)
             pairs.append((done, theirs['dagger'][0]))
     if peer:
-        yield _dagger_speedup(pairs)
-        yield from (_bc_speedup(hidden, target) for hidden, target in ((64, 5.0), (256, 2.5)))
+        yield _dagger_speedup(pairs, sizes)
+        yield from (_bc_speedup(hidden, target, sizes, keep) for hidden, target in sizes.widths)
+
+
+def draw_experts(folder: Path, sizes: WalkerSizes) -> Path:
+    """Write experts of random weights: they have nothing to teach, but they can be asked."""
+    random = np.random.default_rng(0)
+    for name in sizes.walkers:
+        env = _environment(name)
+        (inputs,), (outputs,) = env.observation_space.shape, env.action_space.shape
+        shapes = {
+            'mean': (inputs,), 'std': (inputs,), 'w0': (inputs, 8), 'b0': (8,), 'w1': (8, 8),
+            'b1': (8,), 'w_out': (8, outputs), 'b_out': (outputs,),
+        }  # fmt: skip
+        arrays = {key: random.uniform(0.1, 1.0, shape) for key, shape in shapes.items()}
+        np.savez(folder / f'{name}-v4.npz', **arrays)
+    return folder
+
+
+def _environment(name: str) -> gymnasium.Env[Array, Array]:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # version 4 is what the experts were trained on
+        gymnasium.logger.min_level = gymnasium.logger.ERROR
+        return gymnasium.make(f'{name}-v4')
 
 
 def missing_here(experts: Path | None) -> str:
@@ -124,12 +179,9 @@ def missing_here(experts: Path | None) -> str:
     return ''
 
 
-def dagger(name: str, experts: Path, labels: int, seed: int = 0) -> Run:
+def dagger(name: str, experts: Path, labels: int, episodes: int, seed: int = 0) -> Run:
     """One demonstration, then ten rounds of a tenth of the labels each."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # version 4 is what the experts were trained on
-        gymnasium.logger.min_level = gymnasium.logger.ERROR
-        env = gymnasium.make(f'{name}-v4')
+    env = _environment(name)
     expert = Expert(experts / f'{name}-v4.npz')
     field = GymEpisodeEnv(env, expert)
     learner = FlatLearner(low=field.low, high=field.high, config=BC)
@@ -139,19 +191,17 @@ def dagger(name: str, experts: Path, labels: int, seed: int = 0) -> Run:
         coach = DaggerLoop(field, learner, make_rule('dagger'), journal, config)
         actor, result = coach.run()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
-    seeds = nominal_seeds(EPISODES)
-    done = Run(
+    seeds = nominal_seeds(episodes)
+    return Run(
         gain=fmean(evaluate(field, actor, seeds)),
         expert=fmean(_returns(field, expert, seeds)),
         seconds=seconds,
         busy=busy,
         labels=result.spent.labels,
     )
-    keep(f'{name}_{labels}_{seed}', vars(done))
-    return done
 
 
-def ask_peer(*arguments: object) -> Any:
+def ask_peer(keep: Keeper, *arguments: object) -> Any:
     """What the peer measured, in a process and an environment of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'peer.json'
@@ -166,11 +216,17 @@ def ask_peer(*arguments: object) -> Any:
     return found
 
 
-def keep(name: str, found: object) -> None:
-    """Write a part of the measurement beside the rows, for whoever doubts them."""
-    path = FOLDER / f'{name.replace("/", "_")}.json'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(found, indent=1) + '\n')
+@dataclass(frozen=True)
+class Keeper:
+    """Writes parts of the measurement into a folder, for readers who doubt the rows."""
+
+    folder: Path
+
+    def __call__(self, name: str, part: object) -> None:
+        """Write a part."""
+        path = self.folder / f'{name.replace("/", "_")}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps(part, indent=1) + '\n')
 
 
 def _returns(field: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
@@ -180,7 +236,7 @@ def _returns(field: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list
     return [field.run(seed, alone).gain for seed in seeds]
 
 
-def _share(name: str, done: Run, target: float) -> Row:
+def _share(name: str, done: Run, target: float, sizes: WalkerSizes) -> Row:
     thousands = done.labels // 1000
     return Row(
         name=f'dagger_{name.lower()}_{thousands}k_share_of_expert',
@@ -189,12 +245,12 @@ def _share(name: str, done: Run, target: float) -> Row:
         target=target,
         better='more',
         how=f'{name}-v4, 1 demonstration and {done.labels} labels, return {done.gain:.0f} of '
-        f'{done.expert:.0f}, {EPISODES} episodes each on the same seeds, '
+        f'{done.expert:.0f}, {sizes.episodes} episodes each on the same seeds, '
         f'{"x".join(map(str, BC.hidden_dims))} {BC.activation}, {done.seconds:.0f} s',
     )
 
 
-def _dagger_speedup(pairs: Sequence[tuple[Run, Any]]) -> Row:
+def _dagger_speedup(pairs: Sequence[tuple[Run, Any]], sizes: WalkerSizes) -> Row:
     ours, theirs = sum(one.seconds for one, _ in pairs), sum(two['seconds'] for _, two in pairs)
     busy = [sum(one.busy for one, _ in pairs), sum(two['busy'] for _, two in pairs)]
     return Row(
@@ -203,19 +259,20 @@ def _dagger_speedup(pairs: Sequence[tuple[Run, Any]]) -> Row:
         unit='times',
         target=3.0,
         better='more',
-        how=f'1 demonstration and {max(TARGETS)} labels on {", ".join(WALKERS)}, 64x64 tanh, one '
-        f'thread, one after the other: {ours:.0f} s, imitation 1.0.1 with its defaults '
-        f'{theirs:.0f} s; of the processor {busy[0]:.0f} and {busy[1]:.0f} s',
+        how=f'1 demonstration and {sizes.labels[-1][0]} labels on {", ".join(sizes.walkers)}, '
+        f'64x64 tanh, one thread, one after the other: {ours:.0f} s, imitation 1.0.1 with its '
+        f'defaults {theirs:.0f} s; of the processor {busy[0]:.0f} and {busy[1]:.0f} s',
     )
 
 
-def _bc_speedup(hidden: int, target: float) -> Row:
-    """Ours and theirs in turn, three times, so that a busy machine is busy for both."""
+def _bc_speedup(hidden: int, target: float, sizes: WalkerSizes, keep: Keeper) -> Row:
+    """Ours and theirs in turn, several times, so that a busy machine is busy for both."""
     ours, theirs, bare = [], [], []
-    for _ in range(3):
-        ours.append(throughput(hidden))
-        theirs.append(ask_peer('--throughput', hidden)['throughput'][str(hidden)])
-        bare.append(bare_loop(hidden))
+    asked = ('--seconds', sizes.peer_seconds, '--throughput', hidden)
+    for _ in range(sizes.turns):
+        ours.append(throughput(hidden, sizes))
+        theirs.append(ask_peer(keep, *asked)['throughput'][str(hidden)])
+        bare.append(bare_loop(hidden, sizes))
     name = 'bc_speedup_vs_imitation' + ('' if hidden == 64 else f'_{hidden}')
     return Row(
         name=name,
@@ -224,15 +281,16 @@ def _bc_speedup(hidden: int, target: float) -> Row:
         target=target,
         better='more',
         how=f'{hidden}x{hidden} tanh, batch 256, one thread, 17 inputs, 6 outputs: '
-        f'{median(ours):.0f} samples/s, imitation 1.0.1 {median(theirs):.0f}; median of 3 in turn; '
-        f'torch alone, without clipping, averaging or bounds, {median(bare):.0f}',
+        f'{median(ours):.0f} samples/s, imitation 1.0.1 {median(theirs):.0f}; median of '
+        f'{sizes.turns} in turn; torch alone, without clipping, averaging or bounds, '
+        f'{median(bare):.0f}',
     )
 
 
-def throughput(hidden: int, epochs: int = 15) -> float:
+def throughput(hidden: int, sizes: WalkerSizes) -> float:
     """Samples a second of behaviour cloning, from arrays to a policy."""
-    x, y = _samples()
-    count = len(x)
+    x, y = _samples(sizes.samples)
+    count, epochs = len(x), sizes.epochs
     data = FlatData(
         x=x,
         y=y,
@@ -246,16 +304,16 @@ def throughput(hidden: int, epochs: int = 15) -> float:
     return epochs * count / _seconds(lambda: train_flat(data, config))
 
 
-def bare_loop(hidden: int, epochs: int = 15) -> float:
+def bare_loop(hidden: int, sizes: WalkerSizes) -> float:
     """Samples a second of the least that torch can do for the same network: the limit."""
-    x, y = (torch.from_numpy(each.astype(np.float32)) for each in _samples())
+    x, y = (torch.from_numpy(each.astype(np.float32)) for each in _samples(sizes.samples))
     widths = (x.shape[1], hidden, hidden)
     layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.Tanh())]
     network = nn.Sequential(*layers, nn.Linear(hidden, y.shape[1]))
     adam = torch.optim.Adam(network.parameters(), fused=True)
 
     def work() -> None:
-        for _ in range(epochs):
+        for _ in range(sizes.epochs):
             order = torch.randperm(len(x))
             for a, b in zip(x[order].split(256), y[order].split(256), strict=True):
                 adam.zero_grad()
@@ -263,11 +321,11 @@ def bare_loop(hidden: int, epochs: int = 15) -> float:
                 adam.step()
 
     with torch_threads(1):
-        return epochs * len(x) / _seconds(work)
+        return sizes.epochs * len(x) / _seconds(work)
 
 
-def _samples() -> tuple[Array, Array]:
-    random, count = np.random.default_rng(0), 20_000
+def _samples(count: int) -> tuple[Array, Array]:
+    random = np.random.default_rng(0)
     return random.standard_normal((count, 17)), random.uniform(-1, 1, (count, 6))
 
 

@@ -6,14 +6,15 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.monitor_study import ALPHA, ROOT, Found, Sizes, Study
+from benchmarks import faults, monitor_study
+from benchmarks.monitor_study import Found, Study, StudySizes
 from benchmarks.monitor_tables import DEFAULT, TOGETHER, Costs, Results, singles, write
-from benchmarks.rows import Row
+from benchmarks.rows import RUNS, Row
 from il_ros.monitors.calibrated_scores import WINDOW, Calibration
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
@@ -22,38 +23,45 @@ from il_ros.policies.threads import one_thread
 from il_ros.rollouts.rollout import load_rollouts
 from il_ros.rollouts.rollout_scores import score_inputs_of
 
-FOLDER = ROOT / 'runs/monitor_study'
-SEEDS = range(5, 10)  # 0 to 4 chose the default scores
 PROCESSES = 2
-TICKS = 5000  # that the cost is measured on
 
 
-def run() -> Iterator[Row]:
-    """The study of pick_place on five policies, and the faults that were injected."""
-    from benchmarks import faults
+@dataclass(frozen=True, kw_only=True)
+class MonitorSizes:
+    """How much of everything: of the study of the scores, and of the faults."""
 
-    yield from study('pick_place')
-    yield from faults.rows(faults.run())
+    study: StudySizes = field(default_factory=StudySizes)
+    faults: faults.FaultSizes = faults.FULL
 
 
-def study(task: str, seeds: Sequence[int] = SEEDS, sizes: Sizes | None = None) -> Iterator[Row]:
+FULL = MonitorSizes()
+SMOKE = MonitorSizes(study=monitor_study.SMOKE, faults=faults.SMOKE)
+
+
+def run(sizes: MonitorSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
+    """The study of the scores on several policies, and the faults that were injected."""
+    yield from study(sizes.study, runs)
+    yield from faults.run(sizes.faults, runs)
+
+
+def study(sizes: StudySizes, runs: Path = RUNS) -> Iterator[Row]:
     """Every score on the rollouts of every policy; tables go to the folder of the study.
 
     What the folder holds of an earlier run is used again: remove it after a change of contract,
     simulator or hard checks.
     """
-    begin, folder, sizes = time.perf_counter(), FOLDER / task, sizes or Sizes()
-    jobs = [(task, seed, folder / f'policy_{seed}', sizes) for seed in seeds]
+    begin, folder = time.perf_counter(), runs / 'monitor_study' / sizes.task
+    jobs = [(seed, folder / f'policy_{seed}', sizes) for seed in sizes.seeds]
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(PROCESSES, context, one_thread) as pool:
+    with ProcessPoolExecutor(min(PROCESSES, len(jobs)), context, one_thread) as pool:
         found = list(pool.map(_one, jobs))
     costs = _costs(Study(*jobs[0]), found[0])
-    results = write(folder, task, found, costs)
-    print(f'{task}: {time.perf_counter() - begin:.0f} s; tables in {folder}', flush=True)
+    results = write(folder, sizes, found, costs)
+    print(f'{sizes.task}: {time.perf_counter() - begin:.0f} s; tables in {folder}', flush=True)
     yield from _rows(found, results, costs, sizes)
 
 
-def _one(job: tuple[str, int, Path, Sizes]) -> Found:
+def _one(job: tuple[int, Path, StudySizes]) -> Found:
     return Study(*job).run()
 
 
@@ -64,7 +72,7 @@ def _costs(study: Study, found: Found) -> Costs:
     thresholds, trigger and warning, on the frames of real rollouts in order.
     """
     bundle, costs = study.bundle(), {}
-    fitted, rollouts = study.scores(bundle), load_rollouts(study.folder / 'test.npz')
+    fitted, rollouts = found.scores, load_rollouts(study.folder / 'test.npz')
     for names in [*((name,) for name in singles([found])), DEFAULT]:
         scores = replace(fitted, channels=tuple(c for c in fitted.channels if c.name in names))
         bank = scores.bank(WINDOW)
@@ -82,47 +90,51 @@ def _costs(study: Study, found: Found) -> Costs:
                 start = time.perf_counter()
                 watch.read(score_input, driving=True)
                 taken.append(time.perf_counter() - start)
-            if len(taken) > TICKS:
+            if len(taken) > study.sizes.ticks:
                 break
         p50, p99 = np.percentile(taken, [50, 99]) * 1e6
         costs[' + '.join(names)] = (float(p50), float(p99))
     return costs
 
 
-def _rows(found: Sequence[Found], results: Results, costs: Costs, sizes: Sizes) -> Iterator[Row]:
+def _rows(
+    found: Sequence[Found], results: Results, costs: Costs, sizes: StudySizes
+) -> Iterator[Row]:
     together = results[TOGETHER]
     accuracies = {
         name: result.balanced_accuracy.value
         for name, result in results.items()
         if name != TOGETHER and result.balanced_accuracy
     }
-    best = max(accuracies, key=lambda name: accuracies[name])
-    accuracy, nominal = together.balanced_accuracy, together.nominal_false_alarms
-    share = together.detection_share
-    assert accuracy is not None
-    assert nominal is not None
-    assert share is not None
     how = (
         f'{TOGETHER}; {len(found)} policies of {sizes.demonstrations} demonstrations, thresholds '
-        f'of {sizes.calibration} rollouts each at alpha {ALPHA}, {len(together.traces)} rollouts '
-        'of pick_place, disturbed and not, that no hard check stopped'
+        f'of {sizes.calibration} rollouts each at alpha {sizes.alpha}, {len(together.traces)} '
+        f'rollouts of {sizes.task}, disturbed and not, that no hard check stopped'
     )
     for (name, target), cost in zip((('p50', 150), ('p99', 500)), costs[TOGETHER], strict=True):
-        yield _row(f'monitor_tick_{name}_us', cost, 'us', target, f'{TOGETHER}, {TICKS} ticks')
-    yield _row(
-        'monitor_balanced_accuracy', accuracy.value, '', accuracies[best],
-        f'{accuracy}; target: the best single score; {how}', more=True,
-    )  # fmt: skip
-    yield _row(
-        'best_single_score_balanced_accuracy', accuracies[best], '', 0.5,
-        f'{best}; target: chance', more=True,
-    )  # fmt: skip
-    yield _row('monitor_nominal_false_alarms', nominal.rate, '', ALPHA + 0.02, f'{nominal}; {how}')
-    yield _row(
-        'monitor_detection_time_share', share.value, '', 0.5,
-        f'{share}, median over the failures detected; {how}',
-    )  # fmt: skip
-    suite = f'{len(found)} x {sizes.perturbed} disturbed episodes of pick_place'
+        yield _row(
+            f'monitor_tick_{name}_us', cost, 'us', target, f'{TOGETHER}, {sizes.ticks} ticks'
+        )
+    # With few rollouts there may be none that failed, and none that failed and was noticed.
+    if accuracy := together.balanced_accuracy:
+        best = max(accuracies, key=lambda name: accuracies[name])
+        yield _row(
+            'monitor_balanced_accuracy', accuracy.value, '', accuracies[best],
+            f'{accuracy}; target: the best single score; {how}', more=True,
+        )  # fmt: skip
+        yield _row(
+            'best_single_score_balanced_accuracy', accuracies[best], '', 0.5,
+            f'{best}; target: chance', more=True,
+        )  # fmt: skip
+    if nominal := together.nominal_false_alarms:
+        most = sizes.alpha + 0.02
+        yield _row('monitor_nominal_false_alarms', nominal.rate, '', most, f'{nominal}; {how}')
+    if share := together.detection_share:
+        yield _row(
+            'monitor_detection_time_share', share.value, '', 0.5,
+            f'{share}, median over the failures detected; {how}',
+        )  # fmt: skip
+    suite = f'{len(found)} x {sizes.perturbed} disturbed episodes of {sizes.task}'
     guarded = sum(sum(one.violations_guarded.values()) for one in found)
     raw = sum(sum(one.violations_raw.values()) for one in found)
     yield _row('violations_with_monitor', guarded, '', 0, suite)
@@ -139,5 +151,5 @@ def _row(name: str, value: float, unit: str, target: float, how: str, *, more: b
 
 
 if __name__ == '__main__':
-    for row in study('pick_place'):
+    for row in study(StudySizes()):
         print(f'{row.name}: {row.value:.4g} ({row.how})')

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.rows import ROOT
 from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, fit_bank
@@ -39,8 +40,6 @@ from il_ros.rollouts.rollout_scores import score_rollouts
 from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
 from il_ros.sim.perturbations import load_perturbations
 
-ROOT = Path(__file__).parents[1]
-ALPHA = 0.05
 VARYING = True  # whether the thresholds of the deployed monitor follow the episode
 EMBEDDED = ('mahalanobis', 'clustered_mahalanobis', 'knn', 'rnd')  # on the embedding, too
 _ALL: tuple[Spec, ...] = (
@@ -52,10 +51,14 @@ CHANNELS: tuple[Spec, ...] = tuple({spec[0]: spec for spec in _ALL}.values())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
+class StudySizes:
     """How much of everything.
 
     Attributes:
+        task: Name of the task.
+        seeds: Of the policies; 0 to 4 chose the default scores.
+        alpha: Largest rate of nominal episodes with a false alarm.
+        ticks: That the cost of the scores is measured on.
         demonstrations: Episodes of the expert.
         calibration: Successful undisturbed rollouts that thresholds are of.
         nominal: Undisturbed rollouts that are judged.
@@ -63,11 +66,21 @@ class Sizes:
         training: How the policy is trained.
     """
 
+    task: str = 'pick_place'
+    seeds: tuple[int, ...] = (5, 6, 7, 8, 9)
+    alpha: float = 0.05
+    ticks: int = 5000
     demonstrations: int = 120
     calibration: int = 60
     nominal: int = 50
     perturbed: int = 165
     training: BcConfig = field(default_factory=BcConfig)
+
+
+SMOKE = StudySizes(
+    task='reach', seeds=(5,), alpha=0.4, ticks=100, demonstrations=10, calibration=12, nominal=2,
+    perturbed=4, training=BcConfig(epochs=150, batch_size=64),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +89,7 @@ class Found:
 
     Attributes:
         seed: Of the policy.
+        scores: Every score, fitted.
         comparison: Every score that can be told on its rollouts.
         left_out: Why scores are not among them, by name.
         violations_guarded: Limit violations of all kinds with the monitor, by perturbation.
@@ -84,6 +98,7 @@ class Found:
     """
 
     seed: int
+    scores: FittedScores
     comparison: Comparison
     left_out: dict[str, str]
     violations_guarded: Mapping[str, int]
@@ -95,14 +110,14 @@ class Study:
     """One policy and its rollouts in one folder.
 
     Args:
-        task: Name of the task.
         seed: Of the policy; it has demonstrations and scenes of its own, too.
         folder: Where everything is kept.
         sizes: How much of everything.
     """
 
-    def __init__(self, task: str, seed: int, folder: Path, sizes: Sizes) -> None:
-        self.task, self.seed, self.folder, self.sizes = task, seed, folder, sizes
+    def __init__(self, seed: int, folder: Path, sizes: StudySizes) -> None:
+        self.task, self.seed, self.folder, self.sizes = sizes.task, seed, folder, sizes
+        task = sizes.task
         self.contract = load_contract(ROOT / f'config/contracts/franka_{task}.yaml')
         name = 'monitor' if task == 'pick_place' else task
         self._perturbations = load_perturbations(ROOT / f'config/suites/{name}.yaml')
@@ -114,7 +129,7 @@ class Study:
         calibration = self._kept('calibration', lambda: self._calibrating(bundle))
         test = self._kept('test', lambda: self._rollouts(bundle, self._limits(bundle), self._test))
         raw = self._kept('raw', lambda: self._rollouts(bundle, NoFilter(), self._perturbed))
-        scores = self.scores(bundle)
+        scores = self._scores(bundle)
         self._say(f'{len(scores.channels)} scores fitted')
         comparison, left_out = self._compare(bundle, scores, calibration, test)
         self._say(f'{len(calibration) + len(test)} rollouts scored')
@@ -123,6 +138,7 @@ class Study:
         self._say('disturbed rollouts with the monitor')
         return Found(
             seed=self.seed,
+            scores=scores,
             comparison=comparison,
             left_out=left_out,
             violations_guarded=_violations(guarded),
@@ -143,7 +159,7 @@ class Study:
             self._say('policy trained')
         return load_bundle(path, self.contract)
 
-    def scores(self, bundle: Bundle) -> FittedScores:
+    def _scores(self, bundle: Bundle) -> FittedScores:
         """Every score, fitted to what the policy was trained on."""
         data = load_dataset(self.folder / 'dataset', self.contract)
         ids = set(bundle.training.episodes)
@@ -162,7 +178,7 @@ class Study:
             names=bank.names,
             calibration=score_rollouts(bank, score_inputs, calibration),
             test=score_rollouts(bank, score_inputs, test),
-            alpha=ALPHA,
+            alpha=self.sizes.alpha,
             varying=VARYING,
         )
         left_out = {}

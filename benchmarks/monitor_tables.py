@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.monitor_study import ALPHA, CHANNELS, VARYING, Found
+from benchmarks.monitor_study import CHANNELS, VARYING, Found, StudySizes
 from il_ros.calibration.fit_scores import DEFAULT_CHANNELS
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.score_quality import ScoreResult, table
@@ -40,9 +40,11 @@ def results_of(found: Sequence[Found], *, varying: bool = VARYING) -> dict[str, 
     return results
 
 
-def write(folder: Path, task: str, found: Sequence[Found], costs: Costs) -> dict[str, ScoreResult]:
+def write(
+    folder: Path, sizes: StudySizes, found: Sequence[Found], costs: Costs
+) -> dict[str, ScoreResult]:
     """Write study.json and study.md; gives the results over all policies."""
-    config, limit = MonitorConfig(), make_task(task).time_limit
+    config, limit = MonitorConfig(), make_task(sizes.task).time_limit
     whole = [trace for one in found for trace in one.comparison.whole(*DEFAULT, limit=limit)]
     kinds = by_perturbation([s for one in found for s in one.comparison.test], whole, config)
     results = results_of(found)
@@ -50,8 +52,8 @@ def write(folder: Path, task: str, found: Sequence[Found], costs: Costs) -> dict
     other = 'constant' if VARYING else 'following the episode'
     parts[f'all policies, thresholds {other}'] = results_of(found, varying=not VARYING)
     facts = {
-        'task': task,
-        'alpha': ALPHA,
+        'task': sizes.task,
+        'alpha': sizes.alpha,
         'varying': VARYING,
         'default': DEFAULT,
         'policies': [_policy(one) for one in found],

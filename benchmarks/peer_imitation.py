@@ -58,7 +58,7 @@ def trainer(sees, does, hidden, random, **settings):
     )
 
 
-def throughput(hidden, seconds=8.0):
+def throughput(hidden, seconds):
     """Samples a second of BC on 20,000 samples, batch 256."""
     random = np.random.default_rng(0)
     sees = gymnasium.spaces.Box(-np.inf, np.inf, (17,))
@@ -117,11 +117,14 @@ def main():
     parser.add_argument('--experts', type=Path)
     parser.add_argument('--dagger', nargs='*', default=[], help='environments, as Hopper')
     parser.add_argument('--labels', type=int, default=20_000)
+    parser.add_argument('--seconds', type=float, default=8.0, help='of each measurement')
     parser.add_argument('--throughput', nargs='*', type=int, default=[], help='hidden widths')
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = {
-        'throughput': {str(hidden): throughput(hidden) for hidden in options.throughput},
+        'throughput': {
+            str(hidden): throughput(hidden, options.seconds) for hidden in options.throughput
+        },
         'dagger': [dagger(name, options.experts, options.labels, 0) for name in options.dagger],
     }
     options.out.write_text(json.dumps(found, indent=1) + '\n', encoding='utf-8')

@@ -17,6 +17,10 @@ from rich.table import Table
 from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import write_atomic
 
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / 'runs'
+"""Where benchmarks keep what they make, each in a folder of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

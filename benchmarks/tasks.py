@@ -9,13 +9,13 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.rows import machine
+from benchmarks.rows import ROOT, RUNS, Row, machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.evaluation_run import versions
 from il_ros.cli.main import guarded
@@ -34,36 +34,90 @@ from il_ros.sim.tasks import TASKS, floor_of
 from il_ros.sim.tasks.connectors import CONNECTORS
 from il_ros.sim.tasks.peg_insertion import PegInsertion
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / 'runs/tasks'
-DEMONSTRATIONS = (50, 200)
-EPISODES = {'expert': 200, 'heuristic': 50, 'bc': 100}
-COLUMNS = ('expert', 'heuristic', *(f'bc_{count}' for count in DEMONSTRATIONS))
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSizes:
+    """How much of everything.
+
+    Attributes:
+        tasks: Which tasks; empty for all that the robot has a contract for.
+        demonstrations: Of each cloned policy.
+        expert: Episodes of the expert.
+        heuristic: Episodes of the heuristic.
+        cloned: Episodes of each cloned policy.
+        training: How it is trained.
+    """
+
+    tasks: tuple[str, ...] = ()
+    demonstrations: tuple[int, ...] = (50, 200)
+    expert: int = 200
+    heuristic: int = 50
+    cloned: int = 100
+    training: BcConfig = field(default_factory=BcConfig)
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Episodes of each column of the table."""
+        cloned = {f'bc_{count}': self.cloned for count in self.demonstrations}
+        return {'expert': self.expert, 'heuristic': self.heuristic, **cloned}
 
 
-def measure(task: str, robot: str) -> dict[str, Rate]:
-    """Success rates on undisturbed episodes, by column; kept in files."""
-    found = {}
-    for column in COLUMNS:
-        path = FOLDER / f'{robot}_{task}' / f'{column}.json'
-        if not path.exists() or 'failed_seeds' not in _known(task, robot, column):
-            rollouts = run_cases(
-                _setup(task, robot, column),
-                nominal_cases(EPISODES[column.split('_')[0]]),
-                processes=worker_count(0, min(EPISODES.values())),
-            )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')
-        outcome = _known(task, robot, column)
-        found[column] = Rate(outcome['successes'], outcome['episodes'])
-        print(f'{robot} {task}, {column}: {found[column]}, violations {outcome["violations"]}')
-    return found
+FULL = TaskSizes()
+SMOKE = TaskSizes(
+    tasks=('peg_insertion',), demonstrations=(2,), expert=1, heuristic=1, cloned=1,
+    training=BcConfig(epochs=4),
+)  # fmt: skip
 
 
-def _known(task: str, robot: str, column: str) -> dict[str, Any]:
-    path = FOLDER / f'{robot}_{task}' / f'{column}.json'
-    outcome: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
-    return outcome
+class TaskTable:
+    """The rows of one robot's table; what is known already is kept in files.
+
+    Args:
+        robot: Whose contracts are used.
+        sizes: How much of everything.
+        runs: Folder that the folder of the table is made in.
+    """
+
+    def __init__(self, robot: str, sizes: TaskSizes, runs: Path) -> None:
+        self.robot, self.sizes, self.folder, self._runs = robot, sizes, runs / 'tasks', runs
+
+    def measure(self, task: str) -> dict[str, Rate]:
+        """Success rates on undisturbed episodes, by column."""
+        columns, rates = self.sizes.columns, {}
+        for column, episodes in columns.items():
+            path = self._path(task, column)
+            if not path.exists() or 'failed_seeds' not in self.outcome(task, column):
+                rollouts = run_cases(
+                    self._setup(task, column),
+                    nominal_cases(episodes),
+                    processes=worker_count(0, min(columns.values())),
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')
+            outcome = self.outcome(task, column)
+            rates[column] = Rate(outcome['successes'], outcome['episodes'])
+            violations = outcome['violations']
+            print(f'{self.robot} {task}, {column}: {rates[column]}, violations {violations}')
+        return rates
+
+    def outcome(self, task: str, column: str) -> dict[str, Any]:
+        """What the episodes of a cell came to."""
+        outcome: dict[str, Any] = json.loads(self._path(task, column).read_text(encoding='utf-8'))
+        return outcome
+
+    def _path(self, task: str, column: str) -> Path:
+        return self.folder / f'{self.robot}_{task}' / f'{column}.json'
+
+    def _setup(self, task: str, column: str) -> EpisodeSetup:
+        """Who drives; a policy is trained first. The hard checks watch a policy alone."""
+        contract = contract_of(task, self.robot)
+        if column == 'expert':
+            return EpisodeSetup(contract=contract, task=task)
+        if column == 'heuristic':
+            return EpisodeSetup(contract=contract, task=task, expert=floor_of(task))
+        count = int(column.removeprefix('bc_'))
+        bundle = cloned(task, self.robot, count, self.sizes.training, self._runs)
+        return EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
 
 
 def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:
@@ -75,54 +129,47 @@ def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     }
 
 
-def _setup(task: str, robot: str, column: str) -> EpisodeSetup:
-    """Who drives; a policy is trained first. The hard checks watch a policy alone."""
-    contract = _contract(task, robot)
-    if column == 'expert':
-        return EpisodeSetup(contract=contract, task=task)
-    if column == 'heuristic':
-        return EpisodeSetup(contract=contract, task=task, expert=floor_of(task))
-    bundle = cloned(task, robot, contract, int(column.removeprefix('bc_')))
-    return EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
-
-
-def cloned(task: str, robot: str, contract: Path, count: int) -> Path:
+def cloned(task: str, robot: str, count: int, training: BcConfig, runs: Path) -> Path:
     """Bundle of a policy that is trained on so many demonstrations, if it is not there yet."""
-    folder = FOLDER / f'{robot}_{task}' / f'bc_{count}'
+    folder = runs / 'tasks' / f'{robot}_{task}' / f'bc_{count}'
     bundle, data = folder / 'bundle', folder / 'dataset'
     if not bundle.exists():
         shutil.rmtree(folder, ignore_errors=True)
         seeds = draw_seeds('demonstrations', count)
-        save_dataset(demonstrate(load_contract(contract), task, seeds), data)
-        train_bundle(data, bundle, replace(BcConfig(), seed=0))
+        contract = load_contract(contract_of(task, robot))
+        save_dataset(demonstrate(contract, task, seeds), data)
+        train_bundle(data, bundle, training)
     return bundle
 
 
-def _contract(task: str, robot: str) -> Path:
+def contract_of(task: str, robot: str) -> Path:
+    """Contract file of a robot and a task."""
     return ROOT / f'config/contracts/{robot}_{task}.yaml'
 
 
 def lines(results: dict[str, dict[str, Rate]]) -> Iterator[str]:
     """The table as Markdown."""
-    yield f'| task | {" | ".join(COLUMNS)} |'
-    yield f'|---|{len(COLUMNS) * "---|"}'
+    columns = next(iter(results.values()))
+    yield f'| task | {" | ".join(columns)} |'
+    yield f'|---|{len(columns) * "---|"}'
     for task, rates in results.items():
-        yield f'| `{task}` | {" | ".join(str(rates[column]) for column in COLUMNS)} |'
+        yield f'| `{task}` | {" | ".join(map(str, rates.values()))} |'
 
 
-def connector_lines(robot: str) -> Iterator[str]:
+def connector_lines(table: TaskTable) -> Iterator[str]:
     """How often each connector of the peg insertion went in, as Markdown."""
-    yield f'| connector | {" | ".join(COLUMNS)} |'
-    yield f'|---|{len(COLUMNS) * "---|"}'
-    known = {column: _known('peg_insertion', robot, column) for column in COLUMNS}
+    columns = table.sizes.columns
+    yield f'| connector | {" | ".join(columns)} |'
+    yield f'|---|{len(columns) * "---|"}'
+    outcomes = [table.outcome('peg_insertion', column) for column in columns]
     for connector in CONNECTORS:
-        rates = [_of_connector(outcome, connector) for outcome in known.values()]
-        yield f'| {connector} | {" | ".join(map(str, rates))} |'
+        rates = [_of_connector(outcome, connector) for outcome in outcomes]
+        yield f'| {connector} | {" | ".join(str(rate or "-") for rate in rates)} |'
 
 
-def _of_connector(outcome: dict[str, Any], connector: str) -> Rate:
+def _of_connector(outcome: dict[str, Any], connector: str) -> Rate | None:
     seeds = [s for s in nominal_seeds(outcome['episodes']) if _connector(s) == connector]
-    return Rate(len(set(seeds) - set(outcome['failed_seeds'])), len(seeds))
+    return Rate.of(seed not in outcome['failed_seeds'] for seed in seeds)
 
 
 def _connector(seed: int) -> str:
@@ -131,23 +178,30 @@ def _connector(seed: int) -> str:
     return next(name for name in CONNECTORS if bodies[f'plug_{name}'][2] == 0.0)
 
 
+def run(sizes: TaskSizes = FULL, runs: Path = RUNS, robot: str = DEFAULT_ARM) -> Iterator[Row]:
+    """Measure the tasks and write the table; there is no figure with a target among them."""
+    table = TaskTable(robot, sizes, runs)
+    able = [task for task in TASKS if contract_of(task, robot).exists()]
+    results = {task: table.measure(task) for task in sizes.tasks or able}
+    text = '\n'.join(lines(results)) + '\n'
+    if 'peg_insertion' in results:
+        text += '\n' + '\n'.join(connector_lines(table)) + '\n'
+    write_atomic(table.folder / f'{robot}.md', text)
+    about = {'machine': machine(), 'versions': versions()}
+    write_atomic(table.folder / f'{robot}.json', json.dumps(about, indent=2) + '\n')
+    print(text)
+    yield from ()
+
+
 def main() -> None:
-    """Measure every task, or those asked for, and write the table."""
+    """Measure every task, or those asked for."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks.tasks', description=__doc__)
     parser.add_argument(
         'tasks', nargs='*', choices=[*TASKS, []], help='by default all that it can do'
     )
     parser.add_argument('--robot', default=DEFAULT_ARM, help='whose contracts are used')
     options = parser.parse_args()
-    able = [task for task in TASKS if _contract(task, options.robot).exists()]
-    results = {task: measure(task, options.robot) for task in options.tasks or able}
-    text = '\n'.join(lines(results)) + '\n'
-    if 'peg_insertion' in results:
-        text += '\n' + '\n'.join(connector_lines(options.robot)) + '\n'
-    write_atomic(FOLDER / f'{options.robot}.md', text)
-    about = {'machine': machine(), 'versions': versions()}
-    write_atomic(FOLDER / f'{options.robot}.json', json.dumps(about, indent=2) + '\n')
-    print(text)
+    list(run(TaskSizes(tasks=tuple(options.tasks)), robot=options.robot))
 
 
 if __name__ == '__main__':
