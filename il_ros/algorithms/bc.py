@@ -23,6 +23,7 @@ from il_ros.algorithms.export import make_bundle
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import BatchSource, Loss, fit
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
+from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.atomic_folders import require_free
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
@@ -207,43 +208,32 @@ def _network(prepared: ChunkData, config: BcConfig, start: MlpPolicy | None) -> 
         torch.manual_seed(config.seed)
         network = Mlp(sizes, config.policy.activation, config.policy.layer_norm)
     if start is not None:
-        _go_on(network, start, prepared)
+        _resume(network, start, prepared)
     return network
 
 
-def _go_on(network: Mlp, start: MlpPolicy, prepared: ChunkData) -> None:
-    """Begin with the weights of `start`, moved so that between other normalisers they say the same.
-
-    The data grows and the normalisers with it; the change goes into the first and the last layer.
-    """
-    prefix, last = 'network.', f'layers.{len(network.layers) - 1}'
-    found = {
-        name.removeprefix(prefix): np.asarray(array, np.float64)
+def _resume(network: Mlp, start: MlpPolicy, prepared: ChunkData) -> None:
+    """Begin with the weights of `start`; see `warm_start`."""
+    prefix, layers = 'network.', range(len(network.layers))
+    arrays = {
+        name.removeprefix(prefix): np.asarray(array)
         for name, array in start.arrays().items()
         if name.startswith(prefix)
     }
-    expected = {name: tuple(each.shape) for name, each in network.state_dict().items()}
-    shapes = {name: array.shape for name, array in found.items()}
-    if shapes != expected:
-        raise IlRosError(
-            f'a network of shapes {shapes}',
-            where='warm start',
-            allowed=str(expected),
-            fix='start from scratch, or keep the shape of the policy',
-        )
-    now, before = prepared.inputs, start.inputs
-    first = found['layers.0.weight']
-    found['layers.0.bias'] = found['layers.0.bias'] + first @ (
-        (now.mean - before.mean) / before.scale
+    require_same_shapes(
+        {name: array.shape for name, array in arrays.items()},
+        {name: tuple(each.shape) for name, each in network.state_dict().items()},
     )
-    found['layers.0.weight'] = first * (now.scale / before.scale)
-    scale, mean = prepared.outputs.scale.reshape(-1), prepared.outputs.mean.reshape(-1)
-    gain = start.outputs.scale.reshape(-1) / scale
-    shift = (start.outputs.mean.reshape(-1) - mean) / scale
-    found[f'{last}.weight'] = found[f'{last}.weight'] * gain[:, None]
-    found[f'{last}.bias'] = found[f'{last}.bias'] * gain + shift
+    weights, biases = renormalised(
+        [arrays[f'layers.{i}.weight'] for i in layers],
+        [arrays[f'layers.{i}.bias'] for i in layers],
+        before=(start.inputs, start.outputs),
+        now=(prepared.inputs, prepared.outputs),
+    )
+    arrays |= {f'layers.{i}.weight': weights[i] for i in layers}
+    arrays |= {f'layers.{i}.bias': biases[i] for i in layers}
     network.load_state_dict(
-        {name: torch.from_numpy(array.astype(np.float32)) for name, array in found.items()}
+        {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
     )
 
 

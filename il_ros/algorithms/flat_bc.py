@@ -21,6 +21,7 @@ from il_ros.algorithms.chunk_dataset import Batch
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, fit
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks
+from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.errors import IlRosError
 from il_ros.core.observation_features import VARIES, Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
@@ -182,45 +183,22 @@ def _network(
         torch.manual_seed(config.seed)
         network = SideBySide(sizes, config.members, config.activation)
     if start is not None:
-        weights, biases = moved(start, inputs, outputs)
+        weights, biases = renormalised(
+            start.networks.weights,
+            start.networks.biases,
+            before=(start.inputs, start.outputs),
+            now=(inputs, outputs),
+        )
         _copy_into(network.weights, [weight.transpose(0, 2, 1) for weight in weights])
         _copy_into(network.biases, [bias[:, None] for bias in biases])
     return network
 
 
 def _copy_into(parameters: nn.ParameterList, arrays: Sequence[Array]) -> None:
-    found = [tuple(array.shape) for array in arrays]
-    expected = [tuple(parameter.shape) for parameter in parameters]
-    if found != expected:
-        raise IlRosError(
-            f'networks of shapes {found}',
-            where='warm start',
-            allowed=str(expected),
-            fix='start from scratch, or keep hidden_dims and members as they were',
-        )
+    require_same_shapes([array.shape for array in arrays], [tuple(p.shape) for p in parameters])
     with torch.no_grad():
         for parameter, array in zip(parameters, arrays, strict=True):
             parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def moved(
-    policy: FlatPolicy, inputs: Normalizer, outputs: Normalizer
-) -> tuple[list[Array], list[Array]]:
-    """Weights (M, out, in) and biases (M, out) that say the same between other normalisers.
-
-    The data grows from round to round and the normalisers with it; so that a warm start begins at
-    the policy that there was, the change goes into its first and last layer. Where an input was
-    clipped, the function does change.
-    """
-    weights = [weight.astype(np.float64) for weight in policy.networks.weights]
-    biases = [bias.astype(np.float64) for bias in policy.networks.biases]
-    old = policy.inputs
-    biases[0] = biases[0] + weights[0] @ ((inputs.mean - old.mean) / old.scale)
-    weights[0] = weights[0] * (inputs.scale / old.scale)
-    gain = policy.outputs.scale / outputs.scale
-    weights[-1] = weights[-1] * gain[:, None]
-    biases[-1] = biases[-1] * gain + (policy.outputs.mean - outputs.mean) / outputs.scale
-    return weights, biases
 
 
 def _networks(network: SideBySide, config: FlatBcConfig) -> Networks:

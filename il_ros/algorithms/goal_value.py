@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.query_rules import Array, RoundContext
+from il_ros.algorithms.torch_tools import cross_entropy_of
 from il_ros.algorithms.transitions import ENDINGS
-from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from il_ros.monitors.scores.score_networks import Networks, fit_networks
 
 _HIDDEN, _SWEEPS, _STEPS, _BATCH = (64, 64), 4, 300, 128
 _SUCCESS, _FAILURE, _CUT = (ENDINGS.index(name) for name in ('success', 'failure', 'cut'))
@@ -60,7 +56,7 @@ def learn_goal_value(now: RoundContext, discount: float) -> GoalValue:
     for sweep in range(_SWEEPS):
         if sweep:
             target = targets(ending, _sigmoid(networks.of_frames(ahead)[0, :, 0]), discount)
-        loss = _cross_entropy(x, target)
+        loss = cross_entropy_of(x, target, batch_size=_BATCH)
         networks = fit_networks(networks, loss, steps=_STEPS, seed=now.seed + sweep)
     return GoalValue(networks)
 
@@ -73,17 +69,3 @@ def targets(ending: NDArray[np.uint8], ahead: Array, discount: float) -> Array:
 
 def _sigmoid(logit: NDArray[np.floating] | np.floating) -> Array:
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logit, np.float64))))
-
-
-def _cross_entropy(x: Array, target: Array) -> Loss:
-    import torch
-
-    inputs = torch.from_numpy(x.astype(np.float32))
-    wanted = torch.from_numpy(target.astype(np.float32))
-
-    def loss(forward: Forward, random: Generator) -> Tensor:
-        rows = torch.randint(len(inputs), (_BATCH,), generator=random)
-        said = forward(inputs[rows][None])[0, :, 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(said, wanted[rows])
-
-    return loss

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.query_rules import Array, RoundContext
-from il_ros.monitors.scores.score_networks import Forward, Loss, Networks, fit_networks
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from il_ros.algorithms.torch_tools import cross_entropy_of
+from il_ros.monitors.scores.score_networks import Networks, fit_networks
 
 _HIDDEN, _STEPS, _BATCH = (32, 32), 600, 128
 
@@ -28,7 +24,7 @@ class SafetyClassifier:
     def __init__(self, features: Array, unsafe: NDArray[np.bool_], seed: int) -> None:
         random = np.random.default_rng(seed)
         start = Networks.random((features.shape[1], *_HIDDEN, 1), 1, 'tanh', random)
-        loss = _cross_entropy(features, unsafe)
+        loss = cross_entropy_of(features, unsafe, batch_size=_BATCH)
         self._networks = fit_networks(start, loss, steps=_STEPS, seed=seed)
 
     def unsafe(self, features: Array) -> float:
@@ -64,17 +60,3 @@ def learn_safety_classifier(
     if not unsafe.any() or unsafe.all():
         return None
     return SafetyClassifier(features, unsafe, now.seed)
-
-
-def _cross_entropy(features: Array, unsafe: NDArray[np.bool_]) -> Loss:
-    import torch
-
-    x = torch.from_numpy(features.astype(np.float32))
-    y = torch.from_numpy(unsafe.astype(np.float32))
-
-    def loss(forward: Forward, random: Generator) -> Tensor:
-        rows = torch.randint(len(x), (_BATCH,), generator=random)
-        said = forward(x[rows][None])[0, :, 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(said, y[rows])
-
-    return loss
