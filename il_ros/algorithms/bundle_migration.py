@@ -11,7 +11,7 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError
-from il_ros.core.migration import Conversion, rename_keys
+from il_ros.core.migration import Migration, rename_keys
 from il_ros.policies.bundle import (
     FORMAT,
     INFO_FILE,
@@ -26,7 +26,7 @@ from il_ros.policies.policy import hash_arrays
 _OLD = 2
 
 
-def convert_bundle(folder: Path) -> Conversion:
+def convert_bundle(folder: Path) -> Migration:
     """How a bundle becomes one of the current format: settings renamed, its identity with them.
 
     The identity of a policy covers its settings, so that it changes, and with it what the
@@ -45,7 +45,7 @@ def convert_bundle(folder: Path) -> Conversion:
     except (OSError, ValueError, AttributeError) as problem:
         raise BundleError(f'cannot be read: {problem}', where=str(file)) from None
     if found == FORMAT:
-        return Conversion(changes=(), write=lambda target: None)
+        return Migration(changes=(), write=lambda target: None)
     if found != _OLD:
         raise BundleError(
             f'format {found}', where=str(file), allowed=f'{_OLD}, {FORMAT}', fix='train again'
@@ -61,7 +61,7 @@ def convert_bundle(folder: Path) -> Conversion:
         write_atomic(target / INFO_FILE, text + '\n')
         load_bundle(target)
 
-    return Conversion(changes=changes, write=write)
+    return Migration(changes=changes, write=write)
 
 
 def _renamed(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -18,7 +18,7 @@ import tyro
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import read_yaml, renamed_keys
 from il_ros.core.errors import IlRosError
-from il_ros.core.migration import Conversion, rename_keys
+from il_ros.core.migration import Migration, rename_keys
 from il_ros.core.registry import load
 
 _BACKUP = '.bak'
@@ -32,7 +32,7 @@ class FolderKind:
         marker: The JSON file by which it is known; it says its `format`.
         formats: The format that this version reads, or a tuple of them, as 'module:attribute'.
         fix: What to do about an older one that cannot be converted.
-        convert: Gives a `Conversion` for the path of such a folder, as 'module:function'; empty
+        convert: Gives a `Migration` for the path of such a folder, as 'module:function'; empty
             where no older format can be converted.
     """
 
@@ -221,7 +221,7 @@ def _known_keys(kind: str) -> set[str]:
     return {*(field.name for field in dataclasses.fields(cls) if field.init), *renamed_keys(cls)}
 
 
-def _conversion(unit: Path, kind: str) -> Conversion:
+def _conversion(unit: Path, kind: str) -> Migration:
     """How a file or a folder becomes up to date.
 
     Raises:
@@ -229,16 +229,16 @@ def _conversion(unit: Path, kind: str) -> Conversion:
     """
     if kind in FILES:
         text, changes = _converted_text(unit, kind)
-        return Conversion(changes=changes, write=lambda target: write_atomic(target, text))
+        return Migration(changes=changes, write=lambda target: write_atomic(target, text))
     folder = FOLDERS[kind]
     if folder.convert:
-        conversion: Conversion = load(folder.convert)(unit)
+        conversion: Migration = load(folder.convert)(unit)
         return conversion
     found, known = _format(unit / folder.marker), load(folder.formats)
     known = known if isinstance(known, tuple) else (known,)
     if found not in known:
         raise IlRosError(f'format {found}', where=str(unit), allowed=known, fix=folder.fix)
-    return Conversion(changes=(), write=lambda target: None)
+    return Migration(changes=(), write=lambda target: None)
 
 
 def _format(path: Path) -> Any:
@@ -249,7 +249,7 @@ def _format(path: Path) -> Any:
     return data.get('format') if isinstance(data, dict) else None
 
 
-def _replace(unit: Path, conversion: Conversion, *, keep: bool) -> None:
+def _replace(unit: Path, conversion: Migration, *, keep: bool) -> None:
     """Write the converted copy whole, then put it in the place of the original.
 
     Args:

@@ -1,7 +1,7 @@
 """What an older version wrote, made into what this one reads.
 
 A room that changes a format of its own gives `il_ros migrate` a function from a path to a
-`Conversion` (`cli.migrate_command.FOLDERS`); renamed keys of YAML and JSON need none, for the
+`Migration` (`cli.migrate_command.FOLDERS`); renamed keys of YAML and JSON need none, for the
 dataclass that reads them lists them.
 """
 
@@ -22,7 +22,7 @@ from il_ros.core.errors import IlRosError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class Migration:
     """How one file or folder becomes up to date.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from il_ros.algorithms.transitions import COLUMNS, Transitions
-from il_ros.core.array_files import load_arrays, save_arrays, unreadable
+from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
 
 _SCORE = 'score.'
 

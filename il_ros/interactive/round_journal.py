@@ -20,10 +20,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from il_ros.algorithms.transitions import Transitions
-from il_ros.core.array_files import load_arrays, save_arrays
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
 from il_ros.core.journal_folder import JournalFolder
+from il_ros.core.npz_files import load_arrays, save_arrays
 from il_ros.interactive.aggregate import load_steps, save_steps
 
 MANIFEST = 'coaching.json'

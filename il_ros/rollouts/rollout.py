@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.array_files import load_arrays, save_arrays, unreadable
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.memory_dataset import EpisodeFrames, usable_frames
 

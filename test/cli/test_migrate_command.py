@@ -13,7 +13,7 @@ from il_ros.cli.main import main
 from il_ros.cli.migrate_command import FILES, FOLDERS
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
-from il_ros.core.migration import Conversion
+from il_ros.core.migration import Migration
 from il_ros.core.registry import load
 from il_ros.experts.teleop.devices import load_config
 
@@ -36,11 +36,11 @@ class OtherSettings:
     rate: float = 1.0
 
 
-def double(folder: Path) -> Conversion:
+def double(folder: Path) -> Migration:
     """A conversion of bundles of format 2 to format 3."""
     data = json.loads((folder / 'bundle.json').read_text())
     if data['format'] == 3:
-        return Conversion(changes=(), write=lambda target: None)
+        return Migration(changes=(), write=lambda target: None)
     if data['format'] != 2:
         raise IlRosError(f'format {data["format"]}', where=str(folder))
 
@@ -48,7 +48,7 @@ def double(folder: Path) -> Conversion:
         shutil.copytree(folder, target)
         write_atomic(target / 'bundle.json', json.dumps(data | {'format': 3}))
 
-    return Conversion(changes=('format 2: now 3',), write=write)
+    return Migration(changes=('format 2: now 3',), write=write)
 
 
 @pytest.fixture
