@@ -82,7 +82,7 @@ def monitor_input(
         frame: The frame.
         stamp: Its stamp as the monitor counts time [s].
         invalid: One text for each required stream that is not valid.
-        moment: What the scores see of it, by the same clock; none where nothing is scored.
+        score_input: What the scores see of it, by the same clock; none where nothing is scored.
     """
     action, wrench = contract.action, contract.wrench
     contact = _part(frame, (wrench.key,)) if wrench else None

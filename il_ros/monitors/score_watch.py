@@ -115,7 +115,7 @@ class ScoreWatch:
         """Take in one tick.
 
         Args:
-            moment: The tick.
+            score_input: The tick.
             driving: Whether the policy's chunks move the arm. While they do not, what it answers is
                 not evaluated, the observation only for the record, and nothing triggers. Where the
                 first chunk is still to come, nothing has to be there yet.

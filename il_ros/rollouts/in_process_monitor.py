@@ -37,7 +37,7 @@ class InProcessMonitor:
         source: Who drives.
         make: Makes the monitor of an episode.
         policy_id: Which policy drives; empty for an expert.
-        moment: What the scores see of a frame; none where nothing is scored.
+        score_input: What the scores see of a frame; none where nothing is scored.
         samples: The policy's further answers to the last frame; see `Policy.samples`.
         patience: How long it waits for a frame before it goes on without one [s], as its node.
     """
