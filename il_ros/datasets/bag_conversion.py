@@ -115,7 +115,7 @@ def frames_of(
     return frames.frames
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True)  # not frozen: one is made for every message
 class _Sample:
     """A message with what each key takes of it.
 
@@ -171,7 +171,7 @@ class _Samples:
         if decoder := self._decoders.get(message.topic):
             header, numbers, missing = decoder.decode(message.data, message.receive)
             values, errors = values | numbers, errors | missing
-        return _Sample(received=message.receive, header=header, values=values, errors=errors)
+        return _Sample(message.receive, header, values, errors)
 
 
 class _Frames:
@@ -190,7 +190,8 @@ class _Frames:
             self._since = self._tick_of(sample)
         due: list[Frame] = []
         mine = self.builder.keys
-        self.builder.rejected |= {k: str(e) for k, e in sample.errors.items() if k in mine}
+        if sample.errors:
+            self.builder.rejected |= {k: str(e) for k, e in sample.errors.items() if k in mine}
         for key, value in sample.values.items():
             if key in mine:
                 due += self.builder.add(key, value, header=sample.header, receive=sample.received)
