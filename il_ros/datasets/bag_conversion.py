@@ -29,7 +29,7 @@ EVENT_KINDS = ('start', 'stop', 'mode', 'fallback', 'resume', 'perturbation', 'n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class ConvertedEpisode:
     """One episode, converted.
 
     Attributes:
@@ -43,7 +43,7 @@ class Conversion:
 
 def convert(
     reader: EpisodeReader, *, image_format: ImageFormat = 'jpeg', labels: int = 0
-) -> Conversion:
+) -> ConvertedEpisode:
     """Read an episode by its contract, in one pass; only one image a camera is in memory raw.
 
     Frames from before the episode's start (the recorder's pre-roll) are left out.
@@ -91,7 +91,7 @@ def convert(
         events=tuple(sorted(events, key=lambda event: event.stamp)),
         label=answers.of(seen.frames) if labels else None,
     )
-    return Conversion(
+    return ConvertedEpisode(
         arrays=arrays,
         rejected={**extra.builder.rejected, **images.rejected, **seen.builder.rejected},
     )

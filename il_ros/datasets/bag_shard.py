@@ -28,7 +28,7 @@ from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
-from il_ros.datasets.bag_conversion import Conversion, convert
+from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
@@ -207,7 +207,7 @@ def _convert(job: ShardJob, sha256: str) -> tuple[Shard, Sequence[EpisodeArrays]
     return shard, done.episodes
 
 
-def _why_unusable(contract: Contract, conversion: Conversion) -> str:
+def _why_unusable(contract: Contract, conversion: ConvertedEpisode) -> str:
     arrays, rejected = conversion.arrays, conversion.rejected
     if not arrays.frames:
         clock = contract.clock

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
-from il_ros.datasets.array_files import array_specs, hash_array, hash_file, open_array
+from il_ros.datasets.dataset_arrays import array_specs, hash_array, hash_file, open_array
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
 from il_ros.datasets.manifest import (

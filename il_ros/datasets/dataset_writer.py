@@ -16,8 +16,8 @@ from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.atomic_folders import new_folder
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.array_files import ArrayFile, BlobFile, array_specs, open_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
+from il_ros.datasets.dataset_arrays import ArrayFile, BlobFile, array_specs, open_array
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.expert_labels import label_of
 from il_ros.datasets.feature_statistics import statistics_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.images import decode, encode
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.array_files import ArraySpec, open_array, pixels_spec
+from il_ros.datasets.dataset_arrays import ArraySpec, open_array, pixels_spec
 from il_ros.datasets.manifest import damaged_dataset
 
 Pixels = NDArray[Any]

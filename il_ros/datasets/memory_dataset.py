@@ -15,8 +15,8 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame, gaps
 from il_ros.core.images import ImageDecoder
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.array_files import hash_array
 from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events
+from il_ros.datasets.dataset_arrays import hash_array
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.expert_labels import label_of
 from il_ros.datasets.feature_statistics import statistics_of

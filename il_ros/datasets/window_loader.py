@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import GAP, NS
-from il_ros.datasets.array_files import pixels_spec
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.image_store import ImageStore, RawImages
 
 _AHEAD = 2  # batches that are made while another is used

@@ -16,8 +16,8 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
-from il_ros.datasets.array_files import pixels_spec
 from il_ros.datasets.dataset import Dataset
+from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import robomimic_layout as layout
 from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
