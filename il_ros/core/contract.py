@@ -55,14 +55,15 @@ class OutputConfig:
     Attributes:
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
-            `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes).
+            `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes),
+            or the name of a third party's (entry points of the group `il_ros.output_adapter`).
         topic: The controller's command topic.
         ahead: How far in the future a trajectory begins [control periods], below 1. One that comes
             late by no more than that changes nothing of the motion; one that comes later has to be
             caught up with. The other adapters' commands hold from when they come.
     """
 
-    adapter: Literal['joint_trajectory', 'forward_command', 'twist'] = 'joint_trajectory'
+    adapter: str = 'joint_trajectory'
     topic: str = 'arm_controller/joint_trajectory'
     ahead: float = 0.5
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
 from il_ros.core.errors import ContractError, IlRosError
+from il_ros.core.registry import lookup, names_of
 
 Array = NDArray[np.float64]
 
@@ -230,6 +231,7 @@ def _check_fields(fields: tuple[str, ...], known: Any, where: str) -> None:
         raise ContractError(f'got {list(fields)}', where=f'{where}.fields', allowed=known)
 
 
+# Third parties' are added when they are asked for.
 _POSE = {'pose.position': _XYZ, 'pose.orientation': _XYZW}
 DECODERS: dict[str, Decoder] = {
     'sensor_msgs/msg/JointState': JointState(),
@@ -241,5 +243,20 @@ DECODERS: dict[str, Decoder] = {
 
 
 def decoder_for(type_name: str) -> Decoder:
-    """The decoder of a message type of the contract."""
+    """The decoder of a message type of the contract.
+
+    Third parties bring theirs by an entry point of the group `il_ros.decoder`: its name is the
+    message type, and it loads a `Decoder` or a class of one that takes no arguments.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    if type_name not in DECODERS:
+        found = lookup('decoder', type_name, {})
+        DECODERS[type_name] = found() if isinstance(found, type) else found
     return DECODERS[type_name]
+
+
+def decoded_types() -> list[str]:
+    """Message types that have a decoder; third parties' come last."""
+    return list(dict.fromkeys([*DECODERS, *names_of('decoder', ())]))

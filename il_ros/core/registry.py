@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -26,11 +26,20 @@ def lookup(kind: str, name: str, registry: Mapping[str, str]) -> Any:
     """
     if name in registry:
         return load(registry[name])
-    plugins = {point.name: point for point in entry_points(group=f'il_ros.{kind}')}
+    plugins = _plugins(kind)
     if name in plugins:
         return plugins[name].load()
     raise UnknownNameError(
         f'unknown {kind} {name!r}',
-        allowed=sorted({*registry, *plugins}),
+        allowed=names_of(kind, registry),
         fix=f'use one of these, or install a package with an il_ros.{kind} entry point',
     )
+
+
+def names_of(kind: str, registry: Iterable[str]) -> list[str]:
+    """Every name that is known, those of third parties included; sorted."""
+    return sorted({*registry, *_plugins(kind)})
+
+
+def _plugins(kind: str) -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=f'il_ros.{kind}')}

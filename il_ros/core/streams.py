@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from il_ros.core.decoders import DECODERS, decoder_for
-from il_ros.core.errors import ContractError
+from il_ros.core.decoders import decoded_types, decoder_for
+from il_ros.core.errors import ContractError, UnknownNameError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +121,12 @@ def check_stream(stream: Stream, where: str) -> None:
         ContractError: With the dotted path of what is wrong.
     """
     _check_timing(stream, where)
-    if stream.type not in DECODERS:
-        raise ContractError(f'got {stream.type!r}', where=f'{where}.type', allowed=DECODERS)
-    decoder = decoder_for(stream.type)
+    try:
+        decoder = decoder_for(stream.type)
+    except UnknownNameError:
+        raise ContractError(
+            f'got {stream.type!r}', where=f'{where}.type', allowed=decoded_types()
+        ) from None
     decoder.check(stream.fields, stream.names, where)
     if stream.align.time == 'header' and not decoder.stamped:
         raise ContractError(

@@ -17,6 +17,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.kinematics import resolve
+from il_ros.core.registry import lookup
 from il_ros.core.trajectory import Trajectory
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
@@ -191,16 +192,25 @@ class TwistOutput:
         return velocity
 
 
-_OUTPUTS: dict[str, type[Any]] = {
-    'joint_trajectory': JointTrajectoryOutput,
-    'forward_command': ForwardCommandOutput,
-    'twist': TwistOutput,
+OUTPUT_ADAPTERS = {
+    'joint_trajectory': 'il_ros.ros.output_adapters:JointTrajectoryOutput',
+    'forward_command': 'il_ros.ros.output_adapters:ForwardCommandOutput',
+    'twist': 'il_ros.ros.output_adapters:TwistOutput',
 }
+"""Built-in adapters; each is made from the contract."""
 
 
 def make_output(contract: Contract) -> OutputAdapter:
-    """The adapter that the contract names."""
-    output: OutputAdapter = _OUTPUTS[contract.action.output.adapter](contract)
+    """The adapter that the contract names.
+
+    Third parties bring theirs by an entry point of the group `il_ros.output_adapter`, which loads a
+    class that is made from a contract.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    adapter = lookup('output_adapter', contract.action.output.adapter, OUTPUT_ADAPTERS)
+    output: OutputAdapter = adapter(contract)
     return output
 
 

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 
 from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import DECODERS, Composite
+from il_ros.core.decoders import Composite, decoder_for
 from il_ros.core.errors import ContractError
 from il_ros.ros.message_conversion import doubles, fill_stamp
 from il_ros.ros.message_types import message_type
@@ -82,7 +82,7 @@ class SensorPublishers:
 
     def _message(self, keys: list[str], values: Values) -> Any:
         stream = self._contract.observations[keys[0]]
-        decoder = DECODERS[stream.type]
+        decoder = decoder_for(stream.type)
         if not isinstance(decoder, Composite):
             return self._joint_state(values)
         message = message_type(stream.type)()

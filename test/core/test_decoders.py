@@ -1,12 +1,16 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from cdr_messages import cdr, joints, make, pose
 from hypothesis import given
 from hypothesis import strategies as st
 
+from il_ros.core import decoders, registry
 from il_ros.core.cdr import header_stamp
 from il_ros.core.decoders import DECODERS, decoder_for
 from il_ros.core.errors import ContractError, IlRosError
+from il_ros.core.streams import Stream, check_stream
 
 JOINTS = decoder_for('sensor_msgs/msg/JointState')
 POSE = decoder_for('geometry_msgs/msg/PoseStamped')
@@ -166,3 +170,39 @@ def test_the_bytes_of_the_middleware_are_read_too():
     data = rclpy.serialize_message(message)
     assert JOINTS.decode(data, ('position',), ('b', 'a')).tolist() == [2, 1]
     assert header_stamp(data) == 3 * 10**9
+
+
+class Reading:
+    """A third party's decoder: one number behind a header."""
+
+    stamped = True
+
+    def check(self, fields, names, where):
+        assert fields == ('value',)
+
+    def size(self, fields, names):
+        return 1
+
+    def decode(self, data, fields, names):
+        return np.array([7.0])
+
+    def blend(self, a, b, share, fields):
+        return b
+
+
+@pytest.mark.parametrize('loads', [Reading, Reading()])
+def test_third_parties_bring_decoders_by_entry_point(monkeypatch, loads):
+    def points(group):
+        assert group == 'il_ros.decoder'
+        return [SimpleNamespace(name='their_msgs/msg/Reading', load=lambda: loads)]
+
+    monkeypatch.setattr(registry, 'entry_points', points)
+    monkeypatch.setattr(decoders, 'DECODERS', dict(DECODERS))
+    assert 'their_msgs/msg/Reading' in decoders.decoded_types()
+    stream = Stream(topic='t', type='their_msgs/msg/Reading', fields=('value',), rate=10.0)
+    check_stream(stream, 'c.x')
+    assert stream.size == 1
+    assert decoder_for('their_msgs/msg/Reading').decode(b'', ('value',), ()) == [7.0]
+    unknown = Stream(topic='t', type='their_msgs/msg/Other', fields=('value',), rate=10.0)
+    with pytest.raises(ContractError, match=r"c.x.type: got 'their_msgs/msg/Other'; allowed: "):
+        check_stream(unknown, 'c.x')

@@ -2,19 +2,28 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
 
-from il_ros.core.errors import IlRosError
+from trajectory_msgs.msg import JointTrajectory
+
+from il_ros.core import registry
+from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Planner, plannable
 from il_ros.ros.message_conversion import to_ns
-from il_ros.ros.output_adapters import ForwardCommandOutput, JointTrajectoryOutput, TwistOutput
+from il_ros.ros.output_adapters import (
+    ForwardCommandOutput,
+    JointTrajectoryOutput,
+    TwistOutput,
+    make_output,
+)
 from il_ros.sim.controller import TrajectoryController
 
 
@@ -249,3 +258,30 @@ def test_a_controllers_splines_keep_the_limits_of_speed_and_acceleration(contrac
         )
     tail = controller._sample(1.0 + np.linspace(211 * dt, plan.end_time + dt, 2000))[2]
     assert (np.abs(tail) <= 1.1 * limits.acceleration).all()
+
+
+class Theirs:
+    message_type = JointTrajectory
+
+    def __init__(self, contract):
+        self.joints = contract.action.names
+
+
+def with_adapter(contract, name):
+    output = replace(contract.action.output, adapter=name)
+    return replace(contract, action=replace(contract.action, output=output))
+
+
+def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
+    def points(group):
+        assert group == 'il_ros.output_adapter'
+        return [SimpleNamespace(name='theirs', load=lambda: Theirs)]
+
+    monkeypatch.setattr(registry, 'entry_points', points)
+    theirs = with_adapter(contract, 'theirs')
+    assert make_output(theirs).joints == contract.action.names
+    # What nobody knows to brake by itself gets its stops sent.
+    assert theirs.action.output.streams
+    assert theirs.command_delay == 0.0
+    with pytest.raises(UnknownNameError, match='forward_command, joint_trajectory, theirs, twist'):
+        make_output(with_adapter(contract, 'unknown'))
