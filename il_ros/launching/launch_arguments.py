@@ -52,10 +52,10 @@ def declared(path: Path, environment: Mapping[str, str]) -> list[Argument]:
     Raises:
         LaunchError: If one of the files cannot be read.
     """
-    found: dict[str, Argument] = {}
+    arguments: dict[str, Argument] = {}
     for argument in _declarations(read(path), environment, (path,)):
-        found.setdefault(argument.name, argument)
-    return list(found.values())
+        arguments.setdefault(argument.name, argument)
+    return list(arguments.values())
 
 
 def check_known(
