@@ -20,12 +20,9 @@ import numpy as np
 from il_ros.algorithms.query_rules import (
     QueryContext,
     QueryDecision,
-    QueryRule,
-    RoundContext,
     discrepancy,
 )
-from il_ros.algorithms.safe_dagger import SafeDaggerConfig, require
-from il_ros.algorithms.safety_classifier import SafetyClassifier, learn_safety_classifier
+from il_ros.algorithms.safe_dagger import SafeDagger, SafeDaggerConfig, require
 from il_ros.core.errors import IlRosError
 
 
@@ -51,7 +48,7 @@ class LazyDaggerConfig(SafeDaggerConfig):
             raise IlRosError(f'got {self.noise}', where='lazy_dagger.noise', allowed='0 or more')
 
 
-class LazyDagger(QueryRule):
+class LazyDagger(SafeDagger):
     """Hands over by a learned classifier and back by the measured discrepancy.
 
     Args:
@@ -59,16 +56,7 @@ class LazyDagger(QueryRule):
     """
 
     Config = LazyDaggerConfig
-
-    def __init__(self, config: LazyDaggerConfig) -> None:
-        self.config = config
-        self._safety: SafetyClassifier | None = None
-        self._by_expert = False
-
-    def begin_round(self, now: RoundContext) -> None:
-        """See `QueryRule.begin_round`."""
-        learned = learn_safety_classifier(now, self.config.memory, self.config.threshold)
-        self._safety = learned or self._safety
+    config: LazyDaggerConfig
 
     def begin_episode(self, random: np.random.Generator) -> None:
         """See `QueryRule.begin_episode`; the learner begins."""

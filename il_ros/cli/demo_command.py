@@ -111,7 +111,7 @@ def demo(
         )
         run_plan(in_process, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        videos = VideoMaker(in_process.setups(SUITES), cases, exact=False).film_worst(
+        videos = VideoMaker(in_process.setups(SUITES), cases, exact=False).make_videos(
             out, journal.episodes
         )
         command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'

@@ -94,7 +94,7 @@ def evaluate(
         exact=in_process,
         config=videos,
         processes=worker_count(processes, videos.count),
-    ).film_worst(out, results)
+    ).make_videos(out, results)
     if made.missing and videos.count:
         console.print(f'no videos: {made.missing}')
     command = (

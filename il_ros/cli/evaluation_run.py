@@ -84,7 +84,7 @@ def write_evaluation(
     )
     summary['notes'] = [*notes, *summary['notes']]
     write_atomic(out / 'episodes.csv', episodes_csv(results))
-    write_report(out, summary, results, films=videos, command=command)
+    write_report(out, summary, results, videos=videos, command=command)
     return summary
 
 

@@ -45,5 +45,9 @@ class DatasetError(IlRosError):
     """A dataset or a bag cannot be used as asked."""
 
 
+class EvaluationError(IlRosError):
+    """Episodes cannot be read, counted or compared as asked."""
+
+
 class UnknownNameError(IlRosError):
     """A name that no registry entry has (task, expert, policy, arm, mode, ...)."""

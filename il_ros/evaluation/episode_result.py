@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation import json_values as jv
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.json_values import Array
 
 AFTER_ALARM = 1.0

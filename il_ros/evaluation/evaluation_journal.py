@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from il_ros.core.errors import EvaluationError
 from il_ros.core.journal_folder import JournalFolder
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line, read_lines
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.failure_detection import CaseKey, case_key
 
 MANIFEST = 'evaluation.json'

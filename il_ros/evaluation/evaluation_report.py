@@ -25,7 +25,7 @@ from il_ros.evaluation.worst_episodes import worst_episodes
 LISTED = 15
 """The page lists at most this many of the worst episodes, and says how many there are."""
 
-NO_FILMS = ReportVideos(missing='nobody made any')
+NO_VIDEOS = ReportVideos(missing='nobody made any')
 
 NOTHING = '\u2013'
 """What the page shows where nothing was measured."""
@@ -36,7 +36,7 @@ def write_report(
     summary: Mapping[str, Any],
     episodes: Iterable[EpisodeResult],
     *,
-    films: ReportVideos = NO_FILMS,
+    videos: ReportVideos = NO_VIDEOS,
     command: str = '',
     joint_labels: Sequence[str] = (),
 ) -> Path:
@@ -46,7 +46,7 @@ def write_report(
         directory: Where to; made if it is not there.
         summary: From `il_ros.evaluation.evaluation_summary.summarise`.
         episodes: The episodes that it was made from.
-        films: What can be shown of them.
+        videos: What can be shown of them.
         command: Command line that repeats the evaluation.
         joint_labels: Name and unit of each commanded joint ('fr3_joint1 [rad]').
 
@@ -59,7 +59,9 @@ def write_report(
     """
     directory = Path(directory)
     text = json.dumps(summary, indent=2, allow_nan=False)
-    page = render(summary, tuple(episodes), films=films, command=command, joint_labels=joint_labels)
+    page = render(
+        summary, tuple(episodes), videos=videos, command=command, joint_labels=joint_labels
+    )
     write_atomic(directory / 'report.json', f'{text}\n')
     return write_atomic(directory / 'report.html', page)
 
@@ -68,7 +70,7 @@ def render(
     summary: Mapping[str, Any],
     episodes: Sequence[EpisodeResult],
     *,
-    films: ReportVideos = NO_FILMS,
+    videos: ReportVideos = NO_VIDEOS,
     command: str = '',
     joint_labels: Sequence[str] = (),
 ) -> str:
@@ -87,13 +89,13 @@ def render(
         example=_example(episodes),
         problems=problems[:LISTED],
         problem_count=len(problems),
-        films=[
-            (problem, film)
+        videos=[
+            (problem, video)
             for problem in problems
-            if (film := films.by_name.get(video_name(problem.episode)))
+            if (video := videos.by_name.get(video_name(problem.episode)))
         ],
-        film_folder=FOLDER,
-        no_films=films.missing,
+        video_folder=FOLDER,
+        no_videos=videos.missing,
         command=command,
         colours=COLOURS,
     )

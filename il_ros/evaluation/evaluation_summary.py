@@ -8,9 +8,9 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.episode_measures import measures
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.expert_comparison import compare
 from il_ros.evaluation.failure_detection import (
     WatchedPair,

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 
 CONFIDENCE = 0.95
 """Confidence of every interval unless another is asked for."""

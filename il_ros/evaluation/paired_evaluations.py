@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.episode_result import EpisodeResult, read_episodes
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.evaluation_journal import EPISODES, EvaluationJournal
 from il_ros.evaluation.failure_detection import CaseKey, case_key
 from il_ros.evaluation.intervals import CONFIDENCE

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import CONFIDENCE, wilson
 from il_ros.evaluation.json_values import Array
 

@@ -1,4 +1,4 @@
-"""Films of episodes, in a folder beside the report."""
+"""Videos of episodes, in a folder beside the report."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from pathlib import Path
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import EvaluationError, IlRosError
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line
-from il_ros.evaluation.errors import EvaluationError
 
-FOLDER = 'films'
-INDEX = 'films.json'
+FOLDER = 'videos'
+INDEX = 'videos.json'
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeVideo:
-    """A film of one episode, or why there is none.
+    """A video of one episode, or why there is none.
 
     Attributes:
         episode: What `fingerprint` gives of the episode.
-        text: What the film shows, or why there is none.
+        text: What the video shows, or why there is none.
         file: Name in the folder `FOLDER`; empty where there is none.
     """
 
@@ -39,7 +38,7 @@ class ReportVideos:
     """What can be shown of an evaluation.
 
     Attributes:
-        by_name: Films by what `video_name` gives of the episode.
+        by_name: Videos by what `video_name` gives of the episode.
         missing: Why there are none at all; empty where there are.
     """
 
@@ -51,11 +50,11 @@ class ReportVideos:
 class _Index:
     """What `INDEX` holds."""
 
-    films: Mapping[str, EpisodeVideo]
+    videos: Mapping[str, EpisodeVideo]
 
 
 def video_name(episode: EpisodeResult) -> str:
-    """What the film of an episode is called: `nominal_300001`."""
+    """What the video of an episode is called: `nominal_300001`."""
     return f'{episode.suite}_{episode.seed}'
 
 
@@ -65,7 +64,7 @@ def fingerprint(episode: EpisodeResult) -> str:
 
 
 def read_videos(out: Path) -> dict[str, EpisodeVideo]:
-    """Films that are there already, by name; those whose file is gone are left out.
+    """Videos that are there already, by name; those whose file is gone are left out.
 
     Args:
         out: Folder of the report.
@@ -79,24 +78,26 @@ def read_videos(out: Path) -> dict[str, EpisodeVideo]:
         return {}
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
-        found = parse(_Index, data, where=str(path)).films
+        found = parse(_Index, data, where=str(path)).videos
     except (OSError, ValueError, IlRosError) as problem:
         raise EvaluationError(
             f'cannot be read: {problem}', where=str(path), fix=f'delete the folder {folder}'
         ) from None
     return {
-        name: film for name, film in found.items() if not film.file or (folder / film.file).exists()
+        name: video
+        for name, video in found.items()
+        if not video.file or (folder / video.file).exists()
     }
 
 
 def write_videos(
-    out: Path, films: Mapping[str, EpisodeVideo], contents: Mapping[str, bytes]
+    out: Path, videos: Mapping[str, EpisodeVideo], contents: Mapping[str, bytes]
 ) -> None:
-    """Put new films beside a report, say which there are, and delete all others.
+    """Put new videos beside a report, say which there are, and delete all others.
 
     Args:
         out: Folder of the report.
-        films: All of them, by name.
+        videos: All of them, by name.
         contents: Of the new ones, by the name of the file.
 
     Raises:
@@ -105,9 +106,9 @@ def write_videos(
     folder = out / FOLDER
     for name, content in contents.items():
         write_atomic(folder / name, content)
-    index = dataclasses.asdict(_Index(films=dict(films)))
+    index = dataclasses.asdict(_Index(videos=dict(videos)))
     write_atomic(folder / INDEX, json.dumps(index, indent=1) + '\n')
-    kept = {film.file for film in films.values()}
+    kept = {video.file for video in videos.values()}
     for path in folder.glob('*.webp'):
         if path.name not in kept:
             path.unlink()

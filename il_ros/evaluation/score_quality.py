@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
 
 Array = NDArray[np.float64]

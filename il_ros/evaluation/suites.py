@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from il_ros.core.errors import UnknownNameError
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError, UnknownNameError
 
 SEEDS: Mapping[str, range] = {
     'demonstrations': range(0, 100_000),

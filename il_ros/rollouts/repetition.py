@@ -13,7 +13,7 @@ from il_ros.rollouts.rollout import Rollout
 Array = NDArray[np.float64]
 
 CLOSE = 0.005
-"""How far the commands may be from those on a graph [rad, m]: less than a film's pixel shows."""
+"""How far the commands may be from those on a graph [rad, m]: less than a video's pixel shows."""
 
 LATE = 2
 """How many periods the end may be from that on a graph."""

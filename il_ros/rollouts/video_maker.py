@@ -1,6 +1,6 @@
-"""Films of the episodes of an evaluation that went wrong, made by running them again.
+"""Videos of the episodes of an evaluation that went wrong, made by running them again.
 
-An episode is the same whenever it is run, so that what was judged can be filmed afterwards, and
+An episode is the same whenever it is run, so that what was judged can be recorded afterwards, and
 the evaluation itself needs no images. What turns out to be another episode is not shown.
 """
 
@@ -41,7 +41,7 @@ Perturbations = Mapping[str, Sequence[Perturbation]]
 
 @dataclass(frozen=True, kw_only=True)
 class VideoConfig:
-    """Settings of the films.
+    """Settings of the videos.
 
     Attributes:
         count: Of how many episodes, the worst first; 0 for none.
@@ -70,26 +70,26 @@ class RepeatedEpisode:
 
     Attributes:
         rollout: The repetition.
-        film: The film of it (WebP).
+        video: The video of it (WebP).
         renderer: Who made its images.
         period: Control period [s].
     """
 
     rollout: Rollout
-    film: bytes
+    video: bytes
     renderer: Renderer
     period: float
 
 
 class VideoMaker:
-    """Films episodes of one evaluation.
+    """Videos episodes of one evaluation.
 
     Args:
         setups: Who drove, by suite.
         perturbations: What went wrong, by name.
         exact: Whether the episodes were run in process; see `repetition.difference`.
         config: Settings.
-        processes: How many films are made at once.
+        processes: How many videos are made at once.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class VideoMaker:
         self._setups, self._perturbations = setups, perturbations
         self._exact, self._config, self._processes = exact, config, processes
 
-    def film_worst(self, out: Path, episodes: Iterable[EpisodeResult]) -> ReportVideos:
-        """Films of the worst episodes, beside the report in `out`; those made before stay.
+    def make_videos(self, out: Path, episodes: Iterable[EpisodeResult]) -> ReportVideos:
+        """Videos of the worst episodes, beside the report in `out`; those made before stay.
 
         Where none can be made, for want of images or of the arm, the result says why.
         """
@@ -113,18 +113,18 @@ class VideoMaker:
             return ReportVideos(missing='they were not asked for')
         worst = [problem.episode for problem in worst_episodes(episodes)][: self._config.count]
         try:
-            return self._films(out, {video_name(episode): episode for episode in worst})
+            return self._videos(out, {video_name(episode): episode for episode in worst})
         except IlRosError as problem:
             return ReportVideos(missing=str(problem))
 
-    def _films(self, out: Path, worst: Mapping[str, EpisodeResult]) -> ReportVideos:
+    def _videos(self, out: Path, worst: Mapping[str, EpisodeResult]) -> ReportVideos:
         there, contents = read_videos(out), {}
-        films = {
+        videos = {
             name: there[name]
             for name, episode in worst.items()
             if name in there and there[name].episode == fingerprint(episode)
         }
-        new = {name: episode for name, episode in worst.items() if name not in films}
+        new = {name: episode for name, episode in worst.items() if name not in videos}
         config = self._config
         jobs = [
             (
@@ -135,19 +135,19 @@ class VideoMaker:
         ]
         takes = stream(jobs, processes=self._processes)
         for (name, episode), taken in zip(new.items(), takes, strict=True):
-            films[name] = self._judged(episode, taken)
-            if films[name].file:
-                contents[films[name].file] = taken.film
-        if films or there:
-            write_videos(out, films, contents)
-        return ReportVideos(by_name=films)
+            videos[name] = self._judged(episode, taken)
+            if videos[name].file:
+                contents[videos[name].file] = taken.video
+        if videos or there:
+            write_videos(out, videos, contents)
+        return ReportVideos(by_name=videos)
 
     def _judged(self, episode: EpisodeResult, taken: RepeatedEpisode) -> EpisodeVideo:
-        """The film, if it is of this episode."""
+        """The video, if it is of this episode."""
         again, period = taken.rollout, taken.period
         differs = difference(episode, again, period, exact=self._exact)
         if differs:
-            text = f'No film: run again it was another episode, by its {differs}.'
+            text = f'No video: run again it was another episode, by its {differs}.'
             return EpisodeVideo(episode=fingerprint(episode), text=text)
         same = 'every command as it was'
         if not self._exact:
@@ -178,7 +178,7 @@ def repeat_episode(
     ends = [*camera.times[1:], rollout.elapsed + config.rest]
     return RepeatedEpisode(
         rollout=rollout,
-        film=animate(camera.images, np.subtract(ends, camera.times), quality=config.quality),
+        video=animate(camera.images, np.subtract(ends, camera.times), quality=config.quality),
         renderer=stage.renderer,
         period=stage.contract.period,
     )

@@ -5,8 +5,8 @@ import pytest
 
 from il_ros.cli.evaluate_command import evaluate
 from il_ros.cli.main import main
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.episode_result import read_episodes
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.rollouts.video_maker import VideoConfig
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
@@ -105,9 +105,9 @@ def test_the_worst_episodes_have_videos_next_to_the_report(reach_bundle, tmp_pat
     small = VideoConfig(count=1, width=32, height=24, renderer='rays')
     options = {'suite': jump, 'suites': ('ood',), 'videos': small}
     assert run(reach_bundle, tmp_path, 2, **options) == 0
-    (video,) = (tmp_path / 'out/films').glob('*.webp')
+    (video,) = (tmp_path / 'out/videos').glob('*.webp')
     page = (tmp_path / 'out/report.html').read_text()
-    assert f'src="films/{video.name}"' in page
+    assert f'src="videos/{video.name}"' in page
     assert 'every command as it was' in page
     made = video.stat().st_mtime_ns
     assert run(reach_bundle, tmp_path, 2, **options) == 0

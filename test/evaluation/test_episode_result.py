@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line, read_episodes
-from il_ros.evaluation.errors import EvaluationError
 
 ANY = st.floats(width=64)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

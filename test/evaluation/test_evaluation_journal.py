@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import EvaluationError, IlRosError
 from il_ros.evaluation.episode_result import episode_line, read_episodes
-from il_ros.evaluation.errors import EvaluationError
 from il_ros.evaluation.evaluation_journal import (
     EPISODES,
     MANIFEST,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.evaluation_summary import summarise
 from il_ros.evaluation.failure_detection import pair_up, time_share
 from il_ros.evaluation.intervals import Rate

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from il_ros.cli.main import main
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.paired_evaluations import compare_evaluations, read_evaluation
 

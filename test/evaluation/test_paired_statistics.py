@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.paired_statistics import (
     PairedOutcomes,
     bootstrap,

@@ -1,9 +1,8 @@
-"""Films beside a report: which there are, and that none is of another episode."""
+"""Videos beside a report: which there are, and that none is of another episode."""
 
 import pytest
 
-from il_ros.core.errors import IlRosError
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError, IlRosError
 from il_ros.evaluation.report_videos import (
     EpisodeVideo,
     fingerprint,
@@ -13,15 +12,15 @@ from il_ros.evaluation.report_videos import (
 )
 
 
-def film(file, text='seen'):
+def video(file, text='seen'):
     return EpisodeVideo(episode='f' * 64, file=file, text=text)
 
 
 def test_what_is_written_is_read(tmp_path):
-    films = {'nominal_1': film('nominal_1.webp'), 'ood_2': film('', 'No film: "why" \u2026')}
-    write_videos(tmp_path, films, {'nominal_1.webp': b'pictures'})
-    assert read_videos(tmp_path) == films
-    assert (tmp_path / 'films/nominal_1.webp').read_bytes() == b'pictures'
+    videos = {'nominal_1': video('nominal_1.webp'), 'ood_2': video('', 'No video: "why" \u2026')}
+    write_videos(tmp_path, videos, {'nominal_1.webp': b'pictures'})
+    assert read_videos(tmp_path) == videos
+    assert (tmp_path / 'videos/nominal_1.webp').read_bytes() == b'pictures'
 
 
 def test_nothing_is_there_before_the_first(tmp_path):
@@ -30,33 +29,33 @@ def test_nothing_is_there_before_the_first(tmp_path):
 
 
 def test_what_is_no_longer_shown_goes(tmp_path):
-    write_videos(tmp_path, {'a_1': film('a_1.webp')}, {'a_1.webp': b'one'})
-    write_videos(tmp_path, {'b_2': film('b_2.webp')}, {'b_2.webp': b'two'})
-    assert sorted(path.name for path in (tmp_path / 'films').iterdir()) == [
+    write_videos(tmp_path, {'a_1': video('a_1.webp')}, {'a_1.webp': b'one'})
+    write_videos(tmp_path, {'b_2': video('b_2.webp')}, {'b_2.webp': b'two'})
+    assert sorted(path.name for path in (tmp_path / 'videos').iterdir()) == [
         'b_2.webp',
-        'films.json',
+        'videos.json',
     ]
 
 
-def test_a_film_whose_file_is_gone_is_not_there(tmp_path):
-    write_videos(tmp_path, {'a_1': film('a_1.webp'), 'b_2': film('')}, {'a_1.webp': b'one'})
-    (tmp_path / 'films/a_1.webp').unlink()
+def test_a_video_whose_file_is_gone_is_not_there(tmp_path):
+    write_videos(tmp_path, {'a_1': video('a_1.webp'), 'b_2': video('')}, {'a_1.webp': b'one'})
+    (tmp_path / 'videos/a_1.webp').unlink()
     assert list(read_videos(tmp_path)) == ['b_2']
 
 
 @pytest.mark.parametrize(
-    'text', ['', '{', '[]', '{"films": {"a_1": {"file": "x"}}}', '{"films": 3}', '\xff']
+    'text', ['', '{', '[]', '{"videos": {"a_1": {"file": "x"}}}', '{"videos": 3}', '\xff']
 )
 def test_a_damaged_list_says_what_to_do(tmp_path, text):
-    (tmp_path / 'films').mkdir()
-    (tmp_path / 'films/films.json').write_bytes(text.encode('latin-1'))
-    with pytest.raises(EvaluationError, match=r'films\.json: cannot be read: ') as caught:
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'videos/videos.json').write_bytes(text.encode('latin-1'))
+    with pytest.raises(EvaluationError, match=r'videos\.json: cannot be read: ') as caught:
         read_videos(tmp_path)
-    assert f'delete the folder {tmp_path / "films"}' in str(caught.value)
+    assert f'delete the folder {tmp_path / "videos"}' in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
-    (tmp_path / 'films').write_text('a file')
+    (tmp_path / 'videos').write_text('a file')
     with pytest.raises(IlRosError, match='cannot be written: '):
         write_videos(tmp_path, {}, {})
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace, auroc, table
 

@@ -2,8 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from il_ros.core.errors import UnknownNameError
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import EvaluationError, UnknownNameError
 from il_ros.evaluation.suites import SEEDS, SUITES, draw_seeds, nominal_seeds, ood_cases
 
 

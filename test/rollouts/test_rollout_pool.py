@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.core.errors import BundleError, IlRosError
-from il_ros.evaluation.errors import EvaluationError
+from il_ros.core.errors import BundleError, EvaluationError, IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.monitors.mode import Mode
 from il_ros.policies.bundle import load_bundle

@@ -1,4 +1,4 @@
-"""Films show the episode that was judged, or say why they do not."""
+"""Videos show the episode that was judged, or say why they do not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,20 +55,20 @@ def studio(exact=True, **changes):
 
 
 def frames(path):
-    found, film = cv2.imreadanimation(str(path))
+    found, video = cv2.imreadanimation(str(path))
     assert found
-    return film.frames, film.durations
+    return video.frames, video.durations
 
 
-def test_a_failure_is_filmed_from_its_begin_to_its_end(failed, lost, tmp_path):
-    made = studio().film_worst(tmp_path, [failed, lost])
+def test_a_failure_is_recorded_from_its_begin_to_its_end(failed, lost, tmp_path):
+    made = studio().make_videos(tmp_path, [failed, lost])
     assert made.missing == ''
-    assert {name: film.text for name, film in made.by_name.items()} == dict.fromkeys(
+    assert {name: video.text for name, video in made.by_name.items()} == dict.fromkeys(
         ['nominal_300001', 'nominal_400002'],
         'Run again: every command as it was, and the end; images by rays.',
     )
     for episode in (failed, lost):
-        images, durations = frames(tmp_path / f'films/nominal_{episode.seed}.webp')
+        images, durations = frames(tmp_path / f'videos/nominal_{episode.seed}.webp')
         assert {image.shape[:2] for image in images} == {(24, 32)}
         assert sum(durations) == pytest.approx(
             1e3 * (episode.duration + SMALL.rest), abs=len(images)
@@ -78,17 +78,17 @@ def test_a_failure_is_filmed_from_its_begin_to_its_end(failed, lost, tmp_path):
     assert max(durations[:-1]) > 500
 
 
-def test_what_was_filmed_is_not_filmed_again(failed, tmp_path, monkeypatch):
-    made = studio().film_worst(tmp_path, [failed])
+def test_what_was_recorded_is_not_recorded_again(failed, tmp_path, monkeypatch):
+    made = studio().make_videos(tmp_path, [failed])
 
     def refuse(*_, **__):
-        raise AssertionError('filmed again')
+        raise AssertionError('recorded again')
 
     monkeypatch.setattr(video_maker, 'repeat_episode', refuse)
-    assert studio().film_worst(tmp_path, [failed]) == made
+    assert studio().make_videos(tmp_path, [failed]) == made
     # Of the same name but another run: it has to be made anew.
-    with pytest.raises(AssertionError, match='filmed again'):
-        studio().film_worst(tmp_path, [replace(failed, progress=0.123)])
+    with pytest.raises(AssertionError, match='recorded again'):
+        studio().make_videos(tmp_path, [replace(failed, progress=0.123)])
 
 
 @pytest.mark.parametrize(
@@ -101,20 +101,20 @@ def test_what_was_filmed_is_not_filmed_again(failed, tmp_path, monkeypatch):
     ],
 )
 def test_another_episode_is_not_shown(failed, tmp_path, changes, what):
-    made = studio().film_worst(tmp_path, [replace(failed, **changes)])
-    (film,) = made.by_name.values()
-    assert film.text == f'No film: run again it was another episode, by its {what}.'
-    assert film.file == ''
-    assert [path.name for path in (tmp_path / 'films').iterdir()] == ['films.json']
+    made = studio().make_videos(tmp_path, [replace(failed, **changes)])
+    (video,) = made.by_name.values()
+    assert video.text == f'No video: run again it was another episode, by its {what}.'
+    assert video.file == ''
+    assert [path.name for path in (tmp_path / 'videos').iterdir()] == ['videos.json']
 
 
 def test_over_a_graph_commands_may_be_a_little_off(failed, tmp_path):
     near = replace(failed, joints=failed.joints + 0.0004)
-    (film,) = studio(exact=False).film_worst(tmp_path, [near]).by_name.values()
-    assert film.text == 'Run again: commands within 0.4 mrad or mm, and the end; images by rays.'
-    assert film.file
-    (film,) = studio().film_worst(tmp_path / 'exact', [near]).by_name.values()
-    assert film.text.endswith('another episode, by its commands.')
+    (video,) = studio(exact=False).make_videos(tmp_path, [near]).by_name.values()
+    assert video.text == 'Run again: commands within 0.4 mrad or mm, and the end; images by rays.'
+    assert video.file
+    (video,) = studio().make_videos(tmp_path / 'exact', [near]).by_name.values()
+    assert video.text.endswith('another episode, by its commands.')
 
 
 @settings(max_examples=50, deadline=None)
@@ -141,18 +141,18 @@ def test_commands_that_nobody_kept_prove_nothing(failed, again):
 
 def test_without_images_the_report_says_why(failed, tmp_path, monkeypatch):
     monkeypatch.setattr(OpenGl, '_missing', 'no EGL')
-    made = studio(renderer='opengl').film_worst(tmp_path, [failed])
+    made = studio(renderer='opengl').make_videos(tmp_path, [failed])
     assert made.missing.startswith('camera: no image can be rendered: OpenGL is missing (no EGL)')
     assert (
         studio(camera='side')
-        .film_worst(tmp_path, [failed])
+        .make_videos(tmp_path, [failed])
         .missing.startswith("unknown camera 'side'; allowed: front, wrist")
     )
-    assert studio(count=0).film_worst(tmp_path, [failed]).missing == 'they were not asked for'
+    assert studio(count=0).make_videos(tmp_path, [failed]).missing == 'they were not asked for'
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nothing_went_wrong_nothing_is_written(failed, tmp_path):
     solved = replace(failed, success=True, violations={})
-    assert studio().film_worst(tmp_path, [solved]).by_name == {}
+    assert studio().make_videos(tmp_path, [solved]).by_name == {}
     assert list(tmp_path.iterdir()) == []

@@ -79,16 +79,16 @@ def test_a_bundle_that_is_not_there_is_refused(tmp_path):
         list(InProcessEvaluator(REACH, 'reach', tmp_path / 'no', 'straight', processes=1).run([]))
 
 
-def test_an_episode_of_the_graph_is_filmed_by_running_it_again(over_graph, reach_bundle, tmp_path):
+def test_an_episode_of_the_graph_is_shown_by_running_it_again(over_graph, reach_bundle, tmp_path):
     perturbations = load_perturbations(Path('config/suites/reach.yaml'))
     rehearsal = InProcessEvaluator(REACH, 'reach', reach_bundle, 'straight', processes=1)
     config = VideoConfig(width=32, height=24, renderer='rays')
     studio = VideoMaker(rehearsal.setups(SUITES), perturbations, exact=False, config=config)
     chosen = [next(e for e in over_graph if e.suite == suite) for suite in ('nominal', 'ood')]
     # That a limit was left makes them episodes to look at first.
-    films = studio.film_worst(tmp_path, [replace(e, violations={'force': 1}) for e in chosen])
-    assert films.missing == ''
+    videos = studio.make_videos(tmp_path, [replace(e, violations={'force': 1}) for e in chosen])
+    assert videos.missing == ''
     for episode in chosen:
-        film = films.by_name[f'{episode.suite}_{episode.seed}']
-        assert film.text.startswith('Run again: commands within 0.'), film.text
-        assert (tmp_path / 'films' / film.file).stat().st_size > 100
+        video = videos.by_name[f'{episode.suite}_{episode.seed}']
+        assert video.text.startswith('Run again: commands within 0.'), video.text
+        assert (tmp_path / 'videos' / video.file).stat().st_size > 100
