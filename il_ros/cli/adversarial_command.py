@@ -72,7 +72,7 @@ def search(
             progress.update(bar, advance=1, description=trial.phase)
 
         limit = make_task(task).time_limit
-        result = Search(space, run, limit=limit, config=config, watch=watch).search()
+        found = Search(space, run, limit=limit, config=config, watch=watch).search()
     about = {
         'policy_id': stage.driver.policy_id,
         'task': task,
@@ -80,15 +80,15 @@ def search(
         'bounds': bounds.read_text(encoding='utf-8'),
         'versions': versions(),
     }
-    listed = most_severe(space, result, most)
+    listed = most_severe(space, found, most)
     head = (
         f'Disturbances that make {stage.driver.policy_id or "the expert"} fail ({task}, guard '
         f'{guard}), the smallest first;\nmade by il_ros adversarial search. Names end with the '
         "scene's seed.\nil_ros adversarial replay runs each in its scene."
     )
     write_atomic(out / 'adversarial.yaml', replay_list(listed, head=head))
-    write_atomic(out / 'trials.json', facts(space, result, config, about=about))
-    _say(console, result, listed)
+    write_atomic(out / 'trials.json', facts(space, found, config, about=about))
+    _say(console, found, listed)
     return 0
 
 
@@ -132,15 +132,15 @@ _COLUMNS = (
 )
 
 
-def _say(console: Console, result: SearchResult, listed: Sequence[Trial]) -> None:
-    console.print(f'undisturbed, failed: {_share(result.of("undisturbed"))}')
-    console.print(f'random disturbances, failed: {_share(result.of("random"))}')
+def _say(console: Console, found: SearchResult, listed: Sequence[Trial]) -> None:
+    console.print(f'undisturbed, failed: {_share(found.of("undisturbed"))}')
+    console.print(f'random disturbances, failed: {_share(found.of("random"))}')
     rows = Table('size', 'failed')
-    for low, high, trials in by_size(result.of('random')):
+    for low, high, trials in by_size(found.of('random')):
         rows.add_row(f'{low:g} to {high:g}', _share(trials))
     console.print(rows)
     rows = Table('by itself', 'towards', 'holds at', 'fails at')
-    for one in result.boundaries:
+    for one in found.boundaries:
         fails = 'never' if one.fails is None else f'{one.fails:g}'
         rows.add_row(one.parameter, f'{one.bound:g}', f'{one.holds:g}', fails)
     console.print(rows)

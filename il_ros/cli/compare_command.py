@@ -34,16 +34,14 @@ def compare(
         seed: Seed of the bootstrap.
         out: JSON file for the figures.
     """
-    comparison = compare_evaluations(
-        read_evaluation(a), read_evaluation(b), suites=suites, seed=seed
-    )
+    found = compare_evaluations(read_evaluation(a), read_evaluation(b), suites=suites, seed=seed)
     if out is not None:
-        write_atomic(out, json.dumps(comparison, indent=1, allow_nan=False) + '\n')
+        write_atomic(out, json.dumps(found, indent=1, allow_nan=False) + '\n')
     console = Console()
-    console.print(f'A {a}, B {b}; they differ in: {", ".join(comparison["differs"]) or "nothing"}')
-    console.print(_table(comparison))
-    for name, suite in comparison['suites'].items():
-        console.print(f'{_title(name)}: {_sentence(suite, comparison["power"])}')
+    console.print(f'A {a}, B {b}; they differ in: {", ".join(found["differs"]) or "nothing"}')
+    console.print(_table(found))
+    for name, suite in found['suites'].items():
+        console.print(f'{_title(name)}: {_sentence(suite, found["power"])}')
     return 0
 
 
@@ -51,12 +49,12 @@ def _title(name: str) -> str:
     return SUITES[name].title if name in SUITES else name
 
 
-def _table(comparison: Mapping[str, Any]) -> Table:
-    level = percent(comparison['confidence'])
+def _table(found: Mapping[str, Any]) -> Table:
+    level = percent(found['confidence'])
     table = Table(
         'suite', 'pairs', 'A', 'B', 'A alone / B alone', f'B - A ({level})', 'p', 'time B - A [s]'
     )
-    for name, suite in comparison['suites'].items():
+    for name, suite in found['suites'].items():
         table.add_row(
             _title(name),
             str(suite['pairs']),

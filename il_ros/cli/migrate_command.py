@@ -234,10 +234,10 @@ def _conversion(unit: Path, kind: str) -> Migration:
     if folder.convert:
         conversion: Migration = load(folder.convert)(unit)
         return conversion
-    format_, known = _format(unit / folder.marker), load(folder.formats)
+    found, known = _format(unit / folder.marker), load(folder.formats)
     known = known if isinstance(known, tuple) else (known,)
-    if format_ not in known:
-        raise IlRosError(f'format {format_}', where=str(unit), allowed=known, fix=folder.fix)
+    if found not in known:
+        raise IlRosError(f'format {found}', where=str(unit), allowed=known, fix=folder.fix)
     return Migration(changes=(), write=lambda target: None)
 
 

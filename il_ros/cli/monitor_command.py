@@ -84,10 +84,10 @@ def replay(
             fix='run "il_ros monitor calibrate" on rollouts of its policy',
         )
     with EpisodeReader(bag, loaded.contract) as reader:
-        replayed = replay_bag(reader, loaded, MonitorConfig())
+        found = replay_bag(reader, loaded, MonitorConfig())
     if json is not None:
-        write_atomic(json, _dump(replayed, loaded))
-    _say_replay(Console(), replayed)
+        write_atomic(json, _dump(found, loaded))
+    _say_replay(Console(), found)
     return 0
 
 
@@ -125,32 +125,31 @@ def _span(values: list[float]) -> str:
     return low if low == high else f'{low} to {high}'
 
 
-def _say_replay(console: Console, replayed: Replay) -> None:
-    chunks = (
-        'the chunks in the bag' if replayed.same_policy else "the bundle's own chunks, made anew"
-    )
-    driven = sum(tick.driving for tick in replayed.ticks)
-    console.print(f'{len(replayed.ticks)} frames, {driven} driven by the policy; {chunks}')
+def _say_replay(console: Console, found: Replay) -> None:
+    chunks = 'the chunks in the bag' if found.same_policy else "the bundle's own chunks, made anew"
+    driven = sum(tick.driving for tick in found.ticks)
+    console.print(f'{len(found.ticks)} frames, {driven} driven by the policy; {chunks}')
     table = Table('score', 'largest, of its threshold', 'at')
-    for name, (share, seconds) in replayed.largest().items():
+    for name, (share, seconds) in found.largest().items():
         table.add_row(name, f'{share:.2f}', f'{seconds:.2f} s')
     console.print(table)
     for kind, text in (('warning', 'would have warned'), ('stop', 'would have stopped')):
-        first = replayed.first(kind)
-        when = f'at {replayed.seconds(first):.2f} s: {getattr(first, kind)}' if first else 'never'
+        first = found.first(kind)
+        when = f'at {found.seconds(first):.2f} s: {getattr(first, kind)}' if first else 'never'
         console.print(f'{text} {when}', soft_wrap=True)
-    console.print(_agreement(replayed), soft_wrap=True)
+    console.print(_agreement(found), soft_wrap=True)
 
 
-def _agreement(replayed: Replay) -> str:
-    if not replayed.reported:
+def _agreement(found: Replay) -> str:
+    if not found.reported:
         return 'the bag does not say what the monitor said then'
-    first, then = replayed.first('stop'), replayed.stopped()
-    now = first.stamp if first else None
-    stops = 'the stop agrees'
-    if now != then:
-        stops = f'the stop differs: then {_moment(replayed, then)}, now {_moment(replayed, now)}'
-    differences = replayed.differences()
+    first, then = found.first('stop'), found.stopped()
+    stops = 'the stop agrees' if (first.stamp if first else None) == then else 'the stop differs: '
+    if stops.endswith(' '):
+        stops += (
+            f'then {_moment(found, then)}, now {_moment(found, first.stamp if first else None)}'
+        )
+    differences = found.differences()
     if not len(differences):
         return f'what the monitor said then: {stops}; no score to compare'
     same = int((differences <= _SAME).sum())
@@ -160,22 +159,22 @@ def _agreement(replayed: Replay) -> str:
     )
 
 
-def _moment(replayed: Replay, stamp: int | None) -> str:
-    return 'never' if stamp is None else f'at {(stamp - replayed.ticks[0].stamp) / NS:.2f} s'
+def _moment(found: Replay, stamp: int | None) -> str:
+    return 'never' if stamp is None else f'at {(stamp - found.ticks[0].stamp) / NS:.2f} s'
 
 
-def _dump(replayed: Replay, bundle: Bundle) -> str:
+def _dump(found: Replay, bundle: Bundle) -> str:
     assert bundle.scores is not None
-    first = {kind: replayed.first(kind) for kind in ('warning', 'stop')}
+    first = {kind: found.first(kind) for kind in ('warning', 'stop')}
     data = {
         'policy_id': bundle.policy_id,
         'channels': [channel.name for channel in bundle.scores.channels],
-        'recorded_chunks': replayed.same_policy,
+        'recorded_chunks': found.same_policy,
         'first_warning': _tick(first['warning']),
         'first_stop': _tick(first['stop']),
-        'stopped_then': replayed.stopped(),
-        'largest': {name: [_number(x) for x in pair] for name, pair in replayed.largest().items()},
-        'ticks': [_tick(tick) for tick in replayed.ticks],
+        'stopped_then': found.stopped(),
+        'largest': {name: [_number(x) for x in pair] for name, pair in found.largest().items()},
+        'ticks': [_tick(tick) for tick in found.ticks],
     }
     return json.dumps(data, indent=1, allow_nan=False) + '\n'
 

@@ -195,7 +195,7 @@ class _JointLayout:
 
     def columns(self, data: Bytes) -> list[tuple[int, int]]:
         """Where position, velocity and effort begin, and how many numbers each has."""
-        spans, at = [], self.end
+        found, at = [], self.end
         try:
             for _ in _JOINT_FIELDS:
                 at += -(at - ORIGIN) % 4
@@ -203,13 +203,13 @@ class _JointLayout:
                 at += 4
                 if count:
                     at += -(at - ORIGIN) % self._widest
-                spans.append((at, count))
+                found.append((at, count))
                 at += 8 * count
         except struct.error:
             raise ends_early(data) from None
         if at > len(data):
             raise ends_early(data)
-        return spans
+        return found
 
 
 _JointNumbers = tuple[_JointLayout, list[tuple[float, ...] | int]]

@@ -250,20 +250,20 @@ def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
 def _converted(image: RawImage, encoding: str) -> Pixels:
     import cv2
 
-    given, pixels = image.encoding, image.pixels
+    found, pixels = image.encoding, image.pixels
     if encoding == '16UC1':
-        if given not in _DEPTH:
-            raise IlRosError(f'image encoding {given!r}', allowed=_DEPTH)
-        if given != '32FC1':
+        if found not in _DEPTH:
+            raise IlRosError(f'image encoding {found!r}', allowed=_DEPTH)
+        if found != '32FC1':
             return pixels.astype(np.uint16, copy=False)
         millimetres = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0
         return np.clip(millimetres, 0, 65535).round().astype(np.uint16)
-    if given == encoding or (encoding == 'mono8' and given == '8UC1'):
+    if found == encoding or (encoding == 'mono8' and found == '8UC1'):
         return pixels
     table = _TO_RGB if encoding == 'rgb8' else _TO_GRAY
-    if given not in table:
-        raise IlRosError(f'image encoding {given!r}', allowed=(encoding, *table))
-    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, table[given])))
+    if found not in table:
+        raise IlRosError(f'image encoding {found!r}', allowed=(encoding, *table))
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, table[found])))
 
 
 def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

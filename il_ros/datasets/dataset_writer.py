@@ -74,26 +74,6 @@ class DatasetWriter:
         self._stack = ExitStack()
         self._finished = False
 
-    @classmethod
-    def like(
-        cls, dataset: Dataset, out: Path, *, overwrite: bool = False, labels: int | None = None
-    ) -> DatasetWriter:
-        """A writer of another dataset of the same contract and image format.
-
-        Args:
-            dataset: The dataset that it is like.
-            out: Folder of the new one.
-            overwrite: Whether a dataset that is there already is replaced.
-            labels: Steps of the expert's labels; as many as in `dataset` by default.
-        """
-        return cls(
-            out,
-            dataset.contract,
-            overwrite=overwrite,
-            image_format=dataset.manifest.image_format,
-            labels=dataset.manifest.labels if labels is None else labels,
-        )
-
     def __enter__(self) -> DatasetWriter:
         self._folder = self._context.__enter__()
         try:
@@ -297,7 +277,14 @@ def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Da
         DatasetError: If `path` exists and may not be replaced, or cannot be written.
     """
     manifest = dataset.manifest
-    with DatasetWriter.like(dataset, path, overwrite=overwrite) as writer:
+    writer = DatasetWriter(
+        path,
+        dataset.contract,
+        overwrite=overwrite,
+        image_format=manifest.image_format,
+        labels=manifest.labels,
+    )
+    with writer:
         for episode in range(len(dataset.episodes)):
             writer.copy(dataset, episode)
         return writer.finish(

@@ -52,10 +52,10 @@ def declared(path: Path, environment: Mapping[str, str]) -> list[Argument]:
     Raises:
         LaunchError: If one of the files cannot be read.
     """
-    arguments: dict[str, Argument] = {}
+    found: dict[str, Argument] = {}
     for argument in _declarations(read(path), environment, (path,)):
-        arguments.setdefault(argument.name, argument)
-    return list(arguments.values())
+        found.setdefault(argument.name, argument)
+    return list(found.values())
 
 
 def check_known(

@@ -97,11 +97,11 @@ def _typed(text: str, kind: str, where: str) -> Value:
 
 def _has_type(value: object, kind: str) -> bool:
     items = value if isinstance(value, list) else [value]
-    item_types = {type(item) for item in items}
+    found = {type(item) for item in items}
     if kind == 'yaml':
-        return len(item_types) < 2 and item_types <= set(_SCALARS.values())
-    item_type = _SCALARS[kind.removeprefix('list_of_')]
-    return isinstance(value, list) == kind.startswith('list_of_') and item_types <= {item_type}
+        return len(found) < 2 and found <= set(_SCALARS.values())
+    wanted = _SCALARS[kind.removeprefix('list_of_')]
+    return isinstance(value, list) == kind.startswith('list_of_') and found <= {wanted}
 
 
 def _mistyped(text: str, kind: str, where: str) -> LaunchError:

@@ -115,16 +115,16 @@ def _unreadable(path: Path, problem: ValueError) -> IlRosError:
 
 
 def _check_joints(model: Any, path: Path, names: tuple[str, ...]) -> None:
-    joint_names = [model.joint(i).name for i in range(model.njnt)]
-    if missing := [name for name in names if name not in joint_names]:
+    found = [model.joint(i).name for i in range(model.njnt)]
+    if missing := [name for name in names if name not in found]:
         raise IlRosError(
-            f'no joint {", ".join(missing)}; it has {", ".join(joint_names) or "none"}',
+            f'no joint {", ".join(missing)}; it has {", ".join(found) or "none"}',
             where=str(path),
             fix='give the joints one name in the file and in the contract',
         )
-    if tuple(joint_names[: len(names)]) != names:
+    if tuple(found[: len(names)]) != names:
         raise IlRosError(
-            f'the joints come as {", ".join(joint_names)}',
+            f'the joints come as {", ".join(found)}',
             where=str(path),
             allowed=f'in the order of the contract, before any other: {", ".join(names)}',
         )

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from il_ros.interactive.round_journal import RoundJournal  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.bundle import load_bundle  # noqa: E402
 from il_ros.ros.message_conversion import fill_stamp  # noqa: E402
-from il_ros.ros.qos import CHUNKS, LATCHED  # noqa: E402
+from il_ros.ros.qos import LATCHED, STATUS  # noqa: E402
 from il_ros.sim.perturbations import Perturbation  # noqa: E402
 
 pytestmark = pytest.mark.timeout(400)
@@ -55,14 +56,19 @@ def running(domain, tmp_path_factory):
 class Node:
     """A coach as a process, and what it says."""
 
-    def __init__(self, client, folder, settings=SETTINGS, **parameters):
+    def __init__(self, client, folder, settings=SETTINGS, rules=(), **parameters):
         given = {'contract': REACH.resolve(), 'task': 'reach', 'directory': folder, **parameters}
         texts = [f'{name}:={value}' for name, value in given.items()]
         quoted = ', '.join(f"'{text}'" for text in settings)
         texts.append(f'settings:=[{quoted}]')
         path = packages.executable('il_ros', 'coach', os.environ, 'test')
         self.process = subprocess.Popen(
-            [str(path), '--ros-args', *(word for text in texts for word in ('-p', text))],
+            [
+                str(path),
+                '--ros-args',
+                *(word for rule in rules for word in ('-r', rule)),
+                *(word for text in texts for word in ('-p', text)),
+            ],
             stdin=subprocess.DEVNULL,
         )
         self.client, self.folder, self.said = client, folder, []
@@ -254,7 +260,7 @@ def test_somebody_who_drives_is_not_disturbed(running, tmp_path, bundle):
 @pytest.fixture
 def monitor(running):
     """Says what a monitor would, on the topic of a namespace of its own."""
-    publisher = running.node.create_publisher(MonitorStatus, 'elsewhere/monitor/status', CHUNKS)
+    publisher = running.node.create_publisher(MonitorStatus, 'elsewhere/monitor/status', STATUS)
     yield publisher
     running.node.destroy_publisher(publisher)
 
@@ -272,19 +278,8 @@ def drive(running, publisher, policy_id, strange):
 
 def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
     policy_id = load_bundle(bundle).policy_id
-    parameters = {'bundle': bundle, 'window': 10}
-    with Node(running, tmp_path, **parameters) as coach:
-        coach.process.kill()  # the same, but it listens elsewhere
-        coach.process.wait()
-        path = packages.executable('il_ros', 'coach', os.environ, 'test')
-        given = {'contract': REACH.resolve(), 'task': 'reach', 'directory': tmp_path, **parameters}
-        coach.process = subprocess.Popen(
-            [
-                str(path), '--ros-args', '-r', 'monitor/status:=elsewhere/monitor/status',
-                *(word for k, v in given.items() for word in ('-p', f'{k}:={v}')),
-            ],
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+    elsewhere = ('monitor/status:=elsewhere/monitor/status',)
+    with Node(running, tmp_path, rules=elsewhere, bundle=bundle, window=10) as coach:
         coach.until(lambda: monitor.get_subscription_count() == 1, 'the coach')
         coach.said.clear()
         while not coach.said or coach.said[-1].runs < 6:  # the first may not reach it yet
@@ -301,41 +296,62 @@ def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
         assert not Path(tmp_path / 'retraining_000').exists()  # it asks for leave
 
 
-@pytest.mark.parametrize(
-    ('parameters', 'told'),
-    [
-        (
-            {'on_shift': 'start'},
-            '/coach parameter on_shift: has another name now; to fix: set on_drift instead',
-        ),
-        (
-            {'on_drift': 'ever'},
-            "parameter on_drift: got 'ever'; allowed: watch, propose, start",
-        ),
-        ({'bundle': '/nowhere'}, '/nowhere: no such folder'),
-        ({'settings': "['ruls=dagger']"}, "settings: got 'ruls=dagger'; allowed: rule=..."),
-        ({'randomisation': '/no.yaml'}, '/no.yaml: no such file'),
-    ],
-)
-def test_what_is_set_up_wrongly_is_said_and_nothing_starts(domain, tmp_path, parameters, told):
-    path = packages.executable('il_ros', 'coach', os.environ, 'test')
-    given = {
-        'contract': REACH.resolve(),
-        'task': 'reach',
-        'directory': tmp_path / 'x',
-        **parameters,
-    }
+WRONG = [
+    (
+        {'on_shift': 'start'},
+        "/coach parameter on_shift: 'on_shift' is now 'on_drift'; to fix: write 'on_drift' instead",
+    ),
+    (
+        {'on_drift': 'ever'},
+        "parameter on_drift: got 'ever'; allowed: watch, propose, start",
+    ),
+    ({'bundle': '/nowhere'}, '/nowhere: no such folder'),
+    ({'settings': "['ruls=dagger']"}, "settings: got 'ruls=dagger'; allowed: rule=..."),
+    ({'randomisation': '/no.yaml'}, '/no.yaml: no such file'),
+]
+ONE_AFTER_ANOTHER = """
+import json, os, sys, tempfile
+from il_ros.nodes.coach_node import main
+for line in json.loads(sys.argv[1]):
+    sys.argv = ['coach', *line]
+    with tempfile.TemporaryFile('w+') as errors:
+        os.dup2(errors.fileno(), 2)  # a node's log is not Python's
+        code = main()
+        errors.seek(0)
+        print(json.dumps([code, errors.read()]))
+"""
+
+
+@pytest.fixture(scope='module')
+def refusals(domain, tmp_path_factory):
+    """Exit code, errors and folder of a coach for each wrong set-up, all in one process."""
+    folders = [tmp_path_factory.mktemp('refused') / 'x' for _ in WRONG]
+    given = {'contract': REACH.resolve(), 'task': 'reach'}
+    settings = [
+        {**given, 'directory': folder, **parameters}
+        for folder, (parameters, _) in zip(folders, WRONG, strict=True)
+    ]
+    lines = [
+        ['--ros-args', *(w for k, v in s.items() for w in ('-p', f'{k}:={v}'))] for s in settings
+    ]
     done = subprocess.run(
-        [str(path), '--ros-args', *(w for k, v in given.items() for w in ('-p', f'{k}:={v}'))],
+        [sys.executable, '-c', ONE_AFTER_ANOTHER, json.dumps(lines)],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
+        timeout=100,
+        check=True,
     )
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert not (tmp_path / 'x').exists()
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(*answer, folder) for answer, folder in zip(answers, folders, strict=True)]
+
+
+@pytest.mark.parametrize('number', range(len(WRONG)))
+def test_what_is_set_up_wrongly_is_said_and_nothing_starts(refusals, number):
+    code, errors, folder = refusals[number]
+    assert code == 2
+    assert WRONG[number][1] in errors
+    assert not folder.exists()
 
 
 def test_the_journal_is_the_verbs(taught):

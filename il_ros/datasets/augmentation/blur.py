@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.datasets.augmentation.augmentation_step import require_fraction, require_within
-from il_ros.datasets.augmentation.image_step import Images, ImageStep
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_fraction, require_within
+from il_ros.datasets.augmentation.pixels import Images, changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Blur:
     keys: tuple[str, ...] | None = None
 
 
-class BlurImages(ImageStep):
+class BlurImages:
     """Blurs images with a Gaussian. Actions stay as they are.
 
     Args:
@@ -35,16 +35,17 @@ class BlurImages(ImageStep):
         DatasetError: If a setting is out of range.
     """
 
-    setting, depth = 'blur', False
-
     def __init__(self, settings: Blur) -> None:
         require_fraction(settings.probability, 'blur.probability')
         require_within(settings.sigma, 0.1, 100.0, 'blur.sigma')
-        super().__init__(settings.keys)
         self._settings = settings
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images of one key with blur."""
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """Samples with blurred images."""
+        keys = self._settings.keys
+        return changed(samples, keys, self._blur, rng, depth=False, where='blur')
+
+    def _blur(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         chosen = rng.random(len(images)) < self._settings.probability

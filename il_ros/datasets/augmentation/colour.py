@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.datasets.augmentation.augmentation_step import Array, require_within
-from il_ros.datasets.augmentation.image_step import Images, ImageStep
+from il_ros.datasets.augmentation.augmentation_step import Array, Samples, require_within
+from il_ros.datasets.augmentation.pixels import Images, changed
 
 _GREY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
 # The YIQ space of NTSC: the luma, and a plane in which hue is an angle.
@@ -34,7 +34,7 @@ class Colour:
     keys: tuple[str, ...] | None = None
 
 
-class JitterColour(ImageStep):
+class JitterColour:
     """Changes brightness, contrast, saturation and hue in this order. Actions stay as they are.
 
     All four are affine in a pixel, so each image gets one matrix and one offset, and values are
@@ -47,17 +47,18 @@ class JitterColour(ImageStep):
         DatasetError: If a setting is out of range.
     """
 
-    setting, depth = 'colour', False
-
     def __init__(self, settings: Colour) -> None:
         for name in ('brightness', 'contrast', 'saturation'):
             require_within(getattr(settings, name), 0.0, 1.0, f'colour.{name}')
         require_within(settings.hue, 0.0, 0.5, 'colour.hue')
-        super().__init__(settings.keys)
         self._settings = settings
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images of one key with other colours."""
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """Samples with other colours."""
+        keys = self._settings.keys
+        return changed(samples, keys, self._jitter, rng, depth=False, where='colour')
+
+    def _jitter(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         s, count, mono = self._settings, len(images), images.ndim == 3

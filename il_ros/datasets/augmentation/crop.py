@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.augmentation_step import require_within
-from il_ros.datasets.augmentation.image_step import Images, ImageStep
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_within
+from il_ros.datasets.augmentation.pixels import Images, changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Crop:
     keys: tuple[str, ...] | None = None
 
 
-class CropImages(ImageStep):
+class CropImages:
     """Crops images, zoom first. Actions stay as they are.
 
     Args:
@@ -38,17 +38,18 @@ class CropImages(ImageStep):
         DatasetError: If a setting is out of range.
     """
 
-    setting, depth = 'crop', True
-
     def __init__(self, settings: Crop) -> None:
         if settings.shift < 0:
             raise DatasetError(f'got {settings.shift}', where='crop.shift', allowed='0 or more')
         require_within(settings.zoom, 0.0, 0.9, 'crop.zoom')
-        super().__init__(settings.keys)
         self._settings = settings
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images of one key with crops."""
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """Samples with cropped images."""
+        keys = self._settings.keys
+        return changed(samples, keys, self._crop, rng, depth=True, where='crop')
+
+    def _crop(self, images: Images, rng: np.random.Generator) -> Images:
         if self._settings.zoom > 0.0:
             images = _zoomed(images, self._settings.zoom, rng)
         return _shifted(images, self._settings.shift, rng)

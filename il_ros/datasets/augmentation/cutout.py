@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.augmentation_step import require_fraction, require_within
-from il_ros.datasets.augmentation.image_step import Images, ImageStep
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_fraction, require_within
+from il_ros.datasets.augmentation.pixels import Images, changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Cutout:
     keys: tuple[str, ...] | None = None
 
 
-class HideSquares(ImageStep):
+class HideSquares:
     """Hides squares, centred anywhere in the image. Actions stay as they are.
 
     A square has the image's mean colour; in a depth image 0, which says that nothing was measured.
@@ -40,18 +40,19 @@ class HideSquares(ImageStep):
         DatasetError: If a setting is out of range.
     """
 
-    setting, depth = 'cutout', True
-
     def __init__(self, settings: Cutout) -> None:
         require_fraction(settings.probability, 'cutout.probability')
         require_within(settings.size, 0.0, 1.0, 'cutout.size')
         if settings.count < 1:
             raise DatasetError(f'got {settings.count}', where='cutout.count', allowed='1 or more')
-        super().__init__(settings.keys)
         self._settings = settings
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images of one key with hidden squares."""
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """Samples with parts of their images hidden."""
+        keys = self._settings.keys
+        return changed(samples, keys, self._hide, rng, depth=True, where='cutout')
+
+    def _hide(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         count, height, width = images.shape[:3]

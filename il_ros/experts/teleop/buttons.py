@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, get_args
 
-from il_ros.core.errors import IlRosError
 from il_ros.experts.teleop.device_reading import Press
 
 
@@ -145,83 +144,3 @@ class HoldTimer:
     def end(self) -> None:
         """End it at once."""
         self._last = -math.inf
-
-
-def check_joy(
-    axes: Sequence[float], buttons: Sequence[int], wanted: Buttons, used_axes: Mapping[str, int]
-) -> None:
-    """Refuse a message that lacks what is used of it.
-
-    Args:
-        axes: The message's axes.
-        buttons: The message's buttons.
-        wanted: The buttons that are used.
-        used_axes: Index of each axis that is used, by its direction.
-
-    Raises:
-        IlRosError: With what the configuration needs and what the message has.
-    """
-    used_buttons = {} if wanted.sparse else wanted.used
-    missing = [f'axes.{name} is axis {i}' for name, i in used_axes.items() if i >= len(axes)]
-    missing += [
-        f'buttons.{name} is button {i}' for name, i in used_buttons.items() if i >= len(buttons)
-    ]
-    if missing:
-        least = [1 + max(used.values(), default=-1) for used in (used_axes, used_buttons)]
-        raise IlRosError(
-            f'the message has {len(axes)} axes and {len(buttons)} buttons, but '
-            f'{", ".join(missing)} (counted from 0)',
-            where='joy',
-            allowed=f'{least[0]} or more axes, {least[1]} or more buttons',
-            fix='take the configuration of this device',
-        )
-    for name, i in used_axes.items():
-        if not math.isfinite(axes[i]):
-            raise IlRosError(
-                f'axis {i} ({name}) is {axes[i]}', where='joy', allowed='finite numbers'
-            )
-
-
-class Pedal:
-    """Follows the buttons.
-
-    Args:
-        buttons: Which button is for what.
-
-    Attributes:
-        read: When the buttons were read last [s]; minus infinity before the first time.
-    """
-
-    def __init__(self, buttons: Buttons) -> None:
-        self._buttons, self._state = buttons, ButtonState(buttons)
-        self.read = -math.inf
-
-    def press(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> tuple[Press, ...]:
-        """Take in a message that was read at `now` [s]; returns the buttons just pressed.
-
-        Raises:
-            IlRosError: If the message lacks a button that is used.
-        """
-        check_joy(axes, buttons, self._buttons, {})
-        self.read = now
-        return self._state.update(buttons)
-
-    @property
-    def has_enable_switch(self) -> bool:
-        """Whether one of the buttons is an enable switch."""
-        return self._buttons.enable is not None
-
-    @property
-    def held(self) -> bool:
-        """Whether the enable switch is held."""
-        return 'enable' in self._state.down
-
-    @property
-    def keep(self) -> bool:
-        """Whether the button that takes the arm and keeps it where it is is held."""
-        return 'takeover' in self._state.down
-
-    @property
-    def gripper(self) -> float:
-        """1 while the gripper opens, -1 while it closes, 0 otherwise."""
-        return self._state.gripper

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from il_ros.experts.teleop.axes import Axes
-from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer, SpeedScale, check_joy
+from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer, SpeedScale
 from il_ros.experts.teleop.device_reading import DeviceReading, TwistFrame
-from il_ros.experts.teleop.setpoint_limiter import MotionConfig
+from il_ros.experts.teleop.joy_message import check_joy
+from il_ros.experts.teleop.motion_config import MotionConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from il_ros.experts.teleop.buttons import HoldTimer, SpeedScale
 from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
-from il_ros.experts.teleop.setpoint_limiter import MotionConfig
+from il_ros.experts.teleop.motion_config import MotionConfig
 
 _STOP = ' '
 _AGAIN = 1.0  # s without a key after which it counts as pressed anew, and not as repeated

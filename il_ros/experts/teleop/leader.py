@@ -12,9 +12,10 @@ import numpy as np
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.experts.teleop.buttons import Buttons, Pedal
+from il_ros.experts.teleop.buttons import Buttons
 from il_ros.experts.teleop.device_reading import DeviceReading, Press
-from il_ros.experts.teleop.setpoint_limiter import MotionConfig
+from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.pedal import Pedal
 
 TOPIC = 'leader/joint_states'  # default topic of a leader arm
 

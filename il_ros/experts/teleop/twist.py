@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.buttons import Buttons, HoldTimer, Pedal
+from il_ros.experts.teleop.buttons import Buttons, HoldTimer
 from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
-from il_ros.experts.teleop.setpoint_limiter import MotionConfig
+from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.pedal import Pedal
 
 Array = NDArray[np.float64]
 
