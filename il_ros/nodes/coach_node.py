@@ -1,4 +1,4 @@
-"""The coach node: watches for a shift, and teaches, judges and promotes on request."""
+"""The coach node: watches for drift, and teaches, evaluates and promotes on request."""
 
 from __future__ import annotations
 

@@ -369,7 +369,7 @@ class MonitorNode(ManagedNode):
             self._tick_if_answered()
 
     def _require_idle(self) -> None:
-        """What the monitor judges by changes only while it commands nothing."""
+        """Scores and settings change only while the monitor commands nothing."""
         if self._monitor.mode is not Mode.IDLE:
             raise IlRosError(
                 f'the mode is {self._monitor.mode}', allowed='idle', fix='ask for idle first'

@@ -36,7 +36,7 @@ class FlightRecorderConfig:
         ('',), 'Further topics to keep, absolute or relative; their types come from the graph.'
     )
     events: tuple[str, ...] = setting(
-        ('',), f'Kinds of events that make a snapshot, beside fallback: {", ".join(EVENT_KINDS)}.'
+        ('',), f'Kinds of events that make a snapshot, besides fallback: {", ".join(EVENT_KINDS)}.'
     )
     before: float = setting(
         10.0, 'How much from before its event a snapshot has [s].', low=0.0, high=600.0
@@ -68,8 +68,8 @@ class FlightRecorderConfig:
 class FlightRecorder:
     """Keeps what was heard around every event.
 
-    Every method is for one and the same thread, and none raises what the disk does: whoever
-    watches the robot must not be disturbed by it.
+    Every method is for the same thread. None raises an error of the disk: the node that watches the
+    robot must not be disturbed by it.
 
     Args:
         node: Whose names, clock and log are used.

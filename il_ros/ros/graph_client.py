@@ -67,7 +67,7 @@ class MonitorTrace:
         joints: Commanded joints by the time of their tick since the reset [s], each (N,).
         alarm: When the monitor fell back, since the reset [s]; none if it did not.
         reason: Why it did.
-        takeovers: How often an operator's dead-man took the arm.
+        takeovers: How often an operator's enable switch took the arm.
     """
 
     scores: dict[float, float] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class GraphClient(ServiceClient):
         contract: What the topics mean.
         namespace: Of the graph.
         timeout: Longest wait for an answer [s].
-        alone: Beside a node in the same process, arguments of a ROS context of its own; None for
+        alone: Next to a node in the same process, arguments of a ROS context of its own; None for
             the process's.
 
     Attributes:
@@ -191,7 +191,7 @@ class GraphClient(ServiceClient):
         return parameter_value_to_python(values[0])
 
     def heed(self, device: str) -> None:
-        """Let every tick that drives wait for this device's word on its dead-man; '' for none."""
+        """Let every driving tick wait for the state of this device's enable switch; '' for none."""
         self.set_parameters('monitor', takeover_from=device)
 
     @contextmanager
@@ -202,7 +202,7 @@ class GraphClient(ServiceClient):
 
         Args:
             novelty: Whether the scores may stop the policy.
-            gives_back: Whether whoever lets a dead-man go gives the arm back to the policy.
+            gives_back: Whether releasing an enable switch gives the arm back to the policy.
         """
         returns = self.parameter('monitor', 'takeover_return')
         self.set_parameters(
@@ -229,7 +229,7 @@ class GraphClient(ServiceClient):
         self._arm(returns=returns)
 
     def _arm(self, *, returns: bool) -> None:
-        """The monitor as it is where nobody runs episodes."""
+        """Set the monitor as it is outside of episodes."""
         self.set_parameters('monitor', takeover_from='')
         self.set_parameters(
             'monitor', novelty=True, allow_uncalibrated=False, takeover_return=returns
@@ -263,7 +263,7 @@ class GraphClient(ServiceClient):
         killed = self.left_behind
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
-            self.stop_recording(StopEpisode.Request.DISCARDED, 'whoever began it is gone')
+            self.stop_recording(StopEpisode.Request.DISCARDED, 'the program that began it is gone')
         self.settle()
         if killed:
             self._arm(returns=False)
@@ -333,7 +333,7 @@ class GraphClient(ServiceClient):
                 )
 
     def require_wanted(self) -> None:
-        """See that nobody has cancelled what is going on.
+        """Check that the episode was not cancelled.
 
         Raises:
             IlRosError: If somebody has.

@@ -1,18 +1,19 @@
 """Episodes of interactive imitation on a running graph, in lock-step.
 
-The policy node answers every frame, and the monitor drives the arm by what it says. The coach looks
-at the same frame and decides, as in one process; where the expert is to drive, it holds a dead-man
-as an operator would (`expert/takeover`), and the monitor gives the expert the arm. No tick goes by
-without the coach's word on its frame (the monitor's parameter `takeover_from`), so that what was
-decided about a frame is in force at that frame.
+The policy node answers every frame, and the monitor drives the arm by its chunks. The coach
+observes the same frame and decides, as in one process. Where the expert is to drive, the coach
+holds an enable switch as an operator would (`expert/takeover`), and the monitor gives the expert
+the arm. No tick passes before the coach has decided on its frame (the monitor's parameter
+`takeover_from`), so a decision about a frame takes effect at that frame.
 
-A person with a dead-man of his own goes before everybody: while he holds it he drives, his chunks
-are the labels, and the expert is not asked.
+An operator with an enable switch of their own goes first: while they hold it they drive, their
+chunks are the labels, and the expert is not asked.
 
-The expert is asked by its service alone. What it answers is published with the stamp of the frame:
-the monitor follows it where the expert drives, and the bag holds it as the frame's label. Where he
-drives, his overlapping answers are blended as the policy node blends its own, with the noise that a
-rule may add; then the monitor is given that, and the label is published beside it (`expert/label`).
+The expert is asked by its service alone. Its answer is published with the stamp of the frame: the
+monitor follows it where the expert drives, and the bag holds it as the frame's label. Where the
+expert drives, its overlapping answers are blended as the policy node blends its own, with the noise
+that a rule may add; then the monitor gets the blend, and the label is published next to it
+(`expert/label`).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ from il_ros.srv import StopEpisode
 Array = NDArray[np.float64]
 
 DEVICE = 'coach'
-"""The coach's name among those who hold a dead-man."""
+"""The coach's name among the devices with an enable switch."""
 
 _PATIENCE = 10.0  # s that a node may take for a frame, or to find the others
 _LATE = 'time limit of the task'
@@ -94,7 +95,7 @@ def graph_episode_env(
             drives: that of the policy which is trained (`MlpConfig.blend`).
         novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
         noise: Standard deviation of the joints' disturbance where it is learned from [rad].
-        randomisation: What differs from episode to episode beside the scene, in all of them.
+        randomisation: What differs from episode to episode besides the scene, in all of them.
 
     Raises:
         IlRosError: If a node is missing, or refuses.
@@ -132,7 +133,7 @@ def graph_trials(
         client: Talks to the graph.
         task: Name of the simulator's task.
         folder: Of the dataset that the new policy is calibrated on.
-        randomisation: What differs from episode to episode beside the scene.
+        randomisation: What differs from episode to episode besides the scene.
     """
 
     def runner(bundle: Path) -> GraphEvaluator:
@@ -165,7 +166,7 @@ class GraphEpisodeEnv:
         blend: See `graph_episode_env`.
         noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
             learned from and never in one that evaluates (`SEEDS`); see `ArmEpisodeEnv`.
-        randomisation: What differs from episode to episode beside the scene, in all of them.
+        randomisation: What differs from episode to episode besides the scene, in all of them.
 
     Attributes:
         notes: Free words, kept with each bag.
@@ -195,7 +196,7 @@ class GraphEpisodeEnv:
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._answer: ActionChunk | None = None  # the expert's, until it is published
-        self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what he does
+        self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what the expert does
         self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
         self._people = EnableSwitches(MonitorConfig.takeover_age)
@@ -265,7 +266,7 @@ class GraphEpisodeEnv:
     def _enter(self, stamp: Any) -> None:
         """Get the policy its mode, or the expert before there is a policy.
 
-        The dead-man is let go once: nobody takes over with one that was held before.
+        The enable switch is released once: one that was held before takes nothing over.
         """
         self._executed.clear()
         self._scores.clear()
@@ -332,17 +333,17 @@ class GraphEpisodeEnv:
         return chunk_positions(self._answer).reshape(-1)
 
     def _publish(self, action: Array | None = None) -> None:
-        """Say what the expert has answered, if he was asked and it was not said yet.
+        """Publish the expert's answer, if it was asked and the answer is not published yet.
 
         Args:
-            action: What he is to do, shape (H * N,), where he drives: his answer, or with noise.
+            action: What the expert is to do where it drives: its answer, or with noise, (H * N,).
         """
         chunk, self._answer = self._answer, None
         if chunk is None:
             return
         stamp = to_ns(chunk.header.stamp)
         if stamp - self._published > 1.5 * NS * self.period:
-            self._blend.reset()  # what he wanted before others drove without asking him is past
+            self._blend.reset()  # its answers from before others drove unasked are past
         self._published = stamp
         answer = np.minimum(np.maximum(chunk_positions(chunk).reshape(-1), self.low), self.high)
         wanted = (answer if action is None else action).reshape(self._horizon, -1)
@@ -354,7 +355,7 @@ class GraphEpisodeEnv:
         self._chunks.publish(chunk)
 
     def _persons(self, frame: Frame) -> Array:
-        """What the person who drives wants at a frame; his device has published it."""
+        """The action of the operator who drives at a frame, as their device has published it."""
         self._until(lambda: self._heard[0] >= frame.stamp, 'no chunk of the person who drives')
         answer = self._heard[1]
         if answer.size != self.low.size:
@@ -368,7 +369,7 @@ class GraphEpisodeEnv:
 
     @property
     def _person(self) -> bool:
-        """Whether a person holds a dead-man that counts, as the monitor judges it."""
+        """Whether an operator holds an enable switch that counts, by the monitor's rules."""
         return self._people.alive(self._now)
 
     def _say(self, stamp: int, *, held: bool) -> None:
@@ -380,7 +381,7 @@ class GraphEpisodeEnv:
         Args:
             stamp: Of the frame [ns].
             driver: Who was to drive.
-            person: Whether a person held a dead-man when that was decided, or one frame before.
+            person: Whether an operator held a switch when that was decided, or one frame before.
 
         Raises:
             IlRosError: If another one drove, and no person has taken the arm or given it back; or

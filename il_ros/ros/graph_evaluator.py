@@ -94,7 +94,7 @@ class GraphEvaluator:
 
 
 def taken(where: str) -> IlRosError:
-    """Somebody took the arm where a policy is judged by what it does alone."""
+    """The error of an operator who took the arm while a policy is evaluated alone."""
     return IlRosError(
         'somebody took the arm in an episode that judges a policy',
         where=where,

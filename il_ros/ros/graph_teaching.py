@@ -51,7 +51,8 @@ class CoachNodeConfig:
     further: int = setting(2, 'Rounds of a retraining.', low=1, high=1000)
     trials: int = setting(TRIALS, 'Episodes of each policy in its trials.', low=1, high=10_000)
     randomisation: str = setting(
-        '', 'YAML file of what differs from episode to episode beside the scene; empty for nothing.'
+        '',
+        'YAML file of what differs from episode to episode besides the scene; empty for nothing.',
     )
     window: int = setting(
         DriftConfig.window, 'Last drives that a shift is looked for in.', low=1, high=10_000
@@ -132,7 +133,7 @@ class CoachOutcome:
 
 
 class GraphTeaching:
-    """Teaches, judges and promotes; what was begun and not finished goes on.
+    """Teaches, evaluates and promotes; an unfinished retraining is resumed.
 
     Args:
         contract: What the topics mean.
@@ -311,7 +312,7 @@ def chosen(settings: Sequence[str]) -> tuple[DaggerRun, BcConfig]:
 
 
 def require_free(client: GraphClient, mode: str) -> None:
-    """See that nobody drives the arm and no alarm stands, but what a coach that is gone has left.
+    """Check that the arm is not driven and no alarm stands, except what a dead coach has left.
 
     Args:
         client: Talks to the graph.

@@ -57,7 +57,7 @@ class ServiceClient:
     Args:
         namespace: Of the graph.
         timeout: Longest wait for an answer [s].
-        alone: Beside a node in the same process, arguments of a ROS context of its own; None for
+        alone: Next to a node in the same process, arguments of a ROS context of its own; None for
             the process's.
 
     Attributes:

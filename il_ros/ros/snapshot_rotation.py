@@ -15,7 +15,7 @@ MARKER = 'flight_recorder.json'
 
 
 class SnapshotRotation:
-    """The snapshots that a node wrote, as long as nobody made them their own.
+    """The snapshots that a node wrote and that nobody has claimed since.
 
     A snapshot is known by a file in it that names the node and the snapshot. One that was
     renamed or flagged, or that holds another file, is no longer the node's, and stays.
