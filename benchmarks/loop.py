@@ -38,6 +38,7 @@ class LoopSizes:
         epochs: Passes over them.
         warm_up: How long the nodes run before anything is measured [s].
         measured: For how long latencies are [s].
+        answered: Share of the observations that must have a command before the next one.
         episodes: Recorded in lock-step.
     """
 
@@ -45,11 +46,12 @@ class LoopSizes:
     epochs: int = 40
     warm_up: float = 2.0
     measured: float = 15.0
+    answered: float = 0.9
     episodes: int = 10
 
 
 FULL = LoopSizes()
-SMOKE = LoopSizes(demonstrations=1, epochs=150, warm_up=0.5, measured=1.0, episodes=1)
+SMOKE = LoopSizes(demonstrations=1, epochs=150, warm_up=0.5, measured=1.0, answered=0.3, episodes=1)
 
 
 def run(sizes: LoopSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
@@ -108,7 +110,7 @@ def _measure(
             supervisor.start(node, [str(executable), *parameters, *extra])
         from benchmarks.pulse import Pulse
 
-        return Pulse(contract, values).run(RATE, sizes.warm_up, sizes.measured)
+        return Pulse(contract, values).run(RATE, sizes.warm_up, sizes.measured, sizes.answered)
 
 
 def _lockstep(folder: Path, sizes: LoopSizes) -> Row:
