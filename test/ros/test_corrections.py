@@ -118,7 +118,7 @@ def chunks(bag, topic):
     return {
         to_ns(chunk.header.stamp): chunk_positions(chunk)
         for chunk in found
-        if chunk.source == 'expert'
+        if chunk.source == ActionChunk.EXPERT
     }
 
 
