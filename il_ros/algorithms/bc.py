@@ -2,8 +2,8 @@
 
 A demonstration is a sequence of frames and of commands that were executed after them. The policy
 predicts, from one frame, the next H commands (an action chunk, Zhao et al. 2023); the loss is a
-masked Huber loss in normalised space. How frames become inputs and targets: `chunks.py`; how
-they are augmented: `augmented.py`; the optimiser's loop: `training_loop.py`.
+masked Huber loss in normalised space. How frames become inputs and targets: `chunk_dataset.py`; how
+they are augmented: `augmented_chunks.py`; the optimiser's loop: `training_loop.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import BatchSource, Loss, fit
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
+from il_ros.calibration.fit_scores import channels_named
 from il_ros.core.atomic_folders import require_free
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
@@ -43,12 +44,15 @@ class BcConfig(OptimiserConfig):
         noise: Standard deviation of Gaussian noise on the normalised inputs of a batch, which
             keeps the network smooth around the demonstrations.
         huber: Normalised error from which the loss grows linearly instead of quadratically
-            (Huber 1964): millimetres near the object then count beside the long ways to it.
+            (Huber 1964): millimetres near the object then count next to the long ways to it.
+        score_channels: Scores of the bundle: kinds such as flow, or knn_embedding for one that
+            reads the policy's embedding; none named means the default ones.
     """
 
     policy: MlpConfig = field(default_factory=MlpConfig)
     noise: float = 0.05
     huber: float = 0.1
+    score_channels: tuple[str, ...] = ()
 
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
@@ -59,6 +63,7 @@ class BcConfig(OptimiserConfig):
             ('ema_decay', 0 <= self.ema_decay < 1, '0 <= x < 1'),
         ):
             self._require(name, fine, allowed)
+        channels_named(self.score_channels, 'config.score_channels')
         if self.policy.horizon < 1 or min(self.policy.hidden_dims, default=1) < 1:
             raise IlRosError(
                 'not positive', where='config.policy', allowed='horizon, hidden_dims > 0'
@@ -180,6 +185,7 @@ def _bundle(result: BcResult, dataset: Dataset, augmentation: Augmentation) -> B
         metrics=result.metrics,
         trained_on=result.train_episodes,
         held_out=result.held_out_episodes,
+        score_channels=result.config.score_channels,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from il_ros.calibration.calibrate import ALPHA, calibrate, enough
-from il_ros.calibration.fit_scores import fit_bank
+from il_ros.calibration.fit_scores import channels_named, fit_bank
 from il_ros.datasets.dataset import Dataset
 from il_ros.monitors.calibrated_scores import FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
@@ -24,6 +24,7 @@ def make_bundle(
     trained_on: Sequence[int],
     held_out: Sequence[int],
     scored: bool = True,
+    score_channels: Sequence[str] = (),
 ) -> Bundle:
     """A policy with its history and, where an arm moves, scores of what it was trained on.
 
@@ -39,10 +40,16 @@ def make_bundle(
         trained_on: Indices of the episodes that were trained on.
         held_out: Indices of those that were not.
         scored: Whether scores are fitted, without which no monitor can watch it.
+        score_channels: Which scores, by the names of `channels_named`; the default ones if empty.
+
+    Raises:
+        UnknownNameError: If a kind of score is not known.
+        IlRosError: If the scores do not fit the policy.
     """
     # The monitor is an arm's: nothing scores what commands no joints.
     scored = scored and dataset.contract.action.space == 'joints'
-    scores = fit_bank(policy, dataset, trained_on) if scored else None
+    channels = channels_named(score_channels) or None
+    scores = fit_bank(policy, dataset, trained_on, channels) if scored else None
     entries = [dataset.episodes[i] for i in trained_on]
     training = Training(
         algorithm=algorithm,

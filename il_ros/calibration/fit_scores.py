@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.core.limits import Array
-from il_ros.core.registry import lookup
+from il_ros.core.registry import lookup, names_of
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.window_loader import FrameIndex
 from il_ros.monitors.calibrated_scores import WINDOW, FittedScores, NoveltyFeatures
@@ -31,6 +31,39 @@ DEFAULT_CHANNELS: tuple[Spec, ...] = (
 One of each kind: whether the policy has been in such a state, whether there are such observations,
 whether one can tell what the expert would do, and whether the policy keeps to what it said.
 """
+
+_EMBEDDING = '_embedding'
+
+
+def channels_named(names: Iterable[str], where: str = 'score_channels') -> tuple[Spec, ...]:
+    """The channels of these names, each with the name that was given.
+
+    Args:
+        names: A kind of score, such as `flow`, which reads the observation; or a kind with
+            `_embedding` appended, such as `knn_embedding`, which reads the policy's embedding.
+        where: The setting that holds the names, for the error.
+
+    Raises:
+        UnknownNameError: If a kind of score is not known; it lists every kind.
+        IlRosError: If a name is given twice, or a score that reads no features is to read the
+            embedding.
+    """
+    kinds, specs = names_of('score', SCORES), []
+    for name in names:
+        if name in kinds or not name.endswith(_EMBEDDING):
+            lookup('score', name, SCORES)
+            spec: Spec = (name, name, 'observation')
+        else:
+            kind = name.removesuffix(_EMBEDDING)
+            if 'features' not in lookup('score', kind, SCORES).needs:
+                raise IlRosError(
+                    f'{name!r}: {kind!r} reads no features', where=where, allowed=[kind]
+                )
+            spec = (name, kind, 'embedding')
+        if spec in specs:
+            raise IlRosError(f'{name!r} is given twice', where=where, allowed='different names')
+        specs.append(spec)
+    return tuple(specs)
 
 
 def fit_bank(

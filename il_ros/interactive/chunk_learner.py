@@ -167,4 +167,5 @@ class ChunkLearner:
             trained_on=range(len(data.episodes)),
             held_out=(),
             scored=scored,
+            score_channels=self.config.score_channels,
         )

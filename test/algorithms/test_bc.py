@@ -9,6 +9,7 @@ from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
 from il_ros.algorithms.torch_tools import warmup_cosine
 from il_ros.cli import monitor_command as monitor_cli
 from il_ros.cli import train_command as cli
+from il_ros.core.config import override
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, DatasetError, IlRosError
 from il_ros.datasets.dataset_writer import save_dataset
@@ -104,6 +105,7 @@ def test_without_held_out_episodes_the_training_loss_decides(dataset):
         ({'huber': 0.0}, 'config.huber: got 0.0; allowed: more than 0'),
         ({'noise': -1.0}, 'config.noise: got -1.0; allowed: 0 or more'),
         ({'ema_decay': 2.0}, 'config.ema_decay: got 2.0; allowed: 0 <= x < 1'),
+        ({'score_channels': ('luck',)}, "unknown score 'luck'; allowed: clustered_"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(dataset, changes, text):
@@ -157,6 +159,13 @@ def test_an_existing_bundle_is_refused_before_the_work(folder, tmp_path):
     (tmp_path / 'bundle').mkdir()
     with pytest.raises(BundleError, match='bundle: exists already; to fix: '):
         train_bundle(folder, tmp_path / 'bundle', SMALL, on_epoch=pytest.fail)
+
+
+def test_the_settings_choose_the_scores_of_the_bundle(folder, tmp_path):
+    config = override(replace(SMALL, epochs=1), ['score_channels=[mahalanobis_embedding, tce]'])
+    train_bundle(folder, tmp_path / 'bundle', config)
+    bundle = load_bundle(tmp_path / 'bundle')
+    assert bundle.scores.bank().names == ('mahalanobis_embedding', 'tce')
 
 
 def test_the_verbs_train_and_calibrate(task, folder, tmp_path, capsys):

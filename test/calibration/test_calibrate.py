@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from il_ros.calibration.calibrate import calibrate, enough
-from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, fit_bank, traces
-from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, channels_named, fit_bank, traces
+from il_ros.core.errors import DatasetError, IlRosError, UnknownNameError
 from il_ros.datasets.memory_dataset import assemble
 from il_ros.monitors.calibrated_scores import FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationError
+from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.policy import Policy
 from il_ros.policies.score_inputs import ScoreInputs
 
@@ -197,3 +198,35 @@ def test_chunks_of_one_step_are_not_compared_with_each_other(task, policy):
 
     found = fit_bank(OneStep(task.contract), task.dataset(range(20)), range(20))
     assert [name for name, _, _ in found.specs] == ['knn_embedding', 'flow', 'ensemble']
+
+
+def test_channels_are_chosen_by_name():
+    assert channels_named(['knn_embedding', 'flow', 'ensemble', 'tce']) == DEFAULT_CHANNELS
+    assert channels_named([]) == ()
+
+
+@pytest.mark.parametrize(
+    ('names', 'text'),
+    [
+        (['luck'], "unknown score 'luck'; allowed: clustered_mahalanobis, cusum, "),
+        (['luck_embedding'], "unknown score 'luck'; allowed: "),
+        (
+            ['tce_embedding'],
+            "score_channels: 'tce_embedding': 'tce' reads no features; allowed: tce",
+        ),
+        (['flow', 'flow'], "score_channels: 'flow' is given twice; allowed: different names"),
+    ],
+)
+def test_channels_that_there_are_not_are_refused(names, text):
+    with pytest.raises(IlRosError) as caught:
+        channels_named(names)
+    assert str(caught.value).startswith(text)
+    assert isinstance(caught.value, UnknownNameError) == text.startswith('unknown')
+
+
+def test_a_plugin_whose_name_ends_like_an_embedding_is_the_score_itself(monkeypatch):
+    place = 'il_ros.monitors.scores.tce:TemporalConsistency'
+    monkeypatch.setitem(SCORES, 'word_embedding', place)
+    assert channels_named(['word_embedding']) == (
+        ('word_embedding', 'word_embedding', 'observation'),
+    )

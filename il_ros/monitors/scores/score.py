@@ -80,6 +80,8 @@ class NominalData:
 class Score(Protocol):
     """A nonconformity score; larger is more anomalous.
 
+    Its class constructs with no arguments, so that a name in `SCORES` is enough to fit one.
+
     Attributes:
         needs: Which parts of a `ScoreInput` it cannot do without.
     """
