@@ -68,7 +68,7 @@ class OutputConfig:
     ahead: float = 0.5
 
     @property
-    def streams(self) -> bool:
+    def setpoints(self) -> bool:
         """Whether a command is good for one period only, so that stops have to be sent, too."""
         return self.adapter != 'joint_trajectory'
 
@@ -263,7 +263,7 @@ class Contract:
     def command_delay(self) -> float:
         """How much later than the monitor's plan the arm is to move [s]."""
         output = self.action.output
-        return 0.0 if output.streams else output.ahead * self.period
+        return 0.0 if output.setpoints else output.ahead * self.period
 
     def by_topic(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """These streams by their topics, in the order in which an instant is taken in.

@@ -114,7 +114,7 @@ class RoundScores:
 
     def ratios(self, frame: Frame) -> Mapping[str, float]:
         """See `FrameScorer.ratios`."""
-        chunk = self._policy.act(frame) if self._bank.of_answer else None
+        chunk = self._policy.act(frame) if self._bank.uses_policy_output else None
         values = self._bank.read(self._inputs.of_frame(frame, chunk, frame.stamp / NS))
         ratio = mean_ratio(self._thresholds.ratios(values, self._tick, counts=self._bank.counts))
         self._tick += 1

@@ -13,6 +13,9 @@ from il_ros.monitors.checks import Fault
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, Source
 
+Target = tuple[Array, Array]
+"""Position [rad or m] and velocity [rad/s or m/s] wanted of the joints, each of shape (N,)."""
+
 _MOST = 64  # chunks that are blended
 
 
@@ -55,7 +58,7 @@ class ChunkFollower:
         """Whether no step is due at `t` [s] or later: the source has fallen silent."""
         return not self._followed or t > self._followed[-1].end
 
-    def target(self, t: float) -> tuple[Array, Array]:
+    def target(self, t: float) -> Target:
         """Position and velocity (N,) wanted at `t` [s].
 
         Raises:
@@ -93,7 +96,7 @@ class _Followed:
             # What comes after the last step is not known: it is a rest.
             self._velocity[:-1] = np.gradient(self._positions, chunk.step_dt, axis=0)[:-1]
 
-    def at(self, t: float) -> tuple[Array, Array]:
+    def at(self, t: float) -> Target:
         positions, last = self._positions, self._last
         phase = min(max((t - self._first) / self.chunk.step_dt, 0.0), float(last))
         i = min(int(phase), max(last - 1, 0))
@@ -102,9 +105,6 @@ class _Followed:
             positions[i] + share * (positions[j] - positions[i]),
             self._velocity[i] + share * (self._velocity[j] - self._velocity[i]),
         )
-
-
-Target = tuple[Array, Array]
 
 
 class ChunkIntake:

@@ -75,13 +75,13 @@ class Driving:
             intake.forget()
         self._trail.clear()
 
-    def patience(self, trigger: str, now: float, *, calm: bool) -> str:
-        """The trigger that counts: a contract that goes on slowly first lets some time pass.
+    def delayed_trigger(self, trigger: str, now: float, *, calm: bool) -> str:
+        """The trigger that counts; where the fallback is `slow`, only after its time has passed.
 
         Args:
             trigger: Why the policy should stop; empty without a reason.
             now: The present [s].
-            calm: Whether the scores have long been as they should be.
+            calm: Whether the scores have been below the warning level for the dwell time.
         """
         if self._fallback.kind != 'slow':
             return trigger
@@ -149,7 +149,7 @@ class Driving:
         return here + step, clip(share * velocity, -most, most)
 
     def _jump(self, distance: Array) -> Fault | None:
-        patience = self._config.jump
-        if not patience:
+        extra_time = self._config.jump
+        if not extra_time:
             return None
-        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + patience)
+        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + extra_time)

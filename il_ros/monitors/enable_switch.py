@@ -1,4 +1,4 @@
-"""Enable switches (ISO 10218): whether one is held, and whether its device is alive."""
+"""Enable switches (ISO 10218): whether one is held, and whether its device is silent."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class EnableSwitch:
             self._armed = True
 
     def reset(self) -> None:
-        """Believe nothing that was said before: it has to be let go first."""
+        """Count no earlier reading: the switch has to be let go first."""
         self._held, self._armed = False, False
 
     def clock_jumped(self) -> None:
-        """Believe nothing, and take the time that the device reports next."""
+        """Count no earlier reading, and take the time that the device reports next."""
         self.reset()
         self._heard = -inf
 
@@ -61,14 +61,14 @@ class EnableSwitch:
 class EnableSwitches:
     """The switches of all devices: an operator who holds one asks for the arm; one device gets it.
 
-    Devices are told apart by name: an operator's, another operator's, that of a program that hands
-    the arm to an expert. For as long as the one that got the arm is held, no other counts.
+    Each device has a name: that of an operator, or of a program that hands the arm to an expert.
+    While the switch of the device that got the arm is held, no other switch counts.
 
     Args:
         max_age: Longest silence of a device [s].
 
     Attributes:
-        lost: Whether the device that got the arm was lost since then, instead of let go.
+        lost: Whether the device that got the arm has been lost since then; it was not let go.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -79,11 +79,11 @@ class EnableSwitches:
 
     @property
     def kept(self) -> bool:
-        """Whether the device that got the arm is still held."""
+        """Whether the switch of the device that got the arm is still held."""
         return self._owner is not None and self._owner.held
 
-    def alive(self, now: float) -> bool:
-        """Whether a device is held that has spoken of late at `now` [s]."""
+    def any_held(self, now: float) -> bool:
+        """Whether a switch is held at `now` [s] on a device that is not silent."""
         return self._asking(now) is not None
 
     def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
@@ -95,7 +95,7 @@ class EnableSwitches:
             self.lost |= switch is self._owner
 
     def take(self, now: float) -> None:
-        """The arm goes to the first device that asks for it and is alive at `now` [s]."""
+        """The arm goes to the first device that is not silent and whose switch is held, if any."""
         self._owner, self.lost = self._asking(now), False
 
     def reset(self) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
 from il_ros.core.limits import Array, Limits
+from il_ros.monitors.chunk_follower import Target
 
 
 class DriverHandover:
@@ -77,9 +78,6 @@ class DriverHandover:
         by_speed = 1.5 * distance / self._velocity
         by_acceleration = np.sqrt(12.0 * distance / self._acceleration)
         return float(np.max([by_speed, by_acceleration]))
-
-
-Target = tuple[Array, Array]
 
 
 class FallbackMotion(Protocol):

@@ -117,7 +117,7 @@ class ModeMachine:
         if self.mode is Mode.FALLBACK:
             self._enter(Mode.ALARM, self._latched)
 
-    def heeding(self, held: bool, *, to_policy: bool) -> Mode:
+    def next_mode(self, held: bool, *, to_policy: bool) -> Mode:
         """The mode after `take_over` or `let_go`, whichever such an enable switch asks for."""
         if held:
             return Mode.EXPERT if self._may_take_over else self.mode

@@ -56,7 +56,7 @@ class Monitor:
             any policy's chunks are taken.
         config: Settings.
         fallback: What to do when the scores stop the policy.
-        streams: Whether a command is good for one period only, so that a stop has to be sent.
+        setpoints: Whether a command is good for one period only, so that a stop has to be sent.
         delay: How much later than the plan the arm moves [s].
     """
 
@@ -70,15 +70,15 @@ class Monitor:
         calibration: Calibration | None,
         config: MonitorConfig,
         fallback: Fallback | None = None,
-        streams: bool = False,
+        setpoints: bool = False,
         delay: float = 0.0,
     ) -> None:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
-        self._dt, self._config, self._streams, self._delay = dt, config, streams, delay
+        self._dt, self._config, self._setpoints, self._delay = dt, config, setpoints, delay
         self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
-        planned = plannable(limits, config.motion_share, dt, splines=not streams)
+        planned = plannable(limits, config.motion_share, dt, splines=not setpoints)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
         self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
@@ -155,11 +155,11 @@ class Monitor:
         self._intakes[source].offer(chunk, now=self._now, forgive=forgive)
 
     @property
-    def coming(self) -> Mode:
+    def next_mode(self) -> Mode:
         """The mode of the next tick, as far as enable switches decide it."""
         switches, now = self._switches, self._now
-        held = switches.kept or (now is not None and switches.alive(now) and not self._lost)
-        return self._machine.heeding(held, to_policy=self._to_policy)
+        held = switches.kept or (now is not None and switches.any_held(now) and not self._lost)
+        return self._machine.next_mode(held, to_policy=self._to_policy)
 
     def enable_switch(
         self, held: bool, now: float, device: str = '', *, lost: bool = False
@@ -236,7 +236,7 @@ class Monitor:
     def _clock_fault(self, now: float) -> Fault | None:
         fault = checks.clock_step(self._now, now, self._config.clock_step)
         if fault:
-            if self._streams and self._now is not None:
+            if self._setpoints and self._now is not None:
                 self._motion.clock_jumped(self._now, self._usable(now))
             else:
                 # Stamps mean nothing any more to a controller that follows the plan by another
@@ -258,8 +258,8 @@ class Monitor:
         machine, switches = self._machine, self._switches
         if machine.takeover and switches.kept:
             return switches.silent(now)
-        if switches.alive(now) and not self._lost and (machine.takeover or machine.take_over()):
-            switches.take(now)  # from another device, too: a driver of his own, who is led over
+        if switches.any_held(now) and not self._lost and (machine.takeover or machine.take_over()):
+            switches.take(now)  # another device is another driver, with a handover of its own
             self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
         elif machine.takeover:
             machine.let_go(to_policy=self._to_policy)
@@ -298,7 +298,7 @@ class Monitor:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
         before, plan = self.mode, self._motion.plan
         trigger = '' if fault else self._watch.stop_text(reading)
-        trigger = self._driving.patience(trigger, now, calm=not reading.warned)
+        trigger = self._driving.delayed_trigger(trigger, now, calm=not reading.warned)
         leave = Mode.ALARM
         if trigger and before is Mode.POLICY and plan is not None:
             leave = self._driving.fall_back(plan.at(now + self._dt)[0], now)

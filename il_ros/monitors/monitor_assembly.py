@@ -38,7 +38,7 @@ def make_monitor(
         calibration=calibration,
         config=config,
         fallback=contract.fallback,
-        streams=contract.action.output.streams,
+        setpoints=contract.action.output.setpoints,
         delay=contract.command_delay,
     )
 

@@ -36,8 +36,8 @@ class MonitorConfig:
     )
     jump: float = _setting(
         0.2,
-        'How far from where it is commanded a joint of the arm may be wanted at the end of a tick: '
-        'as far as it comes in the tick and this time more at its speed limit [s]; 0 for anywhere.',
+        'A target is a fault where a joint of the arm cannot reach it, at its speed limit, within '
+        'one tick plus this time [s]; 0 for any target.',
         0.0,
         10.0,
     )

@@ -54,12 +54,12 @@ class Channel:
         return needs
 
     @cached_property
-    def of_answer(self) -> bool:
-        """Whether it looks at what the policy answers, not at the observation alone."""
+    def uses_policy_output(self) -> bool:
+        """Whether it reads what the policy answers, not the observation alone."""
         return bool(self.needs & _ANSWER)
 
-    def tell(self, score_input: ScoreInput) -> float:
-        """Its score of this input; NaN where something that it needs is not there."""
+    def read(self, score_input: ScoreInput) -> float:
+        """Its score at this tick, not averaged; NaN where an input that it needs is missing."""
         if any(getattr(score_input, part) is None for part in self.needs):
             return nan
         if self.on == 'embedding':
@@ -103,8 +103,8 @@ class ScoreBank:
         return self._needs
 
     @property
-    def of_answer(self) -> bool:
-        """Whether some channel looks at what the policy answers."""
+    def uses_policy_output(self) -> bool:
+        """Whether some channel reads what the policy answers."""
         return bool(self._needs & _ANSWER)
 
     @property
@@ -119,9 +119,9 @@ class ScoreBank:
         """Averaged scores at this tick, shape (K,); not finite where one is not known."""
         known = score_input.chunk is not None and score_input.chunk_time == self._chunk_time
         for i, channel in enumerate(self.channels):
-            if not (known and channel.of_answer):
-                self._counts[i] += score_input.chunk is not None or not channel.of_answer
-                self._values[i] = self._windows[i].push(channel.tell(score_input))
+            if not (known and channel.uses_policy_output):
+                self._counts[i] += score_input.chunk is not None or not channel.uses_policy_output
+                self._values[i] = self._windows[i].push(channel.read(score_input))
         self._chunk_time = None if score_input.chunk is None else score_input.chunk_time
         return self._values.copy()
 

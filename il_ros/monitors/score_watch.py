@@ -127,7 +127,7 @@ class ScoreWatch:
             self._driving = driving
         bank = self._calibration.bank
         self._ticks += driving
-        self._answered |= driving and (score_input.chunk is not None or not bank.of_answer)
+        self._answered |= driving and (score_input.chunk is not None or not bank.uses_policy_output)
         answered = self._answered
         seen = (
             score_input

@@ -125,7 +125,7 @@ class MonitorNode(ManagedNode):
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
         self._void = 0  # frames and chunks stamped before this time count in no mode [ns]
-        self._words: dict[str, int] = {}
+        self._last_takeover: dict[str, int] = {}
         self._unanswered = self._ticks = self._frames = 0
         self._chunks = dict.fromkeys(_DRIVING, 0)
         self._rates = Rates()
@@ -181,27 +181,27 @@ class MonitorNode(ManagedNode):
     def _on_takeover(self, message: Takeover) -> None:
         if not self.active:
             return
-        # When the switch was read, not when the message came: a device that hangs repeats.
+        # When the switch was read, not when the message came: a device that hangs repeats itself.
         read, device = to_ns(message.header.stamp), message.device
         present = int(self.get_clock().now().nanoseconds)
-        if self._simulated:  # /clock may come behind what is said of its instant
+        if self._simulated:  # /clock may arrive after a message of its instant
             present += round(self._contract.period * NS)
         read = min(read, present)
         self._monitor.enable_switch(message.held, self._seconds(read), device, lost=message.lost)
-        self._words[device] = read
+        self._last_takeover[device] = read
         self._tick_if_answered()
 
     def _tick_if_answered(self) -> None:
         frame = self._frame
         if frame is None or self._waiting is None:
             return
-        if self._all_said(frame.stamp) or self._source.invalid(frame):
+        if self._inputs_complete(frame.stamp) or self._source.invalid(frame):
             self._tick()
 
-    def _all_said(self, stamp: int) -> bool:
-        """Whether there is all that the tick of a frame waits for."""
-        mode, device = self._monitor.coming, self._config.takeover_from
-        if mode.driving and device and self._words.get(device, 0) < stamp:
+    def _inputs_complete(self, stamp: int) -> bool:
+        """Whether everything that the tick of a frame waits for has arrived."""
+        mode, device = self._monitor.next_mode, self._config.takeover_from
+        if mode.driving and device and self._last_takeover.get(device, 0) < stamp:
             return False
         return self._answered.get(mode, stamp) >= stamp
 
@@ -210,7 +210,7 @@ class MonitorNode(ManagedNode):
             return
         now = self._elapsed()
         if self.get_clock().now().nanoseconds < self._read:
-            self._words.clear()
+            self._last_takeover.clear()
             self._void = 0
             self._tick()  # time went back: no silence would be noticed until it has caught up
         elif self._waiting is not None:
@@ -219,7 +219,8 @@ class MonitorNode(ManagedNode):
         elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
             self._tick()
         elif (
-            self._contract.action.output.streams and now - self._commanded >= self._contract.period
+            self._contract.action.output.setpoints
+            and now - self._commanded >= self._contract.period
         ):
             self._go_on()
 
@@ -238,7 +239,7 @@ class MonitorNode(ManagedNode):
         now = int(self.get_clock().now().nanoseconds)
         before, self._read = self._read, now
         if frame is not None and self._simulated and now >= before:
-            now = max(now, frame.stamp)  # /clock may come behind the frame of its instant
+            now = max(now, frame.stamp)  # /clock may arrive after the frame of its instant
         stamp = frame.stamp if frame is not None else now
         verdict = self._judge(frame, silent, stamp, now)
         try:

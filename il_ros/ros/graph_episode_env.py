@@ -370,7 +370,7 @@ class GraphEpisodeEnv:
     @property
     def _person(self) -> bool:
         """Whether an operator holds an enable switch that counts, by the monitor's rules."""
-        return self._people.alive(self._now)
+        return self._people.any_held(self._now)
 
     def _say(self, stamp: int, *, held: bool) -> None:
         self._words.publish(fill_stamp(Takeover(device=DEVICE, held=held), stamp))

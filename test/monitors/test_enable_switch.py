@@ -72,13 +72,13 @@ def several(*messages):
 
 def test_one_device_that_is_let_go_takes_nothing_from_another():
     switches = several(('a', False, 1.0), ('b', False, 1.0), ('a', True, 1.1), ('b', False, 1.15))
-    assert switches.alive(1.15)
+    assert switches.any_held(1.15)
     switches.hear('a', False, 1.2)
-    assert not switches.alive(1.2)
+    assert not switches.any_held(1.2)
 
 
 def test_each_device_has_to_be_let_go_first():
-    assert not several(('a', False, 1.0), ('b', True, 1.1)).alive(1.1)
+    assert not several(('a', False, 1.0), ('b', True, 1.1)).any_held(1.1)
 
 
 def test_of_two_readings_of_one_moment_letting_go_counts():
@@ -101,12 +101,12 @@ def test_another_one_that_is_held_gets_it_when_the_first_is_let_go():
     switches.take(1.2)
     switches.hear('a', False, 1.3)
     assert not switches.kept
-    assert switches.alive(1.3)
+    assert switches.any_held(1.3)
     switches.take(1.3)
     assert switches.kept
     switches.hear('b', False, 1.35)
     assert not switches.kept
-    assert not switches.alive(1.35)
+    assert not switches.any_held(1.35)
 
 
 def test_a_device_that_is_lost_is_not_one_that_is_let_go():
@@ -118,7 +118,7 @@ def test_a_device_that_is_lost_is_not_one_that_is_let_go():
     switches.hear('a', True, 1.15, lost=True)  # whatever it says beside that
     assert not switches.kept
     switches.hear('a', True, 1.16)  # it is back, but has to be let go first
-    assert not switches.alive(1.16)
+    assert not switches.any_held(1.16)
     switches.hear('a', False, 1.17)
     assert switches.lost  # before anybody has looked
     switches.hear('a', True, 1.18)
@@ -129,8 +129,8 @@ def test_a_device_that_is_lost_is_not_one_that_is_let_go():
 
 def test_a_device_that_has_died_gets_nothing():
     switches = several(('a', False, 1.0), ('a', True, 1.1))
-    assert switches.alive(1.3)
-    assert not switches.alive(1.4)
+    assert switches.any_held(1.3)
+    assert not switches.any_held(1.4)
     switches.take(1.4)
     assert not switches.kept
 
@@ -139,8 +139,8 @@ def test_all_devices_are_reset_together():
     switches = several(('a', False, 1.0), ('a', True, 1.1))
     switches.reset()
     switches.hear('a', True, 1.2)
-    assert not switches.alive(1.2)
+    assert not switches.any_held(1.2)
     switches.clock_jumped()
     switches.hear('a', False, 0.1)
     switches.hear('a', True, 0.2)
-    assert switches.alive(0.2)
+    assert switches.any_held(0.2)

@@ -683,7 +683,7 @@ def test_an_exception_in_idle_commands_nothing():
 
 def test_where_commands_are_good_for_one_period_a_stop_is_sent_after_a_jump_of_the_clock():
     rig = Rig()
-    rig.monitor._streams = True
+    rig.monitor._setpoints = True
     last = rig.drive(ticks=8, goal=0.7)
     before, rig.now, rig.plan = rig.now, rig.now + 5.0, None
     verdict = rig.monitor.tick(rig.frame(), rig.now)
@@ -936,12 +936,12 @@ def test_the_operator_who_holds_the_enable_switch_drives_and_letting_go_holds():
 
 def test_the_mode_to_come_is_known_before_the_tick():
     rig = watched(takeover_return=True)
-    assert rig.monitor.coming is Mode.POLICY
+    assert rig.monitor.next_mode is Mode.POLICY
     rig.monitor.enable_switch(True, rig.now)
-    assert (rig.monitor.mode, rig.monitor.coming) == (Mode.POLICY, Mode.EXPERT)
+    assert (rig.monitor.mode, rig.monitor.next_mode) == (Mode.POLICY, Mode.EXPERT)
     teleoperate(rig, True)
     rig.monitor.enable_switch(False, rig.now)
-    assert (rig.monitor.mode, rig.monitor.coming) == (Mode.EXPERT, Mode.POLICY)
+    assert (rig.monitor.mode, rig.monitor.next_mode) == (Mode.EXPERT, Mode.POLICY)
     assert teleoperate(rig, False).mode is Mode.POLICY
 
 
@@ -949,11 +949,11 @@ def test_the_mode_to_come_is_the_present_one_where_an_enable_switch_changes_noth
     rig = Rig()
     rig.monitor.enable_switch(False, rig.now)
     rig.monitor.enable_switch(True, rig.now)
-    assert rig.monitor.coming is Mode.IDLE
+    assert rig.monitor.next_mode is Mode.IDLE
     rig = watched()  # without takeover_return
     teleoperate(rig, True)
     rig.monitor.enable_switch(False, rig.now)
-    assert rig.monitor.coming is Mode.HOLD
+    assert rig.monitor.next_mode is Mode.HOLD
 
 
 def test_no_tick_waits_for_an_expert_whose_device_has_died():
@@ -973,7 +973,7 @@ def test_no_tick_waits_for_an_expert_whose_device_has_died():
     tick(one=True, other=True)
     tick(one=True, ticks=10)  # the other one says nothing any more, and has not let go
     rig.monitor.enable_switch(False, rig.now, 'one')
-    assert rig.monitor.coming is Mode.POLICY
+    assert rig.monitor.next_mode is Mode.POLICY
     assert tick().mode is Mode.POLICY
 
 
@@ -1034,7 +1034,7 @@ def test_no_policy_goes_on_where_the_device_was_lost():
     rig = watched(takeover_return=True)
     teleoperate(rig, True, ticks=20)
     rig.monitor.enable_switch(False, rig.now, lost=True)
-    assert rig.monitor.coming is Mode.HOLD
+    assert rig.monitor.next_mode is Mode.HOLD
     verdict = rig.tick()
     assert (verdict.mode, verdict.resumed) == (Mode.HOLD, False)
 
@@ -1048,7 +1048,7 @@ def test_where_the_device_was_lost_the_arm_is_held_before_another_gets_it():
     for mode in (Mode.HOLD, Mode.EXPERT, Mode.EXPERT):
         rig.monitor.enable_switch(True, rig.now, 'other')
         rig.offer(0.3, 'expert')
-        assert rig.monitor.coming is mode
+        assert rig.monitor.next_mode is mode
         assert rig.tick().mode is mode
     rig.monitor.enable_switch(False, rig.now, 'other')
     assert rig.tick().mode is Mode.HOLD  # no policy goes on, whoever lets go in the end

@@ -105,7 +105,7 @@ def test_a_chunk_that_was_judged_before_tells_nothing_new():
 def test_a_score_of_the_embedding_gets_it_as_its_features():
     on = ScoreBank([channel('a', Size()), channel('b', Size(), 'embedding')], 1)
     assert on.needs == {'features', 'embedding'}
-    assert not on.of_answer
+    assert not on.uses_policy_output
     np.testing.assert_array_equal(on.read(score_input(2, embedding=np.array([3.0, 4.0]))), [2, 5])
     np.testing.assert_array_equal(on.read(score_input(2)), [2, nan])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.mahalanobis import gaussian
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 
 _WHERE = 'clustered mahalanobis score'
@@ -99,7 +99,7 @@ class ClusteredMahalanobis:
         """
         score = cls()
         score._where = where
-        score._use(*take(arrays, where, means='KD', whitenings='KDD'))
+        score._use(*load_arrays(arrays, where, means='KD', whitenings='KDD'))
         return score
 
     def _use(self, means: Array, whitenings: Array) -> None:

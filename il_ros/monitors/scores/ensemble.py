@@ -10,7 +10,7 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
 from il_ros.monitors.scores.score_features import Standard, training_features, training_spread
 from il_ros.monitors.scores.score_networks import (
     NONE,
@@ -124,7 +124,7 @@ class EnsembleDisagreement:
             IlRosError: If an array is missing or the shapes do not belong together.
         """
         shapes = Networks.shapes('DABC')
-        mean, scale, spread, *layers = take(
+        mean, scale, spread, *layers = load_arrays(
             arrays, _WHERE, mean='D', scale='D', spread='N', **shapes
         )
         score = cls()

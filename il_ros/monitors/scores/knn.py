@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
 from il_ros.monitors.scores.score_features import Standard, training_features
 
 _WHERE = 'knn score'
@@ -79,7 +79,7 @@ class NearestNeighbours:
         Raises:
             IlRosError: If an array is missing or the shapes do not belong together.
         """
-        mean, scale, points = take(arrays, _WHERE, mean='D', scale='D', points='MD')
+        mean, scale, points = load_arrays(arrays, _WHERE, mean='D', scale='D', points='MD')
         score = cls()
         score._use(Standard(mean, scale, _WHERE), points)
         return score

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, take
+from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 
 _WHERE = 'mahalanobis score'
@@ -64,7 +64,7 @@ class Mahalanobis:
             IlRosError: If an array is missing or the shapes do not belong together.
         """
         score = cls()
-        score._mean, score._whitening = take(arrays, _WHERE, mean='D', whitening='DD')
+        score._mean, score._whitening = load_arrays(arrays, _WHERE, mean='D', whitening='DD')
         return score
 
 

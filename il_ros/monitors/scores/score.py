@@ -93,7 +93,7 @@ class Score(Protocol):
         ...
 
     def score(self, score_input: ScoreInput) -> float:
-        """Nonconformity of this tick; NaN where it is not known, as at the first of two."""
+        """Nonconformity of this tick; NaN before there are two ticks to compare."""
         ...
 
     def reset(self) -> None:
@@ -125,12 +125,12 @@ SCORES = {
 """Scores by name; third parties use entry points of the group `il_ros.score`."""
 
 
-def take(arrays: Mapping[str, Array], where: str, **shapes: str) -> list[Array]:
-    """The arrays of these names, as double precision, in the order of `shapes`.
+def load_arrays(arrays: Mapping[str, Array], where: str, **shapes: str) -> list[Array]:
+    """Saved arrays, checked, in double precision and in the order of `shapes`.
 
     Args:
         arrays: What was saved.
-        where: Whose they are, for the error.
+        where: Name of the score, for the error.
         shapes: By name, a letter for each dimension, as in ``whitenings='KDD'``; one letter is
             one number throughout, never zero.
 
@@ -139,24 +139,24 @@ def take(arrays: Mapping[str, Array], where: str, **shapes: str) -> list[Array]:
     """
     if missing := sorted(set(shapes) - set(arrays)):
         raise IlRosError(f'{", ".join(missing)} missing', where=where, allowed=sorted(shapes))
-    found = {name: np.asarray(arrays[name], dtype=np.float64) for name in shapes}
-    if not _agree(found, shapes):
+    loaded = {name: np.asarray(arrays[name], dtype=np.float64) for name in shapes}
+    if not _agree(loaded, shapes):
         raise IlRosError(
-            f'{" and ".join(f"{n} {a.shape}" for n, a in found.items())} do not belong together',
+            f'{" and ".join(f"{n} {a.shape}" for n, a in loaded.items())} do not belong together',
             where=where,
             allowed=' and '.join(_text(letters) for letters in shapes.values()),
         )
-    if broken := [name for name, array in found.items() if not np.isfinite(array).all()]:
+    if broken := [name for name, array in loaded.items() if not np.isfinite(array).all()]:
         raise IlRosError(f'{", ".join(broken)} not finite', where=where, allowed='finite numbers')
-    return list(found.values())
+    return list(loaded.values())
 
 
-def _agree(found: Mapping[str, Array], shapes: Mapping[str, str]) -> bool:
+def _agree(loaded: Mapping[str, Array], shapes: Mapping[str, str]) -> bool:
     sizes: dict[str, int] = {}
     for name, letters in shapes.items():
-        if found[name].ndim != len(letters):
+        if loaded[name].ndim != len(letters):
             return False
-        for letter, size in zip(letters, found[name].shape, strict=True):
+        for letter, size in zip(letters, loaded[name].shape, strict=True):
             if size == 0 or sizes.setdefault(letter, size) != size:
                 return False
     return True

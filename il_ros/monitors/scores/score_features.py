@@ -8,7 +8,7 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import NominalData, ScoreInput, take
+from il_ros.monitors.scores.score import NominalData, ScoreInput, load_arrays
 
 
 def training_features(nominal: NominalData) -> Array:
@@ -139,7 +139,7 @@ class SpreadUnits:
             IlRosError: If an array is missing or has a wrong shape.
         """
         score = cls()
-        (score._spread,) = take(arrays, cls._where, spread='N')
+        (score._spread,) = load_arrays(arrays, cls._where, spread='N')
         return score
 
     def _require_chunk(self, name: str, array: Array) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, ScoreInput, take
+from il_ros.monitors.scores.score import InputPart, ScoreInput, load_arrays
 from il_ros.monitors.scores.score_features import Standard
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class NetworkScore(ABC):
             IlRosError: If an array is missing or the shapes do not belong together.
         """
         shapes = Networks.shapes(cls._widths)
-        mean, scale, *layers = take(arrays, cls._where, mean='D', scale='D', **shapes)
+        mean, scale, *layers = load_arrays(arrays, cls._where, mean='D', scale='D', **shapes)
         score = cls()
         score._standard = Standard(mean, scale, cls._where)
         score._networks = Networks.of(layers, cls._activation)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import IlRosError
-from il_ros.monitors.scores.score import take
+from il_ros.monitors.scores.score import load_arrays
 
 
 def test_arrays_come_in_the_order_asked_for_and_in_double_precision():
     arrays = {'b': np.ones((2, 3), dtype=np.float32), 'a': np.zeros(3), 'other': np.zeros(1)}
-    a, b = take(arrays, 'x score', a='D', b='KD')
+    a, b = load_arrays(arrays, 'x score', a='D', b='KD')
     assert a.shape == (3,)
     assert b.shape == (2, 3)
     assert b.dtype == np.float64
@@ -35,4 +35,4 @@ def test_arrays_come_in_the_order_asked_for_and_in_double_precision():
 )
 def test_errors_say_what_is_wrong(arrays, text):
     with pytest.raises(IlRosError, match=text):
-        take(arrays, 'x score', a='D', b='DD')
+        load_arrays(arrays, 'x score', a='D', b='DD')
