@@ -19,7 +19,7 @@ from il_ros.core.errors import IlRosError
 
 @dataclass(frozen=True, kw_only=True)
 class DaggerConfig:
-    """How long the expert keeps a hand on the wheel.
+    """How much the expert drives, and how many steps are labelled.
 
     Attributes:
         schedule: How beta falls: `indicator` is 1 in the demonstrations (round 0) and 0 in every
@@ -27,7 +27,7 @@ class DaggerConfig:
             `exponential` is multiplied by `decay` each round.
         rounds: Round in which the linear schedule reaches 0.
         decay: Factor of the exponential schedule, p in the paper.
-        ask: Share of the steps that are labelled.
+        ask: Fraction of the steps that are labelled.
     """
 
     schedule: Literal['indicator', 'linear', 'exponential'] = 'indicator'
@@ -47,7 +47,7 @@ class DaggerConfig:
                 )
 
     def beta(self, round_: int) -> float:
-        """Share of the steps of a round, from 0, that the expert drives."""
+        """Fraction of the steps of a round, from 0, that the expert drives."""
         if self.schedule == 'indicator':
             return float(round_ == 0)
         if self.schedule == 'linear':
@@ -59,7 +59,7 @@ class Dagger(QueryRule):
     """Mixes learner and expert step by step.
 
     Args:
-        config: See there.
+        config: How beta falls, and how many steps are labelled.
     """
 
     Config = DaggerConfig

@@ -1,9 +1,9 @@
-"""DART (Laskey et al. 2017, algorithm 1): the expert shows how to recover, because he has to.
+"""DART (Laskey et al. 2017, algorithm 1): noise makes the expert show how to recover.
 
-The expert drives all along, and noise on what is executed takes him to where a learner's errors
-would take it; his own actions, without the noise, are the labels. The noise has the shape of the
-learner's errors: its covariance is that of learner minus expert on the expert's own steps,
-scaled to the error that the final learner is expected to make.
+The expert drives in every step. Noise on the executed action leads to states that a learner's
+errors would lead to; the expert's actions without the noise are the labels. The noise has the
+shape of the learner's errors: its covariance is that of learner minus expert on the expert's own
+steps, scaled to the error that the final learner is expected to make.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Dart(QueryRule):
     """The expert drives under noise.
 
     Args:
-        config: See there.
+        config: How strong the noise is.
 
     Attributes:
         covariance: Of the noise, shape (A, A), in squared units of `Actor.action_std`.
@@ -57,8 +57,8 @@ class Dart(QueryRule):
     def begin_round(self, now: RoundContext) -> None:
         """Learn the noise from the last round's steps, which the expert drove.
 
-        The learner was trained on the demonstrations, so for the first round the shape of its
-        errors there is all there is; later ones use what it would have done before it was.
+        For the first round only the learner's errors on the demonstrations are known, on which it
+        was trained; later rounds use its actions from before it was trained on the steps.
         """
         steps = now.steps
         last = steps.take(steps.labelled & (steps.round == now.number - 1))

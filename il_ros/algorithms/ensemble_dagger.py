@@ -54,7 +54,7 @@ class EnsembleDagger(QueryRule):
     """Lets an ensemble drive where it is sure and right.
 
     Args:
-        config: See there.
+        config: How sure and how right the ensemble has to be.
     """
 
     Config = EnsembleDaggerConfig

@@ -1,9 +1,9 @@
 """HG-DAgger (Kelly et al. 2019, algorithm 1): a person decides when to take over.
 
-Only what the person does while he drives is a label: asked for single actions beside a robot that
-somebody else drives, people answer badly. Each takeover is also a hint of how much doubt is too
-much: the ensemble's doubt at that moment goes into a log, and `threshold` is the mean of the log's
-last quarter, when the person had come to know the learner.
+Only what the person does while driving is a label: people answer badly when they are asked for
+single actions while the policy drives. Each takeover also hints at how much ensemble variance is
+too much: the variance at that step goes into a log, and `threshold` is the mean of the log's last
+quarter, when the person had come to know the learner.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from il_ros.algorithms.transitions import Transitions
 
 @dataclass(frozen=True, kw_only=True)
 class HgDaggerConfig:
-    """Nothing to choose: the person does."""
+    """No settings: the person decides."""
 
 
 class HgDagger(QueryRule):
-    """The person drives while he holds the dead-man's switch.
+    """The person drives while holding the enable switch.
 
     Args:
-        config: See there.
+        config: Has no settings.
     """
 
     Config = HgDaggerConfig
@@ -36,7 +36,7 @@ class HgDagger(QueryRule):
 
     @property
     def threshold(self) -> float:
-        """Doubt above which the learner is not to be trusted (tau); NaN before any takeover."""
+        """Variance above which the learner is not to be trusted (tau); NaN before any takeover."""
         last = self._variances[int(0.75 * len(self._variances)) :]
         return float(np.mean(last)) if last else float('nan')
 

@@ -1,14 +1,14 @@
 """LazyDAgger (Hoque et al. 2021, algorithm 1): SafeDAgger that does not switch to and fro.
 
 A takeover costs a person more than a step of driving. So the expert takes over where SafeDAgger's
-classifier says unsafe, and then keeps on until what the learner would do is as good as what he
-does: until the discrepancy, which is known while he drives, is below a much lower threshold. This
-hysteresis makes few long interventions of many short ones. While he drives, noise on what is
-executed makes him show how to recover.
+classifier says unsafe, and drives until the learner's action is as good as the expert's: until the
+discrepancy, which is known while the expert drives, is below a much lower threshold. This
+hysteresis turns many short interventions into few long ones. While the expert drives, noise on the
+executed action makes the expert show how to recover.
 
-The paper hands back by the discrepancy alone. Where the classifier errs on the safe side, that is
-undone in the next step, and again, so that there are more interventions than without; here he also
-keeps the arm while the classifier would have him take it.
+The paper hands back by the discrepancy alone. Where the classifier errs on the safe side, the
+expert takes over again in the next step, so that there are more interventions than without. Here
+the expert also keeps the arm while the classifier says unsafe.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from il_ros.core.errors import IlRosError
 
 @dataclass(frozen=True, kw_only=True)
 class LazyDaggerConfig(SafeDaggerConfig):
-    """When the expert takes over and when he hands back.
+    """When the expert takes over and when the expert hands back.
 
     Attributes:
-        hand_back: Discrepancy below which he does (beta_R), as a share of `threshold` (beta_H).
-        noise: Standard deviation of the noise while he drives, in units of `Actor.action_std`.
+        hand_back: Discrepancy below which the expert hands back (beta_R), as a fraction of
+            `threshold` (beta_H).
+        noise: Standard deviation of the noise while the expert drives, in units of
+            `Actor.action_std`.
     """
 
     hand_back: float = 0.1
@@ -52,7 +54,7 @@ class LazyDagger(SafeDagger):
     """Hands over by a learned classifier and back by the measured discrepancy.
 
     Args:
-        config: See there.
+        config: The thresholds and the noise.
     """
 
     Config = LazyDaggerConfig

@@ -2,9 +2,9 @@
 
 A monitor's score is a ratio to a threshold with a promise: on an episode of the kind that it was
 calibrated on, it exceeds 1 at any step with probability at most alpha
-(`monitors/conformal_thresholds.py`). A gate on it therefore asks the expert for nothing in at most
-that share of the episodes in which the learner keeps to what it knows, whatever the score is; no
-other gate here has such a bound.
+(`monitors/conformal_thresholds.py`). A rule on it therefore asks the expert for nothing in at most
+that share of the episodes in which the learner keeps to what it knows, whatever the score is. No
+other rule here has such a bound.
 
 The expert drives from the first step above the threshold until the score has been below `calm` for
 `hold` steps.
@@ -22,13 +22,13 @@ from il_ros.core.errors import IlRosError
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorGatedConfig:
-    """When the expert is called and when he is let go.
+    """When the expert takes over and when the expert hands back.
 
     Attributes:
         score: Name of the ratio in `QueryContext.scores`.
-        calm: Ratio below which he may hand back.
-        hold: Steps in a row for which it has to be.
-        drive: Whether he drives; else he is only asked, and the learner drives on.
+        calm: Ratio below which the expert may hand back.
+        hold: Steps in a row for which the ratio has to be below `calm`.
+        drive: Whether the expert drives; else the expert is only asked, and the learner drives on.
     """
 
     score: str = 'monitor'
@@ -44,25 +44,26 @@ class MonitorGatedConfig:
 
 
 class MonitorGated(QueryRule):
-    """Asks while the monitor finds what it sees strange.
+    """Asks while the monitor's score is above its threshold.
 
     Args:
-        config: See there.
+        config: Which score decides, and when the expert hands back.
     """
 
     Config = MonitorGatedConfig
+    needs_scores = True
 
     def __init__(self, config: MonitorGatedConfig) -> None:
         self.config = config
-        self._left = 0
+        self._steps_left = 0
 
     def begin_episode(self, random: np.random.Generator) -> None:
         """See `QueryRule.begin_episode`."""
         super().begin_episode(random)
-        self._left = 0
+        self._steps_left = 0
 
     def decide(self, step: QueryContext) -> QueryDecision:
-        """See `QueryRule.decide`; a score that is not a number counts as strange.
+        """See `QueryRule.decide`; a score that is not a number counts as above it.
 
         Raises:
             IlRosError: If there is no such score.
@@ -72,14 +73,14 @@ class MonitorGated(QueryRule):
                 f'no score {self.config.score!r}',
                 where='monitor_gated',
                 allowed=step.scores,
-                fix='run where a calibrated monitor watches',
+                fix='choose one of these; only rounds with an arm have scores',
             )
         ratio = step.scores[self.config.score]
-        if not ratio <= 1.0 or (self._left and not ratio < self.config.calm):
-            self._left = self.config.hold
-        elif self._left:
-            self._left -= 1
-        asked = self._left > 0
+        if not ratio <= 1.0 or (self._steps_left and not ratio < self.config.calm):
+            self._steps_left = self.config.hold
+        elif self._steps_left:
+            self._steps_left -= 1
+        asked = self._steps_left > 0
         return QueryDecision(
             driver='expert' if asked and self.config.drive else 'policy', ask=asked
         )

@@ -57,9 +57,9 @@ class QueryContext:
         action: What the learner would do, shape (A,).
         members: What each of its networks would do, shape (M, A).
         scores: The monitor's scores by name, as ratios: 1 is the calibrated threshold.
-        human: Whether a person holds the dead-man's switch and wants to drive.
-        ask: Asks the expert what to do here, shape (A,); None where he answers later. However
-            often it is called, it costs one label.
+        human: Whether a person holds the enable switch and wants to drive.
+        ask: Asks the expert what to do here, shape (A,); None where the answer comes later.
+            However often it is called, it costs one label.
     """
 
     tick: int
@@ -77,7 +77,7 @@ class QueryDecision:
 
     Attributes:
         driver: Who drives it. The learner does where the expert is to drive but cannot answer now.
-        ask: Whether the expert is asked what to do; always, where he drives.
+        ask: Whether the expert is asked what to do; always, where the expert drives.
         noise: Added to what is executed, shape (A,), in units of `Actor.action_std`.
         scores: What the decision was made by, for the record.
     """
@@ -105,19 +105,34 @@ class RoundContext:
     seed: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The configuration of a rule that has none."""
+
+
 class QueryRule(ABC):
     """Decides step by step.
 
-    What it remembers has to follow from the rounds and episodes that it was told of, in their
-    order: a run that goes on after a crash tells them again.
+    What it remembers has to follow from the rounds and episodes that it was shown, in their order:
+    a run that goes on after a crash shows them again.
+
+    Args:
+        config: An instance of `Config`; its defaults if None. `make_rule` constructs every rule
+            with this one argument.
 
     Attributes:
         members: Networks that the learner has to have, at least.
-        Config: Its configuration.
+        needs_scores: Whether `QueryContext.scores` must hold the monitor's score, which is then
+            fitted and calibrated anew for each round's policy.
+        Config: Its configuration, a dataclass with a default for every field.
     """
 
     members: ClassVar[int] = 1
-    Config: ClassVar[type] = object
+    needs_scores: ClassVar[bool] = False
+    Config: ClassVar[type] = NoSettings
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
 
     def begin_round(self, now: RoundContext) -> None:
         """Learn from what there is."""
@@ -180,7 +195,7 @@ def ensemble_variance(members: Array) -> float:
             'one network alone has no variance',
             where='learner.members',
             allowed='2 or more',
-            fix='train as many as the rule asks for (Rule.members)',
+            fix='train as many as the rule asks for (QueryRule.members)',
         )
     return float(members.var(axis=0).mean())
 

@@ -44,7 +44,7 @@ class SafeDagger(QueryRule):
     """Hands over and back by a learned classifier.
 
     Args:
-        config: See there.
+        config: What is unsafe, and how often that is checked.
     """
 
     Config = SafeDaggerConfig

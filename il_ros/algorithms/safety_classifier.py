@@ -33,7 +33,7 @@ class SafetyClassifier:
 
 
 def honest(now: RoundContext, memory: int, threshold: float) -> tuple[Array, NDArray[np.bool_]]:
-    """Where the learner was asked along with the expert before it had learned from his answer.
+    """Where learner and expert were both asked before the learner was trained on the answer.
 
     What it does on steps that it was trained on says nothing about how safe it is.
 

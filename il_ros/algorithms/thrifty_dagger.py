@@ -2,9 +2,9 @@
 
 The learner is an ensemble. A step is novel where its members disagree, and risky where it is not
 expected to reach the goal: risk is 1 - Q, with Q(s, a) the discounted probability of success,
-learned by fitted Q iteration from all episodes. The expert takes over where either is above
-its threshold; he hands back when the discrepancy is below the mean one on the data and the risk
-below its median.
+learned by fitted Q iteration from all episodes. The expert takes over where either is above its
+threshold, and hands back when the discrepancy is below its mean on the data and the risk is below
+its median.
 
 The thresholds follow from the budget: they are quantiles over the steps that the learner has driven
 itself. The paper gives both the same quantile; here each gets half of the budget, so that both
@@ -56,13 +56,13 @@ class ThriftyDaggerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Where the expert takes over, and where he hands back.
+    """Where the expert takes over, and where the expert hands back.
 
     Attributes:
-        novelty: Above it he takes over (delta_h).
-        risk: Above it he takes over (beta_h).
-        calm: Risk below which he hands back (beta_r).
-        discrepancy: Discrepancy below which he does (delta_r).
+        novelty: Novelty above which the expert takes over (delta_h).
+        risk: Risk above which the expert takes over (beta_h).
+        calm: Risk below which the expert may hand back (beta_r).
+        discrepancy: Discrepancy below which the expert may hand back (delta_r).
     """
 
     novelty: float = inf
@@ -86,7 +86,7 @@ class ThriftyDagger(QueryRule):
     """Calls the expert by novelty and risk.
 
     Args:
-        config: See there.
+        config: The budget and the discount.
 
     Attributes:
         thresholds: Those in force.

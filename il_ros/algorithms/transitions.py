@@ -69,7 +69,7 @@ class Transitions:
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
-        """Steps that he was asked about and has not answered yet, shape (F,)."""
+        """Steps that the expert was asked about and has not answered yet, shape (F,)."""
         return self.asked & ~self.labelled
 
     @property

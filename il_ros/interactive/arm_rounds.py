@@ -25,12 +25,9 @@ from il_ros.policies.bundle_writer import save_bundle
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
-SCORED = ('monitor_gated',)
-"""Rules that need the monitor's scores, calibrated anew for each round's policy."""
-
 
 class ScoredEnv(EpisodeEnv, HasScorer, Protocol):
-    """A field with an arm in it, whose steps may be scored."""
+    """An episode env of an arm, whose steps may be scored."""
 
 
 class LiveEnv(ScoredEnv, Protocol):
@@ -54,7 +51,7 @@ class DaggerRun:
         rounds: Rounds after that, at most; the budget may end them earlier.
         episodes: Episodes of a round, at most.
         labels: Labels of a round, after which it ends; 0 for no such end.
-        budget: What the expert may be troubled for, after the demonstrations.
+        budget: What the expert may be asked for, after the demonstrations.
         evaluations: Episodes in which each round's policy is evaluated.
         members: Networks that learn; 0 for as many as the rule needs.
         noise: Disturbance of the joints where it is learned from [rad].
@@ -76,8 +73,8 @@ class DaggerRun:
     scores: bool = True
 
     @property
-    def coach(self) -> DaggerLoopConfig:
-        """The same for a coach."""
+    def loop_config(self) -> DaggerLoopConfig:
+        """The settings of the loop in this run."""
         return DaggerLoopConfig(
             demonstrations=self.demonstrations,
             rounds=self.rounds,
@@ -123,7 +120,7 @@ class ArmRounds:
         self._contract, self._task, self._out, self._run = contract, task, out, run
         self._randomisation = randomisation
         self._rule = make_rule(run.rule, run.settings)
-        self._coach = run.coach
+        self._loop_config = run.loop_config
         self._learner = ChunkLearner(
             contract=contract,
             task=task,
@@ -163,9 +160,9 @@ class ArmRounds:
         coach = DaggerLoop(
             place,
             self._learner,
-            self._rule_at(place),
+            self.rule_at(place),
             journal,
-            self._coach,
+            self._loop_config,
             before_use=None
             if live is None
             else loading(live, self._learner, self._out, self._run.rule),
@@ -192,8 +189,9 @@ class ArmRounds:
         scored = found.scores is not None
         return found.policy_id == policy_id and scored is self._run.scores
 
-    def _rule_at(self, place: ScoredEnv) -> QueryRule:
-        if self._run.rule not in SCORED:
+    def rule_at(self, place: ScoredEnv) -> QueryRule:
+        """The run's rule; where it needs scores, with a scorer for each round's policy."""
+        if not self._rule.needs_scores:
             return self._rule
         return ScoredRule(
             self._rule,

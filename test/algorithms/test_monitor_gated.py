@@ -22,7 +22,7 @@ def test_a_score_that_is_no_number_calls_the_expert():
     assert drivers([0.5, np.nan, 0.5], 'hold=1') == ['p', 'e', 'p']
 
 
-def test_he_can_be_asked_while_the_learner_drives_on():
+def test_the_expert_can_be_asked_while_the_learner_drives_on():
     rule = make_rule('monitor_gated', ['drive=false'])
     rule.begin_episode(np.random.default_rng(0))
     decision = rule.decide(a_step(scores={'monitor': 2.0}))
@@ -35,8 +35,8 @@ def test_without_a_monitor_it_is_refused():
     with pytest.raises(IlRosError) as caught:
         rule.decide(a_step(scores={'other': 1.0}))
     assert str(caught.value) == (
-        "monitor_gated: no score 'monitor'; allowed: other; to fix: run where a calibrated "
-        'monitor watches'
+        "monitor_gated: no score 'monitor'; allowed: other; to fix: choose one of these; "
+        'only rounds with an arm have scores'
     )
 
 
