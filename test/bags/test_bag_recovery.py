@@ -673,7 +673,7 @@ def test_a_description_that_is_a_link_out_of_the_folder_is_refused(episode, tmp_
 
 @pytest.mark.parametrize('cut', [False, True])
 @pytest.mark.parametrize(
-    ('number', 'advice'), [(errno.EROFS, 'write to it'), (errno.ENOSPC, 'make room')]
+    ('number', 'advice'), [(errno.EROFS, 'make it writable'), (errno.ENOSPC, 'make room')]
 )
 def test_what_the_disk_refuses_is_told_with_fitting_advice(
     episode, monkeypatch, cut, number, advice

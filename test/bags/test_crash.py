@@ -194,6 +194,6 @@ def test_a_disk_that_is_read_only_is_not_called_full(small_disk, episode, cut):
     else:
         (bag / 'episode.json').write_text('{')
     subprocess.run(['mount', '-o', 'remount,ro', str(small_disk)], check=True)
-    with pytest.raises(DatasetError, match=r'Read-only file system.*; to fix: see that you may wr'):
+    with pytest.raises(DatasetError, match=r'Read-only file system.*; to fix: make it wr'):
         recover(bag)
     assert os.listdir(small_disk) == ['one']
