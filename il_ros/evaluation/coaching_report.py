@@ -31,9 +31,9 @@ class CoachedRound:
         policy_id: Hash of the policy that was learned after it.
         episodes: Its episodes.
         labels: Steps in them that the expert was asked about.
-        takeovers: Times that he took over from the policy.
+        takeovers: Times that the expert took over from the policy.
         minutes: How long they lasted together [min].
-        autonomy: Share of the steps that the policy drove, 0 to 1.
+        autonomy: Fraction of the steps that the policy drove, 0 to 1.
         success: How often that policy did the task alone; None where it was not evaluated.
     """
 

@@ -42,7 +42,7 @@ class EpisodeResult:
         threshold: Novelty from which the monitor counts a tick as novel, None without one.
         joints: Commanded joint positions, NaN where none was sent, shape (T, N) [rad or m], or
             (0, 0) if they were not kept.
-        takeovers: How often an operator took the arm from whoever drove.
+        takeovers: How often an operator took the arm from the source that drove.
         latencies: Time from having an observation to having the chunk that answers it, by the wall
             clock, NaN where none came, shape (T,) [s], or (0,) if it was not measured.
         action_errors: Distance of the policy's action from the expert's in the same state, as

@@ -108,7 +108,7 @@ def difference_interval(
 
 
 def _correlation(table: PairedOutcomes) -> float:
-    """Newcombe's phi, with his continuity correction where it is positive."""
+    """Newcombe's phi, with its continuity correction where it is positive."""
     a, b, c, d = table.both, table.only_a, table.only_b, table.neither
     product = (a + b) * (c + d) * (a + c) * (b + d)
     if not product:

@@ -1,8 +1,8 @@
-"""Episodes of a simulated arm in this process, behind the monitor's gate (`field.EpisodeEnv`).
+"""Episodes of a simulated arm in this process, behind a monitor (`episode_env.EpisodeEnv`).
 
-One control period is what it is on the graph: the frame is built, the hand answers it with a chunk,
+A control period is as on the graph: the frame is built, the action source answers it with a chunk,
 the monitor's hard checks and limits say what is commanded, and the arm moves. Who drives, learner
-or expert, is settled before the gate, to which they are one driver.
+or expert, is decided before the monitor, for which they are one driver.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Array = NDArray[np.float64]
 
 
 LEARNED = ('demonstrations', 'corrections')
-"""Parts of `SEEDS` whose episodes are learned from; all others only try or judge a policy."""
+"""Parts of `SEEDS` whose episodes are learned from; all others only try or evaluate a policy."""
 
 
 class FrameScorer(Protocol):
-    """Tells how strange what is seen is to the policy of the round."""
+    """Scores how anomalous a frame is for the policy of the round."""
 
     def begin(self) -> None:
         """An episode begins."""
@@ -59,7 +59,7 @@ class ArmEpisodeEnv:
         blend: Weight of each chunk relative to the one after it, where they overlap: that of the
             policy which is trained (`MlpConfig.blend`), whose actor has no memory of its own.
         noise: Standard deviation of the joints' disturbance [rad].
-        randomisation: What differs from episode to episode beside the scene, in all of them.
+        randomisation: What differs from episode to episode besides the scene, in all of them.
 
     Attributes:
         period: Time of one step [s].
@@ -89,21 +89,21 @@ class ArmEpisodeEnv:
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
         self._contract, self._horizon, self._randomisation = contract, horizon, randomisation
         self._expert = make_expert(task, contract.arm)
-        self._driver = _HandDriver(contract, horizon, self._ask)
-        self._gate = limits_monitor(contract, 'policy', blend=blend)
-        self._stage = EpisodeRunner(contract, task, self._driver, self._gate)
+        self._driver = _SourceDriver(contract, horizon, self._ask)
+        self._monitor = limits_monitor(contract, 'policy', blend=blend)
+        self._stage = EpisodeRunner(contract, task, self._driver, self._monitor)
 
-    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
-        """See `Field.run`; the gain is 1 for a success and 0 for everything else."""
-        rollout = self.rollout(seed, hand)
+    def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
+        """See `EpisodeEnv.run`; the gain is 1 for a success and 0 for everything else."""
+        rollout = self.rollout(seed, source)
         if rollout.success:
             return EpisodeOutcome(ending='success', gain=1.0)
         return EpisodeOutcome(ending='failure' if rollout.alarm is not None else 'cut', gain=0.0)
 
-    def rollout(self, seed: int, hand: ActionSource) -> Rollout:
+    def rollout(self, seed: int, source: ActionSource) -> Rollout:
         """One episode with all that was seen and commanded in it; see `run`."""
         learned = any(seed in SEEDS[part] for part in LEARNED)
-        self._driver.take(hand, self.scorer if learned else None, self._gate)
+        self._driver.begin(source, self.scorer if learned else None, self._monitor)
         disturbed = [*self._randomisation.draw(seed), *(self._disturbed if learned else [])]
         return self._stage.run(seed, disturbed, over=lambda: self._driver.over)
 
@@ -112,8 +112,8 @@ class ArmEpisodeEnv:
         return self._expert.act(truth, horizon=self._horizon, dt=self.period).reshape(-1)
 
 
-class _HandDriver:
-    """The hand as a stage's driver (`rollouts.drivers.Driver`).
+class _SourceDriver:
+    """An action source as the driver of a rollout (`rollouts.drivers.Driver`).
 
     Args:
         contract: What is seen.
@@ -128,20 +128,22 @@ class _HandDriver:
         self.keys = tuple(contract.observations)
         self._required = [key for key in self.keys if contract.observations[key].required]
         self._contract, self._horizon, self._ask = contract, horizon, ask
-        self._left = False
+        self._ended = False
 
-    def take(self, hand: ActionSource, scorer: FrameScorer | None, gate: InProcessMonitor) -> None:
-        """Whose hand drives the next episode, and who scores it."""
-        self._hand, self._scorer, self._gate = hand, scorer, gate
+    def begin(
+        self, action_source: ActionSource, scorer: FrameScorer | None, monitor: InProcessMonitor
+    ) -> None:
+        """Say who acts in the next episode, who scores it, and what may stop it."""
+        self._action_source, self._scorer, self._monitor = action_source, scorer, monitor
 
     @property
     def over(self) -> bool:
-        """Whether the hand has left the arm, or the gate has stopped it."""
-        return self._left or bool(self._gate.stopped)
+        """Whether the action source has ended the episode, or the monitor has stopped the arm."""
+        return self._ended or bool(self._monitor.stopped)
 
     def reset(self) -> None:
         """See `Driver.reset`."""
-        self._left = False
+        self._ended = False
         if self._scorer is not None:
             self._scorer.begin()
 
@@ -150,11 +152,11 @@ class _HandDriver:
         if not frame.all_valid(self._required):
             return None
         scores = {} if self._scorer is None else self._scorer.ratios(frame)
-        sight = StepContext(
+        context = StepContext(
             observation=observed(self._contract, frame), ask=self._ask, scores=scores
         )
-        flat = self._hand(sight)
+        flat = self._action_source(context)
         if flat is None:
-            self._left = True
+            self._ended = True
             return None
         return flat.reshape(self._horizon, -1)

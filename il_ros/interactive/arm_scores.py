@@ -47,11 +47,11 @@ MONITOR = 'monitor'
 
 @dataclass(frozen=True, kw_only=True)
 class ScoresConfig:
-    """What watches the learner, and from where it is too strange.
+    """Which scores watch the learner, and how their threshold is calibrated.
 
     Attributes:
         channels: Scores: name, kind, input.
-        alpha: Share of good episodes in which the threshold would be exceeded, at most. Larger
+        alpha: Fraction of good episodes in which the threshold would be exceeded, at most. Larger
             than in a monitor that guards: here it costs a few labels, not an episode.
         folds: Parts that the good episodes are held out in.
         window: Ticks that scores are averaged over.
@@ -81,7 +81,7 @@ class RoundScores:
         now: The round, with a `ChunkActor`.
         contract: What is seen.
         task: Name of the task.
-        config: See there.
+        config: Which scores, and how they are calibrated.
 
     Raises:
         IlRosError: If the round's actor is another.
@@ -168,32 +168,32 @@ def _episode(steps: Transitions, number: int) -> Transitions:
 
 
 class HasScorer(Protocol):
-    """A field that asks a scorer about each frame.
+    """An episode env that asks a scorer about each frame.
 
     Attributes:
-        scorer: Whom; None for nobody.
+        scorer: The scorer; None for no scores.
     """
 
     scorer: FrameScorer | None
 
 
 class ScoredRule(QueryRule):
-    """Another rule, whose steps have the scores of a watch on each round's policy.
+    """Another rule, with scores of every step, made anew for each round's policy.
 
     Args:
         rule: Decides.
-        field: Is told of the watch.
-        scorer: Makes the watch of a round.
+        env: Gets the scorer of each round.
+        scorer: Makes the scorer of a round.
     """
 
     def __init__(
-        self, rule: QueryRule, field: HasScorer, scorer: Callable[[RoundContext], FrameScorer]
+        self, rule: QueryRule, env: HasScorer, scorer: Callable[[RoundContext], FrameScorer]
     ) -> None:
-        self._rule, self._field, self._scorer = rule, field, scorer
+        self._rule, self._env, self._scorer = rule, env, scorer
 
     def begin_round(self, now: RoundContext) -> None:
         """See `QueryRule.begin_round`."""
-        self._field.scorer = self._scorer(now)
+        self._env.scorer = self._scorer(now)
         self._rule.begin_round(now)
 
     def begin_episode(self, random: np.random.Generator) -> None:

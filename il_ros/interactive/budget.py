@@ -1,4 +1,4 @@
-"""What the expert may be troubled for, and what he was."""
+"""What the expert may be asked for, and what the expert was asked for."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from il_ros.core.errors import IlRosError
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What the expert was troubled for after the demonstrations.
+    """What the expert was asked for after the demonstrations.
 
     Attributes:
-        labels: Steps that he was asked about.
-        takeovers: Times that he took over from the learner.
-        minutes: Time in which he drove or was asked [min].
+        labels: Steps that the expert was asked about.
+        takeovers: Times that the expert took over from the learner.
+        minutes: Time in which the expert drove or was asked [min].
     """
 
     labels: int = 0
@@ -43,12 +43,12 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The most that the expert may be troubled for, after the demonstrations.
+    """The most that the expert may be asked for, after the demonstrations.
 
     Attributes:
-        labels: Steps that he may be asked about.
-        takeovers: Times that he may take over.
-        minutes: Time in which he may drive or be asked [min].
+        labels: Steps that the expert may be asked about.
+        takeovers: Times that the expert may take over.
+        minutes: Time in which the expert may drive or be asked [min].
     """
 
     labels: float = inf

@@ -43,7 +43,7 @@ class DaggerLoopConfig:
         rounds: Rounds after that, at most; the budget may end them earlier.
         episodes: Episodes of a round, at most.
         labels: Labels of a round, after which it ends, within an episode too; 0 for no such end.
-        budget: What the expert may be troubled for, after the demonstrations.
+        budget: What the expert may be asked for, after the demonstrations.
         evaluations: Episodes in which a policy is evaluated.
         evaluate_every: Rounds between two evaluations; 0 evaluates the last policy alone.
         warm_start: Whether training goes on from the last policy instead of from scratch.
@@ -82,11 +82,11 @@ class DaggerLoopConfig:
         for name, value in {**dict.fromkeys(whole, 1), **least}.items():
             if getattr(self, name) < value:
                 raise IlRosError(
-                    f'got {getattr(self, name)}', where=f'coach.{name}', allowed=f'{value} or more'
+                    f'got {getattr(self, name)}', where=f'dagger.{name}', allowed=f'{value} or more'
                 )
         if not 0 < self.train_fraction <= 1:
             raise IlRosError(
-                f'got {self.train_fraction}', where='coach.train_fraction', allowed='0 < x <= 1'
+                f'got {self.train_fraction}', where='dagger.train_fraction', allowed='0 < x <= 1'
             )
 
 
@@ -97,7 +97,7 @@ class RoundResult:
     Attributes:
         round: Which.
         policy_id: Hash of the weights that were learned after it.
-        spent: What the expert was troubled for until its end.
+        spent: What the expert was asked for until its end.
         steps: Steps of all episodes until then.
         gains: What each evaluation episode gave; empty where there was no evaluation.
     """
@@ -113,18 +113,18 @@ class DaggerLoop(Generic[A]):
     """Runs the rounds.
 
     Args:
-        field: Where episodes happen.
+        env: Where episodes happen.
         learner: Who learns.
         rule: Who drives, and when the expert is asked.
         journal: Where it is kept.
         config: How many rounds of what.
         before_use: Called with the number of a round, the policy that was learned after it and
-            all steps until then, before that policy is first let into the field.
+            all steps until then, before that policy first acts in `env`.
     """
 
     def __init__(
         self,
-        field: EpisodeEnv,
+        env: EpisodeEnv,
         learner: Learner[A],
         rule: QueryRule,
         journal: RoundJournal,
@@ -132,7 +132,7 @@ class DaggerLoop(Generic[A]):
         *,
         before_use: Callable[[int, A, Transitions], None] | None = None,
     ) -> None:
-        self._field, self._learner, self._rule = field, learner, rule
+        self._env, self._learner, self._rule = env, learner, rule
         self._journal, self.config = journal, config
         self._before_use = before_use
         self._introduced = -1
@@ -208,15 +208,15 @@ class DaggerLoop(Generic[A]):
         supervisor = SharedControl(
             rule,
             actor,
-            low=self._field.low,
-            high=self._field.high,
+            low=self._env.low,
+            high=self._env.high,
             spent=self._spent(),
             budget=budget,
-            period=self._field.period,
+            period=self._env.period,
         )
         part = 'corrections' if round_ else 'demonstrations'
         seed = self._scene(part, number)
-        outcome = self._field.run(seed, supervisor)
+        outcome = self._env.run(seed, supervisor)
         if not supervisor.count:
             raise IlRosError(f'the episode of seed {seed} has no steps', where=f'round {round_}')
         steps = supervisor.steps(
@@ -229,7 +229,7 @@ class DaggerLoop(Generic[A]):
             self._on_episode(steps)
 
     def _introduce(self, round_: int, actor: A) -> None:
-        """Show the policy of a round to whom it may concern, once."""
+        """Call `before_use` with the policy of a round, once."""
         if self._before_use is None or self._introduced == round_:
             return
         learned = [steps for steps in self._episodes if int(steps.round[0]) <= round_]
@@ -263,7 +263,7 @@ class DaggerLoop(Generic[A]):
             if stages == 1:
                 return start
             trials = SEEDS['calibration'][: self.config.trials]
-            gain = float(np.mean(evaluate(self._field, start, trials)))
+            gain = float(np.mean(evaluate(self._env, start, trials)))
             if best is None or gain > best_gain:
                 best, best_gain, best_stage = start, gain, stage
             if stage - best_stage >= self.config.patience:
@@ -277,7 +277,7 @@ class DaggerLoop(Generic[A]):
             raise IlRosError(
                 f"{missing} steps wait for the expert's labels",
                 where=f'round {round_}',
-                fix='let him label them (relabel.label_waiting), then run again',
+                fix='let the expert label them (offline_labelling.label_waiting), then run again',
             )
 
     def _evaluate(self, round_: int, actor: A, last: bool) -> RoundResult:
@@ -297,7 +297,7 @@ class DaggerLoop(Generic[A]):
             policy_id=actor.policy_id,
             spent=self._spent(),
             steps=sum(map(len, self._episodes)),
-            gains=tuple(evaluate(self._field, actor, seeds)),
+            gains=tuple(evaluate(self._env, actor, seeds)),
         )
         self._journal.save_result(round_, {**vars(result), 'spent': vars(result.spent)})
         return result
@@ -306,11 +306,11 @@ class DaggerLoop(Generic[A]):
         budget, labels = self.config.budget, self.config.labels
         if not labels:
             return budget
-        before = Spent.of(self._episodes, self._field.period).labels
+        before = Spent.of(self._episodes, self._env.period).labels
         return replace(budget, labels=min(budget.labels, before + labels))
 
     def _spent(self) -> Spent:
-        return Spent.of(self._episodes, self._field.period)
+        return Spent.of(self._episodes, self._env.period)
 
     def _scene(self, part: str, number: int) -> int:
         """Seed of an episode's scene: runs of other seeds see others, evaluation none of them."""
@@ -322,13 +322,13 @@ class DaggerLoop(Generic[A]):
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def evaluate(field: EpisodeEnv, actor: Actor, seeds: Sequence[int]) -> list[float]:
+def evaluate(env: EpisodeEnv, actor: Actor, seeds: Sequence[int]) -> list[float]:
     """Gain of the policy alone in one episode for each seed."""
-    return [field.run(seed, PolicyAlone(actor)).gain for seed in seeds]
+    return [env.run(seed, PolicyAlone(actor)).gain for seed in seeds]
 
 
 class PolicyAlone:
-    """The hand of an evaluation: the policy, with nobody beside it.
+    """Acts in an evaluation: the policy alone.
 
     Args:
         actor: The policy.
@@ -339,6 +339,6 @@ class PolicyAlone:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
 
-    def __call__(self, sight: StepContext) -> Array:
-        """See `field.ActionSource`."""
-        return self._actor.decide(self._actor.members(sight.observation))
+    def __call__(self, context: StepContext) -> Array:
+        """See `episode_env.ActionSource`."""
+        return self._actor.decide(self._actor.members(context.observation))

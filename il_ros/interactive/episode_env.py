@@ -20,13 +20,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """What there is to see before one step.
+    """What is known before one step.
 
     Attributes:
         observation: What the learner sees, shape (D,). Nothing of the expert's is in it.
-        ask: Asks the expert, shape (A,); None where he answers later. It may be called or not.
+        ask: Asks the expert, shape (A,); None where the answer comes later. Need not be called.
         scores: The monitor's scores by name, as ratios: 1 is the calibrated threshold.
-        human: Whether a person holds the dead-man's switch and wants to drive.
+        human: Whether a person holds the enable switch and wants to drive.
     """
 
     observation: Array
@@ -40,7 +40,7 @@ class EpisodeOutcome:
     """How an episode ended.
 
     Attributes:
-        ending: See `steps.ENDINGS`; never `running`.
+        ending: See `transitions.ENDINGS`; never `running`.
         gain: What evaluation counts, more is better: the return, or 1 for a success.
         bag: Folder of the episode's bag; empty where none was recorded.
         reason: Why it ended, where there is more to say.
@@ -53,7 +53,7 @@ class EpisodeOutcome:
 
 
 class ActionSource(Protocol):
-    """Whoever acts.
+    """Gives the action of every step: a policy, an expert, or both in turns.
 
     Attributes:
         driver: Who drives the step that was asked about last.
@@ -63,7 +63,7 @@ class ActionSource(Protocol):
     def driver(self) -> DriverName:
         """See the attributes."""
 
-    def __call__(self, sight: StepContext) -> Array | None:
+    def __call__(self, context: StepContext) -> Array | None:
         """An action for what is seen, shape (A,); None to end the episode here."""
 
 
@@ -80,12 +80,12 @@ class EpisodeEnv(Protocol):
     low: Array
     high: Array
 
-    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
+    def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
         """One episode.
 
         Args:
-            seed: Of the scene; the same seed and hand give the same episode.
-            hand: Acts in every step.
+            seed: Of the scene; the same seed and source give the same episode.
+            source: Acts in every step.
         """
 
 
@@ -95,7 +95,7 @@ class GymEpisodeEnv:
     Args:
         env: The environment, with its time limit.
         expert: What the expert does, shape (A,), for an observation, shape (D,).
-        person: Who watches with a hand on the switch; nobody if None.
+        person: Simulated operator with the enable switch; none if None.
         limit: What it means that an episode lasts until the time limit: `cut` says nothing,
             `success` is for tasks in which there is no goal but not to fail.
         period: Time of one step [s]; the environment's `dt` if None, and 1 s where it has none.
@@ -127,14 +127,14 @@ class GymEpisodeEnv:
         self._env, self._expert, self._type = env, expert, does.dtype
         self._person, self._limit = person, limit
 
-    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
+    def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
         """See `EpisodeEnv.run`; one has failed when it terminates without `is_success`."""
         observation, info = self._env.reset(seed=seed)
         if self._person is not None:
             self._person.reset()
         gain, over, cut = 0.0, False, False
         while not (over or cut):
-            action = hand(self._sight(observation))
+            action = source(self._context(observation))
             if action is None:
                 return EpisodeOutcome(ending='cut', gain=gain)
             if self._person is not None:
@@ -148,7 +148,7 @@ class GymEpisodeEnv:
             return 'success'
         return 'failure' if over else self._limit
 
-    def _sight(self, observation: Array) -> StepContext:
+    def _context(self, observation: Array) -> StepContext:
         return StepContext(
             observation=observation,
             ask=lambda: self._expert(observation),

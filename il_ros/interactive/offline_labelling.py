@@ -18,7 +18,7 @@ from il_ros.core.errors import DatasetError
 from il_ros.interactive.round_journal import RoundJournal
 
 Answer = Callable[[Floats], NDArray[np.floating]]
-"""An expert's actions, shape (F, A), for observations, shape (F, D); NaN where he passes."""
+"""An expert's actions, shape (F, A), for observations, shape (F, D); NaN for no answer."""
 
 
 def relabel(
@@ -29,10 +29,10 @@ def relabel(
     Args:
         steps: Recorded steps.
         answer: The expert.
-        rows: Steps that he is asked about, shape (F,); all by default.
+        rows: Steps that the expert is asked about, shape (F,); all by default.
 
     Raises:
-        DatasetError: If he does not give one answer of the right size to each step.
+        DatasetError: If `answer` does not give one action of the right size for each step.
     """
     chosen = np.ones(len(steps), np.bool_) if rows is None else rows
     given = np.asarray(answer(steps.observation[chosen]), np.float32)
@@ -50,12 +50,12 @@ def waiting(journal: RoundJournal, round_: int) -> int:
 
 
 def label_waiting(journal: RoundJournal, round_: int, answer: Answer) -> int:
-    """Let the expert answer what a round has asked him, episode by episode.
+    """Let the expert answer what a round has asked, episode by episode.
 
-    Each episode is on disk before the next one is shown; whoever is interrupted goes on there.
+    Each episode is on disk before the next one is shown; an interrupted call resumes there.
 
     Returns:
-        How many steps he has labelled.
+        How many steps were labelled.
 
     Raises:
         DatasetError: As `relabel`; or if the round was trained on already.

@@ -38,7 +38,7 @@ from il_ros.rollouts.evaluator import Evaluator, missing
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
 SUITE = 'ood_unwatched'
-"""How trials are run: under the hard checks alone, so that nothing ends for being only strange."""
+"""How trials are run: under the hard checks alone, so that a high score ends no trial."""
 
 TRIALS = 66
 """Episodes of each policy; enough to calibrate on what succeeds (docs/explanation/monitor.md)."""

@@ -23,14 +23,14 @@ from il_ros.interactive.episode_env import StepContext
 
 
 class SharedControl:
-    """The hand of a training episode (`field.ActionSource`).
+    """Acts in a training episode (`episode_env.ActionSource`).
 
     Args:
         rule: Decides who drives and whether to ask; `begin_episode` was called.
         actor: The learner's policy; None before there is one, when the expert drives.
         low: Least action, shape (A,).
         high: Greatest action, shape (A,).
-        spent: What the expert was troubled for before this episode.
+        spent: What the expert was asked for before this episode.
         budget: Ends the episode when it is used up.
         period: Time of one step [s].
     """
@@ -62,33 +62,33 @@ class SharedControl:
 
     @property
     def spent(self) -> Spent:
-        """What the expert was troubled for so far, this episode included."""
+        """What the expert was asked for so far, this episode included."""
         return Spent(
             labels=self._before.labels + self.labels,
             takeovers=self._before.takeovers + self.takeovers,
             minutes=self._before.minutes + self.busy * self._period / 60.0,
         )
 
-    def __call__(self, sight: StepContext) -> Array | None:
+    def __call__(self, context: StepContext) -> Array | None:
         """What to do, shape (A,); None when the budget is used up."""
         if self._actor is not None and self._budget.used_up(self.spent):
             return None
-        question = _Question(sight.ask)
-        members, own = self._answers(sight.observation)
+        question = _Question(context.ask)
+        members, own = self._answers(context.observation)
         step = QueryContext(
             tick=self.count,
-            features=self._features(sight.observation),
+            features=self._features(context.observation),
             action=own / self._action_std,
             members=members / self._action_std,
-            scores=sight.scores,
-            human=sight.human,
+            scores=context.scores,
+            human=context.human,
             ask=lambda: _scaled(question(), 1.0 / self._action_std),
         )
         decision = self._rule.decide(step)
-        if sight.human:  # who holds the switch drives, whatever the rule says
+        if context.human:  # who holds the switch drives, whatever the rule says
             decision = replace(decision, driver='expert', ask=True, noise=None)
         answer = question() if decision.ask or decision.driver == 'expert' else question.answer
-        return self._record(sight, decision, own, answer, question.asked)
+        return self._record(context, decision, own, answer, question.asked)
 
     def steps(self, ending: Ending, *, round_: int, episode: int, lead: int) -> Transitions:
         """The whole episode.
@@ -136,7 +136,7 @@ class SharedControl:
 
     def _record(
         self,
-        sight: StepContext,
+        context: StepContext,
         decision: QueryDecision,
         own: Array,
         answer: Array | None,
@@ -154,13 +154,13 @@ class SharedControl:
         self.driver = driver
         self._rows.append(
             {
-                'observation': sight.observation,
+                'observation': context.observation,
                 'policy': own,
                 'expert': self._unknown if answer is None else answer,
                 'executed': action,
                 'source': EXPERT if by_expert else POLICY,
                 'asked': asked,
-                'scores': {**sight.scores, **decision.scores},
+                'scores': {**context.scores, **decision.scores},
             }
         )
         return action

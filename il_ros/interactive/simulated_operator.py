@@ -1,4 +1,4 @@
-"""A person at the dead-man's switch, simulated: who watches, takes over, and lets go."""
+"""A simulated operator with the enable switch: watches, takes over, and lets go."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedOperatorConfig:
-    """How somebody watches; differences are root mean squares, in the action's own unit.
+    """How the operator watches; differences are root mean squares, in the action's own unit.
 
     Attributes:
-        worried: Mean difference from what he would have done at which he takes over.
+        worried: Mean difference from the operator's own action above which the operator takes over.
         reaction: Steps that the mean is taken over: nobody sees a single wrong step.
-        least: Steps that he drives at least.
+        least: Steps that the operator drives at least.
     """
 
     worried: float = 0.3
@@ -27,11 +27,11 @@ class SimulatedOperatorConfig:
 
 
 class SimulatedOperator:
-    """Compares what is done with what he would do. What he thinks while he watches is no label.
+    """Compares the executed action with the operator's own. While watching it gives no labels.
 
     Args:
-        expert: What he would do, shape (A,), where this is seen, shape (D,).
-        config: How he watches.
+        expert: The operator's own action, shape (A,), for an observation, shape (D,).
+        config: When the operator takes over, and for how long.
     """
 
     def __init__(self, expert: Callable[[Array], Array], config: SimulatedOperatorConfig) -> None:
@@ -39,13 +39,13 @@ class SimulatedOperator:
         self.reset()
 
     def reset(self) -> None:
-        """A new episode: he lets the learner begin."""
+        """A new episode: the learner begins."""
         self._differences: list[float] = []
         self._driving = 0
 
     @property
     def drives(self) -> bool:
-        """Whether he holds the switch and wants to drive the next step."""
+        """Whether the operator holds the switch and wants to drive the next step."""
         return self._driving > 0
 
     def see(self, observation: Array, executed: Array) -> None:

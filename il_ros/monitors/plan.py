@@ -1,7 +1,7 @@
-"""Jerk-limited motion that always ends in a standstill, whatever happens to the one who asks.
+"""Jerk-limited motion that always ends in a standstill, whatever happens to its sender.
 
-A plan moves towards the newest target for one tick and then brakes. Whoever holds the plan can
-go on sampling it after the monitor has fallen silent: the arm decelerates smoothly and stays.
+A plan moves towards the newest target for one tick and then brakes. A controller can go on
+sampling it after the monitor has fallen silent: the arm decelerates smoothly and stays.
 The time-optimal profiles come from ruckig (Berscheid & Kröger 2021).
 """
 

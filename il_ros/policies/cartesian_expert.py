@@ -22,7 +22,7 @@ DOWN = matrix_about(0, math.pi)  # the tool's rotation when it points straight d
 
 
 class Expert(Protocol):
-    """Whoever can be asked, at any state of the robot, what to do next.
+    """Can be asked, at any state of the robot, what to do next.
 
     An expert has no memory: equal observations give equal answers. Only then can it label states
     that a learner visits (DAgger, Ross et al. 2011), and only then is there a function to clone.

@@ -30,7 +30,7 @@ Watch = Callable[[Frame, Array | None], None]
 
 
 class EpisodeRunner:
-    """One simulated arm with whoever drives and guards it, for one episode after the other.
+    """One simulated arm with its driver and its safety filter, for one episode after the other.
 
     Args:
         contract: What the topics mean.

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 
 class MetaWorldRunner:
-    """One of MetaWorld's tasks with whoever drives, for one episode after the other.
+    """One of MetaWorld's tasks with its driver, for one episode after the other.
 
     Args:
         contract: What the policy sees, of what `MetaWorldEnv` gives.

@@ -153,11 +153,11 @@ def graph_trials(
 
 
 class GraphEpisodeEnv:
-    """Episodes on one graph (`coach.field.Field`); make it by `graph_episode_env`.
+    """Episodes on one graph (`episode_env.EpisodeEnv`); make it by `graph_episode_env`.
 
-    A step observes what `arm_steps.observed` gives of a frame, and is answered with a chunk of H
-    joint positions laid flat, shape (H * N,) [rad or m]. Every episode is recorded; the learner
-    drives by the policy node's chunks.
+    A step observes what `arm_transitions.observed` gives of a frame, and is answered with a chunk
+    of H joint positions laid flat, shape (H * N,) [rad or m]. Every episode is recorded. The
+    learner drives by the policy node's chunks.
 
     Args:
         client: Talks to the graph.
@@ -199,7 +199,7 @@ class GraphEpisodeEnv:
         self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what the expert does
         self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
-        self._people = EnableSwitches(MonitorConfig.takeover_age)
+        self._switches = EnableSwitches(MonitorConfig.takeover_age)
         self._now = 0.0  # stamp of the newest frame [s]
         self._heard: tuple[int, Array] = (0, np.empty(0))
         node = client.node
@@ -233,8 +233,8 @@ class GraphEpisodeEnv:
             self._client.settle()
         self._broken_off = False
 
-    def run(self, seed: int, hand: ActionSource) -> EpisodeOutcome:
-        """See `Field.run`. An alarm of the monitor ends the episode as a failure.
+    def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
+        """See `EpisodeEnv.run`. An alarm of the monitor ends the episode as a failure.
 
         Raises:
             IlRosError: If a node does not answer; then the episode has not happened.
@@ -251,7 +251,7 @@ class GraphEpisodeEnv:
             notes=self.notes,
         )
         try:
-            ending, reason = self._drive(hand, alone=judged)
+            ending, reason = self._drive(source, alone=judged)
             bag = self._client.stop_recording(_outcome(ending, reason), reason)
         except BaseException:
             self._broken_off = True
@@ -271,7 +271,7 @@ class GraphEpisodeEnv:
         self._executed.clear()
         self._scores.clear()
         self._asked = self._answer = None
-        self._people.reset()
+        self._switches.reset()
         self._client.heed(DEVICE)
         first = to_ns(stamp)
         if self._has_policy:
@@ -283,7 +283,7 @@ class GraphEpisodeEnv:
         self._first = first
         self._say(first - 1, held=False)
 
-    def _drive(self, hand: ActionSource, *, alone: bool) -> tuple[Ending, str]:
+    def _drive(self, source: ActionSource, *, alone: bool) -> tuple[Ending, str]:
         stamp, before = self._first, False
         if self._scored_by is not None:
             self._scored_by.begin()
@@ -294,11 +294,11 @@ class GraphEpisodeEnv:
             if alone and person:
                 raise taken(where=self._client.node.resolve_topic_name(topics.TAKEOVER))
             if not self._source.invalid(frame):
-                action = hand(self._sight(frame))
+                action = source(self._context(frame))
                 if action is None:
                     self._publish()
                     return 'cut', 'the expert has answered as much as was allowed'
-                by_expert = hand.driver == 'expert'
+                by_expert = source.driver == 'expert'
                 self._publish(action if by_expert else None)
             self._say(stamp, held=by_expert and self._has_policy and not person)
             state = self._client.step(1)
@@ -312,7 +312,7 @@ class GraphEpisodeEnv:
                 return _ending(state)
             stamp = to_ns(state.header.stamp)
 
-    def _sight(self, frame: Frame) -> StepContext:
+    def _context(self, frame: Frame) -> StepContext:
         person = self._person
         return StepContext(
             observation=observed(self._contract, frame),
@@ -370,7 +370,7 @@ class GraphEpisodeEnv:
     @property
     def _person(self) -> bool:
         """Whether an operator holds an enable switch that counts, by the monitor's rules."""
-        return self._people.any_held(self._now)
+        return self._switches.any_held(self._now)
 
     def _say(self, stamp: int, *, held: bool) -> None:
         self._words.publish(fill_stamp(Takeover(device=DEVICE, held=held), stamp))
@@ -459,7 +459,7 @@ class GraphEpisodeEnv:
         device = message.device
         if device != DEVICE:
             read = to_ns(message.header.stamp) / NS
-            self._people.hear(device, bool(message.held), read, lost=bool(message.lost))
+            self._switches.hear(device, bool(message.held), read, lost=bool(message.lost))
 
 
 def _ending(state: TaskState) -> tuple[Ending, str]:

@@ -65,7 +65,7 @@ def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:
         if isinstance(node, ManagedNode):
             stopped.set()
             node.wind_down()
-            for _ in range(_ANSWERS):  # what the end has to tell whoever waits
+            for _ in range(_ANSWERS):  # what the end has to tell a waiting client
                 executor.spin_once(timeout_sec=0.0)
         return getattr(node, 'exit_code', None) or 0
     except IlRosError as problem:

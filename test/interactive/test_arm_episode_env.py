@@ -15,38 +15,38 @@ DEMONSTRATION, CORRECTION, NOMINAL = (
 
 
 @pytest.fixture(scope='module')
-def field():
+def env():
     return ArmEpisodeEnv(CONTRACT, 'reach', horizon=4)
 
 
-def ask(sight):
-    return sight.ask()
+def ask(context):
+    return context.ask()
 
 
 def joints(rollout):
     return np.array([frame.values['joint_position'] for frame in rollout.frames])
 
 
-def test_the_expert_succeeds_through_the_gate(field):
+def test_the_expert_succeeds_through_the_monitor(env):
     for seed in (DEMONSTRATION, CORRECTION, NOMINAL):
-        outcome = field.run(seed, ask)
+        outcome = env.run(seed, ask)
         assert (outcome.ending, outcome.gain) == ('success', 1.0)
-    assert field.period == CONTRACT.period
-    assert field.low.shape == field.high.shape == (4 * 8,)
-    np.testing.assert_array_equal(field.low[8:16], CONTRACT.limits.position_min)
+    assert env.period == CONTRACT.period
+    assert env.low.shape == env.high.shape == (4 * 8,)
+    np.testing.assert_array_equal(env.low[8:16], CONTRACT.limits.position_min)
 
 
-def test_one_seed_and_one_hand_are_one_episode(field):
-    first, other = field.rollout(CORRECTION, ask), field.rollout(CORRECTION + 1, ask)
-    again = field.rollout(CORRECTION, ask)
+def test_one_seed_and_one_source_are_one_episode(env):
+    first, other = env.rollout(CORRECTION, ask), env.rollout(CORRECTION + 1, ask)
+    again = env.rollout(CORRECTION, ask)
     np.testing.assert_array_equal(joints(first), joints(again))
     assert not np.array_equal(joints(first)[:5], joints(other)[:5])
 
 
-def test_only_what_is_learned_from_is_disturbed(field):
+def test_only_what_is_learned_from_is_disturbed(env):
     quiet = ArmEpisodeEnv(CONTRACT, 'reach', horizon=4, noise=0.0)
     for seed, same in ((DEMONSTRATION, False), (CORRECTION, False), (NOMINAL, True)):
-        disturbed, still = joints(field.rollout(seed, ask)), joints(quiet.rollout(seed, ask))
+        disturbed, still = joints(env.rollout(seed, ask)), joints(quiet.rollout(seed, ask))
         assert np.array_equal(disturbed[:10], still[:10]) is same
 
 
@@ -56,50 +56,50 @@ def test_the_learner_does_not_see_what_the_expert_sees():
     contract = replace(CONTRACT, observations=observations, privileged=hidden)
     sizes = set()
 
-    def hand(sight):
-        sizes.add(len(sight.observation))
-        return sight.ask()
+    def source(context):
+        sizes.add(len(context.observation))
+        return context.ask()
 
-    outcome = ArmEpisodeEnv(contract, 'reach', horizon=4).run(NOMINAL, hand)
+    outcome = ArmEpisodeEnv(contract, 'reach', horizon=4).run(NOMINAL, source)
     assert outcome.gain == 1.0
     assert sizes == {sum(stream.size for stream in observations.values())}
 
 
-def test_a_hand_that_leaves_ends_the_episode(field):
+def test_a_source_that_leaves_ends_the_episode(env):
     seen = []
 
-    def hand(sight):
-        seen.append(sight)
-        return sight.ask() if len(seen) < 4 else None
+    def source(context):
+        seen.append(context)
+        return context.ask() if len(seen) < 4 else None
 
-    rollout = field.rollout(NOMINAL, hand)
+    rollout = env.rollout(NOMINAL, source)
     assert len(seen) == len(rollout.frames) == 4
     seen.clear()
-    assert field.run(NOMINAL, hand).ending == 'cut'
+    assert env.run(NOMINAL, source).ending == 'cut'
 
 
-def test_an_arm_that_holds_runs_into_the_time_limit(field):
+def test_an_arm_that_holds_runs_into_the_time_limit(env):
     here = slice(0, 7)
 
-    def hold(sight):
-        return np.tile(np.append(sight.observation[here], 0.04), 4)
+    def hold(context):
+        return np.tile(np.append(context.observation[here], 0.04), 4)
 
-    outcome = field.run(NOMINAL, hold)
+    outcome = env.run(NOMINAL, hold)
     assert (outcome.ending, outcome.gain) == ('cut', 0.0)
 
 
-def test_what_the_gate_stops_has_failed_and_nobody_is_asked_on(field):
+def test_what_the_monitor_stops_has_failed_and_nobody_is_asked_on(env):
     asked = []
 
-    def wild(sight):
+    def wild(context):
         asked.append(1)
-        return sight.ask() if len(asked) < 5 else np.full(32, np.nan)
+        return context.ask() if len(asked) < 5 else np.full(32, np.nan)
 
-    rollout = field.rollout(NOMINAL, wild)
+    rollout = env.rollout(NOMINAL, wild)
     assert rollout.alarm is not None
     assert len(rollout.frames) == len(asked) < 15
     asked.clear()
-    assert field.run(NOMINAL, wild).ending == 'failure'
+    assert env.run(NOMINAL, wild).ending == 'failure'
 
 
 class Counting:
@@ -114,24 +114,24 @@ class Counting:
 
 
 def test_steps_that_are_learned_from_have_scores():
-    field, scores = ArmEpisodeEnv(CONTRACT, 'reach', horizon=4), []
-    field.scorer = Counting()
+    env, scores = ArmEpisodeEnv(CONTRACT, 'reach', horizon=4), []
+    env.scorer = Counting()
 
-    def hand(sight):
-        scores.append(dict(sight.scores))
-        return sight.ask() if len(scores) < 3 else None
+    def source(context):
+        scores.append(dict(context.scores))
+        return context.ask() if len(scores) < 3 else None
 
     for seed, expected in (
         (CORRECTION, [{'monitor': 1.0}, {'monitor': 2.0}, {'monitor': 3.0}]),
         (NOMINAL, [{}, {}, {}]),
     ):
         scores.clear()
-        field.run(seed, hand)
+        env.run(seed, source)
         assert scores == expected
 
 
-def test_overlapping_chunks_are_blended_as_the_policy_would(field):
+def test_overlapping_chunks_are_blended_as_the_policy_would(env):
     newest = ArmEpisodeEnv(CONTRACT, 'reach', horizon=4, blend=0.0)
-    blended, plain = joints(field.rollout(NOMINAL, ask)), joints(newest.rollout(NOMINAL, ask))
+    blended, plain = joints(env.rollout(NOMINAL, ask)), joints(newest.rollout(NOMINAL, ask))
     np.testing.assert_array_equal(blended[:2], plain[:2])  # one chunk, and the first command
     assert not np.array_equal(blended[:10], plain[:10])

@@ -40,7 +40,7 @@ def test_what_is_known_is_below_the_threshold_and_what_is_not_above(task, learne
     assert scores.ratios(far)['monitor'] > 1.0
 
 
-def test_what_takes_too_long_is_strange(task, learner):
+def test_what_takes_too_long_is_anomalous(task, learner):
     scores = begun(task, learner, join([made_steps(task, n) for n in range(8)]), overdue=1.5)
     scores.begin()
     told = [scores.ratios(task.frame(i, a=0.2, b=0.01, x=0.4))['monitor'] for i in range(31)]
@@ -86,16 +86,16 @@ def coached(folder, stop_after=None):
     config = replace(
         TRAINING, policy=MlpConfig(hidden_dims=(48,), horizon=4), epochs=20, device='cpu'
     )
-    field = ArmEpisodeEnv(REACH, 'reach', horizon=4)
+    env = ArmEpisodeEnv(REACH, 'reach', horizon=4)
     learner = ChunkLearner(contract=REACH, task='reach', config=config)
 
     def scorer(now):
         return RoundScores(now, REACH, 'reach', ScoresConfig())
 
-    rule = ScoredRule(make_rule('monitor_gated'), field, scorer)
+    rule = ScoredRule(make_rule('monitor_gated'), env, scorer)
     rounds = DaggerLoopConfig(demonstrations=5, rounds=2, episodes=2, evaluations=1)
     with RoundJournal(folder, {'of': 'test'}) as journal:
-        coach = DaggerLoop(field, learner, rule, journal, rounds)
+        coach = DaggerLoop(env, learner, rule, journal, rounds)
         _, result = coach.run()
         return result, [journal.episodes(round_) for round_ in range(3)]
 

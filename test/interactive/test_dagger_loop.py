@@ -30,16 +30,16 @@ class Logged(GymEpisodeEnv):
         super().__init__(*args, **kwargs)
         self.seeds = []
 
-    def run(self, seed, hand):
+    def run(self, seed, source):
         self.seeds.append(seed)
-        return super().run(seed, hand)
+        return super().run(seed, source)
 
 
-def run(folder, config=SHORT, *, rule='dagger', settings=(), learner=None, field=None, told=None):
-    field = field or GymEpisodeEnv(PointMass(), point_expert)
+def run(folder, config=SHORT, *, rule='dagger', settings=(), learner=None, env=None, told=None):
+    env = env or GymEpisodeEnv(PointMass(), point_expert)
     with RoundJournal(folder, {'rule': rule, 'settings': list(settings)}) as journal:
         coach = DaggerLoop(
-            field, learner or LeastSquares(), make_rule(rule, settings), journal, config
+            env, learner or LeastSquares(), make_rule(rule, settings), journal, config
         )
         return coach.run(told)
 
@@ -50,18 +50,18 @@ def record(folder):
 
 
 def test_dagger_beats_cloning_with_as_many_labels(tmp_path):
-    field = GymEpisodeEnv(PointMass(), point_expert)
+    env = GymEpisodeEnv(PointMass(), point_expert)
     learner = FlatLearner(
-        low=field.low, high=field.high,
+        low=env.low, high=env.high,
         config=FlatBcConfig(hidden_dims=(32,), batch_size=32, epochs=60, device='cpu'),
     )  # fmt: skip
     few = DaggerLoopConfig(
         rounds=30, episodes=1, budget=Budget(labels=PointMass.horizon), evaluations=20
     )
-    _, dagger = run(tmp_path / 'dagger', few, learner=learner, field=field, settings=['ask=0.2'])
+    _, dagger = run(tmp_path / 'dagger', few, learner=learner, env=env, settings=['ask=0.2'])
     assert dagger.spent.labels == PointMass.horizon  # as many as a second demonstration has
     shown = DaggerLoopConfig(rounds=0, demonstrations=2, evaluations=20)
-    _, cloned = run(tmp_path / 'cloned', shown, learner=learner, field=field)
+    _, cloned = run(tmp_path / 'cloned', shown, learner=learner, env=env)
     assert cloned.steps == 2 * PointMass.horizon
     assert np.mean(dagger.gains) > np.mean(cloned.gains) + 5
     assert np.min(dagger.gains) > np.min(cloned.gains)
@@ -83,11 +83,11 @@ def test_rounds_are_told_and_counted(tmp_path):
 
 
 def test_collection_trials_and_evaluation_share_no_seed(tmp_path):
-    field = Logged(PointMass(), point_expert)
-    run(tmp_path, replace(SHORT, stages=2, trials=2), field=field)
-    parts = {next(name for name, seeds in SEEDS.items() if seed in seeds) for seed in field.seeds}
+    env = Logged(PointMass(), point_expert)
+    run(tmp_path, replace(SHORT, stages=2, trials=2), env=env)
+    parts = {next(name for name, seeds in SEEDS.items() if seed in seeds) for seed in env.seeds}
     assert parts == {'demonstrations', 'corrections', 'calibration', 'nominal'}
-    collected = [seed for seed in field.seeds if seed in SEEDS['corrections']]
+    collected = [seed for seed in env.seeds if seed in SEEDS['corrections']]
     assert len(set(collected)) == len(collected) == 4
 
 
@@ -95,9 +95,9 @@ def test_collection_trials_and_evaluation_share_no_seed(tmp_path):
     'rule', ['safe_dagger', 'lazy_dagger', 'ensemble_dagger', 'thrifty_dagger', 'dart']
 )
 def test_every_rule_runs_and_keeps_to_the_budget(tmp_path, rule):
-    field = GymEpisodeEnv(PointMass(), point_expert, limit='success')
+    env = GymEpisodeEnv(PointMass(), point_expert, limit='success')
     learner = FlatLearner(
-        low=field.low, high=field.high,
+        low=env.low, high=env.high,
         config=FlatBcConfig(
             hidden_dims=(16,), batch_size=64, epochs=20, device='cpu',
             members=make_rule(rule).members,
@@ -106,7 +106,7 @@ def test_every_rule_runs_and_keeps_to_the_budget(tmp_path, rule):
     config = DaggerLoopConfig(
         rounds=3, episodes=2, labels=50, budget=Budget(labels=120), evaluations=1
     )
-    _, last = run(tmp_path, config, rule=rule, learner=learner, field=field)
+    _, last = run(tmp_path, config, rule=rule, learner=learner, env=env)
     assert 0 < last.spent.labels <= 120
 
 
@@ -179,26 +179,26 @@ def test_killed_at_any_write_it_goes_on_as_if_it_had_not_been(tmp_path, dying):
 
 def test_a_finished_run_does_nothing_more(tmp_path):
     _, expected = run(tmp_path)
-    learner, field = LeastSquares(), Logged(PointMass(), point_expert)
-    assert run(tmp_path, learner=learner, field=field)[1] == expected
-    assert (learner.fits, field.seeds) == (0, [])
+    learner, env = LeastSquares(), Logged(PointMass(), point_expert)
+    assert run(tmp_path, learner=learner, env=env)[1] == expected
+    assert (learner.fits, env.seeds) == (0, [])
 
 
 def test_a_rule_is_told_again_of_what_it_has_seen(tmp_path):
     class Forgetful(GymEpisodeEnv):
         episodes = 0
 
-        def run(self, seed, hand):
+        def run(self, seed, source):
             self.episodes += 1
             if self.episodes == 3:
                 raise Killed
-            return super().run(seed, hand)
+            return super().run(seed, source)
 
     settings = ['schedule=linear', 'rounds=3', 'ask=0.5']
     config = replace(SHORT, rounds=1, episodes=4, evaluate_every=0)
     _, expected = run(tmp_path / 'whole', config, settings=settings)
     with pytest.raises(Killed):
-        run(tmp_path / 'cut', config, settings=settings, field=Forgetful(PointMass(), point_expert))
+        run(tmp_path / 'cut', config, settings=settings, env=Forgetful(PointMass(), point_expert))
     assert run(tmp_path / 'cut', config, settings=settings)[1] == expected
 
 
@@ -206,21 +206,21 @@ def test_labels_may_come_later(tmp_path):
     class Night(GymEpisodeEnv):
         """The expert demonstrates by day; at night nobody answers."""
 
-        def run(self, seed, hand):
-            def dark(sight):
-                return hand(StepContext(observation=sight.observation, ask=lambda: None))
+        def run(self, seed, source):
+            def dark(context):
+                return source(StepContext(observation=context.observation, ask=lambda: None))
 
-            return super().run(seed, dark if seed in SEEDS['corrections'] else hand)
+            return super().run(seed, dark if seed in SEEDS['corrections'] else source)
 
-    field = Night(PointMass(), point_expert)
+    env = Night(PointMass(), point_expert)
     config = replace(SHORT, rounds=1)
     with pytest.raises(IlRosError, match=r"round 1: \d+ steps wait for the expert's labels; to fi"):
-        run(tmp_path / 'night', config, field=field)
+        run(tmp_path / 'night', config, env=env)
     with RoundJournal(tmp_path / 'night', {'rule': 'dagger', 'settings': []}) as journal:
         asked = waiting(journal, 1)
         assert label_waiting(journal, 1, lambda seen: np.array([*map(point_expert, seen)])) == asked
         assert waiting(journal, 1) == 0
-    _, late = run(tmp_path / 'night', config, field=field)
+    _, late = run(tmp_path / 'night', config, env=env)
     assert late.spent.labels == asked == late.steps - PointMass.horizon
     # The learner drove in both, so late labels are those that would have been given at once.
     _, at_once = run(tmp_path / 'day', config)
@@ -274,9 +274,9 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path):
 @pytest.mark.parametrize(
     ('setting', 'text'),
     [
-        ({'rounds': -1}, 'coach.rounds: got -1; allowed: 0 or more'),
-        ({'episodes': 0}, 'coach.episodes: got 0; allowed: 1 or more'),
-        ({'train_fraction': 0.0}, 'coach.train_fraction: got 0.0; allowed: 0 < x <= 1'),
+        ({'rounds': -1}, 'dagger.rounds: got -1; allowed: 0 or more'),
+        ({'episodes': 0}, 'dagger.episodes: got 0; allowed: 1 or more'),
+        ({'train_fraction': 0.0}, 'dagger.train_fraction: got 0.0; allowed: 0 < x <= 1'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(setting, text):
@@ -285,15 +285,15 @@ def test_settings_that_make_no_sense_are_refused(setting, text):
     assert str(caught.value) == text
 
 
-def test_an_episode_that_the_field_ends_at_once_is_none(tmp_path):
+def test_an_episode_that_the_env_ends_at_once_is_none(tmp_path):
     class Nothing(GymEpisodeEnv):
-        def run(self, seed, hand):
+        def run(self, seed, source):
             if seed in SEEDS['corrections']:
                 return EpisodeOutcome(ending='cut', gain=0.0)
-            return super().run(seed, hand)
+            return super().run(seed, source)
 
     with pytest.raises(IlRosError, match='the episode of seed 200001 has no steps'):
-        run(tmp_path, field=Nothing(PointMass(), point_expert))
+        run(tmp_path, env=Nothing(PointMass(), point_expert))
 
 
 def test_dagger_s_own_defaults_are_those_of_its_configuration():

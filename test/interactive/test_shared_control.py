@@ -30,24 +30,24 @@ def supervised(*decisions, budget=None, spent=None, shifts=(0.0,)):
     actor = Linear(MATRIX, shifts)
     actor.action_std = np.array([2.0, 4.0])
     rule = Script(*decisions)
-    hand = SharedControl(
+    shared = SharedControl(
         rule, actor, low=np.full(2, -1.0), high=np.full(2, 1.0), spent=spent or Spent(),
         budget=budget or Budget(), period=6.0,
     )  # fmt: skip
-    return hand, rule
+    return shared, rule
 
 
-def sight(answer=(0.5, -0.5), **others):
+def context(answer=(0.5, -0.5), **others):
     return StepContext(observation=np.array([0.2, 0.4]), ask=Asked(answer), **others)
 
 
-def ended(hand, ending='cut', lead=2):
-    return hand.steps(ending, round_=3, episode=7, lead=lead)
+def ended(shared, ending='cut', lead=2):
+    return shared.steps(ending, round_=3, episode=7, lead=lead)
 
 
 def test_a_rule_sees_actions_in_units_of_the_expert_s_spread():
-    hand, rule = supervised(decided(), shifts=(-0.2, 0.2))
-    hand(sight(scores={'monitor': 0.5}, human=True))
+    shared, rule = supervised(decided(), shifts=(-0.2, 0.2))
+    shared(context(scores={'monitor': 0.5}, human=True))
     step = rule.seen[0]
     np.testing.assert_allclose(step.action, [0.1, 0.1])
     np.testing.assert_allclose(step.members, [[0.0, 0.05], [0.2, 0.15]])
@@ -56,12 +56,12 @@ def test_a_rule_sees_actions_in_units_of_the_expert_s_spread():
 
 
 def test_every_step_is_recorded():
-    hand, _ = supervised(
+    shared, _ = supervised(
         decided(), decided(ask=True), decided('expert', True, scores={'risk': 0.25})
     )
-    done = [hand(sight()), hand(sight()), hand(sight(scores={'monitor': 2.0}))]
+    done = [shared(context()), shared(context()), shared(context(scores={'monitor': 2.0}))]
     np.testing.assert_allclose(done, [[0.2, 0.4], [0.2, 0.4], [0.5, -0.5]])
-    steps = ended(hand, 'failure')
+    steps = ended(shared, 'failure')
     np.testing.assert_allclose(steps.executed, done)
     np.testing.assert_allclose(steps.policy, [[0.2, 0.4]] * 3)
     np.testing.assert_allclose(steps.expert, [[np.nan] * 2, [0.5, -0.5], [0.5, -0.5]])
@@ -82,12 +82,12 @@ def test_a_question_costs_one_label_however_often_it_is_asked():
             step.ask(), step.ask()
             return decided('expert', True)
 
-    hand, _ = supervised()
-    hand._rule = Curious()
-    seen = sight()
-    hand(seen)
-    assert (seen.ask.count, hand.spent.labels) == (1, 1)
-    assert hand.spent.minutes == pytest.approx(0.1)
+    shared, _ = supervised()
+    shared._rule = Curious()
+    seen = context()
+    shared(seen)
+    assert (seen.ask.count, shared.spent.labels) == (1, 1)
+    assert shared.spent.minutes == pytest.approx(0.1)
 
 
 def test_an_answer_that_the_rule_asked_for_is_a_label_whatever_it_decides_then():
@@ -96,31 +96,31 @@ def test_an_answer_that_the_rule_asked_for_is_a_label_whatever_it_decides_then()
             step.ask()
             return decided('policy', False)
 
-    hand, _ = supervised()
-    hand._rule = Curious()
-    hand(sight())
-    assert ended(hand).labelled.tolist() == [True]
-    assert hand.spent.labels == 1
+    shared, _ = supervised()
+    shared._rule = Curious()
+    shared(context())
+    assert ended(shared).labelled.tolist() == [True]
+    assert shared.spent.labels == 1
 
 
 def test_who_is_not_asked_does_not_answer():
-    hand, _ = supervised(decided())
-    seen = sight()
-    hand(seen)
-    assert seen.ask.count == hand.spent.labels == 0
+    shared, _ = supervised(decided())
+    seen = context()
+    shared(seen)
+    assert seen.ask.count == shared.spent.labels == 0
 
 
 def test_without_an_answer_the_learner_drives_and_the_label_is_still_to_come():
-    hand, _ = supervised(decided('expert', True))
-    np.testing.assert_allclose(hand(sight(answer=None)), [0.2, 0.4])
-    steps = ended(hand)
+    shared, _ = supervised(decided('expert', True))
+    np.testing.assert_allclose(shared(context(answer=None)), [0.2, 0.4])
+    steps = ended(shared)
     assert (steps.source.tolist(), steps.waiting.tolist()) == ([POLICY], [True])
 
 
 def test_noise_is_on_what_is_executed_and_not_on_the_label_and_stays_in_bounds():
-    hand, _ = supervised(decided('expert', True, noise=np.array([0.1, -2.0])))
-    np.testing.assert_allclose(hand(sight()), [0.7, -1.0])
-    np.testing.assert_allclose(ended(hand).expert, [[0.5, -0.5]])
+    shared, _ = supervised(decided('expert', True, noise=np.array([0.1, -2.0])))
+    np.testing.assert_allclose(shared(context()), [0.7, -1.0])
+    np.testing.assert_allclose(ended(shared).expert, [[0.5, -0.5]])
 
 
 @pytest.mark.parametrize(
@@ -129,32 +129,34 @@ def test_noise_is_on_what_is_executed_and_not_on_the_label_and_stays_in_bounds()
 )
 def test_the_episode_ends_when_the_budget_is_used_up(budget, done):
     ask, drive = decided(ask=True), decided('expert', True)
-    hand, _ = supervised(
+    shared, _ = supervised(
         ask, drive, drive, drive, budget=budget, spent=Spent(labels=2, takeovers=1, minutes=0.25)
     )
-    answers = [hand(sight()) for _ in range(done + 1)]
+    answers = [shared(context()) for _ in range(done + 1)]
     assert [answer is None for answer in answers] == [False] * done + [True]
-    assert len(ended(hand)) == done
+    assert len(ended(shared)) == done
 
 
 def test_demonstrations_need_no_learner_and_no_budget():
-    hand = SharedControl(
+    shared = SharedControl(
         DemonstrationRule(), None, low=np.full(2, -1.0), high=np.full(2, 1.0), spent=Spent(),
         budget=Budget(labels=0), period=1.0,
     )  # fmt: skip
-    np.testing.assert_allclose(hand(sight()), [0.5, -0.5])
-    steps = hand.steps('success', round_=0, episode=0, lead=15)
+    np.testing.assert_allclose(shared(context()), [0.5, -0.5])
+    steps = shared.steps('success', round_=0, episode=0, lead=15)
     assert (steps.source.tolist(), set(steps.policy_id)) == ([EXPERT], {''})
     assert np.isnan(steps.policy).all()
 
 
 def test_the_spent_of_the_record_is_what_the_supervisor_counted():
-    hand, _ = supervised(
+    shared, _ = supervised(
         decided('expert', True), decided(), decided(ask=True), decided('expert', True)
     )
     for _ in range(4):
-        hand(sight())
-    assert Spent.of([ended(hand)], 6.0) == hand.spent == Spent(labels=3, takeovers=1, minutes=0.3)
+        shared(context())
+    assert (
+        Spent.of([ended(shared)], 6.0) == shared.spent == Spent(labels=3, takeovers=1, minutes=0.3)
+    )
 
 
 def test_steps_before_an_event_are_marked():

@@ -68,11 +68,11 @@ def running(reach, domain, tmp_path_factory):
 
 @pytest.fixture
 def place(running, reach):
-    """The graph as a field for one test."""
+    """The graph as an episode env for one test."""
     from il_ros.ros.graph_episode_env import graph_episode_env
 
-    with graph_episode_env(running, reach, horizon=HORIZON) as field:
-        yield field
+    with graph_episode_env(running, reach, horizon=HORIZON) as env:
+        yield env
 
 
 class EveryOther(QueryRule):
@@ -126,10 +126,10 @@ def rounds(running, reach, learner, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp('rounds')
     with (
-        graph_episode_env(running, reach, horizon=HORIZON) as field,
+        graph_episode_env(running, reach, horizon=HORIZON) as env,
         RoundJournal(folder, {}) as journal,
     ):
-        coach(field, learner, journal, EveryOther(), folder).run()
+        coach(env, learner, journal, EveryOther(), folder).run()
         return folder, require_whole(journal)
 
 
@@ -171,25 +171,25 @@ def test_an_alarm_ends_the_episode_as_a_failure(place):
     class Expert:
         driver, steps = 'expert', 0
 
-        def __call__(self, sight):
+        def __call__(self, context):
             self.steps += 1
-            return sight.ask()
+            return context.ask()
 
-    hand = Expert()
-    outcome = place.run(3, hand)
+    source = Expert()
+    outcome = place.run(3, source)
     assert (outcome.ending, outcome.gain) == ('failure', 0.0)
     assert outcome.reason.startswith('stopped: ')
     assert 'goal_position' in outcome.reason
-    assert 0 < hand.steps < 20
+    assert 0 < source.steps < 20
 
 
-def test_a_hand_that_leaves_ends_the_episode(place):
+def test_a_source_that_leaves_ends_the_episode(place):
     class Leaving:
         driver, steps = 'expert', 0
 
-        def __call__(self, sight):
+        def __call__(self, context):
             self.steps += 1
-            return sight.ask() if self.steps < 4 else None
+            return context.ask() if self.steps < 4 else None
 
     outcome = place.run(4, Leaving())
     assert (outcome.ending, outcome.gain) == ('cut', 0.0)
@@ -251,16 +251,16 @@ class Person:
     def driver(self):
         return 'expert' if self.humans[-1] else 'policy'
 
-    def __call__(self, sight):
+    def __call__(self, context):
         if len(self.humans) == 14:
             return None
-        self.humans.append(sight.human)
+        self.humans.append(context.human)
         held = 4 <= len(self.held) < 9
         self.held.append(held)
         self.publish(held)
         while self.place._person is not held:
             self.client.spin(0.01)
-        return sight.ask() if sight.human else np.zeros(self.place.low.size)
+        return context.ask() if context.human else np.zeros(self.place.low.size)
 
     def publish(self, held):
         frame, contract = self.place._frame, self.contract
@@ -283,14 +283,14 @@ def test_a_person_goes_before_everybody_and_his_chunks_are_the_labels(
 ):
     folder = rounds[0]
     place.load(folder / 'bundle_0', load_bundle(folder / 'bundle_0').policy_id)
-    hand = Person(running, place, reach)
-    outcome = place.run(6, hand)
-    assert (outcome.ending, len(hand.humans)) == ('cut', 14)
-    assert hand.humans[1:] == hand.held[:-1]  # he is seen from the step after
+    person = Person(running, place, reach)
+    outcome = place.run(6, person)
+    assert (outcome.ending, len(person.humans)) == ('cut', 14)
+    assert person.humans[1:] == person.held[:-1]  # known from the step after
     arrays = arrays_of(Path(outcome.bag))
-    np.testing.assert_array_equal(arrays.source[:14] == EXPERT, hand.held)
+    np.testing.assert_array_equal(arrays.source[:14] == EXPERT, person.held)
     labelled = np.isfinite(arrays.label[:14]).all(axis=(1, 2))
-    np.testing.assert_array_equal(labelled, np.array(hand.held) | np.array(hand.humans))
+    np.testing.assert_array_equal(labelled, np.array(person.held) | np.array(person.humans))
     here = np.concatenate([arrays.values[key] for key in reach.action.position], axis=1)
     np.testing.assert_allclose(arrays.label[5:9, 0], here[5:9], atol=1e-6)
 

@@ -89,9 +89,9 @@ class Played:
         self.frame_at, self.run, self.begin, self.plays = place._frame_at, place.run, 0, False
         place._frame_at, place.run = self, self.episode
 
-    def episode(self, seed, hand):
+    def episode(self, seed, source):
         self.plays = seed in SEEDS['corrections']
-        return self.run(seed, hand)
+        return self.run(seed, source)
 
     def __call__(self, stamp):
         frame = self.frame_at(stamp)
