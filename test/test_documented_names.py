@@ -1,11 +1,13 @@
 """What documentation, comments and docstrings name exists: files, modules, verbs, pages."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
 from il_ros.cli.main import VERBS
+from il_ros.datasets.preprocessing.preprocess import Preprocessing
 
 ROOT = Path(__file__).parents[1]
 ROOT_PAGES = list(ROOT.glob('*.md'))
@@ -105,3 +107,18 @@ def test_every_verb_has_its_row():
         own = [row for row in rows if row.startswith(f'| `il_ros {first}')]
         assert own, verb
         assert not second or any(re.search(rf'\b{second[0]}`', row) for row in own), verb
+
+
+def test_every_setting_of_preprocessing_is_described():
+    page = (ROOT / 'docs/reference/datasets.md').read_text('utf-8')
+    words = {name for code in re.findall(r'`([^`\n]+)`', page) for name in re.findall(r'\w+', code)}
+    assert [name for name in settings_in(Preprocessing()) if name not in words] == []
+
+
+def settings_in(settings):
+    """Names of all fields of a dataclass and of the dataclasses in it."""
+    for field in dataclasses.fields(settings):
+        yield field.name
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from settings_in(value)
