@@ -36,7 +36,7 @@ class Run:
         method: Key of `METHODS`.
         seed: Of the run.
         labels: Steps that the expert was asked about after the demonstrations.
-        takeovers: Times that he took over from the learner.
+        takeovers: Times that the expert took over from the learner.
         steps: Steps of all episodes that were learned from.
         gains: 1 for each evaluation episode that the last policy solved, else 0.
     """

@@ -21,7 +21,7 @@ from il_ros.datasets.dataset import Dataset
 from il_ros.policies.mlp import MlpConfig, network_input
 
 _BLOCK = 4096  # samples that are augmented at once, which bounds the memory of it
-_FITTED = 2  # augmented passes that the normalisers see beside the demonstrations
+_FITTED = 2  # augmented passes that the normalisers see besides the demonstrations
 
 
 class AugmentedChunks:

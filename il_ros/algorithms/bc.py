@@ -148,7 +148,7 @@ def train_bundle(
 
     Args:
         dataset: Folder of the dataset.
-        out: Folder of the bundle; logs go to `tensorboard/<its name>` beside it.
+        out: Folder of the bundle; logs go to `tensorboard/<its name>` next to it.
         config: How to train.
         augmentation: What is done to the training samples; the bundle says so.
         overwrite: Whether an existing bundle is replaced.

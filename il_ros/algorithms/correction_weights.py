@@ -1,7 +1,7 @@
 """How often each step of an aggregate is seen in training.
 
-Corrections are few beside what was there before them, and the moments before a takeover are those
-that led into trouble. HIL-SERL (Luo et al. 2024) draws one half of each batch from the corrections;
+Corrections are few compared with the earlier labels, and the steps before a takeover are those
+that led to the error. HIL-SERL (Luo et al. 2024) draws one half of each batch from the corrections;
 Sirius (Liu et al. 2023) learns from the learner's own steps too, weighs corrections more, and the
 steps just before a takeover not at all.
 """
@@ -22,9 +22,9 @@ class CorrectionWeights:
     """Weights of the kinds of steps.
 
     Attributes:
-        share: Share of a batch that is drawn from the corrections, which are the labels from
+        share: Fraction of a batch that is drawn from the corrections, which are the labels from
             round 1 on; None draws all labels alike.
-        own: Weight of a step that the learner drove and nobody labelled, beside a label's 1; its
+        own: Weight of a step that the learner drove and nobody labelled; a label's is 1. Its
             target is what was executed. 0 leaves such steps out.
         before_takeover: Factor on the weight of such a step shortly before a takeover.
     """

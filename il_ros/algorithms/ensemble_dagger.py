@@ -1,13 +1,13 @@
 """EnsembleDAgger (Menda, Driggs-Campbell & Kochenderfer 2019): drive when sure.
 
-The learner is an ensemble. It drives only where its members agree (their variance, the doubt, is at
-most chi) and where its mean does nearly what the expert would do (the discrepancy is at most tau).
-Close to the expert is not enough: far from the data two actions may agree by chance, and beside a
-cliff a small difference is too much; doubt keeps the learner to what it knows.
+The learner is an ensemble. It drives only where its members agree (their variance is at most chi)
+and where its mean does nearly what the expert would do (the discrepancy is at most tau). Close to
+the expert is not enough: far from the data two actions may agree by chance, and next to a cliff a
+small difference is too much. The variance keeps the learner to states that it knows.
 
 The discrepancy is known only after the expert was asked, so every step that the learner might
-drive is a label. Where the doubt alone decides, `discrepancy` of infinity, the expert is asked
-nothing while the learner drives.
+drive is a label. Where the variance alone decides, with an infinite `discrepancy`, the expert is
+not asked while the learner drives.
 """
 
 from __future__ import annotations

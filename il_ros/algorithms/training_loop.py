@@ -126,7 +126,7 @@ def _stepper(
     of each network lie in one row, and AdamW is called as the function that it is.
     `torch.optim.AdamW(fused=True)`, `clip_grad_norm_` and `swa_utils.AveragedModel` in their place
     train 66,800 samples for each second of the processor, and this 83,300 (the 256 x 256 network of
-    `make bench GROUP=bc`, medians of six runs in turn, beside a load of 11 on 2 cores).
+    `make bench GROUP=bc`, medians of six runs in turn, under a load of 11 on 2 cores).
     """
     row, averaged = _in_one_row(network), _in_one_row(average)
     weights = list(network.parameters())

@@ -1,4 +1,8 @@
-"""From recorded episodes to a dataset, in bounded memory, in parallel, resumable."""
+"""From recorded episodes to a dataset, in bounded memory, in parallel, resumable.
+
+This module finds the bags, hands them to worker processes, and writes the dataset. The conversion
+and preprocessing of one bag are in bag_shard.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of the episodes of one suite beside their success."""
+"""What is measured of the episodes of one suite besides their success."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED = 0
 
 
 def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
-    """What is reported of a suite beside its success; None where nothing was measured.
+    """What is reported of a suite besides its success; None where nothing was measured.
 
     Returns:
         JSON values. 'violation_rate': share of the episodes in which a limit was left, with its

@@ -200,7 +200,7 @@ def _read_line(line: str, where: str) -> EpisodeResult:
             f'not JSON: {error}',
             where=where,
             allowed='one episode a line',
-            fix='the file was cut short or edited: a cut end is mended when the evaluation goes on',
+            fix='the file was cut short or edited: resuming the evaluation repairs a cut end',
         ) from error
     return EpisodeResult.from_json(values, where)
 

@@ -1,4 +1,4 @@
-"""Videos of episodes, in a folder beside the report."""
+"""Videos of episodes, in a folder next to the report."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def read_videos(out: Path) -> dict[str, EpisodeVideo]:
 def write_videos(
     out: Path, videos: Mapping[str, EpisodeVideo], contents: Mapping[str, bytes]
 ) -> None:
-    """Put new videos beside a report, say which there are, and delete all others.
+    """Put new videos next to a report, say which there are, and delete all others.
 
     Args:
         out: Folder of the report.

@@ -1,10 +1,10 @@
 """How well a score tells failing episodes from good ones, and how early.
 
-A score is judged by its traces: for every episode the windowed score relative to its calibrated
-threshold at each tick, so that 1 is where it stops the policy. What is measured is what Xu et al.
-2025 (FAIL-Detect: Can We Detect Failures Without Failure Data?) report, rates of failing and of
-good episodes, their mean, and the time of detection, and the area under the ROC curve beside them,
-which needs no threshold. Every figure comes with an interval over episodes.
+A score is evaluated by its traces: for every episode the windowed score relative to its calibrated
+threshold at each tick, so that 1 is where it stops the policy. The measures are those of Xu et al.
+2025 (FAIL-Detect: Can We Detect Failures Without Failure Data?): rates of failing and of good
+episodes, their mean, and the time of detection; and also the area under the ROC curve, which needs
+no threshold. Every figure comes with an interval over episodes.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def labelled_dataset(
 ) -> tuple[Dataset, list[int]]:
     """The labelled steps alone as a dataset in memory, with the expert's answers as its labels.
 
-    What the policy did there is in it, for the record; with the labels beside it no training sees
-    it (`algorithms/chunk_dataset.py`).
+    What the policy did there is in it, for the record; training uses the labels instead
+    (`algorithms/chunk_dataset.py`).
 
     Returns:
         The dataset, and the number of each of its episodes in `steps`.

@@ -102,7 +102,7 @@ class Trials:
         rollouts: Makes a dataset of trials that succeeded, to calibrate on.
         task: Name of the task.
         run: `graph` or `in process`.
-        randomisation: What differs from episode to episode beside the scene.
+        randomisation: What differs from episode to episode besides the scene.
     """
 
     runner: Callable[[Path], Evaluator]

@@ -7,7 +7,7 @@
     round_003/result.json    how it did in evaluation
 
 Every file is written under another name, synced, and renamed. An episode counts from its rename on,
-with all its labels or, before, with none: no counter beside it could say otherwise after a crash.
+with all its labels: no separate counter could disagree after a crash.
 """
 
 from __future__ import annotations

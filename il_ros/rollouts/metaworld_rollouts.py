@@ -1,4 +1,4 @@
-"""Episodes of MetaWorld's tasks: demonstrations by its experts, and evaluations beside them.
+"""Episodes of MetaWorld's tasks: demonstrations by its experts, and evaluations.
 
 No arm is commanded, so no monitor stands between driver and task, and nothing is disturbed.
 """

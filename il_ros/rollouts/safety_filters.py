@@ -1,4 +1,4 @@
-"""What stands between a driver and the arm: see `gate` for the monitor; here, nothing does."""
+"""The safety filter between a driver and the arm; `in_process_monitor` has the one that stops."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class VideoMaker:
         self._exact, self._config, self._processes = exact, config, processes
 
     def make_videos(self, out: Path, episodes: Iterable[EpisodeResult]) -> ReportVideos:
-        """Videos of the worst episodes, beside the report in `out`; those made before stay.
+        """Videos of the worst episodes, next to the report in `out`; those made before stay.
 
         Where none can be made, for want of images or of the arm, the result says why.
         """

@@ -62,8 +62,8 @@ class MonitorTrace:
     """What the monitor said and did in one episode.
 
     Attributes:
-        scores: How strange each tick was by the calibrated scores (1.0 is where the policy is
-            stopped), by its time since the reset [s]; NaN where that could not be told.
+        scores: How anomalous each tick was by the calibrated scores (1.0 is where the policy is
+            stopped), by its time since the reset [s]; NaN where that is not known.
         joints: Commanded joints by the time of their tick since the reset [s], each (N,).
         alarm: When the monitor fell back, since the reset [s]; none if it did not.
         reason: Why it did.

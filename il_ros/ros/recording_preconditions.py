@@ -1,4 +1,4 @@
-"""The start gate: no episode begins without its required streams."""
+"""Checks before a recording starts: no episode begins without its required streams."""
 
 from __future__ import annotations
 

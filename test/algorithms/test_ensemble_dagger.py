@@ -33,7 +33,7 @@ def test_one_network_alone_is_refused_because_it_has_no_variance():
         (SURE, (0.2, 0.0), 'policy', 1),  # discrepancy 0.02 <= 0.05
         (SURE, (0.4, 0.0), 'expert', 1),  # 0.08 > 0.05
         (UNSURE, (0.0, 0.0), 'expert', 0),  # right by chance; the rule need not know
-        (SURE, None, 'expert', 1),  # he has not answered: it is not known to be right
+        (SURE, None, 'expert', 1),  # the expert has not answered: it is not known to be right
     ],
 )
 def test_the_learner_drives_where_it_is_sure_and_right(members, answer, driver, asked):

@@ -1,4 +1,4 @@
-"""Videos beside a report: which there are, and that none is of another episode."""
+"""Videos next to a report: which there are, and that none is of another episode."""
 
 import pytest
 

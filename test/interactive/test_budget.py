@@ -12,7 +12,7 @@ def test_what_was_spent_is_counted_from_the_record():
     source = np.array([P, E, E, P, E, P], np.uint8)
     asked = np.array([1, 1, 1, 0, 1, 0], bool)
     one = some_steps(6, source=source, asked=asked)
-    # two episodes of 4 labels and 2 takeovers; 8 steps of 30 s in which he was busy
+    # two episodes of 4 labels and 2 takeovers; 8 steps of 30 s in which the expert was busy
     assert Spent.of([one, one], 30.0) == Spent(labels=8, takeovers=4, minutes=4.0)
 
 

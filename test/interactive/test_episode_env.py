@@ -67,7 +67,7 @@ def test_a_person_takes_over_after_a_moment_and_lets_go_again():
     for executed in (0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0):
         watching.see(np.zeros(1), np.array([executed]))
         held.append(watching.drives)
-    # means of three: 2/3 of (0, 0, 1) after the third step; two steps of his; then all is well
+    # means of three: 2/3 of (0, 0, 1) after the third step; then two of the operator, then none
     assert held == [False, False, True, True, False, False, False, False, False]
     watching.see(np.zeros(1), np.zeros(1))
     watching.reset()

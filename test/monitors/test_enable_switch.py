@@ -115,7 +115,7 @@ def test_a_device_that_is_lost_is_not_one_that_is_let_go():
     switches.hear('b', False, 1.15, lost=True)  # not the one that has the arm
     assert switches.kept
     assert not switches.lost
-    switches.hear('a', True, 1.15, lost=True)  # whatever it says beside that
+    switches.hear('a', True, 1.15, lost=True)  # whatever else it says
     assert not switches.kept
     switches.hear('a', True, 1.16)  # it is back, but has to be let go first
     assert not switches.any_held(1.16)

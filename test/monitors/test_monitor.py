@@ -1005,7 +1005,7 @@ def test_a_second_device_gets_the_arm_as_a_new_driver_when_the_first_lets_go():
     stood = rig.position.copy()
     verdict = tick(False, True, 'second', ticks=20)
     assert (verdict.mode, verdict.takeover) == (Mode.EXPERT, True)
-    # By the clutch only his device's motion counts: he has not moved it, so the arm stands.
+    # By the clutch only the device's motion counts: it was not moved, so the arm stands.
     np.testing.assert_allclose(rig.position, stood, atol=0.02)
     assert tick(False, False, 'second').mode is Mode.HOLD
 
@@ -1051,7 +1051,7 @@ def test_where_the_device_was_lost_the_arm_is_held_before_another_gets_it():
         assert rig.monitor.next_mode is mode
         assert rig.tick().mode is mode
     rig.monitor.enable_switch(False, rig.now, 'other')
-    assert rig.tick().mode is Mode.HOLD  # no policy goes on, whoever lets go in the end
+    assert rig.tick().mode is Mode.HOLD  # no policy goes on, whichever switch is let go last
 
 
 def test_without_chunks_of_the_expert_the_arm_comes_to_rest_and_then_it_is_a_fault():

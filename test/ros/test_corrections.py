@@ -44,7 +44,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def place(bundle, domain, tmp_path_factory):
-    """An arm that a policy drives, and a person beside it with a gamepad."""
+    """An arm that a policy drives, and a person next to it with a gamepad."""
     place = Place(tmp_path_factory.mktemp('corrections'))
     try:
         place.start('simulator')
@@ -151,7 +151,7 @@ def test_what_the_policy_did_is_no_demonstration(dataset):
     policys = (dataset.source == POLICY) & ~labelled(dataset)
     assert policys.sum() > 10
     assert not known[policys].any()
-    # Where he drove on, what he did counts beyond what he said.
+    # Where the person drove on, the executed actions count beyond the commanded chunk.
     on = np.array([driven[i : i + HORIZON].all() for i in range(dataset.frames - HORIZON)])
     assert on.sum() > 10
     assert known[: len(on)][on].all()
@@ -164,7 +164,7 @@ def test_a_policy_learns_from_it(dataset, built, bundle, tmp_path):
 
 
 def away(dataset, bundle):
-    """How far the policy's next command is from his where he drove: mean over joints [rad, m]."""
+    """How far the policy's next command is from the person's, mean over joints [rad, m]."""
     policy, rows = load_bundle(bundle).policy, np.flatnonzero(dataset.source == EXPERT)
     answers = []
     for row in rows:

@@ -111,7 +111,7 @@ def require_whole(journal, config=CONFIG):
         np.testing.assert_array_equal(np.isfinite(labels).all(axis=1), steps.asked)
         np.testing.assert_allclose(labels[steps.asked], steps.expert[steps.asked], atol=1e-6)
         assert not np.isfinite(arrays.label[count:]).any()
-        # Nobody drove the step at which the monitor stopped whoever was to.
+        # Nobody drove the step at which the monitor stopped the driver.
         stopped = steps.ending[-1] == ENDINGS.index('failure')
         driven = count - 1 if stopped else count
         np.testing.assert_array_equal(arrays.source[:driven], steps.source[:driven])
@@ -234,8 +234,8 @@ class Person:
     """Lets the policy drive, but for a few steps in which a person holds the arm where it is.
 
     Attributes:
-        humans: Whether the coach saw him, step by step.
-        held: Whether he held the enable switch when the step ended.
+        humans: Whether the coach saw the person, step by step.
+        held: Whether the person held the enable switch when the step ended.
     """
 
     def __init__(self, client, place, contract):

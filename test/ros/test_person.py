@@ -1,6 +1,6 @@
-"""A person at a gamepad corrects a policy in a coach's episode: his Joy stream, played once more.
+"""A person at a gamepad corrects a policy in a coach's episode: a Joy stream is played again.
 
-What he pressed and when is a list of moments of the episode, as a recording would have it; teleop,
+What is pressed and when is a list of moments of the episode, as a recording would have it; teleop,
 monitor, recorder and simulator are processes, and every message is the one that a gamepad sends.
 """
 
@@ -35,7 +35,7 @@ HORIZON, DEAD_MAN = 8, 10
 # Seconds of the episode from which on something else is held: a button, and the stick.
 STREAM = (
     (0.0, False, 0.0),
-    (0.3, True, 0.0),  # he takes the arm
+    (0.3, True, 0.0),  # the person takes the arm
     (0.4, True, 0.8),  # and pushes it on
     (0.8, True, -0.4),
     (1.0, False, 0.0),  # and lets go
@@ -152,7 +152,7 @@ def test_every_corrective_step_is_learned_from_once_and_no_command_jumps(
     np.testing.assert_array_equal(ends, [20, 34])
     other = np.flatnonzero(dataset.source != steps.source)
     assert set(other.tolist()) <= set(ends.tolist())  # may be the driver's before, as documented
-    # Each of his steps is there once, with what he wanted, and what the arm did is what he wanted.
+    # Each of the person's steps is there once, and the arm did what the person wanted.
     assert len(set(dataset.stamp.tolist())) == len(dataset.stamp)
     labelled = np.isfinite(dataset.label).all(axis=(1, 2))
     assert labelled[: len(steps)][driven].all()

@@ -37,8 +37,8 @@ def _part(name: str, frame: int, radius: float, *ends: tuple[float, float, float
     return Capsule(name=name, frame=frame, start=ends[0], end=ends[1], radius=radius)
 
 
-# How far the tubes run beside their joints is ur_description's; the radii of housings and tubes are
-# estimates on the large side. Gripper and fingers are given from the tool centre point.
+# How far the tubes run next to their joints is ur_description's; the radii of housings and tubes
+# are estimates on the large side. Gripper and fingers are given from the tool centre point.
 _BODY = (
     _part('shoulder_link', 0, 0.075, (0, 0, -0.08), (0, 0, 0)),
     _part('upper_arm_link', 1, 0.075, (0, 0, 0), (0, 0, 0.138)),

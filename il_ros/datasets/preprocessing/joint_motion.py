@@ -1,4 +1,4 @@
-"""What the preprocessing steps measure of an episode's motion: gaps and speeds."""
+"""Gaps between the frames of an episode, and the speeds of its joints."""
 
 from __future__ import annotations
 

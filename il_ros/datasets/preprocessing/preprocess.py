@@ -1,7 +1,8 @@
-"""The five steps from an episode as it was recorded to the parts that training takes.
+"""Filters a recorded episode, cuts it into parts, and leaves out what the quality rules name.
 
-The frame builder (core/frames.py) aligns in time, and normalisation needs the whole set
-(feature_statistics.py). This module does the steps in between, and reports what each one did.
+These are the three steps between alignment in time, which the frame builder does (core/frames.py),
+and normalisation, which needs the whole dataset (feature_statistics.py). The result says what each
+step did.
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessed:
-    """What became of one episode.
+    """The result for one episode.
 
     Attributes:
         episodes: The parts that stay, in order.
-        left_out: What does not, and why: the whole episode, or some of its parts.
+        left_out: What is left out, and why: the whole episode, or some of its parts.
         effects: What each step did, by the names of step and measure; see
             docs/reference/datasets.md.
     """
@@ -119,7 +120,7 @@ def check_settings(contract: Contract, settings: Preprocessing, kinds: Iterable[
 
 
 def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessing) -> Preprocessed:
-    """Take an episode through the steps.
+    """Filter an episode, cut it into parts, and apply the quality rules.
 
     Args:
         contract: The contract it was made by.
@@ -138,10 +139,10 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
     kept, filtering = filter_actions(contract, session.take(usable), settings.filter, grippers)
     ranges, cuts = parts(contract, kept, settings.segmentation, grippers)
     whole = episode_measures(contract, session, kept)
-    cut_out = [
-        replace(part, entry=replace(part.entry, measures=whole | found))
-        for part in _cut_out(contract, kept, ranges, inside[usable], episode.frames)
-        for found in (part_measures(contract, part, settings.segmentation.idle, grippers),)
+    candidates = [
+        replace(part, entry=replace(part.entry, measures=whole | measures))
+        for part in _parts_as_episodes(contract, kept, ranges, inside[usable], episode.frames)
+        for measures in (part_measures(contract, part, settings.segmentation.idle, grippers),)
     ]
     segmentation: Effect = {
         'frames': episode.frames,
@@ -150,8 +151,8 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
         **cuts,
         'parts': len(ranges),
     }
-    taken, left_out, ruled_out = _apply_rules(
-        episode, cut_out, segmentation, whole, settings.quality
+    taken, left_out, quality = _apply_rules(
+        episode, candidates, segmentation, whole, settings.quality
     )
     return Preprocessed(
         episodes=taken,
@@ -160,25 +161,25 @@ def preprocess(contract: Contract, episode: EpisodeArrays, settings: Preprocessi
             'alignment': alignment_effect(contract, session),
             'filter': filtering,
             'segmentation': segmentation,
-            'quality': ruled_out,
+            'quality': quality,
         },
     )
 
 
 def _apply_rules(
     episode: EpisodeArrays,
-    cut_out: list[EpisodeArrays],
+    candidates: list[EpisodeArrays],
     segmentation: Effect,
     whole: Mapping[str, float],
     settings: Quality,
 ) -> tuple[tuple[EpisodeArrays, ...], tuple[LeftOut, ...], Effect]:
     reasons = [*entry_reasons(episode.entry, settings), *bound_reasons(whole, settings)]
-    if not cut_out:
+    if not candidates:
         reasons.append(_why_nothing(segmentation))
     taken, left_out = [], []
     if reasons:
         left_out.append(_leave_out(episode.entry, reasons))
-    for part in cut_out if not reasons else ():
+    for part in candidates if not reasons else ():
         why = bound_reasons(part.entry.measures, settings)
         if why:
             left_out.append(_leave_out(part.entry, why))
@@ -188,8 +189,8 @@ def _apply_rules(
         tuple(taken),
         tuple(left_out),
         {
-            'left_out_parts': len(cut_out) - len(taken),
-            'left_out_frames': sum(p.frames for p in cut_out) - sum(p.frames for p in taken),
+            'left_out_parts': len(candidates) - len(taken),
+            'left_out_frames': sum(p.frames for p in candidates) - sum(p.frames for p in taken),
             'kept_frames': sum(part.frames for part in taken),
         },
     )
@@ -208,7 +209,7 @@ def _why_nothing(effect: Effect) -> str:
     )
 
 
-def _cut_out(
+def _parts_as_episodes(
     contract: Contract,
     kept: EpisodeArrays,
     ranges: list[Range],

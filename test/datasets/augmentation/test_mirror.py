@@ -84,7 +84,7 @@ def test_mirrored_twice_is_what_it_was(always, make_samples, seed):
 
 
 def test_the_expert_does_the_mirror_image_in_the_mirror_image(contract, always, rng):
-    """The map agrees with whoever made the demonstrations, in every phase of the task."""
+    """The map agrees with the expert of the demonstrations, in every phase of the task."""
     world, expert = World('pick_place', limits=contract.limits), make_expert('pick_place')
     share = np.arange(1, world.substeps + 1)[:, None] / world.substeps
     world.reset(3)

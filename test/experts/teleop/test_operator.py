@@ -1,4 +1,4 @@
-"""Whoever is not known to hold the enable switch does not have the arm."""
+"""An operator who is not known to hold the enable switch does not have the arm."""
 
 import math
 
