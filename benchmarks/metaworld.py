@@ -64,9 +64,9 @@ def measure(task: str, column: str, sizes: MetaworldSizes, folder: Path) -> Rate
         policy = None
         if column == 'bc':
             policy = load_bundle(_bundle(task, sizes, folder)).policy
-        stage = MetaWorldRunner(load_contract(CONTRACT), task, policy)
+        runner = MetaWorldRunner(load_contract(CONTRACT), task, policy)
         seeds = nominal_seeds(sizes.bc if column == 'bc' else sizes.expert)
-        rollouts = [stage.run(seed) for seed in seeds]
+        rollouts = [runner.run(seed) for seed in seeds]
         path.parent.mkdir(parents=True, exist_ok=True)
         solved = sum(rollout.success for rollout in rollouts)
         outcome = {'successes': solved, 'episodes': len(rollouts)}

@@ -93,7 +93,7 @@ class Found:
         comparison: Every score that can be told on its rollouts.
         left_out: Why scores are not among them, by name.
         violations_guarded: Limit violations of all kinds with the monitor, by perturbation.
-        violations_raw: The same without any guard.
+        violations_raw: The same without any safety filter.
         successes: Share of the undisturbed rollouts that succeeded.
     """
 
@@ -133,8 +133,8 @@ class Study:
         self._say(f'{len(scores.channels)} scores fitted')
         comparison, left_out = self._compare(bundle, scores, calibration, test)
         self._say(f'{len(calibration) + len(test)} rollouts scored')
-        guard = self._monitor(bundle, scores, comparison)
-        guarded = self._rollouts(bundle, guard, self._perturbed)
+        safety_filter = self._monitor(bundle, scores, comparison)
+        guarded = self._rollouts(bundle, safety_filter, self._perturbed)
         self._say('disturbed rollouts with the monitor')
         return Found(
             seed=self.seed,
@@ -221,9 +221,9 @@ class Study:
     def _calibrating(self, bundle: Bundle) -> list[Rollout]:
         """Undisturbed rollouts until as many as are wanted have succeeded."""
         wanted, found = self.sizes.calibration, list[Rollout]()
-        stage = self._stage(bundle, self._limits(bundle))
+        runner = self._runner(bundle, self._limits(bundle))
         for case in calibration_cases(4 * wanted, self.seed * 4 * wanted):
-            found.append(stage.run(case.seed))
+            found.append(runner.run(case.seed))
             if sum(rollout.success for rollout in found) == wanted:
                 return found
         raise IlRosError(
@@ -233,14 +233,14 @@ class Study:
         )
 
     def _rollouts(
-        self, bundle: Bundle, guard: SafetyFilter, cases: Sequence[EpisodeCase]
+        self, bundle: Bundle, safety_filter: SafetyFilter, cases: Sequence[EpisodeCase]
     ) -> list[Rollout]:
-        stage = self._stage(bundle, guard)
-        return [stage.run(c.seed, c.perturbations, name=c.name) for c in cases]
+        runner = self._runner(bundle, safety_filter)
+        return [runner.run(c.seed, c.perturbations, name=c.name) for c in cases]
 
-    def _stage(self, bundle: Bundle, guard: SafetyFilter) -> EpisodeRunner:
+    def _runner(self, bundle: Bundle, safety_filter: SafetyFilter) -> EpisodeRunner:
         driver = PolicyDriver(bundle.policy, bundle.policy_id)
-        return EpisodeRunner(self.contract, self.task, driver, guard)
+        return EpisodeRunner(self.contract, self.task, driver, safety_filter)
 
     def _kept(self, name: str, make: Callable[[], list[Rollout]]) -> list[Rollout]:
         path = self.folder / f'{name}.npz'

@@ -67,8 +67,8 @@ def sway(contract: Contract, seeds: range) -> tuple[Dataset, list[Values]]:
         Its episodes as demonstrations, and every observation of one period of the first of them,
         a step each: played again and again, they are an arm that never stops.
     """
-    stage = EpisodeRunner(contract, 'pick_place', SwayDriver(contract), NoFilter())
+    runner = EpisodeRunner(contract, 'pick_place', SwayDriver(contract), NoFilter())
     seen: list[Values] = []
-    rollouts = [stage.run(seed, watch=lambda *_: seen.append(stage.truth())) for seed in seeds]
+    rollouts = [runner.run(seed, watch=lambda *_: seen.append(runner.truth())) for seed in seeds]
     steps = round(PERIOD / contract.period)
     return dataset_of_rollouts(contract, 'pick_place', rollouts), seen[steps : 2 * steps]

@@ -117,7 +117,7 @@ class TaskTable:
             return EpisodeSetup(contract=contract, task=task, expert=floor_of(task))
         count = int(column.removeprefix('bc_'))
         bundle = cloned(task, self.robot, count, self.sizes.training, self._runs)
-        return EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
+        return EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter='limits')
 
 
 def _outcome(rollouts: Sequence[Rollout]) -> dict[str, Any]:

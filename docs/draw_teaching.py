@@ -46,10 +46,10 @@ def main(bundle: Path) -> None:
     for number, seed in enumerate(seeds[:SHOWN], start=1):
         title = f'1  Demonstration {number} of {DEMONSTRATIONS}, here by a scripted expert'
         shot = Shot(video, title, every=4)
-        shot.run(EpisodeSetup(contract=CONTRACT, task=TASK, guard='limits'), seed)
+        shot.run(EpisodeSetup(contract=CONTRACT, task=TASK, safety_filter='limits'), seed)
     video.rest(REST_MS // 3)
     shot = Shot(video, '2  The trained policy drives, the monitor watches', every=2, scored=True)
-    setup = EpisodeSetup(contract=CONTRACT, task=TASK, bundle=bundle, guard='monitor')
+    setup = EpisodeSetup(contract=CONTRACT, task=TASK, bundle=bundle, safety_filter='monitor')
     shot.run(setup, SEED)
     video.rest(REST_MS)
     case = load_perturbations(CONFIG / 'suites' / f'{TASK}.yaml')[DISTURBANCE]
@@ -103,30 +103,30 @@ class Shot:
 
     def run(self, setup: EpisodeSetup, seed: int, perturbations: Sequence[Any] = ()) -> None:
         """Run the episode."""
-        stage = setup.stage()
+        runner = setup.make_runner()
 
         def watch(frame: Any, chunk: NDArray[np.float64] | None) -> None:
-            self._rows.append(self._row(stage, frame))
+            self._rows.append(self._row(runner, frame))
             if (len(self._rows) - 1) % self._every == 0:
-                self._shoot(stage)
+                self._shoot(runner)
 
-        rollout = stage.run(seed, [*perturbations, viewpoint()], watch=watch)
-        self._shoot(stage)
+        rollout = runner.run(seed, [*perturbations, viewpoint()], watch=watch)
+        self._shoot(runner)
         print(f'{self._title}: {rollout.elapsed:.1f} s, {rollout.reason or "goal reached"}')
 
-    def _row(self, stage: Any, frame: Any) -> NDArray[np.float64]:
+    def _row(self, runner: Any, frame: Any) -> NDArray[np.float64]:
         if self._scored:
-            return np.array([stage.guard.verdict.scores.score])
-        return np.asarray(frame.vector(stage.contract.action.position))
+            return np.array([runner.safety_filter.verdict.scores.score])
+        return np.asarray(frame.vector(runner.contract.action.position))
 
-    def _shoot(self, stage: Any) -> None:
-        stopped = bool(stage.guard.stopped)
+    def _shoot(self, runner: Any) -> None:
+        stopped = bool(runner.safety_filter.stopped)
         title = '3  The monitor stops the arm' if stopped else self._title
         canvas = Image.new('RGB', (WIDTH, TOP + HEIGHT + BOTTOM), WHITE)
         draw = ImageDraw.Draw(canvas)
         draw.rectangle((0, 0, WIDTH, TOP), fill=RED if stopped else BLUE)
         draw.text((18, TOP / 2), title, fill=WHITE, font=font(19, 'Bold'), anchor='lm')
-        canvas.paste(picture(stage), (0, TOP))
+        canvas.paste(picture(runner), (0, TOP))
         self._plot(draw)
         self._video.add(canvas)
 
@@ -171,9 +171,9 @@ def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(vector / np.linalg.norm(vector))
 
 
-def picture(stage: Any) -> Image.Image:
+def picture(runner: Any) -> Image.Image:
     """The scene at this instant, drawn larger and made smaller for smooth edges, sky in colour."""
-    image = stage.picture('front', 2 * WIDTH, 3 * WIDTH // 2).copy()
+    image = runner.render('front', 2 * WIDTH, 3 * WIDTH // 2).copy()
     sky = ~image.any(axis=2)
     image[sky] = Image.new('RGB', (1, 1), BACKGROUND).getpixel((0, 0))
     image = image[2 * CUT : 2 * (CUT + HEIGHT)]

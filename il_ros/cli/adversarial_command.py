@@ -59,11 +59,11 @@ def search(
         config: Settings of the search.
     """
     console, space = Console(), load_space(bounds)
-    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)
-    stage = setup.stage()
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter=guard)
+    runner = setup.make_runner()
 
     def run(case: EpisodeCase) -> Rollout:
-        return stage.run(case.seed, case.perturbations, name=case.name)
+        return runner.run(case.seed, case.perturbations, name=case.name)
 
     with Progress(*_COLUMNS, console=console, transient=True) as progress:
         bar = progress.add_task('', total=None)
@@ -74,7 +74,7 @@ def search(
         limit = make_task(task).time_limit
         found = Search(space, run, limit=limit, config=config, watch=watch).search()
     about = {
-        'policy_id': stage.driver.policy_id,
+        'policy_id': runner.driver.policy_id,
         'task': task,
         'guard': guard,
         'bounds': bounds.read_text(encoding='utf-8'),
@@ -82,7 +82,7 @@ def search(
     }
     listed = most_severe(space, found, most)
     head = (
-        f'Disturbances that make {stage.driver.policy_id or "the expert"} fail ({task}, guard '
+        f'Disturbances that make {runner.driver.policy_id or "the expert"} fail ({task}, guard '
         f'{guard}), the smallest first;\nmade by il_ros adversarial search. Names end with the '
         "scene's seed.\nil_ros adversarial replay runs each in its scene."
     )
@@ -112,7 +112,7 @@ def replay(
         processes: Number of episodes simulated in parallel.
     """
     cases = cases_of(load_perturbations(perturbations), where=perturbations.name)
-    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard=guard)
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter=guard)
     console, rows = Console(), Table('disturbance', 'outcome', 'progress', 'time [s]')
     rollouts = []
     for case, rollout in zip(cases, stream_cases(setup, cases, processes=processes), strict=True):

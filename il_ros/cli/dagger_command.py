@@ -188,7 +188,7 @@ def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Tria
         return InProcessEvaluator(contract, task, bundle, floor_of(task), processes=processes)
 
     def rollouts(bundle: Path, episodes: Sequence[EpisodeResult]) -> Dataset:
-        setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
+        setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter='limits')
         cases = [
             EpisodeCase(seed=one.seed, perturbations=tuple(ranges.draw(one.seed)))
             for one in episodes

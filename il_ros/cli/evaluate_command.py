@@ -17,7 +17,7 @@ from il_ros.evaluation.suites import SUITES
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.threads import one_thread
 from il_ros.rollouts.episode_cases import plan_suites
-from il_ros.rollouts.evaluator import Evaluator, evaluation_identity, missing
+from il_ros.rollouts.evaluator import Evaluator, evaluation_identity, remaining_episodes
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
 from il_ros.sim.perturbations import load_perturbations
@@ -74,7 +74,7 @@ def evaluate(
     run = 'in process' if in_process else 'graph'
     identity = evaluation_identity(loaded, cases, task=task, heuristic=heuristic, run=run)
     with EvaluationJournal(out, identity, anew=overwrite) as journal:
-        if missing(plan, journal, task):
+        if remaining_episodes(plan, journal, task):
             with _evaluator(
                 bundle=bundle,
                 contract=contract,

@@ -24,7 +24,7 @@ from il_ros.evaluation.report_videos import ReportVideos
 from il_ros.evaluation.suites import SUITES
 from il_ros.policies.bundle import Bundle
 from il_ros.rollouts.episode_cases import PlannedEpisode
-from il_ros.rollouts.evaluator import Evaluator, missing
+from il_ros.rollouts.evaluator import Evaluator, remaining_episodes
 
 
 def run_plan(
@@ -41,7 +41,7 @@ def run_plan(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    left = missing(plan, journal, task)
+    left = remaining_episodes(plan, journal, task)
     names, open_ = [one.suite for one in plan], [one.suite for one in left]
     with Progress(*columns, console=console) as progress, closing(runner.run(left)) as episodes:
         bars = {

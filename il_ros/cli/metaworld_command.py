@@ -13,7 +13,7 @@ from il_ros.evaluation.report_videos import ReportVideos
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import plan_suites
-from il_ros.rollouts.evaluator import evaluation_identity, missing
+from il_ros.rollouts.evaluator import evaluation_identity, remaining_episodes
 from il_ros.rollouts.metaworld_rollouts import MetaWorldEvaluator, record_experts
 from il_ros.sim.mujoco_versions import require_metaworld
 
@@ -80,7 +80,7 @@ def evaluate(
     identity = evaluation_identity(loaded, {}, task=task, heuristic='', run=engine)
     runs = MetaWorldEvaluator(loaded.policy, task)
     with EvaluationJournal(out, identity, anew=overwrite) as journal:
-        if missing(plan, journal, task):
+        if remaining_episodes(plan, journal, task):
             run_plan(runs, plan, journal, task, console)
         results = journal.episodes
     command = (

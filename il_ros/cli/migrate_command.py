@@ -75,7 +75,7 @@ FILES = {
     'preprocessing': 'il_ros.datasets.preprocessing.preprocess:Preprocessing',
     'augmentation': 'il_ros.datasets.augmentation.augmentation:Augmentation',
     'randomisation': 'il_ros.sim.randomisation:Randomisation',
-    'adversarial search': 'il_ros.rollouts.adversarial.search_space:Written',
+    'adversarial search': 'il_ros.rollouts.adversarial.search_space:SearchBounds',
     'feature mapping': 'il_ros.interop.feature_mapping:FeatureMapping',
     'joy device': 'il_ros.experts.teleop.joy:JoyConfig',
     'twist device': 'il_ros.experts.teleop.twist:TwistConfig',

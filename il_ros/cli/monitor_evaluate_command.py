@@ -23,7 +23,7 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.episode_cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout import Rollout
-from il_ros.rollouts.rollout_pool import EpisodeSetup, counted, stream_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, count_outcomes, stream_cases
 from il_ros.rollouts.rollout_scores import by_perturbation, result_of, score_rollouts, whole_monitor
 from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import make_task
@@ -66,7 +66,7 @@ def evaluate(
         *nominal_cases(episodes),
         *perturbed_cases(episodes, load_perturbations(perturbations)),
     ]
-    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, guard='limits')
+    setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter='limits')
     rollouts = list(
         track(
             stream_cases(setup, cases, processes=processes),
@@ -129,7 +129,7 @@ def _write(
     facts = {
         'policy_id': bundle.policy_id,
         'alpha': bundle.threshold.alpha,
-        'episodes': counted(rollouts),
+        'episodes': count_outcomes(rollouts),
         'scores': rows,
         'perturbations': kinds,
         'versions': versions(),
@@ -145,7 +145,7 @@ def _write(
 
 
 def _say(console: Console, rollouts: Sequence[Rollout], results: Mapping[str, ScoreResult]) -> None:
-    counts = ', '.join(f'{count} {what}' for what, count in counted(rollouts).items())
+    counts = ', '.join(f'{count} {what}' for what, count in count_outcomes(rollouts).items())
     console.print(f'{len(rollouts)} episodes: {counts}')
     rows = Table('score', 'AUROC', 'detected', 'false alarms', 'balanced accuracy', 'time share')
     for name, result in results.items():

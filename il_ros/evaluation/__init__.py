@@ -1,1 +1,1 @@
-"""How good a policy is, how well its monitor watches, and a report that says both."""
+"""Measures of policies and monitors, and the reports that show them."""

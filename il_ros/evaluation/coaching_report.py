@@ -1,4 +1,4 @@
-"""How interactive imitation went, round by round: what it cost the expert, and what it gave."""
+"""Report of interactive imitation, round by round: the expert's effort and the policy's success."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class CoachedRound:
     """One round.
 
     Attributes:
-        round: Its number; 0 are the demonstrations.
-        policy_id: Hash of the policy that was learned after it.
-        episodes: Its episodes.
-        labels: Steps in them that the expert was asked about.
+        round: Number of the round; 0 is the demonstrations.
+        policy_id: Hash of the policy trained after it.
+        episodes: Number of episodes.
+        labels: Steps that the expert was asked to label.
         takeovers: Times that the expert took over from the policy.
-        minutes: How long they lasted together [min].
+        minutes: Total length of the episodes [min].
         autonomy: Fraction of the steps that the policy drove, 0 to 1.
-        success: How often that policy did the task alone; None where it was not evaluated.
+        success: Success rate of that policy alone; None if it was not evaluated.
     """
 
     round: int
@@ -48,20 +48,20 @@ class CoachedRound:
 
     @property
     def takeovers_per_minute(self) -> float:
-        """How often the expert took over [1/min]; 0 where nothing happened."""
+        """Takeovers per minute [1/min]; 0 without any episode."""
         return self.takeovers / self.minutes if self.minutes else 0.0
 
 
 def write_coaching_report(
     folder: Path, rounds: Sequence[CoachedRound], *, title: str, command: str
 ) -> Path:
-    """Write curves.json and curves.html, each whole or not at all; gives the page.
+    """Write curves.json and curves.html, each atomically, and return the path of the page.
 
     Args:
-        folder: Where they go.
+        folder: Folder of both files.
         rounds: All rounds so far, in order.
-        title: What was learned, and how.
-        command: Command line that makes them.
+        title: Title of the page.
+        command: Command line that made it.
 
     Raises:
         IlRosError: If a file cannot be written.
@@ -116,11 +116,11 @@ def _draw(
 
 
 def _draw_success(rounds: Sequence[CoachedRound], axes: Axes) -> None:
-    known = [(one.round, one.success) for one in rounds if one.success is not None]
-    at = [number for number, _ in known]
-    rates = np.array([[rate.rate, rate.low, rate.high] for _, rate in known]).reshape(-1, 3)
-    axes.plot(at, rates[:, 0], 'o-', color=colour('blue'))
-    axes.vlines(at, rates[:, 1], rates[:, 2], color=colour('blue'), alpha=0.35, linewidth=5)
+    evaluated = [(one.round, one.success) for one in rounds if one.success is not None]
+    numbers = [number for number, _ in evaluated]
+    rates = np.array([[rate.rate, rate.low, rate.high] for _, rate in evaluated]).reshape(-1, 3)
+    axes.plot(numbers, rates[:, 0], 'o-', color=colour('blue'))
+    axes.vlines(numbers, rates[:, 1], rates[:, 2], color=colour('blue'), alpha=0.35, linewidth=5)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 

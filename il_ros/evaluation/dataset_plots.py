@@ -1,4 +1,4 @@
-"""The charts of a dataset's report. Each takes numbers and fills a figure."""
+"""Charts of the dataset report; each draws numbers into a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from il_ros.evaluation.json_values import Array
 from il_ros.evaluation.report_plots import WIDTH
 from il_ros.evaluation.svg import colour, drawn
 
-# Success is the rule; what is not stands out. The order is that of the stack, from below.
+# Success is common; the other outcomes stand out. The order is that of the stack, from below.
 _OUTCOMES = {'success': 'blue', 'unknown': 'muted', 'discarded': 'orange', 'failure': 'red'}
 
 _DOTS_PER_INCH = 220
@@ -31,27 +31,27 @@ def _draw_durations(episodes: Sequence[EpisodeSummary], figure: Figure) -> None:
     axes = figure.subplots()
     by_outcome: dict[str, list[float]] = {outcome: [] for outcome in _OUTCOMES}
     for episode in episodes:
-        known_as = episode.outcome if episode.outcome in _OUTCOMES else 'unknown'
-        by_outcome[known_as].append(episode.duration)
-    known = {outcome: found for outcome, found in by_outcome.items() if found}
+        outcome = episode.outcome if episode.outcome in _OUTCOMES else 'unknown'
+        by_outcome[outcome].append(episode.duration)
+    drawn_outcomes = {name: durations for name, durations in by_outcome.items() if durations}
     axes.hist(
-        list(known.values()),
+        list(drawn_outcomes.values()),
         bins=_edges(np.array([e.duration for e in episodes], dtype=np.float64)),
         stacked=True,
-        color=[colour(_OUTCOMES[outcome]) for outcome in known],
-        label=[f'{outcome} ({len(found)})' for outcome, found in known.items()],
+        color=[colour(_OUTCOMES[name]) for name in drawn_outcomes],
+        label=[f'{name} ({len(durations)})' for name, durations in drawn_outcomes.items()],
     )
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes.set_title('Durations')
     axes.set_xlabel('duration [s]')
     axes.set_ylabel('episodes')
     axes.grid(visible=False, axis='x')
-    if len(known) > 1:
+    if len(drawn_outcomes) > 1:
         figure.legend(loc='outside lower left', ncols=4)
 
 
 def action_chart(joints: Sequence[JointSummary]) -> Figure:
-    """Draw what every joint was told to do, over the range that its limits allow."""
+    """Draw the commands of every joint over the range of its limits."""
     rows = -(-len(joints) // 2)
     return drawn(partial(_draw_actions, joints), WIDTH, 0.7 + 1.05 * rows)
 
@@ -75,7 +75,7 @@ def _draw_actions(joints: Sequence[JointSummary], figure: Figure) -> None:
 
 
 def distance_chart(coverage: Coverage) -> Figure:
-    """Draw how far each episode is from the one most like it."""
+    """Draw the distance of each episode to the most similar one."""
     return drawn(partial(_draw_distances, coverage), WIDTH, 2.9)
 
 
@@ -100,7 +100,7 @@ def _draw_distances(coverage: Coverage, figure: Figure) -> None:
 
 
 def progress_chart(coverage: Coverage) -> Figure:
-    """Draw states in their two leading principal components, by how far the episode had come."""
+    """Draw states in their two leading principal components, coloured by progress."""
     return drawn(partial(_draw_progress, coverage), WIDTH, 3.9)
 
 
@@ -109,7 +109,7 @@ def _draw_progress(coverage: Coverage, figure: Figure) -> None:
     ramp = LinearSegmentedColormap.from_list(
         'progress', [colour('blue'), '#8f8f8f', colour('orange')]
     )
-    # Thousands of dots go into one picture inside the SVG, which is a tenth of the size.
+    # Thousands of dots become one bitmap inside the SVG, a tenth of the size of vector dots.
     dots = axes.scatter(
         coverage.points[:, 0],
         coverage.points[:, 1],
@@ -129,14 +129,14 @@ def _draw_progress(coverage: Coverage, figure: Figure) -> None:
 
 
 def ends_chart(coverage: Coverage, odd: Sequence[int]) -> Figure:
-    """Draw where each episode begins and ends; those at the indices `odd` stand out."""
+    """Draw where each episode begins and ends; the episodes at the indices `odd` are marked."""
     return drawn(partial(_draw_ends, coverage, odd), WIDTH, 3.9)
 
 
 def _draw_ends(coverage: Coverage, odd: Sequence[int], figure: Figure) -> None:
     axes = figure.subplots()
     figure.set_dpi(_DOTS_PER_INCH)
-    strange = np.isin(coverage.episodes, odd)
+    suspicious = np.isin(coverage.episodes, odd)
     sets = (('start', coverage.starts, 'blue', 'o'), ('end', coverage.ends, 'orange', 's'))
     for label, points, name, marker in sets:
         axes.scatter(
@@ -150,8 +150,8 @@ def _draw_ends(coverage: Coverage, odd: Sequence[int], figure: Figure) -> None:
             label=label,
             rasterized=len(points) > 200,
         )
-    if strange.any():
-        both = np.concatenate([coverage.starts[strange], coverage.ends[strange]])
+    if suspicious.any():
+        both = np.concatenate([coverage.starts[suspicious], coverage.ends[suspicious]])
         axes.scatter(
             both[:, 0],
             both[:, 1],
@@ -176,7 +176,7 @@ def _name_components(axes: Axes, coverage: Coverage) -> None:
 
 
 def _edges(values: Array) -> list[float]:
-    """Bins over all values, as many as they deserve; a single value gets a bin around it."""
+    """Bin edges over all values; their number grows with the data, a single value gets one bin."""
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if high - low < 1e-9 * max(1.0, abs(high)):
         return [low - 0.5, high + 0.5]

@@ -1,4 +1,4 @@
-"""One page, and one JSON file, that say what is in a dataset and where to look first."""
+"""One page and one JSON file that describe a dataset and list suspicious episodes first."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from il_ros.evaluation.json_values import array_to_json, number_to_json
 from il_ros.evaluation.svg import COLOURS, to_svg
 
 LISTED = 60
-"""The page lists at most this many episodes, and says how many there are."""
+"""Most episodes that the page lists; it also shows their total number."""
 
 LEFT_OUT_LISTED = 100
-"""The page lists at most this many of what was left out."""
+"""Most omitted episodes that the page lists."""
 
 JOINTS = 24
-"""The page draws at most this many joints."""
+"""Most joints that the page draws."""
 
 
 def write_dataset_report(path: Path, summary: DatasetSummary, *, command: str = '') -> Path:
-    """Write the self-contained page, whole or not at all.
+    """Write the self-contained page atomically.
 
     Args:
-        path: The HTML file; what was there is replaced.
-        summary: What the dataset holds.
+        path: The HTML file; an existing one is replaced.
+        summary: Summary of the dataset.
         command: Command line that makes the page again.
 
     Raises:
@@ -48,7 +48,7 @@ def write_dataset_report(path: Path, summary: DatasetSummary, *, command: str = 
 
 
 def write_dataset_json(path: Path, summary: DatasetSummary) -> Path:
-    """Write the same summary as JSON, whole or not at all; images are not in it.
+    """Write the same summary as JSON, atomically and without images.
 
     Raises:
         IlRosError: If the file cannot be written.
@@ -57,7 +57,7 @@ def write_dataset_json(path: Path, summary: DatasetSummary) -> Path:
 
 
 def dataset_json(summary: DatasetSummary) -> str:
-    """The summary as JSON; NaN is null, and of the images it has what they show."""
+    """The summary as JSON; NaN is null, and images are reduced to their description."""
     plain = dataclasses.asdict(summary)
     plain['thumbnails'] = [
         {key: value for key, value in image.items() if key != 'jpeg'}
@@ -100,7 +100,7 @@ _LABELS = {
 
 
 def _charts(summary: DatasetSummary) -> dict[str, Markup]:
-    """Every chart by name as SVG, empty where there is nothing to draw."""
+    """Every chart by name as SVG; empty if there is nothing to draw."""
     figures = {}
     coverage = summary.coverage
     if summary.episodes:
@@ -121,27 +121,27 @@ def _charts(summary: DatasetSummary) -> dict[str, Markup]:
 
 
 def _clean(joint: JointSummary) -> JointSummary:
-    """A joint whose name an SVG can carry."""
+    """The joint with a name that is valid in SVG."""
     return dataclasses.replace(joint, name=without_controls(joint.name))
 
 
 def _by_camera(
     images: Sequence[Thumbnail],
 ) -> dict[str, list[tuple[int, list[Thumbnail]]]]:
-    """Images by camera, then by episode in the order in which they come."""
-    found: dict[str, list[tuple[int, list[Thumbnail]]]] = {}
+    """Images by camera, then by episode, in their order."""
+    strips: dict[str, list[tuple[int, list[Thumbnail]]]] = {}
     for episode, group in groupby(images, key=lambda image: image.episode):
         by_camera: dict[str, list[Thumbnail]] = {}
         for image in group:
             by_camera.setdefault(image.camera, []).append(image)
         for camera, moments in by_camera.items():
-            found.setdefault(camera, []).append((episode, moments))
-    return found
+            strips.setdefault(camera, []).append((episode, moments))
+    return strips
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Step:
-    """What a step did: its own numbers, and a table of those that it has for each stream or joint.
+    """Effects of a processing step: single numbers, and a table of numbers per stream or joint.
 
     A number with a dot in its name is `measure.stream`.
     """
@@ -173,18 +173,18 @@ def _effect(name: str, value: float) -> str:
 
 
 def _quantiles(summary: DatasetSummary) -> list[str]:
-    """Shares that some feature has a quantile of, in order."""
+    """All quantiles that any feature has, in order."""
     shares = {share for feature in summary.features for share in feature.quantiles}
     return sorted(shares, key=float)
 
 
 def _kind(reason: str) -> str:
-    """A reason without the file or topic that it begins with, so that equal ones are counted."""
+    """A reason without its leading file or topic, so that equal reasons are counted together."""
     return reason.split(': ', 1)[-1]
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    """A number to `digits` significant places; very large and very small ones with an exponent."""
+    """A number with `digits` significant digits; very large or small ones use an exponent."""
     if value is None or not isfinite(value):
         return NOTHING
     if value == 0:
@@ -199,7 +199,7 @@ def _count(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    """A share as percent; what is not quite all or nothing does not look as if it were."""
+    """A fraction as percent; only exactly 0 and 1 round to 0 % and 100 %."""
     if not isfinite(value):
         return NOTHING
     if value in (0, 1):
@@ -216,7 +216,7 @@ def _milliseconds(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time in the unit that one would say it in."""
+    """A time in seconds, minutes or hours, whichever reads best."""
     if seconds < 120:
         return f'{seconds:.1f} s'
     return f'{seconds / 60:.1f} min' if seconds < 7200 else f'{seconds / 3600:.1f} h'
@@ -227,7 +227,7 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, NaN as null, and no half of a character, all the way down."""
+    """Recursively convert arrays to lists, NaN to null, and lone surrogates to '?'."""
     if isinstance(value, Mapping):
         return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

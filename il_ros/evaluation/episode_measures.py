@@ -1,4 +1,4 @@
-"""What is measured of the episodes of one suite besides their success."""
+"""Measures of the episodes of one suite, in addition to their success."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from il_ros.evaluation.json_values import Array
 from il_ros.evaluation.paired_statistics import bootstrap, mean_of
 
 SEED = 0
-"""Of every bootstrap in a report, so that the same episodes give the same report."""
+"""Seed of every bootstrap in a report, so that the same episodes give the same report."""
 
 
 def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
-    """What is reported of a suite besides its success; None where nothing was measured.
+    """Compute all measures of a suite; None if nothing was measured.
 
     Returns:
-        JSON values. 'violation_rate': share of the episodes in which a limit was left, with its
-        Wilson interval. 'fallback_rate': share that the monitor stopped, likewise.
+        JSON values. 'violation_rate': fraction of the episodes with a limit violation, with its
+        Wilson interval. 'fallback_rate': fraction that the monitor stopped, with its interval.
         'takeovers_per_episode': mean. 'smoothness': `smoothness`. 'latency': `latency`.
         'action_error': `action_error`.
     """
@@ -42,7 +42,7 @@ def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any
 def smoothness(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
     """Medians over the episodes: spectral arc length and log dimensionless jerk (lower: rougher).
 
-    Both are of the commanded joints of the whole episode, a stop included; see
+    Both use the commanded joints of the whole episode, including a stop; see
     `il_ros.core.smoothness`.
     """
     lengths = [value for value in map(arc_length, group) if value is not None]
@@ -57,12 +57,12 @@ def smoothness(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
 
 
 def arc_length(episode: EpisodeResult) -> float | None:
-    """Spectral arc length of the commanded joints; None where it is not defined."""
+    """Spectral arc length of the commanded joints; None if it is undefined."""
     return spectral_arc_length(episode.times, episode.joints) if episode.joints.size else None
 
 
 def jerk(episode: EpisodeResult) -> float | None:
-    """Log dimensionless jerk of the commanded joints; None where it is not defined."""
+    """Log dimensionless jerk of the commanded joints; None if it is undefined."""
     if not episode.joints.size:
         return None
     known = np.isfinite(episode.joints).all(axis=1)
@@ -71,22 +71,22 @@ def jerk(episode: EpisodeResult) -> float | None:
         return None
     step = float(np.median(np.diff(times)))
     even = np.arange(times[0], times[-1] + step / 2, step)
-    # What was commanded between two ticks that are known lies on the line between them.
+    # Commands between two known ticks are interpolated linearly.
     filled = [np.interp(even, times, column) for column in joints.T]
     return log_dimensionless_jerk(np.stack(filled, axis=1), step)
 
 
 def latency(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
     """Milliseconds from observation to chunk over all ticks: median, 99th percentile, largest."""
-    known = _known([episode.latencies for episode in group])
-    if not len(known):
+    latencies = _finite([episode.latencies for episode in group])
+    if not len(latencies):
         return None
-    half, most = np.percentile(known, [50, 99])
+    p50, p99 = np.percentile(latencies, [50, 99])
     return {
-        'chunks': len(known),
-        'p50_ms': float(1e3 * half),
-        'p99_ms': float(1e3 * most),
-        'max_ms': float(1e3 * known.max()),
+        'chunks': len(latencies),
+        'p50_ms': float(1e3 * p50),
+        'p99_ms': float(1e3 * p99),
+        'max_ms': float(1e3 * latencies.max()),
     }
 
 
@@ -94,8 +94,8 @@ def action_error(group: Sequence[EpisodeResult], confidence: float) -> dict[str,
     """Distance of the policy's actions from the expert's in the states that the policy visited.
 
     `il_ros.rollouts.action_error` defines both measures. Each is averaged over the ticks of an
-    episode, and then over the episodes; the interval of the error is a bootstrap over episodes,
-    because the ticks of one are not independent.
+    episode, then over the episodes. The interval is a bootstrap over episodes, because the ticks of
+    one episode are not independent.
     """
     per_tick = [episode.action_errors[np.isfinite(episode.action_errors)] for episode in group]
     counted = [
@@ -116,7 +116,7 @@ def action_error(group: Sequence[EpisodeResult], confidence: float) -> dict[str,
     }
 
 
-def _known(parts: Sequence[Array]) -> Array:
+def _finite(parts: Sequence[Array]) -> Array:
     values: Array = np.concatenate([*parts, np.zeros(0)])
-    known: Array = values[np.isfinite(values)]
-    return known
+    finite: Array = values[np.isfinite(values)]
+    return finite

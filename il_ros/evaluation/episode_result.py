@@ -1,4 +1,4 @@
-"""What one evaluated episode came to, in memory and as a line of JSON."""
+"""Result of one evaluated episode, in memory and as a line of JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from il_ros.evaluation import json_values as jv
 from il_ros.evaluation.json_values import Array
 
 AFTER_ALARM = 1.0
-"""How long an episode goes on after the monitor has stopped it [s], to see that the arm rests."""
+"""How long an episode continues after the monitor stopped it [s], to see that the arm rests."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,8 +25,8 @@ class EpisodeResult:
     """The outcome of one episode, as measured in the simulator or on the robot.
 
     Attributes:
-        suite: How it was run: a key of `il_ros.evaluation.suites.SUITES`, or another name of
-            letters, digits, '_' and '-'.
+        suite: Key of `il_ros.evaluation.suites.SUITES`, or another name of letters, digits, '_'
+            and '-'.
         task: Name of the task.
         seed: Seed of the scene, at least 0.
         success: Whether the task was solved.
@@ -36,22 +36,22 @@ class EpisodeResult:
         fallback: Whether the monitor took the arm from the policy.
         fallback_time: When it did, since the start of the episode [s]; None if it did not.
         reason: Why the episode ended as it did, for a reader.
-        perturbations: What was disturbed, each a kind, then any detail ('push: 30 N').
+        perturbations: Applied perturbations, each a kind with optional detail ('push: 30 N').
         times: Time of each control tick since the start, not decreasing, shape (T,) [s].
-        scores: Novelty score of each tick, NaN where there was none, shape (T,).
-        threshold: Novelty from which the monitor counts a tick as novel, None without one.
-        joints: Commanded joint positions, NaN where none was sent, shape (T, N) [rad or m], or
+        scores: Novelty score of each tick, NaN without one, shape (T,).
+        threshold: Novelty from which the monitor counts a tick as novel; None without one.
+        joints: Commanded joint positions, NaN without a command, shape (T, N) [rad or m], or
             (0, 0) if they were not kept.
-        takeovers: How often an operator took the arm from the source that drove.
-        latencies: Time from having an observation to having the chunk that answers it, by the wall
-            clock, NaN where none came, shape (T,) [s], or (0,) if it was not measured.
+        takeovers: How often an operator took over the arm.
+        latencies: Wall-clock time from an observation to the chunk that answers it, NaN without
+            an answer, shape (T,) [s], or (0,) if it was not measured.
         action_errors: Distance of the policy's action from the expert's in the same state, as
-            `il_ros.rollouts.action_error` defines it, NaN where the policy did not drive, shape
+            `il_ros.rollouts.action_error` defines it, NaN while the policy did not drive, shape
             (T,), or (0,) if it was not measured.
-        bag: Path of the recording, '' without one.
+        bag: Path of the recording; empty without one.
 
     Raises:
-        EvaluationError: If a field cannot be; the text names it.
+        EvaluationError: If a field is invalid; the text names it.
     """
 
     suite: str
@@ -80,7 +80,7 @@ class EpisodeResult:
 
     @property
     def kind(self) -> str:
-        """What was disturbed, without details: 'push', 'push + sensor_bias', or 'none'."""
+        """Kinds of the perturbations, without details: 'push', 'push + sensor_bias', or 'none'."""
         kinds = (re.split(r'[^\w-]', text)[0] or text for text in self.perturbations)
         return ' + '.join(sorted(kinds)) or 'none'
 
@@ -90,7 +90,7 @@ class EpisodeResult:
         return sum(self.violations.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values: NaN becomes null, `joints` one list for each joint."""
+        """Convert to JSON values: NaN becomes null, `joints` becomes one list per joint."""
         return {
             'suite': self.suite,
             'task': self.task,
@@ -115,14 +115,14 @@ class EpisodeResult:
 
     @classmethod
     def from_json(cls, values: object, where: str = 'episode') -> EpisodeResult:
-        """Build it from what `to_json` gave.
+        """Read the output of `to_json`.
 
         Args:
             values: Decoded JSON.
-            where: File and line that an error should name.
+            where: File and line for errors.
 
         Raises:
-            EvaluationError: At the first key that is missing, unknown, or wrong.
+            EvaluationError: At the first missing, unknown or invalid key.
         """
         if not isinstance(values, dict):
             raise EvaluationError(f'got {_short(values)}', where=where, allowed='an object')
@@ -162,32 +162,32 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
 
 
 def why_it_ended(alarm: str, success: bool) -> str:
-    """Why an episode ended, for a reader: the monitor's reason, if it stopped it, comes first."""
+    """Why an episode ended, for a reader; the monitor's reason takes precedence."""
     return alarm or ('goal reached' if success else 'time limit of the task')
 
 
 def episode_line(episode: EpisodeResult) -> str:
-    """One episode as a line of JSON Lines, its end included."""
+    """One episode as a line of JSON Lines, with the line end."""
     return json.dumps(episode.to_json(), allow_nan=False) + '\n'
 
 
 def read_episodes(path: Path | str) -> tuple[EpisodeResult, ...]:
-    """Read a file of `episode_line`s.
+    """Read a file of lines written by `episode_line`.
 
     Raises:
-        EvaluationError: At the first line that is no episode, with file, line and key.
+        EvaluationError: At the first invalid line, with file, line and key.
     """
     try:
         text = Path(path).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(
-            f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode a line'
+            f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode per line'
         ) from error
     return read_lines(text, str(path))
 
 
 def read_lines(text: str, where: str) -> tuple[EpisodeResult, ...]:
-    """Read episodes, one a line; errors as `read_episodes`, naming `where`."""
+    """Read episodes, one per line; errors as `read_episodes`, naming `where`."""
     lines = text.splitlines()
     return tuple(_read_line(line, f'{where}:{number}') for number, line in enumerate(lines, 1))
 
@@ -199,8 +199,8 @@ def _read_line(line: str, where: str) -> EpisodeResult:
         raise EvaluationError(
             f'not JSON: {error}',
             where=where,
-            allowed='one episode a line',
-            fix='the file was cut short or edited: resuming the evaluation repairs a cut end',
+            allowed='one episode per line',
+            fix='the file was truncated or edited; resuming the evaluation repairs a truncated end',
         ) from error
     return EpisodeResult.from_json(values, where)
 
@@ -222,8 +222,8 @@ def _check_outcome(episode: EpisodeResult) -> None:
     _check('progress', episode.progress, isfinite(episode.progress), 'finite')
     for kind, count in episode.violations.items():
         _check(f'violations.{kind}', count, count >= 0, 'at least 0')
-    both = (time is not None) == episode.fallback
-    _check('fallback_time', time, both, 'a time after a fallback, null without one')
+    consistent = (time is not None) == episode.fallback
+    _check('fallback_time', time, consistent, 'a time after a fallback, null without one')
     _check('fallback_time', time, time is None or 0 <= time < inf, 'finite, at least 0')
     _check('takeovers', episode.takeovers, episode.takeovers >= 0, 'at least 0')
     defined = episode.threshold is None or not isnan(episode.threshold)
@@ -237,8 +237,8 @@ def _check_traces(episode: EpisodeResult) -> None:
     _check('times', times, ordered, 'finite, not decreasing')
     _check('scores', f'shape {scores.shape}', scores.shape == times.shape, f'shape {times.shape}')
     matching = joints.ndim == 2 and len(joints) == len(times) and joints.shape[1] > 0
-    kept = f'shape ({len(times)}, N) or (0, 0)'
-    _check('joints', f'shape {joints.shape}', matching or joints.shape == (0, 0), kept)
+    allowed = f'shape ({len(times)}, N) or (0, 0)'
+    _check('joints', f'shape {joints.shape}', matching or joints.shape == (0, 0), allowed)
     for name in ('latencies', 'action_errors'):
         shape = getattr(episode, name).shape
         fits = shape in ((0,), times.shape)

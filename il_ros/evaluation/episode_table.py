@@ -15,10 +15,10 @@ from il_ros.evaluation.json_values import Array
 
 
 def episodes_csv(episodes: Iterable[EpisodeResult]) -> str:
-    """One row an episode under a row of names: outcome, times [s], counts, means of traces.
+    """One row per episode under a header row: outcome, times [s], counts, means of traces.
 
-    What was not measured is an empty field. Text that a spreadsheet would take for a formula gets
-    an apostrophe in front.
+    A field that was not measured is empty. Text that a spreadsheet would read as a formula gets a
+    leading apostrophe.
     """
     rows = [_row(episode) for episode in episodes]
     text = io.StringIO()
@@ -36,7 +36,7 @@ _COLUMNS = (
 
 
 def _row(episode: EpisodeResult) -> dict[str, Any]:
-    half = _middle(episode.latencies)
+    latency = _median(episode.latencies)
     return {
         'suite': episode.suite,
         'task': _plain(episode.task),
@@ -52,13 +52,13 @@ def _row(episode: EpisodeResult) -> dict[str, Any]:
         'reason': _plain(episode.reason),
         'spectral_arc_length': _number(arc_length(episode)),
         'log_dimensionless_jerk': _number(jerk(episode)),
-        'latency_p50_ms': _number(None if half is None else 1e3 * half),
+        'latency_p50_ms': _number(None if latency is None else 1e3 * latency),
         'action_error': _number(_mean(episode.action_errors)),
         'bag': _plain(episode.bag),
     }
 
 
-def _middle(values: Array) -> float | None:
+def _median(values: Array) -> float | None:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else None
 

@@ -1,4 +1,4 @@
-"""The episodes of an evaluation on disk, one by one, so that it resumes where it stopped."""
+"""Journal of an evaluation's episodes on disk, so that it resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from il_ros.evaluation.episode_result import EpisodeResult, episode_line, read_l
 from il_ros.evaluation.failure_detection import CaseKey, case_key
 
 MANIFEST = 'evaluation.json'
-"""Identity of the evaluation that the episodes next to it belong to."""
+"""File with the identity of the evaluation."""
 
 EPISODES = 'episodes.jsonl'
-"""One episode a line; a last line without an end was cut and does not count."""
+"""File with one episode per line; a last line without a line end was cut and does not count."""
 
 FORMAT = 1
 
@@ -24,16 +24,16 @@ Identity = Mapping[str, str]
 
 
 class EvaluationJournal(JournalFolder):
-    """Episodes of one evaluation, each on disk before the next one is run; see `JournalFolder`.
+    """Writes each episode of one evaluation to disk before the next one runs; see `JournalFolder`.
 
-    A line that a crash has cut is dropped.
+    A line cut by a crash is dropped.
 
     Attributes:
-        episodes: Those that are there.
+        episodes: The episodes in the journal.
 
     Raises:
-        EvaluationError: If the episodes in the folder belong to another evaluation, or it is not
-            known to which, or a line before the last one is damaged.
+        EvaluationError: If the episodes in the folder belong to another or an unknown evaluation,
+            or a line before the last one is damaged.
         IlRosError: If the folder cannot be written, or another process writes to it.
     """
 
@@ -44,11 +44,11 @@ class EvaluationJournal(JournalFolder):
 
     @property
     def done(self) -> set[tuple[str, CaseKey]]:
-        """Suite and case of every episode that is there."""
+        """Suite and case of every episode in the journal."""
         return {(episode.suite, case_key(episode)) for episode in self.episodes}
 
     def add(self, episode: EpisodeResult) -> None:
-        """Write one episode; when this returns it outlives a power cut."""
+        """Write and sync one episode; after this returns it survives a power cut."""
         data = episode_line(episode).encode()
         while data:
             data = data[os.write(self._file, data) :]
@@ -60,7 +60,7 @@ class EvaluationJournal(JournalFolder):
         self.episodes = list(read_lines(self._whole_lines(path), str(path)))
 
     def _whole_lines(self, path: Path) -> str:
-        """The text of the file; a cut line at its end is removed from the disk first."""
+        """The text of the file, after removing a cut line at its end from the disk."""
         data = path.read_bytes()
         whole = data[: data.rfind(b'\n') + 1]
         if len(whole) < len(data):

@@ -1,4 +1,4 @@
-"""One page and one JSON file that say how good a policy is."""
+"""One page and one JSON file with the results of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from il_ros.evaluation.svg import COLOURS, to_svg
 from il_ros.evaluation.worst_episodes import worst_episodes
 
 LISTED = 15
-"""The page lists at most this many of the worst episodes, and says how many there are."""
+"""Most of the worst episodes that the page lists; it also shows their total number."""
 
-NO_VIDEOS = ReportVideos(missing='nobody made any')
+NO_VIDEOS = ReportVideos(missing='none were made')
 
 NOTHING = '\u2013'
-"""What the page shows where nothing was measured."""
+"""What the page shows for a missing value."""
 
 
 def write_report(
@@ -40,13 +40,13 @@ def write_report(
     command: str = '',
     joint_labels: Sequence[str] = (),
 ) -> Path:
-    """Write report.json and the self-contained report.html, each whole or not at all.
+    """Write report.json and the self-contained report.html, each atomically.
 
     Args:
-        directory: Where to; made if it is not there.
+        directory: Folder of both files; created if needed.
         summary: From `il_ros.evaluation.evaluation_summary.summarise`.
-        episodes: The episodes that it was made from.
-        videos: What can be shown of them.
+        episodes: The episodes of the summary.
+        videos: Videos of the episodes.
         command: Command line that repeats the evaluation.
         joint_labels: Name and unit of each commanded joint ('fr3_joint1 [rad]').
 
@@ -55,7 +55,7 @@ def write_report(
 
     Raises:
         IlRosError: If the folder cannot be written.
-        ValueError: If the summary holds what JSON cannot (NaN, an object).
+        ValueError: If the summary holds a value that JSON cannot represent (NaN, an object).
     """
     directory = Path(directory)
     text = json.dumps(summary, indent=2, allow_nan=False)
@@ -109,9 +109,9 @@ def _titles(summary: Mapping[str, Any]) -> dict[str, str]:
 def _charts(
     summary: Mapping[str, Any], episodes: Sequence[EpisodeResult], labels: Sequence[str]
 ) -> dict[str, Markup]:
-    """Return every chart by name as SVG, empty where the episodes do not allow it."""
-    nominal, watched, alone = (_suite(episodes, s) for s in ('nominal', 'ood', 'ood_unwatched'))
-    pairs = pair_up(watched, alone)
+    """Return every chart by name as SVG; empty if there is nothing to draw."""
+    nominal, watched, unwatched = (_suite(episodes, s) for s in ('nominal', 'ood', 'ood_unwatched'))
+    pairs = pair_up(watched, unwatched)
     limits = report_plots.novelty_limits([*nominal, *watched])
     figures = {}
     if episodes:
@@ -143,7 +143,7 @@ def _suite(episodes: Iterable[EpisodeResult], name: str) -> list[EpisodeResult]:
 
 
 def _example(episodes: Sequence[EpisodeResult]) -> tuple[EpisodeResult, EpisodeResult] | None:
-    """Return the (policy, expert) pair of the lowest seed with traces: nobody chose it."""
+    """Return the (policy, expert) pair of the lowest seed with traces, so it is not hand-picked."""
     pairs = same_case(_suite(episodes, 'nominal'), _suite(episodes, 'expert'))
     for policy, expert in pairs:
         if policy.joints.size and policy.joints.shape[1] == expert.joints.shape[1]:
@@ -152,7 +152,7 @@ def _example(episodes: Sequence[EpisodeResult]) -> tuple[EpisodeResult, EpisodeR
 
 
 def _joint_labels(episode: EpisodeResult, labels: Sequence[str]) -> list[str]:
-    """Return the labels given, or numbered ones if they do not fit the episode."""
+    """Return the given labels, or numbered ones if their number does not match."""
     joints = episode.joints.shape[1]
     if len(labels) == joints:
         return [without_controls(label) for label in labels]

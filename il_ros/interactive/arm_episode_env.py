@@ -91,7 +91,7 @@ class ArmEpisodeEnv:
         self._expert = make_expert(task, contract.arm)
         self._driver = _SourceDriver(contract, horizon, self._ask)
         self._monitor = limits_monitor(contract, 'policy', blend=blend)
-        self._stage = EpisodeRunner(contract, task, self._driver, self._monitor)
+        self._runner = EpisodeRunner(contract, task, self._driver, self._monitor)
 
     def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
         """See `EpisodeEnv.run`; the gain is 1 for a success and 0 for everything else."""
@@ -105,10 +105,10 @@ class ArmEpisodeEnv:
         learned = any(seed in SEEDS[part] for part in LEARNED)
         self._driver.begin(source, self.scorer if learned else None, self._monitor)
         disturbed = [*self._randomisation.draw(seed), *(self._disturbed if learned else [])]
-        return self._stage.run(seed, disturbed, over=lambda: self._driver.over)
+        return self._runner.run(seed, disturbed, over=lambda: self._driver.over)
 
     def _ask(self) -> Array:
-        truth = self._stage.truth()
+        truth = self._runner.truth()
         return self._expert.act(truth, horizon=self._horizon, dt=self.period).reshape(-1)
 
 

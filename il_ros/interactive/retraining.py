@@ -34,7 +34,7 @@ from il_ros.interactive.round_journal import RoundJournal as Rounds
 from il_ros.monitors.conformal_thresholds import CalibrationError
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
-from il_ros.rollouts.evaluator import Evaluator, missing
+from il_ros.rollouts.evaluator import Evaluator, remaining_episodes
 from il_ros.sim.randomisation import NOTHING, Randomisation
 
 SUITE = 'ood_unwatched'
@@ -223,7 +223,7 @@ class Retraining:
             'perturbations.randomised': trials.randomisation.hash,
         }
         with EvaluationJournal(self.folder / name, identity) as journal:
-            left = missing(trials.plan(count), journal, trials.task)
+            left = remaining_episodes(trials.plan(count), journal, trials.task)
             if left:
                 with closing(trials.runner(bundle).run(left)) as episodes:
                     for episode in episodes:

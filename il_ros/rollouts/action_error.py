@@ -1,23 +1,23 @@
 """How far a policy's actions are from the expert's, in the states that the policy visits.
 
-In each state t the policy acts in, the expert is asked what it would do there. Let a be the
+In each state t in which the policy acts, the expert is asked what it would do. Let a be the
 policy's command for one period ahead, e the expert's, both of N joints, and s the standard
-deviation of what the expert commanded in the policy's training data (`Policy.action_std`). The
+deviation of the expert's commands in the policy's training data (`Policy.action_std`). The
 normalised action error is the root mean square
 
     error(t) = sqrt(1/N * sum over joints j of ((a_j - e_j) / s_j)^2),
 
-1 where they are as far apart as the demonstrated actions are spread. With Gaussian actions of
-standard deviation s around a and around e, the divergence of the one from the other is
+An error of 1 equals the spread of the demonstrated actions. For Gaussian actions of standard
+deviation s around a and around e, the divergence between them is
 
     KL(t) = N/2 * error(t)^2  [nat]
 
-(Kullback and Leibler 1951, On Information and Sufficiency; two normal distributions of one
-covariance, so that it is the same both ways). Policy and expert are deterministic here: the spread
-gives the scale that their actions do not have themselves.
+(Kullback and Leibler 1951, On Information and Sufficiency; the covariances are equal, so the
+divergence is symmetric). Policy and expert are deterministic here: s only supplies a scale.
 
-The states are the policy's own, not the demonstrations': that is where its errors add up (Ross et
-al. 2011, A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning).
+The states are those that the policy visits, not those of the demonstrations, because errors
+compound there (Ross et al. 2011, A Reduction of Imitation Learning and Structured Prediction to
+No-Regret Online Learning).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Array = NDArray[np.float64]
 
 
 class ActionError:
-    """Measures one policy against one expert.
+    """Compares one policy with one expert.
 
     Args:
-        expert: Who is asked; it sees every observation as it truly is.
+        expert: The expert to ask; it sees the true observations.
         action_std: Standard deviation of the demonstrated actions, shape (N,) [rad or m], above 0.
         period: Control period [s].
     """
@@ -48,11 +48,11 @@ class ActionError:
         """Normalised action error of a chunk, shape (H, N) [rad or m].
 
         Args:
-            chunk: What the policy answered.
-            truth: Every observation of that instant as it truly is, by key.
+            chunk: The policy's answer.
+            truth: The true observations at that instant, by key.
 
         Raises:
-            IlRosError: If the expert lacks an observation.
+            IlRosError: If an observation that the expert needs is missing.
         """
         ideal = self._expert.act(truth, horizon=1, dt=self._period)
         return normalised_error(chunk[0], ideal[0], self._action_std)

@@ -1,4 +1,4 @@
-"""Demonstrations and rollouts as datasets, with no graph and no bags."""
+"""Demonstrations and rollouts as datasets, without a ROS graph and without bags."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
 from il_ros.sim.perturbations import Perturbation
 
 NOISE = 0.002
-"""Disturbance of the joints while an expert demonstrates [rad], as in the demo: demonstrations
-then show how to get back (DART, Laskey et al. 2017)."""
+"""Disturbance of the joints while an expert demonstrates [rad], as in the demo. With it the
+demonstrations also show how to recover (DART, Laskey et al. 2017)."""
 
 
 def demonstrate(
@@ -24,23 +24,25 @@ def demonstrate(
     seeds: Iterable[int],
     *,
     noise: float = NOISE,
-    guard: SafetyFilter | None = None,
+    safety_filter: SafetyFilter | None = None,
 ) -> Dataset:
-    """The expert's episodes of a task as a dataset in memory, one for each seed.
+    """Run the expert of a task once for each seed and return a dataset in memory.
 
     Args:
         contract: What the topics mean.
         task: Name of the task.
-        seeds: Of the scenes.
+        seeds: Seeds of the scenes.
         noise: Standard deviation of the joints' disturbance [rad].
-        guard: What stands between expert and arm; nothing by default.
+        safety_filter: Filter between expert and arm; none by default.
     """
-    stage = EpisodeRunner(contract, task, ExpertDriver(task, contract), guard or NoFilter())
+    runner = EpisodeRunner(
+        contract, task, ExpertDriver(task, contract), safety_filter or NoFilter()
+    )
     disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
-    rollouts = [stage.run(seed, disturbed) for seed in seeds]
+    rollouts = [runner.run(seed, disturbed) for seed in seeds]
     return dataset_of_rollouts(contract, task, rollouts)
 
 
 def dataset_of_rollouts(contract: Contract, task: str, rollouts: Iterable[Rollout]) -> Dataset:
-    """Rollouts whose frames hold every stream of the contract, as a dataset in memory."""
+    """Make a dataset in memory from rollouts whose frames hold every stream of the contract."""
     return assemble(contract, [episode_data(contract, task, rollout) for rollout in rollouts])

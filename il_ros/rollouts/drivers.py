@@ -1,4 +1,4 @@
-"""Who drives an episode: a policy, or a scripted expert."""
+"""Drivers of an episode: a policy or a scripted expert."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Driver(Protocol):
     """Answers a frame with an action chunk.
 
     Attributes:
-        source: What it is to the monitor.
-        policy_id: Which policy it is; empty for an expert.
-        keys: Observations that its frames need.
+        source: The source that the monitor knows it as.
+        policy_id: Identity of the policy; empty for an expert.
+        keys: Observations that its frames must contain.
     """
 
     source: Source
@@ -30,18 +30,18 @@ class Driver(Protocol):
     keys: tuple[str, ...]
 
     def reset(self) -> None:
-        """Forget what was seen, as at the beginning of an episode."""
+        """Forget past observations at the start of an episode."""
 
     def act(self, frame: Frame) -> Array | None:
-        """A chunk, shape (H, N) [rad or m]; None where the frame cannot be answered."""
+        """Return a chunk, shape (H, N) [rad or m]; None if the frame cannot be answered."""
 
 
 class PolicyDriver:
-    """A policy, asked as its node asks it: not at all where a required stream is invalid.
+    """A policy that gives no answer while a required stream is invalid, like the policy node.
 
     Args:
         policy: The policy.
-        policy_id: Its identity.
+        policy_id: Identity of the policy.
     """
 
     source: Source = 'policy'
@@ -62,15 +62,15 @@ class PolicyDriver:
 
 
 class ExpertDriver:
-    """A scripted expert or a heuristic, with the privileged observations of the contract.
+    """A scripted expert or a heuristic that sees the privileged observations of the contract.
 
     Args:
-        name: The task whose expert it is, or a heuristic.
-        contract: Says what there is to see, and which arm moves.
-        horizon: Steps of a chunk.
+        name: Task of the expert, or name of a heuristic.
+        contract: Names the streams and the arm.
+        horizon: Steps in a chunk.
 
     Raises:
-        UnknownNameError: If there is no such expert, or the contract names no known arm.
+        UnknownNameError: If there is no such expert or the contract names no known arm.
     """
 
     source: Source = 'expert'
@@ -82,7 +82,7 @@ class ExpertDriver:
         self._horizon, self._period = horizon, contract.period
 
     def reset(self) -> None:
-        """Nothing: an expert has no memory."""
+        """Do nothing: an expert has no memory."""
 
     def act(self, frame: Frame) -> Array | None:
         """See `Driver.act`."""

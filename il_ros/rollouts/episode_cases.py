@@ -1,4 +1,4 @@
-"""Which episodes are run: a seed of the scene, what goes wrong in it, and in which suite."""
+"""Episodes to run: the seed of the scene, its perturbations, and the suite."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class EpisodeCase:
     """One episode to run.
 
     Attributes:
-        seed: Of the scene.
-        name: What the perturbations are called; empty for none.
-        perturbations: What goes wrong.
+        seed: Seed of the scene.
+        name: Name of the perturbations; empty for none.
+        perturbations: Perturbations to apply.
     """
 
     seed: int
@@ -31,15 +31,15 @@ class PlannedEpisode:
     """One episode of an evaluation.
 
     Attributes:
-        suite: How it is run: a key of `il_ros.evaluation.suites.SUITES`.
-        case: What is run.
+        suite: Key of `il_ros.evaluation.suites.SUITES`.
+        case: The episode.
     """
 
     suite: str
     case: EpisodeCase
 
     def key(self, task: str) -> CaseKey:
-        """What its result shares with it, see `il_ros.evaluation.failure_detection.case_key`."""
+        """Key of its result; see `il_ros.evaluation.failure_detection.case_key`."""
         return task, self.case.seed, (self.case.name,) if self.case.name else ()
 
 
@@ -50,17 +50,19 @@ def plan_suites(
     *,
     floor: int,
 ) -> list[PlannedEpisode]:
-    """The episodes of these suites, suite by suite; more of them begin with the same ones.
+    """Plan the episodes of these suites, suite by suite.
+
+    A plan with more episodes begins with the same cases.
 
     Args:
         suites: Keys of `il_ros.evaluation.suites.SUITES`.
-        episodes: How many a suite.
-        perturbations: What goes wrong in the disturbed suites, by name.
-        floor: How many at most where a heuristic drives: it fails slowly.
+        episodes: Number of episodes per suite.
+        perturbations: Perturbations of the disturbed suites, by name.
+        floor: Most episodes of the heuristic, whose failures take the full time limit.
 
     Raises:
         UnknownNameError: If there is no such suite.
-        EvaluationError: If there is no perturbation, or not that many seeds.
+        EvaluationError: If there is no perturbation, or there are too few seeds.
     """
     plan = []
     for name in dict.fromkeys(suites):
@@ -75,24 +77,24 @@ def plan_suites(
 
 
 def undisturbed(seeds: Iterable[int]) -> list[EpisodeCase]:
-    """Episodes in which nothing goes wrong."""
+    """Undisturbed episodes with these seeds."""
     return [EpisodeCase(seed=seed) for seed in seeds]
 
 
 def calibration_cases(count: int, start: int = 0) -> list[EpisodeCase]:
-    """Undisturbed episodes on seeds that are kept for calibration, from the `start`-th on."""
+    """Undisturbed episodes on seeds reserved for calibration, beginning at index `start`."""
     return undisturbed(draw_seeds('calibration', count, start))
 
 
 def nominal_cases(count: int, start: int = 0) -> list[EpisodeCase]:
-    """Undisturbed episodes on seeds that only ever evaluate, from the `start`-th on."""
+    """Undisturbed episodes on seeds reserved for evaluation, beginning at index `start`."""
     return undisturbed(nominal_seeds(count, start))
 
 
 def perturbed_cases(
     count: int, perturbations: Mapping[str, Sequence[Perturbation]], start: int = 0
 ) -> list[EpisodeCase]:
-    """Disturbed episodes, each perturbation in its turn, from the `start`-th seed on.
+    """Disturbed episodes that cycle through the perturbations, beginning at seed index `start`.
 
     Raises:
         EvaluationError: If there is no perturbation.

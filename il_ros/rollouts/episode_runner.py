@@ -1,8 +1,8 @@
-"""Episodes in one process: simulator, frame builder, driver and guard, in lock-step without ROS.
+"""Episodes in one process: simulator, frame builder, driver and safety filter, without ROS.
 
-One control period is what it is on the graph: the sensors speak, the frame is built, the driver
-answers it, the guard says what is commanded, and the arm moves until the next instant. The same
-seed, driver and guard give the same episode, bit for bit.
+A control period has the same steps as on the graph: the sensors are read, the frame is built, the
+driver answers it, the safety filter decides the command, and the arm moves until the next tick.
+The same seed, driver and safety filter give the same episode, bit for bit.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Watch = Callable[[Frame, Array | None], None]
 
 
 class EpisodeRunner:
-    """One simulated arm with its driver and its safety filter, for one episode after the other.
+    """Runs episodes of one simulated arm with one driver and one safety filter.
 
     Args:
-        contract: What the topics mean.
+        contract: Contract of the arm.
         task: Name of the simulator's task.
-        driver: Who drives.
-        guard: What stands between driver and arm.
-        renderer: How images are made, if any are asked for.
+        driver: Policy or expert that drives.
+        safety_filter: Filter between driver and arm.
+        renderer: How images are rendered, if any are requested.
 
     Attributes:
-        latency: Time that the driver took for its last answer, by the wall clock [s].
+        latency: Wall-clock time of the driver's last answer [s].
 
     Raises:
         UnknownNameError: If there is no such task.
@@ -51,11 +51,11 @@ class EpisodeRunner:
         contract: Contract,
         task: str,
         driver: Driver,
-        guard: SafetyFilter,
+        safety_filter: SafetyFilter,
         *,
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
-        self.contract, self.driver, self.guard = contract, driver, guard
+        self.contract, self.driver, self.safety_filter = contract, driver, safety_filter
         self._world = World(
             task,
             limits=contract.limits,
@@ -63,7 +63,7 @@ class EpisodeRunner:
             arm=contract.arm,
             renderer=renderer,
         )
-        self._senses = FrameFeeder(contract, driver.keys)
+        self._feeder = FrameFeeder(contract, driver.keys)
         steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
         self.latency = 0.0
         self._offsets = steps * (self._world.period / self._world.substeps)
@@ -77,86 +77,88 @@ class EpisodeRunner:
         watch: Watch | None = None,
         over: Callable[[], bool] = lambda: False,
     ) -> Rollout:
-        """One episode: to the goal, the time limit, or a moment after the guard has stopped it.
+        """Run one episode to the goal, the time limit, or shortly after a stop by the filter.
 
-        A guard that then moves the arm by itself is given the time to end that.
+        If the safety filter then moves the arm by itself, the episode continues until it is done.
 
         Args:
-            seed: Of the scene.
-            perturbations: What goes wrong.
-            name: What the perturbations are called.
+            seed: Seed of the scene.
+            perturbations: Perturbations to apply.
+            name: Name of the perturbations.
             watch: Called with each frame and its answer, before the arm moves on.
-            over: Asked before each period whether to end the episode here.
+            over: Called before each period; the episode ends when it returns true.
         """
-        world, taken = self._begin(seed, perturbations)
+        world, record = self._begin(seed, perturbations)
         alarm: float | None = None
         while not (world.state().done or self._settled(alarm) or over()):
-            self._period(taken, watch)
-            if alarm is None and self.guard.stopped:
-                alarm, taken.reason = taken.time, self.guard.stopped
+            self._period(record, watch)
+            if alarm is None and self.safety_filter.stopped:
+                alarm, record.reason = record.time, self.safety_filter.stopped
         state = world.state()
         return Rollout(
             seed=seed,
             perturbation=name,
-            frames=tuple(taken.frames),
-            chunks=tuple(taken.chunks),
-            actions=np.array(taken.actions).reshape(-1, len(world.names)),
+            frames=tuple(record.frames),
+            chunks=tuple(record.chunks),
+            actions=np.array(record.actions).reshape(-1, len(world.names)),
             success=state.success and alarm is None,
             progress=state.progress,
             duration=state.time if alarm is None else alarm,
             elapsed=state.time,
             violations=state.violations,
             alarm=alarm,
-            reason=taken.reason,
+            reason=record.reason,
         )
 
     def truth(self) -> dict[str, Array]:
-        """Every observation as it truly is at this instant, by key."""
+        """The true observations at this instant, by key."""
         return self._world.privileged()
 
     @property
     def renderer(self) -> Renderer:
-        """Who makes the images."""
+        """Renderer of the images."""
         return self._world.renderer
 
-    def picture(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
-        """The scene as it is at this instant; see `World.render`."""
+    def render(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
+        """Render the scene at this instant; see `World.render`."""
         return self._world.render(camera, width, height)
 
     def _settled(self, alarm: float | None) -> bool:
-        if alarm is None or self.guard.moving:
+        if alarm is None or self.safety_filter.moving:
             return False
         return self._world.time >= alarm + AFTER_ALARM - 1e-9
 
-    def _begin(self, seed: int, perturbations: Sequence[Perturbation]) -> tuple[World, _Taken]:
+    def _begin(
+        self, seed: int, perturbations: Sequence[Perturbation]
+    ) -> tuple[World, _EpisodeRecord]:
         world = self._world
         world.reset(seed, perturbations)
-        self._senses.reset()
+        self._feeder.reset()
         self.driver.reset()
-        self.guard.reset(world.posture())
-        return world, _Taken()
+        self.safety_filter.reset(world.posture())
+        return world, _EpisodeRecord()
 
-    def _period(self, taken: _Taken, watch: Watch | None) -> None:
+    def _period(self, record: _EpisodeRecord, watch: Watch | None) -> None:
         world = self._world
-        taken.time = world.time
+        record.time = world.time
         stamp = NS + round(world.time * NS)
-        frame = self._senses.look(world.observe(), stamp)
+        frame = self._feeder.feed(world.observe(), stamp)
         begin = time.perf_counter()
         chunk = None if frame is None else self.driver.act(frame)
         self.latency = time.perf_counter() - begin
-        invalid = () if frame is None else self._senses.invalid(frame)
-        action = self.guard.tick(frame, chunk, stamp / NS, invalid)
+        invalid = () if frame is None else self._feeder.invalid(frame)
+        action = self.safety_filter.tick(frame, chunk, stamp / NS, invalid)
         if frame is not None:
-            taken.frames.append(frame)
-            taken.chunks.append(chunk)
-            taken.actions.append(np.full(len(world.names), np.nan) if action is None else action)
+            record.frames.append(frame)
+            record.chunks.append(chunk)
+            record.actions.append(np.full(len(world.names), np.nan) if action is None else action)
             if watch is not None:
                 watch(frame, chunk)
-        world.step(self.guard.setpoints(stamp / NS + self._offsets))
+        world.step(self.safety_filter.setpoints(stamp / NS + self._offsets))
 
 
-class _Taken:
-    """What has been gathered of an episode so far."""
+class _EpisodeRecord:
+    """Frames, answers and commands of an episode so far."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []

@@ -1,4 +1,4 @@
-"""Who runs the episodes of an evaluation, what is still to be run, and what two runs share."""
+"""The evaluator interface, the identity of an evaluation, and its remaining episodes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Perturbations = Mapping[str, Sequence[Perturbation]]
 def evaluation_identity(
     bundle: Bundle, perturbations: Perturbations, *, task: str, heuristic: str, run: str
 ) -> dict[str, str]:
-    """What episodes must share to be counted together; see `EvaluationJournal`.
+    """Identity that all episodes of one evaluation share; see `EvaluationJournal`.
 
     Args:
-        bundle: Of the policy.
-        perturbations: Those of the suites, by name.
+        bundle: Bundle of the policy.
+        perturbations: Perturbations of the suites, by name.
         task: Name of the task.
-        heuristic: Which simple rule is the floor.
+        heuristic: Heuristic that sets the floor.
         run: How episodes are run: `graph` or `in process`.
     """
-    limit = asdict(bundle.threshold) if bundle.threshold else None
+    threshold = asdict(bundle.threshold) if bundle.threshold else None
     return {
         'policy': bundle.policy_id,
-        'calibration': _hash(limit) if limit else '',
+        'calibration': _hash(threshold) if threshold else '',
         'contract': bundle.contract.hash[:16],
         'task': task,
         'heuristic': heuristic,
@@ -48,10 +48,10 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def missing(
+def remaining_episodes(
     plan: Sequence[PlannedEpisode], journal: EvaluationJournal, task: str
 ) -> list[PlannedEpisode]:
-    """What is planned and not yet done, in its order."""
+    """Planned episodes that are not in the journal yet, in order."""
     done = journal.done
     return [one for one in plan if (one.suite, one.key(task)) not in done]
 
@@ -60,4 +60,4 @@ class Evaluator(Protocol):
     """Runs the episodes of an evaluation."""
 
     def run(self, plan: Sequence[PlannedEpisode]) -> Generator[EpisodeResult, None, None]:
-        """Run what is planned, in its order."""
+        """Run the planned episodes in order."""

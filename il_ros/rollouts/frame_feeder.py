@@ -1,4 +1,4 @@
-"""From a simulated arm's sensors to the frames that a live node would have built of them."""
+"""Builds frames from a simulated arm's sensors, as a live node would."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Array = NDArray[np.float64]
 
 
 class FrameFeeder:
-    """Feeds the frame builder as subscriptions would, once in a control period.
+    """Feeds the frame builder once per control period, in the way of subscriptions.
 
-    A topic whose sample is lost stays silent, with every stream that it carries; a tick waits for
-    such a stream as long as the contract's grace allows, and then goes without.
+    A lost sample silences its topic with every stream on it. A tick waits for such a stream for the
+    contract's grace, then continues without it.
 
     Args:
-        contract: What the topics mean.
-        keys: Which observations the frames have; those of a policy by default.
+        contract: Contract of the arm.
+        keys: Observations in the frames; those of a policy by default.
     """
 
     def __init__(self, contract: Contract, keys: Iterable[str] | None = None) -> None:
@@ -32,15 +32,15 @@ class FrameFeeder:
         self._topics = list(contract.by_topic(self.builder.keys).values())
 
     def reset(self) -> None:
-        """Forget every sample, as at the beginning of an episode."""
+        """Forget every sample at the start of an episode."""
         self.builder.reset()
 
-    def look(self, readings: Mapping[str, Array | None], stamp: int) -> Frame | None:
-        """The frame of this instant; none where the stream that paces the ticks was lost.
+    def feed(self, readings: Mapping[str, Array | None], stamp: int) -> Frame | None:
+        """Build the frame of this instant; None if the stream that paces the ticks was lost.
 
         Args:
-            readings: A sample for each key; None where it was lost.
-            stamp: When they were taken [ns].
+            readings: A sample for each key; None if it was lost.
+            stamp: Time of the samples [ns].
 
         Raises:
             ContractError: If the simulator has no such observation.

@@ -1,4 +1,4 @@
-"""The suites of an evaluation in one process or several, without ROS."""
+"""Runs the suites of an evaluation in one or more processes, without ROS."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Array = NDArray[np.float64]
 
 
 class InProcessEvaluator:
-    """Runs the episodes of an evaluation as the graph would, with the same monitor.
+    """Runs the episodes of an evaluation with the same monitor as on the graph.
 
     Args:
         contract: Contract file.
         task: Name of the simulator's task.
         bundle: Bundle of the policy.
-        heuristic: Which simple rule is the floor.
-        processes: How many episodes are simulated at once.
+        heuristic: Heuristic that sets the floor.
+        processes: Number of episodes simulated at once.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class InProcessEvaluator:
         self._heuristic, self._processes = heuristic, processes
 
     def run(self, plan: Sequence[PlannedEpisode]) -> Generator[EpisodeResult, None, None]:
-        """Run what is planned, in its order.
+        """Run the planned episodes in order.
 
         Raises:
-            IlRosError: If a policy is to be watched and is not calibrated.
+            IlRosError: If a suite needs calibrated scores and the bundle has none.
         """
         setups = self.setups(one.suite for one in plan)
         jobs = [
@@ -55,7 +55,7 @@ class InProcessEvaluator:
         yield from stream(jobs, processes=self._processes)
 
     def setups(self, suites: Iterable[str]) -> dict[str, EpisodeSetup]:
-        """Who drives under whose eyes, by suite."""
+        """Driver and safety filter of each suite."""
         calibrated = load_bundle(self._bundle).calibration is not None
         return {suite: self._setup(suite, calibrated) for suite in dict.fromkeys(suites)}
 
@@ -64,21 +64,21 @@ class InProcessEvaluator:
         if suite.controller != 'policy':
             expert = self._heuristic if suite.controller == 'heuristic' else self._task
             return EpisodeSetup(
-                contract=self._contract, task=self._task, expert=expert, guard='limits'
+                contract=self._contract, task=self._task, expert=expert, safety_filter='limits'
             )
-        alone: FilterName = 'scores' if calibrated else 'limits'
+        unwatched: FilterName = 'scores' if calibrated else 'limits'
         return EpisodeSetup(
             contract=self._contract,
             task=self._task,
             bundle=self._bundle,
-            guard='monitor' if suite.watched else alone,
+            safety_filter='monitor' if suite.watched else unwatched,
         )
 
 
-def run_case(stage: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase) -> EpisodeResult:
-    """Run one case on a stage that the monitor guards; gives what the report needs of it."""
-    trace = _Trace(stage, action_error(stage, task))
-    rollout = stage.run(case.seed, case.perturbations, name=case.name, watch=trace.take)
+def run_case(runner: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase) -> EpisodeResult:
+    """Run one case and return the result that the report needs."""
+    trace = _Trace(runner, action_error(runner, task))
+    rollout = runner.run(case.seed, case.perturbations, name=case.name, watch=trace.record)
     return EpisodeResult(
         suite=suite,
         task=task,
@@ -100,48 +100,48 @@ def run_case(stage: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase) 
     )
 
 
-def action_error(stage: EpisodeRunner, task: str) -> ActionError | None:
-    """What measures the stage's policy against the task's expert; None where either is missing."""
-    driver = stage.driver
-    arm = stage.contract.arm
+def action_error(runner: EpisodeRunner, task: str) -> ActionError | None:
+    """Compares the runner's policy with the task's expert; None if either is missing."""
+    driver = runner.driver
+    arm = runner.contract.arm
     if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not arm:
         return None
     action_std = driver.policy.action_std()
     if action_std is None:
         return None
-    return ActionError(make_expert(task, arm), action_std, stage.contract.period)
+    return ActionError(make_expert(task, arm), action_std, runner.contract.period)
 
 
 class _Trace:
-    """What can be said of each frame of an episode.
+    """Measurements of each frame of an episode.
 
     Attributes:
-        scores: What the monitor's scores said, NaN where they said nothing.
-        scored: Whether there were any.
-        latencies: How long the driver took [s], NaN where it gave no answer.
-        errors: Normalised action errors, NaN where the policy did not drive; none where it is not
+        scores: The monitor's score, NaN without one.
+        scored: Whether the monitor has any score.
+        latencies: Time that the driver took [s], NaN without an answer.
+        errors: Normalised action errors, NaN while the policy did not drive; empty if they are not
             measured.
     """
 
-    def __init__(self, stage: EpisodeRunner, error: ActionError | None) -> None:
-        self._stage, self._error = stage, error
+    def __init__(self, runner: EpisodeRunner, error: ActionError | None) -> None:
+        self._runner, self._error = runner, error
         self.scores: list[float] = []
         self.scored = False
         self.latencies: list[float] = []
         self.errors: list[float] = []
 
-    def take(self, frame: Frame, chunk: Array | None) -> None:
+    def record(self, frame: Frame, chunk: Array | None) -> None:
         """See `EpisodeRunner.run`."""
-        guard = self._stage.guard
-        verdict = guard.verdict if isinstance(guard, InProcessMonitor) else None
+        safety_filter = self._runner.safety_filter
+        verdict = safety_filter.verdict if isinstance(safety_filter, InProcessMonitor) else None
         self.scores.append(np.nan if verdict is None else verdict.scores.score)
         self.scored |= verdict is not None and bool(verdict.scores.names)
-        self.latencies.append(np.nan if chunk is None else self._stage.latency)
+        self.latencies.append(np.nan if chunk is None else self._runner.latency)
         if self._error is not None:
-            drives = verdict is not None and verdict.watched
-            self.errors.append(self._error_of(chunk) if drives else np.nan)
+            policy_drives = verdict is not None and verdict.watched
+            self.errors.append(self._error_of(chunk) if policy_drives else np.nan)
 
     def _error_of(self, chunk: Array | None) -> float:
         if chunk is None or self._error is None:
             return np.nan
-        return self._error.of(chunk, self._stage.truth())
+        return self._error.of(chunk, self._runner.truth())

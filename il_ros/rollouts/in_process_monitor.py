@@ -1,4 +1,4 @@
-"""The monitor as a guard, in this process."""
+"""The monitor as a safety filter in this process."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
 
 
 class InProcessMonitor:
-    """The monitor, in this process; its plan goes to the arm by a simulated trajectory controller.
+    """The monitor in this process; a simulated trajectory controller executes its plans.
 
     Args:
-        contract: What the topics mean.
-        source: Who drives.
+        contract: Contract of the arm.
+        source: Source of the chunks.
         make: Makes the monitor of an episode.
-        policy_id: Which policy drives; empty for an expert.
-        score_input: What the scores see of a frame; none where nothing is scored.
+        policy_id: Identity of the policy; empty for an expert.
+        score_input: Makes the input of the scores from a frame; None without scores.
         samples: The policy's further answers to the last frame; see `Policy.samples`.
-        patience: How long it waits for a frame before it goes on without one [s], as its node.
+        patience: Time to wait for a frame before ticking without one [s], as the node does.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class InProcessMonitor:
 
     @property
     def moving(self) -> bool:
-        """See `Guard.moving`."""
+        """See `SafetyFilter.moving`."""
         return self.verdict is not None and self.verdict.mode is Mode.FALLBACK
 
     @property
@@ -70,27 +70,27 @@ class InProcessMonitor:
         return self._monitor
 
     def reset(self, posture: Array) -> None:
-        """See `Guard.reset`."""
+        """See `SafetyFilter.reset`."""
         self._monitor = self._make()
         self._controller = TrajectoryController(
             self._contract.action.names, posture, period=self._contract.period
         )
-        self._seen = -np.inf
+        self._last_frame = -np.inf
         self._driven = False
         self.verdict, self.stopped = None, ''
 
     def tick(
         self, frame: Frame | None, chunk: Array | None, now: float, invalid: tuple[str, ...]
     ) -> Array | None:
-        """See `Guard.tick`."""
+        """See `SafetyFilter.tick`."""
         if chunk is not None:
             self._monitor.offer(self._chunk(chunk, now), self._source)
-        if frame is None and now - self._seen <= self._patience:
+        if frame is None and now - self._last_frame <= self._patience:
             return None
-        seen = self._input(frame, now, invalid)
-        verdict = self._monitor.tick(seen, now)
+        tick_input = self._input(frame, now, invalid)
+        verdict = self._monitor.tick(tick_input, now)
         if not self._driven and self._enter(now):
-            verdict = self._monitor.tick(seen, now)
+            verdict = self._monitor.tick(tick_input, now)
         if verdict.plan is not None:
             self._follow(verdict.plan, now)
         if self._driven and not self.stopped and verdict.mode is not _MODES[self._source]:
@@ -99,7 +99,7 @@ class InProcessMonitor:
         return verdict.target_end
 
     def setpoints(self, times: Array) -> Array:
-        """See `Guard.setpoints`."""
+        """See `SafetyFilter.setpoints`."""
         return self._controller.positions(times)
 
     def _follow(self, plan: Plan, now: float) -> None:
@@ -109,7 +109,7 @@ class InProcessMonitor:
         self._controller.follow(contract.action.names, trajectory, now)
 
     def _enter(self, now: float) -> bool:
-        """Ask for the driver's mode; refused, it is asked again at the next tick."""
+        """Request the driver's mode; after a refusal the next tick requests it again."""
         try:
             self._monitor.request(_MODES[self._source], not_before=now)
         except ModeRefused:
@@ -131,24 +131,24 @@ class InProcessMonitor:
 
     def _input(self, frame: Frame | None, now: float, invalid: tuple[str, ...]) -> MonitorInput:
         if frame is None:
-            text = f'no observation for {now - self._seen:.3f} s'
+            text = f'no observation for {now - self._last_frame:.3f} s'
             return MonitorInput(stamp=now, position=None, invalid=(text,))
-        self._seen = frame.stamp / NS
+        self._last_frame = frame.stamp / NS
         score_input = self._score_input(frame) if self._score_input else None
         return monitor_input(
-            self._contract, frame, self._seen, invalid=invalid, score_input=score_input
+            self._contract, frame, self._last_frame, invalid=invalid, score_input=score_input
         )
 
 
 def limits_monitor(
     contract: Contract, source: Source, *, policy_id: str = '', blend: float = 0.0
 ) -> InProcessMonitor:
-    """The monitor with its hard checks alone: no score stops anybody, however long it takes.
+    """The monitor with its hard checks only: neither a score nor a long episode causes a stop.
 
     Args:
-        contract: What the topics mean.
-        source: Who drives.
-        policy_id: Which policy drives; empty for an expert.
+        contract: Contract of the arm.
+        source: Source of the chunks.
+        policy_id: Identity of the policy; empty for an expert.
         blend: See `MonitorConfig.chunk_blend`.
     """
     config = MonitorConfig(novelty=False, allow_uncalibrated=True, overdue=0.0, chunk_blend=blend)
@@ -163,13 +163,13 @@ def scores_monitor(
     calibration: Calibration,
     config: MonitorConfig | None = None,
 ) -> InProcessMonitor:
-    """The monitor as it is deployed with a policy: hard checks, calibrated scores, overdue.
+    """The monitor as deployed with a policy: hard checks, calibrated scores and episode length.
 
     Args:
         policy: The policy.
-        scores: Its scores.
-        calibration: Their bank and thresholds.
-        config: Settings; the defaults by default.
+        scores: Fitted scores of the policy.
+        calibration: Score bank and thresholds.
+        config: Settings; the defaults if None.
     """
     contract, settings = policy.contract, config or MonitorConfig()
     return InProcessMonitor(

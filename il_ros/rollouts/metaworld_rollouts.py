@@ -1,6 +1,6 @@
-"""Episodes of MetaWorld's tasks: demonstrations by its experts, and evaluations.
+"""Episodes of MetaWorld's tasks: demonstrations by its experts, and evaluations of policies.
 
-No arm is commanded, so no monitor stands between driver and task, and nothing is disturbed.
+No arm is commanded, so there is no monitor and there are no perturbations.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ Array = NDArray[np.float64]
 
 
 class MetaWorldRunner:
-    """One of MetaWorld's tasks with its driver, for one episode after the other.
+    """Runs episodes of one MetaWorld task with a policy or the task's expert.
 
     Args:
-        contract: What the policy sees, of what `MetaWorldEnv` gives.
+        contract: Observations of `MetaWorldEnv` that the policy sees.
         task: MetaWorld's name of the task.
-        policy: Who drives; the task's expert where there is none.
+        policy: The policy; None for the task's expert.
 
     Attributes:
-        latencies: Time that the driver took for each answer of the last episode, by the wall
-            clock [s].
+        latencies: Wall-clock time of each answer in the last episode [s].
 
     Raises:
         ContractError: If the contract is not one of MetaWorld, or asks for more than the task has.
@@ -54,14 +53,14 @@ class MetaWorldRunner:
         check_contract(contract, self.env.sizes, self.env.period, task)
 
     def run(self, seed: int, *, noise: float = 0.0) -> Rollout:
-        """One episode, to success or MetaWorld's time limit.
+        """Run one episode to success or MetaWorld's time limit.
 
         Args:
-            seed: Of the scene.
-            noise: Standard deviation of what is added to each action; the rollout's actions are
-                those without it (DART, Laskey et al. 2017).
+            seed: Seed of the scene.
+            noise: Standard deviation of the noise added to each action; the rollout holds the
+                actions without noise (DART, Laskey et al. 2017).
         """
-        seen, info = self.env.reset(seed=seed)
+        observation, info = self.env.reset(seed=seed)
         if self.policy is not None:
             self.policy.reset()
         random = np.random.default_rng(seed)
@@ -70,11 +69,11 @@ class MetaWorldRunner:
         self.latencies = []
         ended = False
         while not ended:
-            frames.append(self._frame(seen, len(frames)))
+            frames.append(self._frame(observation, len(frames)))
             chunks.append(self._answer(frames[-1]))
             action = chunks[-1][0] + noise * random.standard_normal(chunks[-1].shape[1])
-            seen, _, done, cut, info = self.env.step(action)
-            ended = done or cut
+            observation, _, terminated, truncated, info = self.env.step(action)
+            ended = terminated or truncated
         return Rollout(
             seed=seed,
             frames=tuple(frames),
@@ -86,11 +85,11 @@ class MetaWorldRunner:
             elapsed=len(frames) * self.env.period,
         )
 
-    def _frame(self, seen: dict[str, Array], tick: int) -> Frame:
+    def _frame(self, observation: dict[str, Array], tick: int) -> Frame:
         keys = self.contract.streams
         return Frame(
             stamp=NS + round(tick * self.env.period * NS),
-            values={key: seen[key] for key in keys},
+            values={key: observation[key] for key in keys},
             valid=dict.fromkeys(keys, True),
             age=dict.fromkeys(keys, 0.0),
         )
@@ -105,16 +104,16 @@ class MetaWorldRunner:
 def check_contract(
     contract: Contract, offered: Mapping[str, int], period: float, task: str
 ) -> None:
-    """Refuse a contract that says other than how a task of MetaWorld is.
+    """Refuse a contract that does not fit a task of MetaWorld.
 
     Args:
         contract: The contract.
-        offered: How many numbers each observation of the task has, by key.
-        period: Time of its steps [s].
-        task: MetaWorld's name of it.
+        offered: Size of each observation of the task, by key.
+        period: Duration of a step [s].
+        task: MetaWorld's name of the task.
 
     Raises:
-        ContractError: With what is wrong.
+        ContractError: If the contract does not fit; the text names the mismatch.
     """
 
     def fail(problem: str, where: str, allowed: object) -> NoReturn:
@@ -146,24 +145,24 @@ def record_experts(
     noise: float = 0.0,
     overwrite: bool = False,
 ) -> Dataset:
-    """The expert's successful episodes as a dataset's folder; it names those that are left out.
+    """Write the expert's successful episodes as a dataset; its manifest lists the omitted ones.
 
     Args:
-        contract: What is in the dataset.
+        contract: Contract of the dataset.
         task: MetaWorld's name of the task.
         out: Folder of the dataset.
-        seeds: Of the scenes, one an episode.
+        seeds: Seeds of the scenes, one per episode.
         noise: See `MetaWorldRunner.run`.
-        overwrite: Whether a dataset that is there already is replaced.
+        overwrite: Whether to replace an existing dataset.
 
     Raises:
         DatasetError: If `out` exists and may not be replaced, or no episode succeeded.
         IlRosError: As `MetaWorldRunner`.
     """
-    stage, left_out, planned = MetaWorldRunner(contract, task), [], list(seeds)
+    runner, left_out, planned = MetaWorldRunner(contract, task), [], list(seeds)
     with DatasetWriter(out, contract, overwrite=overwrite) as writer:
         for seed in planned:
-            rollout = stage.run(seed, noise=noise)
+            rollout = runner.run(seed, noise=noise)
             episode = episode_data(contract, task, rollout)
             if rollout.success:
                 writer.add(arrays_of(contract, episode))
@@ -174,13 +173,13 @@ def record_experts(
             raise DatasetError(
                 f'the expert of {task} succeeded in none of {len(planned)} episodes',
                 where=str(out),
-                fix='take more episodes, other seeds or less noise',
+                fix='use more episodes, other seeds or less noise',
             )
         return writer.finish(left_out=left_out)
 
 
 class MetaWorldEvaluator:
-    """Runs the episodes of an evaluation: the policy's, and the expert's on the same scenes.
+    """Runs a policy and the task's expert on the same scenes.
 
     Args:
         policy: The policy.
@@ -192,21 +191,21 @@ class MetaWorldEvaluator:
 
     def __init__(self, policy: Policy, task: str) -> None:
         self._task = task
-        self._stages = {
+        self._runners = {
             'policy': MetaWorldRunner(policy.contract, task, policy),
             'expert': MetaWorldRunner(policy.contract, task),
         }
 
     def run(self, plan: Sequence[PlannedEpisode]) -> Generator[EpisodeResult, None, None]:
-        """Run what is planned of the suites `nominal` and `expert`, in its order."""
+        """Run the planned episodes of the suites `nominal` and `expert` in order."""
         for one in plan:
-            stage = self._stages[SUITES[one.suite].controller]
-            yield run_case(stage, suite=one.suite, task=self._task, seed=one.case.seed)
+            runner = self._runners[SUITES[one.suite].controller]
+            yield run_case(runner, suite=one.suite, task=self._task, seed=one.case.seed)
 
 
-def run_case(stage: MetaWorldRunner, *, suite: str, task: str, seed: int) -> EpisodeResult:
-    """Run one scene; gives what the report needs of it."""
-    rollout = stage.run(seed)
+def run_case(runner: MetaWorldRunner, *, suite: str, task: str, seed: int) -> EpisodeResult:
+    """Run one scene and return the result that the report needs."""
+    rollout = runner.run(seed)
     return EpisodeResult(
         suite=suite,
         task=task,
@@ -217,5 +216,5 @@ def run_case(stage: MetaWorldRunner, *, suite: str, task: str, seed: int) -> Epi
         reason=why_it_ended('', rollout.success),
         times=rollout.times,
         scores=np.full(len(rollout.frames), np.nan),
-        latencies=np.array(stage.latencies),
+        latencies=np.array(runner.latencies),
     )

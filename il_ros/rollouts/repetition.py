@@ -1,4 +1,4 @@
-"""Whether an episode that was run again is the one that was judged."""
+"""Checks that a repeated episode is the same as the evaluated one."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from il_ros.rollouts.rollout import Rollout
 Array = NDArray[np.float64]
 
 CLOSE = 0.005
-"""How far the commands may be from those on a graph [rad, m]: less than a video's pixel shows."""
+"""Largest accepted distance from the commands on a graph [rad, m]: less than one video pixel."""
 
 LATE = 2
-"""How many periods the end may be from that on a graph."""
+"""Largest accepted difference from the end of the episode on a graph [periods]."""
 
 
-def difference(judged: EpisodeResult, again: Rollout, period: float, *, exact: bool) -> str:
-    """In what a repetition is another episode than the one that was judged; empty if it is not.
+def difference(evaluated: EpisodeResult, repeated: Rollout, period: float, *, exact: bool) -> str:
+    """List what differs between an evaluated episode and its repetition; empty if nothing does.
 
     Args:
-        judged: The episode.
-        again: The repetition, in process.
+        evaluated: The evaluated episode.
+        repeated: The repetition, run in process.
         period: Control period [s].
-        exact: Whether the episode was run in process, too, so that all has to be equal; over a
-            graph last digits differ, and contacts can make more of them: then it has to end
-            alike, with commands as close as `CLOSE` and an end no later than `LATE` says.
+        exact: Whether the episode was also run in process, so that everything must be equal. Over
+            a graph the last digits differ and contacts can amplify them: outcomes must be equal,
+            commands within `CLOSE`, and times within `LATE`.
     """
     late = 0.0 if exact else LATE * period + 1e-6
-    violations = dict(judged.violations) != dict(again.violations)
-    found = {
-        'success': judged.success != again.success,
-        'stop by the monitor': _other_time(judged.fallback_time, again.alarm, late),
-        'duration': abs(judged.duration - again.elapsed) > late,
-        'progress': exact and judged.progress != again.progress,
+    violations = dict(evaluated.violations) != dict(repeated.violations)
+    differences = {
+        'success': evaluated.success != repeated.success,
+        'stop by the monitor': _other_time(evaluated.fallback_time, repeated.alarm, late),
+        'duration': abs(evaluated.duration - repeated.elapsed) > late,
+        'progress': exact and evaluated.progress != repeated.progress,
         'violations': exact and violations,
-        'commands': _other_commands(judged, again, period, exact),
+        'commands': _other_commands(evaluated, repeated, period, exact),
     }
-    return ', '.join(name for name, differs in found.items() if differs)
+    return ', '.join(name for name, differs in differences.items() if differs)
 
 
-def apart(judged: EpisodeResult, again: Rollout, period: float) -> float:
-    """Largest distance of two runs' commands at the same tick [rad, m]; NaN without any."""
+def command_distance(evaluated: EpisodeResult, repeated: Rollout, period: float) -> float:
+    """Largest distance of the two runs' commands at the same tick [rad, m]; NaN without any."""
     here, there = (
-        _by_tick(judged.times, judged.joints, period),
-        _by_tick(again.times, again.actions, period),
+        _by_tick(evaluated.times, evaluated.joints, period),
+        _by_tick(repeated.times, repeated.actions, period),
     )
     ticks = sorted(here.keys() & there.keys())
     steps = np.abs(np.array([here[tick] - there[tick] for tick in ticks])).ravel()
@@ -56,7 +56,7 @@ def apart(judged: EpisodeResult, again: Rollout, period: float) -> float:
 
 
 def _by_tick(times: Array, commands: Array, period: float) -> dict[int, Array]:
-    # Without commands there is no row for any time.
+    # An episode without commands has no rows.
     return dict(zip(np.rint(times / period).astype(int).tolist(), commands, strict=False))
 
 
@@ -66,7 +66,9 @@ def _other_time(one: float | None, other: float | None, late: float) -> bool:
     return abs(one - other) > late
 
 
-def _other_commands(judged: EpisodeResult, again: Rollout, period: float, exact: bool) -> bool:
+def _other_commands(
+    evaluated: EpisodeResult, repeated: Rollout, period: float, exact: bool
+) -> bool:
     if exact:
-        return not np.array_equal(judged.joints, again.actions, equal_nan=True)
-    return not apart(judged, again, period) <= CLOSE  # NaN is no proof of anything
+        return not np.array_equal(evaluated.joints, repeated.actions, equal_nan=True)
+    return not command_distance(evaluated, repeated, period) <= CLOSE  # NaN counts as a difference

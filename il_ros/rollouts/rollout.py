@@ -1,4 +1,4 @@
-"""What one episode gave, in memory, on disk, and as part of a dataset."""
+"""The record of one episode: in memory, on disk, and as part of a dataset."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """One episode: what was seen, answered and done, and how it ended.
+    """One episode: its frames, answers and commands, and how it ended.
 
     Attributes:
-        seed: Of the scene.
-        perturbation: Name of what went wrong; empty for nothing.
-        frames: Frames in order, F of them; their stamps begin at one second.
-        chunks: The driver's answer to each frame, shape (H, N) [rad or m]; none where none came.
-        actions: What was commanded for the end of each frame's period, shape (F, N) [rad or m];
-            NaN where nothing was.
-        success: Whether the task was done, with nobody having stopped it.
-        progress: How much of the way was done, 0 to 1.
+        seed: Seed of the scene.
+        perturbation: Name of the perturbations; empty for none.
+        frames: F frames in order; their stamps begin at one second.
+        chunks: The driver's answer to each frame, shape (H, N) [rad or m]; None without an answer.
+        actions: Command for the end of each frame's period, shape (F, N) [rad or m]; NaN without
+            a command.
+        success: Whether the task was solved without a stop.
+        progress: Progress on the task, 0 to 1.
         duration: From the reset to the goal, the time limit or the stop [s].
-        elapsed: From the reset to the last command [s]: after a stop it goes on for a moment.
-        violations: How often limits were left, by kind.
-        alarm: When the guard stopped the driver, since the reset [s]; none if it did not.
-        reason: Why it did.
+        elapsed: From the reset to the last command [s]; an episode continues briefly after a stop.
+        violations: Number of limit violations by kind.
+        alarm: When the safety filter stopped the driver, since the reset [s]; None if it did not.
+        reason: Why the safety filter stopped the driver.
     """
 
     seed: int
@@ -56,14 +56,14 @@ class Rollout:
 
     @property
     def outcome(self) -> str:
-        """In words: success, stopped, or time limit."""
+        """The outcome: `success`, `stopped` or `time limit`."""
         if self.alarm is not None:
             return 'stopped'
         return 'success' if self.success else 'time limit'
 
     @property
     def violated(self) -> int:
-        """Limit violations of all kinds."""
+        """Number of limit violations of all kinds."""
         return sum(self.violations.values())
 
     @property
@@ -73,7 +73,7 @@ class Rollout:
 
 
 def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeFrames:
-    """A rollout as an episode of a dataset, of the frames that something can be learned from."""
+    """Convert a rollout to an episode of a dataset, with its frames usable for training."""
     entry = EpisodeEntry(
         id=f'{task}_{rollout.seed}',
         start=0,
@@ -99,11 +99,11 @@ def save_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
     """
     frames = [frame for rollout in rollouts for frame in rollout.frames]
     chunks = [chunk for rollout in rollouts for chunk in rollout.chunks]
-    known = [chunk for chunk in chunks if chunk is not None]
-    if not known:
+    answers = [chunk for chunk in chunks if chunk is not None]
+    if not answers:
         raise IlRosError('nothing to save: no frame was answered', where=str(path))
     keys = list(frames[0].values)
-    nothing = np.full(known[0].shape, np.nan)
+    no_answer = np.full(answers[0].shape, np.nan)
     facts = [{name: getattr(rollout, name) for name in _FACTS} for rollout in rollouts]
     arrays: dict[str, Any] = {
         'facts': np.array(json.dumps({'keys': keys, 'episodes': facts})),
@@ -112,7 +112,7 @@ def save_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
         'valid': np.array([[frame.valid[key] for key in keys] for frame in frames]),
         'age': np.array([[frame.age[key] for key in keys] for frame in frames]),
         'answered': np.array([chunk is not None for chunk in chunks]),
-        'chunks': np.array([nothing if chunk is None else chunk for chunk in chunks]),
+        'chunks': np.array([no_answer if chunk is None else chunk for chunk in chunks]),
         'actions': np.concatenate([rollout.actions for rollout in rollouts]),
         **{f'value.{key}': np.array([frame.values[key] for frame in frames]) for key in keys},
     }
@@ -123,7 +123,7 @@ def load_rollouts(path: Path) -> list[Rollout]:
     """Read what `save_rollouts` wrote.
 
     Raises:
-        IlRosError: If it is no such file.
+        IlRosError: If the file does not hold rollouts.
     """
     arrays = load_arrays(path)
     try:

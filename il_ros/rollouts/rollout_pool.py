@@ -1,4 +1,4 @@
-"""Many episodes, in several processes where there is more than one core."""
+"""Runs many episodes, in several processes if there is more than one core."""
 
 from __future__ import annotations
 
@@ -29,72 +29,72 @@ FilterName = Literal['none', 'limits', 'scores', 'monitor']
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeSetup:
-    """Who drives what, under whose eyes.
+    """Driver, task and safety filter of an episode.
 
     Attributes:
         contract: Contract file.
         task: Name of the simulator's task.
-        bundle: Folder of the policy's bundle; none for an expert.
-        expert: Which expert or heuristic drives without a bundle; empty for the task's.
-        guard: `none` sends the driver's word to the servos; `limits` has the monitor with its hard
-            checks alone; `scores` has it with the bundle's calibrated scores, too, which only
-            report; with `monitor` they stop the policy.
-        renderer: How images are made, if any are asked for.
+        bundle: Folder of the policy's bundle; None for an expert.
+        expert: Expert or heuristic that drives without a bundle; empty for the task's expert.
+        safety_filter: `none` sends the driver's commands straight to the servos; `limits` is the
+            monitor with its hard checks only; `scores` adds the bundle's calibrated scores, which
+            only report; with `monitor` the scores also stop the policy.
+        renderer: How images are rendered, if any are requested.
 
     Raises:
-        IlRosError: If an expert is to be watched by scores.
+        IlRosError: If scores are requested without a bundle.
     """
 
     contract: Path
     task: str
     bundle: Path | None = None
     expert: str = ''
-    guard: FilterName = 'none'
+    safety_filter: FilterName = 'none'
     renderer: Choice = CameraConfig.renderer
 
     def __post_init__(self) -> None:
-        if self.bundle is None and self.guard in ('scores', 'monitor'):
+        if self.bundle is None and self.safety_filter in ('scores', 'monitor'):
             raise IlRosError(
                 'scores belong to a bundle',
-                where=f'guard {self.guard}',
+                where=f'safety filter {self.safety_filter}',
                 allowed='none, limits',
             )
 
-    def stage(self) -> EpisodeRunner:
-        """The stage, ready to run.
+    def make_runner(self) -> EpisodeRunner:
+        """Make a runner for this setup.
 
         Raises:
-            IlRosError: If contract, task, bundle or expert cannot be had.
+            IlRosError: If contract, task, bundle or expert cannot be loaded.
         """
         contract = load_contract(self.contract)
         driver: Driver
-        guard: SafetyFilter = NoFilter()
+        safety_filter: SafetyFilter = NoFilter()
         if self.bundle is None:
             driver = ExpertDriver(self.expert or self.task, contract)
         else:
             bundle = load_bundle(self.bundle, contract)
             driver = PolicyDriver(bundle.policy, bundle.policy_id)
-            if self.guard in ('scores', 'monitor'):
-                stops = self.guard == 'monitor'
+            if self.safety_filter in ('scores', 'monitor'):
+                stops = self.safety_filter == 'monitor'
                 config = MonitorConfig(novelty=stops, allow_uncalibrated=not stops)
-                guard = bundle_monitor(bundle, config, where=str(self.bundle))
-        if self.guard == 'limits':
-            guard = limits_monitor(contract, driver.source, policy_id=driver.policy_id)
-        return EpisodeRunner(contract, self.task, driver, guard, renderer=self.renderer)
+                safety_filter = bundle_monitor(bundle, config, where=str(self.bundle))
+        if self.safety_filter == 'limits':
+            safety_filter = limits_monitor(contract, driver.source, policy_id=driver.policy_id)
+        return EpisodeRunner(contract, self.task, driver, safety_filter, renderer=self.renderer)
 
 
 def bundle_monitor(
     bundle: Bundle, config: MonitorConfig | None = None, *, where: str = ''
 ) -> SafetyFilter:
-    """The monitor as it is deployed with a bundle.
+    """The monitor as deployed with a bundle.
 
     Args:
         bundle: A calibrated bundle.
-        config: Settings; the defaults by default.
-        where: What an error should name.
+        config: Settings; the defaults if None.
+        where: Name of the bundle in errors.
 
     Raises:
-        BundleError: If it is not calibrated.
+        BundleError: If the bundle is not calibrated.
     """
     if bundle.scores is None or bundle.calibration is None:
         raise BundleError(
@@ -115,12 +115,12 @@ def run_cases(
 def stream_cases(
     setup: EpisodeSetup, cases: Sequence[EpisodeCase], *, processes: int = 1
 ) -> Iterator[Rollout]:
-    """Run every case and give its rollout, in the order of the cases, whatever the processes.
+    """Run every case and yield its rollout, in the order of the cases.
 
     Args:
-        setup: Who drives what.
+        setup: Driver, task and safety filter.
         cases: The episodes.
-        processes: How many at once; one runs them here.
+        processes: Number of processes; with one, the episodes run in this process.
     """
     jobs = [(setup, partial(_episode, case=case)) for case in cases]
     yield from stream(jobs, processes=processes)
@@ -129,48 +129,48 @@ def stream_cases(
 def stream(
     jobs: Sequence[tuple[EpisodeSetup, Callable[[EpisodeRunner], T]]], *, processes: int = 1
 ) -> Iterator[T]:
-    """Do every piece of work on the stage of its setup, and give the results in their order.
+    """Call every job with the runner of its setup, and yield the results in order.
 
-    Each process makes each stage once. Where several processes run, work and results have to
-    travel between them: work is a function of a module, or a `partial` of one.
+    Each process makes each runner once. With several processes, jobs and results must be picklable:
+    a job is a module-level function or a `partial` of one.
 
     Args:
-        jobs: Setups and what is to be done on their stages.
-        processes: How many at once; one does them here.
+        jobs: Setups, each with a function of its runner.
+        processes: Number of processes; with one, the jobs run in this process.
     """
     if processes <= 1 or len(jobs) < 2:
-        stages: dict[EpisodeSetup, EpisodeRunner] = {}
-        yield from (_on_stage(stages, job) for job in jobs)
+        runners: dict[EpisodeSetup, EpisodeRunner] = {}
+        yield from (_with_runner(runners, job) for job in jobs)
         return
     # A forked child would share the parent's threads and locks (torch, DDS).
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(processes, context, one_thread) as pool:
-        yield from pool.map(_here, jobs)
+        yield from pool.map(_in_worker, jobs)
 
 
-def _episode(stage: EpisodeRunner, case: EpisodeCase) -> Rollout:
-    return stage.run(case.seed, case.perturbations, name=case.name)
+def _episode(runner: EpisodeRunner, case: EpisodeCase) -> Rollout:
+    return runner.run(case.seed, case.perturbations, name=case.name)
 
 
-def _on_stage(
-    stages: dict[EpisodeSetup, EpisodeRunner],
+def _with_runner(
+    runners: dict[EpisodeSetup, EpisodeRunner],
     job: tuple[EpisodeSetup, Callable[[EpisodeRunner], T]],
 ) -> T:
     setup, work = job
-    if setup not in stages:
-        stages[setup] = setup.stage()
-    return work(stages[setup])
+    if setup not in runners:
+        runners[setup] = setup.make_runner()
+    return work(runners[setup])
 
 
-_stages: dict[EpisodeSetup, EpisodeRunner] = {}  # of this worker process
+_runners: dict[EpisodeSetup, EpisodeRunner] = {}  # of this worker process
 
 
-def _here(job: tuple[EpisodeSetup, Callable[[EpisodeRunner], T]]) -> T:
-    return _on_stage(_stages, job)
+def _in_worker(job: tuple[EpisodeSetup, Callable[[EpisodeRunner], T]]) -> T:
+    return _with_runner(_runners, job)
 
 
-def counted(rollouts: Iterable[Rollout]) -> dict[str, int]:
-    """How many ended in which way, and their violations, for a line of progress."""
+def count_outcomes(rollouts: Iterable[Rollout]) -> dict[str, int]:
+    """Number of rollouts by outcome, and of their violations, for a progress line."""
     counts = {'success': 0, 'time limit': 0, 'stopped': 0, 'violations': 0}
     for rollout in rollouts:
         counts[rollout.outcome] += 1

@@ -1,6 +1,6 @@
-"""What scores say of stored rollouts, as they would have said it while the policy drove.
+"""Scores of stored rollouts, equal to the scores while the policy drove.
 
-Nothing is simulated here, so that a score can be changed and judged again within seconds.
+Nothing is simulated here, so a changed score can be evaluated again within seconds.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoredRollout:
-    """One episode and what K scores said of it.
+    """One episode and its K scores.
 
     Attributes:
         values: Averaged scores at each tick until the episode's end, shape (T, K).
         times: Time of each tick since the reset, shape (T,) [s].
-        failed: Whether the policy failed, or was stopped by a hard check.
-        perturbation: What went wrong; empty for nothing.
+        failed: Whether the policy failed or a hard check stopped it.
+        perturbation: Name of the perturbations; empty for none.
         duration: Length of the episode [s].
-        gated: Whether a hard check stopped it.
+        gated: Whether a hard check stopped the policy.
     """
 
     values: Array
@@ -48,15 +48,14 @@ class ScoredRollout:
     def ratios(self, thresholds: ConformalThresholds, columns: Sequence[int]) -> Array:
         """Scores relative to their thresholds, shape (T, len(columns)).
 
-        A score without a number says nothing here: to stop for a missing observation is the part
-        of the hard checks.
+        A score of NaN is ignored here: hard checks stop the policy when an observation is missing.
         """
         rows = self.values[:, list(columns)]
         ratios = [thresholds.ratios(row, tick, missing=nan) for tick, row in enumerate(rows)]
         return np.array(ratios).reshape(rows.shape)
 
     def trace(self, ratios: Array) -> ScoreTrace:
-        """The episode as these scores, their ratios of shape (T, K), saw it together."""
+        """Combine the ratios of these scores, shape (T, K), into one trace."""
         return ScoreTrace(
             times=self.times,
             ratios=np.array([mean_ratio(row) for row in ratios]),
@@ -69,12 +68,12 @@ class ScoredRollout:
 def score_rollouts(
     bank: ScoreBank, score_inputs: ScoreInputs, rollouts: Iterable[Rollout]
 ) -> list[ScoredRollout]:
-    """What every score of a bank says of each rollout."""
+    """Compute every score of a bank for each rollout."""
     return [_scored(bank, score_inputs, rollout) for rollout in rollouts]
 
 
 def score_inputs_of(score_inputs: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
-    """Each frame with the newest answer at that time."""
+    """Yield the score input of each frame, with the newest answer at that time."""
     chunk, time = None, 0.0
     for frame, answer in zip(rollout.frames, rollout.chunks, strict=True):
         if answer is not None:
@@ -84,7 +83,7 @@ def score_inputs_of(score_inputs: ScoreInputs, rollout: Rollout) -> Iterator[Sco
 
 def _scored(bank: ScoreBank, score_inputs: ScoreInputs, rollout: Rollout) -> ScoredRollout:
     values, times = bank.trace(score_inputs_of(score_inputs, rollout)), rollout.times
-    # What comes behind a stop is no longer the policy's doing.
+    # After a stop the policy no longer drives.
     before = times < rollout.duration - 1e-9
     return ScoredRollout(
         values=values[before],
@@ -97,22 +96,22 @@ def _scored(bank: ScoreBank, score_inputs: ScoreInputs, rollout: Rollout) -> Sco
 
 
 def overdue(scored: ScoredRollout, longest: int, config: MonitorConfig) -> Array:
-    """How far an episode is overdue at each tick, shape (T,): above 1 the monitor stops it."""
-    most = config.overdue * longest if config.overdue else inf
-    return np.arange(1, len(scored.times) + 1) / most
+    """Length so far over the longest allowed one, shape (T,): above 1 the monitor stops it."""
+    longest_allowed = config.overdue * longest if config.overdue else inf
+    return np.arange(1, len(scored.times) + 1) / longest_allowed
 
 
 def whole_monitor(
     scored: ScoredRollout, ratios: Array, *, longest: int, limit: float, config: MonitorConfig
 ) -> ScoreTrace:
-    """The episode as the whole monitor sees it: scores, overdue, and the stops of hard checks.
+    """Trace of the whole monitor: scores, episode length, and stops by hard checks.
 
     Args:
         scored: The episode.
-        ratios: Its scores relative to their thresholds, shape (T, K).
+        ratios: Scores relative to their thresholds, shape (T, K).
         longest: Ticks of the longest calibration episode.
-        limit: How long the episode would have gone on without the monitor [s], if a hard check
-            ended it: the time limit of the task.
+        limit: Length of an episode that a hard check ended, had it continued [s]: the time limit
+            of the task.
         config: Settings of the monitor.
     """
     trace = scored.trace(ratios)
@@ -121,21 +120,21 @@ def whole_monitor(
 
 
 def result_of(traces: Sequence[ScoreTrace], config: MonitorConfig) -> ScoreResult:
-    """The figures of these traces, an alarm being what stops the policy in the monitor."""
+    """Evaluate these traces; an alarm is what stops the policy in the monitor."""
     return ScoreResult(traces=traces, count=config.trigger_count, window=config.trigger_window)
 
 
 def by_perturbation(
     scored: Sequence[ScoredRollout], traces: Sequence[ScoreTrace], config: MonitorConfig
 ) -> dict[str, Mapping[str, Any]]:
-    """For each perturbation: episodes, how many failed, were stopped by hard checks, detected.
+    """Count episodes, failures, stops by hard checks and detections of each perturbation.
 
     Args:
         scored: Episodes.
-        traces: The same ones as a score saw them.
-        config: Says what an alarm is.
+        traces: Traces of one score in the same episodes.
+        config: Settings that define an alarm.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    rows: dict[str, Mapping[str, Any]] = {}
     for name in dict.fromkeys(one.perturbation for one in scored):
         some = [
             (one, trace.alarm(config.trigger_count, config.trigger_window), trace.duration)
@@ -143,7 +142,7 @@ def by_perturbation(
             if one.perturbation == name
         ]
         shares = [t / length for one, t, length in some if t is not None and one.failed]
-        found[name or 'nominal'] = {
+        rows[name or 'nominal'] = {
             'episodes': len(some),
             'failed': sum(one.failed for one, _, _ in some),
             'stopped_by_checks': sum(one.gated for one, _, _ in some),
@@ -151,4 +150,4 @@ def by_perturbation(
             'false_alarms': sum(t is not None and not one.failed for one, t, _ in some),
             'detection_share': float(np.median(shares)) if shares else None,
         }
-    return found
+    return rows

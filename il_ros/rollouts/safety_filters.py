@@ -1,4 +1,7 @@
-"""The safety filter between a driver and the arm; `in_process_monitor` has the one that stops."""
+"""The interface between a driver and the arm, and the filter that does nothing.
+
+`il_ros.rollouts.in_process_monitor` has the monitor.
+"""
 
 from __future__ import annotations
 
@@ -13,45 +16,45 @@ Array = NDArray[np.float64]
 
 
 class SafetyFilter(Protocol):
-    """Decides what the arm is commanded.
+    """Decides the commands of the arm.
 
     Attributes:
-        stopped: Why the driver was stopped in this episode; empty as long as it was not.
+        stopped: Why the filter stopped the driver in this episode; empty if it did not.
     """
 
     stopped: str
 
     @property
     def moving(self) -> bool:
-        """Whether it moves the arm by itself, to where it will wait."""
+        """Whether the filter is moving the arm by itself to its waiting posture."""
 
     def reset(self, posture: Array) -> None:
-        """A new episode begins, with the joints at `posture` (N,)."""
+        """Begin an episode with the joints at `posture`, shape (N,) [rad or m]."""
 
     def tick(
         self, frame: Frame | None, chunk: Array | None, now: float, invalid: tuple[str, ...]
     ) -> Array | None:
-        """Take in one control period.
+        """Process one control period.
 
         Args:
-            frame: What was seen; none where the stream that paces the ticks was lost.
-            chunk: The driver's answer to it, shape (H, N); none where there is none.
-            now: The present [s].
+            frame: The frame; None if the stream that paces the ticks was lost.
+            chunk: The driver's answer, shape (H, N) [rad or m]; None without one.
+            now: Current time [s].
             invalid: One sentence for each required stream that is not valid.
 
         Returns:
-            The position commanded for the period's end, shape (N,); none where nothing is.
+            Commanded position at the period's end, shape (N,) [rad or m]; None without a command.
         """
 
     def setpoints(self, times: Array) -> Array:
-        """Joint set-points, shape (T, N) [rad or m], at these times of the period ahead [s]."""
+        """Joint set-points at these times of the next period [s], shape (T, N) [rad or m]."""
 
 
 class NoFilter:
-    """The driver's word goes to the servos as it is: straight to the first step of each chunk.
+    """Sends the first step of each chunk to the servos unchecked.
 
-    What is not answered, or not with numbers, leaves the last command standing, as a servo does
-    that hears nothing.
+    Without an answer, or with one that is not finite, the last command stays in force, as in a
+    servo that receives nothing.
     """
 
     stopped = ''

@@ -1,7 +1,7 @@
-"""Videos of the episodes of an evaluation that went wrong, made by running them again.
+"""Videos of failed episodes of an evaluation, made by running them again.
 
-An episode is the same whenever it is run, so that what was judged can be recorded afterwards, and
-the evaluation itself needs no images. What turns out to be another episode is not shown.
+Episodes are reproducible, so the evaluation itself needs no images and the worst episodes are
+recorded afterwards. A repetition that differs from the evaluated episode is not shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from il_ros.evaluation.report_videos import (
 from il_ros.evaluation.worst_episodes import worst_episodes
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.episode_runner import EpisodeRunner
-from il_ros.rollouts.repetition import apart, difference
+from il_ros.rollouts.repetition import command_distance, difference
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, stream
 from il_ros.sim.perturbations import Perturbation
@@ -44,14 +44,14 @@ class VideoConfig:
     """Settings of the videos.
 
     Attributes:
-        count: Of how many episodes, the worst first; 0 for none.
-        camera: Whose images they show.
-        width: Of the images [pixel].
-        height: Of the images [pixel].
-        rate: Images a second of the episode.
+        count: Number of videos, of the worst episodes first; 0 for none.
+        camera: Name of the camera.
+        width: Width of the images [pixel].
+        height: Height of the images [pixel].
+        rate: Images per second of the episode [Hz].
         rest: How long the last image stays [s].
-        quality: Of the images, 1 to 100 (WebP).
-        renderer: Who makes the images, see `il_ros.sim.scene_cameras.CameraConfig`.
+        quality: Quality of the images, 1 to 100 (WebP).
+        renderer: How images are rendered; see `il_ros.sim.scene_cameras.CameraConfig`.
     """
 
     count: int = 4
@@ -66,12 +66,12 @@ class VideoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatedEpisode:
-    """One episode, run again before a camera.
+    """One repeated episode with its video.
 
     Attributes:
         rollout: The repetition.
-        video: The video of it (WebP).
-        renderer: Who made its images.
+        video: The video (WebP).
+        renderer: Renderer of the images.
         period: Control period [s].
     """
 
@@ -82,14 +82,14 @@ class RepeatedEpisode:
 
 
 class VideoMaker:
-    """Videos episodes of one evaluation.
+    """Makes the videos of one evaluation.
 
     Args:
-        setups: Who drove, by suite.
-        perturbations: What went wrong, by name.
+        setups: Driver, task and safety filter of each suite.
+        perturbations: Perturbations by name.
         exact: Whether the episodes were run in process; see `repetition.difference`.
         config: Settings.
-        processes: How many videos are made at once.
+        processes: Number of videos made at once.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class VideoMaker:
         self._exact, self._config, self._processes = exact, config, processes
 
     def make_videos(self, out: Path, episodes: Iterable[EpisodeResult]) -> ReportVideos:
-        """Videos of the worst episodes, next to the report in `out`; those made before stay.
+        """Make videos of the worst episodes next to the report in `out`; existing ones stay.
 
-        Where none can be made, for want of images or of the arm, the result says why.
+        If no video can be made, for example without a renderer, the result says why.
         """
         if not self._config.count:
             return ReportVideos(missing='they were not asked for')
@@ -118,11 +118,11 @@ class VideoMaker:
             return ReportVideos(missing=str(problem))
 
     def _videos(self, out: Path, worst: Mapping[str, EpisodeResult]) -> ReportVideos:
-        there, contents = read_videos(out), {}
+        existing, contents = read_videos(out), {}
         videos = {
-            name: there[name]
+            name: existing[name]
             for name, episode in worst.items()
-            if name in there and there[name].episode == fingerprint(episode)
+            if name in existing and existing[name].episode == fingerprint(episode)
         }
         new = {name: episode for name, episode in worst.items() if name not in videos}
         config = self._config
@@ -133,28 +133,29 @@ class VideoMaker:
             )
             for one in new.values()
         ]
-        takes = stream(jobs, processes=self._processes)
-        for (name, episode), taken in zip(new.items(), takes, strict=True):
-            videos[name] = self._judged(episode, taken)
+        repetitions = stream(jobs, processes=self._processes)
+        for (name, episode), repeated in zip(new.items(), repetitions, strict=True):
+            videos[name] = self._checked(episode, repeated)
             if videos[name].file:
-                contents[videos[name].file] = taken.video
-        if videos or there:
+                contents[videos[name].file] = repeated.video
+        if videos or existing:
             write_videos(out, videos, contents)
         return ReportVideos(by_name=videos)
 
-    def _judged(self, episode: EpisodeResult, taken: RepeatedEpisode) -> EpisodeVideo:
-        """The video, if it is of this episode."""
-        again, period = taken.rollout, taken.period
+    def _checked(self, episode: EpisodeResult, repeated: RepeatedEpisode) -> EpisodeVideo:
+        """The video, unless the repetition differs from the evaluated episode."""
+        again, period = repeated.rollout, repeated.period
         differs = difference(episode, again, period, exact=self._exact)
         if differs:
-            text = f'No video: run again it was another episode, by its {differs}.'
+            text = f'No video: the repetition differs in {differs}.'
             return EpisodeVideo(episode=fingerprint(episode), text=text)
-        same = 'every command as it was'
+        same = 'every command is the same'
         if not self._exact:
-            same = f'commands within {1e3 * apart(episode, again, period):.1f} mrad or mm'
+            distance = 1e3 * command_distance(episode, again, period)
+            same = f'commands are within {distance:.1f} mrad or mm'
         return EpisodeVideo(
             episode=fingerprint(episode),
-            text=f'Run again: {same}, and the end; images by {taken.renderer}.',
+            text=f'Repetition: {same}, and it ends alike; images by {repeated.renderer}.',
             file=f'{video_name(episode)}.webp',
         )
 
@@ -165,30 +166,30 @@ class VideoMaker:
 
 
 def repeat_episode(
-    stage: EpisodeRunner, *, case: EpisodeCase, config: VideoConfig
+    runner: EpisodeRunner, *, case: EpisodeCase, config: VideoConfig
 ) -> RepeatedEpisode:
-    """Run one case before a camera.
+    """Run one case and record it.
 
     Raises:
         IlRosError: If no image can be rendered.
     """
-    camera = _Camera(stage, config)
-    rollout = stage.run(case.seed, case.perturbations, name=case.name, watch=camera.watch)
-    camera.shoot(rollout.elapsed)
+    camera = _Camera(runner, config)
+    rollout = runner.run(case.seed, case.perturbations, name=case.name, watch=camera.watch)
+    camera.capture(rollout.elapsed)
     ends = [*camera.times[1:], rollout.elapsed + config.rest]
     return RepeatedEpisode(
         rollout=rollout,
         video=animate(camera.images, np.subtract(ends, camera.times), quality=config.quality),
-        renderer=stage.renderer,
-        period=stage.contract.period,
+        renderer=runner.renderer,
+        period=runner.contract.period,
     )
 
 
 class _Camera:
-    """Takes an image of a stage now and then."""
+    """Renders images of a runner at the rate of the video."""
 
-    def __init__(self, stage: EpisodeRunner, config: VideoConfig) -> None:
-        self._stage, self._config = stage, config
+    def __init__(self, runner: EpisodeRunner, config: VideoConfig) -> None:
+        self._runner, self._config = runner, config
         self.images: list[NDArray[np.uint8]] = []
         self.times: list[float] = []
 
@@ -196,12 +197,12 @@ class _Camera:
         """See `EpisodeRunner.run`."""
         time = (frame.stamp - NS) / NS
         if not self.times or time >= self.times[-1] + 1 / self._config.rate - 1e-6:
-            self.shoot(time)
+            self.capture(time)
 
-    def shoot(self, time: float) -> None:
-        """Take an image, with the time on it, and whether the monitor has stopped the driver."""
+    def capture(self, time: float) -> None:
+        """Render an image, captioned with the time and whether the driver is stopped."""
         config = self._config
-        image = self._stage.picture(config.camera, config.width, config.height)
-        caption(image, f'{time:.1f} s{" stopped" if self._stage.guard.stopped else ""}')
+        image = self._runner.render(config.camera, config.width, config.height)
+        caption(image, f'{time:.1f} s{" stopped" if self._runner.safety_filter.stopped else ""}')
         self.images.append(image)
         self.times.append(time)

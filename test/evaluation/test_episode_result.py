@@ -159,7 +159,7 @@ def test_a_file_cut_short_names_its_line(tmp_path, episode):
     path.write_text((episode_line(episode()) + episode_line(episode(seed=1)))[:-20])
     with pytest.raises(EvaluationError, match=re.escape(f'{path}:2: not JSON: ')) as caught:
         read_episodes(path)
-    assert 'resuming the evaluation repairs a cut end' in str(caught.value)
+    assert 'resuming the evaluation repairs a truncated end' in str(caught.value)
     with pytest.raises(EvaluationError, match=r'none\.jsonl: cannot be read: '):
         read_episodes(tmp_path / 'none.jsonl')
 

@@ -230,7 +230,7 @@ def test_three_hundred_episodes_take_seconds(tmp_path, evaluation):
 
 def test_videos_are_shown_and_what_is_not_shown_says_why(evaluation):
     found = evaluation(4)
-    shown = EpisodeVideo(episode='0', file='nominal_300000.webp', text='Run again: <it> was so.')
+    shown = EpisodeVideo(episode='0', file='nominal_300000.webp', text='Repetition: <it> was so.')
     other = EpisodeVideo(episode='1', text='No video: it was another.')
     videos = ReportVideos(
         by_name={'nominal_300000': shown, 'nominal_300001': other, 'ood_9': shown}
@@ -240,7 +240,7 @@ def test_videos_are_shown_and_what_is_not_shown_says_why(evaluation):
     links.feed(page)
     assert [t for t in links.targets if not t.startswith('#')] == ['videos/nominal_300000.webp']
     text = text_of(page)
-    assert 'nominal, seed 300000: not solved. Run again: <it> was so.' in text
+    assert 'nominal, seed 300000: not solved. Repetition: <it> was so.' in text
     assert 'nominal, seed 300001: false alarm. No video: it was another.' in text
     assert 'No videos:' not in text
     text = text_of(page_of(found, videos=ReportVideos(missing='OpenGL is missing')))

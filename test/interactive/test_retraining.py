@@ -96,7 +96,7 @@ def again(bundle):
     """Real rollouts of the policy for the seeds of the trials that succeeded."""
 
     def rollouts(_, episodes):
-        setup = EpisodeSetup(contract=REACH, task='reach', bundle=bundle, guard='limits')
+        setup = EpisodeSetup(contract=REACH, task='reach', bundle=bundle, safety_filter='limits')
         seeds = {episode.seed for episode in episodes}
         plan = Trials(runner=None, rollouts=None, task='reach', run='').plan(66)
         cases = [one.case for one in plan if one.case.seed in seeds]

@@ -32,37 +32,39 @@ def test_the_first_step_counts_and_the_expert_is_asked_for_no_more():
 
 
 @pytest.fixture(scope='module')
-def stage(reach_bundle):
-    return EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='limits').stage()
+def runner(reach_bundle):
+    return EpisodeSetup(
+        contract=REACH, task='reach', bundle=reach_bundle, safety_filter='limits'
+    ).make_runner()
 
 
-def errors(stage, case):
-    return run_case(stage, suite='nominal', task='reach', case=case)
+def errors(runner, case):
+    return run_case(runner, suite='nominal', task='reach', case=case)
 
 
-def test_a_policy_that_is_shown_something_else_is_further_from_the_expert(stage):
+def test_a_policy_that_is_shown_something_else_is_further_from_the_expert(runner):
     """The expert sees where the goal is; the policy where it is shown."""
     shown = Perturbation(kind='sensor_bias', target='goal_position', value=(0.0, 0.15, 0.25))
     seed = nominal_cases(1)[0].seed
-    as_is = errors(stage, EpisodeCase(seed=seed))
-    elsewhere = errors(stage, EpisodeCase(seed=seed, name='shown', perturbations=(shown,)))
+    as_is = errors(runner, EpisodeCase(seed=seed))
+    elsewhere = errors(runner, EpisodeCase(seed=seed, name='shown', perturbations=(shown,)))
     assert np.isfinite(as_is.action_errors).sum() >= len(as_is.times) - 1
     assert 0 < summed([as_is], 0.95)['mean'] < summed([elsewhere], 0.95)['mean']
     assert as_is.latencies.shape == as_is.times.shape
     assert (as_is.latencies > 0).all()
 
 
-def test_it_ends_where_the_monitor_stops_the_policy(stage):
+def test_it_ends_where_the_monitor_stops_the_policy(runner):
     lost = Perturbation(kind='sensor_dropout', target='goal_position', start=0.2)
-    found = errors(stage, EpisodeCase(seed=3, name='lost', perturbations=(lost,)))
+    found = errors(runner, EpisodeCase(seed=3, name='lost', perturbations=(lost,)))
     stopped = found.times > found.fallback_time
     assert stopped.any()
     assert np.isnan(found.action_errors[stopped]).all()
     assert np.isfinite(found.action_errors[1:4]).all()
 
 
-def test_it_needs_a_policy_that_knows_its_spread_and_a_task_with_an_expert(stage):
-    assert stage.driver.policy.action_std().shape == (8,)
-    assert action_error(stage, 'wipe') is None
-    expert = EpisodeSetup(contract=REACH, task='reach', guard='limits').stage()
+def test_it_needs_a_policy_that_knows_its_spread_and_a_task_with_an_expert(runner):
+    assert runner.driver.policy.action_std().shape == (8,)
+    assert action_error(runner, 'wipe') is None
+    expert = EpisodeSetup(contract=REACH, task='reach', safety_filter='limits').make_runner()
     assert action_error(expert, 'reach') is None

@@ -18,12 +18,12 @@ CONTRACT = load_contract(Path('config/contracts/franka_reach.yaml'))
 
 
 @pytest.fixture(scope='module')
-def stage():
+def runner():
     return EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), NoFilter())
 
 
-def test_the_expert_reaches_its_goal(stage):
-    rollout = stage.run(7)
+def test_the_expert_reaches_its_goal(runner):
+    rollout = runner.run(7)
     assert rollout.outcome == 'success'
     assert rollout.duration == pytest.approx(len(rollout.frames) * CONTRACT.period)
     assert [frame.stamp for frame in rollout.frames[:2]] == [NS, NS + NS // 20]
@@ -33,8 +33,8 @@ def test_the_expert_reaches_its_goal(stage):
     assert rollout.violated == 0
 
 
-def test_a_seed_gives_one_episode(stage):
-    first, other, again = stage.run(7), stage.run(8), stage.run(7)
+def test_a_seed_gives_one_episode(runner):
+    first, other, again = runner.run(7), runner.run(8), runner.run(7)
     np.testing.assert_array_equal(first.actions, again.actions)
     for a, b in zip(first.frames, again.frames, strict=True):
         for key, value in a.values.items():
@@ -43,24 +43,24 @@ def test_a_seed_gives_one_episode(stage):
                               other.frames[0].values['goal_position'])  # fmt: skip
 
 
-def test_what_was_commanded_is_the_first_step_of_the_answer(stage):
-    rollout = stage.run(7)
+def test_what_was_commanded_is_the_first_step_of_the_answer(runner):
+    rollout = runner.run(7)
     for chunk, action in zip(rollout.chunks, rollout.actions, strict=True):
         np.testing.assert_array_equal(chunk[0], action)
 
 
-def test_noise_moves_the_arm_off_the_commands_and_not_the_commands(stage):
+def test_noise_moves_the_arm_off_the_commands_and_not_the_commands(runner):
     noise = [Perturbation(kind='command_noise', value=(0.01,))]
-    quiet, noisy = stage.run(7), stage.run(7, noise, name='noise')
+    quiet, noisy = runner.run(7), runner.run(7, noise, name='noise')
     assert noisy.perturbation == 'noise'
     np.testing.assert_array_equal(noisy.actions[0], quiet.actions[0])
     a, b = (rollout.frames[1].values['joint_position'] for rollout in (quiet, noisy))
     assert 1e-4 < np.abs(a - b).max() < 0.04
 
 
-def test_an_answer_that_does_not_come_leaves_the_last_command_standing(stage):
+def test_an_answer_that_does_not_come_leaves_the_last_command_standing(runner):
     lost = [Perturbation(kind='sensor_dropout', target='goal_position', start=0.5)]
-    rollout = stage.run(7, lost)
+    rollout = runner.run(7, lost)
     assert rollout.outcome == 'time limit'
     silent = [i for i, chunk in enumerate(rollout.chunks) if chunk is None]
     # lost from 0.5 s on, older than 0.2 s from the tick at 0.7 s on (0.45 s + 0.2 s < 0.7 s)
@@ -86,8 +86,8 @@ class Halting(NoFilter):
 
 
 def test_a_stop_ends_the_episode_when_the_arm_has_come_to_rest():
-    stage = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), Halting())
-    rollout = stage.run(7)
+    runner = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), Halting())
+    rollout = runner.run(7)
     assert (rollout.outcome, rollout.reason, rollout.success) == ('stopped', 'seen enough', False)
     assert rollout.alarm == pytest.approx(0.1)  # the third tick
     assert rollout.duration == rollout.alarm
@@ -96,8 +96,8 @@ def test_a_stop_ends_the_episode_when_the_arm_has_come_to_rest():
 
 
 def test_a_heuristic_can_drive():
-    stage = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('hold', CONTRACT, horizon=2), NoFilter())
-    rollout = stage.run(7)
+    runner = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('hold', CONTRACT, horizon=2), NoFilter())
+    rollout = runner.run(7)
     assert rollout.outcome == 'time limit'
     assert {chunk.shape for chunk in rollout.chunks} == {(2, 8)}
 
@@ -107,9 +107,9 @@ def test_an_expert_that_is_not_there_is_named():
         ExpertDriver('wipe', CONTRACT)
 
 
-def test_every_frame_is_shown_to_who_watches(stage):
+def test_every_frame_is_shown_to_who_watches(runner):
     seen = []
-    rollout = stage.run(7, watch=lambda frame, chunk: seen.append((frame, chunk)))
+    rollout = runner.run(7, watch=lambda frame, chunk: seen.append((frame, chunk)))
     assert seen == list(zip(rollout.frames, rollout.chunks, strict=True))
 
 

@@ -23,14 +23,14 @@ def world():
 
 
 def looks(world, count, *lost, since=0):
-    senses = FrameFeeder(CONTRACT)
+    feeder = FrameFeeder(CONTRACT)
     readings = world.observe()
     frames = []
     for tick in range(count):
         gone = lost if tick >= since else ()
         told = {key: None if key in gone else value for key, value in readings.items()}
-        frames.append(senses.look(told, NS + tick * PERIOD))
-    return senses, frames
+        frames.append(feeder.feed(told, NS + tick * PERIOD))
+    return feeder, frames
 
 
 def test_a_frame_holds_what_the_sensors_say(world):
@@ -44,14 +44,14 @@ def test_a_frame_holds_what_the_sensors_say(world):
 
 
 def test_a_lost_sample_is_the_one_before_until_it_is_too_old(world):
-    senses, frames = looks(world, 7, 'object_pose', since=1)
+    feeder, frames = looks(world, 7, 'object_pose', since=1)
     # 0.2 s are allowed: four periods of 0.05 s
     assert [frame.valid['object_pose'] for frame in frames] == [True] * 5 + [False] * 2
     assert [round(frame.age['object_pose'], 6) for frame in frames[:5]] == [
         0.0, 0.05, 0.1, 0.15, 0.2,
     ]  # fmt: skip
     assert np.isnan(frames[5].values['object_pose']).all()
-    (text,) = senses.invalid(frames[5])
+    (text,) = feeder.invalid(frames[5])
     assert text.startswith('object_pose (object_pose): 0.250 s old, allowed 0.200 s')
 
 
@@ -71,13 +71,13 @@ def test_a_key_that_the_simulator_lacks_is_named(world):
     stream = replace(CONTRACT.observations['wrench'], topic='scale')
     contract = replace(CONTRACT, observations={**CONTRACT.observations, 'weight': stream})
     with pytest.raises(ContractError, match='weight: the simulator has no such observation'):
-        FrameFeeder(contract).look(world.observe(), NS)
+        FrameFeeder(contract).feed(world.observe(), NS)
 
 
 def test_a_bias_reaches_the_frame(world):
     bias = Perturbation(kind='sensor_bias', target='goal_position', value=(0.1, 0.0, 0.0))
     world.reset(3, [bias])
-    frame = FrameFeeder(CONTRACT).look(world.observe(), NS)
+    frame = FrameFeeder(CONTRACT).feed(world.observe(), NS)
     wrong = frame.values['goal_position'] - world.privileged()['goal_position']
     np.testing.assert_allclose(wrong, [0.1, 0.0, 0.0])
     world.reset(3)

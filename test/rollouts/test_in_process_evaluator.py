@@ -86,11 +86,11 @@ class Still:
 
 def test_a_policy_is_measured_against_the_expert_of_its_own_arm():
     contract = load_contract(Path('config/contracts/ur5e_reach.yaml'))
-    stage = EpisodeRunner(contract, 'reach', PolicyDriver(Still(contract)), NoFilter())
-    stage.run(0)
-    truth = stage.truth()
+    runner = EpisodeRunner(contract, 'reach', PolicyDriver(Still(contract)), NoFilter())
+    runner.run(0)
+    truth = runner.truth()
     ideal = make_expert('reach', 'ur5e').act(truth, horizon=1, dt=contract.period)
     assert ideal.shape == (1, 7)
-    error = action_error(stage, 'reach')
+    error = action_error(runner, 'reach')
     assert error.of(ideal, truth) == 0.0
     assert error.of(ideal + 0.5, truth) == pytest.approx(0.5)

@@ -16,17 +16,19 @@ CONTRACT = load_contract(Path('config/contracts/franka_reach.yaml'))
 PUSH = [Perturbation(kind='push', target='hand', start=0.2, value=(0.0, 150.0, 0.0))]
 
 
-def stage(driver=None, guard=None):
+def runner(driver=None, safety_filter=None):
     driver = driver or ExpertDriver('reach', CONTRACT)
-    return EpisodeRunner(CONTRACT, 'reach', driver, guard or limits_monitor(CONTRACT, 'expert'))
+    return EpisodeRunner(
+        CONTRACT, 'reach', driver, safety_filter or limits_monitor(CONTRACT, 'expert')
+    )
 
 
 def test_an_expert_reaches_its_goal_through_the_monitor():
-    guarded = stage()
+    guarded = runner()
     rollout = guarded.run(7)
     assert (rollout.outcome, rollout.violated, rollout.reason) == ('success', 0, '')
     assert np.isfinite(rollout.actions).all()
-    assert guarded.guard.verdict.mode is Mode.EXPERT
+    assert guarded.safety_filter.verdict.mode is Mode.EXPERT
 
 
 def test_an_expert_places_the_cube_with_a_ur5e_through_the_monitor():
@@ -45,14 +47,14 @@ def test_the_monitor_smooths_what_goes_to_the_servos():
             return super().act(frame) + np.array([0.5, *[0.0] * 7])
 
     driver = Hasty('reach', CONTRACT)
-    raw = stage(driver, NoFilter()).run(7)
-    guarded = stage(driver).run(7)
+    raw = runner(driver, NoFilter()).run(7)
+    guarded = runner(driver).run(7)
     assert raw.violations['acceleration'] > 0
     assert guarded.violated == 0
 
 
 def test_a_push_stops_the_driver_and_the_arm():
-    rollout = stage().run(7, PUSH)
+    rollout = runner().run(7, PUSH)
     assert rollout.outcome == 'stopped'
     assert 0.2 <= rollout.alarm < 1.5
     assert 'limit' in rollout.reason
@@ -62,7 +64,7 @@ def test_a_push_stops_the_driver_and_the_arm():
 
 def test_a_lost_observation_stops_the_driver():
     lost = [Perturbation(kind='sensor_dropout', target='joint_position', start=0.5)]
-    rollout = stage().run(7, lost)
+    rollout = runner().run(7, lost)
     assert rollout.outcome == 'stopped'
     assert rollout.reason.startswith('no observation for')
     # the first period without a frame
@@ -71,16 +73,18 @@ def test_a_lost_observation_stops_the_driver():
 
 def test_without_a_first_observation_nothing_moves():
     lost = [Perturbation(kind='sensor_dropout', target='goal_position')]
-    rollout = stage().run(7, lost)
+    rollout = runner().run(7, lost)
     assert (rollout.outcome, rollout.alarm) == ('time limit', None)
     assert np.ptp([f.values['joint_position'] for f in rollout.frames], axis=0).max() < 1e-3
 
 
 def test_a_seed_gives_one_episode_through_the_monitor():
-    once, again = stage().run(7), stage().run(7)
+    once, again = runner().run(7), runner().run(7)
     np.testing.assert_array_equal(once.actions, again.actions)
 
 
 def test_demonstrations_can_go_through_the_monitor():
-    dataset = demonstrate(CONTRACT, 'reach', range(2), guard=limits_monitor(CONTRACT, 'expert'))
+    dataset = demonstrate(
+        CONTRACT, 'reach', range(2), safety_filter=limits_monitor(CONTRACT, 'expert')
+    )
     assert [entry.outcome for entry in dataset.episodes] == ['success', 'success']

@@ -74,8 +74,8 @@ def test_a_contract_that_does_not_fit_is_refused(contract, text):
 
 @needs_metaworld
 def test_an_episode_has_a_frame_an_answer_and_an_action_a_step():
-    stage = MetaWorldRunner(free_hand.CONTRACT, 'reach-v3')
-    rollout = stage.run(4)
+    runner = MetaWorldRunner(free_hand.CONTRACT, 'reach-v3')
+    rollout = runner.run(4)
     frames = len(rollout.frames)
     assert rollout.success
     assert rollout.progress == 1.0
@@ -84,24 +84,24 @@ def test_an_episode_has_a_frame_an_answer_and_an_action_a_step():
     assert np.abs(rollout.actions).max() <= 1.0
     assert [frame.stamp - NS for frame in rollout.frames[:3]] == [0, 12_500_000, 25_000_000]
     assert list(rollout.frames[0].values) == list(free_hand.CONTRACT.observations)
-    assert len(stage.latencies) == frames
+    assert len(runner.latencies) == frames
 
 
 @needs_metaworld
 def test_an_action_that_was_shown_leads_to_the_next_frame_again():
-    stage = MetaWorldRunner(free_hand.CONTRACT, 'push-v3')
-    rollout = stage.run(4)
-    seen, _ = stage.env.reset(seed=4)
+    runner = MetaWorldRunner(free_hand.CONTRACT, 'push-v3')
+    rollout = runner.run(4)
+    seen, _ = runner.env.reset(seed=4)
     for frame, action in zip(rollout.frames, rollout.actions, strict=True):
         for key, value in frame.values.items():
             np.testing.assert_array_equal(seen[key], value)
-        seen, *_ = stage.env.step(action)
+        seen, *_ = runner.env.step(action)
 
 
 @needs_metaworld
 def test_noise_disturbs_the_way_but_not_what_is_shown():
-    stage = MetaWorldRunner(free_hand.CONTRACT, 'reach-v3')
-    plain, noisy, again = stage.run(4), stage.run(4, noise=0.3), stage.run(4, noise=0.3)
+    runner = MetaWorldRunner(free_hand.CONTRACT, 'reach-v3')
+    plain, noisy, again = runner.run(4), runner.run(4, noise=0.3), runner.run(4, noise=0.3)
     np.testing.assert_array_equal(plain.actions[0], noisy.actions[0])
     assert not np.array_equal(plain.frames[5].values['hand_position'],
                               noisy.frames[5].values['hand_position'])  # fmt: skip
@@ -156,7 +156,7 @@ def test_policy_and_expert_are_measured_on_the_same_scenes():
 def test_a_contract_may_hide_the_goal():
     data = yaml.safe_load(free_hand.CONTRACT.text)
     del data['observations']['goal_position']
-    stage = MetaWorldRunner(parse_contract(yaml.safe_dump(data)), 'reach-v3')
-    rollout = stage.run(1)
+    runner = MetaWorldRunner(parse_contract(yaml.safe_dump(data)), 'reach-v3')
+    rollout = runner.run(1)
     assert rollout.success
     assert 'goal_position' not in rollout.frames[0].values

@@ -17,8 +17,8 @@ LOST = [Perturbation(kind='sensor_dropout', target='goal_position', start=0.3, d
 
 @pytest.fixture(scope='module')
 def rollouts():
-    stage = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), NoFilter())
-    return [stage.run(1), stage.run(2, LOST, name='goal_lost')]
+    runner = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), NoFilter())
+    return [runner.run(1), runner.run(2, LOST, name='goal_lost')]
 
 
 def test_what_is_saved_comes_back(rollouts, tmp_path):

@@ -13,7 +13,7 @@ from il_ros.rollouts.episode_cases import (
     nominal_cases,
     perturbed_cases,
 )
-from il_ros.rollouts.rollout_pool import EpisodeSetup, bundle_monitor, counted, run_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, bundle_monitor, count_outcomes, run_cases
 from il_ros.sim.perturbations import Perturbation
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -37,7 +37,7 @@ def test_perturbations_take_turns():
 
 
 def test_processes_change_nothing():
-    setup = EpisodeSetup(contract=REACH, task='reach', guard='limits')
+    setup = EpisodeSetup(contract=REACH, task='reach', safety_filter='limits')
     cases = [*nominal_cases(3), EpisodeCase(seed=5, name='lost', perturbations=(LOST,))]
     here, there = run_cases(setup, cases), run_cases(setup, cases, processes=2)
     assert [r.seed for r in there] == [case.seed for case in cases]
@@ -45,21 +45,21 @@ def test_processes_change_nothing():
     for a, b in zip(here, there, strict=True):
         np.testing.assert_array_equal(a.actions, b.actions)
         assert a.violations == b.violations
-    counts = counted(there)
+    counts = count_outcomes(there)
     assert counts == {'success': 3, 'time limit': 0, 'stopped': 1, 'violations': 0}
 
 
 def test_an_expert_has_no_scores():
-    with pytest.raises(IlRosError, match='guard monitor: scores belong to a bundle'):
-        EpisodeSetup(contract=REACH, task='reach', guard='monitor')
+    with pytest.raises(IlRosError, match='safety filter monitor: scores belong to a bundle'):
+        EpisodeSetup(contract=REACH, task='reach', safety_filter='monitor')
 
 
 def test_a_calibrated_bundle_is_watched(reach_bundle):
-    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='monitor')
-    stage = setup.stage()
-    rollout = stage.run(nominal_cases(1)[0].seed)
-    look = stage.guard.verdict.scores
-    assert stage.guard.verdict.mode is Mode.POLICY
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, safety_filter='monitor')
+    runner = setup.make_runner()
+    rollout = runner.run(nominal_cases(1)[0].seed)
+    look = runner.safety_filter.verdict.scores
+    assert runner.safety_filter.verdict.mode is Mode.POLICY
     assert np.isfinite(look.score)
     assert look.names == load_bundle(reach_bundle).calibration.bank.names
     assert rollout.success
@@ -70,9 +70,11 @@ def test_scores_stop_what_the_hard_checks_let_pass(reach_bundle):
     shown = Perturbation(kind='sensor_bias', target='goal_position', value=(0.0, 0.15, 0.25))
     case = EpisodeCase(seed=3, name='bias', perturbations=(shown,))
     outcomes = {}
-    for guard in ('none', 'limits', 'monitor'):
-        setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard=guard)
-        (outcomes[guard],) = run_cases(setup, [case])
+    for safety_filter in ('none', 'limits', 'monitor'):
+        setup = EpisodeSetup(
+            contract=REACH, task='reach', bundle=reach_bundle, safety_filter=safety_filter
+        )
+        (outcomes[safety_filter],) = run_cases(setup, [case])
     assert [r.outcome for r in outcomes.values()] == ['time limit', 'time limit', 'stopped']
     assert 'above threshold' in outcomes['monitor'].reason
 

@@ -16,7 +16,7 @@ REACH = Path('config/contracts/franka_reach.yaml')
 @pytest.fixture(scope='module')
 def rollouts(reach_bundle):
     lost = Perturbation(kind='sensor_dropout', target='goal_position', start=0.4)
-    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='limits')
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, safety_filter='limits')
     return run_cases(
         setup, [*nominal_cases(2), EpisodeCase(seed=1, name='lost', perturbations=(lost,))]
     )
@@ -33,13 +33,14 @@ def test_every_frame_has_the_newest_answer_at_that_time(reach_bundle, rollouts):
 
 
 def test_scores_offline_are_those_of_the_monitor(reach_bundle):
-    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, guard='monitor')
-    stage, bundle, live = setup.stage(), load_bundle(reach_bundle), []
-    rollout = stage.run(
-        nominal_cases(1)[0].seed, watch=lambda *_: live.append(stage.guard.verdict.scores.values)
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, safety_filter='monitor')
+    runner, bundle, live = setup.make_runner(), load_bundle(reach_bundle), []
+    rollout = runner.run(
+        nominal_cases(1)[0].seed,
+        watch=lambda *_: live.append(runner.safety_filter.verdict.scores.values),
     )
     (offline,) = score_rollouts(bundle.calibration.bank, bundle.score_inputs, [rollout])
-    # a frame is shown before the guard has judged it: one later each
+    # a frame is shown before the monitor has judged it: one later each
     assert len(offline.values) == len(rollout.frames)
     np.testing.assert_allclose(offline.values, np.array(live), rtol=1e-9, equal_nan=True)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from il_ros.rollouts import video_maker
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.in_process_evaluator import run_case
-from il_ros.rollouts.repetition import CLOSE, apart, difference
+from il_ros.rollouts.repetition import CLOSE, command_distance, difference
 from il_ros.rollouts.rollout_pool import EpisodeSetup
 from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
 from il_ros.sim.opengl import OpenGl
@@ -20,37 +20,40 @@ from il_ros.sim.perturbations import Perturbation
 
 SMALL = VideoConfig(count=2, width=32, height=24, rate=2.0, renderer='rays')
 SETUP = EpisodeSetup(
-    contract=Path('config/contracts/franka_reach.yaml'), task='reach', expert='hold', guard='limits'
+    contract=Path('config/contracts/franka_reach.yaml'),
+    task='reach',
+    expert='hold',
+    safety_filter='limits',
 )
 LOST = {'joints_lost': (Perturbation(kind='sensor_dropout', target='joint_position', start=1.0),)}
 PERIOD = 0.05
 
 
 @pytest.fixture(scope='module')
-def stage():
-    return SETUP.stage()
+def runner():
+    return SETUP.make_runner()
 
 
 @pytest.fixture(scope='module')
-def failed(stage):
+def failed(runner):
     """Somebody who does nothing until the time is over."""
-    return run_case(stage, suite='nominal', task='reach', case=EpisodeCase(seed=300_001))
+    return run_case(runner, suite='nominal', task='reach', case=EpisodeCase(seed=300_001))
 
 
 @pytest.fixture(scope='module')
-def again(stage):
-    return stage.run(300_001)
+def again(runner):
+    return runner.run(300_001)
 
 
 @pytest.fixture(scope='module')
-def lost(stage):
+def lost(runner):
     """An episode in which the monitor hears nothing from the joints any more."""
     (name, perturbations), *_ = LOST.items()
     case = EpisodeCase(seed=400_002, name=name, perturbations=perturbations)
-    return run_case(stage, suite='nominal', task='reach', case=case)
+    return run_case(runner, suite='nominal', task='reach', case=case)
 
 
-def studio(exact=True, **changes):
+def make_maker(exact=True, **changes):
     return VideoMaker({'nominal': SETUP}, LOST, exact=exact, config=replace(SMALL, **changes))
 
 
@@ -61,11 +64,11 @@ def frames(path):
 
 
 def test_a_failure_is_recorded_from_its_begin_to_its_end(failed, lost, tmp_path):
-    made = studio().make_videos(tmp_path, [failed, lost])
+    made = make_maker().make_videos(tmp_path, [failed, lost])
     assert made.missing == ''
     assert {name: video.text for name, video in made.by_name.items()} == dict.fromkeys(
         ['nominal_300001', 'nominal_400002'],
-        'Run again: every command as it was, and the end; images by rays.',
+        'Repetition: every command is the same, and it ends alike; images by rays.',
     )
     for episode in (failed, lost):
         images, durations = frames(tmp_path / f'videos/nominal_{episode.seed}.webp')
@@ -79,16 +82,16 @@ def test_a_failure_is_recorded_from_its_begin_to_its_end(failed, lost, tmp_path)
 
 
 def test_what_was_recorded_is_not_recorded_again(failed, tmp_path, monkeypatch):
-    made = studio().make_videos(tmp_path, [failed])
+    made = make_maker().make_videos(tmp_path, [failed])
 
     def refuse(*_, **__):
         raise AssertionError('recorded again')
 
     monkeypatch.setattr(video_maker, 'repeat_episode', refuse)
-    assert studio().make_videos(tmp_path, [failed]) == made
+    assert make_maker().make_videos(tmp_path, [failed]) == made
     # Of the same name but another run: it has to be made anew.
     with pytest.raises(AssertionError, match='recorded again'):
-        studio().make_videos(tmp_path, [replace(failed, progress=0.123)])
+        make_maker().make_videos(tmp_path, [replace(failed, progress=0.123)])
 
 
 @pytest.mark.parametrize(
@@ -101,20 +104,23 @@ def test_what_was_recorded_is_not_recorded_again(failed, tmp_path, monkeypatch):
     ],
 )
 def test_another_episode_is_not_shown(failed, tmp_path, changes, what):
-    made = studio().make_videos(tmp_path, [replace(failed, **changes)])
+    made = make_maker().make_videos(tmp_path, [replace(failed, **changes)])
     (video,) = made.by_name.values()
-    assert video.text == f'No video: run again it was another episode, by its {what}.'
+    assert video.text == f'No video: the repetition differs in {what}.'
     assert video.file == ''
     assert [path.name for path in (tmp_path / 'videos').iterdir()] == ['videos.json']
 
 
 def test_over_a_graph_commands_may_be_a_little_off(failed, tmp_path):
     near = replace(failed, joints=failed.joints + 0.0004)
-    (video,) = studio(exact=False).make_videos(tmp_path, [near]).by_name.values()
-    assert video.text == 'Run again: commands within 0.4 mrad or mm, and the end; images by rays.'
+    (video,) = make_maker(exact=False).make_videos(tmp_path, [near]).by_name.values()
+    assert (
+        video.text
+        == 'Repetition: commands are within 0.4 mrad or mm, and it ends alike; images by rays.'
+    )
     assert video.file
-    (video,) = studio().make_videos(tmp_path / 'exact', [near]).by_name.values()
-    assert video.text.endswith('another episode, by its commands.')
+    (video,) = make_maker().make_videos(tmp_path / 'exact', [near]).by_name.values()
+    assert video.text.endswith('the repetition differs in commands.')
 
 
 @settings(max_examples=50, deadline=None)
@@ -130,29 +136,29 @@ def test_a_single_other_command_is_another_episode(failed, again, tick, joint, o
     moved = abs(joints[tick, joint] - failed.joints[tick, joint])
     assert difference(judged, again, PERIOD, exact=True) == 'commands'
     assert difference(judged, again, PERIOD, exact=False) == ('commands' if moved > CLOSE else '')
-    assert apart(judged, again, PERIOD) == pytest.approx(moved)
+    assert command_distance(judged, again, PERIOD) == pytest.approx(moved)
 
 
 def test_commands_that_nobody_kept_prove_nothing(failed, again):
     judged = replace(failed, joints=np.zeros((0, 0)))
-    assert np.isnan(apart(judged, again, PERIOD))
+    assert np.isnan(command_distance(judged, again, PERIOD))
     assert difference(judged, again, PERIOD, exact=False) == 'commands'
 
 
 def test_without_images_the_report_says_why(failed, tmp_path, monkeypatch):
     monkeypatch.setattr(OpenGl, '_missing', 'no EGL')
-    made = studio(renderer='opengl').make_videos(tmp_path, [failed])
+    made = make_maker(renderer='opengl').make_videos(tmp_path, [failed])
     assert made.missing.startswith('camera: no image can be rendered: OpenGL is missing (no EGL)')
     assert (
-        studio(camera='side')
+        make_maker(camera='side')
         .make_videos(tmp_path, [failed])
         .missing.startswith("unknown camera 'side'; allowed: front, wrist")
     )
-    assert studio(count=0).make_videos(tmp_path, [failed]).missing == 'they were not asked for'
+    assert make_maker(count=0).make_videos(tmp_path, [failed]).missing == 'they were not asked for'
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nothing_went_wrong_nothing_is_written(failed, tmp_path):
     solved = replace(failed, success=True, violations={})
-    assert studio().make_videos(tmp_path, [solved]).by_name == {}
+    assert make_maker().make_videos(tmp_path, [solved]).by_name == {}
     assert list(tmp_path.iterdir()) == []

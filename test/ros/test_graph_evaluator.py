@@ -90,5 +90,5 @@ def test_an_episode_of_the_graph_is_shown_by_running_it_again(over_graph, reach_
     assert videos.missing == ''
     for episode in chosen:
         video = videos.by_name[f'{episode.suite}_{episode.seed}']
-        assert video.text.startswith('Run again: commands within 0.'), video.text
+        assert video.text.startswith('Repetition: commands are within 0.'), video.text
         assert (tmp_path / 'videos' / video.file).stat().st_size > 100

@@ -37,7 +37,7 @@ def make_reach_bundle(folder):
         policy=MlpConfig(hidden_dims=(64, 64)), epochs=80, batch_size=64, device='cpu'
     )
     train_bundle(folder / 'dataset', path, config)
-    setup = EpisodeSetup(contract=REACH, task='reach', bundle=path, guard='limits')
+    setup = EpisodeSetup(contract=REACH, task='reach', bundle=path, safety_filter='limits')
     good = [rollout for rollout in run_cases(setup, calibration_cases(32)) if rollout.success]
     rollouts, bundle = dataset_of_rollouts(contract, 'reach', good), load_bundle(path)
     threshold = calibrate(

@@ -1,1 +1,1 @@
-"""A search for the smallest disturbances that make a policy fail."""
+"""Search for the smallest disturbances that make a policy fail."""

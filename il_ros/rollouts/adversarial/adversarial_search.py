@@ -1,7 +1,8 @@
-"""Searches for the smallest disturbance with which an episode fails.
+"""Searches for the smallest disturbance that makes an episode fail.
 
-First at random, over sizes of all magnitudes; then with CMA-ES, in the scenes where a failure took
-least, from the best disturbance found there; and each number by itself, by bisection.
+The search begins with random disturbances of all magnitudes. CMA-ES then refines the best
+disturbance of each scene in which the smallest ones failed. Last, bisection finds the boundary of
+each number by itself.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ Run = Callable[[EpisodeCase], Rollout]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """How long and how widely is searched.
+    """Settings of a search.
 
     Attributes:
         random: Episodes with random disturbances, over the scenes in turn.
-        searches: Scenes that CMA-ES then searches, those in which a failure took least.
-        generations: Generations of each of these searches.
-        sigma: Step size that they begin with, as a share of the bounds.
-        boundaries: Halvings when each number is searched by itself, in the first of these scenes;
-            0 leaves that out.
-        seed: Of everything that is drawn.
+        searches: Scenes that CMA-ES then searches, those with the smallest failing disturbances.
+        generations: Generations of each CMA-ES search.
+        sigma: Initial step size of CMA-ES, as a fraction of the bounds.
+        boundaries: Bisection steps for each number by itself, in the first of these scenes; 0
+            skips them.
+        seed: Seed of all random numbers.
     """
 
     random: int = 100
@@ -60,14 +61,14 @@ class SearchConfig:
 
 
 class Search:
-    """One search; `seed`, space and an episode that repeats give the same result.
+    """One search. The same seed, space and reproducible episodes give the same result.
 
     Args:
-        space: What may be disturbed.
+        space: Possible disturbances.
         run: Runs an episode.
         limit: Time limit of the task [s].
-        config: How long to search.
-        watch: Called with each trial, once it is over.
+        config: Settings.
+        watch: Called after each trial.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Search:
         self._trials: list[Trial] = []
 
     def search(self) -> SearchResult:
-        """Run it all.
+        """Run the whole search.
 
         Raises:
             IlRosError: If every scene fails undisturbed.
@@ -101,7 +102,7 @@ class Search:
         return SearchResult(trials=tuple(self._trials), boundaries=tuple(boundaries))
 
     def _sound_scenes(self) -> list[int]:
-        """Scenes that succeed undisturbed: in the others no disturbance can be to blame."""
+        """Scenes that succeed undisturbed; failures in the others are not due to a disturbance."""
         trials = [self._trial('undisturbed', seed) for seed in self._space.seeds]
         sound = [trial.seed for trial in trials if trial.success]
         if not sound:
@@ -114,9 +115,9 @@ class Search:
         return sound
 
     def _scattered(self) -> Array:
-        """A random point of the cube, drawn in towards where nothing is disturbed.
+        """A random point of the cube, scaled towards the undisturbed point.
 
-        Uniform points alone would all be large disturbances: hardly one number of many is small.
+        Uniform points alone would all be large disturbances, since few of their numbers are small.
         """
         reach = self._rng.uniform()
         shares = self._rng.uniform(size=len(self._space.parameters))
@@ -130,7 +131,7 @@ class Search:
         return min((t for t in self._trials if t.seed == seed and t.values), key=severity)
 
     def _refine(self, trial: Trial) -> None:
-        """Search the scene of a trial from there on; points outside the unit cube are not tried."""
+        """Search the scene of a trial from its point, within the unit cube."""
         shares = [p.share(trial.values[p.name]) for p in self._space.parameters]
         strategy = CMA(
             mean=np.clip(shares, 0.0, 1.0),
@@ -146,7 +147,7 @@ class Search:
 
     def _boundaries(self, seed: int) -> Iterator[Boundary]:
         for p in self._space.parameters:
-            if p.neutral is None or not self._space.tells(p):
+            if p.neutral is None or not self._space.has_effect(p):
                 continue
             neutral = min(max(p.neutral, p.low), p.high)
             for bound in (p.low, p.high):
@@ -157,7 +158,7 @@ class Search:
         if self._alone(p, seed, bound):
             return Boundary(parameter=p.name, seed=seed, bound=bound, holds=bound, fails=None)
         if p.neutral is not None and neutral != p.neutral and not self._alone(p, seed, neutral):
-            holds = p.neutral  # the scene succeeded undisturbed, and the bounds begin beyond that
+            holds = p.neutral  # the scene succeeded undisturbed; the bounds begin beyond that
             return Boundary(parameter=p.name, seed=seed, bound=bound, holds=holds, fails=neutral)
         good, bad = p.share(neutral), p.share(bound)
         for _ in range(self._config.boundaries):

@@ -1,4 +1,4 @@
-"""What an adversarial search gives: a list that replays, every trial as JSON, and a summary."""
+"""Output of an adversarial search: a list to replay, all trials as JSON, and a summary."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BANDS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)  # sizes between which failures are count
 APART = 0.1  # least distance of two listed disturbances of one scene, root mean square of shares
 
 
-def most_severe(space: SearchSpace, found: SearchResult, most: int) -> list[Trial]:
-    """Failures, the smallest disturbance first; in one scene only such as differ clearly."""
-    failed = [t for t in found.trials if t.phase in ('random', 'cma_es') and not t.success]
+def most_severe(space: SearchSpace, result: SearchResult, most: int) -> list[Trial]:
+    """List failures, the smallest disturbance first; those of one scene must differ clearly."""
+    failed = [t for t in result.trials if t.phase in ('random', 'cma_es') and not t.success]
     listed: list[Trial] = []
     for trial in sorted(failed, key=severity):
         if len(listed) == most:
@@ -38,9 +38,9 @@ def most_severe(space: SearchSpace, found: SearchResult, most: int) -> list[Tria
 
 
 def replay_list(trials: Sequence[Trial], *, head: str = '') -> str:
-    """The YAML of a list of failures, as `il_ros evaluate --perturbations` reads it.
+    """Write a list of failures as YAML for `il_ros evaluate --perturbations`.
 
-    Each name ends with the seed of the scene, for `cases_of`.
+    Each name ends with the seed of the scene; see `cases_of`.
     """
     lines = [f'# {line}' for line in head.splitlines()]
     if not trials:
@@ -59,10 +59,10 @@ def replay_list(trials: Sequence[Trial], *, head: str = '') -> str:
 def cases_of(
     perturbations: Mapping[str, Sequence[Perturbation]], *, where: str = ''
 ) -> list[EpisodeCase]:
-    """The episodes of a list, each with the seed that its name ends with.
+    """Read the episodes of a list; each name ends with the seed of the scene.
 
     Raises:
-        IlRosError: If a name ends with none.
+        IlRosError: If a name does not end with a seed.
     """
     cases = []
     for name, items in perturbations.items():
@@ -77,16 +77,16 @@ def cases_of(
     return cases
 
 
-def summary(found: SearchResult) -> dict[str, Any]:
-    """Shares of failures with Wilson intervals, and the smallest disturbance that fails.
+def summary(result: SearchResult) -> dict[str, Any]:
+    """Failure rates with Wilson intervals, and the size of the smallest failing disturbance.
 
-    Only undisturbed and random episodes are samples: those of CMA-ES were chosen to fail, so that
-    their share says nothing about the policy.
+    The rates use undisturbed and random episodes only. CMA-ES selects episodes that fail, so their
+    failure rate says nothing about the policy.
     """
-    random, refined = found.of('random'), found.of('cma_es')
+    random, refined = result.of('random'), result.of('cma_es')
     failures = [t for t in (*random, *refined) if not t.success]
     return {
-        'undisturbed': _failed(found.of('undisturbed')),
+        'undisturbed': _failed(result.of('undisturbed')),
         'random': _failed(random),
         'by_size': [
             {'from': low, 'to': high, **_failed(trials)} for low, high, trials in by_size(random)
@@ -97,20 +97,20 @@ def summary(found: SearchResult) -> dict[str, Any]:
 
 
 def facts(
-    space: SearchSpace, found: SearchResult, config: SearchConfig, *, about: Mapping[str, Any]
+    space: SearchSpace, result: SearchResult, config: SearchConfig, *, about: Mapping[str, Any]
 ) -> str:
-    """Everything as JSON: what was searched and how, the summary, boundaries, and every trial."""
+    """Write everything as JSON: space, settings, summary, boundaries, and every trial."""
     data = {
         **about,
         'objective': 'size of a failure; 1 + share of the time limit that was left of a success',
         'settings': asdict(config),
         'parameters': [asdict(parameter) for parameter in space.parameters],
         'scenes': list(space.seeds),
-        'summary': summary(found),
-        'boundaries': [asdict(boundary) for boundary in found.boundaries],
+        'summary': summary(result),
+        'boundaries': [asdict(boundary) for boundary in result.boundaries],
         'trials': [
             {**_plain(trial), 'objective': trial.objective, 'failed': not trial.success}
-            for trial in found.trials
+            for trial in result.trials
         ],
     }
     return json.dumps(data, indent=1, allow_nan=False) + '\n'
@@ -132,7 +132,7 @@ def _failed(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def by_size(trials: Sequence[Trial]) -> Iterator[tuple[float, float, list[Trial]]]:
-    """The trials whose disturbance has a size between two BANDS, with both ends."""
+    """Group the trials by the size of their disturbance: lower end, upper end, trials."""
     for low, high in pairwise(BANDS):
         last = high == BANDS[-1]
         yield low, high, [t for t in trials if low <= t.size < high or (last and t.size == high)]
@@ -144,7 +144,7 @@ def _apart(space: SearchSpace, one: Trial, other: Trial) -> bool:
 
 
 def _flow(p: Perturbation) -> str:
-    """A perturbation on one line, without what it does not need."""
+    """A perturbation on one line of YAML, without defaults."""
     item: dict[str, Any] = {'kind': p.kind}
     if p.target:
         item['target'] = p.target

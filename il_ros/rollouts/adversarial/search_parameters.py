@@ -1,4 +1,4 @@
-"""One number that an adversarial search may choose: its bounds, its scale, and its size."""
+"""A number that an adversarial search varies: its bounds, scale and size."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from il_ros.core.errors import IlRosError
 from il_ros.sim.perturbations import Kind
 
-DIGITS = 4  # significant ones of every number, so that a list that is written down replays exactly
+DIGITS = 4  # significant digits of every number, so that a written list replays exactly
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One number that is searched.
+    """One number to search.
 
     Attributes:
-        name: As `push.value[0]`: the perturbation's name and where the number stands in it.
+        name: Name of the perturbation and place of the number, such as `push.value[0]`.
         low: Lower bound.
         high: Upper bound.
-        neutral: The number that disturbs nothing; none for a start, which has no size.
-        log: Whether it is searched on a logarithmic scale, as factors are.
+        neutral: The value that disturbs nothing; None for a start, which has no size.
+        log: Whether the scale is logarithmic, as for factors.
     """
 
     name: str
@@ -30,19 +30,19 @@ class Parameter:
     log: bool
 
     def value(self, share: float) -> float:
-        """The number this share, 0 to 1, of the way from the lower bound to the upper one."""
+        """The number at this fraction, 0 to 1, of the way from the lower to the upper bound."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         number = low + share * (high - low)
         rounded = float(f'{math.exp(number) if self.log else number:.{DIGITS}g}')
         return min(max(rounded, self.low), self.high)
 
     def share(self, value: float) -> float:
-        """Where a number lies between the bounds; one beyond counts as the bound."""
+        """The number's position between the bounds, clipped to 0 to 1."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         return min(max((self._scaled(value) - low) / (high - low), 0.0), 1.0)
 
     def size(self, value: float) -> float:
-        """How far a number is from the neutral one, as a share of the farther bound's distance."""
+        """Distance from the neutral value, relative to the distance of the farther bound."""
         if self.neutral is None:
             return 0.0
         neutral = self._scaled(self.neutral)
@@ -51,7 +51,7 @@ class Parameter:
 
     @property
     def resting(self) -> float:
-        """The share where it disturbs nothing by itself: neutral, or half-way for a time."""
+        """The position while other numbers are tested: neutral, or half-way for a time."""
         if self.neutral is None or self.name.endswith('.duration'):
             return 0.5
         return self.share(self.neutral)
@@ -61,10 +61,10 @@ class Parameter:
 
 
 def bounds_of(item: object, where: str) -> tuple[float, float]:
-    """The bounds that a file gives a number, [low, high]; a number by itself is both of them.
+    """Read bounds, [low, high]; a single number is both of them.
 
     Raises:
-        IlRosError: If it is neither.
+        IlRosError: If the item is neither.
     """
     ends = item if isinstance(item, list | tuple) else [item, item]
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
@@ -79,22 +79,24 @@ def bounds_of(item: object, where: str) -> tuple[float, float]:
 def make_parameter(
     perturbation: str, place: str, bounds: tuple[float, float], kind: Kind, where: str
 ) -> Parameter:
-    """The parameter of a number that stands at `place` (start, duration, value[i]).
+    """Make the parameter of the number at `place` (start, duration, value[i]).
 
     Raises:
-        IlRosError: If it has no size that could be searched between these bounds.
+        IlRosError: If the number has no size to search between these bounds.
     """
     name, (low, high) = f'{perturbation}.{place}', bounds
     if place in ('start', 'duration') and kind.episode:
         raise IlRosError(
-            'it holds for the whole episode', where=f'{where}.{place}', fix='leave it out'
+            'the perturbation lasts for the whole episode',
+            where=f'{where}.{place}',
+            fix='leave it out',
         )
     if place == 'start':
         return Parameter(name=name, low=low, high=high, neutral=None, log=False)
     neutral = 0.0 if place == 'duration' else kind.neutral
     if neutral is None:
         raise IlRosError(
-            'it has no size that could be searched', where=f'{where}.{place}', fix='fix the number'
+            'the number has no size to search', where=f'{where}.{place}', fix='fix the number'
         )
     log = neutral == 1.0
     if log and low <= 0.0:

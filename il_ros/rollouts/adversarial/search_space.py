@@ -1,4 +1,4 @@
-"""Where the search looks: perturbations whose numbers have bounds, and how large they are."""
+"""The search space: perturbations whose numbers have bounds, and their size."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Template:
-    """A perturbation whose numbers are fixed, or are to be searched between [low, high].
+class PerturbationTemplate:
+    """A perturbation whose numbers are either fixed or searched between [low, high].
 
     Attributes:
-        kind: As of a perturbation.
-        target: As of a perturbation.
+        kind: Kind of perturbation.
+        target: Target of the perturbation.
         start: When it begins [s since the reset].
-        duration: For how long [s].
-        value: Its size.
+        duration: How long it lasts [s].
+        value: Numbers that the kind needs.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Template:
     value: tuple[Any, ...] = ()
 
     def numbers(self) -> Iterator[tuple[str, Any]]:
-        """Each number with its place: start, duration, value[0], ..."""
+        """Yield each number with its place: start, duration, value[0], ..."""
         yield 'start', self.start
         yield 'duration', self.duration
         for i, item in enumerate(self.value):
@@ -58,11 +58,11 @@ class Template:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """Which scenes are disturbed: seeds that are kept for this search.
+    """Scenes to disturb, from the seeds reserved for this search.
 
     Attributes:
-        count: How many.
-        first: From which one on.
+        count: Number of scenes.
+        first: Index of the first seed.
     """
 
     count: int = 10
@@ -75,59 +75,59 @@ class Scenes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """What the YAML file says.
+class SearchBounds:
+    """Contents of the YAML file.
 
     Attributes:
-        scenes: Which scenes are disturbed.
-        perturbations: By a name for each.
+        scenes: Scenes to disturb.
+        perturbations: Perturbations by name.
     """
 
-    perturbations: Mapping[str, Template]
+    perturbations: Mapping[str, PerturbationTemplate]
     scenes: Scenes = field(default_factory=Scenes)
 
 
 class SearchSpace:
-    """Every disturbance within the bounds, as a point of the unit cube.
+    """Maps points of the unit cube to disturbances within the bounds.
 
     Args:
-        written: What the file says.
+        bounds: Contents of the file.
         where: Name of the file, for errors.
 
     Attributes:
-        parameters: The numbers that are searched, n of them.
-        seeds: Of the scenes.
+        parameters: The n numbers to search.
+        seeds: Seeds of the scenes.
 
     Raises:
-        IlRosError: With the dotted path of what is wrong, or if nothing is to be searched.
+        IlRosError: With the dotted path of the fault, or if every number is fixed.
     """
 
-    def __init__(self, written: Written, *, where: str = '') -> None:
-        self._templates = dict(written.perturbations)
+    def __init__(self, bounds: SearchBounds, *, where: str = '') -> None:
+        self._templates = dict(bounds.perturbations)
         self._fixed: dict[str, dict[str, float]] = {name: {} for name in self._templates}
         self._free: dict[str, list[str]] = {name: [] for name in self._templates}
-        found: list[Parameter] = []
+        parameters: list[Parameter] = []
         for name, template in self._templates.items():
             place = f'{where}.perturbations.{name}'
-            found += self._parameters(name, template, place)
-        self.parameters = tuple(found)
-        if not found:
+            parameters += self._parameters(name, template, place)
+        self.parameters = tuple(parameters)
+        if not parameters:
             raise IlRosError(
                 'nothing to search: every number is fixed',
                 where=f'{where}.perturbations',
                 fix='give one of them bounds, [low, high]',
             )
-        self.seeds = written.scenes.seeds
+        self.seeds = bounds.scenes.seeds
         if not self.seeds:
-            raise IlRosError('no scene', where=f'{where}.scenes.count', allowed='at least 1')
+            raise IlRosError('got no scene', where=f'{where}.scenes.count', allowed='at least 1')
 
     def values(self, point: Sequence[float] | Array) -> dict[str, float]:
-        """The searched numbers of a point, shape (n,) in [0, 1], by name."""
+        """The numbers of a point, shape (n,) in [0, 1], by name."""
         pairs = zip(self.parameters, point, strict=True)
         return {parameter.name: parameter.value(float(share)) for parameter, share in pairs}
 
     def perturbations(self, values: Mapping[str, float]) -> tuple[Perturbation, ...]:
-        """What goes wrong, in the order of the file."""
+        """The perturbations with these numbers, in the order of the file."""
         return tuple(
             template.filled(
                 {
@@ -139,9 +139,9 @@ class SearchSpace:
         )
 
     def size(self, values: Mapping[str, float]) -> float:
-        """How large a disturbance is, 0 to 1: the root mean square over all that have a size.
+        """Size of a disturbance, 0 to 1: root mean square over the numbers that have a size.
 
-        A number that is not given disturbs nothing.
+        A missing number disturbs nothing.
         """
         sizes = [
             p.size(values.get(p.name, p.neutral)) for p in self.parameters if p.neutral is not None
@@ -149,27 +149,27 @@ class SearchSpace:
         return math.sqrt(sum(size**2 for size in sizes) / len(sizes)) if sizes else 0.0
 
     def alone(self, parameter: Parameter, value: float) -> tuple[Perturbation, ...]:
-        """One perturbation by itself, with this number, its others neutral, its times half-way."""
+        """One perturbation with this number; its other numbers are neutral, its times half-way."""
         name = parameter.name.rsplit('.', 1)[0]
         resting = self.values([p.resting for p in self.parameters])
         disturbed = self.perturbations({**resting, parameter.name: value})
         return (disturbed[list(self._templates).index(name)],)
 
-    def tells(self, parameter: Parameter) -> bool:
-        """Whether a number by itself matters: a duration does where there is no value."""
+    def has_effect(self, parameter: Parameter) -> bool:
+        """Whether a number has an effect by itself; a duration does if there is no value."""
         name, _, place = parameter.name.rpartition('.')
         return place not in ('start', 'duration') or (
             place == 'duration' and not self._templates[name].value
         )
 
-    def _parameters(self, name: str, template: Template, where: str) -> list[Parameter]:
+    def _parameters(self, name: str, template: PerturbationTemplate, where: str) -> list[Parameter]:
         if template.kind not in KINDS:
             raise IlRosError(
                 f'unknown perturbation {template.kind!r}',
                 where=f'{where}.kind',
                 allowed=sorted(KINDS),
             )
-        kind, found = KINDS[template.kind], []
+        kind, parameters = KINDS[template.kind], []
         ends: tuple[dict[str, float], dict[str, float]] = ({}, {})
         for place, item in template.numbers():
             low, high = bounds_of(item, f'{where}.{place}')
@@ -178,7 +178,7 @@ class SearchSpace:
                 self._fixed[name][place] = low
             else:
                 self._free[name].append(place)
-                found.append(make_parameter(name, place, (low, high), kind, where))
+                parameters.append(make_parameter(name, place, (low, high), kind, where))
         for end in ends:
             try:
                 template.filled(end)
@@ -186,13 +186,13 @@ class SearchSpace:
                 raise IlRosError(
                     problem.problem, where=where, allowed=problem.allowed, fix=problem.fix
                 ) from None
-        return found
+        return parameters
 
 
 def load_space(path: Path) -> SearchSpace:
-    """Read what may be disturbed, how far, and in which scenes.
+    """Read a search space from a YAML file.
 
     Raises:
-        IlRosError: With the dotted path of what is wrong.
+        IlRosError: With the dotted path of the fault.
     """
-    return SearchSpace(parse(Written, read_yaml(path), where=path.name), where=path.name)
+    return SearchSpace(parse(SearchBounds, read_yaml(path), where=path.name), where=path.name)

@@ -1,4 +1,4 @@
-"""What an adversarial search has tried, and what it is judged by."""
+"""Trials of an adversarial search and their objective."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Trial:
     """One episode of the search.
 
     Attributes:
-        phase: What it was run for.
-        seed: Of the scene.
-        values: The searched numbers by name; empty where there are none.
-        perturbations: What went wrong.
-        size: How large the disturbance was, 0 to 1; see `Space.size`.
-        success: Whether the task was done, with nobody having stopped it.
-        progress: How much of the way was done, 0 to 1.
+        phase: Phase of the search.
+        seed: Seed of the scene.
+        values: Searched numbers by name; empty if undisturbed.
+        perturbations: Applied perturbations.
+        size: Size of the disturbance, 0 to 1; see `SearchSpace.size`.
+        success: Whether the task was solved without a stop.
+        progress: Progress on the task, 0 to 1.
         duration: From the reset to the goal, the time limit or the stop [s].
-        slack: Share of the time limit that was left, 0 to 1.
-        outcome: In words: success, stopped, or time limit.
-        reason: Why it was stopped.
+        slack: Fraction of the time limit that was left, 0 to 1.
+        outcome: `success`, `stopped` or `time limit`.
+        reason: Why the driver was stopped.
     """
 
     phase: Phase
@@ -43,10 +43,10 @@ class Trial:
 
     @property
     def objective(self) -> float:
-        """What is minimised: the size of a failure; 1 + slack of a success.
+        """The minimised value: size of a failure, or 1 + slack of a success.
 
-        So every failure is below every success, the smallest disturbance that fails is the best,
-        and among successes the slowest is nearest to a failure.
+        Every failure ranks below every success, the smallest failing disturbance is best, and the
+        slowest success is nearest to a failure.
         """
         return 1.0 + self.slack if self.success else self.size
 
@@ -56,11 +56,11 @@ class Boundary:
     """Where one number by itself begins to make a scene fail.
 
     Attributes:
-        parameter: Its name.
-        seed: Of the scene.
-        bound: The bound that was gone towards from the neutral number.
-        holds: The number farthest out with which the episode still succeeded.
-        fails: The number nearest to it with which it failed; none up to the bound.
+        parameter: Name of the number.
+        seed: Seed of the scene.
+        bound: Bound in whose direction the search went from the neutral value.
+        holds: Farthest value with which the episode succeeded.
+        fails: Nearest value with which it failed; None if it succeeds up to the bound.
     """
 
     parameter: str
@@ -72,11 +72,11 @@ class Boundary:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        trials: Every episode, in the order in which they ran.
-        boundaries: Of each number by itself.
+        trials: All episodes in the order in which they ran.
+        boundaries: Boundaries of each number by itself.
     """
 
     trials: tuple[Trial, ...]
@@ -88,5 +88,5 @@ class SearchResult:
 
 
 def severity(trial: Trial) -> tuple[float, float]:
-    """Orders trials, the most telling first: by objective, then by how little was achieved."""
+    """Sort key of trials: objective, then progress; the worst failure comes first."""
     return trial.objective, trial.progress

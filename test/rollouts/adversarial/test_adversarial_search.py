@@ -21,7 +21,7 @@ from il_ros.rollouts.adversarial.search_findings import (
     replay_list,
     summary,
 )
-from il_ros.rollouts.adversarial.search_space import SearchSpace, Written
+from il_ros.rollouts.adversarial.search_space import SearchBounds, SearchSpace
 from il_ros.rollouts.adversarial.search_trials import severity
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
@@ -41,7 +41,7 @@ QUICK = SearchConfig(random=60, searches=2, generations=25, boundaries=6, seed=1
 
 
 def space_of(text):
-    return SearchSpace(parse(Written, yaml.safe_load(text), where='f.yaml'), where='f.yaml')
+    return SearchSpace(parse(SearchBounds, yaml.safe_load(text), where='f.yaml'), where='f.yaml')
 
 
 @pytest.fixture(scope='module')
@@ -231,10 +231,10 @@ perturbations:
   goal: {kind: sensor_bias, target: goal_position, value: [0, [-0.06, 0.06], 0]}
 """
     )
-    stage = EpisodeSetup(contract=REACH, task='reach').stage()
+    runner = EpisodeSetup(contract=REACH, task='reach').make_runner()
 
     def episode(case):
-        return stage.run(case.seed, case.perturbations, name=case.name)
+        return runner.run(case.seed, case.perturbations, name=case.name)
 
     config = SearchConfig(random=2, searches=1, generations=1, boundaries=2)
     found = Search(space, episode, limit=5.0, config=config).search()

@@ -15,7 +15,7 @@ from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.rollouts.adversarial.search_parameters import Parameter
-from il_ros.rollouts.adversarial.search_space import SearchSpace, Written, load_space
+from il_ros.rollouts.adversarial.search_space import SearchBounds, SearchSpace, load_space
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 
@@ -30,7 +30,7 @@ perturbations:
 
 
 def space_of(text):
-    return SearchSpace(parse(Written, yaml.safe_load(text), where='f.yaml'), where='f.yaml')
+    return SearchSpace(parse(SearchBounds, yaml.safe_load(text), where='f.yaml'), where='f.yaml')
 
 
 @pytest.fixture(scope='module')
@@ -122,11 +122,11 @@ def test_every_file_fits_its_task(path):
         ('{kind: mass_scale, value: [[0, 2]]}', r'a.value\[0\]: got 0 as lower bound of a factor'),
         (
             '{kind: mass_scale, start: [0, 1], value: [2]}',
-            r'a.start: it holds for the whole episode; to fix: leave it out',
+            r'a.start: the perturbation lasts for the whole episode; to fix: leave it out',
         ),
         (
             '{kind: colour, target: table, value: [[0, 1], 0, 0]}',
-            r'a.value\[0\]: it has no size that could be searched; to fix: fix the number',
+            r'a.value\[0\]: the number has no size to search; to fix: fix the number',
         ),
         ('{kind: action_delay, value: [[0, 1]], start: [-1, 1]}', r'a: start -1.0 s'),
         ('{kind: action_delay, value: [0.1]}', 'nothing to search: every number is fixed'),
@@ -140,7 +140,7 @@ def test_faults_are_named_by_their_path(item, problem):
 
 def test_scenes_must_be_there():
     item = 'perturbations: {a: {kind: action_delay, value: [[0, 1]]}}'
-    with pytest.raises(IlRosError, match=r'f.yaml.scenes.count: no scene; allowed: at least 1'):
+    with pytest.raises(IlRosError, match=r'f.yaml.scenes.count: got no scene; allowed: at least 1'):
         space_of(item + '\nscenes: {count: 0}')
     with pytest.raises(IlRosError, match=r'seeds.adversarial'):
         space_of(item + '\nscenes: {count: -1}')
