@@ -157,7 +157,7 @@ class ArmRounds:
             if on_round is not None:
                 on_round(coached_round(journal, number, place.period))
 
-        coach = DaggerLoop(
+        loop = DaggerLoop(
             place,
             self._learner,
             self.rule_at(place),
@@ -167,10 +167,10 @@ class ArmRounds:
             if live is None
             else loading(live, self._learner, self._out, self._run.rule),
         )
-        actor, _ = coach.run(lambda now: tell(now.round), on_episode)
+        actor, _ = loop.run(lambda now: tell(now.round), on_episode)
         if not self._is_there(actor.policy_id):
             made = self._learner.bundle(
-                actor, coach.steps, algorithm=self._run.rule, scored=self._run.scores
+                actor, loop.steps, algorithm=self._run.rule, scored=self._run.scores
             )
             save_bundle(made, self.bundle, overwrite=True)
         return coached_rounds(journal, place.period)

@@ -1,4 +1,4 @@
-"""One episode of learner and expert: the rule decides, somebody drives, everything is recorded."""
+"""One episode of learner and expert: the rule decides who drives; everything is recorded."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ChunkFollower:
 
     Args:
         blend: Weight of each chunk relative to the one after it in the mean of what overlapping
-            chunks say about a moment (temporal ensembling, Zhao et al. 2023, section IV-B, with
+            chunks say about an instant (temporal ensembling, Zhao et al. 2023, section IV-B, with
             the newest weighing most); 0 follows the newest alone.
     """
 

@@ -1,4 +1,4 @@
-"""Where the arm is to go at the end of a tick: by a source's chunks, or by the fallback."""
+"""The target of the arm at the end of a tick: from a source's chunks, or from the fallback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SETTLE = 0.2  # s that the arm has to come to rest behind the fallback's end
 
 
 class Driving:
-    """The chunks of both sources, the way from one driver to the next, and the fallback's motion.
+    """The chunks of both sources, the handover between drivers, and the fallback's motion.
 
     Args:
         limits: What the arm may do.
@@ -32,7 +32,7 @@ class Driving:
         config: Settings.
         fallback: The contract's.
         moves: Which joints the fallback moves, (N,), all if None; a gripper keeps what it holds.
-        delay: How much later than the plan the arm moves [s]: chunks are of the arm's time.
+        delay: How far the arm lags the plan [s]; chunks are in the arm's time.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Driving:
 
     @property
     def waiting(self) -> bool:
-        """Whether the policy has a trigger against it and is given some time."""
+        """Whether the policy goes on slowly for a while after a trigger."""
         return self._slow_since < inf
 
     def begin(self, source: Source, not_before: float, *, clutch: bool = False) -> None:
-        """A source is about to drive, by nothing stamped before `not_before` [s]."""
+        """A source is about to drive; nothing stamped before `not_before` [s] counts."""
         self._intakes[source].begin(not_before)
         self._handover.begin(clutch=clutch)
         self._trail.clear()
@@ -118,7 +118,7 @@ class Driving:
         self._trail.add(time, position)
 
     def pull(self, source: Source | None, now: float, frame_stamp: float) -> Target | Fault | None:
-        """What is wanted at the end of this tick, as it is asked for.
+        """The target at the end of this tick, as the source or the fallback gives it.
 
         Args:
             source: Who drives; None for the fallback.
@@ -133,20 +133,20 @@ class Driving:
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
     def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:
-        """The target, without a jump from the driver before, and slowly while the monitor warns.
+        """The target without a jump from the previous driver's, and slower while the monitor warns.
 
-        Slowly is a share of each step, and never more than that share of the speed limits. A
-        target out of reach is a fault, but not for a gripper, which opens from one step to the
-        next, nor for an arm that lags because it goes slowly.
+        Slower means a fraction of each step, within the same fraction of the speed limits. A
+        target out of reach is a fault, except for a gripper, which opens from one step to the
+        next, and for an arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
-        here, share = plan.at(now)[0], self._fallback.speed
+        here, fraction = plan.at(now)[0], self._fallback.speed
         if not slowly:
             return self._jump(position - here) or (position, velocity)
-        most = share * self._limits.velocity
-        step = clip(share * (position - here), -most * self._dt, most * self._dt)
-        return here + step, clip(share * velocity, -most, most)
+        most = fraction * self._limits.velocity
+        step = clip(fraction * (position - here), -most * self._dt, most * self._dt)
+        return here + step, clip(fraction * velocity, -most, most)
 
     def _jump(self, distance: Array) -> Fault | None:
         extra_time = self._config.jump

@@ -30,7 +30,7 @@ class EnableSwitch:
     def hear(self, held: bool, read: float) -> None:
         """Take in what the device read at `read` [s]; what is older says nothing.
 
-        Of two readings of one moment, letting go counts: time may stand still.
+        Of two readings with one stamp, letting go counts: time may stand still.
         """
         if read < self._heard or (read == self._heard and held):
             return

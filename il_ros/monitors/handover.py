@@ -51,7 +51,7 @@ class DriverHandover:
             target: Where the driver wants the joints at `at`, shape (N,).
             velocity: With what speed, shape (N,).
             at: The end of the tick [s].
-            there: Where the plan in hand would be then, shape (N,).
+            there: Where the current plan would be then, shape (N,).
         """
         if self._pending:
             self._pending, self._begin = False, at
@@ -115,10 +115,10 @@ class Trail:
         self._points.clear()
 
     def back(self, speed: float, move: NDArray[np.bool_]) -> Retreat | None:
-        """The way back at a share `speed` of the speed it was travelled with; None without one.
+        """The way back at a fraction `speed` of its original speed; None without a way.
 
         Args:
-            speed: Share, above 0 and at most 1.
+            speed: Fraction, above 0 and at most 1.
             move: Which joints go back, (N,): a gripper keeps what it holds.
         """
         if len(self._points) < 2:

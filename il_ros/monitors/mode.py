@@ -53,10 +53,10 @@ class Situation:
 class ModeMachine:
     """Holds the mode; requests come from people and programs, faults and triggers from ticks.
 
-    ALARM latches: only a request with `resume` leads out, to HOLD or IDLE, never to motion.
-    No request leads into ALARM: who wants to stop asks for HOLD. What made the monitor leave the
-    policy stays latched while the fallback, the expert it handed over to, or a takeover out of
-    these moves the arm: who stops them or lets go finds ALARM.
+    ALARM latches: only a request with `resume` clears it, to HOLD or IDLE, never to motion.
+    No request enters ALARM; to stop the arm, request HOLD. The reason for leaving the policy stays
+    latched while the fallback, the expert it handed over to, or a takeover from either moves the
+    arm. Stopping them, or letting go of the switch, then enters ALARM.
     """
 
     def __init__(self) -> None:
@@ -88,20 +88,20 @@ class ModeMachine:
             problem, fix = refusal
             raise ModeRefused(problem, where=f'mode {self.mode} to {mode}', fix=fix)
         if mode is Mode.HOLD and self._latched:
-            # A stop is always open, but it is no word that the cause has been seen to.
+            # A stop is always granted, but it does not confirm that the cause was dealt with.
             self._enter(Mode.ALARM, f'{self._latched}; then stopped by request')
             return
         self._enter(mode, 'resumed' if self.mode is Mode.ALARM else 'requested')
 
     def tick(self, *, fault: str = '', trigger: str = '', leave: Mode = Mode.ALARM) -> None:
-        """Take in what a tick found; a fault comes before a trigger, the first reason latches.
+        """Apply the result of a tick; a fault comes before a trigger, the first reason latches.
 
         Args:
             fault: Text of a hard fault; stops every mode that commands the arm.
-            trigger: Text of a trigger; ends the policy's drive alone, since an expert is there to
-                act where the policy cannot.
-            leave: Where a trigger leads: ALARM, FALLBACK, or EXPERT to hand over to one that is
-                known to be there.
+            trigger: Text of a trigger; it stops the policy only, since an expert is there to act
+                where the policy cannot.
+            leave: The mode after a trigger: ALARM, FALLBACK, or EXPERT where a live expert is
+                known.
         """
         if self.mode in (Mode.IDLE, Mode.ALARM):
             return

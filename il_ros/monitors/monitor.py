@@ -57,7 +57,7 @@ class Monitor:
         config: Settings.
         fallback: What to do when the scores stop the policy.
         setpoints: Whether a command is good for one period only, so that a stop has to be sent.
-        delay: How much later than the plan the arm moves [s].
+        delay: How far the arm lags the plan [s].
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Monitor:
             self._motion.release()
         try:
             self._motion.brake(now)
-        except Exception as error:  # the plan in hand ends in a standstill by itself
+        except Exception as error:  # the current plan ends in a standstill by itself
             self._fault = Fault('internal', f'{self._fault.text}; braking: {error}')
         return self._verdict(now, self._fault, ScoreReading())
 

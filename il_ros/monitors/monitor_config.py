@@ -30,7 +30,7 @@ class MonitorConfig:
     chunk_blend: float = _setting(
         0.0,
         'Weight of each chunk relative to the one after it, in the mean of what overlapping chunks '
-        'say about a moment; 0 follows the newest alone.',
+        'say about an instant; 0 follows the newest alone.',
         0.0,
         0.99,
     )
@@ -55,14 +55,14 @@ class MonitorConfig:
     )
     motion_share: float = _setting(
         0.95,
-        "Share of the contract's velocity, acceleration and jerk limits that plans use at most; "
+        "Fraction of the contract's velocity, acceleration and jerk limits that plans use at most; "
         'the rest is for what the arm overshoots.',
         0.1,
         1.0,
     )
     wrench_share: float = _setting(
         0.5,
-        "Share of the contract's force and torque limits at which the arm is stopped, so that "
+        "Fraction of the contract's force and torque limits at which the arm is stopped, so that "
         'the contact stays within them while it comes to rest.',
         0.05,
         1.0,
@@ -71,11 +71,11 @@ class MonitorConfig:
         0.01, 'How far a measured joint may be outside its limits [rad or m].', 0.0, 0.2
     )
     speed_tolerance: float = _setting(
-        0.2, 'Share by which a measured joint may be faster than its limit.', 0.0, 10.0
+        0.2, 'Fraction by which a measured joint may be faster than its limit.', 0.0, 10.0
     )
     acceleration_tolerance: float = _setting(
         2.0,
-        'Share by which the measured acceleration, over 0.05 s or more, may exceed its limit: '
+        'Fraction by which the measured acceleration, over 0.05 s or more, may exceed its limit: '
         'sensors have noise, and contacts stop joints sharply.',
         0.0,
         100.0,
@@ -97,13 +97,16 @@ class MonitorConfig:
     )
     handover: float = _setting(
         0.5,
-        'Time in which a new driver gets the arm to where it wants it, where that is further than '
-        'a tick away [s].',
+        'Time in which the arm moves to the target of a new driver, where that is more than one '
+        'tick away [s].',
         0.0,
         10.0,
     )
     takeover_age: float = _setting(
-        0.25, 'Longest silence of the device with the enable switch while it drives [s].', 0.0, 5.0
+        0.25,
+        'Longest silence of the node that reports the enable switch, during a takeover [s].',
+        0.0,
+        5.0,
     )
     takeover_clutch: bool = _setting(
         False,
@@ -112,8 +115,8 @@ class MonitorConfig:
     )
     takeover_return: bool = _setting(
         False,
-        'Whether a policy that drove before goes on when the enable switch is let go; else the arm '
-        'is held.',
+        'Whether a policy that drove before drives on when the enable switch is let go; else the '
+        'arm is held.',
     )
     standstill: float = _setting(
         0.05,
@@ -130,7 +133,7 @@ class MonitorConfig:
     trigger_window: int = _setting(5, 'M: ticks that trigger_count is counted in.', 1, 1000)
     hysteresis: float = _setting(
         0.9,
-        'Share of the warning level that scores must fall below for a warning to end.',
+        'Fraction of the warning level that scores must fall below for a warning to end.',
         0.0,
         1.0,
     )

@@ -98,7 +98,7 @@ class Motion:
     def brake(self, now: float) -> None:
         """Come to a standstill; once braking, the plan is kept to its end."""
         if self._plan is not None and self._driven:
-            self._driven = False  # first: should the planner fail, the plan in hand brakes too
+            self._driven = False  # first: should the planner fail, the current plan brakes too
             self._plan = self._planner.stop(self._plan, now)
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""The teleoperation node: a person as the expert, with a device in the hand."""
+"""The teleoperation node: an operator is the expert, by an input device."""
 
 from __future__ import annotations
 
