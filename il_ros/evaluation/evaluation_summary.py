@@ -1,4 +1,4 @@
-"""The numbers of a report, from the episodes of all its suites."""
+"""The numbers of a report, computed from the episodes of all suites."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ def summarise(
     created: str = '',
     watched: bool = True,
 ) -> dict[str, Any]:
-    """Count, compare and judge the episodes of an evaluation.
+    """Count and compare the episodes of an evaluation and assess them against the targets.
 
     Args:
-        episodes: Of any suites, in any order.
-        versions: What was evaluated and with what: name to version.
-        seeds: The seeds that were planned, by suite; those without an episode are reported.
-            None takes the seeds of the episodes.
-        targets: What the verdict measures against.
-        confidence: Of the Wilson intervals, in (0, 1).
-        training: What training said of the policy, for the record: algorithm, episodes,
-            held_out_episodes, held_out_loss.
-        created: Date and time of the evaluation, as a reader should see it.
-        watched: Whether a monitor was there, whose false alarms and violations can be judged.
+        episodes: Episodes of any suites, in any order.
+        versions: Versions of the policy and the software, by name.
+        seeds: Planned seeds by suite; those without an episode are reported. None takes the seeds
+            of the episodes.
+        targets: Targets of the verdict.
+        confidence: Confidence of the Wilson intervals, in (0, 1).
+        training: Training record of the policy: algorithm, episodes, held_out_episodes,
+            held_out_loss.
+        created: Date and time of the evaluation, for a reader.
+        watched: Whether a monitor ran, so that false alarms and violations can be assessed.
 
     Returns:
-        JSON values. Rates are in [0, 1], times in seconds; what was not measured is None and
-        has a sentence under 'notes'. Keys: verdict, headline, findings, notes, nominal, ood,
+        JSON values. Rates are in [0, 1], times in seconds; a value that was not measured is None
+        and has a sentence under 'notes'. Keys: verdict, headline, findings, notes, nominal, ood,
         ood_unwatched, expert, heuristic, suites, perturbations, comparison, training,
         targets, confidence, episodes, tasks, seeds, versions, created.
 
     Raises:
-        EvaluationError: If a suite holds two episodes of one case, or the confidence is none.
+        EvaluationError: If a suite holds two episodes of one case, or the confidence is invalid.
     """
     groups = _group(episodes)
     if seeds is None:
@@ -102,7 +102,7 @@ def summarise(
 
 
 def _group(episodes: Iterable[EpisodeResult]) -> dict[str, list[EpisodeResult]]:
-    """Sort episodes by suite, the known suites first and present even if empty."""
+    """Group episodes by suite; the known suites come first and are present even if empty."""
     groups: dict[str, list[EpisodeResult]] = {suite: [] for suite in SUITES}
     for episode in episodes:
         groups.setdefault(episode.suite, []).append(episode)
@@ -113,14 +113,14 @@ def _group(episodes: Iterable[EpisodeResult]) -> dict[str, list[EpisodeResult]]:
                 raise EvaluationError(
                     f'{count} episodes of task {task}, seed {seed}, {list(perturbations)}',
                     where=f'suite {suite}',
-                    allowed='one episode of each case, for more would count twice',
+                    allowed='one episode of each case, so that none counts twice',
                     fix='evaluate into an empty folder, or use other seeds',
                 )
     return groups
 
 
 def _section(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
-    """Return what is reported of every suite; all null but the count if it was not run."""
+    """Return the values reported for every suite; if it did not run, all but the count are null."""
     solved = [episode.duration for episode in group if episode.success]
     kinds = Counter[str]()
     for episode in group:

@@ -1,4 +1,4 @@
-"""The policy against the expert on the same seeds: how long it takes, how smoothly it moves."""
+"""Compares policy and expert on the same seeds: completion time and smoothness."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def compare(
     """Compare completion time and smoothness over the seeds that both solved.
 
     Returns:
-        'completion_time' and 'smoothness', each with the number of pairs, the median of policy
-        and of expert, and the median of the paired ratio (time, with its bootstrap interval) or
-        difference (smoothness); None without pairs.
+        'completion_time' and 'smoothness', each with the number of pairs, the medians of policy
+        and expert, and the median of the paired ratio (time, with its bootstrap interval) or of
+        the paired difference (smoothness); None without pairs.
     """
     pairs = [both for both in same_case(policy, expert) if both[0].success and both[1].success]
     return {
@@ -36,23 +36,23 @@ def compare(
 
 def same_case(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> list[Both]:
     """Pair (policy, expert) episodes of the same task, seed and perturbations, by seed."""
-    taught = {case_key(episode): episode for episode in expert}
+    by_case = {case_key(episode): episode for episode in expert}
     pairs = [
-        (episode, taught[case_key(episode)]) for episode in policy if case_key(episode) in taught
+        (episode, by_case[case_key(episode)]) for episode in policy if case_key(episode) in by_case
     ]
     return sorted(pairs, key=lambda pair: case_key(pair[0]))
 
 
 def _completion_time(pairs: Sequence[Both], confidence: float) -> dict[str, Any] | None:
-    timed = [(p.duration, e.duration) for p, e in pairs if p.duration > 0 and e.duration > 0]
-    if not timed:
+    times = [(p.duration, e.duration) for p, e in pairs if p.duration > 0 and e.duration > 0]
+    if not times:
         return None
-    ratios = [policy / expert for policy, expert in timed]
+    ratios = [policy / expert for policy, expert in times]
     ends = bootstrap(ratios, median_of, seed=SEED, confidence=confidence)
     return {
-        'pairs': len(timed),
-        'policy_median_s': median(policy for policy, _ in timed),
-        'expert_median_s': median(expert for _, expert in timed),
+        'pairs': len(times),
+        'policy_median_s': median(policy for policy, _ in times),
+        'expert_median_s': median(expert for _, expert in times),
         'ratio_median': median(ratios),
         'ratio_low': ends[0] if ends else None,
         'ratio_high': ends[1] if ends else None,

@@ -1,4 +1,4 @@
-"""What the pages of this package have in common: their templates and what no page can carry."""
+"""Shared parts of the HTML pages: the template environment and the removal of control codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def page_environment() -> Environment:
-    """Templates that escape whatever they are given, and refuse a name that nobody gave."""
+    """Template environment that escapes all values and refuses undefined names."""
     return Environment(
         loader=PackageLoader('il_ros.evaluation'),
         autoescape=True,
@@ -19,5 +19,5 @@ def page_environment() -> Environment:
 
 
 def without_controls(text: str) -> str:
-    """Replace what neither HTML nor UTF-8 can carry; reasons and names come from anywhere."""
+    """Replace characters that are invalid in HTML or UTF-8; names and reasons are untrusted."""
     return re.sub(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]', '\ufffd', text)

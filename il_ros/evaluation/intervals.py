@@ -1,4 +1,4 @@
-"""How sure a success rate is."""
+"""Success rates with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from statistics import NormalDist
 from il_ros.core.errors import EvaluationError
 
 CONFIDENCE = 0.95
-"""Confidence of every interval unless another is asked for."""
+"""Default confidence of every interval."""
 
 
 def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the Wilson score interval of a binomial proportion, both ends in [0, 1].
 
-    It stays honest where the textbook interval does not: few trials, and rates near 0 or 1
-    (Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference).
+    Unlike the normal approximation it holds for few trials and for rates near 0 or 1 (Wilson 1927,
+    Probable Inference, the Law of Succession, and Statistical Inference).
 
     Raises:
         EvaluationError: Unless 0 <= successes <= trials, trials >= 1, 0 < confidence < 1.
@@ -29,15 +29,13 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple
             allowed='0 <= successes <= trials, trials >= 1',
         )
     if not 0 < confidence < 1:
-        raise EvaluationError(
-            f'{confidence} is no confidence', where='confidence', allowed='0 < confidence < 1'
-        )
+        raise EvaluationError(f'got {confidence}', where='confidence', allowed='0 < confidence < 1')
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
     rate = successes / trials
     centre = rate + z2 / (2 * trials)
     half = sqrt(z2 * (rate * (1 - rate) / trials + z2 / (4 * trials**2)))
     scale = 1 + z2 / trials
-    # The two ends are exact in the formula; rounding must not put a certain 0 or 1 outside.
+    # Both ends are exact in the formula; rounding must not exclude 0 or 1.
     low = 0.0 if successes == 0 else (centre - half) / scale
     high = 1.0 if successes == trials else (centre + half) / scale
     return low, high
@@ -50,7 +48,7 @@ class Rate:
     Attributes:
         successes: How often it happened.
         trials: How often it could have, at least 1.
-        confidence: Of the interval, in (0, 1).
+        confidence: Confidence of the interval, in (0, 1).
 
     Raises:
         EvaluationError: As `wilson`.
@@ -66,13 +64,13 @@ class Rate:
 
     @classmethod
     def of(cls, outcomes: Iterable[bool], confidence: float = CONFIDENCE) -> Rate | None:
-        """Count outcomes; None if there are none, for nothing measured is not a rate of 0."""
+        """Count outcomes; None if there are none, because no measurement is not a rate of 0."""
         flags = [bool(outcome) for outcome in outcomes]
         return cls(sum(flags), len(flags), confidence=confidence) if flags else None
 
     @property
     def rate(self) -> float:
-        """The share that happened, in [0, 1]."""
+        """The fraction of successes, in [0, 1]."""
         return self.successes / self.trials
 
     @property
@@ -86,7 +84,7 @@ class Rate:
         return wilson(self.successes, self.trials, self.confidence)[1]
 
     def overlaps(self, other: Rate) -> bool:
-        """Whether the two intervals share a value, so that neither rate is clearly larger."""
+        """Whether the two intervals overlap, so that neither rate is clearly larger."""
         return self.low <= other.high and other.low <= self.high
 
     def __str__(self) -> str:
@@ -98,7 +96,7 @@ class Rate:
 
 
 def rate_fields(rate: Rate | None, name: str, interval: str) -> dict[str, float | None]:
-    """Return the JSON fields of a rate: `name`, `interval`_low and _high; null without one."""
+    """Return the JSON fields of a rate: `name`, `interval`_low and _high; null without a rate."""
     return {
         name: None if rate is None else rate.rate,
         f'{interval}_low': None if rate is None else rate.low,
@@ -107,5 +105,5 @@ def rate_fields(rate: Rate | None, name: str, interval: str) -> dict[str, float 
 
 
 def percent(share: float) -> str:
-    """Write a share in [0, 1] for a reader: 0.94 is '94 %'."""
+    """Format a fraction in [0, 1] for a reader: 0.94 is '94 %'."""
     return f'{100 * share:.3g} %'

@@ -1,7 +1,7 @@
-"""Numbers and arrays that JSON has no word for, and strict readers of JSON values.
+"""Writers of numbers that JSON lacks (NaN, infinity), and strict readers of JSON values.
 
 NaN is null; the infinities are the strings 'Infinity' and '-Infinity'. Readers raise ValueError
-with what they allow; the caller knows the file, line and key.
+with the allowed values; the caller adds file, line and key.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def array_to_json(values: Array) -> list[Any]:
 
 
 def read_number(value: object) -> float:
-    """Read what `number_to_json` gives for a number that may be NaN or infinite."""
+    """Read the output of `number_to_json`; the number may be NaN or infinite."""
     if value is None:
         return nan
     if isinstance(value, str) and value in _INFINITIES:
@@ -42,7 +42,7 @@ def read_number(value: object) -> float:
 
 
 def read_finite(value: object, allowed: str = 'finite number') -> float:
-    """Read a finite number; true and false are none."""
+    """Read a finite number; true and false are refused."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(allowed)
     if not abs(value) <= float_info.max:
@@ -51,7 +51,7 @@ def read_finite(value: object, allowed: str = 'finite number') -> float:
 
 
 def read_integer(value: object) -> int:
-    """Read a whole number; true and false are none."""
+    """Read an integer; true and false are refused."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError('integer')
@@ -84,7 +84,7 @@ def read_vector(value: object) -> Array:
 
 
 def read_columns(value: object) -> Array:
-    """Read a list of equally long columns as an array, shape (T, N); no columns are (0, 0)."""
+    """Read a list of equally long columns as an array, shape (T, N); an empty list is (0, 0)."""
     columns = [read_vector(column) for column in read_list(value)]
     if len({len(column) for column in columns}) > 1:
         raise ValueError('lists of the same length')
@@ -92,7 +92,7 @@ def read_columns(value: object) -> Array:
 
 
 def read_counts(value: object) -> dict[str, int]:
-    """Read an object of whole numbers."""
+    """Read an object of integers."""
     if isinstance(value, dict):
         return {name: read_integer(count) for name, count in value.items()}
     raise ValueError('object of integers')

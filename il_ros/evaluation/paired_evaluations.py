@@ -1,4 +1,4 @@
-"""Two evaluations of the same episodes, suite by suite: which policy is the better one."""
+"""Compares two evaluations of the same episodes, suite by suite."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from il_ros.evaluation.report_notes import seed_ranges
 from il_ros.evaluation.suites import SUITES
 
 DIFFERENCES = (0.02, 0.05, 0.10, 0.20)
-"""Differences of success rates for which a comparison says how many episodes they take."""
+"""Differences of success rates for which a comparison reports the required number of episodes."""
 
 Both = tuple[EpisodeResult, EpisodeResult]
 
@@ -37,8 +37,8 @@ class FinishedEvaluation:
     """A finished evaluation.
 
     Attributes:
-        folder: Where it is.
-        identity: What it is of; see `il_ros.evaluation.evaluation_journal`.
+        folder: Folder of the evaluation.
+        identity: Its identity; see `il_ros.evaluation.evaluation_journal`.
         episodes: Its episodes.
     """
 
@@ -55,7 +55,7 @@ def read_evaluation(folder: Path) -> FinishedEvaluation:
     """Read the folder of `il_ros evaluate`.
 
     Raises:
-        EvaluationError: If it is none, or damaged.
+        EvaluationError: If the folder holds no evaluation, or a damaged one.
     """
     identity, episodes = EvaluationJournal.read_identity(folder), read_episodes(folder / EPISODES)
     return FinishedEvaluation(folder=str(folder), identity=identity, episodes=episodes)
@@ -72,14 +72,14 @@ def compare_evaluations(
     """Compare two evaluations episode by episode.
 
     Args:
-        a: The one that is there already.
-        b: The one that is held against it.
-        suites: Which suites; those that a policy drives in either by default.
-        seed: Of the bootstrap.
-        confidence: Of every interval, and 1 minus the significance level.
+        a: The reference.
+        b: The evaluation to compare with it.
+        suites: Suites to compare; by default all suites of either that a policy drives.
+        seed: Seed of the bootstrap.
+        confidence: Confidence of every interval; 1 minus the significance level.
 
     Returns:
-        JSON values: 'a', 'b' (folder, identity), 'differs' (what their identities do not share),
+        JSON values: 'a', 'b' (folder, identity), 'differs' (keys in which their identities differ),
         'confidence', 'power', and 'suites', one entry each from `compare_suite`.
 
     Raises:
@@ -108,23 +108,22 @@ def compare_evaluations(
 
 
 def paired(a: FinishedEvaluation, b: FinishedEvaluation, suite: str) -> list[Both]:
-    """Pairs of the same suite, task, seed and perturbations, all of them, in order.
+    """Pair all episodes of a suite by task, seed and perturbations, in order.
 
     Raises:
-        EvaluationError: If an episode of one has no partner in the other, or perturbations of one
-            name are not the same.
+        EvaluationError: If an episode has no partner, or perturbations of the same name differ.
     """
     ours, theirs = a.suite(suite), b.suite(suite)
     if not (ours and theirs):
         raise EvaluationError(
             f'no episode in {" and ".join(x.folder for x in (a, b) if not x.suite(suite))}',
             where=f'suite {suite}',
-            fix='run it there, too, or name the suites to compare with --suites',
+            fix='run the suite there too, or choose the suites to compare with --suites',
         )
     if ours.keys() != theirs.keys():
         raise EvaluationError(
             '; '.join(
-                f'{len(single)} episodes are in {x.folder} alone ({_cases(single)})'
+                f'{len(single)} episodes are only in {x.folder} ({_cases(single)})'
                 for x, single in (
                     (a, sorted(ours.keys() - theirs.keys())),
                     (b, sorted(theirs.keys() - ours.keys())),
@@ -133,15 +132,15 @@ def paired(a: FinishedEvaluation, b: FinishedEvaluation, suite: str) -> list[Bot
             ),
             where=f'suite {suite}',
             allowed='the same tasks, seeds and perturbations in both',
-            fix='evaluate both with the same options, or the shorter one on with more episodes',
+            fix='evaluate both with the same options, or extend the shorter one with --episodes',
         )
     for name in sorted({name for _, _, some in ours for name in some}):
         key = f'perturbations.{name}'
         if a.identity.get(key) != b.identity.get(key):
             raise EvaluationError(
-                f'{name} is not the same: {a.identity.get(key)} and {b.identity.get(key)}',
+                f'{name} differs: {a.identity.get(key)} and {b.identity.get(key)}',
                 where=f'suite {suite}',
-                fix='evaluate both with the same file of perturbations',
+                fix='evaluate both with the same perturbation file',
             )
     return [(ours[key], theirs[key]) for key in sorted(ours)]
 
@@ -156,13 +155,14 @@ def _cases(keys: Sequence[CaseKey]) -> str:
 def compare_suite(
     pairs: Sequence[Both], *, seed: int = 0, confidence: float = CONFIDENCE
 ) -> dict[str, Any]:
-    """Hold B against A on these pairs.
+    """Compare B with A on these pairs.
 
     Returns:
         JSON values: counts; rates and their difference with its interval
-        (`difference_interval`); 'p_value' (`mcnemar`); 'verdict', 'better', 'worse' or 'open';
-        'pairs_needed' for the difference found and 'pairs_needed_for' others, at the discordant
-        share found (`pairs_needed`); 'time', how much longer B takes where both succeed.
+        (`difference_interval`); 'p_value' (`mcnemar`); 'verdict': 'better', 'worse' or 'open';
+        'pairs_needed' for the observed difference and 'pairs_needed_for' others, at the observed
+        fraction of discordant pairs (`pairs_needed`); 'time': how much longer B takes where both
+        succeed.
     """
     table = PairedOutcomes.of([(a.success, b.success) for a, b in pairs])
     low, high = difference_interval(table, confidence)
@@ -193,14 +193,14 @@ def compare_suite(
 
 
 def _time(pairs: Sequence[Both], seed: int, confidence: float) -> dict[str, Any] | None:
-    """Mean of the paired differences of the times to completion [s], B minus A."""
-    longer = np.array([b.duration - a.duration for a, b in pairs if a.success and b.success])
-    if not len(longer):
+    """Mean of the paired differences of completion times [s], B minus A."""
+    differences = np.array([b.duration - a.duration for a, b in pairs if a.success and b.success])
+    if not len(differences):
         return None
-    interval = bootstrap(longer, mean_of, seed=seed, confidence=confidence)
+    interval = bootstrap(differences, mean_of, seed=seed, confidence=confidence)
     return {
-        'pairs': len(longer),
-        'difference_s': float(longer.mean()),
+        'pairs': len(differences),
+        'difference_s': float(differences.mean()),
         'difference_low_s': interval[0] if interval else None,
         'difference_high_s': interval[1] if interval else None,
         'seed': seed,

@@ -1,4 +1,4 @@
-"""Statistics of two policies on the same episodes: who solved what, and how long it took."""
+"""Statistics of two policies on the same episodes: tests, intervals and sample sizes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ RESAMPLES = 10_000
 """Bootstrap samples: the ends of an interval then vary by about a hundredth of its width."""
 
 POWER = 0.8
-"""Probability with which a difference that is there should be found, as is customary."""
+"""Customary probability of detecting an existing difference."""
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class PairedOutcomes:
-    """Paired outcomes of two policies A and B, counted.
+    """Counts of the paired outcomes of two policies A and B.
 
     Attributes:
         both: Cases that both solved.
-        only_a: Cases that A alone solved.
-        only_b: Cases that B alone solved.
+        only_a: Cases that only A solved.
+        only_b: Cases that only B solved.
         neither: Cases that neither solved.
 
     Raises:
-        EvaluationError: If there is no case, or a count below 0.
+        EvaluationError: If there is no case or a count is negative.
     """
 
     both: int
@@ -47,7 +47,7 @@ class PairedOutcomes:
         counts = (self.both, self.only_a, self.only_b, self.neither)
         if min(counts) < 0 or not sum(counts):
             raise EvaluationError(
-                f'counts {counts}', where='pairs', allowed='at least 0, and one pair'
+                f'counts {counts}', where='pairs', allowed='at least 0, and at least one pair'
             )
 
     @classmethod
@@ -68,15 +68,15 @@ class PairedOutcomes:
 
     @property
     def discordant(self) -> float:
-        """Share of the cases that one of them solved and the other did not, in [0, 1]."""
+        """Fraction of the cases that only one of them solved, in [0, 1]."""
         return (self.only_a + self.only_b) / self.pairs
 
 
 def mcnemar(table: PairedOutcomes) -> float:
     """Two-sided p-value of the exact McNemar test that A and B solve equally many cases.
 
-    Cases with one outcome say nothing of the difference; where A and B are equally good, each of
-    the other n cases goes to either with probability 1/2. The p-value is twice the binomial
+    Cases with the same outcome say nothing about the difference. If A and B are equally good, each
+    of the other n cases goes to either with probability 1/2. The p-value is twice the binomial
     probability of a split at least as uneven, at most 1 (McNemar 1947, Note on the sampling error
     of the difference between correlated proportions; exact form: Fagerland et al. 2013, The McNemar
     test for binary matched-pairs data, section 'The exact conditional test').
@@ -93,7 +93,7 @@ def difference_interval(
 
     Wilson intervals of both rates, combined by squaring and adding with the correlation of the
     pairs (Newcombe 1998, Improved confidence intervals for the difference between binomial
-    proportions based on paired data, method 10). It says something also where all pairs agree.
+    proportions based on paired data, method 10). It is informative even if all pairs agree.
 
     Raises:
         EvaluationError: Unless 0 < confidence < 1.
@@ -126,31 +126,31 @@ def pairs_needed(
     confidence: float = CONFIDENCE,
     power: float = POWER,
 ) -> int | None:
-    """How many paired episodes tell two policies apart that differ as much as this.
+    """Number of paired episodes that detect a given difference between two policies.
 
-    By the asymptotic variance of the difference (Connor 1987, Sample size for testing differences
-    in proportions for the paired-sample design), with the continuity correction of McNemar's test
-    (Edwards 1948): the exact test is about as careful as the corrected one.
+    Uses the asymptotic variance of the difference (Connor 1987, Sample size for testing differences
+    in proportions for the paired-sample design) and the continuity correction of McNemar's test
+    (Edwards 1948), because the exact test is about as conservative as the corrected one.
 
     Args:
-        difference: Of the success rates, in [-1, 1].
-        discordant: Share of the cases that one of them solves and the other does not, in [0, 1].
+        difference: Difference of the success rates, in [-1, 1].
+        discordant: Fraction of the cases that only one of them solves, in [0, 1].
         confidence: 1 minus the significance level, two-sided.
-        power: Probability with which the difference is to be found.
+        power: Probability of detecting the difference.
 
     Returns:
-        The number, or None where no number is enough (no difference), or no such pair of policies
-        can be (the difference is larger than the discordant share).
+        The number; None if no number suffices (no difference) or no such pair of policies exists
+        (the difference is larger than the discordant fraction).
     """
     size = abs(difference)
     if size == 0 or size > discordant + 1e-12:
         return None
     normal = NormalDist()
-    significant, found = normal.inv_cdf((1 + confidence) / 2), normal.inv_cdf(power)
+    z_significance, z_power = normal.inv_cdf((1 + confidence) / 2), normal.inv_cdf(power)
     spread = sqrt(max(discordant - size**2, 0.0))
-    # n pairs differ by n * size at the mean; corrected, one of them is not counted:
+    # n pairs differ by n * size on average; the correction subtracts one:
     # n * size - 1 = root * sqrt(n).
-    root = significant * sqrt(discordant) + found * spread
+    root = z_significance * sqrt(discordant) + z_power * spread
     return ceil(((root + sqrt(root**2 + 4 * size)) / (2 * size)) ** 2)
 
 
@@ -164,15 +164,15 @@ def bootstrap(
 ) -> tuple[float, float] | None:
     """Percentile interval of a statistic of independent values.
 
-    The values are drawn anew with replacement, `resamples` times, with the seed (Efron and
-    Tibshirani 1993, An Introduction to the Bootstrap, ch. 13). With few values it is too narrow.
+    The values are resampled with replacement, `resamples` times (Efron and Tibshirani 1993, An
+    Introduction to the Bootstrap, ch. 13). With few values the interval is too narrow.
 
     Args:
         values: Shape (n,).
-        statistic: Takes values of shape (resamples, n), gives (resamples,).
-        seed: Of the draws.
-        confidence: Of the interval, in (0, 1).
-        resamples: How often to draw.
+        statistic: Maps values of shape (resamples, n) to (resamples,).
+        seed: Seed of the resampling.
+        confidence: Confidence of the interval, in (0, 1).
+        resamples: Number of bootstrap samples.
 
     Returns:
         Both ends; None for fewer than two values.
@@ -181,9 +181,9 @@ def bootstrap(
     if len(values) < 2:
         return None
     rows = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    found = statistic(values[rows])
+    resampled = statistic(values[rows])
     tail = (1 - confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
 
 

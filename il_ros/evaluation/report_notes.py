@@ -1,4 +1,4 @@
-"""What a reader must know before trusting the numbers."""
+"""Notes that a reader needs before trusting the numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SEEN = ('demonstrations', 'calibration', 'corrections')
 
 
 def notes_on(groups: Groups, planned: Mapping[str, Sequence[int]]) -> list[str]:
-    """Say what is missing, unpaired, or run in a way that flatters the result.
+    """List what is missing, unpaired, or makes the result look better than it is.
 
     Args:
-        groups: Episodes by suite, empty where a suite was not run.
-        planned: Seeds that should have been run, by suite.
+        groups: Episodes by suite; empty if a suite was not run.
+        planned: Planned seeds by suite.
     """
     return [
         *(f'{suite}: no episode was run.' for suite in SUITES if not groups[suite]),
@@ -45,8 +45,8 @@ def _not_run(groups: Groups, planned: Mapping[str, Sequence[int]]) -> Iterator[s
     for suite, seeds in planned.items():
         missing = set(seeds) - {episode.seed for episode in groups.get(suite, ())}
         if missing and (groups.get(suite) or suite not in SUITES):
-            share = f'{len(missing)} of {len(set(seeds))} planned seeds'
-            yield f'{suite}: {share} have no episode: {seed_ranges(sorted(missing))}.'
+            count = f'{len(missing)} of {len(set(seeds))} planned seeds'
+            yield f'{suite}: {count} have no episode: {seed_ranges(sorted(missing))}.'
 
 
 def _already_seen(groups: Groups) -> Iterator[str]:
@@ -61,10 +61,10 @@ def _already_seen(groups: Groups) -> Iterator[str]:
 
 
 def _unpaired(groups: Groups) -> Iterator[str]:
-    watched, alone = groups['ood'], groups['ood_unwatched']
-    pairs = pair_up(watched, alone)
-    for suite, group in (('ood', watched), ('ood_unwatched', alone)):
-        if len(group) > len(pairs) and watched and alone:
+    watched, unwatched = groups['ood'], groups['ood_unwatched']
+    pairs = pair_up(watched, unwatched)
+    for suite, group in (('ood', watched), ('ood_unwatched', unwatched)):
+        if len(group) > len(pairs) and watched and unwatched:
             paired = {case_key(pair.watched) for pair in pairs}
             single = [e.seed for e in group if case_key(e) not in paired]
             yield (
@@ -80,7 +80,7 @@ def _watched_after_all(groups: Groups) -> Iterator[str]:
     if count:
         yield (
             f'ood_unwatched: {count} episodes fell back although no monitor should have run; '
-            'what the policy does alone is not known there.'
+            'they do not show what the policy does alone.'
         )
 
 

@@ -1,4 +1,4 @@
-"""The charts of a report. Each takes numbers and fills a figure; none decides anything."""
+"""Charts of an evaluation report; each draws numbers into a figure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from il_ros.evaluation.json_values import Array
 from il_ros.evaluation.svg import colour, drawn
 
 WIDTH = 4.7
-"""Of every chart [inch]: its text reads at the width of a phone."""
+"""Width of every chart [inch], so that its text is legible on a phone."""
 
 BINS = 160
-"""A novelty trace is drawn with at most this many points, each the highest score of its bin."""
+"""Most points of a drawn novelty trace, each the highest score of its bin."""
 
 LOWEST_RATIO = 0.03
-"""Novelty below this share of the threshold is drawn at it: the axis is logarithmic."""
+"""Smaller ratios of novelty to threshold are drawn at this value: the axis is logarithmic."""
 
 
 def success_chart(suites: Mapping[str, Mapping[str, Any]], titles: Mapping[str, str]) -> Figure:
-    """Draw the success rate of each suite with its Wilson interval; suites not run are left out.
+    """Draw the success rate of each suite with its Wilson interval, except suites not run.
 
     Args:
         suites: 'suites' of the summary.
-        titles: What each suite is called on the axis.
+        titles: Label of each suite on the axis.
     """
     shown = [(titles[name], suite) for name, suite in suites.items() if suite['episodes']]
     return drawn(partial(_draw_success, shown), WIDTH, 1.2 + 0.46 * len(shown))
@@ -69,7 +69,7 @@ def _draw_success(shown: Sequence[tuple[str, Mapping[str, Any]]], figure: Figure
 
 
 def novelty_limits(episodes: Sequence[EpisodeResult]) -> tuple[float, float] | None:
-    """Return one range of novelty / threshold that holds all episodes; None if none has both."""
+    """Return a common range of novelty / threshold for all episodes; None if none has both."""
     ratios = [_ratio(episode) for episode in episodes if scored(episode)]
     if not ratios:
         return None
@@ -79,7 +79,7 @@ def novelty_limits(episodes: Sequence[EpisodeResult]) -> tuple[float, float] | N
 
 
 def scored(episode: EpisodeResult) -> bool:
-    """Whether the episode has a score and a finite threshold above 0 to measure it by."""
+    """Whether the episode has a score and a finite threshold above 0."""
     threshold = episode.threshold
     measurable = threshold is not None and 0 < threshold < np.inf
     return measurable and bool(np.isfinite(episode.scores).any())
@@ -97,10 +97,10 @@ def nominal_novelty_chart(episodes: Sequence[EpisodeResult], limits: tuple[float
 def ood_novelty_chart(
     watched: Sequence[EpisodeResult], pairs: Sequence[WatchedPair], limits: tuple[float, float]
 ) -> Figure:
-    """Draw the novelty of watched perturbed episodes, by what the monitor made of them.
+    """Draw the novelty of watched perturbed episodes, grouped by the monitor's verdict.
 
     Args:
-        watched: All of them.
+        watched: All watched episodes.
         pairs: Those that were also run without the monitor.
         limits: From `novelty_limits`.
     """
@@ -183,7 +183,7 @@ def _ratio(episode: EpisodeResult) -> Array:
 
 
 def _peaks(times: Array, values: Array) -> tuple[Array, Array]:
-    """Thin a trace to BINS points, keeping the peaks: they are what crosses a threshold."""
+    """Thin a trace to BINS points, keeping the peaks, because peaks cross a threshold."""
     if len(times) <= BINS:
         return times, values
     edges = np.linspace(0, len(times), BINS + 1).astype(int)

@@ -23,9 +23,9 @@ class EpisodeVideo:
     """A video of one episode, or why there is none.
 
     Attributes:
-        episode: What `fingerprint` gives of the episode.
-        text: What the video shows, or why there is none.
-        file: Name in the folder `FOLDER`; empty where there is none.
+        episode: The episode's `fingerprint`.
+        text: Caption of the video, or why there is none.
+        file: File name in the folder `FOLDER`; empty without a video.
     """
 
     episode: str
@@ -35,11 +35,11 @@ class EpisodeVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportVideos:
-    """What can be shown of an evaluation.
+    """The videos of an evaluation.
 
     Attributes:
-        by_name: Videos by what `video_name` gives of the episode.
-        missing: Why there are none at all; empty where there are.
+        by_name: Videos by `video_name`.
+        missing: Why there are no videos at all; empty if there are some.
     """
 
     by_name: Mapping[str, EpisodeVideo] = field(default_factory=dict)
@@ -48,29 +48,29 @@ class ReportVideos:
 
 @dataclass(frozen=True, kw_only=True)
 class _Index:
-    """What `INDEX` holds."""
+    """Contents of the file `INDEX`."""
 
     videos: Mapping[str, EpisodeVideo]
 
 
 def video_name(episode: EpisodeResult) -> str:
-    """What the video of an episode is called: `nominal_300001`."""
+    """Name of the video of an episode, such as `nominal_300001`."""
     return f'{episode.suite}_{episode.seed}'
 
 
 def fingerprint(episode: EpisodeResult) -> str:
-    """What tells this run of an episode from any other: SHA-256 of all that is kept of it (hex)."""
+    """SHA-256 (hex) of the stored episode, which identifies this run of it."""
     return hashlib.sha256(episode_line(episode).encode()).hexdigest()
 
 
 def read_videos(out: Path) -> dict[str, EpisodeVideo]:
-    """Videos that are there already, by name; those whose file is gone are left out.
+    """Existing videos by name, except those whose file is missing.
 
     Args:
         out: Folder of the report.
 
     Raises:
-        EvaluationError: If the list of them is damaged.
+        EvaluationError: If the index is damaged.
     """
     folder = out / FOLDER
     path = folder / INDEX
@@ -78,14 +78,14 @@ def read_videos(out: Path) -> dict[str, EpisodeVideo]:
         return {}
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
-        found = parse(_Index, data, where=str(path)).videos
+        videos = parse(_Index, data, where=str(path)).videos
     except (OSError, ValueError, IlRosError) as problem:
         raise EvaluationError(
             f'cannot be read: {problem}', where=str(path), fix=f'delete the folder {folder}'
         ) from None
     return {
         name: video
-        for name, video in found.items()
+        for name, video in videos.items()
         if not video.file or (folder / video.file).exists()
     }
 

@@ -1,10 +1,10 @@
-"""How well a score tells failing episodes from good ones, and how early.
+"""How well and how early a score separates failing episodes from good ones.
 
-A score is evaluated by its traces: for every episode the windowed score relative to its calibrated
-threshold at each tick, so that 1 is where it stops the policy. The measures are those of Xu et al.
-2025 (FAIL-Detect: Can We Detect Failures Without Failure Data?): rates of failing and of good
-episodes, their mean, and the time of detection; and also the area under the ROC curve, which needs
-no threshold. Every figure comes with an interval over episodes.
+The input is one trace per episode: the windowed score relative to its calibrated threshold at each
+tick, so that the score stops the policy at 1. The measures are those of Xu et al. 2025
+(FAIL-Detect: Can We Detect Failures Without Failure Data?): rates over failing and good episodes,
+their mean, and the detection time; and the area under the ROC curve, which needs no threshold.
+Every figure has an interval over episodes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class ScoreTrace:
 
     Attributes:
         times: Time of each tick since the start, shape (T,) [s].
-        ratios: Windowed score relative to its threshold, shape (T,); NaN where it cannot be told.
+        ratios: Windowed score relative to its threshold, shape (T,); NaN if it is unknown.
         failed: Whether the policy failed.
-        perturbed: Whether something was disturbed.
+        perturbed: Whether the episode was perturbed.
         duration: Length of the episode [s].
-        stopped: When something else than the score stopped the policy [s], which is an alarm, too.
+        stopped: When something other than the score stopped the policy [s]; counts as an alarm.
 
     Raises:
-        EvaluationError: If times and ratios do not fit, or the duration is not positive.
+        EvaluationError: If times and ratios differ in shape, or the duration is not positive.
     """
 
     times: Array
@@ -53,7 +53,7 @@ class ScoreTrace:
             raise EvaluationError(
                 f'times {np.shape(self.times)} and ratios {np.shape(self.ratios)}',
                 where='trace',
-                allowed='one of each a tick',
+                allowed='one of each per tick',
             )
         if not self.duration > 0:
             raise EvaluationError(
@@ -62,16 +62,16 @@ class ScoreTrace:
 
     @property
     def maximum(self) -> float:
-        """Largest ratio of the episode; -inf where it could never be told, inf where it stopped."""
+        """Largest ratio of the episode; -inf if all are NaN, inf if something else stopped it."""
         if self.stopped is not None:
             return np.inf
         known = self.ratios[~np.isnan(self.ratios)]
         return float(known.max()) if len(known) else -np.inf
 
     def alarm(self, count: int = 1, window: int = 1) -> float | None:
-        """When `count` of the last `window` ticks were above 1 for the first time [s]; None: never.
+        """First time at which `count` of the last `window` ticks were above 1 [s]; None if never.
 
-        An alarm at the end of the episode or after it spares nothing, and is none.
+        An alarm at or after the end of the episode prevents nothing and does not count.
         """
         above = np.concatenate([[0], np.cumsum(self.ratios > 1.0)])
         recent = above[1:] - above[np.maximum(np.arange(len(above) - 1) - window + 1, 0)]
@@ -100,14 +100,14 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreResult:
-    """What one score came to on a set of episodes, an alarm being `count` of `window` ticks.
+    """Results of one score on a set of episodes; an alarm is `count` of `window` ticks above 1.
 
     Attributes:
         traces: The episodes.
-        count: Ticks above the threshold that make an alarm.
-        window: Among how many.
-        confidence: Of every interval.
-        seed: Of the bootstrap.
+        count: Ticks above the threshold that raise an alarm.
+        window: Length of the window [ticks].
+        confidence: Confidence of every interval.
+        seed: Seed of the bootstrap.
     """
 
     traces: Sequence[ScoreTrace]
@@ -123,30 +123,30 @@ class ScoreResult:
 
     @property
     def true_positives(self) -> Rate | None:
-        """How many failing episodes raised an alarm before their end."""
+        """Rate of failing episodes with an alarm before their end."""
         return self._rate(failed=True)
 
     @property
     def true_negatives(self) -> Rate | None:
-        """How many good episodes, disturbed or not, raised none."""
-        false = self._rate(failed=False)
-        return false and Rate(false.trials - false.successes, false.trials)
+        """Rate of good episodes, perturbed or not, without an alarm."""
+        alarms = self._rate(failed=False)
+        return alarms and Rate(alarms.trials - alarms.successes, alarms.trials)
 
     @property
     def nominal_false_alarms(self) -> Rate | None:
-        """How many good episodes in which nothing was disturbed raised an alarm."""
+        """Rate of good unperturbed episodes with an alarm."""
         return self._rate(failed=False, perturbed=False)
 
     @property
     def perturbed_false_alarms(self) -> Rate | None:
-        """How many good episodes raised an alarm although the policy coped with the disturbance."""
+        """Rate of good perturbed episodes with an alarm, although the policy coped."""
         return self._rate(failed=False, perturbed=True)
 
     @cached_property
     def auroc(self) -> Estimate | None:
-        """Chance that a failing episode has a larger maximum than a good one; ties count half.
+        """Probability that a failing episode has a larger maximum than a good one; ties count half.
 
-        Failing episodes often last longer, and a longer one has more chances of a large maximum.
+        Failing episodes often last longer, and longer episodes tend to have larger maxima.
         """
         maxima = np.array([trace.maximum for trace in self.traces])
         wins = _wins(maxima[self._failed], maxima[~self._failed])
@@ -162,11 +162,10 @@ class ScoreResult:
 
     @cached_property
     def time_weighted_accuracy(self) -> Estimate | None:
-        """As balanced accuracy, with an early alarm worth more than a late one.
+        """Balanced accuracy in which an early alarm counts more than a late one.
 
-        An alarm at time t of a failing episode of length T counts 1 - t / T instead of 1, so that
-        a policy stopped as it begins counts 1 and one stopped as it ends nothing; good episodes
-        count as before.
+        An alarm at time t of a failing episode of length T counts 1 - t / T instead of 1: a stop at
+        the start counts 1, a stop at the end 0. Good episodes count as in `balanced_accuracy`.
         """
         pairs = zip(self.alarms, self.traces, strict=True)
         weights = [
@@ -177,7 +176,7 @@ class ScoreResult:
 
     @cached_property
     def detection_share(self) -> Estimate | None:
-        """Median of detection time over length of the episode, of the failures detected, 0 to 1."""
+        """Median of detection time / episode length over the detected failures, 0 to 1."""
         shares = np.array([
             t / trace.duration
             for t, trace in zip(self.alarms, self.traces, strict=True)
@@ -190,7 +189,7 @@ class ScoreResult:
         return self._figure(float(np.median(shares)), np.median(drawn, axis=1))
 
     def row(self) -> dict[str, Any]:
-        """All of it as plain numbers; null where there was nothing to measure."""
+        """All measures as plain numbers; null if there was nothing to measure."""
         figures = {
             'auroc': self.auroc,
             'balanced_accuracy': self.balanced_accuracy,
@@ -228,9 +227,9 @@ class ScoreResult:
 
     @cached_property
     def _draws(self) -> tuple[Array, Array]:
-        """Shares of each failing and each good episode in the resamples, (B, F) and (B, G).
+        """Weights of each failing and each good episode in the resamples, (B, F) and (B, G).
 
-        Failing and good ones are drawn apart: how many of each there are was chosen, not measured.
+        Failing and good episodes are resampled separately: their numbers were chosen, not measured.
         """
         rng = np.random.default_rng(self.seed)
         sizes = int(self._failed.sum()), int((~self._failed).sum())
@@ -238,7 +237,7 @@ class ScoreResult:
         return shares[0], shares[1]
 
     def _mean(self, weights: Array) -> Estimate | None:
-        """Half of the mean weight of failing episodes and half of what good ones leave to 1."""
+        """Mean of the failing episodes' mean weight and 1 minus the good episodes' mean weight."""
         bad, good = weights[self._failed], weights[~self._failed]
         if not len(bad) or not len(good):
             return None
@@ -256,7 +255,7 @@ def auroc(positive: Array, negative: Array) -> float:
     """Area under the ROC curve of scores (P,) and (N,): the Mann-Whitney statistic; ties half.
 
     Raises:
-        EvaluationError: If there are none of one kind.
+        EvaluationError: If either array is empty.
     """
     if not len(positive) or not len(negative):
         raise EvaluationError(
@@ -268,7 +267,7 @@ def auroc(positive: Array, negative: Array) -> float:
 
 
 def table(results: Mapping[str, ScoreResult]) -> str:
-    """A Markdown table, a line for each score."""
+    """A Markdown table with one row per score."""
     head = (
         'score', 'AUROC', 'detected', 'quiet on good', 'balanced accuracy',
         'time-weighted accuracy', 'detection time share', 'false alarms, nominal',
@@ -294,7 +293,7 @@ def _cell(figure: Estimate | Rate | None) -> str:
 
 
 def _wins(positive: Array, negative: Array) -> Array:
-    """1 where a positive score is above a negative one, 0.5 where they tie, shape (P, N)."""
+    """1 if a positive score is above a negative one, 0.5 if they tie, shape (P, N)."""
     above = positive[:, None] > negative[None]
     tied = positive[:, None] == negative[None]
     return np.asarray(above + 0.5 * tied, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What is evaluated on which seeds: the one place for both."""
+"""Suites of an evaluation and the seeds of each purpose."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ SEEDS: Mapping[str, range] = {
     'ood': range(400_000, 500_000),
     'adversarial': range(500_000, 600_000),
 }
-"""Seeds of the scene by what they are for; no two ranges share a seed.
+"""Seeds of the scene by purpose; no two ranges share a seed.
 
-Demonstrations train the policy; calibration sets the monitor's threshold, and is where policies
-are tried while they are trained; corrections are rollouts that an expert relabels; nominal and ood
-(perturbed) seeds only ever evaluate; in adversarial ones the smallest disturbance that makes a
-policy fail is searched for.
+Demonstrations train the policy. Calibration sets the monitor's threshold and tests policies during
+training. Corrections are rollouts that an expert relabels. Nominal and ood (perturbed) seeds are
+reserved for evaluation. Adversarial seeds are for the search of the smallest failing disturbance.
 """
 
 
@@ -29,10 +28,10 @@ class Suite:
     """One way of running episodes.
 
     Attributes:
-        controller: Who commands the arm: 'policy', 'expert' or 'heuristic'.
-        watched: Whether the monitor may stop the episode.
-        seeds: The entry of SEEDS that its scenes come from.
-        title: What a reader calls it.
+        controller: Driver of the arm: 'policy', 'expert' or 'heuristic'.
+        watched: Whether the monitor's scores may stop the episode.
+        seeds: Entry of SEEDS for its scenes.
+        title: Name for a reader.
     """
 
     controller: str
@@ -58,7 +57,7 @@ SUITES: Mapping[str, Suite] = {
         controller='policy', watched=True, seeds='ood', title='policy, perturbed, with monitor'
     ),
 }
-"""The suites that a report knows by name; others may join them under any other name.
+"""The suites with a fixed meaning in a report; others may have any other name.
 
 Expert and heuristic run on the nominal seeds, and both ood suites on the same cases, so that
 episodes compare pair by pair.
@@ -66,7 +65,7 @@ episodes compare pair by pair.
 
 
 def draw_seeds(part: str, count: int, start: int = 0) -> range:
-    """Take `count` consecutive seeds of a part of SEEDS, from its `start`-th on.
+    """Take `count` consecutive seeds of a part of SEEDS, beginning at index `start`.
 
     Raises:
         UnknownNameError: If SEEDS has no such part.
@@ -86,24 +85,24 @@ def draw_seeds(part: str, count: int, start: int = 0) -> range:
 
 
 def nominal_seeds(count: int, start: int = 0) -> range:
-    """Take `count` seeds that no policy was trained or calibrated on (see `draw_seeds`)."""
+    """Take `count` seeds that no policy was trained or calibrated on; see `draw_seeds`."""
     return draw_seeds('nominal', count, start)
 
 
 def ood_cases(
     count: int, perturbations: Sequence[str], start: int = 0
 ) -> tuple[tuple[int, str], ...]:
-    """Pair `count` ood seeds with the perturbations in turn, so that each kind gets its share.
+    """Pair `count` ood seeds with the perturbations in turn, so that all kinds occur equally often.
 
     Raises:
-        EvaluationError: If there is no perturbation, or not that many seeds.
+        EvaluationError: If there is no perturbation, or there are too few seeds.
     """
     if not perturbations:
         raise EvaluationError(
             'no perturbation to draw from',
             where='perturbations',
             allowed='at least one',
-            fix='name the perturbations that the simulator should apply',
+            fix='name the perturbations for the simulator to apply',
         )
     seeds = draw_seeds('ood', count, start)
     return tuple((seed, perturbations[i % len(perturbations)]) for i, seed in enumerate(seeds))

@@ -62,7 +62,7 @@ def colour(name: str) -> str:
 
 
 def drawn(draw: Callable[[Figure], None], width: float, height: float) -> Figure:
-    """Let `draw` fill a new figure of that size [inch] in the house style, without a display."""
+    """Call `draw` with a new figure of that size [inch] in the common style, without a display."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout='constrained')
         draw(figure)
@@ -76,12 +76,12 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     Args:
         figure: From `drawn`.
         name: Prefix of every id in it, unique on the page.
-        label: What it shows, for readers who cannot see it.
+        label: Description for screen readers.
     """
     buffer = StringIO()
-    nothing = dict.fromkeys(('Date', 'Creator', 'Format', 'Type'))
+    no_metadata = dict.fromkeys(('Date', 'Creator', 'Format', 'Type'))
     with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format='svg', metadata=nothing)
+        figure.savefig(buffer, format='svg', metadata=no_metadata)
     text = buffer.getvalue()
     text = text[text.index('<svg') :]
     text = re.sub(r'<metadata>.*?</metadata>|<style .*?</style>', '', text, flags=re.DOTALL)

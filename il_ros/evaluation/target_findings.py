@@ -1,4 +1,4 @@
-"""What the numbers amount to, in sentences: failures as loudly as successes."""
+"""The verdict of an evaluation in sentences, with failures as visible as successes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from il_ros.evaluation.intervals import Rate, percent
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What a policy and its monitor are expected to reach.
+    """Targets of a policy and its monitor.
 
     Attributes:
         nominal_success: Lowest success rate on unseen seeds, in [0, 1].
-        false_alarms: Highest share of nominal episodes that the monitor stops, in [0, 1].
-        detection: Lowest share of failing perturbed episodes that it stops, in [0, 1].
+        false_alarms: Highest fraction of nominal episodes that the monitor stops, in [0, 1].
+        detection: Lowest fraction of failing perturbed episodes that it stops, in [0, 1].
         expert_success: Lowest success rate of the expert, in [0, 1]; below it the task or the
-            expert is at fault, and the policy's rate says little.
+            expert is at fault and the policy's rate says little.
         violations: Highest number of limit violations with the monitor.
     """
 
@@ -29,12 +29,12 @@ class Targets:
 
 
 TARGETS = Targets()
-"""The targets unless others are asked for."""
+"""Default targets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRates:
-    """The rates that a verdict rests on; None where nothing was measured."""
+    """The rates on which a verdict is based; None if nothing was measured."""
 
     nominal: Rate | None
     false_alarms: Rate | None
@@ -50,9 +50,9 @@ class TargetFinding:
 
     Attributes:
         state: 'met', 'missed' or 'untested'.
-        name: What was judged, in a few words.
-        text: The numbers, the target, and what follows.
-        sure: False where the interval holds the other outcome too: more episodes might turn it.
+        name: Short name of the target.
+        text: The numbers, the target and the conclusion.
+        sure: False if the interval includes the other outcome: more episodes might reverse it.
     """
 
     state: str
@@ -62,7 +62,7 @@ class TargetFinding:
 
 
 def assess(measured: MeasuredRates, targets: Targets = TARGETS) -> tuple[TargetFinding, ...]:
-    """Hold what was measured against the targets and the two baselines."""
+    """Compare the measured rates with the targets and the two baselines."""
     m, t = measured, targets
     return (
         _at_least('success on nominal episodes', m.nominal, t.nominal_success),
@@ -75,7 +75,7 @@ def assess(measured: MeasuredRates, targets: Targets = TARGETS) -> tuple[TargetF
 
 
 def headline(findings: Sequence[TargetFinding]) -> str:
-    """Sum the findings up in one sentence that names every target missed or not tested."""
+    """Sum up the findings and name every target missed or not tested."""
     missed = [finding.name for finding in findings if finding.state == 'missed']
     untested = [finding.name for finding in findings if finding.state == 'untested']
     parts = []
@@ -87,7 +87,7 @@ def headline(findings: Sequence[TargetFinding]) -> str:
         parts.append(f'All {len(findings)} targets met.')
     close = sum(finding.state == 'met' and not finding.sure for finding in findings)
     if close:
-        parts.append(f'{close} of those met are not beyond doubt with so few episodes.')
+        parts.append(f'{close} of those met are uncertain with so few episodes.')
     return ' '.join(parts)
 
 
@@ -108,7 +108,7 @@ def _at_most(name: str, rate: Rate | None, target: float) -> TargetFinding:
 
 
 def _finding(name: str, rate: Rate, goal: str, *, met: bool, sure: bool) -> TargetFinding:
-    """Say so where the target lies inside the interval: a few episodes prove little."""
+    """Note if the target lies inside the interval, because few episodes prove little."""
     state = 'met' if met else 'missed'
     doubt = '' if sure else f', but {rate.trials} episodes leave the other outcome possible'
     text = f'{rate}; target {goal}: {state}{doubt}.'

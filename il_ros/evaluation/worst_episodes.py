@@ -1,4 +1,4 @@
-"""Which episodes to look at first."""
+"""Selects the episodes to look at first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EpisodeProblem:
 
     Attributes:
         episode: The episode.
-        what: What is wrong with it, in a few words.
+        what: The problem, in a few words.
         severity: 0 is worst.
     """
 
@@ -25,17 +25,17 @@ class EpisodeProblem:
 
 
 def worst_episodes(episodes: Iterable[EpisodeResult]) -> list[EpisodeProblem]:
-    """List what went wrong, worst first: violations under watch, failures, misses, false alarms.
+    """List problems, worst first: violations under watch, failures, misses, false alarms.
 
-    Failures of the heuristic and of the unwatched policy under perturbation are what those
-    suites are for, and are not listed.
+    Failures of the heuristic and of the unwatched policy under perturbation are expected and not
+    listed.
     """
     episodes = tuple(episodes)
     pairs = pair_up(*([e for e in episodes if e.suite == s] for s in ('ood', 'ood_unwatched')))
     missed = {case_key(pair.watched): pair for pair in pairs if pair.failed and not pair.detected}
-    found = [_problem(episode, missed) for episode in episodes]
+    problems = [_problem(episode, missed) for episode in episodes]
     return sorted(
-        (problem for problem in found if problem is not None),
+        (problem for problem in problems if problem is not None),
         key=lambda problem: (
             problem.severity,
             -problem.episode.violated,
@@ -59,7 +59,7 @@ def _problem(
 def _checks(
     episode: EpisodeResult, missed: Mapping[CaseKey, WatchedPair]
 ) -> Sequence[tuple[bool, str]]:
-    """Return (is it so, what to call it), worst first."""
+    """Return pairs of (problem exists, description), worst first."""
     perturbed = episode.suite == 'ood'
     return (
         (episode.violated > 0, f'{episode.violated} limit violations'),

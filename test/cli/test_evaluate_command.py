@@ -108,7 +108,7 @@ def test_the_worst_episodes_have_videos_next_to_the_report(reach_bundle, tmp_pat
     (video,) = (tmp_path / 'out/videos').glob('*.webp')
     page = (tmp_path / 'out/report.html').read_text()
     assert f'src="videos/{video.name}"' in page
-    assert 'every command as it was' in page
+    assert 'every command is the same' in page
     made = video.stat().st_mtime_ns
     assert run(reach_bundle, tmp_path, 2, **options) == 0
     assert video.stat().st_mtime_ns == made

@@ -91,7 +91,7 @@ def test_two_episodes_of_one_case_are_refused(episode):
         summarise([episode(), episode()], versions={})
     assert str(caught.value) == (
         'suite nominal: 2 episodes of task reach, seed 300000, []; '
-        'allowed: one episode of each case, for more would count twice; '
+        'allowed: one episode of each case, so that none counts twice; '
         'to fix: evaluate into an empty folder, or use other seeds'
     )
 
@@ -188,7 +188,7 @@ def measured(**changes):
 def test_headline_names_what_is_missed_untested_and_doubtful():
     assert headline(assess(measured())) == 'All 6 targets met.'
     assert headline(assess(measured(nominal=Rate(46, 50)))) == (
-        'All 6 targets met. 1 of those met are not beyond doubt with so few episodes.'
+        'All 6 targets met. 1 of those met are uncertain with so few episodes.'
     )
     assert headline(assess(measured(nominal=Rate(1, 2), detection=None))) == (
         '1 of 6 targets missed: success on nominal episodes. '

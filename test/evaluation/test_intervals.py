@@ -85,7 +85,7 @@ def test_impossible_counts_are_refused(successes, trials):
 
 @pytest.mark.parametrize('confidence', [0.0, 1.0, 95.0, float('nan')])
 def test_impossible_confidence_is_refused(confidence):
-    with pytest.raises(EvaluationError, match='is no confidence; allowed: 0 < confidence < 1'):
+    with pytest.raises(EvaluationError, match=f'got {confidence}; allowed: 0 < confidence < 1'):
         wilson(1, 2, confidence)
 
 

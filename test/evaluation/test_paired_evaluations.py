@@ -64,10 +64,10 @@ def test_episodes_without_a_partner_are_refused(a, b, episode):
     with pytest.raises(EvaluationError) as caught:
         compare_evaluations(a, longer)
     assert str(caught.value) == (
-        f'suite nominal: 2 episodes are in {a.folder} alone (reach: seeds 0-1); '
-        f'1 episodes are in {b.folder} alone (reach: seeds 40); '
+        f'suite nominal: 2 episodes are only in {a.folder} (reach: seeds 0-1); '
+        f'1 episodes are only in {b.folder} (reach: seeds 40); '
         'allowed: the same tasks, seeds and perturbations in both; '
-        'to fix: evaluate both with the same options, or the shorter one on with more episodes'
+        'to fix: evaluate both with the same options, or extend the shorter one with --episodes'
     )
 
 
@@ -91,7 +91,7 @@ def test_perturbations_of_one_name_must_be_the_same(a, episode):
     pushed = [episode('ood', 5, perturbations=('push',))]
     one = replace(a, episodes=pushed)
     other = replace(one, identity={**a.identity, 'perturbations.push': '13'})
-    with pytest.raises(EvaluationError, match='suite ood: push is not the same: 12 and 13'):
+    with pytest.raises(EvaluationError, match='suite ood: push differs: 12 and 13'):
         compare_evaluations(one, other)
     assert compare_evaluations(one, one)['suites']['ood']['pairs'] == 1
 

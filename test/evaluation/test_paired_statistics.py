@@ -34,7 +34,7 @@ def test_outcomes_are_counted_by_kind():
     assert table.difference == pytest.approx(-0.2)
     assert table.discordant == pytest.approx(0.6)
     for counts in ((0, 0, 0, 0), (3, -1, 0, 0)):
-        with pytest.raises(EvaluationError, match='allowed: at least 0, and one pair'):
+        with pytest.raises(EvaluationError, match='allowed: at least 0, and at least one pair'):
             PairedOutcomes(*counts)
 
 
