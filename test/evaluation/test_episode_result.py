@@ -103,7 +103,7 @@ def test_file_of_many(tmp_path, episode, stopped, traced):
         ({'times': np.zeros((1, 1))}, 'times: got shape (1, 1); allowed: shape (T,)'),
     ],
 )
-def test_what_cannot_be_is_refused(changes, message, episode):
+def test_invalid_values_are_refused(changes, message, episode):
     with pytest.raises(EvaluationError, match=f'^{re.escape(message)}$'):
         episode(**changes)
 

@@ -24,7 +24,7 @@ def seeds(episodes):
     return [episode.seed for episode in episodes]
 
 
-def test_it_goes_on_where_it_stopped(tmp_path, episode, traced):
+def test_it_resumes_where_it_stopped(tmp_path, episode, traced):
     with EvaluationJournal(tmp_path / 'run', IDENTITY) as journal:
         assert journal.episodes == []
         journal.add(episode(seed=1))

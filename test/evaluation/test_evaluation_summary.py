@@ -136,7 +136,7 @@ def test_time_share_is_a_median_over_the_detected(episode, stopped):
     assert time_share([]) is None
 
 
-def test_notes_say_what_flatters(episode, traced):
+def test_notes_name_what_makes_the_result_look_better(episode, traced):
     found = [
         episode(seed=5),
         episode('ood_unwatched', 400_000, fallback=True, fallback_time=1.0),

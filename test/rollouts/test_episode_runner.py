@@ -58,7 +58,7 @@ def test_noise_moves_the_arm_off_the_commands_and_not_the_commands(runner):
     assert 1e-4 < np.abs(a - b).max() < 0.04
 
 
-def test_an_answer_that_does_not_come_leaves_the_last_command_standing(runner):
+def test_without_an_answer_the_last_command_stays(runner):
     lost = [Perturbation(kind='sensor_dropout', target='goal_position', start=0.5)]
     rollout = runner.run(7, lost)
     assert rollout.outcome == 'time limit'
@@ -102,12 +102,12 @@ def test_a_heuristic_can_drive():
     assert {chunk.shape for chunk in rollout.chunks} == {(2, 8)}
 
 
-def test_an_expert_that_is_not_there_is_named():
+def test_an_unknown_expert_is_named():
     with pytest.raises(UnknownNameError, match="unknown expert 'wipe'"):
         ExpertDriver('wipe', CONTRACT)
 
 
-def test_every_frame_is_shown_to_who_watches(runner):
+def test_the_watcher_gets_every_frame(runner):
     seen = []
     rollout = runner.run(7, watch=lambda frame, chunk: seen.append((frame, chunk)))
     assert seen == list(zip(rollout.frames, rollout.chunks, strict=True))

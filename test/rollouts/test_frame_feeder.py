@@ -28,8 +28,8 @@ def looks(world, count, *lost, since=0):
     frames = []
     for tick in range(count):
         gone = lost if tick >= since else ()
-        told = {key: None if key in gone else value for key, value in readings.items()}
-        frames.append(feeder.feed(told, NS + tick * PERIOD))
+        delivered = {key: None if key in gone else value for key, value in readings.items()}
+        frames.append(feeder.feed(delivered, NS + tick * PERIOD))
     return feeder, frames
 
 
@@ -55,7 +55,7 @@ def test_a_lost_sample_is_the_one_before_until_it_is_too_old(world):
     assert text.startswith('object_pose (object_pose): 0.250 s old, allowed 0.200 s')
 
 
-def test_every_tick_is_seen_though_a_stream_is_lost(world):
+def test_every_tick_has_a_frame_although_a_stream_is_lost(world):
     _, frames = looks(world, 6, 'wrench', since=2)
     assert [frame.stamp for frame in frames] == [NS + i * PERIOD for i in range(6)]
 

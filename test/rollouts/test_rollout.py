@@ -21,7 +21,7 @@ def rollouts():
     return [runner.run(1), runner.run(2, LOST, name='goal_lost')]
 
 
-def test_what_is_saved_comes_back(rollouts, tmp_path):
+def test_saved_rollouts_load_unchanged(rollouts, tmp_path):
     save_rollouts(tmp_path / 'some' / 'rollouts.npz', rollouts)
     back = load_rollouts(tmp_path / 'some' / 'rollouts.npz')
     for before, after in zip(rollouts, back, strict=True):
@@ -42,7 +42,7 @@ def test_what_is_saved_comes_back(rollouts, tmp_path):
     assert any(not frame.valid['goal_position'] for frame in back[1].frames)
 
 
-def test_no_rollouts_are_not_read_as_some(tmp_path):
+def test_other_files_are_not_read_as_rollouts(tmp_path):
     with pytest.raises(IlRosError, match=r'none\.npz: cannot be read: .*run again'):
         load_rollouts(tmp_path / 'none.npz')
     (tmp_path / 'odd.npz').write_bytes(b'odd')
@@ -50,7 +50,7 @@ def test_no_rollouts_are_not_read_as_some(tmp_path):
         load_rollouts(tmp_path / 'odd.npz')
 
 
-def test_nothing_is_not_saved(tmp_path):
+def test_saving_nothing_is_refused(tmp_path):
     with pytest.raises(IlRosError, match='nothing to save: no frame was answered'):
         save_rollouts(tmp_path / 'none.npz', [])
     assert not list(tmp_path.iterdir())

@@ -45,7 +45,7 @@ def test_scores_offline_are_those_of_the_monitor(reach_bundle):
     np.testing.assert_allclose(offline.values, np.array(live), rtol=1e-9, equal_nan=True)
 
 
-def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
+def test_frames_after_a_stop_are_left_out(reach_bundle, rollouts):
     bundle = load_bundle(reach_bundle)
     (stopped,) = score_rollouts(bundle.calibration.bank, bundle.score_inputs, [rollouts[2]])
     assert stopped.gated
@@ -54,7 +54,7 @@ def test_what_comes_behind_a_stop_is_left_out(reach_bundle, rollouts):
     assert len(stopped.values) < len(rollouts[2].frames)
 
 
-def test_bands_of_real_scores_let_calibration_rollouts_pass(reach_bundle, rollouts):
+def test_thresholds_of_real_scores_let_calibration_rollouts_pass(reach_bundle, rollouts):
     bundle = load_bundle(reach_bundle)
     good = score_rollouts(bundle.calibration.bank, bundle.score_inputs, rollouts[:2])
     thresholds = joint_thresholds([one.values for one in good * 20], alpha=0.05)

@@ -1,4 +1,4 @@
-"""Videos show the episode that was judged, or say why they do not."""
+"""Videos show the evaluated episode, or the caption says why there is none."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def runner():
 
 @pytest.fixture(scope='module')
 def failed(runner):
-    """Somebody who does nothing until the time is over."""
+    """An episode in which the heuristic holds still until the time limit."""
     return run_case(runner, suite='nominal', task='reach', case=EpisodeCase(seed=300_001))
 
 
@@ -47,7 +47,7 @@ def again(runner):
 
 @pytest.fixture(scope='module')
 def lost(runner):
-    """An episode in which the monitor hears nothing from the joints any more."""
+    """An episode in which the monitor no longer receives the joints."""
     (name, perturbations), *_ = LOST.items()
     case = EpisodeCase(seed=400_002, name=name, perturbations=perturbations)
     return run_case(runner, suite='nominal', task='reach', case=case)
@@ -63,7 +63,7 @@ def frames(path):
     return video.frames, video.durations
 
 
-def test_a_failure_is_recorded_from_its_begin_to_its_end(failed, lost, tmp_path):
+def test_a_failure_is_recorded_from_start_to_end(failed, lost, tmp_path):
     made = make_maker().make_videos(tmp_path, [failed, lost])
     assert made.missing == ''
     assert {name: video.text for name, video in made.by_name.items()} == dict.fromkeys(
@@ -139,7 +139,7 @@ def test_a_single_other_command_is_another_episode(failed, again, tick, joint, o
     assert command_distance(judged, again, PERIOD) == pytest.approx(moved)
 
 
-def test_commands_that_nobody_kept_prove_nothing(failed, again):
+def test_missing_commands_count_as_a_difference(failed, again):
     judged = replace(failed, joints=np.zeros((0, 0)))
     assert np.isnan(command_distance(judged, again, PERIOD))
     assert difference(judged, again, PERIOD, exact=False) == 'commands'

@@ -209,12 +209,12 @@ def test_a_policy_that_fails_undisturbed_is_refused(space):
 
 
 @pytest.mark.parametrize('change', [{'random': 0}, {'sigma': 0.0}, {'searches': -1}, {'seed': -1}])
-def test_senseless_settings_are_refused(change):
+def test_invalid_settings_are_refused(change):
     with pytest.raises(IlRosError, match=r'search: got SearchConfig.*; allowed: counts'):
         SearchConfig(**change)
 
 
-def test_bounds_that_begin_beyond_neutral_are_gone_through_from_neutral():
+def test_bounds_that_begin_beyond_neutral_are_searched_from_neutral():
     space = space_of(
         'scenes: {count: 1}\nperturbations: {late: {kind: action_delay, value: [[0.45, 0.9]]}}'
     )
