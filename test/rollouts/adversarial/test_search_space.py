@@ -98,7 +98,7 @@ def test_one_number_by_itself(space):
         Perturbation(kind='mass_scale', target='object', value=(4.0,)),
     )
     assert space.alone(lost, 0.3)[0].duration == 0.3
-    assert [space.tells(p) for p in space.parameters] == [False, True, True, True, True]
+    assert [space.has_effect(p) for p in space.parameters] == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
