@@ -47,8 +47,12 @@ def convert_bundle(folder: Path) -> Migration:
     if found == FORMAT:
         return Migration(changes=(), write=lambda target: None)
     if found != _OLD:
+        newer = isinstance(found, int) and found > FORMAT
         raise BundleError(
-            f'format {found}', where=str(file), allowed=f'{_OLD}, {FORMAT}', fix='train again'
+            f'format {found}',
+            where=str(file),
+            allowed=f'{_OLD}, {FORMAT}',
+            fix='update il_ros: a newer version wrote it' if newer else 'train the policy again',
         )
     changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, was {_OLD}',)
     if kind == MlpPolicy.kind:

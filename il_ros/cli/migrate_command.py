@@ -268,6 +268,10 @@ def _replace(unit: Path, conversion: Migration, *, keep: bool) -> None:
         conversion.write(copy)
         unit.rename(backup)
         copy.rename(unit)
+    except BaseException:  # an interruption, too, puts the original back
+        if os.path.lexists(backup) and not os.path.lexists(unit):
+            backup.rename(unit)
+        raise
     finally:
         _remove(copy)
     if not keep:

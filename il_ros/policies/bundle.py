@@ -207,7 +207,11 @@ def read_info(path: Path) -> BundleInfo:
         ) from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
-        fix = 'run il_ros migrate' if found == FORMAT - 1 else 'train the policy again'
+        fix = 'train the policy again'
+        if found == FORMAT - 1:
+            fix = f'run il_ros migrate {path}'
+        elif isinstance(found, int) and found > FORMAT:
+            fix = 'update il_ros on this machine: a newer version wrote it'
         raise BundleError(f'format {found}', where=str(file), allowed=str(FORMAT), fix=fix)
     return parse(BundleInfo, data, where=str(file), error=BundleError)
 

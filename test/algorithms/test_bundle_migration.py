@@ -64,7 +64,9 @@ def test_the_thresholds_belong_to_the_same_policy_afterwards(old, tmp_path):
 
 def test_a_bundle_that_was_changed_or_is_older_is_not_converted(old):
     edit(old, format=1)
-    with pytest.raises(BundleError, match='format 1; allowed: 2, 3; to fix: train again'):
+    with pytest.raises(
+        BundleError, match='format 1; allowed: 2, 3; to fix: train the policy again'
+    ):
         convert_bundle(old)
     edit(old, format=2, policy_id='0' * 16)
     with pytest.raises(BundleError, match=r'the policy is not 0000.*changed by hand'):

@@ -140,6 +140,20 @@ def test_a_conversion_that_fails_leaves_the_original_and_nothing_else(runs, monk
     assert contents(runs) == before
 
 
+def test_an_interruption_between_both_renames_puts_the_original_back(runs, monkeypatch):
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if self.name.endswith('.migrating'):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    before = contents(runs)
+    monkeypatch.setattr(Path, 'rename', interrupted)
+    assert main(['migrate', str(runs), '--in-place']) == 130
+    assert contents(runs) == before
+
+
 @pytest.mark.parametrize('kind', [kind for kind, one in FOLDERS.items() if not one.convert])
 def test_a_format_that_cannot_be_converted_is_reported_with_what_to_do(kind, tmp_path, capsys):
     folder = tmp_path / 'x'

@@ -187,7 +187,11 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         load_bundle(tmp_path / 'none')
     with pytest.raises(BundleError, match=r'no bundle\.json in it; .*; to fix: make one by "il_ro'):
         load_bundle(tmp_path)
-    for other, fix in ((1, 'train the policy again'), (2, 'run il_ros migrate'), (7, 'train the')):
+    for other, fix in (
+        (1, 'train the policy again'),
+        (2, 'run il_ros migrate'),
+        (7, 'update il_ros'),
+    ):
         edit(path, format=other)
         text = rf'bundle\.json: format {other}; allowed: 3; to fix: {fix}'
         with pytest.raises(BundleError, match=text):

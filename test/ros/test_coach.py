@@ -161,7 +161,7 @@ def test_a_retraining_is_judged_and_what_is_worse_is_not_promoted(taught, runnin
         assert coach.said[-1].policy_id == load_bundle(bundle).policy_id
         assert coach.ask('start').success
         assert coach.ask('start').message == 'it runs already'
-        coach.until(lambda: coach.said[-1].state == CoachStatus.JUDGING, 'trials')
+        coach.until(lambda: coach.said[-1].state == CoachStatus.EVALUATING, 'trials')
         coach.until(lambda: coach.said[-1].state == CoachStatus.WATCHING, 'the end')
         decision = json.loads((folder / 'retraining_000/decision.json').read_text())
         assert not decision['promoted']
@@ -201,7 +201,7 @@ def test_it_goes_on_where_it_was_killed(running, tmp_path, bundle):
 def test_a_node_that_is_ended_in_a_trial_leaves_the_arm_at_rest(running, tmp_path, bundle):
     with Node(running, tmp_path, bundle=bundle, further=1, trials=30) as coach:
         assert coach.ask('start').success
-        coach.until(lambda: coach.said[-1].state == CoachStatus.JUDGING, 'trials')
+        coach.until(lambda: coach.said[-1].state == CoachStatus.EVALUATING, 'trials')
         coach.until((tmp_path / 'retraining_000/old/episodes.jsonl').exists, 'a trial')
         coach.process.send_signal(signal.SIGTERM)
         assert coach.process.wait(timeout=3) == 0
