@@ -1,8 +1,8 @@
 """What an older version wrote, made into what this one reads.
 
-A room that changes a format of its own gives `il_ros migrate` a function from a path to a
-`Migration` (`cli.migrate_command.FOLDERS`); renamed keys of YAML and JSON need none, for the
-dataclass that reads them lists them.
+A package (`policies`, `datasets`, ...) that changes a format of its own gives `il_ros migrate` a
+function from a path to a `Migration` (`cli.migrate_command.FOLDERS`). Renamed keys of YAML and JSON
+need none: the dataclass that reads them lists them.
 """
 
 from __future__ import annotations

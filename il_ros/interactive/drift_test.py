@@ -1,12 +1,12 @@
 """Whether the world is still the one that a policy was calibrated in.
 
-A calibrated monitor stops a policy in at most a share alpha of the drives in which all is as it was
-(`monitors/conformal_thresholds.py`). So of n such drives k or more are stopped with a probability
+A calibrated monitor stops a policy in at most a fraction alpha of the runs in which nothing changed
+(`monitors/conformal_thresholds.py`). So of n such runs k or more are stopped with a probability
 of at most
 
     P(Binomial(n, alpha) >= k)
 
-and a shift is confirmed where that is small. One odd drive confirms nothing, and a policy that was
+and a drift is confirmed where that is small. One odd run confirms nothing, and a policy that was
 never calibrated has no alpha to be held to.
 """
 
@@ -15,18 +15,19 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import comb
+from typing import ClassVar
 
 from il_ros.core.errors import IlRosError
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftConfig:
-    """When a shift is confirmed.
+    """When a drift is confirmed.
 
     Attributes:
-        window: Last drives that count.
-        level: Largest p-value at which it is confirmed. Each drive is a test of its own, so about
-            one in 1 / level undisturbed drives confirms a shift that is none.
+        window: Last runs that count.
+        level: Largest p-value at which it is confirmed. Each run is a test of its own, so about
+            one in 1 / level undisturbed runs confirms a drift that is none.
     """
 
     window: int = 20
@@ -34,24 +35,26 @@ class DriftConfig:
 
     def __post_init__(self) -> None:
         if self.window < 1:
-            raise IlRosError(f'got {self.window}', where='shift.window', allowed='1 or more')
+            raise IlRosError(f'got {self.window}', where='drift.window', allowed='1 or more')
         if not 0 < self.level < 1:
-            raise IlRosError(f'got {self.level}', where='shift.level', allowed='0 < x < 1')
+            raise IlRosError(f'got {self.level}', where='drift.level', allowed='0 < x < 1')
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftResult:
-    """What the last drives say.
+    """What the last runs say.
 
     Attributes:
-        drives: How many there were, at most the window.
+        runs: How many there were, at most the window.
         stopped: How many of them the scores ended.
-        alpha: Largest share of them that would have been ended if nothing had changed.
-        p_value: Probability of as many or more then; 1 without a drive.
-        confirmed: Whether that is a shift.
+        alpha: Largest fraction of them that would have been ended if nothing had changed.
+        p_value: Probability of as many or more then; 1 without a run.
+        confirmed: Whether that is a drift.
     """
 
-    drives: int
+    renamed: ClassVar[dict[str, str]] = {'drives': 'runs'}
+
+    runs: int
     stopped: int
     alpha: float
     p_value: float
@@ -59,19 +62,19 @@ class DriftResult:
 
     def __str__(self) -> str:
         return (
-            f'the scores ended {self.stopped} of the last {self.drives} drives, where '
+            f'the scores ended {self.stopped} of the last {self.runs} runs, where '
             f'{100 * self.alpha:g} % are to be expected (p = {self.p_value:.2g})'
         )
 
 
 class DriftTest:
-    """Counts the drives of one policy.
+    """Counts the runs of one policy.
 
-    A drive is the time from the policy's getting the arm until somebody or something else has it.
+    A run is the time from the policy's getting the arm until somebody or something else has it.
 
     Args:
         alpha: Largest rate of false stops that its thresholds were calibrated for.
-        config: When a shift is confirmed.
+        config: When a drift is confirmed.
 
     Raises:
         IlRosError: Unless 0 < alpha < 1.
@@ -81,20 +84,20 @@ class DriftTest:
         if not 0 < alpha < 1:
             raise IlRosError(f'got {alpha}', where='alpha', allowed='0 < x < 1')
         self._alpha, self._level = alpha, config.level
-        self._drives: deque[bool] = deque(maxlen=config.window)
+        self._runs: deque[bool] = deque(maxlen=config.window)
 
     def add(self, *, stopped: bool) -> DriftResult:
-        """A drive is over; the scores ended it, or not."""
-        self._drives.append(stopped)
+        """A run is over; the scores ended it, or not."""
+        self._runs.append(stopped)
         return self.now
 
     @property
     def now(self) -> DriftResult:
-        """What the drives so far say."""
-        count, stopped = len(self._drives), sum(self._drives)
+        """What the runs so far say."""
+        count, stopped = len(self._runs), sum(self._runs)
         p_value = upper_tail(count, stopped, self._alpha)
         return DriftResult(
-            drives=count,
+            runs=count,
             stopped=stopped,
             alpha=self._alpha,
             p_value=p_value,
@@ -114,7 +117,7 @@ def upper_tail(trials: int, successes: int, probability: float) -> float:
 
 
 class PolicyRuns:
-    """Parts what a monitor says, tick by tick, into drives of the policy."""
+    """Parts what a monitor says, tick by tick, into runs of the policy."""
 
     def __init__(self) -> None:
         self._policy_id = ''
@@ -126,10 +129,10 @@ class PolicyRuns:
             policy_id: Whose calibration is in use; empty where none is.
             driving: Whether the policy has the arm.
             stopped: Whether the monitor has taken it from the policy.
-            fault: Whether for a hard fault, which ends a drive that then tells nothing.
+            fault: Whether for a hard fault, which ends a run that then tells nothing.
 
         Returns:
-            Whether the scores ended the drive that ends here; None where none ends.
+            Whether the scores ended the run that ends here; None where none ends.
         """
         if driving and policy_id == self._policy_id:
             return None

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from il_ros.calibration.calibrate import calibrate_bundle
 from il_ros.core.atomic_files import write_atomic
@@ -58,16 +58,18 @@ class RetrainingPlan:
         old_id: Its identity.
         rounds: Rounds after the demonstrations that the new one is to have been taught in.
         trials: Episodes of each policy; settled before any is seen.
-        reason: Who wanted it: a confirmed shift, in words, or an operator.
-        shift: The shift; None where an operator wanted it.
+        reason: Who wanted it: a confirmed drift, in words, or an operator.
+        drift: The drift; None where an operator wanted it.
     """
+
+    renamed: ClassVar[dict[str, str]] = {'shift': 'drift'}
 
     old: str
     old_id: str
     rounds: int
     trials: int
     reason: str
-    shift: DriftResult | None = None
+    drift: DriftResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 from il_ros.launching.child_process import (
@@ -59,12 +59,7 @@ class ProcessSupervisor:
                 self._handlers[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._stopping = True
         finally:

@@ -44,7 +44,7 @@ class CoachNode(ManagedNode):
             free=lambda: self.active and not self._work.busy,
             begin=lambda goal: self._begin(goal.rounds),
         )
-        self._shift: DriftResult | None = None
+        self._drift: DriftResult | None = None
         self._said = ''
 
     def configure(self) -> None:
@@ -55,7 +55,7 @@ class CoachNode(ManagedNode):
             )
         contract = load_contract(self._config.contract)
         self._coaching = GraphTeaching(contract, self._config, self.get_namespace())
-        self._reason, self._shift, self._said = '', None, ''
+        self._reason, self._drift, self._said = '', None, ''
         self._mode: int | None = None  # what the monitor has said last
         self._idle_since, self._elsewhere = time.monotonic(), ''
         self._watch_policy()
@@ -88,8 +88,8 @@ class CoachNode(ManagedNode):
         return self._work.busy or self._action.pending
 
     def _watch_policy(self) -> None:
-        """Count the drives of the policy in use from nothing."""
-        self._drives, self._test, self._policy_id = PolicyRuns(), None, ''
+        """Count the runs of the policy in use from nothing."""
+        self._runs, self._test, self._policy_id = PolicyRuns(), None, ''
         assert self._coaching is not None
         path = self._coaching.in_use
         if path is None:
@@ -107,18 +107,18 @@ class CoachNode(ManagedNode):
         known = bool(self._policy_id) and message.policy_id == self._policy_id
         other = bool(self._policy_id) and not known and not self._busy
         self._elsewhere = message.policy_id if other else ''
-        strange = self._drives.hear(
+        stopped = self._runs.hear(
             policy_id=message.policy_id if known and not self._busy else '',
             driving=message.mode == MonitorStatus.POLICY,
             stopped=message.mode in _STOPPED
             or (message.mode == MonitorStatus.EXPERT and not message.takeover),
             fault=message.fault != MonitorStatus.FAULT_NONE,
         )
-        if strange is None or self._test is None or not self.active:
+        if stopped is None or self._test is None or not self.active:
             return
-        shift = self._test.add(stopped=strange)
-        if shift.confirmed and self._shift is None:
-            self._shift, self._reason = shift, f'a shift is confirmed: {shift}'
+        drift = self._test.add(stopped=stopped)
+        if drift.confirmed and self._drift is None:
+            self._drift, self._reason = drift, f'a drift is confirmed: {drift}'
             self._proposes |= self._config.on_drift != 'watch'
             self.get_logger().warning(self._reason)
 
@@ -137,19 +137,19 @@ class CoachNode(ManagedNode):
 
     @property
     def _may_start(self) -> bool:
-        """Whether a confirmed shift, and nothing else, lets a retraining begin by itself."""
-        asked = self._config.on_drift == 'start' and self._shift is not None and self._proposes
+        """Whether a confirmed drift, and nothing else, lets a retraining begin by itself."""
+        asked = self._config.on_drift == 'start' and self._drift is not None and self._proposes
         idle = self._mode == MonitorStatus.IDLE and time.monotonic() - self._idle_since > _IDLE
         return self.active and not self._busy and asked and idle
 
     def _begin(self, rounds: int) -> None:
-        coaching, shift = self._coaching, self._shift
+        coaching, drift = self._coaching, self._drift
         assert coaching is not None
         mode = '' if self._mode is None else topics.MODES[self._mode]
         coaching.ready()
         self._proposes = False
-        self._reason = str(shift) if shift else 'requested'
-        self._work.start(lambda: coaching.run(rounds, shift, mode))
+        self._reason = str(drift) if drift else 'requested'
+        self._work.start(lambda: coaching.run(rounds, drift, mode))
 
     def _finish(self, done: CoachOutcome) -> None:
         """The work has ended: answer the goal, and count the runs of the policy in use now."""
@@ -162,7 +162,7 @@ class CoachNode(ManagedNode):
             )
         )
         assert self._coaching is not None
-        self._reason, self._shift = done.message, None
+        self._reason, self._drift = done.message, None
         log = self.get_logger()
         log.info(done.message) if done.success else log.error(done.message)
         try:
@@ -201,7 +201,7 @@ class CoachNode(ManagedNode):
 
     def _status(self) -> CoachStatus:
         assert self._coaching is not None
-        told, shift = self._coaching.told, self._shift or self._now()
+        told, drift = self._coaching.told, self._drift or self._now()
         state = CoachStatus.WATCHING
         if self._busy:
             state = CoachStatus.EVALUATING if told.judging else CoachStatus.TEACHING
@@ -211,9 +211,9 @@ class CoachNode(ManagedNode):
             state=state,
             reason=self._reason,
             policy_id=self._policy_id,
-            runs=shift.drives if shift else 0,
-            stopped_runs=shift.stopped if shift else 0,
-            p_value=shift.p_value if shift else 1.0,
+            runs=drift.runs if drift else 0,
+            stopped_runs=drift.stopped if drift else 0,
+            p_value=drift.p_value if drift else 1.0,
             **told.numbers,
         )
 

@@ -114,7 +114,7 @@ class MonitorNode(ManagedNode):
         self._reports.idle(self._epoch, self._policy_id)
 
     def deactivate(self) -> None:
-        """Fall silent; the last command sent ends in a standstill."""
+        """Fall silent. A trajectory ends in a standstill; other commands rely on the controller."""
         self.destroy_timer(self._watchdog)
 
     def _forget(self) -> None:
@@ -247,7 +247,7 @@ class MonitorNode(ManagedNode):
             self._reports.executed(verdict, stamp, self._policy_id)
             cost = time.perf_counter() - begin
             self._reports.tell(verdict, stamp, cost, self._policy_id)
-        except Exception:  # silence is a stop too: what was sent last ends in a standstill
+        except Exception:  # silence is a stop too, as after `deactivate`
             self.get_logger().fatal(f'cannot command, the node ends:\n{traceback.format_exc()}')
             self.exit_code = 1
         self._count(verdict, stamp)

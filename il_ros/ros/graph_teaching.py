@@ -55,7 +55,7 @@ class CoachNodeConfig:
         'YAML file of what differs from episode to episode besides the scene; empty for nothing.',
     )
     window: int = setting(
-        DriftConfig.window, 'Last drives that a shift is looked for in.', low=1, high=10_000
+        DriftConfig.window, 'Last drives that a drift is looked for in.', low=1, high=10_000
     )
     level: float = setting(
         DriftConfig.level, 'Largest p-value at which it is confirmed.', low=1e-12, high=0.5
@@ -179,13 +179,13 @@ class GraphTeaching:
         self._stop.clear()
         self.told = CoachProgress(period=self._contract.period)
 
-    def run(self, rounds: int, shift: DriftResult | None, mode: str) -> CoachOutcome:
+    def run(self, rounds: int, drift: DriftResult | None, mode: str) -> CoachOutcome:
         """Teach, evaluate and decide.
 
         Args:
             rounds: Rounds after the demonstrations, those that are done included; 0 for as many
                 as the parameters say.
-            shift: What is the reason; None for a request.
+            drift: What is the reason; None for a request.
             mode: The monitor's mode as it was reported last; empty if none was.
 
         Raises:
@@ -197,12 +197,12 @@ class GraphTeaching:
             client.require_wanted()
             require_free(client, mode)
             try:
-                done = self._taught(client, rounds, shift)
+                done = self._taught(client, rounds, drift)
             except IlRosError as problem:
                 done = CoachOutcome(message=str(problem))
             return self._loaded(client, done)
 
-    def _taught(self, client: GraphClient, rounds: int, shift: DriftResult | None) -> CoachOutcome:
+    def _taught(self, client: GraphClient, rounds: int, drift: DriftResult | None) -> CoachOutcome:
         """Teach, and hold the new policy against the one in use, if there is one."""
         old = self.in_use
         with self._rounds(1, self._folder).journal('graph') as journal:
@@ -214,7 +214,7 @@ class GraphTeaching:
                     success=True,
                 )
             retraining = newest(self._folder)
-            plan = retraining.begin(self._plan(old, rounds, shift))
+            plan = retraining.begin(self._plan(old, rounds, drift))
             bundle = self._teach(client, journal, plan.rounds, retraining.folder)
             self.told = replace(self.told, judging=True)
             trials = graph_trials(
@@ -241,7 +241,7 @@ class GraphTeaching:
         text = f'{done.message}; but the policy in use, {in_use}, is not loaded: {problem}'
         return replace(done, message=text, success=False)
 
-    def _plan(self, old: Path, rounds: int, shift: DriftResult | None) -> RetrainingPlan:
+    def _plan(self, old: Path, rounds: int, drift: DriftResult | None) -> RetrainingPlan:
         done = self._done()
         if rounds and rounds < done:
             raise IlRosError(
@@ -252,8 +252,8 @@ class GraphTeaching:
             old_id=load_bundle(old, self._contract).policy_id,
             rounds=rounds or done + self._config.further,
             trials=self._config.trials,
-            reason=str(shift) if shift else 'requested',
-            shift=shift,
+            reason=str(drift) if drift else 'requested',
+            drift=drift,
         )
 
     def _teach(self, client: GraphClient, journal: RoundJournal, count: int, folder: Path) -> Path:

@@ -53,7 +53,7 @@ def required_topics(
         for topic, found in keys.items()
     ]
     if contract.action.demonstration is None:
-        # Its commands begin with the episode; that its status was heard tells that they will be.
+        # Commands come only while a source drives; that a status was heard shows a monitor.
         status = names[topics.MONITOR_STATUS]
         needed.append(RequiredTopic(topic=status, keys=('action',), max_age=None))
     return needed

@@ -1,4 +1,4 @@
-"""Hearing every topic all the time, so that an episode can begin before its start."""
+"""Hears every topic all the time, so that an episode can hold the seconds before its start."""
 
 from __future__ import annotations
 

@@ -14,21 +14,21 @@ def test_the_p_value_is_that_of_the_binomial_distribution(trials, successes, pro
     assert upper_tail(trials, successes, probability) == pytest.approx(expected, abs=1e-12)
 
 
-def test_drives_as_calibrated_confirm_nothing_and_a_shift_is_confirmed_within_a_few():
+def test_runs_as_calibrated_confirm_nothing_and_a_drift_is_confirmed_within_a_few():
     rng, alpha = np.random.default_rng(0), 0.02
     test = DriftTest(alpha, DriftConfig())
     confirmed = [test.add(stopped=bool(x)).confirmed for x in rng.random(20_000) < alpha]
     starts = np.flatnonzero(np.diff(np.array(confirmed, int)) == 1)
-    assert len(starts) <= 20_000 * DriftConfig.level  # one in 1 / level drives
+    assert len(starts) <= 20_000 * DriftConfig.level  # one in 1 / level runs
     needed = []
     for _ in range(200):
         test = DriftTest(alpha, DriftConfig())
         for _ in range(40):
             test.add(stopped=False)
-        drives = 1
+        runs = 1
         while not test.add(stopped=bool(rng.random() < 0.7)).confirmed:
-            drives += 1
-        needed.append(drives)
+            runs += 1
+        needed.append(runs)
     assert np.mean(needed) < 8
 
 
@@ -38,12 +38,12 @@ def test_one_odd_drive_is_no_shift_and_only_the_window_counts():
     assert test.now.p_value == 1.0
     assert not test.add(stopped=True).confirmed
     found = [test.add(stopped=False) for _ in range(5)][-1]
-    assert (found.drives, found.stopped) == (5, 0)
-    assert '0 of the last 5 drives, where 2 %' in str(found)
+    assert (found.runs, found.stopped) == (5, 0)
+    assert '0 of the last 5 runs, where 2 %' in str(found)
 
 
 @pytest.mark.parametrize(
-    ('settings', 'where'), [({'window': 0}, 'shift.window'), ({'level': 1.0}, 'shift.level')]
+    ('settings', 'where'), [({'window': 0}, 'drift.window'), ({'level': 1.0}, 'drift.level')]
 )
 def test_settings_without_sense_are_refused(settings, where):
     with pytest.raises(IlRosError, match=where):
@@ -52,10 +52,10 @@ def test_settings_without_sense_are_refused(settings, where):
         DriftTest(0, DriftConfig())
 
 
-def hear(drives, said):
+def hear(runs, said):
     """What comes of (policy, driving, stopped, fault) one after the other."""
     return [
-        drives.hear(policy_id=policy, driving=driving, stopped=stopped, fault=fault)
+        runs.hear(policy_id=policy, driving=driving, stopped=stopped, fault=fault)
         for policy, driving, stopped, fault in said
     ]
 
@@ -79,5 +79,5 @@ def test_a_fault_tells_nothing():
     assert hear(PolicyRuns(), [DRIVES, ('a', False, True, True)]) == [None, None]
 
 
-def test_what_is_not_calibrated_has_no_drives():
+def test_what_is_not_calibrated_has_no_runs():
     assert hear(PolicyRuns(), [('', True, False, False), ('', False, True, False)]) == [None, None]

@@ -28,7 +28,7 @@ from il_ros.sim.randomisation import Randomisation, Range
 
 pytestmark = pytest.mark.usefixtures('quick_scores')
 
-SHIFT = DriftResult(drives=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
+SHIFT = DriftResult(runs=10, stopped=4, alpha=0.02, p_value=3e-5, confirmed=True)
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +77,7 @@ def judged(folder, bundle, old, new, *, calibrated=None, count=66, **settings):
             rounds=3,
             trials=count,
             reason='why',
-            shift=SHIFT,
+            drift=SHIFT,
         )
     )
     if not new_path.exists():
@@ -115,7 +115,7 @@ def test_a_better_policy_is_calibrated_and_promoted(tmp_path, bundle):
     assert found['learned_from'] == {'labels': 7}
     assert found['trials']['only_b'] == 36
     plan = json.loads((tmp_path / 'plan.json').read_text())
-    assert plan['shift']['stopped'] == 4
+    assert plan['drift']['stopped'] == 4
 
 
 @pytest.mark.parametrize(
@@ -223,3 +223,11 @@ def test_nothing_is_judged_that_was_not_begun(tmp_path):
     trials = Trials(runner=None, rollouts=None, task='reach', run='here')
     with pytest.raises(IlRosError, match='not begun'):
         Retraining(tmp_path).judge(Path('x'), trials, {})
+
+
+def test_a_plan_of_the_version_before_names_the_new_key(tmp_path):
+    (tmp_path / 'plan.json').write_text(
+        '{"old": "b", "old_id": "x", "rounds": 1, "trials": 2, "reason": "r", "shift": null}'
+    )
+    with pytest.raises(IlRosError, match=r"'shift' is now 'drift'"):
+        _ = Retraining(tmp_path).plan

@@ -292,7 +292,7 @@ def test_a_confirmed_shift_is_proposed(running, tmp_path, bundle, monitor):
         last = coach.said[-1]
         assert (last.runs, last.stopped_runs) == (10, 5)
         assert last.p_value < 0.001
-        assert last.reason.startswith('a shift is confirmed: the scores ended 5 of the last 10')
+        assert last.reason.startswith('a drift is confirmed: the scores ended 5 of the last 10')
         assert not Path(tmp_path / 'retraining_000').exists()  # it asks for leave
 
 
