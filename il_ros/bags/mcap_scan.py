@@ -110,16 +110,22 @@ class _Strict(BytesIO):
 
 
 def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
-    """Everything whole in an MCAP file of `size` bytes, and the gaps, in the file's order."""
+    """Everything whole in an MCAP file of `size` bytes, and the gaps, in the file's order.
+
+    Writers put all messages of a file into chunks, or none. After a chunk, what says that it is a
+    message outside of one is another record whose first byte is damaged: a gap.
+    """
     position = 0
     if _read(file, 0, len(MCAP0_MAGIC)) == MCAP0_MAGIC:
         position = len(MCAP0_MAGIC)
-    closed = False
+    closed = chunked = False
     while position < size:
         if closed and _read(file, position, size - position) == MCAP0_MAGIC:
             return
         try:
             piece = _piece(file, position, size)
+            if chunked and piece.messages and piece.compression is None:
+                raise _BrokenError('a message outside of the chunks')
         except _BrokenError as problem:
             gap = _gap(file, position, size, problem)
             yield gap
@@ -128,6 +134,7 @@ def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
         yield piece
         position = piece.end
         closed = isinstance(piece.other, Footer)
+        chunked |= piece.compression is not None
 
 
 def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:

@@ -14,9 +14,11 @@ from bag_faults import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mcap.opcode import Opcode
 
 from il_ros.bags.bag_check import assess_bag
 from il_ros.bags.bag_recovery import recover
+from il_ros.bags.mcap_scan import whole_blocks
 from il_ros.core.errors import DatasetError
 
 
@@ -54,6 +56,26 @@ def test_random_damage_never_makes_a_message_up(episode, tmp_path, no_sync, dama
     assert state_of(bag) == 'ok'
     found = iter(original)
     assert all(data in found for *_, data in messages_of(bag / 'one.mcap'))
+
+
+def test_no_record_whose_first_byte_is_damaged_becomes_a_message(episode, tmp_path, no_sync):
+    path = episode(count=60)
+    content = (path / 'one.mcap').read_bytes()
+    original = [data for *_, data in messages_of(path / 'one.mcap')]
+    with (path / 'one.mcap').open('rb') as file:
+        blocks = list(whole_blocks(file, len(content)))
+    ends = {block.end for block in blocks if block.end < len(content) - 8}
+    assert len(ends) > 10
+    for number, offset in enumerate(sorted(ends)):  # there the next record begins
+        bag = tmp_path / str(number) / 'one'
+        shutil.copytree(path, bag)
+        damaged = bytearray(content)
+        damaged[offset] = Opcode.MESSAGE
+        (bag / 'one.mcap').write_bytes(damaged)
+        recover(bag)
+        assert state_of(bag) == 'ok'
+        found = iter(original)
+        assert all(data in found for *_, data in messages_of(bag / 'one.mcap'))
 
 
 JSON = st.recursive(
