@@ -60,8 +60,9 @@ class DataSizes:
 
 
 FULL = DataSizes()
+# The load has to last until the recorder has begun, on a busy machine too.
 SMOKE = DataSizes(
-    recorded=1.5, factors=(1.5,), recorded_faster=1.0, written=0.5, converted=4.0, repetitions=1,
+    recorded=5.0, factors=(1.5,), recorded_faster=5.0, written=0.5, converted=4.0, repetitions=1,
     episodes=1, frames=80, epochs=1, decoded=20,
 )  # fmt: skip
 
