@@ -52,8 +52,8 @@ class BagMessage:
         type: ROS message type.
         receive: When it was received [ns].
         data: Its CDR bytes.
-        interfaces: Version of our interfaces that its type is of: 1 has durations as float64, and
-            names of sources and faults as strings.
+        interfaces: Version of il_ros/msg/ActionChunk, and the present one for any other type: 1 has
+            `step_dt` as float64 and `source` as a string.
     """
 
     topic: str

@@ -167,7 +167,7 @@ def is_being_written(path: Path) -> bool:
 
 
 def read_blocks(path: Path) -> Iterator[McapBlock]:
-    """The whole pieces of an MCAP file, in order.
+    """The whole blocks of an MCAP file, in order.
 
     Raises:
         OSError: If it cannot be read.

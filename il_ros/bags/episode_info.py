@@ -22,7 +22,7 @@ FORMAT = 2
 FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
 EPISODE_FILE = 'episode.json'
 KEPT = '.damaged'  # a recovery adds this to the name of what it replaced
-_FILES = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
+STORAGE_FILES = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _END = re.compile(r'\s*[,}]')
 
@@ -259,5 +259,5 @@ def _is_episode(path: Path) -> bool:
     if not path.is_dir() or path.name.endswith(KEPT):
         return False
     return any((path / name).exists() for name in names) or any(
-        any(path.glob(pattern)) for pattern in _FILES
+        any(path.glob(pattern)) for pattern in STORAGE_FILES
     )

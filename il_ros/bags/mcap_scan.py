@@ -11,6 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO, TypeAlias
@@ -36,6 +37,7 @@ from il_ros.bags.mcap_summary import CHUNK, HEADER
 LIMIT = 1 << 30  # bytes; a record or a chunk that says it is larger is not believed
 _MESSAGE = struct.Struct('<HIQQ')
 _LENGTH = struct.Struct('<Q')
+_INDEX_HEAD, _INDEX_ENTRY = 6, 16  # bytes of a message index: channel and length, then entries
 _WINDOW = 4 << 20
 # A chunk's record: opcode, length below 2^40, times, size, checksum, name of the compression.
 _START = re.compile(rb'\x06.{5}\x00{3}.{28}(?:\x00{4}|\x04\x00{3}zstd|\x03\x00{3}lz4)', re.DOTALL)
@@ -153,9 +155,14 @@ def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
     body = _read(file, offset + HEADER.size, length)
     if opcode == Opcode.CHUNK:
         return _chunk(body, offset, end)
+    if opcode not in _PARSED:
+        with suppress(_BrokenError):  # a chunk whose first byte is damaged
+            return _chunk(body, offset, end, checked=True)
     if opcode == Opcode.MESSAGE:
         messages: list[Message] = []
         _take_message(memoryview(body), 0, length, messages)
+        if _is_message_index(messages[0], length):
+            raise _BrokenError('a message index that says it is a message')
         return McapBlock(offset=offset, end=end, messages=messages)
     if opcode not in _PARSED:
         return McapBlock(offset=offset, end=end)
@@ -165,9 +172,18 @@ def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
     return McapBlock(offset=offset, end=end, other=record)
 
 
-def _chunk(body: bytes, offset: int, end: int) -> McapBlock:
-    """The content of a chunk, if its sizes, its checksum and its records are all in order."""
+def _chunk(body: bytes, offset: int, end: int, *, checked: bool = False) -> McapBlock:
+    """The content of a chunk, if its sizes, its checksum and its records are all in order.
+
+    Args:
+        body: Its bytes.
+        offset: Where its record begins in the file.
+        end: Where that ends.
+        checked: Whether it has to have a checksum; others may be without.
+    """
     compression, data, size, crc = _compressed(body)
+    if checked and not crc:
+        raise _BrokenError('a chunk without a checksum')
     content = _decompress(compression, data, size)
     if len(content) != size:
         raise _BrokenError(f'chunk of {len(content)} bytes, not {size}')
@@ -214,6 +230,13 @@ def _decompress(compression: str, data: memoryview, size: int) -> bytes | memory
     if compression:
         raise _BrokenError(f'compression {compression!r} is not known')
     return data
+
+
+def _is_message_index(message: Message, length: int) -> bool:
+    """Whether the bytes are those of a message index: its length, entries of time and offset."""
+    _, entries, _, offset, _ = message
+    whole = entries == length - _INDEX_HEAD and entries % _INDEX_ENTRY == 0
+    return whole and offset < LIMIT  # in a message the time of publishing stands there
 
 
 def _take_message(view: memoryview, start: int, length: int, out: list[Message]) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
-from il_ros.bags.episode_info import EPISODE_FILE
+from il_ros.bags.episode_info import EPISODE_FILE, STORAGE_FILES
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
@@ -34,7 +34,6 @@ from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
 from il_ros.datasets.preprocessing.segmentation import usable_rows
 
-_STORAGE = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
 _FIXED = ('stamp', 'action', 'action_raw', 'source')
 
 
@@ -122,7 +121,7 @@ def make_shard(job: ShardJob) -> Shard:
 def bag_hash(folder: Path) -> str:
     """SHA-256 over the storage files of a bag (hex)."""
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in _STORAGE for path in folder.glob(pattern)}):
+    for path in sorted({path for pattern in STORAGE_FILES for path in folder.glob(pattern)}):
         with path.open('rb') as file:
             digest.update(hashlib.file_digest(file, 'sha256').digest())
     return digest.hexdigest()

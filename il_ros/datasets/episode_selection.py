@@ -182,7 +182,7 @@ def _fail(query: str, problem: str, allowed: str | Iterable[object] = '') -> NoR
 def choose_parts(
     dataset: Dataset, parts: Mapping[str, float] | Mapping[str, Sequence[str]], seed: int
 ) -> dict[str, list[int]]:
-    """The episodes of each part, by index, with the arguments of `operations.split`.
+    """The episodes of each part, by index, with the arguments of `dataset_operations.split`.
 
     Raises:
         DatasetError: If a part would be empty, or an episode is unknown or in two parts.

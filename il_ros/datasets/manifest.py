@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from il_ros import __version__
+from il_ros.bags.bag_metadata import newer
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract
@@ -242,6 +243,8 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError, RecursionError) as problem:
         raise damaged_dataset(f'not JSON: {problem}', str(path)) from None
     version = data.get('format') if isinstance(data, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise newer(f'format {version}', str(path), FORMATS)
     if version not in FORMATS or isinstance(version, bool):
         raise damaged_dataset(f'format {version}', str(path), allowed=FORMATS)
     if version < FORMAT:

@@ -73,7 +73,7 @@ _PLAIN = {
     'float': 'a number',
     'str': 'a text',
     'FeatureSlice': 'a mapping with feature, index, names, scale, offset',
-    str(Mapping[str, FeatureSlice]): 'a mapping of keys to columns',
+    str(Mapping[str, FeatureSlice]): 'a mapping of keys to features',
 }
 
 

@@ -39,7 +39,7 @@ def export_lerobot(
 
     Memory is bounded by one episode. Stamps, validity, ages, source, raw actions, events and the
     contract go into columns and files of our own, which lerobot carries along, so that
-    `import_lerobot` gives back the same dataset (videos excepted: they lose detail).
+    `import_dataset` gives back the same dataset (videos excepted: they lose detail).
 
     Args:
         dataset: The dataset.

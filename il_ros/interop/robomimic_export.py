@@ -39,7 +39,7 @@ def export_robomimic(
     """Write a dataset as a robomimic file, whole or not at all.
 
     Memory is bounded by one episode. Stamps, validity, ages, source, actions as commanded, encoded
-    images, events and the contract go into a group of our own, so that `import_robomimic` gives
+    images, events and the contract go into a group of our own, so that `import_dataset` gives
     back the same dataset.
 
     Args:

@@ -80,15 +80,16 @@ def _malformed(chunk: Chunk, names: tuple[str, ...]) -> str:
     if not finite.all():
         step, joint = (int(i) for i in np.argwhere(~finite)[0])
         return f'step {step} of {names[joint]} is {chunk.positions[step, joint]}'
-    return _malformed_samples(chunk.samples, len(names))
+    return _malformed_samples(chunk.samples, np.shape(chunk.positions))
 
 
-def _malformed_samples(samples: Array | None, joints: int) -> str:
+def _malformed_samples(samples: Array | None, steps_and_joints: tuple[int, ...]) -> str:
     if samples is None:
         return ''
     shape = np.shape(samples)
-    if len(shape) != 3 or shape[2] != joints or not 1 <= shape[0] <= _MOST_SAMPLES or not shape[1]:
-        return f'samples have shape {shape}, allowed (1 .. {_MOST_SAMPLES}, H, {joints})'
+    if shape[1:] != steps_and_joints or not 1 <= shape[0] <= _MOST_SAMPLES:
+        allowed = ', '.join(map(str, steps_and_joints))
+        return f'samples have shape {shape}, allowed (1 .. {_MOST_SAMPLES}, {allowed})'
     return '' if np.isfinite(samples).all() else 'a sample is not finite'
 
 

@@ -103,7 +103,7 @@ class Monitor:
             delay=delay,
         )
         self._switches = EnableSwitches(config.takeover_age)
-        self._not_before = -inf
+        self._void = -inf
         # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
         self._yielding: tuple[Array, float] | None = None
         self._may_yield = True
@@ -118,13 +118,16 @@ class Monitor:
         """The mode that the next tick starts in."""
         return self._machine.mode
 
-    def request(self, mode: Mode, *, resume: bool = False, not_before: float = -inf) -> None:
+    def discard_before(self, stamp: float) -> None:
+        """Use nothing stamped before this time [s] in a mode that is entered from now on."""
+        self._void = stamp
+
+    def request(self, mode: Mode, *, resume: bool = False) -> None:
         """Ask for a mode; the next tick acts on it.
 
         Args:
             mode: The mode wanted; nothing changes if it is the present one.
             resume: Whether this is the operator's word that an ALARM may end.
-            not_before: Frames and chunks stamped before this time [s] are not used in the mode.
 
         Raises:
             ModeRefused: With the reason, by the last tick; the mode stays as it is.
@@ -135,7 +138,6 @@ class Monitor:
         if mode in _DRIVERS and before is not Mode.ALARM:
             self._require_trust(_DRIVERS[mode], f'mode {before} to {mode}')
         self._machine.request(mode, self._situation(), resume=resume)
-        self._not_before = not_before
         self._yielding, self._may_yield = None, True
         if before is Mode.IDLE:
             self._midway = False
@@ -143,7 +145,7 @@ class Monitor:
         self._watch.begin(midway=self._midway)
         self._measured.reset()
         if mode in _DRIVERS:
-            self._driving.begin(_DRIVERS[mode], not_before)
+            self._driving.begin(_DRIVERS[mode], self._void)
 
     def offer(self, chunk: Chunk, source: Source) -> None:
         """Take in a chunk; a newer one replaces it, an older one is dropped.
@@ -260,7 +262,7 @@ class Monitor:
             return switches.silent(now)
         if switches.any_held(now) and not self._lost and (machine.takeover or machine.take_over()):
             switches.take(now)  # another device is another driver, with a handover of its own
-            self._driving.begin('expert', -inf, clutch=self._config.takeover_clutch)
+            self._driving.begin('expert', self._void, clutch=self._config.takeover_clutch)
         elif machine.takeover:
             machine.let_go(to_policy=self._to_policy)
             self._watch.begin(midway=True)
@@ -304,7 +306,7 @@ class Monitor:
             leave = self._driving.fall_back(plan.at(now + self._dt)[0], now)
         self._machine.tick(fault=fault.text if fault else '', trigger=trigger, leave=leave)
         if before is Mode.POLICY and self.mode is Mode.EXPERT:
-            self._driving.begin('expert', -inf)
+            self._driving.begin('expert', self._void)
         return self.mode is not before and self.mode in (Mode.EXPERT, Mode.FALLBACK)
 
     def _move(
@@ -313,7 +315,7 @@ class Monitor:
         mode, motion = self.mode, self._motion
         if mode in (Mode.IDLE, Mode.ALARM):
             return None
-        if motion.plan is None and frame.stamp >= self._not_before:
+        if motion.plan is None and frame.stamp >= self._void:
             if frame.position is None or not self._measured.still(frame):
                 return Fault('frame', 'the arm moves, or its velocity is not known: cannot begin')
             motion.begin(frame.position, now)

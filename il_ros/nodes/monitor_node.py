@@ -209,9 +209,11 @@ class MonitorNode(ManagedNode):
         if not self.active:
             return
         now = self._elapsed()
-        if self.get_clock().now().nanoseconds < self._read:
+        present = int(self.get_clock().now().nanoseconds)
+        if present < self._read:
             self._last_takeover.clear()
-            self._void = 0
+            if self._void > present:  # a bound of the time before, not one of the new
+                self._discard_before(0)
             self._tick()  # time went back: no silence would be noticed until it has caught up
         elif self._waiting is not None:
             if now - self._waiting > self._config.chunk_wait * self._contract.period:
@@ -299,8 +301,7 @@ class MonitorNode(ManagedNode):
                 raise IlRosError('the monitor is not active', fix='activate it first')
             mode = _MODES[request.mode]
             self._require_source(mode)
-            since = self._seconds(self._void) if self._void else -math.inf
-            self._monitor.request(mode, resume=request.resume, not_before=since)
+            self._monitor.request(mode, resume=request.resume)
             response.success = True
         except KeyError:
             names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())
@@ -319,10 +320,15 @@ class MonitorNode(ManagedNode):
     ) -> DiscardBefore.Response:
         """What is older than this is void in every mode that is entered from now on."""
         if self.active:
-            self._void, response.success = to_ns(request.stamp), True
+            self._discard_before(to_ns(request.stamp))
+            response.success = True
         else:
             response.message = 'the monitor is not active; to fix: activate it first'
         return response
+
+    def _discard_before(self, stamp: int) -> None:
+        self._void = stamp
+        self._monitor.discard_before(self._seconds(stamp) if stamp else -math.inf)
 
     def _require_source(self, mode: Mode) -> None:
         """No source gets the arm before one of its chunks has come that is not void."""

@@ -59,6 +59,8 @@ class TrainerNode(ManagedNode):
         """End the training that runs."""
         self._work.stop.set()
         self._notice_end(patience=_PATIENCE)
+        if self._work.busy:
+            raise IlRosError('the training has not ended within 2 s', fix='deactivate it again')
 
     def _begin(self, goal: TrainPolicy.Goal) -> None:
         self._progress, self._output = None, goal.output

@@ -111,7 +111,8 @@ class InProcessMonitor:
     def _enter(self, now: float) -> bool:
         """Request the driver's mode; after a refusal the next tick requests it again."""
         try:
-            self._monitor.request(_MODES[self._source], not_before=now)
+            self._monitor.discard_before(now)
+            self._monitor.request(_MODES[self._source])
         except ModeRefused:
             return False
         self._driven = True

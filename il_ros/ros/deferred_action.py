@@ -141,6 +141,7 @@ class WorkThread(Generic[T]):
         """Begin; whatever `work` raises becomes the result's `problem`."""
         assert self._thread is None, 'one at a time'
         self.stop.clear()
+        self._result = WorkResult(problem='broken off')  # unless the thread says otherwise
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
 

@@ -386,10 +386,10 @@ class GraphClient(ServiceClient):
             mode: 'policy' or 'expert'.
             stamp: Of the first observation: what the monitor has from before it is void.
         """
-        self.discard_before(stamp)
         deadline = time.monotonic() + _ENTRY
         while True:
             try:
+                self.discard_before(stamp)
                 return self.set_mode(mode)
             except IlRosError:
                 if time.monotonic() > deadline:

@@ -55,7 +55,7 @@ class CoachNodeConfig:
         'YAML file of what differs from episode to episode besides the scene; empty for nothing.',
     )
     window: int = setting(
-        DriftConfig.window, 'Last drives that a drift is looked for in.', low=1, high=10_000
+        DriftConfig.window, 'Last runs that a drift is looked for in.', low=1, high=10_000
     )
     level: float = setting(
         DriftConfig.level, 'Largest p-value at which it is confirmed.', low=1e-12, high=0.5

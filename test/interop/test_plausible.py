@@ -91,5 +91,5 @@ def test_mistakes_are_told_in_words(tmp_path, text, error):
     with pytest.raises(DatasetError, match='action: missing; allowed: a mapping with feature, ind'):
         load_mapping(path)
     path.write_text('action: {feature: action}\n')
-    with pytest.raises(DatasetError, match='streams: missing; allowed: a mapping of keys to col'):
+    with pytest.raises(DatasetError, match='streams: missing; allowed: a mapping of keys to fea'):
         load_mapping(path)

@@ -62,11 +62,11 @@ def test_a_good_chunk_passes():
         ({'policy_id': 'bc-2'}, 'comes from bc-2, the calibration is for bc-1'),
         (
             {'samples': np.zeros((0, 4, 2))},
-            'samples have shape (0, 4, 2), allowed (1 .. 256, H, 2)',
+            'samples have shape (0, 4, 2), allowed (1 .. 256, 4, 2)',
         ),
         (
             {'samples': np.zeros((257, 4, 2))},
-            'samples have shape (257, 4, 2), allowed (1 .. 256, H, 2)',
+            'samples have shape (257, 4, 2), allowed (1 .. 256, 4, 2)',
         ),
         ({'samples': np.full((2, 4, 2), np.inf)}, 'a sample is not finite'),
         ({'policy_id': ''}, 'comes from an unnamed policy, the calibration is for bc-1'),

@@ -188,7 +188,7 @@ def test_scores_see_the_samples_that_came_with_the_chunk(monkeypatch):
     assert rig.tick().mode is Mode.POLICY
     assert seen[-1] is samples
     rig.offer(samples=np.zeros((5, 8, 2)))
-    assert_stops(rig, rig.tick(), 'samples have shape (5, 8, 2), allowed (1 .. 256, H, 3)')
+    assert_stops(rig, rig.tick(), 'samples have shape (5, 8, 2), allowed (1 .. 256, 8, 3)')
 
 
 def test_from_idle_it_begins_where_the_arm_is_measured():
@@ -359,7 +359,8 @@ def test_nothing_older_than_the_request_is_used():
     rig.tick()
     rig.offer()
     rig.tick()
-    rig.monitor.request(Mode.POLICY, not_before=rig.now + 2.5 * DT)
+    rig.monitor.discard_before(rig.now + 2.5 * DT)
+    rig.monitor.request(Mode.POLICY)
     for _ in range(2):
         rig.offer()
         assert rig.tick().plan is None  # neither this frame nor this chunk

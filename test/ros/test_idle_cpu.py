@@ -13,11 +13,10 @@ from lifecycle_msgs.msg import State  # noqa: E402
 from lifecycle_msgs.srv import GetState  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from small_policies import REACH  # noqa: E402
 
 from il_ros.core.thread_pools import bound_thread_pools  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
-
-from .conftest import CONTRACT  # noqa: E402
 
 LIMIT = 0.15
 SETTLE, WINDOW = 2.0, 5.0  # s
@@ -28,23 +27,26 @@ NODES = (
 POOLS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
-def parameters(node, folder):
+def parameters(node, folder, bundle):
     own = {
-        'simulator': {'speed': 1.0},
+        'policy': {'bundle': bundle},
+        'monitor': {'bundle': bundle},
+        'simulator': {'speed': 1.0, 'task': 'reach'},
+        'expert': {'expert': 'reach'},
         'recorder': {'directory': folder / 'episodes'},
         'flight_recorder': {'directory': folder / 'snapshots'},
-        'coach': {'directory': folder / 'coach', 'task': 'pick_place'},
+        'coach': {'directory': folder / 'coach', 'task': 'reach'},
         'teleop': {'device': 'twist'},
     }.get(node, {})
     if node == 'trainer':
         return {'root': folder}
     clock = {} if node == 'simulator' else {'use_sim_time': 'true'}
-    return {'contract': CONTRACT, **clock, **own}
+    return {'contract': REACH, **clock, **own}
 
 
-def start(node, folder, environment):
+def start(node, folder, bundle, environment):
     path = packages.executable('il_ros', node, os.environ, 'test')
-    given = [f'{name}:={value}' for name, value in parameters(node, folder).items()]
+    given = [f'{name}:={value}' for name, value in parameters(node, folder, bundle).items()]
     return subprocess.Popen(
         [str(path), '--ros-args', *(word for text in given for word in ('-p', text))],
         stdin=subprocess.DEVNULL,
@@ -62,10 +64,13 @@ def cpu_time(process):
 
 
 @pytest.fixture
-def nodes(domain, tmp_path):
-    """Every node as a process, by the clock; BLAS and OpenMP are bounded by nobody else."""
+def nodes(domain, tmp_path, reach_bundle):
+    """Every node as a process, by the clock; BLAS and OpenMP are bounded by nobody else.
+
+    Policy and monitor have a calibrated bundle: its products of matrices wake the pools of threads.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in POOLS}
-    processes = {name: start(name, tmp_path, environment) for name in NODES}
+    processes = {name: start(name, tmp_path, reach_bundle, environment) for name in NODES}
     yield processes
     for process in processes.values():
         process.send_signal(signal.SIGTERM)
