@@ -183,8 +183,8 @@ def _embeddings(policy: Policy, dataset: Dataset, episodes: Sequence[int]) -> Ar
     if len(known) < len(found) or not known:
         raise IlRosError(
             f'a policy of kind {policy.kind!r} has no embedding',
-            where='channels',
-            fix='let the scores look at the observation',
+            where='score_channels',
+            fix='name scores without _embedding, such as knn',
         )
     return np.stack(known)
 

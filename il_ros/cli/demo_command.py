@@ -1,4 +1,4 @@
-"""``il_ros demo``: the whole loop on a simulated arm, over ROS topics and services."""
+"""``il_ros demo``: the whole loop on a simulated arm, over ROS but for most of the evaluation."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
-from importlib import import_module
 from types import FrameType
 from typing import Any, cast
 
 from il_ros.core.config import renamed_keys
 from il_ros.core.errors import IlRosError
+from il_ros.core.registry import load
 
 # Verb to 'module:function' and a line of help; a verb of two words is a group and its member.
 VERBS = {
@@ -160,9 +160,8 @@ def _verb(given: list[str]) -> tuple[str | None, list[str]]:
 def _run(verb: str, rest: list[str]) -> int:
     import tyro
 
-    module, _, function = VERBS[verb][0].partition(':')
     try:
-        call: Callable[..., Any] = getattr(import_module(module), function)
+        call: Callable[..., Any] = load(VERBS[verb][0])
     except ModuleNotFoundError as problem:
         if problem.name and problem.name.startswith('il_ros'):
             raise
@@ -170,8 +169,8 @@ def _run(verb: str, rest: list[str]) -> int:
             f'il_ros {verb} needs {problem.name}',
             fix='run make setup, or source the ROS workspace that has it',
         ) from None
-    # Generated ROS libraries and torch print nothing useful in colour to a log file.
     _refuse_old_options(call, rest)
+    # Generated ROS libraries and torch print nothing useful in colour to a log file.
     os.environ.setdefault('TYRO_USE_COLOR', '1' if sys.stdout.isatty() else '0')
     return int(tyro.cli(call, prog=f'il_ros {verb}', args=rest) or 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -125,11 +124,12 @@ def migrate(
 def _migrate_one(unit: Path, kind: str, *, write: bool, keep: bool) -> int:
     """Convert one; gives 0 if it is up to date now, 1 if it is not, 2 if it cannot be."""
     try:
+        kind = kind or _file_kind(unit)
         conversion = _conversion(unit, kind)
         if conversion.changes and write:
             _replace(unit, conversion, keep=keep)
     except IlRosError as problem:
-        print(f'{unit}: {kind}, not converted: {problem}')
+        print(f'{unit}: {kind or "YAML file"}, not converted: {problem}')
         return 2
     if not conversion.changes:
         print(f'{unit}: {kind}, up to date')
@@ -157,7 +157,9 @@ def _copied(path: Path, out: Path) -> Path:
 
 
 def _units(path: Path, kind: str) -> Iterator[tuple[Path, str]]:
-    """Everything of a known kind at or below `path`, with its kind; what lies deepest comes first.
+    """Everything of a known kind at or below `path`, with its kind; deepest first.
+
+    A file's kind is left empty where it may be several, which `_file_kind` refuses.
 
     Raises:
         IlRosError: If `path` itself is a file of no known kind.
@@ -171,10 +173,23 @@ def _units(path: Path, kind: str) -> Iterator[tuple[Path, str]]:
             hidden = inner.name.startswith('.') or inner.name.endswith(_BACKUP)
             if inner.is_dir() and not inner.is_symlink() and not hidden:
                 yield from _units(inner, kind)
-            elif inner.suffix in ('.yaml', '.yml') and not hidden:
-                with contextlib.suppress(IlRosError):  # else it is none of this package
-                    yield inner, kind or _file_kind(inner)
+            elif inner.suffix in ('.yaml', '.yml') and not hidden and (kind or _is_ours(inner)):
+                yield inner, kind
     yield from ((path, name) for name in kinds)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a YAML file has the keys of some kind of file; not one that cannot be read."""
+    try:
+        return bool(_kinds_by_keys(path))
+    except IlRosError:
+        return False
+
+
+def _kinds_by_keys(path: Path) -> list[str]:
+    data = read_yaml(path)
+    keys = set(data) - {'extends'} if isinstance(data, Mapping) else set()
+    return [name for name in FILES if keys and keys <= _known_keys(name)]
 
 
 def _file_kind(path: Path) -> str:
@@ -183,9 +198,7 @@ def _file_kind(path: Path) -> str:
     Raises:
         IlRosError: If it is of no kind, or if it is not clear what is to be renamed in it.
     """
-    data = read_yaml(path)
-    keys = set(data) - {'extends'} if isinstance(data, Mapping) else set()
-    kinds = [name for name in FILES if keys and keys <= _known_keys(name)]
+    kinds = _kinds_by_keys(path)
     if not kinds:
         raise IlRosError(
             'no kind of file has these keys',

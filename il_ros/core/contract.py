@@ -56,7 +56,8 @@ class OutputConfig:
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
             `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes),
-            or the name of a third party's (entry points of the group `il_ros.output_adapter`).
+            or the name of a third party's (entry points of the group `il_ros.output_adapter`),
+            whose commands are taken to be good for one period each.
         topic: The controller's command topic.
         ahead: How far in the future a trajectory begins [control periods], below 1. One that comes
             late by no more than that changes nothing of the motion; one that comes later has to be

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import numpy as np
 
 from il_ros.core.errors import ContractError
+from il_ros.core.registry import names_of
 from il_ros.core.streams import check_image, check_stream
 
 if TYPE_CHECKING:
     from il_ros.core.contract import Action, Box, Contract, Fallback, JointBounds
 
 VERSION = 1
+OUTPUT_ADAPTERS = ('joint_trajectory', 'forward_command', 'twist')
+"""Those of the package (`ros.output_adapters`); third parties add theirs by entry points."""
+
 _KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
@@ -40,9 +44,12 @@ def check_contract(contract: Contract, source: str) -> None:
     if contract.clock not in contract.observations:
         fail(f'got {contract.clock!r}', 'clock', ', '.join(contract.observations))
     _check_keys(contract, fail)
+    types: dict[str, str] = {}
     for key, stream in contract.streams.items():
         part = 'observations' if key in contract.observations else 'privileged'
         check_stream(stream, f'{source}.{part}.{key}')
+        if stream.type != types.setdefault(stream.topic, stream.type):
+            fail(f'{stream.type} on {stream.topic}', f'{part}.{key}.type', types[stream.topic])
     for key, image in contract.images.items():
         check_image(image, f'{source}.images.{key}')
     if contract.observations[contract.clock].align.strategy == 'interpolate':
@@ -70,10 +77,7 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
     if action.space == 'normalised':
         _check_normalised(contract, fail)
         return
-    if action.output.adapter == 'twist' and not contract.arm:
-        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
-    if not 0.0 <= action.output.ahead < 1.0:
-        fail(f'got {action.output.ahead}', 'action.output.ahead', '0 or more, below 1')
+    _check_output(contract, fail)
     if action.limits is None:
         fail('missing', 'action.limits', 'bounds of the joints')
     _check_bounds(action, action.limits, fail)
@@ -91,6 +95,18 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:
             fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
+
+
+def _check_output(contract: Contract, fail: _Fail) -> None:
+    output = contract.action.output
+    if output.adapter not in OUTPUT_ADAPTERS:
+        known = names_of('output_adapter', OUTPUT_ADAPTERS)
+        if output.adapter not in known:
+            fail(f'got {output.adapter!r}', 'action.output.adapter', ', '.join(known))
+    if output.adapter == 'twist' and not contract.arm:
+        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
+    if not 0.0 <= output.ahead < 1.0:
+        fail(f'got {output.ahead}', 'action.output.ahead', '0 or more, below 1')
 
 
 def _check_normalised(contract: Contract, fail: _Fail) -> None:

@@ -246,8 +246,9 @@ def _history(stream: Stream | ImageStream, rate: float) -> _History:
 
 def _oldest(stream: Stream | ImageStream, rate: float) -> float:
     """The age up to which a sample is valid [s]; `rate` is the contract's [Hz]."""
-    bounds = {'hold': math.inf, 'drop': round(NS / rate) / NS}
-    return bounds.get(stream.align.strategy, stream.align.max_age)
+    if stream.align.strategy == 'hold':
+        return math.inf
+    return round(NS / rate) / NS if stream.align.strategy == 'drop' else stream.align.max_age
 
 
 def _nothing(stream: Stream | ImageStream) -> Any:

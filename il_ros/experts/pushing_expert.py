@@ -115,6 +115,6 @@ class PushingExpert(CartesianExpert):
         return np.asarray(scene.cube[:2] - (self._reach + self.room) * way)
 
     def _behind(self, scene: ExpertScene, way: Array) -> tuple[float, float]:
-        """How far the object is ahead of the tool, and the tool offset the object's way [m]."""
+        """How far the object is ahead of the tool, and the tool off the object's way [m]."""
         ahead = scene.cube[:2] - scene.tool[:2]
         return float(ahead @ way), float(way[1] * ahead[0] - way[0] * ahead[1])

@@ -34,7 +34,7 @@ def joined(base: str | None, namespace: str | None, where: str) -> str | None:
 
 
 def node(name: str, where: str) -> str:
-    """Return the node name back.
+    """Return the node name.
 
     Raises:
         LaunchError: If ROS would refuse it.

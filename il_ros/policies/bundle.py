@@ -202,9 +202,7 @@ def read_info(path: Path) -> BundleInfo:
             fix='make one by "il_ros train bc"',
         ) from None
     except (OSError, ValueError) as problem:
-        raise BundleError(
-            f'damaged: {problem}', where=str(file), fix='copy the bundle again, or train again'
-        ) from None
+        raise BundleError(f'damaged: {problem}', where=str(file), fix=_COPY_AGAIN) from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
         fix = 'train the policy again'

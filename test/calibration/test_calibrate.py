@@ -163,8 +163,8 @@ def test_a_policy_without_an_embedding_is_refused(task, policy, monkeypatch):
     with pytest.raises(IlRosError) as caught:
         fit_bank(policy, task.dataset(range(3)), range(3), [INSIDE])
     assert str(caught.value) == (
-        "channels: a policy of kind 'follower' has no embedding; to fix: let the scores look at "
-        'the observation'
+        "score_channels: a policy of kind 'follower' has no embedding; to fix: name scores without "
+        '_embedding, such as knn'
     )
 
 

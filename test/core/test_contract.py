@@ -122,6 +122,10 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             {'action__limits__position_max': 8 * [float('nan')]},
             'c.action.limits.position_max: got [nan',
         ),
+        (
+            {'observations__goal_position__topic': 'tcp_pose'},
+            'c.observations.goal_position.type: geometry_msgs/msg/PointStamped on tcp_pose; allow',
+        ),
         ({'workspace__min': [0, 0, 1.0]}, 'c.workspace.min: not below workspace.max'),
         ({'workspace__min': [0, 0, float('nan')]}, 'c.workspace: not finite'),
         (
@@ -147,6 +151,10 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
         (
             {'arm': '', 'action__output': {'adapter': 'twist', 'topic': 'servo'}},
             "c.action.output.adapter: 'twist' without an arm",
+        ),
+        (
+            {'action__output': {'adapter': 'joint_trajectroy'}},
+            "c.action.output.adapter: got 'joint_trajectroy'; allowed: forward_command, ",
         ),
         (
             {'action__output': {'ahead': 1.0}},

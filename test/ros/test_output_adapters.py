@@ -11,12 +11,13 @@ pytest.importorskip('rclpy')
 
 from trajectory_msgs.msg import JointTrajectory
 
-from il_ros.core import registry
+from il_ros.core import contract_checks, registry
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.geometry import rotation_vector
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Planner, plannable
+from il_ros.ros import output_adapters
 from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.output_adapters import (
     ForwardCommandOutput,
@@ -270,6 +271,10 @@ class Theirs:
 def with_adapter(contract, name):
     output = replace(contract.action.output, adapter=name)
     return replace(contract, action=replace(contract.action, output=output))
+
+
+def test_the_contract_knows_the_names_of_all_adapters():
+    assert set(contract_checks.OUTPUT_ADAPTERS) == set(output_adapters.OUTPUT_ADAPTERS)
 
 
 def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
