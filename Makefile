@@ -35,15 +35,15 @@ setup: $(VENV)/.built
 demo: setup
 	$(ENTER) OPENBLAS_NUM_THREADS=1 $(BIN)/il_ros demo $(ARGS)
 
-# Tests whose nodes keep to the clock share the cores with one another alone. Files are handed out
+# Tests whose nodes keep to the clock run two files at a time, apart from all others. Files are handed out
 # whole, because what a file needs is made once, and in the order that test/conftest.py gives them.
 # OMP_NUM_THREADS: threads that wait for one another cost more than they do. 5: none was chosen.
 test test-all: SLOW = $(if $(filter test,$@),and not slow)
-test test-all: PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile \
+test test-all: PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile \
 	--no-loadscope-reorder
 test test-all: setup
-	$(ENTER) $(PYTEST) -m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
-	$(ENTER) $(PYTEST) -m 'real_time $(SLOW)' $(or $(ARGS),test/ros) || [ $$? = 5 ]
+	$(ENTER) $(PYTEST) -n logical -m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]
+	$(ENTER) $(PYTEST) -n 2 -m 'real_time $(SLOW)' $(or $(ARGS),test/ros) || [ $$? = 5 ]
 
 lint: setup
 	$(BIN)/ruff check .
@@ -70,7 +70,7 @@ $(DOCS)/.installed: requirements/docs.txt
 metaworld: $(METAWORLD)/.installed
 
 metaworld-test: metaworld
-	$(METAWORLD)/bin/python -m pytest $(wildcard test/*/test_metaworld.py) $(ARGS)
+	$(METAWORLD)/bin/python -m pytest $(wildcard test/*/test_metaworld*.py) $(ARGS)
 
 # What make bench compares with, in an environment of its own.
 peers: .venv-imitation/.installed

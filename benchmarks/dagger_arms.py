@@ -157,8 +157,8 @@ class Study:
         folder = self._folder / f'{method}_{self.seed}'
         live = None if isinstance(place, ArmEpisodeEnv) else loading(place, learner, folder, method)
         with RoundJournal(folder, self._identity(method)) as journal:
-            coach = DaggerLoop(place, learner, rule, journal, config, before_use=live)
-            _, result = coach.run(lambda now: self._say(method, now))
+            loop = DaggerLoop(place, learner, rule, journal, config, before_use=live)
+            _, result = loop.run(lambda now: self._say(method, now))
         return Run(
             task=self.task,
             method=method,
@@ -212,14 +212,14 @@ class Study:
         if method == 'bc':
             return DemonstrationRule()
         rule = make_rule(method, self.sizes.settings.get(method, ()))
-        return ScoredRule(rule, place, self._scores) if method == 'monitor_gated' else rule
+        return ScoredRule(rule, place, self._scores) if rule.needs_scores else rule
 
     def _scores(self, now: RoundContext) -> RoundScores:
         return RoundScores(now, self._contract, self.task, ScoresConfig())
 
     def _identity(self, method: str) -> dict[str, Any]:
         sizes = {**asdict(self.sizes), 'settings': self.sizes.settings.get(method, ())}
-        for other in ('tasks', 'seeds', 'methods', 'training'):  # that make no other run of it
+        for other in ('tasks', 'seeds', 'methods'):  # that make no other run of it
             del sizes[other]
         return {'task': self.task, 'method': method, 'seed': self.seed, **sizes}
 
@@ -233,13 +233,13 @@ class Study:
 
 
 class Demonstrator:
-    """The hand of an episode that is the expert's alone."""
+    """The action source of an episode that the expert drives alone."""
 
     driver: DriverName = 'expert'
 
-    def __call__(self, sight: StepContext) -> Array | None:
-        """See `field.ActionSource`."""
-        return sight.ask()
+    def __call__(self, context: StepContext) -> Array | None:
+        """See `episode_env.ActionSource`."""
+        return context.ask()
 
 
 def known(runs: Path = RUNS, *, graph: bool = False) -> list[Run]:

@@ -81,7 +81,7 @@ class Injection:
 
     fault: str
     seed: int
-    score_input: float
+    moment: float
     speed: float
     rest: float
     limit: float
@@ -177,9 +177,9 @@ def _warm_up(rig: Rig, fault: Fault) -> None:
 
 def _injection(rig: Rig, fault: Fault, seed: int) -> Injection:
     rng = np.random.default_rng([seed, FAULTS.index(fault)])
-    score_input = float(rng.uniform(*MOMENTS))
+    moment = float(rng.uniform(*MOMENTS))
     try:
-        problem = _get_going(rig, fault, seed, score_input)
+        problem = _get_going(rig, fault, seed, moment)
     except IlRosError as refusal:
         problem = str(refusal)
         rig.restart()
@@ -193,7 +193,7 @@ def _injection(rig: Rig, fault: Fault, seed: int) -> Injection:
     return Injection(
         fault=fault.name,
         seed=seed,
-        score_input=score_input,
+        moment=moment,
         speed=speed,
         rest=seen.rest,
         limit=fault.limit,
@@ -210,11 +210,11 @@ def _enough(fault: Fault, referee: Referee) -> bool:
     return referee.elapsed >= late + fault.limit + CHECK
 
 
-def _get_going(rig: Rig, fault: Fault, seed: int, score_input: float) -> str:
+def _get_going(rig: Rig, fault: Fault, seed: int, moment: float) -> str:
     """Bring the arm under way; gives why that did not work, or nothing."""
     for attempt in range(_ATTEMPTS):
         rig.drive(fault.driver, seed + attempt * _OTHER_SCENE)
-        rig.spin(score_input)
+        rig.spin(moment)
         if not fault.prepare(rig):
             return 'could not be injected'
         if rig.wait(lambda: rig.referee.speed > MOVING, _PATIENCE):

@@ -183,18 +183,18 @@ def dagger(name: str, experts: Path, labels: int, episodes: int, seed: int = 0) 
     """One demonstration, then ten rounds of a tenth of the labels each."""
     env = _environment(name)
     expert = Expert(experts / f'{name}-v4.npz')
-    field = GymEpisodeEnv(env, expert)
-    learner = FlatLearner(low=field.low, high=field.high, config=BC)
+    episodes = GymEpisodeEnv(env, expert)
+    learner = FlatLearner(low=episodes.low, high=episodes.high, config=BC)
     config = replace(COACH, labels=labels // 10, budget=Budget(labels=labels), seed=seed)
     begun, busy = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, RoundJournal(Path(folder), {}) as journal:
-        coach = DaggerLoop(field, learner, make_rule('dagger'), journal, config)
-        actor, result = coach.run()
+        loop = DaggerLoop(episodes, learner, make_rule('dagger'), journal, config)
+        actor, result = loop.run()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     seeds = nominal_seeds(episodes)
     return Run(
-        gain=fmean(evaluate(field, actor, seeds)),
-        expert=fmean(_returns(field, expert, seeds)),
+        gain=fmean(evaluate(episodes, actor, seeds)),
+        expert=fmean(_returns(episodes, expert, seeds)),
         seconds=seconds,
         busy=busy,
         labels=result.spent.labels,
@@ -229,11 +229,11 @@ class Keeper:
         write_atomic(path, json.dumps(part, indent=1) + '\n')
 
 
-def _returns(field: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
-    def alone(sight: StepContext) -> Array:
-        return expert(sight.observation)
+def _returns(episodes: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
+    def alone(context: StepContext) -> Array:
+        return expert(context.observation)
 
-    return [field.run(seed, alone).gain for seed in seeds]
+    return [episodes.run(seed, alone).gain for seed in seeds]
 
 
 def _share(name: str, done: Run, target: float, sizes: WalkerSizes) -> Row:

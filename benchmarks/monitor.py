@@ -15,6 +15,7 @@ from benchmarks import faults, monitor_study
 from benchmarks.monitor_study import Found, Study, StudySizes
 from benchmarks.monitor_tables import DEFAULT, TOGETHER, Costs, Results, singles, write
 from benchmarks.rows import RUNS, Row
+from il_ros.core.errors import IlRosError
 from il_ros.monitors.calibrated_scores import WINDOW, Calibration
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
@@ -116,6 +117,9 @@ def _rows(
             f'monitor_tick_{name}_us', cost, 'us', target, f'{TOGETHER}, {sizes.ticks} ticks'
         )
     # With few rollouts there may be none that failed, and none that failed and was noticed.
+    figures = together.balanced_accuracy, together.nominal_false_alarms, together.detection_share
+    if sizes.complete and None in figures:
+        raise IlRosError('a figure could not be measured', where=sizes.task, fix='more rollouts')
     if accuracy := together.balanced_accuracy:
         best = max(accuracies, key=lambda name: accuracies[name])
         yield _row(

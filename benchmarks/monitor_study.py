@@ -64,6 +64,7 @@ class StudySizes:
         nominal: Undisturbed rollouts that are judged.
         perturbed: Disturbed rollouts that are judged.
         training: How the policy is trained.
+        complete: Whether every figure is required; few rollouts may hold no failure.
     """
 
     task: str = 'pick_place'
@@ -75,11 +76,12 @@ class StudySizes:
     nominal: int = 50
     perturbed: int = 165
     training: BcConfig = field(default_factory=BcConfig)
+    complete: bool = True
 
 
 SMOKE = StudySizes(
     task='reach', seeds=(5,), alpha=0.4, ticks=100, demonstrations=10, calibration=12, nominal=2,
-    perturbed=4, training=BcConfig(epochs=150, batch_size=64),
+    perturbed=4, training=BcConfig(epochs=150, batch_size=64), complete=False,
 )  # fmt: skip
 
 

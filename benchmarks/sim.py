@@ -171,9 +171,9 @@ def _evaluation(name: str, sizes: SimSizes, runs: Path) -> Row:
     episodes, count = sizes.episodes, sizes.demonstrations
     processes, disturbed = worker_count(0, episodes), load_perturbations(SUITE)
     bundle = cloned('pick_place', 'franka', count, sizes.training, runs)
-    rehearsal = InProcessEvaluator(CONTRACT, 'pick_place', bundle, 'straight', processes=processes)
+    evaluator = InProcessEvaluator(CONTRACT, 'pick_place', bundle, 'straight', processes=processes)
     begin, used = time.perf_counter(), _processor_time()
-    results = list(rehearsal.run(plan_suites([UNWATCHED], episodes, disturbed, floor=0)))
+    results = list(evaluator.run(plan_suites([UNWATCHED], episodes, disturbed, floor=0)))
     spent, used = time.perf_counter() - begin, _processor_time() - used
     lasted, succeeded = mean(r.duration for r in results), sum(r.success for r in results)
     return Row(

@@ -63,10 +63,11 @@ class Dagger(QueryRule):
     """
 
     Config = DaggerConfig
+    config: DaggerConfig
 
-    def __init__(self, config: DaggerConfig) -> None:
-        self.config = config
-        self.beta = config.beta(0)
+    def __init__(self, config: DaggerConfig | None = None) -> None:
+        super().__init__(config)
+        self.beta = self.config.beta(0)
 
     def begin_round(self, now: RoundContext) -> None:
         """See `QueryRule.begin_round`."""

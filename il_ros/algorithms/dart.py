@@ -49,9 +49,10 @@ class Dart(QueryRule):
     """
 
     Config = DartConfig
+    config: DartConfig
 
-    def __init__(self, config: DartConfig) -> None:
-        self.config = config
+    def __init__(self, config: DartConfig | None = None) -> None:
+        super().__init__(config)
         self.covariance: Array = np.zeros((0, 0))
 
     def begin_round(self, now: RoundContext) -> None:

@@ -59,9 +59,7 @@ class EnsembleDagger(QueryRule):
 
     Config = EnsembleDaggerConfig
     members = 5
-
-    def __init__(self, config: EnsembleDaggerConfig) -> None:
-        self.config = config
+    config: EnsembleDaggerConfig
 
     def decide(self, step: QueryContext) -> QueryDecision:
         """See `QueryRule.decide`."""

@@ -52,9 +52,10 @@ class MonitorGated(QueryRule):
 
     Config = MonitorGatedConfig
     needs_scores = True
+    config: MonitorGatedConfig
 
-    def __init__(self, config: MonitorGatedConfig) -> None:
-        self.config = config
+    def __init__(self, config: MonitorGatedConfig | None = None) -> None:
+        super().__init__(config)
         self._steps_left = 0
 
     def begin_episode(self, random: np.random.Generator) -> None:

@@ -48,9 +48,10 @@ class SafeDagger(QueryRule):
     """
 
     Config = SafeDaggerConfig
+    config: SafeDaggerConfig
 
-    def __init__(self, config: SafeDaggerConfig) -> None:
-        self.config = config
+    def __init__(self, config: SafeDaggerConfig | None = None) -> None:
+        super().__init__(config)
         self._safety: SafetyClassifier | None = None
 
     def begin_round(self, now: RoundContext) -> None:

@@ -94,9 +94,10 @@ class ThriftyDagger(QueryRule):
 
     Config = ThriftyDaggerConfig
     members = 5
+    config: ThriftyDaggerConfig
 
-    def __init__(self, config: ThriftyDaggerConfig) -> None:
-        self.config = config
+    def __init__(self, config: ThriftyDaggerConfig | None = None) -> None:
+        super().__init__(config)
         self.thresholds = Thresholds()
         self._value: GoalValue | None = None
         self._novelty: list[float] = []

@@ -21,7 +21,7 @@ class JournalFolder:
     Args:
         folder: Where the journal is; made if it is not there.
         identity: What must be the same for a run to resume: name to plain JSON.
-        anew: Forget what is there instead of resuming it.
+        anew: Empty the locked file and forget the identity instead of resuming.
 
     Attributes:
         folder: Where it is.
@@ -78,6 +78,10 @@ class JournalFolder:
     def _open(self) -> None:
         """Read what is there, once the folder is known to belong to this run."""
 
+    def _has_content(self) -> bool:
+        """Whether there is anything that belongs to some run."""
+        return bool(os.fstat(self._file).st_size)
+
     def __enter__(self) -> Self:
         return self
 
@@ -85,8 +89,12 @@ class JournalFolder:
         os.close(self._file)
 
     @classmethod
-    def read_identity(cls, folder: Path) -> dict[str, Any]:
+    def read_identity(cls, folder: Path, *, fix: str = 'check the path') -> dict[str, Any]:
         """The identity of the run that a folder belongs to.
+
+        Args:
+            folder: The folder.
+            fix: What to do if it cannot be read.
 
         Raises:
             IlRosError: (as `error`) If its manifest cannot be read, or is of another format.
@@ -99,7 +107,7 @@ class JournalFolder:
                 f'cannot be read: {problem}',
                 where=str(path),
                 allowed=f'a folder of {cls.content}',
-                fix=cls.fix,
+                fix=fix,
             ) from None
         identity = data.get('identity') if isinstance(data, dict) else None
         if not isinstance(identity, dict) or data.get('format') != cls.format:
@@ -116,7 +124,7 @@ class JournalFolder:
         """Write down the identity, or see that it is the one that is there."""
         wanted = json.loads(json.dumps(dict(identity)))
         if (self.folder / self.manifest).exists():
-            known = self.read_identity(self.folder)
+            known = self.read_identity(self.folder, fix=self.fix)
             if known != wanted:
                 raise self.error(
                     f'the {self.content} there are of another {self.run}: '
@@ -125,7 +133,7 @@ class JournalFolder:
                     fix=self.fix,
                 )
             return
-        if os.fstat(self._file).st_size:
+        if self._has_content():
             raise self.error(
                 f'{self.content} without {self.manifest}: it is not known what they are of',
                 where=str(self.folder),

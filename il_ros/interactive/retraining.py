@@ -81,7 +81,8 @@ class PromotionDecision:
         reason: Why, or why not.
         new: Bundle of the new policy.
         new_id: Its identity.
-        trials: How both did on the same scenes, the old one as A; see `pairing.compare_suite`.
+        trials: How both did on the same scenes, the old one as A; see
+            `paired_evaluations.compare_suite`.
         violations: Limit violations of the old and of the new one in all trials.
         learned_from: Rounds, episodes, labels and bags.
     """

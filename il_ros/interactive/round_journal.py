@@ -43,6 +43,9 @@ class RoundJournal(JournalFolder):
     fix = 'choose another folder, or remove this one'
     error = DatasetError
 
+    def _has_content(self) -> bool:
+        return any(self.folder.glob('round_*'))
+
     def episodes(self, round_: int) -> list[Transitions]:
         """Whole episodes of a round, in their order."""
         return [load_steps(path) for path in self.episode_files(round_)]

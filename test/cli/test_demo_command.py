@@ -3,6 +3,7 @@ import json
 import pytest
 
 from il_ros.cli.demo_command import demo, first_of_each_suite, how_they_ran
+from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.suites import SUITES
 from il_ros.rollouts.episode_cases import plan_suites
@@ -38,7 +39,9 @@ def test_a_small_demo_from_the_first_demonstration_to_the_report(tmp_path, monke
     assert report['episodes'] == 4 * len(SUITES)
     assert report['notes'][0].startswith(f'{2 * len(SUITES)} of {4 * len(SUITES)} episodes ran')
     assert report['notes'][0] in (tmp_path / 'report.html').read_text()
-    with pytest.raises(Exception, match='run'):  # what they share says that they are mixed
+    with pytest.raises(
+        EvaluationError, match='episodes there are of another evaluation'
+    ):  # what they share says that they are mixed
         EvaluationJournal(tmp_path, {'run': 'graph'})
     for suite in SUITES:
         assert report['suites'][suite]['episodes'] == 4

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.journal_folder import JournalFolder
+from il_ros.interactive.round_journal import RoundJournal
 
 
 class Diary(JournalFolder):
@@ -58,3 +59,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     Path(tmp_path / 'file').touch()
     with pytest.raises(IlRosError, match=r'file/days\.txt: cannot be written: '):
         Diary(tmp_path / 'file', {})
+
+
+def test_rounds_without_their_manifest_belong_to_nobody(tmp_path):
+    with RoundJournal(tmp_path, {'who': 'ann'}) as journal:
+        manifest = tmp_path / journal.manifest
+    (tmp_path / 'round_000').mkdir()
+    with RoundJournal(tmp_path, {'who': 'ann'}):
+        pass
+    manifest.unlink()
+    with pytest.raises(DatasetError, match=r'rounds without coaching\.json: it is not known'):
+        RoundJournal(tmp_path, {'who': 'ann'})

@@ -32,8 +32,8 @@ def test_an_episode_adds_up_its_rewards():
 
 
 def test_the_same_seed_gives_the_same_episode():
-    field = GymEpisodeEnv(PointMass(), point_expert)
-    gains = [field.run(seed, expert).gain for seed in (1, 1, 2)]
+    env = GymEpisodeEnv(PointMass(), point_expert)
+    gains = [env.run(seed, expert).gain for seed in (1, 1, 2)]
     assert gains[0] == gains[1] != gains[2]
 
 
@@ -74,7 +74,7 @@ def test_a_person_takes_over_after_a_moment_and_lets_go_again():
     assert not watching.drives
 
 
-def test_a_field_says_when_the_person_wants_to_drive():
+def test_an_env_says_when_the_person_wants_to_drive():
     person = SimulatedOperator(
         point_expert, SimulatedOperatorConfig(worried=0.1, reaction=2, least=3)
     )

@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger  # noqa: E402
 from il_ros.cli.running_graph import graph  # noqa: E402
 from il_ros.core import topics  # noqa: E402
 from il_ros.core.contract import load_contract  # noqa: E402
+from il_ros.core.errors import DatasetError  # noqa: E402
 from il_ros.interactive.round_journal import RoundJournal  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
 from il_ros.policies.bundle import load_bundle  # noqa: E402
@@ -356,5 +357,5 @@ def test_what_is_set_up_wrongly_is_said_and_nothing_starts(refusals, number):
 
 def test_the_journal_is_the_verbs(taught):
     folder, _ = taught
-    with pytest.raises(Exception, match='another run'):
+    with pytest.raises(DatasetError, match='another run'):
         RoundJournal(folder, {})

@@ -103,6 +103,7 @@ def test_an_idle_node_leaves_the_machine_to_others(nodes):
     before = {name: cpu_time(process) for name, process in nodes.items()}
     time.sleep(WINDOW)
     cores = {name: (cpu_time(node) - before[name]) / WINDOW for name, node in nodes.items()}
+    assert {name: node.poll() for name, node in nodes.items()} == dict.fromkeys(nodes)  # alive
     print({name: f'{used:.1%}' for name, used in cores.items()})
     assert {name: used for name, used in cores.items() if used > LIMIT} == {}
 

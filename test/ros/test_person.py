@@ -31,7 +31,7 @@ from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 GAMEPAD = Path(__file__).parents[2] / 'config/teleop/gamepad.yaml'
-HORIZON, DEAD_MAN = 8, 10
+HORIZON, ENABLE = 8, 10
 # Seconds of the episode from which on something else is held: a button, and the stick.
 STREAM = (
     (0.0, False, 0.0),
@@ -42,7 +42,7 @@ STREAM = (
     (1.4, True, 0.5),  # and once more
     (1.7, False, 0.0),
 )
-"""(when [s], whether the dead-man is held, stick)."""
+"""(when [s], whether the enable switch is held, stick)."""
 
 
 @pytest.fixture(scope='module')
@@ -104,7 +104,7 @@ class Played:
         held, stick = pressed(stamp - self.begin)
         message = Joy(
             axes=[0.0, stick, 0.0, 0.0, 0.0, 0.0],
-            buttons=[int(held and i == DEAD_MAN) for i in range(21)],
+            buttons=[int(held and i == ENABLE) for i in range(21)],
         )
         self.publisher.publish(fill_stamp(message, stamp))
         while self.place._person is not (held and before):

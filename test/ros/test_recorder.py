@@ -514,7 +514,10 @@ def test_a_topic_that_is_named_twice_is_recorded_once(bench):
 
 
 def test_the_mode_that_was_latched_is_known_at_the_start(bench):
-    """The monitor said it once, before there was a recorder; it is in the bag and in its event."""
+    """The monitor said it once, before there was a recorder; it is in the bag and in its event.
+
+    An episode that begins before the recorder has discovered the monitor cannot have it.
+    """
     monitor = bench.node.create_publisher(MonitorStatus, 'monitor/status', STATUS)
     monitor.publish(MonitorStatus(mode=MonitorStatus.HOLD))
     bench.launch(fresh=0.0)

@@ -99,6 +99,13 @@ def test_the_objective_puts_small_failures_before_large_ones_before_slow_success
     assert False in outcomes
 
 
+def test_no_trial_leaves_the_bounds(found, space):
+    tried = [(p, trial.values[p.name]) for trial in found.trials if trial.values
+             for p in space.parameters if p.name in trial.values]  # fmt: skip
+    assert len(tried) > 100
+    assert all(p.low <= value <= p.high for p, value in tried)
+
+
 def test_random_disturbances_have_sizes_of_all_magnitudes(found):
     sizes = [t.size for t in found.of('random')]
     assert min(sizes) < 0.05
