@@ -103,7 +103,8 @@ $(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,train dev metaworld)
 		--no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.built: $(VENV)/.installed $(INTERFACES) | launch config
+# A folder changes when a file is added: each file of launch and config is linked by itself.
+$(VENV)/.built: $(VENV)/.installed $(INTERFACES) launch config $(wildcard config/*/)
 	@echo "setup: building the package into $(VENV)"
 	$(if $(SOURCED),,AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)) \
 	PATH="$(CURDIR)/$(BIN):$$PATH" colcon --log-base $(BUILD)/log build --base-paths . \

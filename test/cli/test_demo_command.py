@@ -39,9 +39,8 @@ def test_a_small_demo_from_the_first_demonstration_to_the_report(tmp_path, monke
     assert report['episodes'] == 4 * len(SUITES)
     assert report['notes'][0].startswith(f'{2 * len(SUITES)} of {4 * len(SUITES)} episodes ran')
     assert report['notes'][0] in (tmp_path / 'report.html').read_text()
-    with pytest.raises(
-        EvaluationError, match='episodes there are of another evaluation'
-    ):  # what they share says that they are mixed
+    # What the two ways share says that they are mixed.
+    with pytest.raises(EvaluationError, match='episodes there are of another evaluation'):
         EvaluationJournal(tmp_path, {'run': 'graph'})
     for suite in SUITES:
         assert report['suites'][suite]['episodes'] == 4

@@ -935,6 +935,20 @@ def test_the_operator_who_holds_the_enable_switch_drives_and_letting_go_holds():
     assert (verdict.mode, verdict.takeover, verdict.resumed) == (Mode.HOLD, False, False)
 
 
+def test_a_takeover_follows_nothing_from_before_the_bound():
+    rig = watched()
+    rig.monitor.discard_before(rig.now + 5.5 * DT)
+    before = rig.position.copy()
+    for _ in range(5):
+        rig.monitor.enable_switch(True, rig.now)
+        rig.offer(-0.3, 'expert')
+        verdict = rig.tick()
+    assert verdict.takeover
+    assert np.all(rig.position >= before)  # what the expert said before the bound leads down
+    teleoperate(rig, True, ticks=40, goal=-0.3)
+    np.testing.assert_allclose(rig.position, -0.3, atol=1e-3)
+
+
 def test_the_mode_to_come_is_known_before_the_tick():
     rig = watched(takeover_return=True)
     assert rig.monitor.next_mode is Mode.POLICY

@@ -148,3 +148,16 @@ def test_success_that_comes_before_a_cancellation_counts(bench):
     bench.wait(goal.cancel_goal_async())
     bench.worker.watch()
     assert bench.wait(goal.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_work_that_breaks_off_is_not_given_the_result_of_the_work_before():
+    def leave():
+        raise SystemExit
+
+    work = WorkThread()
+    work.start(lambda: 1.0)
+    assert work.take(5.0).value == 1.0
+    work.start(leave)
+    result = work.take(5.0)
+    assert (result.value, result.problem) == (None, 'broken off')
