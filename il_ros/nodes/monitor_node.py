@@ -116,6 +116,7 @@ class MonitorNode(ManagedNode):
     def deactivate(self) -> None:
         """Fall silent. A trajectory ends in a standstill; other commands rely on the controller."""
         self.destroy_timer(self._watchdog)
+        self._reports.retire()
 
     def _forget(self) -> None:
         self._epoch = int(self.get_clock().now().nanoseconds)

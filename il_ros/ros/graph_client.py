@@ -424,6 +424,8 @@ class GraphClient(ServiceClient):
         if since < 0:
             return
         self._mode = message.mode
+        if not self._reset_stamp:  # no episode yet: what is latched is of those before
+            return
         self._trace.takeovers += message.takeover and not self._taken_over
         self._taken_over = message.takeover
         stopped = message.mode in (MonitorStatus.ALARM, MonitorStatus.FALLBACK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
@@ -33,7 +34,7 @@ class MonitorReports:
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node, self._contract = node, contract
         self._executed = node.create_publisher(ActionChunk, contract.action.executed, CHUNKS)
-        self._status = node.create_publisher(MonitorStatus, topics.MONITOR_STATUS, STATUS)
+        self._status: Publisher | None = None  # while the monitor is active
         self._scores = node.create_publisher(MonitorScores, topics.MONITOR_SCORES, CHUNKS)
         self._events = node.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
         self._cost = Latency(cold=0)
@@ -53,6 +54,7 @@ class MonitorReports:
             stamp: The present [ns].
             policy_id: Whose calibration is in use.
         """
+        self._status = self._node.create_publisher(MonitorStatus, topics.MONITOR_STATUS, STATUS)
         nothing = float('nan')
         message = MonitorStatus(
             mode=MonitorStatus.IDLE,
@@ -61,7 +63,13 @@ class MonitorReports:
             warning_threshold=nothing,
             policy_id=policy_id,
         )
-        self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
+        self._say(message, stamp)
+
+    def retire(self) -> None:
+        """Take back the latched status: a monitor that is not active has no mode."""
+        if self._status is not None:
+            self._node.destroy_publisher(self._status)
+            self._status = None
 
     def executed(self, verdict: Verdict, stamp: int, policy_id: str) -> None:
         """What was commanded for the frame at `stamp` [ns], in the policy's space."""
@@ -115,7 +123,11 @@ class MonitorReports:
             policy_id=policy_id,
             tick_cost=to_duration(cost),
         )
-        self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
+        self._say(message, stamp)
+
+    def _say(self, message: MonitorStatus, stamp: int) -> None:
+        if self._status is not None:
+            self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
 
     def diagnosis(self) -> Report | None:
         """Level, message and values of the last tick; None before the first."""
