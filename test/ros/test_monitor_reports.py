@@ -6,10 +6,10 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
+from il_ros.msg import MonitorStatus  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
-from il_ros.msg import MonitorStatus  # noqa: E402
 from il_ros.ros.monitor_reports import MonitorReports  # noqa: E402
 from il_ros.ros.qos import STATUS  # noqa: E402
 
