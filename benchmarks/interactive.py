@@ -183,18 +183,18 @@ def dagger(name: str, experts: Path, labels: int, episodes: int, seed: int = 0) 
     """One demonstration, then ten rounds of a tenth of the labels each."""
     env = _environment(name)
     expert = Expert(experts / f'{name}-v4.npz')
-    episodes = GymEpisodeEnv(env, expert)
-    learner = FlatLearner(low=episodes.low, high=episodes.high, config=BC)
+    episode_env = GymEpisodeEnv(env, expert)
+    learner = FlatLearner(low=episode_env.low, high=episode_env.high, config=BC)
     config = replace(COACH, labels=labels // 10, budget=Budget(labels=labels), seed=seed)
     begun, busy = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, RoundJournal(Path(folder), {}) as journal:
-        loop = DaggerLoop(episodes, learner, make_rule('dagger'), journal, config)
+        loop = DaggerLoop(episode_env, learner, make_rule('dagger'), journal, config)
         actor, result = loop.run()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     seeds = nominal_seeds(episodes)
     return Run(
-        gain=fmean(evaluate(episodes, actor, seeds)),
-        expert=fmean(_returns(episodes, expert, seeds)),
+        gain=fmean(evaluate(episode_env, actor, seeds)),
+        expert=fmean(_returns(episode_env, expert, seeds)),
         seconds=seconds,
         busy=busy,
         labels=result.spent.labels,
@@ -229,11 +229,11 @@ class Keeper:
         write_atomic(path, json.dumps(part, indent=1) + '\n')
 
 
-def _returns(episodes: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
+def _returns(episode_env: GymEpisodeEnv, expert: Expert, seeds: Sequence[int]) -> list[float]:
     def alone(context: StepContext) -> Array:
         return expert(context.observation)
 
-    return [episodes.run(seed, alone).gain for seed in seeds]
+    return [episode_env.run(seed, alone).gain for seed in seeds]
 
 
 def _share(name: str, done: Run, target: float, sizes: WalkerSizes) -> Row:
