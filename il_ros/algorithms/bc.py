@@ -8,7 +8,6 @@ they are augmented: `augmented_chunks.py`; the optimiser's loop: `training_loop.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, 
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.calibration.fit_scores import channels_named
 from il_ros.core.atomic_folders import require_free
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
 from il_ros.datasets.dataset import Dataset, load_dataset
@@ -57,12 +57,8 @@ class BcConfig(OptimiserConfig):
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
         super().check()
-        for name, fine, allowed in (
-            ('huber', 0 < self.huber < math.inf, 'more than 0'),
-            ('noise', 0 <= self.noise < math.inf, '0 or more'),
-            ('ema_decay', 0 <= self.ema_decay < 1, '0 <= x < 1'),
-        ):
-            self._require(name, fine, allowed)
+        ranges = {'huber': 'more than 0', 'noise': '0 or more', 'ema_decay': '0 <= x < 1'}
+        require_ranges(self, 'config', ranges, finite=True)
         channels_named(self.score_channels, 'config.score_channels')
         if self.policy.horizon < 1 or min(self.policy.hidden_dims, default=1) < 1:
             raise IlRosError(

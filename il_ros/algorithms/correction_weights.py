@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.transitions import Transitions
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +34,8 @@ class CorrectionWeights:
     before_takeover: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value, most in (
-            ('share', self.share, 1.0),
-            ('own', self.own, np.inf),
-            ('before_takeover', self.before_takeover, np.inf),
-        ):
-            if value is not None and not 0 <= value <= most:
-                raise IlRosError(
-                    f'got {value}', where=f'corrections.{name}', allowed=f'0 to {most:g}'
-                )
+        ranges = {'share': '0 to 1', 'own': '0 to inf', 'before_takeover': '0 to inf'}
+        require_ranges(self, 'corrections', ranges)
 
 
 def sampling_weights(steps: Transitions, config: CorrectionWeights) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,8 @@ class DaggerConfig:
     ask: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, fine, allowed in (
-            ('rounds', self.rounds > 0, 'more than 0'),
-            ('decay', 0 <= self.decay <= 1, '0 <= x <= 1'),
-            ('ask', 0 < self.ask <= 1, '0 < x <= 1'),
-        ):
-            if not fine:
-                raise IlRosError(
-                    f'got {getattr(self, name)}', where=f'dagger.{name}', allowed=allowed
-                )
+        ranges = {'rounds': 'more than 0', 'decay': '0 <= x <= 1', 'ask': '0 < x <= 1'}
+        require_ranges(self, 'dagger', ranges)
 
     def beta(self, round_: int) -> float:
         """Fraction of the steps of a round, from 0, that the expert drives."""

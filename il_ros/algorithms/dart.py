@@ -19,7 +19,7 @@ from il_ros.algorithms.query_rules import (
     QueryRule,
     RoundContext,
 )
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class DartConfig:
     error: float = 0.05
 
     def __post_init__(self) -> None:
-        if not 0 < self.error < np.inf:
-            raise IlRosError(f'got {self.error}', where='dart.error', allowed='more than 0')
+        require_ranges(self, 'dart', {'error': 'more than 0'}, finite=True)
 
 
 class Dart(QueryRule):

@@ -23,7 +23,7 @@ from il_ros.algorithms.query_rules import (
     discrepancy,
     ensemble_variance,
 )
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +41,8 @@ class EnsembleDaggerConfig:
     discrepancy: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ('ensemble_variance', 'discrepancy'):
-            if not 0 <= getattr(self, name) <= inf:
-                raise IlRosError(
-                    f'got {getattr(self, name)}',
-                    where=f'ensemble_dagger.{name}',
-                    allowed='0 or more',
-                )
+        ranges = {'ensemble_variance': '0 or more', 'discrepancy': '0 or more'}
+        require_ranges(self, 'ensemble_dagger', ranges)
 
 
 class EnsembleDagger(QueryRule):

@@ -22,6 +22,7 @@ from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, fit
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 from il_ros.core.observation_features import VARIES, Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
@@ -55,9 +56,14 @@ class FlatBcConfig(OptimiserConfig):
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
         super().check()
-        self._require('members', self.members > 0, 'more than 0')
-        self._require('hidden_dims', min(self.hidden_dims, default=1) > 0, 'widths of more than 0')
-        self._require('val_fraction', self.val_fraction == 0, '0')
+        require_ranges(self, 'config', {'members': 'more than 0'})
+        for name, fine, allowed in (
+            ('hidden_dims', min(self.hidden_dims, default=1) > 0, 'widths of more than 0'),
+            ('val_fraction', self.val_fraction == 0, '0'),
+        ):
+            if not fine:
+                got = getattr(self, name)
+                raise IlRosError(f'got {got}', where=f'config.{name}', allowed=allowed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.algorithms.query_rules import (
-    QueryContext,
-    QueryDecision,
-    discrepancy,
-)
-from il_ros.algorithms.safe_dagger import SafeDagger, SafeDaggerConfig, require
-from il_ros.core.errors import IlRosError
+from il_ros.algorithms.query_rules import QueryContext, QueryDecision, discrepancy
+from il_ros.algorithms.safe_dagger import SAFETY_RANGES, SafeDagger, SafeDaggerConfig
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +37,8 @@ class LazyDaggerConfig(SafeDaggerConfig):
     noise: float = 0.1
 
     def __post_init__(self) -> None:
-        require('lazy_dagger', self)
-        if not 0 < self.hand_back <= 1:
-            raise IlRosError(
-                f'got {self.hand_back}', where='lazy_dagger.hand_back', allowed='0 < x <= 1'
-            )
-        if not self.noise >= 0:
-            raise IlRosError(f'got {self.noise}', where='lazy_dagger.noise', allowed='0 or more')
+        ranges = {**SAFETY_RANGES, 'hand_back': '0 < x <= 1', 'noise': '0 or more'}
+        require_ranges(self, 'lazy_dagger', ranges)
 
 
 class LazyDagger(SafeDagger):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 
 
@@ -37,10 +38,7 @@ class MonitorGatedConfig:
     drive: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.calm <= 1:
-            raise IlRosError(f'got {self.calm}', where='monitor_gated.calm', allowed='0 < x <= 1')
-        if self.hold < 1:
-            raise IlRosError(f'got {self.hold}', where='monitor_gated.hold', allowed='1 or more')
+        require_ranges(self, 'monitor_gated', {'calm': '0 < x <= 1', 'hold': '1 or more'})
 
 
 class MonitorGated(QueryRule):

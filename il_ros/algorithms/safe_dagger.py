@@ -16,7 +16,14 @@ from dataclasses import dataclass
 
 from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
 from il_ros.algorithms.safety_classifier import SafetyClassifier, learn_safety_classifier
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
+
+SAFETY_RANGES = {
+    'threshold': 'more than 0',
+    'probability': '0 < x < 1',
+    'check': '0 <= x <= 1',
+    'memory': 'more than 0',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,7 @@ class SafeDaggerConfig:
     memory: int = 3
 
     def __post_init__(self) -> None:
-        require('safe_dagger', self)
+        require_ranges(self, 'safe_dagger', SAFETY_RANGES)
 
 
 class SafeDagger(QueryRule):
@@ -68,21 +75,3 @@ class SafeDagger(QueryRule):
         if unsafe > self.config.probability:
             return QueryDecision(driver='expert', ask=True, scores={'unsafe': unsafe})
         return QueryDecision(driver='policy', ask=checked, scores={'unsafe': unsafe})
-
-
-def require(where: str, config: SafeDaggerConfig) -> None:
-    """Refuse settings that make no sense.
-
-    Raises:
-        IlRosError: It names the setting.
-    """
-    for name, fine, allowed in (
-        ('threshold', config.threshold > 0, 'more than 0'),
-        ('probability', 0 < config.probability < 1, '0 < x < 1'),
-        ('check', 0 <= config.check <= 1, '0 <= x <= 1'),
-        ('memory', config.memory > 0, 'more than 0'),
-    ):
-        if not fine:
-            raise IlRosError(
-                f'got {getattr(config, name)}', where=f'{where}.{name}', allowed=allowed
-            )

@@ -29,7 +29,7 @@ from il_ros.algorithms.query_rules import (
     ensemble_variance,
 )
 from il_ros.algorithms.transitions import POLICY, Transitions
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,8 @@ class ThriftyDaggerConfig:
     discount: float = 0.999
 
     def __post_init__(self) -> None:
-        for name in ('budget', 'discount'):
-            if not 0 < getattr(self, name) < 1:
-                raise IlRosError(
-                    f'got {getattr(self, name)}',
-                    where=f'thrifty_dagger.{name}',
-                    allowed='0 < x < 1',
-                )
+        ranges = {'budget': '0 < x < 1', 'discount': '0 < x < 1'}
+        require_ranges(self, 'thrifty_dagger', ranges)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 
 
@@ -58,21 +59,11 @@ class OptimiserConfig:
         Raises:
             IlRosError: It names the setting.
         """
-        for name in (
-            'epochs',
-            'batch_size',
-            'learning_rate',
-            'patience',
-            'max_grad_norm',
-            'threads',
-        ):
-            self._require(name, getattr(self, name) > 0, 'more than 0')
-        for name in ('warmup', 'val_fraction'):
-            self._require(name, 0 <= getattr(self, name) < 1, '0 <= x < 1')
-
-    def _require(self, name: str, fine: bool, allowed: str) -> None:
-        if not fine:
-            raise IlRosError(f'got {getattr(self, name)}', where=f'config.{name}', allowed=allowed)
+        positive = (
+            'epochs', 'batch_size', 'learning_rate', 'patience', 'max_grad_norm', 'threads',
+        )  # fmt: skip
+        fractions = {'warmup': '0 <= x < 1', 'val_fraction': '0 <= x < 1'}
+        require_ranges(self, 'config', dict.fromkeys(positive, 'more than 0') | fractions)
 
 
 @dataclass(frozen=True, kw_only=True)

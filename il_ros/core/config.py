@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,8 @@ import yaml
 from il_ros.core.errors import IlRosError
 
 T = TypeVar('T')
+
+_ORDER: dict[str, Callable[[float, float], bool]] = {'<': operator.lt, '<=': operator.le}
 
 
 def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
@@ -74,6 +78,47 @@ def parse(
         return cls(**values)
     except ValueError as problem:
         raise error(str(problem), where=where or cls.__name__) from None
+
+
+def require_ranges(
+    config: object,
+    where: str,
+    ranges: Mapping[str, str],
+    *,
+    finite: bool = False,
+    error: type[IlRosError] = IlRosError,
+) -> None:
+    """Refuse settings outside of their ranges, with the range as it is written here.
+
+    Args:
+        config: Holds the settings; one that is None is not looked at.
+        where: Dotted path of `config`.
+        ranges: What is allowed, by the name of the setting: `more than 0`, `1 or more`, `0 to 1`,
+            or an inequality such as `0 <= x < 1`. NaN is in none of them.
+        finite: Whether infinity is refused too.
+        error: Kind of error to raise.
+
+    Raises:
+        IlRosError: (as `error`) It names the setting.
+    """
+    for name, allowed in ranges.items():
+        value = getattr(config, name)
+        fine = value is None or (_within(value, allowed) and not (finite and math.isinf(value)))
+        if not fine:
+            raise error(f'got {value}', where=f'{where}.{name}', allowed=allowed)
+
+
+def _within(value: float, allowed: str) -> bool:
+    match allowed.split():
+        case ['more', 'than', low]:
+            return value > float(low)
+        case [low, 'or', 'more']:
+            return value >= float(low)
+        case [low, 'to', high]:
+            return float(low) <= value <= float(high)
+        case [low, above, 'x', below, high]:
+            return _ORDER[above](float(low), value) and _ORDER[below](value, float(high))
+    raise ValueError(f'no range: {allowed}')
 
 
 def renamed_keys(cls: type) -> dict[str, str]:

@@ -25,6 +25,7 @@ from il_ros.calibration.conformal_calibration import (
     joint_thresholds,
 )
 from il_ros.calibration.fit_scores import fit_bank, traces
+from il_ros.core.config import require_ranges
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
@@ -65,10 +66,7 @@ class ScoresConfig:
     overdue: float = MonitorConfig.overdue
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise IlRosError(f'got {self.alpha}', where='scores.alpha', allowed='0 < x < 1')
-        if self.folds < 2:
-            raise IlRosError(f'got {self.folds}', where='scores.folds', allowed='2 or more')
+        require_ranges(self, 'scores', {'alpha': '0 < x < 1', 'folds': '2 or more'})
 
 
 class RoundScores:

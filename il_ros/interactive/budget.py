@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from il_ros.algorithms.transitions import EXPERT, Transitions
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import require_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,8 @@ class Budget:
     minutes: float = inf
 
     def __post_init__(self) -> None:
-        for name in ('labels', 'takeovers', 'minutes'):
-            if not getattr(self, name) >= 0:
-                raise IlRosError(
-                    f'got {getattr(self, name)}', where=f'budget.{name}', allowed='0 or more'
-                )
+        names = ('labels', 'takeovers', 'minutes')
+        require_ranges(self, 'budget', dict.fromkeys(names, '0 or more'))
 
     def used_up(self, spent: Spent) -> bool:
         """Whether one more step with the expert would be too much."""

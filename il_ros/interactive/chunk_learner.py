@@ -12,8 +12,8 @@ from il_ros.algorithms.bc import BcConfig, train_bc
 from il_ros.algorithms.export import make_bundle
 from il_ros.algorithms.query_rules import Array
 from il_ros.algorithms.transitions import Transitions
+from il_ros.core.config import require_ranges
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
 from il_ros.interactive.arm_transitions import columns, labelled_dataset
 from il_ros.interactive.learner import Arrays
 from il_ros.policies.bundle import Bundle, policy_identity
@@ -103,8 +103,7 @@ class ChunkLearner:
     cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
-        if self.members < 1:
-            raise IlRosError(f'got {self.members}', where='learner.members', allowed='1 or more')
+        require_ranges(self, 'learner', {'members': '1 or more'})
 
     def fit(
         self,

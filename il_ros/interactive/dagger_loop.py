@@ -25,6 +25,7 @@ from il_ros.algorithms.query_rules import (
     RoundContext,
 )
 from il_ros.algorithms.transitions import Transitions, join
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.budget import Budget, Spent
@@ -77,17 +78,10 @@ class DaggerLoopConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {'rounds': 0, 'labels': 0, 'evaluate_every': 0, 'lead': 0, 'seed': 0}
+        may_be_none = ('rounds', 'labels', 'evaluate_every', 'lead', 'seed')
         whole = ('demonstrations', 'episodes', 'evaluations', 'stages', 'trials', 'patience')
-        for name, value in {**dict.fromkeys(whole, 1), **least}.items():
-            if getattr(self, name) < value:
-                raise IlRosError(
-                    f'got {getattr(self, name)}', where=f'dagger.{name}', allowed=f'{value} or more'
-                )
-        if not 0 < self.train_fraction <= 1:
-            raise IlRosError(
-                f'got {self.train_fraction}', where='dagger.train_fraction', allowed='0 < x <= 1'
-            )
+        ranges = dict.fromkeys(may_be_none, '0 or more') | dict.fromkeys(whole, '1 or more')
+        require_ranges(self, 'dagger', {**ranges, 'train_fraction': '0 < x <= 1'})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import comb
 from typing import ClassVar
 
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 
 
@@ -34,10 +35,7 @@ class DriftConfig:
     level: float = 0.001
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise IlRosError(f'got {self.window}', where='drift.window', allowed='1 or more')
-        if not 0 < self.level < 1:
-            raise IlRosError(f'got {self.level}', where='drift.level', allowed='0 < x < 1')
+        require_ranges(self, 'drift', {'window': '1 or more', 'level': '0 < x < 1'})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from il_ros.core.config import override, parse, read_yaml
+from il_ros.core.config import override, parse, read_yaml, require_ranges
 from il_ros.core.errors import IlRosError
 
 
@@ -182,3 +182,27 @@ def test_read_yaml_says_what_is_wrong_with_the_file(tmp_path):
         read_yaml(tmp_path / 'x.yaml')
     (tmp_path / 'y.yaml').write_text('a: 1')
     assert read_yaml(tmp_path / 'y.yaml') == {'a': 1}
+
+
+@pytest.mark.parametrize(
+    ('allowed', 'inside', 'outside'),
+    [
+        ('more than 0', [1e-9, 5], [0, -1.0]),
+        ('2 or more', [2, 2.5, float('inf')], [1, 1.999]),
+        ('0 to 1', [0, 0.5, 1], [-0.1, 1.1]),
+        ('0 <= x < 1', [0, 0.999], [1, -0.001]),
+        ('0 < x <= 1', [0.001, 1], [0, 1.001]),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused(allowed, inside, outside):
+    for size in (*inside, None):
+        require_ranges(Choice(size=size), 'top', {'size': allowed})
+    for size in (*outside, float('nan')):
+        with pytest.raises(IlRosError) as caught:
+            require_ranges(Choice(size=size), 'top', {'size': allowed})
+        assert str(caught.value) == f'top.size: got {size}; allowed: {allowed}'
+
+
+def test_infinity_is_refused_where_a_setting_has_to_be_finite():
+    with pytest.raises(IlRosError, match=r'top\.size: got inf; allowed: 0 or more'):
+        require_ranges(Choice(size=float('inf')), 'top', {'size': '0 or more'}, finite=True)
