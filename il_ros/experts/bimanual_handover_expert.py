@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm, Arm, ArmPair
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_from_quaternion
+from il_ros.core.limits import Array
 from il_ros.policies.cartesian_expert import (
     Pace,
     ToolCommand,
@@ -26,8 +26,6 @@ from il_ros.policies.cartesian_expert import (
     require_keys,
     toward,
 )
-
-Array = NDArray[np.float64]
 
 
 @dataclass(kw_only=True)

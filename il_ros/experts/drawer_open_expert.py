@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.geometry import yaw
+from il_ros.core.limits import Array
 from il_ros.experts.pushing_expert import PushingExpert
 from il_ros.policies.cartesian_expert import ExpertScene
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

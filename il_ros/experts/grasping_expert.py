@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_from_quaternion
+from il_ros.core.limits import Array
 from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
-
-Array = NDArray[np.float64]
 
 # How far off the tool a held cube may be [m]; fingers do not begin to close that far off, or they
 # would follow for ever what moves with them.

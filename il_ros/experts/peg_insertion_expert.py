@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_from_quaternion, yaw
+from il_ros.core.limits import Array
 from il_ros.experts.grasping_expert import GraspingExpert
 from il_ros.policies.cartesian_expert import ExpertScene, ToolCommand, ramp, toward
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

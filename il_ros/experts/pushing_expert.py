@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, ramp, toward
-
-Array = NDArray[np.float64]
 
 _NEAR = 0.012  # height above `low` from which on it may push [m]
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.experts.grasping_expert import GraspingExpert, turn_of
 from il_ros.policies.cartesian_expert import ExpertScene
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,15 +14,14 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm, Arm
 from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.core.kinematics import SerialChain
+from il_ros.core.limits import Array
 from il_ros.sim.gripper import WHITE, Gripper, add_gripper
 from il_ros.sim.robot import Limb, Robot, View, add_sensors
 
-Array = NDArray[np.float64]
 Point = tuple[float, float, float]
 
 GREY = (0.6, 0.62, 0.65, 1.0)

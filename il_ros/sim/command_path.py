@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.perturbations import Perturbation
-
-Array = NDArray[np.float64]
 
 KINDS = ('action_delay', 'action_scale', 'command_noise')
 CORRELATION = 0.3  # time after which the command noise has forgotten itself [s]

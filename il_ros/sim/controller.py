@@ -12,12 +12,10 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
-
-Array = NDArray[np.float64]
 
 Knot = tuple[float, Array, Array, Array]  # time, position, velocity, acceleration
 

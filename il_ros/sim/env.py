@@ -14,14 +14,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, Limits
 from il_ros.sim.joint_velocity_actions import JointVelocityActions
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import TaskState, World
-
-Array = NDArray[np.float64]
 
 Reward = Literal['progress', 'sparse']
 

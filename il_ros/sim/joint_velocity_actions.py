@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.sim.world import World
-
-Array = NDArray[np.float64]
 
 
 class JointVelocityActions:

@@ -12,12 +12,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.core.limits import Array
 from il_ros.sim.mujoco_versions import require_metaworld
-
-Array = NDArray[np.float64]
 
 WIDEST = 0.1
 """Distance of the fingers that MetaWorld calls an opening of 1 [m]."""

@@ -12,15 +12,12 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm, Arm, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, Limits
 from il_ros.sim.robot import Limb, Robot, add_sensors
-
-Array = NDArray[np.float64]
 
 TOOL = 'tcp'  # the site that every robot has
 PREFIX = 'robot/'  # of the file's names in the scene, so that none is the scene's own

@@ -10,17 +10,15 @@ from typing import Any
 import mujoco
 import numpy as np
 from mujoco.rollout import Rollout
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import pose
+from il_ros.core.limits import Array
 from il_ros.sim import variations
 from il_ros.sim.perturbations import KINDS, Perturbation
 from il_ros.sim.robot import Robot, external_wrench, set_posture
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks.task import Draw, Task
-
-Array = NDArray[np.float64]
 
 STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
 CONTROLS = int(mujoco.mjtState.mjSTATE_CTRL)

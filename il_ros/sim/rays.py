@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
+from il_ros.core.limits import Array
 
-Array = NDArray[np.float64]
 # Half the size of a number is half the time, and still far finer than a colour's 256 steps.
 Single = NDArray[np.float32]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.core.limits import Array
 from il_ros.sim.perturbations import Perturbation
 
-Array = NDArray[np.float64]
 KINDS = ('sensor_noise', 'sensor_bias', 'sensor_freeze', 'sensor_dropout')
 
 

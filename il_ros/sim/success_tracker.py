@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks import Task
-
-Array = NDArray[np.float64]
 
 HOLD = 0.25  # how long the goal must stay reached for success [s]
 

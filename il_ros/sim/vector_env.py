@@ -15,11 +15,11 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.sim.env import SEEDS, TaskEnv, TaskSettings, one_of
 from il_ros.sim.joint_velocity_actions import JointVelocityActions
 from il_ros.sim.vector_world import VectorWorld
 
-Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 

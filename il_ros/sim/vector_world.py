@@ -12,14 +12,13 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.sim import command_path, sensing
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import STATE
 from il_ros.sim.success_tracker import SuccessTracker
 from il_ros.sim.violations import Violations
 from il_ros.sim.world import World, checked
-
-Array = NDArray[np.float64]
 
 WHOLE = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next physics step depends on
 REFUSED = ('push', 'object_moved', 'sensor_dropout')  # kinds that are no matter of numbers in rows

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.clearance import Clearance
-from il_ros.core.limits import Limits
-
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array, Limits
 
 KINDS = ('position', 'velocity', 'acceleration', 'workspace', 'force', 'torque')
 MEASURED = tuple(kind for kind in KINDS if kind != 'acceleration')  # in every physics step

@@ -13,7 +13,7 @@ from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, Limits
 from il_ros.sim.command_path import CommandPath
 from il_ros.sim.mjcf import read_robot
 from il_ros.sim.mujoco_versions import require_simulator
@@ -27,8 +27,6 @@ from il_ros.sim.sensing import Sensing
 from il_ros.sim.success_tracker import SuccessTracker
 from il_ros.sim.tasks import Task, default_arm, make_task
 from il_ros.sim.violations import Violations
-
-Array = NDArray[np.float64]
 
 START_NOISE = 0.05  # largest offset of each joint from the home posture at the start [rad]
 OUTSIDE = 0.08  # how far beyond the training box, when a perturbation does not say [m]

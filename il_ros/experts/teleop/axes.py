@@ -8,9 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 
 @dataclass(frozen=True, kw_only=True)

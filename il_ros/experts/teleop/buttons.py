@@ -1,12 +1,13 @@
-"""The buttons of a device: which are held, which have just been pressed, how fast the arm goes."""
+"""The buttons of a Joy: which are held, which have just been pressed, how fast the arm goes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, get_args
 
+from il_ros.core.errors import IlRosError
 from il_ros.experts.teleop.device_reading import Press
 
 
@@ -65,33 +66,76 @@ class Buttons:
 
 
 class ButtonState:
-    """Follows the buttons of one device.
+    """Follows the buttons of one device, or of a pedal or gamepad next to it.
 
     Args:
         buttons: Which button is for what.
+        axes: Index of each axis of the messages that is used, by its direction.
+
+    Attributes:
+        read: When the buttons were read last [s]; minus infinity before the first time.
+        down: Purposes whose button is held.
     """
 
-    def __init__(self, buttons: Buttons) -> None:
-        self._buttons = buttons
-        self._before: frozenset[str] | None = None
+    def __init__(self, buttons: Buttons, axes: Mapping[str, int] | None = None) -> None:
+        self._buttons, self._axes = buttons, axes or {}
+        self.read = -math.inf
         self.down: frozenset[str] = frozenset()
 
-    def update(self, buttons: Sequence[int]) -> tuple[Press, ...]:
-        """Take in all buttons of a message; returns those that have just been pressed.
+    def update(
+        self, axes: Sequence[float], buttons: Sequence[int], now: float
+    ) -> tuple[Press, ...]:
+        """Take in a message that was read at `now` [s]; returns the buttons just pressed.
 
         A button that is down in the first message does not count: it may have been down before.
+
+        Raises:
+            IlRosError: If the message lacks an axis or a button that is used, or such an axis is
+                not finite.
         """
+        self._check(axes, buttons)
         used = self._buttons.used.items()
-        self.down = frozenset(name for name, i in used if i < len(buttons) and buttons[i])
-        before = self.down if self._before is None else self._before
-        self._before = self.down
+        down = frozenset(name for name, i in used if i < len(buttons) and buttons[i])
+        before = down if self.read == -math.inf else self.down
+        self.down, self.read = down, now
         presses: tuple[Press, ...] = get_args(Press)
-        return tuple(press for press in presses if press in self.down - before)
+        return tuple(press for press in presses if press in down - before)
+
+    @property
+    def held(self) -> bool:
+        """Whether the enable switch is held."""
+        return 'enable' in self.down
+
+    @property
+    def keep(self) -> bool:
+        """Whether the button that takes the arm and keeps it where it is is held."""
+        return 'takeover' in self.down
 
     @property
     def gripper(self) -> float:
         """1 while the gripper opens, -1 while it closes, 0 otherwise."""
         return float('gripper_open' in self.down) - float('gripper_close' in self.down)
+
+    def _check(self, axes: Sequence[float], buttons: Sequence[int]) -> None:
+        used_buttons = {} if self._buttons.sparse else self._buttons.used
+        missing = [f'axes.{name} is axis {i}' for name, i in self._axes.items() if i >= len(axes)]
+        missing += [
+            f'buttons.{name} is button {i}' for name, i in used_buttons.items() if i >= len(buttons)
+        ]
+        if missing:
+            least = [1 + max(used.values(), default=-1) for used in (self._axes, used_buttons)]
+            raise IlRosError(
+                f'the message has {len(axes)} axes and {len(buttons)} buttons, but '
+                f'{", ".join(missing)} (counted from 0)',
+                where='joy',
+                allowed=f'{least[0]} or more axes, {least[1]} or more buttons',
+                fix='take the configuration of this device',
+            )
+        for name, i in self._axes.items():
+            if not math.isfinite(axes[i]):
+                raise IlRosError(
+                    f'axis {i} ({name}) is {axes[i]}', where='joy', allowed='finite numbers'
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

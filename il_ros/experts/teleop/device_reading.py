@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
+
 Press = Literal[
     'gripper_toggle', 'faster', 'slower', 'start', 'success', 'failure', 'discard'
 ]  # fmt: skip

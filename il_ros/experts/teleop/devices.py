@@ -10,8 +10,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.experts.teleop.jog import Jog
 from il_ros.experts.teleop.joy import JoyConfig, JoyDevice
 from il_ros.experts.teleop.keyboard import Keyboard, KeyboardConfig
-from il_ros.experts.teleop.leader import LeaderConfig, LeaderDevice
-from il_ros.experts.teleop.leader_follower import LeaderFollower
+from il_ros.experts.teleop.leader import LeaderConfig, LeaderDevice, LeaderFollower
 from il_ros.experts.teleop.operator import Pilot
 from il_ros.experts.teleop.twist import TwistConfig, TwistDevice
 

@@ -11,8 +11,7 @@ from il_ros.core.geometry import rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.device_reading import DeviceReading
-from il_ros.experts.teleop.motion_config import MotionConfig
-from il_ros.experts.teleop.setpoint_limiter import SetpointLimiter, arm_joints
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig, SetpointLimiter, arm_joints
 
 _DAMPING = 0.01
 _REST = 1.0  # 1/s, at which a moving arm is drawn to its home posture in the nullspace

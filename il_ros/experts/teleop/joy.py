@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from il_ros.experts.teleop.axes import Axes
 from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer, SpeedScale
 from il_ros.experts.teleop.device_reading import DeviceReading, TwistFrame
-from il_ros.experts.teleop.joy_message import check_joy
-from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,8 @@ class JoyDevice:
 
     def __init__(self, config: JoyConfig) -> None:
         self._config = config
-        self._state, self._moved = ButtonState(config.buttons), HoldTimer(config.linger)
+        self._buttons = ButtonState(config.buttons, config.axes.used)
+        self._moved = HoldTimer(config.linger)
         self.speed_fraction = config.speed.initial
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
@@ -56,16 +56,15 @@ class JoyDevice:
             IlRosError: If the message lacks an axis or a button, or an axis is not finite.
         """
         config = self._config
-        check_joy(axes, buttons, config.buttons, config.axes.used)
-        pressed = self._state.update(buttons)
+        pressed = self._buttons.update(axes, buttons, now)
         self.speed_fraction = config.speed.changed(self.speed_fraction, pressed)
-        twist, gripper = self.speed_fraction * config.axes.twist(axes), self._state.gripper
+        twist, gripper = self.speed_fraction * config.axes.twist(axes), self._buttons.gripper
         wanted = bool(twist.any() or gripper or 'gripper_toggle' in pressed)
         moved = self._moved.update(wanted, now)
         return DeviceReading(
             read=now,
-            held=moved if config.buttons.enable is None else 'enable' in self._state.down,
-            keep='takeover' in self._state.down,
+            held=moved if config.buttons.enable is None else self._buttons.held,
+            keep=self._buttons.keep,
             twist=twist,
             frame=config.frame,
             gripper=gripper,

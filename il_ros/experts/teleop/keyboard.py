@@ -9,9 +9,10 @@ from typing import get_args
 
 import numpy as np
 
+from il_ros.core.limits import Array
 from il_ros.experts.teleop.buttons import HoldTimer, SpeedScale
 from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
-from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
 _STOP = ' '
 _AGAIN = 1.0  # s without a key after which it counts as pressed anew, and not as repeated
@@ -162,7 +163,7 @@ class Keyboard:
     def _down(self, name: str, now: float) -> float:
         return float(0.0 <= now - self._last.get(name, -math.inf) <= self._config.hold)
 
-    def _twist(self, now: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _twist(self, now: float) -> Array:
         twist = np.zeros(6)
         for name, (axis, sign) in _DIRECTIONS.items():
             full = self._config.linear if axis < 3 else self._config.angular

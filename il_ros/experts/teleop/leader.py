@@ -1,4 +1,4 @@
-"""A leader arm: its joints as targets of the follower, and whether the two are close enough."""
+"""A leader arm: its joints as targets of the follower, and the arm that follows them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Literal
 
 import numpy as np
 
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.experts.teleop.buttons import Buttons
+from il_ros.experts.teleop.buttons import Buttons, ButtonState
 from il_ros.experts.teleop.device_reading import DeviceReading, Press
-from il_ros.experts.teleop.motion_config import MotionConfig
-from il_ros.experts.teleop.pedal import Pedal
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig, SetpointLimiter, arm_joints
 
 TOPIC = 'leader/joint_states'  # default topic of a leader arm
+_PREDICT = 0.1  # s for which the leader's velocity is extrapolated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ class LeaderDevice:
                 self._offset[i] = low[i] - self._factor[i] * hand.closed
                 self._leaders.append((hand.topic, hand.leader))
         self.topics = tuple(dict.fromkeys(topic for topic, _ in self._leaders))
-        self._pedal = Pedal(config.buttons)
+        self._buttons = ButtonState(config.buttons)
         self._positions: Array = np.full(len(names), np.nan)
         self._joints: Array | None = None
         self._read = dict.fromkeys(self.topics, -math.inf)
@@ -160,33 +161,76 @@ class LeaderDevice:
         Raises:
             IlRosError: If the message lacks a button that is used.
         """
-        return self._reading(self._pedal.press(axes, buttons, now))
+        return self._reading(self._buttons.update(axes, buttons, now))
 
     def _reading(self, pressed: tuple[Press, ...]) -> DeviceReading:
         return DeviceReading(
-            read=min(*self._read.values(), self._pedal.read),
-            held=self._pedal.held and self._joints is not None,
-            keep=self._pedal.keep,
+            read=min(*self._read.values(), self._buttons.read),
+            held=self._buttons.held and self._joints is not None,
+            keep=self._buttons.keep,
             joints=self._joints,
             pressed=pressed,
         )
 
 
-def far_away(
-    leader: Array, follower: Array, tolerance: Array, names: Sequence[str]
-) -> str:  # fmt: skip
-    """Names the joints of the leader that are too far from the follower's; empty if none is.
+class LeaderFollower:
+    """Set-points that follow a leader arm within the limits.
 
     Args:
-        leader: Joint targets of the leader, shape (N,) [rad, m].
-        follower: Joint positions of the follower, shape (N,).
-        tolerance: Largest distances, shape (N,).
-        names: The follower's joint names.
+        contract: The follower's.
+        config: How the arm follows, and how close the leader has to be.
+        horizon: Steps of a chunk.
+
+    Raises:
+        IlRosError: If the joints that are mapped are not the arm's.
     """
-    gap = leader - follower
-    texts = [
-        f'{name} {gap[i]:+.3f} (allowed {tolerance[i]:.3f})'
-        for i, name in enumerate(names)
-        if not abs(gap[i]) <= tolerance[i]
-    ]
-    return f'the leader is away from the arm: {", ".join(texts)}' if texts else ''
+
+    def __init__(self, contract: Contract, config: LeaderConfig, horizon: int) -> None:
+        self._names, arm = contract.action.names, get_arm(contract.arm) if contract.arm else None
+        self.moves = np.array([name in config.joints for name in self._names])
+        if arm is not None and not np.array_equal(self.moves, arm_joints(contract, arm)):
+            raise IlRosError(
+                f'got {", ".join(config.joints)}',
+                where='config.joints',
+                allowed=f'{", ".join(arm.joints)}; grippers belong under gripper',
+            )
+        self._tolerance = np.where(self.moves, config.tolerance, config.gripper_tolerance)
+        self._dt, self._horizon = contract.period, horizon
+        self._guard = SetpointLimiter(contract.limits, arm, self.moves, config.motion, self._dt)
+
+    def begin(self, start: Array, reading: DeviceReading) -> str:
+        """Start at the joints `start` (N,); returns why not if the leader is elsewhere."""
+        assert reading.joints is not None
+        self._rows: Array = start[None]
+        self._speeds: Array = np.zeros((1, len(start)))
+        self._before = reading.joints
+        gap = reading.joints - start
+        far_away = [
+            f'{name} {gap[i]:+.3f} (allowed {self._tolerance[i]:.3f})'
+            for i, name in enumerate(self._names)
+            if not abs(gap[i]) <= self._tolerance[i]
+        ]
+        return f'the leader is away from the arm: {", ".join(far_away)}' if far_away else ''
+
+    def chunk(self, measured: Array, reading: DeviceReading, steps: int) -> Array:
+        """Set-points (H, N) of the next periods, as `Jog.chunk` gives them."""
+        assert reading.joints is not None
+        last = min(max(steps, 1), len(self._rows)) - 1
+        position, speed = self._rows[last], self._speeds[last]
+        position = self._guard.drawn_back(position, measured)
+        leader, pace = reading.joints, (reading.joints - self._before) / (max(steps, 1) * self._dt)
+        self._before = leader
+        rows, speeds = [], []
+        for i in range(self._horizon):
+            goal = leader + pace * min((i + 1) * self._dt, _PREDICT)
+            position, speed = self._guard.step(position, speed, self._wish(goal - position, pace))
+            rows.append(position)
+            speeds.append(speed)
+        self._rows, self._speeds = np.array(rows), np.array(speeds)
+        return self._rows
+
+    def _wish(self, way: Array, pace: Array) -> Array:
+        """Velocity (N,) that goes `way` (N,), no faster than it could stop at its end."""
+        distance = np.abs(way)
+        size = np.minimum(distance / self._dt, self._guard.stoppable(distance) + np.abs(pace))
+        return np.asarray(np.copysign(size, way))

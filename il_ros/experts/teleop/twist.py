@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.buttons import Buttons, HoldTimer
+from il_ros.core.limits import Array
+from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer
 from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
-from il_ros.experts.teleop.motion_config import MotionConfig
-from il_ros.experts.teleop.pedal import Pedal
-
-Array = NDArray[np.float64]
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,9 @@ class TwistDevice:
             '': 'base', base_frame: 'base', config.tool_frame: 'tool'
         }  # fmt: skip
         self._moved = HoldTimer(config.linger)
-        self._pedal = Pedal(config.buttons or Buttons())
+        buttons = config.buttons or Buttons()
+        self._buttons = ButtonState(buttons)
+        self._has_enable_switch = buttons.enable is not None
         self._twist: Array = np.zeros(6)
         self._frame, self._read = self._frames[''], -math.inf
 
@@ -90,17 +89,17 @@ class TwistDevice:
         Raises:
             IlRosError: If the message lacks a button that is used.
         """
-        return self._reading(now, self._pedal.press(axes, buttons, now))
+        return self._reading(now, self._buttons.update(axes, buttons, now))
 
     def _reading(self, now: float, pressed: tuple[Press, ...]) -> DeviceReading:
-        pedal = self._pedal
+        buttons, switch = self._buttons, self._has_enable_switch
         moved = self._moved.update(bool(self._twist.any()), now)
         return DeviceReading(
-            read=min(self._read, pedal.read) if pedal.has_enable_switch else self._read,
-            held=pedal.held if pedal.has_enable_switch else moved,
-            keep=pedal.keep,
+            read=min(self._read, buttons.read) if switch else self._read,
+            held=buttons.held if switch else moved,
+            keep=buttons.keep,
             twist=self._twist,
             frame=self._frame,
-            gripper=pedal.gripper,
+            gripper=buttons.gripper,
             pressed=pressed,
         )

@@ -11,12 +11,10 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, length, upright
-
-Array = NDArray[np.float64]
 
 LENGTH = 0.26  # of the bar [m]
 EDGE = 0.024  # its width and height [m]

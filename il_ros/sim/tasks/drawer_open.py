@@ -9,12 +9,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box
 
-Array = NDArray[np.float64]
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 # Lower and upper corners [m]. The cabinet's frame lies on the table below the bar of the closed

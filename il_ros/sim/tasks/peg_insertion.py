@@ -8,9 +8,9 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.errors import UnknownNameError
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.connectors import (
     CONNECTORS,
     HANDLE,
@@ -22,8 +22,6 @@ from il_ros.sim.tasks.connectors import (
 )
 from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
-
-Array = NDArray[np.float64]
 
 STORE = -3.0  # height at which the connectors of other episodes are out of everybody's way [m]
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, to_goal
-
-Array = NDArray[np.float64]
 
 RADIUS = 0.0425  # of the puck [m]
 HEIGHT = 0.04  # of the puck [m]

@@ -8,11 +8,9 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, length
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

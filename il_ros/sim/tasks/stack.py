@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.sim.tasks.pick_place import EDGE, add_cube, is_clear
 from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, length, upright
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
+
 Flags = NDArray[np.bool_]
 
 

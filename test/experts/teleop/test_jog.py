@@ -13,7 +13,7 @@ from il_ros.core.geometry import rotation_vector
 from il_ros.core.robots.franka import FRANKA
 from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.jog import Jog
-from il_ros.experts.teleop.motion_config import MotionConfig
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
 from .conftest import CONFIG
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.robots.franka import FRANKA
-from il_ros.experts.teleop.motion_config import MotionConfig
-from il_ros.experts.teleop.setpoint_limiter import SetpointLimiter, arm_joints
+from il_ros.experts.teleop.setpoint_limiter import MotionConfig, SetpointLimiter, arm_joints
 
 from .conftest import CONFIG
 
