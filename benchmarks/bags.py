@@ -68,10 +68,8 @@ def _messages(
     joints = [*contract.action.names, 'fr3_finger_joint2']
     values = [0.1] * len(joints)
     state = JointState(name=joints, position=values, velocity=values, effort=values)
-    command = chunk_message(
-        np.zeros((1, len(contract.action.names))), stamp=0, step_dt=contract.period,
-        names=contract.action.names, frame_id='base', source='expert', contract_hash=contract.hash,
-    )  # fmt: skip
+    rows = np.zeros((1, len(contract.action.names)))
+    command = chunk_message(contract, rows, stamp=0, source='expert')
     plan = [
         ('joint_states', sensor_rate, serialize_message(state)),
         ('wrench', max(20.0, sensor_rate / 2), serialize_message(WrenchStamped())),

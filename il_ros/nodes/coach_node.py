@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
-from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from il_ros.action import TeachPolicy
@@ -17,7 +17,7 @@ from il_ros.policies.bundle import load_bundle
 from il_ros.ros.deferred_action import DeferredAction, WorkThread
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.graph_teaching import CoachNodeConfig, CoachOutcome, GraphTeaching
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import fill_stamp
 from il_ros.ros.node_parameters import declare
 from il_ros.ros.qos import LATCHED, STATUS
@@ -65,10 +65,9 @@ class CoachNode(ManagedNode):
         self._proposes = bool(unfinished)
         self._publisher = self.create_publisher(CoachStatus, topics.COACH_STATUS, LATCHED)
         self.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, STATUS)
-        self.create_service(Trigger, '~/start', self._on_start)
-        self.create_service(Trigger, '~/stop', self._on_stop)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_WATCH, self._watch, clock=steady)
+        self.serve(Trigger, '~/start', self._on_start)
+        self.serve(Trigger, '~/stop', self._on_stop)
+        steady_timer(self, _WATCH, self._watch)
         self._diagnostics = Diagnostics(self, self._report)
 
     def deactivate(self) -> None:
@@ -176,19 +175,17 @@ class CoachNode(ManagedNode):
         if self._coaching is not None:
             self._coaching.stop()
 
-    def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if not self.active or self._busy:
-            response.message = 'it runs already' if self._busy else 'the coach is not active'
-            return response
+    def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> None:
+        if self._busy:
+            raise IlRosError('it runs already')
+        self.require_active()
         self._begin(0)
-        response.success, response.message = True, f'on {topics.COACH_STATUS} is how far it is'
-        return response
+        response.message = f'on {topics.COACH_STATUS} is how far it is'
 
-    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._busy
-        response.message = '' if self._busy else 'nothing runs'
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> None:
         self._stop_job()
-        return response
+        if not self._busy:
+            raise IlRosError('nothing runs')
 
     def _publish(self) -> None:
         """Say what is new."""
@@ -233,10 +230,5 @@ class CoachNode(ManagedNode):
         return (WARN if self._proposes else OK), status.reason or 'watching', values
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(CoachNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, CoachNode)
+"""Run the node; gives its exit code."""

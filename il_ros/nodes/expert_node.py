@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -53,8 +54,8 @@ class ExpertNode(ManagedNode):
         self._expert = make_any(self._config.expert, self._arm)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         FrameSource(self, self._contract, self._on_frame, self._contract.streams)
-        self.create_service(QueryExpert, '~/query', self._on_query)
-        self.create_service(SetBool, '~/stream', self._on_stream)
+        self.serve(QueryExpert, '~/query', self._on_query)
+        self.serve(SetBool, '~/stream', self._on_stream)
 
     def _on_frame(self, frame: Frame) -> None:
         self._newest = frame
@@ -64,43 +65,21 @@ class ExpertNode(ManagedNode):
     def _chunk(self, frame: Frame, horizon: int) -> ActionChunk:
         positions = self._expert.act(frame.values, horizon=horizon, dt=self._contract.period)
         return chunk_message(
-            np.asarray(positions),
-            stamp=frame.stamp,
-            step_dt=self._contract.period,
-            names=self._contract.action.names,
-            frame_id=self._contract.base_frame,
-            source='expert',
-            contract_hash=self._contract.hash,
+            self._contract, np.asarray(positions), stamp=frame.stamp, source='expert'
         )
 
-    def _on_query(
-        self, request: QueryExpert.Request, response: QueryExpert.Response
-    ) -> QueryExpert.Response:
-        try:
-            frame = frame_of(request.observation) if request.observation.keys else self._newest
-        except ValueError as problem:
-            response.message = str(problem)
-            return response
-        refusal = self._refuse(frame)
-        if refusal or frame is None:
-            response.message = refusal
-            return response
-        response.chunk = self._chunk(frame, request.horizon or self._config.horizon)
-        response.success = True
-        return response
-
-    def _refuse(self, frame: Frame | None) -> str:
-        if not self.active:
-            return 'the expert is not active'
+    def _on_query(self, request: QueryExpert.Request, response: QueryExpert.Response) -> None:
+        self.require_active()
+        frame = frame_of(request.observation) if request.observation.keys else self._newest
         if frame is None:
-            return 'the expert has seen no observation yet, and the request has none'
+            raise IlRosError('the expert has seen no observation yet, and the request has none')
         missing = [key for key in self._contract.observations if not frame.valid.get(key, False)]
-        return f'no valid value for {", ".join(missing)}' if missing else ''
+        if missing:
+            raise IlRosError(f'no valid value for {", ".join(missing)}')
+        response.chunk = self._chunk(frame, request.horizon or self._config.horizon)
 
-    def _on_stream(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+    def _on_stream(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._streaming = bool(request.data)
-        response.success = True
-        return response
 
     def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
         """Whether parameters may be set: an expert of that name has to be there."""
@@ -121,10 +100,5 @@ def _expert_names(parameters: list[Parameter]) -> list[str]:
     return [parameter.value for parameter in parameters if parameter.name == 'expert']
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(ExpertNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, ExpertNode)
+"""Run the node; gives its exit code."""

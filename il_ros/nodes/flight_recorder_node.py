@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
-
-from rclpy.clock import Clock, ClockType
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.msg import EpisodeEvent
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.flight_recorder import FlightRecorder, FlightRecorderConfig
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.node_parameters import declare
 from il_ros.ros.orphaned_bags import warning_of_orphans
 from il_ros.ros.qos import EVENTS
@@ -37,7 +36,7 @@ class FlightRecorderNode(ManagedNode):
         if told := warning_of_orphans(Path(self._config.directory)):
             self.get_logger().warning(told)
         self.create_subscription(EpisodeEvent, topics.EVENTS, self._on_event, EVENTS)
-        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self, _WATCH, self._watch)
         Diagnostics(self, self._report)
 
     def deactivate(self) -> None:
@@ -77,10 +76,5 @@ class FlightRecorderNode(ManagedNode):
         return WARN if wrong else OK, wrong or told, values
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(FlightRecorderNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, FlightRecorderNode)
+"""Run the node; gives its exit code."""

@@ -6,10 +6,9 @@ import math
 import time
 import traceback
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
@@ -26,7 +25,7 @@ from il_ros.msg import ActionChunk, MonitorStatus, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
 from il_ros.ros.frame_source import FrameSource
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     chunk_positions,
     chunk_samples,
@@ -84,6 +83,7 @@ class MonitorNode(ManagedNode):
         super().__init__('monitor')
         self._config = declare(self, MonitorNodeConfig, dynamic=_DYNAMIC_HERE)
         self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
+        self._verdict: Verdict | None = None
         self._simulated = bool(self.get_parameter('use_sim_time').value)
         self.add_on_set_parameters_callback(self._may_change)
         self.add_post_set_parameters_callback(self._changed)
@@ -101,16 +101,15 @@ class MonitorNode(ManagedNode):
             self._subscribe(mode)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
-        self.create_service(SetMode, '~/set_mode', self._on_set_mode)
-        self.create_service(DiscardBefore, '~/discard_before', self._on_discard_before)
-        self.create_service(LoadPolicy, '~/load', self._on_load)
+        self.serve(SetMode, '~/set_mode', self._on_set_mode)
+        self.serve(DiscardBefore, '~/discard_before', self._on_discard_before)
+        self.serve(LoadPolicy, '~/load', self._on_load)
         Diagnostics(self, self._report)
 
     def activate(self) -> None:
         """Begin to watch, in IDLE: the arm is not touched, whatever was before."""
         self._forget()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watchdog = self.create_timer(self._contract.period / 4, self._watch, clock=steady)
+        self._watchdog = steady_timer(self, self._contract.period / 4, self._watch)
         self._reports.idle(self._epoch, self._policy_id)
 
     def deactivate(self) -> None:
@@ -120,7 +119,7 @@ class MonitorNode(ManagedNode):
 
     def _forget(self) -> None:
         self._epoch = int(self.get_clock().now().nanoseconds)
-        self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+        self._rebuild()
         self._reports.reset()
         self._frame: Frame | None = None
         self._waiting: float | None = None
@@ -132,7 +131,6 @@ class MonitorNode(ManagedNode):
         self._rates = Rates()
         self._seen = self._commanded = self._elapsed()
         self._read = self._epoch
-        self._verdict: Verdict | None = None
 
     def _subscribe(self, mode: Mode) -> None:
         self.create_subscription(
@@ -296,36 +294,24 @@ class MonitorNode(ManagedNode):
         self._commands.publish(self._output.message(verdict.plan, self._seconds(now), now))
         self._commanded = self._elapsed()
 
-    def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> Any:
+    def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> None:
         try:
-            if not self.active:
-                raise IlRosError('the monitor is not active', fix='activate it first')
-            mode = _MODES[request.mode]
-            self._require_source(mode)
-            self._monitor.request(mode, resume=request.resume)
-            response.success = True
-        except KeyError:
-            names = ', '.join(f'{code} ({mode})' for code, mode in _MODES.items())
-            response.message = f'mode {request.mode}; allowed: {names}'
-        except IlRosError as problem:
-            response.message = str(problem)
-        response.mode = CODES[self._monitor.mode]
-        if response.success:
-            self.get_logger().info(f'mode {self._monitor.mode.name} on request')
-            self._waiting = self._elapsed()
-            self._tick_if_answered()
-        return response
+            self.require_active()
+            if request.mode not in _MODES:
+                names = [f'{code} ({mode})' for code, mode in _MODES.items()]
+                raise IlRosError(f'mode {request.mode}', allowed=names)
+            self._require_source(_MODES[request.mode])
+            self._monitor.request(_MODES[request.mode], resume=request.resume)
+        finally:
+            response.mode = CODES[self._monitor.mode]
+        self.get_logger().info(f'mode {self._monitor.mode.name} on request')
+        self._waiting = self._elapsed()
+        self._tick_if_answered()
 
-    def _on_discard_before(
-        self, request: DiscardBefore.Request, response: DiscardBefore.Response
-    ) -> DiscardBefore.Response:
+    def _on_discard_before(self, request: DiscardBefore.Request, _: DiscardBefore.Response) -> None:
         """What is older than this is void in every mode that is entered from now on."""
-        if self.active:
-            self._discard_before(to_ns(request.stamp))
-            response.success = True
-        else:
-            response.message = 'the monitor is not active; to fix: activate it first'
-        return response
+        self.require_active()
+        self._discard_before(to_ns(request.stamp))
 
     def _discard_before(self, stamp: int) -> None:
         self._void = stamp
@@ -340,18 +326,19 @@ class MonitorNode(ManagedNode):
                 fix='start its node, load its bundle, and see that its observations arrive',
             )
 
-    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> Any:
+    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> None:
         try:
             self._require_idle()
             self._use(self._load(request.path))
-            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
-            self._verdict = None
+            self._rebuild()
             self._latency[Mode.POLICY].reset()
-            response.success = True
-        except IlRosError as problem:
-            response.message = str(problem)
-        response.policy_id = self._policy_id
-        return response
+        finally:
+            response.policy_id = self._policy_id
+
+    def _rebuild(self) -> None:
+        """Make the monitor anew, with the calibration and the settings as they are now."""
+        self._monitor = make_monitor(self._contract, self._calibration, self._settings)
+        self._verdict = None
 
     def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
         """Whether parameters may be set: what the monitor checks by changes in IDLE alone."""
@@ -371,8 +358,7 @@ class MonitorNode(ManagedNode):
         self._config = replace(self._config, **here)
         self._settings = replace(self._settings, **changes)
         if changes and hasattr(self, '_monitor'):
-            self._monitor = make_monitor(self._contract, self._calibration, self._settings)
-            self._verdict = None
+            self._rebuild()
         if here and self.active:
             self._tick_if_answered()
 
@@ -406,10 +392,5 @@ class MonitorNode(ManagedNode):
         return max(level, WARN) if invalid else level, text, {**values, **more}
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(MonitorNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, MonitorNode)
+"""Run the node; gives its exit code."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from std_srvs.srv import Trigger
@@ -21,6 +21,7 @@ from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.qos import CHUNKS
+from il_ros.ros.rates import Latency
 from il_ros.ros.spin import run_node
 from il_ros.srv import LoadPolicy
 
@@ -41,7 +42,7 @@ class PolicyNode(ManagedNode):
         super().__init__('policy')
         self._config = declare(self, PolicyConfig)
         self._bundle: Bundle | None = None
-        self._costs: deque[float] = deque(maxlen=200)
+        self._cost = Latency(cold=0)
         self._missing: list[str] = []
 
     def configure(self) -> None:
@@ -52,8 +53,8 @@ class PolicyNode(ManagedNode):
             self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
         Diagnostics(self, self._report)
-        self.create_service(LoadPolicy, '~/load', self._on_load)
-        self.create_service(Trigger, '~/reset', self._on_reset)
+        self.serve(LoadPolicy, '~/load', self._on_load)
+        self.serve(Trigger, '~/reset', self._on_reset)
 
     def release(self) -> None:
         """Let the model go."""
@@ -79,51 +80,38 @@ class PolicyNode(ManagedNode):
         positions = self._bundle.policy.act(frame)
         self._publisher.publish(
             chunk_message(
+                self._contract,
                 np.asarray(positions),
                 stamp=frame.stamp,
-                step_dt=self._contract.period,
-                names=self._contract.action.names,
-                frame_id=self._contract.base_frame,
                 source='policy',
-                contract_hash=self._contract.hash,
                 policy_id=self._bundle.policy_id,
                 samples=self._bundle.policy.samples(),
             )
         )
-        self._costs.append(time.perf_counter() - begin)
+        self._cost.add(time.perf_counter() - begin)
 
-    def _on_load(
-        self, request: LoadPolicy.Request, response: LoadPolicy.Response
-    ) -> LoadPolicy.Response:
+    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> None:
         try:
             self._use(self._load(request.path))
-            response.success = True
         except IlRosError as problem:
-            response.message = str(problem)
             self.get_logger().error(f'the bundle in use stays: {problem}')
-        response.policy_id = self._bundle.policy_id if self._bundle else ''
-        return response
+            raise
+        finally:
+            response.policy_id = self._bundle.policy_id if self._bundle else ''
 
-    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
         if self._bundle is not None:
             self._bundle.policy.reset()
-        response.success = True
-        return response
 
     def _report(self) -> Report:
         if self._bundle is None:
             return STALE, 'no bundle loaded', {}
-        cost = 1e3 * float(np.percentile(self._costs, 95)) if self._costs else float('nan')
-        values = {'policy_id': self._bundle.policy_id, 'inference_p95_ms': f'{cost:.2f}'}
+        cost = f'{1e3 * self._cost.value:.2f}'
+        values = {'policy_id': self._bundle.policy_id, 'inference_p95_ms': cost}
         if self._missing:
             return WARN, '; '.join(self._missing), values
         return OK, 'running', values
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(PolicyNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, PolicyNode)
+"""Run the node; gives its exit code."""

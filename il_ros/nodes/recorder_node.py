@@ -7,15 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rclpy.clock import Clock, ClockType
-
 from il_ros.action import RecordEpisode
 from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.ros.deferred_action import DeferredAction
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import to_duration, to_seconds
 from il_ros.ros.node_parameters import declare
 from il_ros.ros.orphaned_bags import warning_of_orphans
@@ -53,9 +51,9 @@ class RecorderNode(ManagedNode):
         session.listener.open()
         if told := warning_of_orphans(Path(self._config.directory)):
             self.get_logger().warning(told)
-        self.create_service(StartEpisode, '~/start', self._on_start)
-        self.create_service(StopEpisode, '~/stop', self._on_stop)
-        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.serve(StartEpisode, '~/start', self._on_start)
+        self.serve(StopEpisode, '~/stop', self._on_stop)
+        steady_timer(self, _WATCH, self._watch)
         self._rates = Rates()
         self._diagnostics = Diagnostics(self, self._report)
 
@@ -74,8 +72,8 @@ class RecorderNode(ManagedNode):
 
     @property
     def _open(self) -> RecordingSession:
-        if self._session is None or not self.active:
-            raise IlRosError('the recorder is not active', fix='activate it first')
+        self.require_active()
+        assert self._session is not None
         return self._session
 
     def _end(self, stop: Callable[[], EndedRecording]) -> EndedRecording:
@@ -120,33 +118,20 @@ class RecorderNode(ManagedNode):
         elif self._action.pending:
             self._feed_back(session)
 
-    def _on_start(
-        self, request: StartEpisode.Request, response: StartEpisode.Response
-    ) -> StartEpisode.Response:
-        try:
-            path, response.message = self._open.start(
-                request.task, request.seed, request.notes, to_seconds(request.max_duration)
-            )
-            response.success, response.path = True, str(path)
-        except (IlRosError, OSError) as problem:
-            response.message = str(problem)
-        return response
+    def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> None:
+        path, response.message = self._open.start(
+            request.task, request.seed, request.notes, to_seconds(request.max_duration)
+        )
+        response.path = str(path)
 
-    def _on_stop(
-        self, request: StopEpisode.Request, response: StopEpisode.Response
-    ) -> StopEpisode.Response:
-        try:
-            if request.outcome not in _OUTCOMES:
-                raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
-            words = (request.reason, request.notes, request.flagged)
-            ended = self._end(partial(self._open.stop, _OUTCOMES[request.outcome], *words))
-        except (IlRosError, OSError) as problem:
-            response.message = str(problem)
-            return response
-        response.success, response.message = True, ended.warning
-        response.path, response.messages = str(ended.path), ended.messages
+    def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> None:
+        if request.outcome not in _OUTCOMES:
+            raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
+        words = (request.reason, request.notes, request.flagged)
+        ended = self._end(partial(self._open.stop, _OUTCOMES[request.outcome], *words))
+        response.message, response.path = ended.warning, str(ended.path)
+        response.messages = ended.messages
         response.duration, response.lost = to_duration(ended.duration), ended.lost
-        return response
 
     def _is_free(self) -> bool:
         session = self._session
@@ -199,10 +184,5 @@ class RecorderNode(ManagedNode):
         return OK, 'recording', values
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(RecorderNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, RecorderNode)
+"""Run the node; gives its exit code."""

@@ -6,12 +6,12 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.clock import Clock, ClockType
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
@@ -23,7 +23,7 @@ from il_ros.core.frames import NS, Frame
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     fill_stamp,
     observation_message,
@@ -104,9 +104,9 @@ class SimulatorNode(ManagedNode):
         self._intake.subscribe(self._output.message_type, topic, self._on_command, COMMAND)
         self._intake.start()
         self._runner: Timer | None = None
-        self.create_service(ResetWorld, '~/reset', self._on_reset)
-        self.create_service(StepWorld, '~/step', self._on_step)
-        self.create_service(SetBool, '~/pause', self._on_pause)
+        self.serve(ResetWorld, '~/reset', self._on_reset)
+        self.serve(StepWorld, '~/step', self._on_step)
+        self.serve(SetBool, '~/pause', self._on_pause)
         self._timestep = self._world.period / self._world.substeps
         self._base, self._answered = NS, 0
         self._rows: list[Array] = []
@@ -116,9 +116,8 @@ class SimulatorNode(ManagedNode):
         self._begin(self._config.seed, [])
         self._paused = False
         if self._config.speed > 0:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
             period = self._config.tick / self._config.speed
-            self._runner = self.create_timer(period, self._run, clock=steady)
+            self._runner = steady_timer(self, period, self._run)
 
     def deactivate(self) -> None:
         """Stand still."""
@@ -225,63 +224,42 @@ class SimulatorNode(ManagedNode):
             self._answered = max(self._answered, stamp or self._stamp)
             self._commanded.notify()
 
-    def _on_reset(
-        self, request: ResetWorld.Request, response: ResetWorld.Response
-    ) -> ResetWorld.Response:
-        try:
-            self._require_active()
-            perturbations = [
-                Perturbation(
-                    kind=item.kind,
-                    target=item.target,
-                    start=to_seconds(item.start),
-                    duration=to_seconds(item.duration) or math.inf,
-                    value=tuple(item.value),
-                )
-                for item in request.perturbations
-            ]
-            self._begin(request.seed, perturbations)
-        except IlRosError as problem:
-            response.success, response.message = False, str(problem)
-            return response
-        response.success = True
+    def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> None:
+        self.require_active()
+        perturbations = [
+            Perturbation(
+                kind=item.kind,
+                target=item.target,
+                start=to_seconds(item.start),
+                duration=to_seconds(item.duration) or math.inf,
+                value=tuple(item.value),
+            )
+            for item in request.perturbations
+        ]
+        self._begin(request.seed, perturbations)
         response.stamp, response.state = to_stamp(self._now), self._task_state()
-        return response
 
-    def _require_active(self) -> None:
-        if not self.active:
-            raise IlRosError('the simulator is not active', fix='activate it first')
-
-    def _on_step(
-        self, request: StepWorld.Request, response: StepWorld.Response
-    ) -> StepWorld.Response:
-        response.success, timeout = True, to_seconds(request.timeout) or 5.0
+    def _on_step(self, request: StepWorld.Request, response: StepWorld.Response) -> None:
+        self.require_active()
+        timeout, was_done = to_seconds(request.timeout) or 5.0, self._world.state().done
         try:
-            self._require_active()
-        except IlRosError as problem:
-            response.success, response.message = False, str(problem)
-            return response
-        was_done = self._world.state().done
-        for _ in range(request.steps):
-            if self._world.state().done and not was_done:
-                break
-            if request.wait_for_command and not self._wait_for_command(timeout):
-                response.success = False
-                response.message = (
-                    f'no command for the observation of {self._stamp / NS:.3f} s came within '
-                    f'{timeout} s on {self._contract.action.output.topic}; '
-                    'is a monitor active and its source alive?'
-                )
-                break
-            self._advance(self._left())
-            response.steps_taken += 1
-        response.stamp, response.state = to_stamp(self._now), self._task_state()
-        return response
+            for _ in range(request.steps):
+                if self._world.state().done and not was_done:
+                    break
+                if request.wait_for_command:
+                    self._wait_for_command(timeout)
+                self._advance(self._left())
+                response.steps_taken += 1
+        finally:
+            response.stamp, response.state = to_stamp(self._now), self._task_state()
 
-    def _wait_for_command(self, timeout: float) -> bool:
+    def _wait_for_command(self, timeout: float) -> None:
         """Block until the newest observation is answered; it need not be if it had no joints.
 
         Then those who watch for silence get a moment of real time in each simulated period.
+
+        Raises:
+            IlRosError: If no answer comes in time, or the process is to end.
         """
         deadline = time.monotonic() + timeout
         with self._commanded:
@@ -290,21 +268,17 @@ class SimulatorNode(ManagedNode):
             while self._asked and self._answered < self._stamp:
                 left = deadline - time.monotonic()
                 if left <= 0 or self.stopped.is_set():
-                    return False
+                    raise IlRosError(
+                        f'no command for the observation of {self._stamp / NS:.3f} s came within '
+                        f'{timeout} s on {self._contract.action.output.topic}',
+                        fix='is a monitor active and its source alive?',
+                    )
                 self._commanded.wait(min(left, WAKE))
-        return True
 
-    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._paused = bool(request.data)
-        response.success = True
         response.message = 'paused' if self._paused else 'running'
-        return response
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(SimulatorNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, SimulatorNode)
+"""Run the node; gives its exit code."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.clock import Clock, ClockType
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
@@ -21,7 +21,7 @@ from il_ros.ros.device_input import DeviceInput
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.episode_buttons import EpisodeButtons
 from il_ros.ros.frame_source import FrameSource
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import chunk_message, chunk_positions, fill_stamp, to_ns
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.qos import CHUNKS, EVENTS
@@ -74,7 +74,7 @@ class TeleopNode(ManagedNode):
         self.create_subscription(ActionChunk, executed, self._on_executed, CHUNKS)
         FrameSource(self, contract, self._on_frame, contract.action.position)
         self._input = DeviceInput(self, self._device, self._on_reading, self._on_problem)
-        self.create_timer(_WATCH, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self, _WATCH, self._watch)
         Diagnostics(self, self._report)
         if isinstance(config, KeyboardConfig):
             self.get_logger().info(f'the keys:\n{help_text(config.keys)}')
@@ -122,7 +122,8 @@ class TeleopNode(ManagedNode):
             commanded=self._still_commanded(frame.stamp),
         )
         if rows is not None:
-            self._publish(rows, frame.stamp)
+            chunk = chunk_message(self._contract, rows, stamp=frame.stamp, source='expert')
+            self._chunks.publish(chunk)
         self._tell()
         self._tell_refusal()
 
@@ -130,19 +131,6 @@ class TeleopNode(ManagedNode):
         if self._commanded is None or not 0 <= stamp - self._commanded[0] <= _FRESH * NS:
             return None
         return self._commanded[1]
-
-    def _publish(self, rows: NDArray[np.float64], stamp: int) -> None:
-        self._chunks.publish(
-            chunk_message(
-                rows,
-                stamp=stamp,
-                step_dt=self._contract.period,
-                names=self._contract.action.names,
-                frame_id=self._contract.base_frame,
-                source='expert',
-                contract_hash=self._contract.hash,
-            )
-        )
 
     def _watch(self) -> None:
         if self.active:
@@ -184,10 +172,5 @@ class TeleopNode(ManagedNode):
         return OK, 'held' if operator.asking else 'let go', values
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(TeleopNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, TeleopNode)
+"""Run the node; gives its exit code."""

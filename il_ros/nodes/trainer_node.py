@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from diagnostic_msgs.msg import KeyValue
-from rclpy.clock import Clock, ClockType
 
 from il_ros.action import TrainPolicy
 from il_ros.algorithms.bc import BcConfig, train_bundle
@@ -16,7 +16,7 @@ from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.ros.deferred_action import DeferredAction, WorkResult, WorkThread
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import key_values
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.spin import run_node
@@ -52,8 +52,7 @@ class TrainerNode(ManagedNode):
 
     def configure(self) -> None:
         """Watch the work."""
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_WATCH, self._watch, clock=steady)
+        steady_timer(self, _WATCH, self._watch)
 
     def deactivate(self) -> None:
         """End the training that runs."""
@@ -135,10 +134,5 @@ def augmentation_files(settings: Iterable[KeyValue]) -> tuple[list[str], list[st
     return files, others
 
 
-def main() -> int:
-    """Run the node."""
-    return run_node(TrainerNode)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+main = partial(run_node, TrainerNode)
+"""Run the node; gives its exit code."""

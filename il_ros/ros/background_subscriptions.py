@@ -8,12 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.spin import WAKE, make_executor
 
 T = TypeVar('T')
@@ -98,7 +97,7 @@ class BackgroundSubscriptions:
 
     def every(self, period: float, work: Callable[[], None]) -> None:
         """Do something in the intake's thread again and again [s of the machine's clock]."""
-        self.node.create_timer(period, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self.node, period, work)
 
     def start(self) -> None:
         """Begin to serve the subscriptions."""

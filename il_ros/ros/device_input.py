@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState, Joy
 
 from il_ros.core.errors import IlRosError
@@ -17,7 +16,7 @@ from il_ros.experts.teleop.keyboard import Keyboard
 from il_ros.experts.teleop.leader import LeaderDevice
 from il_ros.experts.teleop.terminal import Terminal
 from il_ros.experts.teleop.twist import TwistDevice
-from il_ros.ros.managed_node import ManagedNode
+from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.qos import SENSOR_IN
 
 _KEYS = 0.02  # s between two looks at the terminal
@@ -64,7 +63,6 @@ class DeviceInput:
 
     def _open_terminal(self, keyboard: Keyboard) -> None:
         terminal = self._terminal = Terminal()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
 
         def look() -> None:
             try:
@@ -75,7 +73,7 @@ class DeviceInput:
                 return
             self._hear(keyboard.keys(text, self._now()))
 
-        self._node.create_timer(_KEYS, look, clock=steady)
+        steady_timer(self._node, _KEYS, look)
 
     def _joy(
         self, device: JoyDevice | TwistDevice | LeaderDevice

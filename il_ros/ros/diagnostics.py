@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+
+from il_ros.ros.managed_node import steady_timer
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -23,8 +24,7 @@ class Diagnostics:
     def __init__(self, node: Node, report: Callable[[], Report]) -> None:
         self._node, self._report = node, report
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(1.0, self.publish, clock=steady)
+        steady_timer(node, 1.0, self.publish)
 
     def publish(self) -> None:
         """Publish now."""

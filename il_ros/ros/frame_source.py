@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
+from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_IN
 from il_ros.ros.raw_callback import RawCallback, received_ns
@@ -49,9 +49,7 @@ class FrameSource:
                 # The contract's decoders read the bytes, as they do from a bag.
                 raw=True,
             )
-        self._timer = node.create_timer(
-            contract.grace / 2, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = steady_timer(node, contract.grace / 2, self._poll)
         self._timer.cancel()
 
     def invalid(self, frame: Frame) -> list[str]:

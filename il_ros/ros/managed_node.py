@@ -7,9 +7,17 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.timer import Timer
 
 from il_ros.core.errors import IlRosError
+
+
+def steady_timer(node: Node, period: float, work: Callable[[], None]) -> Timer:
+    """Do something again and again [s], by the steady clock: also while a simulation stands."""
+    return node.create_timer(period, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
 class ManagedNode(LifecycleNode):  # type: ignore[misc]
@@ -44,6 +52,34 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
 
     def release(self) -> None:
         """Let go of what `configure` made, other than ROS entities."""
+
+    def require_active(self) -> None:
+        """Check that the node works.
+
+        Raises:
+            IlRosError: If it does not.
+        """
+        if not self.active:
+            raise IlRosError(f'the {self.get_name()} is not active', fix='activate it first')
+
+    def serve(self, kind: Any, name: str, answer: Callable[[Any, Any], None]) -> None:
+        """Offer a service whose response has the fields `success` and `message`.
+
+        Args:
+            kind: Type of the service.
+            name: Of the service.
+            answer: Fills in the response to a request; an error that it raises becomes the message.
+        """
+
+        def respond(request: Any, response: Any) -> Any:
+            try:
+                answer(request, response)
+                response.success = True
+            except (IlRosError, OSError) as problem:
+                response.success, response.message = False, str(problem)
+            return response
+
+        self.create_service(kind, name, respond)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle callback."""

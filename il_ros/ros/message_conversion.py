@@ -13,6 +13,8 @@ from diagnostic_msgs.msg import KeyValue
 from numpy.typing import NDArray
 
 from il_ros.core import topics
+from il_ros.core.contract import Contract
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.msg import ActionChunk, Observation
 
@@ -54,36 +56,32 @@ def doubles(values: Array) -> array.array[float]:
 
 
 def chunk_message(
-    positions: Array, *, stamp: int, step_dt: float, names: tuple[str, ...], frame_id: str,
-    source: str, contract_hash: str, policy_id: str = '', samples: Array | None = None,
+    contract: Contract, positions: Array, *, stamp: int, source: str, policy_id: str = '',
+    samples: Array | None = None,
 ) -> ActionChunk:  # fmt: skip
     """Make an ActionChunk.
 
     Args:
+        contract: Says which joints these are, and how long a step lasts.
         positions: Shape (H, N) [rad or m].
         stamp: Of the observation that it answers [ns].
-        step_dt: Time between two steps [s].
-        names: Of the N joints.
-        frame_id: The arm's base frame.
         source: One of `topics.CHUNK_SOURCES`.
-        contract_hash: Of the contract that it is made for.
         policy_id: Of the policy that made it; empty for an expert.
         samples: The policy's further answers, shape (S, H, N) [rad or m]; None without any.
     """
     message = ActionChunk(
-        step_dt=to_duration(step_dt),
-        names=list(names),
+        step_dt=to_duration(contract.period),
+        names=list(contract.action.names),
         horizon=len(positions),
         positions=doubles(positions),
         source=topics.CHUNK_SOURCES.index(source),
-        contract_hash=contract_hash,
+        contract_hash=contract.hash,
         policy_id=policy_id,
     )
     if samples is not None:
         message.sample_count, message.samples = len(samples), doubles(samples)
-    message.header.stamp = to_stamp(stamp)
-    message.header.frame_id = frame_id
-    return message
+    chunk: ActionChunk = fill_stamp(message, stamp, contract.base_frame)
+    return chunk
 
 
 def chunk_source(message: ActionChunk) -> str:
@@ -127,13 +125,13 @@ def frame_of(message: Observation) -> Frame:
     """Make a frame of an Observation.
 
     Raises:
-        ValueError: If its sizes do not add up.
+        IlRosError: If its sizes do not add up.
     """
     data = np.asarray(message.data, dtype=np.float64)
     ends = np.cumsum(message.sizes, dtype=int)
     lengths = {len(message.keys), len(message.sizes), len(message.valid), len(message.ages)}
     if len(lengths) != 1 or (len(ends) and ends[-1] != data.size):
-        raise ValueError('keys, sizes, data, valid and ages of the observation do not fit together')
+        raise IlRosError('keys, sizes, data, valid and ages of the observation do not fit together')
     values = np.split(data, ends[:-1]) if len(ends) else []
     return Frame(
         stamp=to_ns(message.header.stamp),

@@ -77,13 +77,10 @@ class MonitorReports:
             return
         self._executed.publish(
             chunk_message(
+                self._contract,
                 verdict.target_end[None],
                 stamp=stamp,
-                step_dt=self._contract.period,
-                names=self._contract.action.names,
-                frame_id=self._contract.base_frame,
                 source=verdict.mode.value,
-                contract_hash=self._contract.hash,
                 policy_id=policy_id,
             )
         )

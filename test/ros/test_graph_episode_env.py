@@ -265,13 +265,10 @@ class Person:
     def publish(self, held):
         frame, contract = self.place._frame, self.contract
         chunk = chunk_message(
+            contract,
             np.tile(frame.vector(contract.action.position), (HORIZON, 1)),
             stamp=frame.stamp,
-            step_dt=contract.period,
-            names=contract.action.names,
-            frame_id='base',
             source='expert',
-            contract_hash=contract.hash,
         )
         if held or self.humans[-1]:
             self.chunks.publish(chunk)

@@ -12,9 +12,32 @@ from hypothesis import strategies as st
 from il_ros.msg import ActionChunk, MonitorStatus
 
 from il_ros.core import topics
+from il_ros.core.contract import parse_contract
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.monitors.checks import FaultKind
 from il_ros.ros import message_conversion
+
+TWO_JOINTS = parse_contract("""
+version: 1
+name: two_joints
+base_frame: base
+rate: 10.0
+clock: position
+observations:
+  position: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+             names: [a, b]}
+  velocity: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+             names: [a, b]}
+action:
+  names: [a, b]
+  position: [position]
+  velocity: [velocity]
+  limits: {position_min: [-1, -1], position_max: [1, 1], velocity: [1, 1], acceleration: [1, 1],
+           jerk: [1, 1]}
+  demonstration: {}
+workspace: {min: [0, 0, 0], max: [1, 1, 1]}
+""")
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
@@ -51,15 +74,9 @@ def test_numbers_survive_the_way_through_keys_and_values():
 
 def test_a_chunk_keeps_its_rows():
     rows = np.arange(6.0).reshape(3, 2)
-    message = message_conversion.chunk_message(
-        rows,
-        stamp=5,
-        step_dt=0.1,
-        names=('a', 'b'),
-        frame_id='base',
-        source='policy',
-        contract_hash='h',
-    )
+    message = message_conversion.chunk_message(TWO_JOINTS, rows, stamp=5, source='policy')
+    assert (message.names, message.contract_hash) == (['a', 'b'], TWO_JOINTS.hash)
+    assert message.header.frame_id == 'base'
     assert (message.horizon, message.header.stamp.nanosec) == (3, 5)
     assert (message.source, message_conversion.chunk_source(message)) == (
         ActionChunk.POLICY,
@@ -80,9 +97,8 @@ def test_a_chunk_whose_sizes_do_not_fit_has_no_rows(horizon, size):
 def test_samples_survive_the_way_through_a_message():
     samples = np.arange(12.0).reshape(2, 3, 2)
     message = message_conversion.chunk_message(
-        samples[0], stamp=5, step_dt=0.1, names=('a', 'b'), frame_id='base', source='policy',
-        contract_hash='h', samples=samples,
-    )  # fmt: skip
+        TWO_JOINTS, samples[0], stamp=5, source='policy', samples=samples
+    )
     np.testing.assert_array_equal(message_conversion.chunk_samples(message), samples)
     message.sample_count = 3  # which does not fit: the monitor refuses the chunk
     assert message_conversion.chunk_samples(message).shape == (0, 0, 2)
@@ -105,5 +121,5 @@ def test_an_observation_whose_sizes_do_not_fit_is_refused():
     frame = Frame(stamp=1, values={'x': np.zeros(2)}, valid={'x': True}, age={'x': 0.0})
     message = message_conversion.observation_message(frame, 'base')
     message.sizes = [3]
-    with pytest.raises(ValueError, match='do not fit together'):
+    with pytest.raises(IlRosError, match='do not fit together'):
         message_conversion.frame_of(message)
