@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.observation_features import VARIES, Features, Normalizer
-from il_ros.datasets.augmentation.augmentation_step import Samples, measured
+from il_ros.datasets.augmentation.augmentation_step import Samples
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import SOURCES
+from il_ros.datasets.preprocessing.joint_motion import measured_positions
 from il_ros.datasets.window_loader import FrameIndex
 from il_ros.policies.mlp import MlpConfig, network_input, relative_joints
 
@@ -184,4 +185,4 @@ def relative_targets(
     chunk, relative = samples.chunk.astype(np.float64), relative_joints(contract, config)
     if not relative.any():
         return chunk
-    return chunk - (measured(contract, samples.values) * relative)[:, None, :]
+    return chunk - (measured_positions(contract, samples.values) * relative)[:, None, :]

@@ -68,9 +68,13 @@ class SerialChain:
         return frames
 
     def forward(self, q: Array) -> tuple[Array, Array]:
-        """Position (3,) [m] and rotation matrix (3, 3) of the tool centre point in the base."""
-        tool = self.frames(q)[-1]
-        return tool[:3, 3], tool[:3, :3]
+        """Position (..., 3) [m] and rotation matrix (..., 3, 3) of the tool centre point.
+
+        Args:
+            q: Joint positions, shape (..., n) [rad].
+        """
+        tool = self.frames(q)[..., -1, :, :]
+        return tool[..., :3, 3], tool[..., :3, :3]
 
     def jacobian(self, q: Array) -> Array:
         """Geometric Jacobian (6, n) of the tool centre point: linear rows, then angular rows."""

@@ -11,11 +11,10 @@ from il_ros.algorithms.chunk_dataset import chunk_data
 from il_ros.cli import train_command as cli
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation
-from il_ros.datasets.augmentation.crop import Crop
-from il_ros.datasets.augmentation.mirror import Mirror
+from il_ros.datasets.augmentation.image_steps import Crop
 from il_ros.datasets.augmentation.observation_noise import Noise
 from il_ros.datasets.augmentation.state_perturbation import StatePerturbation
-from il_ros.datasets.augmentation.symmetry import MirrorJoint
+from il_ros.datasets.augmentation.symmetry import Mirror, MirrorJoint
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig

@@ -49,6 +49,16 @@ def model(limb):
     return build_model(make_task('reach'), robot, 0.002)
 
 
+def test_many_postures_have_the_tool_poses_of_each(limb):
+    q = np.random.default_rng(0).uniform(-2.0, 2.0, (3, 4, len(limb.joints)))
+    positions, rotations = limb.chain.forward(q)
+    assert positions.shape == (3, 4, 3)
+    for i in np.ndindex(3, 4):
+        position, rotation = limb.chain.forward(q[i])
+        np.testing.assert_allclose(positions[i], position, atol=1e-12)
+        np.testing.assert_allclose(rotations[i], rotation, atol=1e-12)
+
+
 def test_forward_kinematics_are_mujocos(limb, model):
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     site = data.site(f'{limb.prefix}tcp')

@@ -7,7 +7,6 @@ import pytest
 from il_ros.cli.dataset_report_command import report
 from il_ros.cli.interop_command import export_, import_
 from il_ros.core.errors import ContractError
-from il_ros.datasets.augmentation.augmentation_step import measured
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.memory_dataset import arrays_of
@@ -55,8 +54,7 @@ def test_of_its_quality_only_the_duration_is_measured():
     'look',
     [
         lambda contract: relative_speed(contract, EPISODE, np.ones(4, dtype=bool), 0.2),
-        lambda contract: measured_positions(contract, EPISODE),
-        lambda contract: measured(contract, EPISODE.values),
+        lambda contract: measured_positions(contract, EPISODE.values),
     ],
 )
 def test_what_looks_at_joints_refuses_it(look):

@@ -15,13 +15,11 @@ from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.augmentation.augmentation_step import Samples, Step, require_fit
-from il_ros.datasets.augmentation.blur import Blur, BlurImages
-from il_ros.datasets.augmentation.colour import Colour, JitterColour
-from il_ros.datasets.augmentation.crop import Crop, CropImages
-from il_ros.datasets.augmentation.cutout import Cutout, HideSquares
-from il_ros.datasets.augmentation.mirror import Mirror, MirrorSamples
+from il_ros.datasets.augmentation.image_steps import Blur, Colour, Crop, Cutout
+from il_ros.datasets.augmentation.mirror import MirrorSamples
 from il_ros.datasets.augmentation.observation_noise import AddNoise, Noise
 from il_ros.datasets.augmentation.state_perturbation import PerturbState, StatePerturbation
+from il_ros.datasets.augmentation.symmetry import Mirror
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +116,7 @@ def make_augmentation(contract: Contract, augmentation: Augmentation) -> Step:
         MirrorSamples(contract, a.mirror) if a.mirror else None,
         PerturbState(contract, a.perturbation) if a.perturbation else None,
         AddNoise(contract, a.noise) if a.noise else None,
-        CropImages(a.crop) if a.crop else None,
-        JitterColour(a.colour) if a.colour else None,
-        BlurImages(a.blur) if a.blur else None,
-        HideSquares(a.cutout) if a.cutout else None,
+        *(a.crop, a.colour, a.blur, a.cutout),
     ]
     active = [step for step in steps if step is not None]
 

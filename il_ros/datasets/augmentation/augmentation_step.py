@@ -56,33 +56,16 @@ def parts(stream: Stream) -> Iterator[tuple[str, slice]]:
         at += size
 
 
-def measured(contract: Contract, values: Mapping[str, Floats]) -> Array:
-    """Where the commanded joints are, shape (B, N) [rad or m]."""
-    contract.require_joints()
-    columns = [values[key] for key in contract.action.position]
-    return np.concatenate(columns, axis=1).astype(np.float64)
+def tool_poses(arm: Arm, names: tuple[str, ...], positions: Array) -> tuple[Array, Array]:
+    """Position (..., 3) [m] and rotation matrix (..., 3, 3) of an arm's tool centre point.
 
-
-def position_columns(contract: Contract) -> dict[str, tuple[list[int], list[int]]]:
-    """Where observations hold positions of commanded joints, and of which, by key."""
-    names, found = contract.action.names, {}
-    for key, stream in contract.observations.items():
-        place = dict(parts(stream)).get('position')
-        if place is None:
-            continue
-        pairs = [
-            (place.start + i, names.index(n)) for i, n in enumerate(stream.names) if n in names
-        ]
-        if pairs:
-            found[key] = ([column for column, _ in pairs], [joint for _, joint in pairs])
-    return found
-
-
-def arm_columns(arm: Arm, names: tuple[str, ...]) -> list[int]:
-    """Where the arm's joints are among the commanded ones.
+    Args:
+        arm: The arm.
+        names: Commanded joints, N of them.
+        positions: Their positions, shape (..., N) [rad or m].
 
     Raises:
-        DatasetError: If the action lacks one.
+        DatasetError: If the action lacks a joint of the arm.
     """
     missing = [joint for joint in arm.joints if joint not in names]
     if missing:
@@ -92,7 +75,7 @@ def arm_columns(arm: Arm, names: tuple[str, ...]) -> list[int]:
             allowed=arm.joints,
             fix='correct the contract, or leave its arm empty',
         )
-    return [names.index(joint) for joint in arm.joints]
+    return arm.chain.forward(positions[..., [names.index(joint) for joint in arm.joints]])
 
 
 def beyond(values: Array, low: Array, high: Array) -> Array:
@@ -101,11 +84,7 @@ def beyond(values: Array, low: Array, high: Array) -> Array:
 
 
 def require_fit(contract: Contract, samples: Samples) -> None:
-    """Refuse samples of another contract, and those with more in them than is augmented.
-
-    Raises:
-        DatasetError: It names the keys, or the joints.
-    """
+    """Refuse samples of another contract, and those with more in them than is augmented."""
     sizes = {key: stream.size for key, stream in contract.observations.items()}
     found = {key: values.shape[1] for key, values in samples.values.items()}
     if found != sizes:
@@ -131,15 +110,6 @@ def observed_key(contract: Contract, key: str, where: str) -> Stream:
             allowed=contract.observations,
         )
     return contract.observations[key]
-
-
-def require_fraction(value: float, where: str) -> None:
-    """Refuse a probability or fraction that is out of range.
-
-    Raises:
-        DatasetError: If `value` is not within 0 and 1.
-    """
-    require_within(value, 0.0, 1.0, where)
 
 
 def require_within(value: float, low: float, high: float, where: str) -> None:

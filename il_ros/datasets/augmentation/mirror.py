@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,48 +16,15 @@ from il_ros.datasets.augmentation.augmentation_step import (
     Array,
     Floats,
     Samples,
-    arm_columns,
     beyond,
-    measured,
-    require_fraction,
+    require_within,
+    tool_poses,
 )
-from il_ros.datasets.augmentation.rotations import tool_poses
-from il_ros.datasets.augmentation.symmetry import (
-    SignedPermutation,
-    Symmetry,
-    action_map,
-    observation_map,
-)
+from il_ros.datasets.augmentation.symmetry import Mirror, action_map, observation_map
+from il_ros.datasets.preprocessing.joint_motion import measured_positions
 
 _TOLERANCE = 1e-4  # largest error of the mirrored tool's pose, elements of position [m], rotation
 _ROUNDING = 1e-6  # what float32 may add to a joint position [rad or m]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MirrorImage:
-    """What an image becomes.
-
-    Attributes:
-        take: Image whose pixels it takes, the other arm's camera for instance; empty for its own.
-        flip: Whether left and right change places. True for a camera whose optical axis lies in
-            the mirror plane and whose rows are normal to it.
-    """
-
-    take: str = ''
-    flip: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mirror(Symmetry):
-    """When and how samples are mirrored.
-
-    Attributes:
-        probability: Fraction of the samples that are mirrored.
-        images: What becomes of each image that samples have, by key; more may be named.
-    """
-
-    probability: float = 0.5
-    images: Mapping[str, MirrorImage] = field(default_factory=dict)
 
 
 class MirrorSamples:
@@ -77,26 +44,26 @@ class MirrorSamples:
     """
 
     def __init__(self, contract: Contract, settings: Mirror) -> None:
-        require_fraction(settings.probability, 'mirror.probability')
+        require_within(settings.probability, 0.0, 1.0, 'mirror.probability')
         self._contract, self._settings = contract, settings
         self._observations = observation_map(settings, contract)
         self._actions = action_map(settings, contract)
-        self._keys = list(contract.observations)
-        sizes = [stream.size for stream in contract.observations.values()]
-        self._ends = np.cumsum(sizes)[:-1]
+        self._ends = np.cumsum([stream.size for stream in contract.observations.values()])[:-1]
         self._arm = get_single_arm(contract.arm, where='mirror') if contract.arm else None
         if self._arm is not None:
-            require_mirrored_tool(self._arm, self._actions, settings, contract.action.names)
-        _require_reachable(self._actions, contract)
+            self._require_mirrored_tool(self._arm)
+        self._require_reachable()
 
     def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
         """Samples, each with the probability of the settings in its mirror image's place."""
         wanted = rng.random(len(samples)) < self._settings.probability
-        raw = np.concatenate([samples.values[key] for key in self._keys], axis=1)
-        values = self._split(self._observations(raw))
+        keys = list(self._contract.observations)
+        raw = self._observations(np.concatenate([samples.values[key] for key in keys], axis=1))
+        columns = np.split(raw.astype(np.float32), self._ends, axis=1)
+        values = dict(zip(keys, columns, strict=True))
         chunk = self._actions(samples.chunk)
         rows = wanted & self._allowed(samples, values, chunk)
-        mixed = {k: np.where(rows[:, None], values[k], samples.values[k]) for k in self._keys}
+        mixed = {k: np.where(rows[:, None], values[k], samples.values[k]) for k in keys}
         return replace(
             samples,
             values={**samples.values, **mixed},
@@ -104,30 +71,29 @@ class MirrorSamples:
             images=self._images(samples.images, rows),
         )
 
-    def _split(self, raw: Array) -> dict[str, Floats]:
-        columns = np.split(raw.astype(np.float32), self._ends, axis=1)
-        return dict(zip(self._keys, columns, strict=True))
-
     def _allowed(
         self, samples: Samples, values: Mapping[str, Floats], chunk: Array
     ) -> NDArray[np.bool_]:
         """Which mirrored samples are as far within the limits as the samples are, shape (B,)."""
         known = np.concatenate([np.ones((len(chunk), 1), dtype=bool), samples.mask], axis=1)
-        before = _path(measured(self._contract, samples.values), samples.chunk)
-        after = _path(measured(self._contract, values), chunk)
-        worse = self._outside(after) > self._outside(before) + _ROUNDING
+        before = self._outside(samples.values, samples.chunk)
+        worse = self._outside(values, chunk) > before + _ROUNDING
         return np.asarray(~(worse.any(axis=-1) & known).any(axis=1))
 
-    def _outside(self, path: Array) -> Array:
-        """How far joints, and the tool if the workspace is not symmetric, are beyond the limits."""
+    def _outside(self, values: Mapping[str, Floats], chunk: NDArray[np.floating]) -> Array:
+        """How far joints, and the tool if the workspace is not symmetric, are beyond the limits.
+
+        Where they are and then should be, shape (B, H + 1, N [+ 3]).
+        """
+        start = measured_positions(self._contract, values)
+        path = np.concatenate([start[:, None], chunk.astype(np.float64)], axis=1)
         limits = self._contract.limits
         joints = beyond(path, limits.position_min, limits.position_max)
         box = np.stack([limits.workspace_min, limits.workspace_max])
         mirrored = np.sort(box * self._settings.reflection, axis=0)
         if self._arm is None or np.allclose(mirrored, box):
             return joints
-        columns = arm_columns(self._arm, limits.names)
-        tool, _ = tool_poses(self._arm.chain, path[..., columns])
+        tool, _ = tool_poses(self._arm, limits.names, path)
         return np.concatenate([joints, beyond(tool, *box)], axis=-1)
 
     def _images(
@@ -147,48 +113,33 @@ class MirrorSamples:
             mirrored[key][rows] = source[:, :, ::-1] if how.flip else source
         return mirrored
 
+    def _require_mirrored_tool(self, arm: Arm) -> None:
+        """Check that mirrored joints bring the tool to its mirror image, in sixteen postures."""
+        limits, s = self._contract.limits, self._settings.reflection
+        shape = (16, len(limits.names))
+        postures = np.random.default_rng(0).uniform(limits.position_min, limits.position_max, shape)
+        position, rotation = tool_poses(arm, limits.names, postures)
+        found, turned = tool_poses(arm, limits.names, self._actions(postures))
+        off = float(np.abs(found - position * s).max())
+        twisted = float(np.abs(turned - s[:, None] * rotation * s).max())
+        if max(off, twisted) > _TOLERANCE:
+            raise DatasetError(
+                f'mirrored joints of the {arm.name} bring the tool up to {off:.3g} m off its '
+                f'mirror image, with a rotation matrix up to {twisted:.3g} off',
+                where='mirror.joints',
+                fix='correct plane, sign and offset of the joints (a hand mounted at an angle '
+                'needs an offset at the last joint)',
+            )
 
-def require_mirrored_tool(
-    arm: Arm, actions: SignedPermutation, symmetry: Symmetry, names: tuple[str, ...]
-) -> None:
-    """Check that mirrored joints bring the tool to its mirror image, in sixteen postures.
-
-    Raises:
-        DatasetError: If they do not; it says by how much.
-    """
-    columns = arm_columns(arm, names)
-    rng, n = np.random.default_rng(0), len(columns)
-    postures = np.zeros((16, len(names)))
-    postures[:, columns] = rng.uniform(arm.position_min[:n], arm.position_max[:n], (16, n))
-    position, rotation = tool_poses(arm.chain, postures[:, columns])
-    found, turned = tool_poses(arm.chain, actions(postures)[:, columns])
-    s = symmetry.reflection
-    off = float(np.abs(found - position * s).max())
-    twisted = float(np.abs(turned - s[:, None] * rotation * s).max())
-    if max(off, twisted) > _TOLERANCE:
-        raise DatasetError(
-            f'mirrored joints of the {arm.name} bring the tool up to {off:.3g} m off its mirror '
-            f'image, with a rotation matrix up to {twisted:.3g} off',
-            where='mirror.joints',
-            fix='correct plane, sign and offset of the joints (a hand mounted at an angle needs '
-            'an offset at the last joint)',
-        )
-
-
-def _path(start: Array, chunk: NDArray[np.floating]) -> Array:
-    """Where the joints are and then should be, shape (B, H + 1, N)."""
-    return np.concatenate([start[:, None], chunk.astype(np.float64)], axis=1)
-
-
-def _require_reachable(actions: SignedPermutation, contract: Contract) -> None:
-    """Refuse a symmetry under which no posture within the limits has its image within them."""
-    limits = contract.limits
-    ends = actions(np.stack([limits.position_min, limits.position_max]))
-    low = np.maximum(ends.min(axis=0), limits.position_min)
-    high = np.minimum(ends.max(axis=0), limits.position_max)
-    for i in np.flatnonzero(low > high):
-        raise DatasetError(
-            'no position within the limits has its mirror image within them',
-            where=f'mirror.joints.{limits.names[i]}',
-            fix="correct its offset, or the contract's limits",
-        )
+    def _require_reachable(self) -> None:
+        """Refuse a symmetry under which no posture within the limits has its image within them."""
+        limits = self._contract.limits
+        ends = self._actions(np.stack([limits.position_min, limits.position_max]))
+        low = np.maximum(ends.min(axis=0), limits.position_min)
+        high = np.minimum(ends.max(axis=0), limits.position_max)
+        for i in np.flatnonzero(low > high):
+            raise DatasetError(
+                'no position within the limits has its mirror image within them',
+                where=f'mirror.joints.{limits.names[i]}',
+                fix="correct its offset, or the contract's limits",
+            )

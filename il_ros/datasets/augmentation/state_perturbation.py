@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from il_ros.core.arms import Arm, get_single_arm
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.datasets.augmentation.augmentation_step import (
     Array,
     Floats,
     Samples,
-    arm_columns,
     beyond,
-    measured,
     observed_key,
     parts,
-    position_columns,
-    require_fraction,
+    require_within,
+    tool_poses,
 )
-from il_ros.datasets.augmentation.rotations import from_small_matrix, tool_poses, turned
+from il_ros.datasets.augmentation.rotations import turned
+from il_ros.datasets.preprocessing.joint_motion import measured_positions
 
 _POSE = ('pose.position', 'pose.orientation')
 _POINTS = ('pose.position', 'point')
@@ -82,10 +82,10 @@ class PerturbState:
     """
 
     def __init__(self, contract: Contract, settings: StatePerturbation) -> None:
-        require_fraction(settings.probability, 'perturbation.probability')
+        require_within(settings.probability, 0.0, 1.0, 'perturbation.probability')
         self._contract, self._settings = contract, settings
         self._bound = _bounds(contract, settings)
-        self._columns = position_columns(contract)
+        self._columns = _position_columns(contract)
         self._tool = {key: _pose_parts(contract, key) for key in settings.tool}
         self._clear = {key: _point_part(contract, settings, key) for key in settings.clear}
         if not 0.0 <= settings.recovery < np.inf:
@@ -99,43 +99,37 @@ class PerturbState:
         self._check(samples)
         chosen = rng.random(len(samples)) < self._settings.probability
         drawn = rng.uniform(-1.0, 1.0, (len(samples), len(self._bound))) * self._bound
-        start = measured(self._contract, samples.values)
-        offset = self._feasible(drawn * chosen[:, None], start, samples)
+        start = measured_positions(self._contract, samples.values)
+        path = np.concatenate([start[:, None], samples.chunk], axis=1)
+        fade = self._fade(samples.chunk.shape[1])
+        offset = self._within_positions(drawn * chosen[:, None], path, fade)
+        offset = self._within_speeds(offset, path, fade, samples.mask)
+        offset = offset * self._undisturbed(offset, start, samples.values)[:, None]
         values = self._moved(samples.values, start, offset)
-        fade = offset[:, None] * self._fade(samples.chunk.shape[1])[:, None]
-        chunk = (samples.chunk + fade).astype(np.float32)
+        chunk = (samples.chunk + offset[:, None] * fade[1:, None]).astype(np.float32)
         return replace(samples, values={**samples.values, **values}, chunk=chunk)
 
     def _fade(self, steps: int) -> Array:
-        """Fraction of the offset that is left at each step, shape (H,)."""
-        due = (np.arange(steps) + 1.0) * self._contract.period
+        """Fraction of the offset that is left in the state and at each step, shape (H + 1,)."""
+        due = np.arange(steps + 1) * self._contract.period
         if self._settings.recovery == 0.0:
-            return np.zeros(steps)
+            return np.where(due == 0.0, 1.0, 0.0)
         # Rounded, so that a recovery of whole periods ends on the demonstrated target itself.
         return np.asarray(np.maximum(0.0, np.round(1.0 - due / self._settings.recovery, 9)))
 
-    def _feasible(self, offset: Array, start: Array, samples: Samples) -> Array:
-        """The offset, made smaller until the contract's limits hold, shape (B, N)."""
-        offset = self._within_positions(offset, start, samples.chunk)
-        offset = self._within_speeds(offset, start, samples)
-        return offset * self._undisturbed(offset, start, samples.values)[:, None]
-
-    def _within_positions(self, offset: Array, start: Array, chunk: Floats) -> Array:
-        limits = self._contract.limits
-        fade = np.append(1.0, self._fade(chunk.shape[1]))
-        path = np.concatenate([start[:, None], chunk], axis=1)[:, fade > 0.0]
-        fade = fade[fade > 0.0][:, None]
+    def _within_positions(self, offset: Array, path: Array, fade: Array) -> Array:
+        limits, path, fade = self._contract.limits, path[:, fade > 0.0], fade[fade > 0.0, None]
         up = np.maximum(limits.position_max - path, 0.0) / fade
         down = np.minimum(limits.position_min - path, 0.0) / fade
         return np.clip(offset, down.max(axis=1), up.min(axis=1))
 
-    def _within_speeds(self, offset: Array, start: Array, samples: Samples) -> Array:
-        period, fade = self._contract.period, self._fade(samples.chunk.shape[1])
-        path = np.concatenate([start[:, None], samples.chunk], axis=1)
-        speed = np.abs(np.diff(path, axis=1)) / period
+    def _within_speeds(
+        self, offset: Array, path: Array, fade: Array, mask: NDArray[np.bool_]
+    ) -> Array:
+        speed = np.abs(np.diff(path, axis=1)) / self._contract.period
         room = np.maximum(self._contract.limits.velocity - speed, 0.0)
-        room[~samples.mask] = np.inf
-        extra = -np.diff(np.append(1.0, fade)) / period  # speed by unit of offset, (H,)
+        room[~mask] = np.inf
+        extra = -np.diff(fade) / self._contract.period  # speed by unit of offset, (H,)
         most = room[:, extra > 0.0] / extra[extra > 0.0][:, None]
         return np.clip(offset, -most.min(axis=1), most.min(axis=1))
 
@@ -145,9 +139,8 @@ class PerturbState:
         """Which samples keep the tool in the workspace and clear of bodies, shape (B,)."""
         if self._arm is None:
             return np.ones(len(offset), dtype=bool)
-        limits, columns = self._contract.limits, arm_columns(self._arm, self._contract.action.names)
-        before, _ = tool_poses(self._arm.chain, start[:, columns])
-        after, _ = tool_poses(self._arm.chain, (start + offset)[:, columns])
+        limits = self._contract.limits
+        (before, after), _ = tool_poses(self._arm, limits.names, np.stack([start, start + offset]))
         box = limits.workspace_min, limits.workspace_max
         fine = (beyond(after, *box) <= beyond(before, *box) + 1e-9).all(axis=1)
         for key, place in self._clear.items():
@@ -168,10 +161,9 @@ class PerturbState:
         rows = np.flatnonzero(offset.any(axis=1))
         if self._arm is None or not self._tool or not len(rows):
             return moved
-        columns = arm_columns(self._arm, self._contract.action.names)
-        p, r = tool_poses(self._arm.chain, start[rows][:, columns])
-        q, s = tool_poses(self._arm.chain, (start + offset)[rows][:, columns])
-        turn = from_small_matrix(s @ np.swapaxes(r, -1, -2))
+        positions = np.stack([start, start + offset])[:, rows]
+        (p, q), (r, s) = tool_poses(self._arm, self._contract.action.names, positions)
+        turn = quaternion_from_matrix(s @ np.swapaxes(r, -1, -2))
         for key, (point, orientation) in self._tool.items():
             # The pose is moved, not replaced: what it was off by, as measured, it stays off by.
             moved[key] = values[key].copy()
@@ -206,6 +198,17 @@ def _bounds(contract: Contract, settings: StatePerturbation) -> Array:
         if not 0.0 <= offset < np.inf:
             raise DatasetError(f'got {offset}', where=where, allowed='0 or more [rad or m]')
     return np.array([settings.offset.get(name, 0.0) for name in names])
+
+
+def _position_columns(contract: Contract) -> dict[str, tuple[list[int], list[int]]]:
+    """Where observations hold positions of commanded joints, and of which, by key."""
+    names, found = contract.action.names, {}
+    for key, stream in contract.observations.items():
+        place = dict(parts(stream)).get('position')
+        if place is not None and (known := [n for n in stream.names if n in names]):
+            columns = [place.start + stream.names.index(name) for name in known]
+            found[key] = columns, [names.index(name) for name in known]
+    return found
 
 
 def _pose_parts(contract: Contract, key: str) -> tuple[slice, slice]:

@@ -8,16 +8,15 @@ their own frame with the same normal; a torque or angular velocity, being a pseu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.core.streams import Stream
 from il_ros.datasets.augmentation.augmentation_step import Array, observed_key, parts
 
 _AXES = ('x', 'y', 'z')
@@ -57,6 +56,20 @@ class MirrorKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MirrorImage:
+    """What an image becomes.
+
+    Attributes:
+        take: Image whose pixels it takes, the other arm's camera for instance; empty for its own.
+        flip: Whether left and right change places. True for a camera whose optical axis lies in
+            the mirror plane and whose rows are normal to it.
+    """
+
+    take: str = ''
+    flip: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignedPermutation:
     """Row vectors x of R numbers become `x[index] * sign + offset`.
 
@@ -74,15 +87,25 @@ class SignedPermutation:
         """Mirror rows of shape (..., R)."""
         return np.asarray(rows[..., self.index] * self.sign + self.offset)
 
-    def not_undone(self) -> NDArray[np.bool_]:
-        """Which numbers do not come back when they are mirrored twice, shape (R,)."""
-        twice = self.sign * self.sign[self.index], self.sign * self.offset[self.index] + self.offset
-        back = self.index[self.index] == np.arange(len(self.index))
-        return np.asarray(~(back & (twice[0] == 1.0) & (np.abs(twice[1]) < 1e-9)))
+    def require_involution(self, places: list[str]) -> None:
+        """Refuse it if a number, set at one of `places`, does not come back when mirrored twice.
+
+        Raises:
+            DatasetError: With the place.
+        """
+        index, sign, offset = self.index, self.sign, self.offset
+        back = index[index] == np.arange(len(index))
+        back &= (sign * sign[index] == 1.0) & (np.abs(sign * offset[index] + offset) < 1e-9)
+        if not back.all():
+            raise DatasetError(
+                'mirrored twice it is not what it was',
+                where=places[int(np.argmin(back))],
+                allowed='an offset only with sign -1; `take` both ways round with the same sign',
+                fix='correct sign, offset, take or permutation',
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObservationNumber:
+class _Number(NamedTuple):
     """One number of the observations side by side; `joint` is empty for a Cartesian one."""
 
     key: str
@@ -92,18 +115,22 @@ class ObservationNumber:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Symmetry:
-    """The declared mirror symmetry of a robot and its cell.
+class Mirror:
+    """The declared mirror symmetry of a robot and its cell, and how often samples are mirrored.
 
     Attributes:
         plane: Axis of the base frame that the mirror plane, through its origin, is normal to.
         joints: What becomes of each joint of the contract, by name; more may be named.
         keys: Observations whose change does not follow from plane and joints.
+        probability: Fraction of the samples that are mirrored.
+        images: What becomes of each image that samples have, by key; more may be named.
     """
 
     plane: Literal['x', 'y', 'z'] = 'y'
     joints: Mapping[str, MirrorJoint] = field(default_factory=dict)
     keys: Mapping[str, MirrorKey] = field(default_factory=dict)
+    probability: float = 0.5
+    images: Mapping[str, MirrorImage] = field(default_factory=dict)
 
     @property
     def reflection(self) -> Array:
@@ -117,7 +144,7 @@ class Symmetry:
         return -self.reflection if name in _PSEUDO else self.reflection
 
 
-def action_map(symmetry: Symmetry, contract: Contract) -> SignedPermutation:
+def action_map(symmetry: Mirror, contract: Contract) -> SignedPermutation:
     """What becomes of commanded joint positions, N numbers.
 
     Raises:
@@ -131,17 +158,22 @@ def action_map(symmetry: Symmetry, contract: Contract) -> SignedPermutation:
         sign=np.array([j.sign for j in joints]),
         offset=np.array([j.offset for j in joints]),
     )
-    _require_involution(mapped, [f'mirror.joints.{name}' for name in names])
+    mapped.require_involution([f'mirror.joints.{name}' for name in names])
     return mapped
 
 
-def observation_map(symmetry: Symmetry, contract: Contract) -> SignedPermutation:
+def observation_map(symmetry: Mirror, contract: Contract) -> SignedPermutation:
     """What becomes of all observations of a contract side by side, R numbers.
 
     Raises:
         DatasetError: As `action_map`, and if `keys` does not fit the contract.
     """
-    columns = list(_columns(contract))
+    columns = [
+        _Number(key, name, stream.names[i] if stream.names else '', i)
+        for key, stream in contract.observations.items()
+        for name, place in parts(stream)
+        for i in range(place.stop - place.start)
+    ]
     index = np.arange(len(columns))
     sign, offset = np.ones(len(columns)), np.zeros(len(columns))
     for i, column in enumerate(columns):
@@ -161,33 +193,22 @@ def observation_map(symmetry: Symmetry, contract: Contract) -> SignedPermutation
         if wanted.signs:
             sign[rows], offset[rows] = wanted.signs, 0.0
     mapped = SignedPermutation(index=index, sign=sign, offset=offset)
-    _require_involution(mapped, [_place(column) for column in columns])
+    mapped.require_involution(
+        [
+            f'mirror.joints.{c.joint} ({c.key})' if c.joint else f'mirror.keys.{c.key}'
+            for c in columns
+        ]
+    )
     return mapped
 
 
-def _columns(contract: Contract) -> Iterator[ObservationNumber]:
-    for key, stream in contract.observations.items():
-        for name, place in parts(stream):
-            for i in range(place.stop - place.start):
-                yield ObservationNumber(key=key, field=name, joint=_name(stream, i), place=i)
-
-
-def _name(stream: Stream, place: int) -> str:
-    return stream.names[place] if stream.names else ''
-
-
-def _place(column: ObservationNumber) -> str:
-    where = 'mirror.joints.' + column.joint if column.joint else f'mirror.keys.{column.key}'
-    return f'{where} ({column.key})' if column.joint else where
-
-
-def _source(columns: list[ObservationNumber], column: ObservationNumber, joint: str) -> int:
+def _source(columns: list[_Number], column: _Number, joint: str) -> int:
     """Where a joint's number of the same field lies, in the same observation if it is there."""
     found = [i for i, c in enumerate(columns) if (c.joint, c.field) == (joint, column.field)]
     return next((i for i in found if columns[i].key == column.key), found[0])
 
 
-def _joint(symmetry: Symmetry, name: str, known: tuple[str, ...]) -> MirrorJoint:
+def _joint(symmetry: Mirror, name: str, known: tuple[str, ...]) -> MirrorJoint:
     where = f'mirror.joints.{name}'
     if name not in symmetry.joints:
         raise DatasetError(
@@ -205,7 +226,7 @@ def _joint(symmetry: Symmetry, name: str, known: tuple[str, ...]) -> MirrorJoint
     return joint
 
 
-def _declared(symmetry: Symmetry, contract: Contract, key: str) -> tuple[str, NDArray[np.intp]]:
+def _declared(symmetry: Mirror, contract: Contract, key: str) -> tuple[str, NDArray[np.intp]]:
     """What is declared for a whole observation: whose numbers it takes, and in which order."""
     where, wanted = f'mirror.keys.{key}', symmetry.keys[key]
     size, source = observed_key(contract, key, 'mirror.keys').size, wanted.take or key
@@ -225,14 +246,3 @@ def _declared(symmetry: Symmetry, contract: Contract, key: str) -> tuple[str, ND
             f'got {list(wanted.signs)}', where=f'{where}.signs', allowed=f'1 or -1, {size} of them'
         )
     return source, order
-
-
-def _require_involution(mapped: SignedPermutation, places: list[str]) -> None:
-    wrong = mapped.not_undone()
-    if wrong.any():
-        raise DatasetError(
-            'mirrored twice it is not what it was',
-            where=places[int(np.argmax(wrong))],
-            allowed='an offset only with sign -1; `take` both ways round with the same sign',
-            fix='correct sign, offset, take or permutation',
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -24,10 +24,10 @@ def gripper_joints(contract: Contract, words: Iterable[str]) -> NDArray[np.bool_
     return np.array([any(word in name for word in known) for name in names], dtype=bool)
 
 
-def measured_positions(contract: Contract, episode: EpisodeArrays) -> Array:
+def measured_positions(contract: Contract, values: Mapping[str, NDArray[np.float32]]) -> Array:
     """Measured positions of the commanded joints, shape (F, N) [rad or m]; NaN where invalid."""
     contract.require_joints()
-    columns = [episode.values[key] for key in contract.action.position]
+    columns = [values[key] for key in contract.action.position]
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
@@ -79,7 +79,7 @@ def relative_speed(
     """
     half = max(1, round(window * contract.rate / 2))
     limit = contract.limits.velocity[joints]
-    measured = speeds(measured_positions(contract, episode)[:, joints], episode.stamp, half)
+    measured = speeds(measured_positions(contract, episode.values)[:, joints], episode.stamp, half)
     commanded = speeds(episode.action[:, joints].astype(np.float64), episode.stamp, half)
     # fmax takes the number that is not NaN: an invalid reading does not count as standing still.
     return np.asarray((np.fmax(measured, commanded) / limit).max(axis=1))

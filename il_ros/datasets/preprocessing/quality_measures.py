@@ -173,7 +173,7 @@ def _saturation(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_])
 
 
 def _following(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_]) -> Measures:
-    measured = measured_positions(contract, part)[:, arm]
+    measured = measured_positions(contract, part.values)[:, arm]
     # A command is due one period after its frame, so it is measured in the next one.
     error = np.concatenate(
         [

@@ -11,8 +11,14 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.robots.franka import FRANKA
 from il_ros.datasets.augmentation.augmentation import load_augmentation
-from il_ros.datasets.augmentation.mirror import Mirror, MirrorImage, MirrorSamples
-from il_ros.datasets.augmentation.symmetry import MirrorJoint, MirrorKey, action_map
+from il_ros.datasets.augmentation.mirror import MirrorSamples
+from il_ros.datasets.augmentation.symmetry import (
+    Mirror,
+    MirrorImage,
+    MirrorJoint,
+    MirrorKey,
+    action_map,
+)
 from il_ros.experts import make_expert
 from il_ros.sim.world import World
 

@@ -11,8 +11,8 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.robots.franka import FRANKA
 from il_ros.datasets.augmentation.augmentation import load_augmentation
-from il_ros.datasets.augmentation.augmentation_step import measured
 from il_ros.datasets.augmentation.state_perturbation import PerturbState, StatePerturbation
+from il_ros.datasets.preprocessing.joint_motion import measured_positions
 
 PERIOD = 0.05
 JOINTS = {f'fr3_joint{i}': 0.03 for i in range(1, 8)}
@@ -21,7 +21,9 @@ seeds = st.integers(0, 2**31)
 
 
 def offset_of(contract, samples, result):
-    return measured(contract, result.values) - measured(contract, samples.values)
+    return measured_positions(contract, result.values) - measured_positions(
+        contract, samples.values
+    )
 
 
 def test_the_joints_are_moved_by_as_much_as_is_declared(contract, make_samples, rng, assert_same):
@@ -75,12 +77,12 @@ def test_speeds_and_positions_stay_within_the_limits(contract, make_samples, see
     result = PerturbState(contract, far)(samples, np.random.default_rng(seed))
 
     def speeds(of):
-        path = np.concatenate([measured(contract, of.values)[:, None], of.chunk], axis=1)
+        path = np.concatenate([measured_positions(contract, of.values)[:, None], of.chunk], axis=1)
         return np.where(of.mask[..., None], np.abs(np.diff(path, axis=1)) / PERIOD, 0.0)
 
     def outside(of):
         limits = contract.limits
-        path = np.concatenate([measured(contract, of.values)[:, None], of.chunk], axis=1)
+        path = np.concatenate([measured_positions(contract, of.values)[:, None], of.chunk], axis=1)
         return np.maximum(np.maximum(limits.position_min - path, path - limits.position_max), 0.0)
 
     before, after = speeds(samples), speeds(result)
@@ -90,7 +92,7 @@ def test_speeds_and_positions_stay_within_the_limits(contract, make_samples, see
 
 def test_a_demonstration_at_its_speed_limit_leaves_room_only_to_one_side(contract, make_samples):
     samples = make_samples(500)
-    start = measured(contract, samples.values)
+    start = measured_positions(contract, samples.values)
     steps = (np.arange(8) + 1.0)[:, None] * PERIOD
     samples.chunk[:] = start[:, None] + 0.9 * contract.limits.velocity * steps
     samples.mask[:] = True

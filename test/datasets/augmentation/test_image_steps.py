@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.blur import Blur, BlurImages
-from il_ros.datasets.augmentation.colour import Colour, JitterColour
-from il_ros.datasets.augmentation.crop import Crop, CropImages
-from il_ros.datasets.augmentation.cutout import Cutout, HideSquares
+from il_ros.datasets.augmentation.image_steps import Blur, Colour, Crop, Cutout
 
 COUNT = 40
 KINDS = [
@@ -17,10 +14,10 @@ KINDS = [
     ('depth', (COUNT, 24, 32), np.uint16),
 ]
 STEPS = {
-    'crop': CropImages(Crop(shift=3, zoom=0.2)),
-    'colour': JitterColour(Colour(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1)),
-    'blur': BlurImages(Blur(probability=1.0, sigma=2.0)),
-    'cutout': HideSquares(Cutout(probability=1.0, size=0.3, count=2)),
+    'crop': Crop(shift=3, zoom=0.2),
+    'colour': Colour(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+    'blur': Blur(probability=1.0, sigma=2.0),
+    'cutout': Cutout(probability=1.0, size=0.3, count=2),
 }
 
 
@@ -64,15 +61,15 @@ def test_samples_without_images_are_refused(name, make_samples, rng):
 
 
 def test_only_the_images_that_are_named_change(samples, rng):
-    result = HideSquares(Cutout(probability=1.0, keys=('mono',)))(samples, rng)
+    result = Cutout(probability=1.0, keys=('mono',))(samples, rng)
     np.testing.assert_array_equal(result.images['rgb'], samples.images['rgb'])
     assert (result.images['mono'] != samples.images['mono']).any()
     with pytest.raises(DatasetError, match='blur: the samples have no image depth for it; allowed'):
-        BlurImages(Blur(keys=('mono', 'depth')))(samples, rng)
+        Blur(keys=('mono', 'depth'))(samples, rng)
 
 
 def test_a_shift_moves_the_image_and_repeats_its_edge(samples, rng):
-    result = CropImages(Crop(shift=2))(samples, rng)
+    result = Crop(shift=2)(samples, rng)
     found = set()
     for old, new in zip(samples.images['mono'], result.images['mono'], strict=True):
         padded = np.pad(old, 2, mode='edge')
@@ -88,7 +85,7 @@ def test_a_shift_moves_the_image_and_repeats_its_edge(samples, rng):
 
 
 def test_no_shift_is_the_identity(samples, rng):
-    result = CropImages(Crop(shift=0))(samples, rng)
+    result = Crop(shift=0)(samples, rng)
     for key, image in samples.images.items():
         np.testing.assert_array_equal(result.images[key], image)
 
@@ -97,7 +94,7 @@ def test_a_zoom_shows_a_part_of_the_image_at_full_size(make_samples, rng):
     ramp = np.linspace(0, 255, 64).astype(np.uint8)
     samples = make_samples(COUNT, images=[('ramp', (COUNT, 64, 64), np.uint8)])
     samples.images['ramp'][:] = ramp
-    result = CropImages(Crop(shift=0, zoom=0.5))(samples, rng).images['ramp'].astype(int)
+    result = Crop(shift=0, zoom=0.5)(samples, rng).images['ramp'].astype(int)
     width = (result[:, 0, -1] - result[:, 0, 0]) / 255.0
     assert width.min() > 0.45
     assert width.min() < 0.6
@@ -108,7 +105,7 @@ def test_a_zoom_shows_a_part_of_the_image_at_full_size(make_samples, rng):
 def test_depths_are_not_mixed(make_samples, rng):
     samples = make_samples(COUNT, images=[('depth', (COUNT, 20, 20), np.uint16)])
     samples.images['depth'][:] = np.where(np.arange(20) < 10, 500, 3000)
-    result = CropImages(Crop(shift=2, zoom=0.4))(samples, rng).images['depth']
+    result = Crop(shift=2, zoom=0.4)(samples, rng).images['depth']
     assert set(np.unique(result)) == {500, 3000}
 
 
@@ -119,13 +116,13 @@ def grey(images):
 def test_brightness_scales_and_saturation_keeps_the_grey(samples, rng):
     samples.images['rgb'][:] = 60 + samples.images['rgb'] // 4  # so that nothing is cut off
     old = samples.images['rgb'].astype(float)
-    bright = JitterColour(Colour(brightness=0.4))(samples, rng).images['rgb']
+    bright = Colour(brightness=0.4)(samples, rng).images['rgb']
     factor = (bright / old).reshape(COUNT, -1)
     assert np.abs(factor - np.median(factor, axis=1)[:, None]).max() < 0.02
     assert np.median(factor, axis=1).min() < 0.7
     assert np.median(factor, axis=1).max() > 1.3
     for how in (Colour(saturation=0.9), Colour(hue=0.1)):
-        changed = JitterColour(how)(samples, rng).images['rgb']
+        changed = how(samples, rng).images['rgb']
         assert np.abs(grey(changed) - grey(old)).max() < 1.0
         assert np.abs(changed - old).max() > 20
 
@@ -133,7 +130,7 @@ def test_brightness_scales_and_saturation_keeps_the_grey(samples, rng):
 def test_contrast_keeps_the_mean_grey(samples, rng):
     samples.images['rgb'][:] = 80 + samples.images['rgb'] // 4
     old = grey(samples.images['rgb'])
-    new = grey(JitterColour(Colour(contrast=0.5))(samples, rng).images['rgb'])
+    new = grey(Colour(contrast=0.5)(samples, rng).images['rgb'])
     assert np.abs(new.mean(axis=(1, 2)) - old.mean(axis=(1, 2))).max() < 0.5
     spread = new.std(axis=(1, 2)) / old.std(axis=(1, 2))
     assert spread.min() < 0.6
@@ -143,7 +140,7 @@ def test_contrast_keeps_the_mean_grey(samples, rng):
 def test_the_hue_turns_by_what_is_declared(make_samples, rng):
     samples = make_samples(200, images=[('rgb', (200, 1, 1, 3), np.uint8)])
     samples.images['rgb'][:] = (160, 100, 100)
-    result = JitterColour(Colour(hue=0.25))(samples, rng).images['rgb']
+    result = Colour(hue=0.25)(samples, rng).images['rgb']
     hues = np.array([colorsys.rgb_to_hsv(*(pixel / 255.0))[0] for pixel in result[:, 0, 0]])
     turn = (hues + 0.5) % 1.0 - 0.5
     assert turn.min() < -0.2
@@ -152,14 +149,14 @@ def test_the_hue_turns_by_what_is_declared(make_samples, rng):
 
 
 def test_nothing_asked_is_the_identity_of_colour(samples, rng):
-    result = JitterColour(Colour())(samples, rng)
+    result = Colour()(samples, rng)
     for key, image in samples.images.items():
         np.testing.assert_array_equal(result.images[key], image)
 
 
 def test_blur_is_a_gaussian_of_at_most_what_is_declared(samples):
     rng = np.random.default_rng(3)
-    how = BlurImages(Blur(probability=0.5, sigma=1.5, keys=('mono',)))
+    how = Blur(probability=0.5, sigma=1.5, keys=('mono',))
     result = how(samples, rng).images['mono']
     old = samples.images['mono']
     blurred = (result != old).any(axis=(1, 2))
@@ -173,7 +170,7 @@ def test_blur_is_a_gaussian_of_at_most_what_is_declared(samples):
 
 
 def test_a_cut_out_hides_one_square_behind_the_mean(samples, rng):
-    result = HideSquares(Cutout(probability=0.5, size=0.5))(samples, rng)
+    result = Cutout(probability=0.5, size=0.5)(samples, rng)
     hidden = 0
     for old, new in zip(samples.images['rgb'], result.images['rgb'], strict=True):
         rows, columns = np.nonzero((old != new).any(axis=2))
@@ -192,15 +189,15 @@ def test_a_cut_out_hides_one_square_behind_the_mean(samples, rng):
 @pytest.mark.parametrize(
     ('make', 'text'),
     [
-        (lambda: CropImages(Crop(shift=-1)), 'crop.shift: got -1; allowed: 0 or more'),
-        (lambda: CropImages(Crop(zoom=0.95)), 'crop.zoom: got 0.95; allowed: 0 to 0.9'),
-        (lambda: JitterColour(Colour(hue=0.6)), 'colour.hue: got 0.6; allowed: 0 to 0.5'),
-        (lambda: JitterColour(Colour(contrast=-0.1)), 'colour.contrast: got -0.1; allowed: 0 to 1'),
-        (lambda: BlurImages(Blur(sigma=0.0)), 'blur.sigma: got 0.0; allowed: 0.1 to 100'),
-        (lambda: HideSquares(Cutout(count=0)), 'cutout.count: got 0; allowed: 1 or more'),
-        (lambda: HideSquares(Cutout(size=1.5)), 'cutout.size: got 1.5; allowed: 0 to 1'),
+        (lambda: Crop(shift=-1), 'crop.shift: got -1; allowed: 0 or more'),
+        (lambda: Crop(zoom=0.95), 'crop.zoom: got 0.95; allowed: 0 to 0.9'),
+        (lambda: Colour(hue=0.6), 'colour.hue: got 0.6; allowed: 0 to 0.5'),
+        (lambda: Colour(contrast=-0.1), 'colour.contrast: got -0.1; allowed: 0 to 1'),
+        (lambda: Blur(sigma=0.0), 'blur.sigma: got 0.0; allowed: 0.1 to 100'),
+        (lambda: Cutout(count=0), 'cutout.count: got 0; allowed: 1 or more'),
+        (lambda: Cutout(size=1.5), 'cutout.size: got 1.5; allowed: 0 to 1'),
         (
-            lambda: HideSquares(Cutout(probability=-1.0)),
+            lambda: Cutout(probability=-1.0),
             'cutout.probability: got -1.0; allowed: 0 to 1',
         ),
     ],
