@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from il_ros.core.errors import BundleError
+from il_ros.core.errors import BundleError, unwritable
 from il_ros.monitors.scores.score_networks import Forward, Loss
 
 Floats = NDArray[np.floating] | NDArray[np.bool_]
@@ -65,11 +65,7 @@ def tensorboard(folder: Path | None) -> Iterator[Callable[[int, Mapping[str, flo
 
             yield write
     except OSError as problem:
-        raise BundleError(
-            f'cannot be written: {problem.strerror or problem}',
-            where=str(folder),
-            fix='choose a folder that you may write to, on a disk with room',
-        ) from None
+        raise unwritable(folder, problem, BundleError) from None
 
 
 def cross_entropy_of(inputs: Floats, targets: Floats, *, batch_size: int) -> Loss:

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, unwritable
 
 
 def write_atomic(path: Path | str, data: str | bytes) -> Path:
@@ -30,11 +30,7 @@ def write_atomic(path: Path | str, data: str | bytes) -> Path:
         _write_and_rename(temporary, path, content)
         sync(path.parent)
     except OSError as error:
-        raise IlRosError(
-            f'cannot be written: {error.strerror or error}',
-            where=str(path),
-            fix='choose a folder that you may write to, on a disk with room',
-        ) from error
+        raise unwritable(path, error) from error
     return path
 
 

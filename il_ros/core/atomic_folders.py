@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from il_ros.core.atomic_files import sync
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, unwritable
 
 
 @contextmanager
@@ -43,11 +43,7 @@ def new_folder(
         yield temporary
         publish(temporary, path)
     except OSError as problem:
-        raise error(
-            f'cannot be written: {problem.strerror or problem}',
-            where=str(path),
-            fix='choose a folder that you may write to, on a disk with room',
-        ) from problem
+        raise unwritable(path, problem, error) from problem
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import operator
 import types
@@ -40,6 +41,26 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
         raise error(f'cannot be read: {problem}', where=str(path)) from None
     except yaml.YAMLError as problem:
         raise error(f'not YAML: {problem}', where=str(path), fix='correct the syntax') from None
+
+
+def read_json(
+    path: Path,
+    error: type[IlRosError] = IlRosError,
+    *,
+    allowed: str | Iterable[object] = '',
+    fix: str = '',
+) -> Any:
+    """Read one JSON document.
+
+    Raises:
+        IlRosError: (as `error`) If the file is missing, unreadable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise error(
+            f'cannot be read: {problem}', where=str(path), allowed=allowed, fix=fix
+        ) from None
 
 
 def parse(

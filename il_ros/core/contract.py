@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
-from il_ros.core.errors import ContractError
+from il_ros.core.errors import ContractError, require
 from il_ros.core.limits import KeepOut, Limits
 from il_ros.core.streams import ImageStream, Stream
 
@@ -352,10 +352,8 @@ def _merged(path: Path, behind: tuple[Path, ...]) -> Any:
     if not isinstance(data, dict) or 'extends' not in data:
         return data if behind else None
     base = data.pop('extends')
-    if not isinstance(base, str) or Path(base).name != base:
-        raise ContractError(
-            f'got {base!r}', where=f'{path.name}.extends', allowed='a file next to it'
-        )
+    is_plain_name = isinstance(base, str) and Path(base).name == base
+    require(is_plain_name, base, f'{path.name}.extends', 'a file next to it', ContractError)
     chain = (*behind, path)
     if path.with_name(base) in chain:
         names = ' > '.join(file.name for file in chain)

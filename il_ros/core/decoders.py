@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
-from il_ros.core.errors import ContractError, IlRosError
+from il_ros.core.errors import ContractError, IlRosError, require
 from il_ros.core.registry import lookup, names_of
 
 Array = NDArray[np.float64]
@@ -65,10 +65,7 @@ class Composite(Decoder):
 
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """Refuse names (they are a JointState's) and fields that the type does not have."""
-        if names:
-            raise ContractError(
-                f'got {list(names)}', where=f'{where}.names', allowed='none for this type'
-            )
+        require(not names, list(names), f'{where}.names', 'none for this type', ContractError)
         _check_fields(fields, self.parts, where)
 
     def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
@@ -117,10 +114,8 @@ class JointState(Decoder):
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """One of position, velocity, effort; at least one name."""
         _check_fields(fields, _JOINT_FIELDS, where)
-        if not names or len(set(names)) != len(names):
-            raise ContractError(
-                f'got {list(names)}', where=f'{where}.names', allowed='one or more joint names'
-            )
+        fine = names and len(set(names)) == len(names)
+        require(fine, list(names), f'{where}.names', 'one or more joint names', ContractError)
 
     def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
         """Joints times fields."""
@@ -226,9 +221,8 @@ def _layout(data: Bytes) -> _JointLayout:
 
 
 def _check_fields(fields: tuple[str, ...], known: Any, where: str) -> None:
-    unknown = [field for field in fields if field not in known]
-    if unknown or not fields:
-        raise ContractError(f'got {list(fields)}', where=f'{where}.fields', allowed=known)
+    fine = fields and all(field in known for field in fields)
+    require(fine, list(fields), f'{where}.fields', known, ContractError)
 
 
 # Third parties' are added when they are asked for.

@@ -51,3 +51,28 @@ class EvaluationError(IlRosError):
 
 class UnknownNameError(IlRosError):
     """A name that no registry entry has (task, expert, policy, arm, mode, ...)."""
+
+
+def require(
+    fine: object,
+    value: object,
+    where: str,
+    allowed: str | Iterable[object],
+    error: type[IlRosError] = IlRosError,
+) -> None:
+    """Refuse a `value` that is not `fine`: ``require(0 <= x <= 1, x, 'dart.x', '0 to 1')``.
+
+    Raises:
+        IlRosError: (as `error`) With the value, where it stands, and what is allowed there.
+    """
+    if not fine:
+        raise error(f'got {value!r}', where=where, allowed=allowed)
+
+
+def unwritable(path: object, problem: OSError, error: type[IlRosError] = IlRosError) -> IlRosError:
+    """The error for a file or folder that the system does not let us write."""
+    return error(
+        f'cannot be written: {problem.strerror or problem}',
+        where=str(path),
+        fix='choose a folder that you may write to, on a disk with room',
+    )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from il_ros.core.atomic_files import sync, write_alone, write_atomic
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import read_json
+from il_ros.core.errors import IlRosError, unwritable
 
 
 class JournalFolder:
@@ -59,11 +60,7 @@ class JournalFolder:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as problem:
-            raise IlRosError(
-                f'cannot be written: {problem.strerror or problem}',
-                where=str(path),
-                fix='choose a folder that you may write to, on a disk with room',
-            ) from None
+            raise unwritable(path, problem) from None
         try:
             write_alone(self._file, str(folder))
             if anew:
@@ -100,15 +97,7 @@ class JournalFolder:
             IlRosError: (as `error`) If its manifest cannot be read, or is of another format.
         """
         path = folder / cls.manifest
-        try:
-            data: Any = json.loads(path.read_text(encoding='utf-8'))
-        except (OSError, ValueError) as problem:
-            raise cls.error(
-                f'cannot be read: {problem}',
-                where=str(path),
-                allowed=f'a folder of {cls.content}',
-                fix=fix,
-            ) from None
+        data = read_json(path, cls.error, allowed=f'a folder of {cls.content}', fix=fix)
         identity = data.get('identity') if isinstance(data, dict) else None
         if not isinstance(identity, dict) or data.get('format') != cls.format:
             found = data.get('format') if isinstance(data, dict) else None

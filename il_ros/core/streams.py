@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from il_ros.core.decoders import decoded_types, decoder_for
-from il_ros.core.errors import ContractError, UnknownNameError
+from il_ros.core.errors import ContractError, UnknownNameError, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +142,10 @@ def check_image(stream: ImageStream, where: str) -> None:
     """
     _check_timing(stream, where)
     for name, size in (('size', stream.size), ('source_size', stream.source_size)):
-        if size is not None and not all(1 <= side <= 8192 for side in size):
-            raise ContractError(
-                f'got {list(size)}', where=f'{where}.{name}', allowed='1 to 8192 pixels a side'
-            )
-    if not 1 <= stream.quality <= 100:
-        raise ContractError(f'got {stream.quality}', where=f'{where}.quality', allowed='1 to 100')
+        fine = size is None or all(1 <= side <= 8192 for side in size)
+        require(fine, list(size or ()), f'{where}.{name}', '1 to 8192 pixels a side', ContractError)
+    fine = 1 <= stream.quality <= 100
+    require(fine, stream.quality, f'{where}.quality', '1 to 100', ContractError)
     if stream.align.strategy == 'interpolate':
         raise ContractError(
             'an image cannot be interpolated',
@@ -170,12 +168,8 @@ def _check_timing(stream: Stream | ImageStream, where: str) -> None:
             allowed='a relative name',
             fix='remove the leading slash and remap or namespace the node',
         )
-    numbers = {
-        'rate': (stream.rate, 0 <= stream.rate < math.inf),
-        'align.max_age': (stream.align.max_age, stream.align.max_age > 0),
-        'align.latency': (stream.align.latency, 0 <= stream.align.latency < math.inf),
-    }
-    for name, (value, fine) in numbers.items():
-        if not fine:
-            allowed = 'a positive number' if name == 'align.max_age' else 'zero or more, finite'
-            raise ContractError(f'got {value}', where=f'{where}.{name}', allowed=allowed)
+    for name, value in (('rate', stream.rate), ('align.latency', stream.align.latency)):
+        fine = 0 <= value < math.inf
+        require(fine, value, f'{where}.{name}', 'zero or more, finite', ContractError)
+    max_age = stream.align.max_age
+    require(max_age > 0, max_age, f'{where}.align.max_age', 'a positive number', ContractError)

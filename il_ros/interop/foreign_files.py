@@ -13,7 +13,7 @@ from typing import Any
 
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import require_free
-from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.errors import DatasetError, IlRosError, unwritable
 
 
 def library(name: str) -> Any:
@@ -65,11 +65,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
         sync(path.parent)
     except OSError as problem:
-        raise DatasetError(
-            f'cannot be written: {problem.strerror or problem}',
-            where=str(path),
-            fix='choose a folder that you may write to, on a disk with room',
-        ) from problem
+        raise unwritable(path, problem, DatasetError) from problem
     finally:
         with contextlib.suppress(OSError):  # a disk that refuses this, too
             temporary.unlink(missing_ok=True)

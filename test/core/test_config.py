@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from il_ros.core.config import override, parse, read_yaml, require_ranges
-from il_ros.core.errors import IlRosError
+from il_ros.core.config import override, parse, read_json, read_yaml, require_ranges
+from il_ros.core.errors import DatasetError, IlRosError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,3 +206,14 @@ def test_a_setting_outside_its_range_is_refused(allowed, inside, outside):
 def test_infinity_is_refused_where_a_setting_has_to_be_finite():
     with pytest.raises(IlRosError, match=r'top\.size: got inf; allowed: 0 or more'):
         require_ranges(Choice(size=float('inf')), 'top', {'size': '0 or more'}, finite=True)
+
+
+def test_read_json_says_what_is_wrong_with_the_file(tmp_path):
+    with pytest.raises(DatasetError, match=r'x\.json: .* read: .*No such file.*; allowed: a list'):
+        read_json(tmp_path / 'x.json', DatasetError, allowed='a list')
+    for content in (b'\xff', b'{', 100_000 * b'['):
+        (tmp_path / 'x.json').write_bytes(content)
+        with pytest.raises(IlRosError, match=r'x\.json: cannot be read: .*; to fix: begin anew'):
+            read_json(tmp_path / 'x.json', fix='begin anew')
+    (tmp_path / 'x.json').write_text('[1]')
+    assert read_json(tmp_path / 'x.json') == [1]

@@ -1,4 +1,15 @@
-from il_ros.core.errors import BundleError, ContractError, DatasetError, IlRosError
+from pathlib import Path
+
+import pytest
+
+from il_ros.core.errors import (
+    BundleError,
+    ContractError,
+    DatasetError,
+    IlRosError,
+    require,
+    unwritable,
+)
 
 
 def test_the_text_says_where_what_what_is_allowed_and_what_to_do():
@@ -16,3 +27,21 @@ def test_what_is_not_known_is_left_out():
 
 def test_all_are_of_one_family():
     assert all(issubclass(kind, IlRosError) for kind in (BundleError, ContractError, DatasetError))
+
+
+def test_require_names_the_value_its_place_and_what_is_allowed():
+    require(True, 0.5, 'a.b', '0 < x < 1')
+    with pytest.raises(DatasetError) as caught:
+        require(False, 2, 'a.b', '0 < x < 1', DatasetError)
+    assert str(caught.value) == 'a.b: got 2; allowed: 0 < x < 1'
+    with pytest.raises(IlRosError, match="a: got 'x'; allowed: y, z"):
+        require('', 'x', 'a', ('y', 'z'))
+
+
+def test_an_unwritable_place_is_named_with_what_to_do():
+    error = unwritable(Path('/a/b'), FileExistsError(17, 'File exists'), ContractError)
+    assert isinstance(error, ContractError)
+    assert str(error) == (
+        '/a/b: cannot be written: File exists; '
+        'to fix: choose a folder that you may write to, on a disk with room'
+    )
