@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from il_ros.bags.bag_metadata import BagMetadata, RefusedError, read_metadata
+from il_ros.bags.bag_metadata import (
+    BagMetadata,
+    MessageCount,
+    RefusedError,
+    read_metadata,
+    total,
+)
 from il_ros.bags.bag_scan import FileScan, bag_files, is_bag, is_being_written, scan_file
 from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info, require_folder
 from il_ros.bags.part_folder import command, is_locked, whole_path
@@ -79,27 +85,18 @@ class BagContent:
     broken: Mapping[str, DatasetError]
 
     @property
-    def topics(self) -> dict[str, int]:
+    def topics(self) -> dict[str, MessageCount]:
         """Messages by topic, as counted."""
-        counts: Counter[str] = Counter()
+        counts: dict[str, list[MessageCount]] = defaultdict(list)
         for scan in self.scans:
-            for channel in scan.topics:
-                counts[scan.topics[channel].name] += scan.counts[channel]
-        return dict(counts)
+            for channel, topic in scan.topics.items():
+                counts[topic.name].append(scan.counts.get(channel, MessageCount()))
+        return {name: total(each) for name, each in counts.items()}
 
     @property
-    def messages(self) -> int:
-        """Messages, as counted."""
-        return sum(scan.messages for scan in self.scans)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Earliest and latest log time [ns]."""
-        files = [scan.file() for scan in self.scans if scan.messages]
-        return (
-            min((file.start for file in files), default=0),
-            max((file.end for file in files), default=0),
-        )
+    def count(self) -> MessageCount:
+        """All messages, as counted."""
+        return total(scan.count for scan in self.scans)
 
     @property
     def dropped(self) -> list[str]:
@@ -203,7 +200,7 @@ def inner_folder(folder: Path) -> Path:
 
 def faults(content: BagContent) -> tuple[State, str]:
     """The worst thing about a bag, and everything that is wrong, in words."""
-    if not content.messages:
+    if not content.count.messages:
         return 'unreadable', 'no whole message in it'
     if not content.sound:
         texts = [f'{s.path.name}: {fault}' for s in content.scans for fault in s.faults]
@@ -224,23 +221,22 @@ def in_span(info: EpisodeInfo, content: BagContent) -> bool:
 
     An episode that was not closed, or that lost parts, may hold only what came before its start.
     """
-    if info.state != 'complete' or not info.start_ns or content.messages < 2 or content.dropped:
+    count = content.count
+    if info.state != 'complete' or not info.start_ns or count.messages < 2 or content.dropped:
         return True
-    start, end = content.span
-    return info.start_ns <= end and (not info.stop_ns or start <= info.stop_ns)
+    return info.start_ns <= count.last and (not info.stop_ns or count.first <= info.stop_ns)
 
 
 def _assessed(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
     state, problem = faults(content)
     if orphan and state != 'unreadable':
         state, problem = 'orphan', f'the process that recorded it is gone; {problem}'.rstrip('; ')
-    start, end = content.span
     return BagFinding(
         path=folder,
         state=state,
         problem=problem,
-        topics=content.topics,
-        seconds=(end - start) * 1e-9,
+        topics={name: count.messages for name, count in content.topics.items()},
+        seconds=content.count.seconds,
         bytes=sum(scan.size for scan in content.scans),
         fix=_fix(folder, state),
     )
@@ -260,16 +256,16 @@ def _missing(content: BagContent) -> str:
 
 
 def _mismatches(content: BagContent) -> Iterator[str]:
-    metadata, info = content.metadata, content.info
-    counted = {topic: count for topic, count in content.topics.items() if count}
-    start, end = content.span
+    metadata, info, count = content.metadata, content.info, content.count
+    counted = _full({name: topic.messages for name, topic in content.topics.items()})
+    span = count.last - count.first
     if metadata is not None:
-        if _full(metadata.topics) != counted or metadata.messages != content.messages:
-            yield f'metadata.yaml says {metadata.messages} messages, {content.messages} are there'
+        if _full(metadata.topics) != counted or metadata.messages != count.messages:
+            yield f'metadata.yaml says {metadata.messages} messages, {count.messages} are there'
         elif metadata.compression_mode != 'message' and any(s.packed for s in content.scans):
             yield 'metadata.yaml does not say that each message is compressed'
-        elif abs(metadata.duration - (end - start)) > 1000:  # C++ writers round
-            yield f'metadata.yaml says {metadata.duration} ns, the messages span {end - start} ns'
+        elif abs(metadata.duration - span) > 1000:  # C++ writers round
+            yield f'metadata.yaml says {metadata.duration} ns, the messages span {span} ns'
         if extra := sorted({s.path.name for s in content.scans} - set(metadata.files)):
             yield f'metadata.yaml does not name {", ".join(extra)}'
     if info is None:
@@ -277,11 +273,11 @@ def _mismatches(content: BagContent) -> Iterator[str]:
     if info.state == 'recording':
         yield 'episode.json says that it is still being recorded'
     elif _full({name: topic.messages for name, topic in info.topics.items()}) != counted:
-        yield f'episode.json says {info.messages} messages, {content.messages} are there'
+        yield f'episode.json says {info.messages} messages, {count.messages} are there'
     if not in_span(info, content):
         yield (
             f'episode.json says {info.start_ns} to {info.stop_ns} ns, the messages are of '
-            f'{start} to {end} ns: it is of another recording'
+            f'{count.first} to {count.last} ns: it is of another recording'
         )
 
 

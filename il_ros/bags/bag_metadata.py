@@ -6,7 +6,7 @@ Layout: rosbag2_storage `BagMetadata` and its YAML conversion (github.com/ros2/r
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +27,8 @@ _ENUMS = {
     'durability': QosDurability,
     'liveliness': QosLiveliness,
 }
-_NEWER = 'read it with the version that wrote it, or update il_ros'
+# The YAML parser in Python recurses: a file made to go deep ends in a RecursionError.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _FOREVER = {'sec': 9223372036, 'nsec': 854775807}
 _PROFILE: Mapping[str, Any] = {
     'history': 'keep_last',
@@ -67,21 +68,50 @@ class BagTopic:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BagFile:
-    """One file of a bag.
+@dataclass(slots=True)
+class MessageCount:
+    """How many messages there are, and when they were received.
 
     Attributes:
-        name: Of the file, in the bag's folder.
-        start: Earliest log time [ns]; 0 without a message.
-        end: Latest log time [ns]; 0 without a message.
         messages: How many.
+        bytes: Of these messages.
+        first: Earliest log time [ns]; 0 without a message.
+        last: Latest log time [ns]; 0 without a message.
     """
 
-    name: str
-    start: int = 0
-    end: int = 0
     messages: int = 0
+    bytes: int = 0
+    first: int = 0
+    last: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last [s]."""
+        return (self.last - self.first) * 1e-9
+
+    @property
+    def rate(self) -> float:
+        """Messages but one, over the time from the first to the last [Hz]."""
+        return (self.messages - 1) / self.seconds if self.last > self.first else 0.0
+
+    def add(self, log: int, size: int) -> None:
+        """Count a message of `size` bytes with this log time [ns]."""
+        if not self.messages or log < self.first:
+            self.first = log
+        self.last = max(self.last, log)
+        self.messages += 1
+        self.bytes += size
+
+
+def total(counts: Iterable[MessageCount]) -> MessageCount:
+    """All of these messages in one count."""
+    full = [count for count in counts if count.messages]
+    return MessageCount(
+        messages=sum(count.messages for count in full),
+        bytes=sum(count.bytes for count in full),
+        first=min((count.first for count in full), default=0),
+        last=max((count.last for count in full), default=0),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +155,10 @@ def offered_qos(topic: str, profiles: Sequence[Mapping[str, object]]) -> list[di
     Raises:
         DatasetError: On a policy or a value that rosbag2 does not know.
     """
-    return [_profile(topic, dict(profile)) for profile in profiles]
+    return [_whole_profile(topic, profile) for profile in profiles]
 
 
-def _profile(topic: str, given: dict[str, object]) -> dict[str, object]:
+def _whole_profile(topic: str, given: Mapping[str, object]) -> dict[str, object]:
     if unknown := sorted(set(given) - set(_PROFILE)):
         raise DatasetError(
             f'unknown policy {unknown[0]!r}', where=f'{topic}: QoS', allowed=_PROFILE
@@ -136,7 +166,7 @@ def _profile(topic: str, given: dict[str, object]) -> dict[str, object]:
     # Copies: yaml would write one dictionary met twice as an anchor, which C++ readers may refuse.
     filled = {
         key: dict(value) if isinstance(value, Mapping) else value
-        for key, value in (dict(_PROFILE) | given).items()
+        for key, value in {**_PROFILE, **given}.items()
     }
     for key, enum in _ENUMS.items():
         value = filled[key]
@@ -150,39 +180,49 @@ def _profile(topic: str, given: dict[str, object]) -> dict[str, object]:
 
 
 def bag_information(
-    files: Sequence[BagFile],
-    topics: Sequence[tuple[BagTopic, int]],
+    files: Mapping[str, MessageCount],
+    topics: Iterable[tuple[BagTopic, int]],
     *,
     storage: str = 'mcap',
     compression_mode: str = '',
 ) -> dict[str, object]:
-    """What `metadata.yaml` says of a bag of `files` with messages counted by topic."""
-    full = [file for file in files if file.messages]
-    start = min((file.start for file in full), default=0)
-    end = max((file.end for file in full), default=0)
+    """What `metadata.yaml` says of a bag with messages counted by file and by topic."""
+    whole = total(files.values())
     return {
         'version': VERSION,
         'storage_identifier': storage,
-        'duration': {'nanoseconds': end - start},
-        'starting_time': {'nanoseconds_since_epoch': start},
-        'message_count': sum(file.messages for file in files),
+        'duration': {'nanoseconds': whole.last - whole.first},
+        'starting_time': {'nanoseconds_since_epoch': whole.first},
+        'message_count': whole.messages,
         'topics_with_message_count': [
             {'topic_metadata': _topic_metadata(topic), 'message_count': count}
             for topic, count in topics
         ],
         'compression_format': 'zstd' if compression_mode else '',
         'compression_mode': compression_mode,
-        'relative_file_paths': [file.name for file in files],
-        'files': [_file_metadata(file) for file in files],
+        'relative_file_paths': list(files),
+        'files': [
+            {
+                'path': name,
+                'starting_time': {'nanoseconds_since_epoch': count.first},
+                'duration': {'nanoseconds': count.last - count.first},
+                'message_count': count.messages,
+            }
+            for name, count in files.items()
+        ],
         'custom_data': None,
         'ros_distro': os.environ.get('ROS_DISTRO', 'il_ros'),
     }
 
 
-def information_text(information: Mapping[str, object], *, bare: bool = False) -> str:
-    """The text of `metadata.yaml`; `bare` as it is inside an MCAP file, without the first key."""
-    data = dict(information) if bare else {_ROOT: dict(information)}
-    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+def yaml_text(information: Mapping[str, object]) -> str:
+    """The text of what `bag_information` gave, as it is inside an MCAP file."""
+    return str(yaml.safe_dump(dict(information), sort_keys=False, allow_unicode=True))
+
+
+def write_metadata(folder: Path, information: Mapping[str, object]) -> None:
+    """Write `metadata.yaml`, whole or not at all."""
+    write_atomic(folder / METADATA_FILE, yaml_text({_ROOT: information}))
 
 
 def _topic_metadata(topic: BagTopic) -> dict[str, object]:
@@ -198,20 +238,6 @@ def _topic_metadata(topic: BagTopic) -> dict[str, object]:
         'offered_qos_profiles': qos,
         'type_description_hash': topic.metadata.get('topic_type_hash', ''),
     }
-
-
-def _file_metadata(file: BagFile) -> dict[str, object]:
-    return {
-        'path': file.name,
-        'starting_time': {'nanoseconds_since_epoch': file.start},
-        'duration': {'nanoseconds': file.end - file.start},
-        'message_count': file.messages,
-    }
-
-
-def write_metadata(folder: Path, text: str) -> None:
-    """Write `metadata.yaml`, whole or not at all."""
-    write_atomic(folder / METADATA_FILE, text)
 
 
 def require_inside(path: Path) -> None:
@@ -237,7 +263,7 @@ def newer(what: str, where: str, allowed: object) -> RefusedError:
         f'{what}, newer than this version of il_ros knows',
         where=where,
         allowed=str(allowed),
-        fix=_NEWER,
+        fix='read it with the version that wrote it, or update il_ros',
     )
 
 
@@ -254,12 +280,13 @@ def read_metadata(folder: Path) -> BagMetadata | None:
         return None
     try:
         text = path.read_text(encoding='utf-8')
-        # The YAML parser in Python recurses: a file made to go deep ends in a RecursionError.
         return _parse(yaml.safe_load(text)[_ROOT], str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise _bad(path, problem) from None
-    except yaml.YAMLError as problem:
-        raise _bad(path, problem) from None
+    except (*_DAMAGE, yaml.YAMLError) as problem:
+        raise DatasetError(
+            f'damaged: {type(problem).__name__} {" ".join(str(problem).split())[:200]}',
+            where=str(path),
+            fix='run "il_ros bags recover" on the folder',
+        ) from None
 
 
 def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
@@ -291,11 +318,3 @@ def _inside(name: str, where: str) -> str:
             fix='do not trust this bag; or correct the paths',
         )
     return path.name
-
-
-def _bad(path: Path, problem: Exception) -> DatasetError:
-    return DatasetError(
-        f'damaged: {type(problem).__name__} {" ".join(str(problem).split())[:200]}',
-        where=str(path),
-        fix='run "il_ros bags recover" on the folder',
-    )

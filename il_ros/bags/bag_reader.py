@@ -12,7 +12,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata
+from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata, require_inside
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.core.contract import Contract, parse_contract, require_same
@@ -97,7 +97,8 @@ class EpisodeReader:
                 allowed='a rosbag2 folder',
                 fix='run "il_ros bags recover" on it, or leave it out',
             )
-        _refuse_links(path, metadata.files)
+        for name in metadata.files:
+            require_inside(path / name)
         self.info: EpisodeInfo | None = read_episode_info(path)
         if reading.reinterpret and contract is not None:
             self.contract = contract
@@ -204,18 +205,6 @@ def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Cont
     if recorded is not None and given is not None:
         require_same(given, recorded, where=str(path))
     return given or recorded  # type: ignore[return-value]
-
-
-def _refuse_links(path: Path, files: Iterable[str]) -> None:
-    root = path.resolve()
-    for name in files:
-        if not (path / name).resolve().is_relative_to(root):
-            raise DatasetError(
-                f'{name} is a link that leads out of the folder',
-                where=str(path),
-                allowed='files in the folder of the bag',
-                fix='do not trust this bag; or put the file where the link is',
-            )
 
 
 def _damaged(path: Path, problem: Exception) -> DatasetError:

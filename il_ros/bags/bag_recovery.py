@@ -26,7 +26,6 @@ from il_ros.bags.bag_check import (
 from il_ros.bags.bag_metadata import (
     METADATA_FILE,
     bag_information,
-    information_text,
     write_metadata,
 )
 from il_ros.bags.bag_scan import FileScan, is_bag, is_being_written, read_blocks
@@ -105,7 +104,7 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
     for scan in content.scans:
         if is_being_written(scan.path):
             raise DatasetError('is being written', where=str(scan.path), fix='wait for its end')
-    if not content.messages:
+    if not content.count.messages:
         raise DatasetError(
             'no whole message in it',
             where=str(bag),
@@ -125,7 +124,7 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
         _write_anew(content, bag, target, keep=keep)
     for name in kept:
         report(f'{target}: what was damaged, or of another recording, is kept as {name}')
-    report(f'{target}: {content.messages} messages')
+    report(f'{target}: {content.count.messages} messages')
     for text in content.dropped:
         report(f'{target}: dropped {text}')
     return target
@@ -154,12 +153,12 @@ def _describe(content: BagContent, name: str) -> list[str]:
     topics = topics_of(content)
     counts = [(topic, sum(count_of(s, topic) for s in content.scans)) for topic in topics]
     information = bag_information(
-        [scan.file() for scan in content.scans],
+        {scan.path.name: scan.count for scan in content.scans},
         counts,
         storage='sqlite3' if content.scans[0].path.suffix == '.db3' else 'mcap',
         compression_mode=compression_mode(content),
     )
-    write_metadata(content.folder, information_text(information))
+    write_metadata(content.folder, information)
     if not write_info(content, content.folder, name) and EPISODE_FILE in content.broken:
         (content.folder / EPISODE_FILE).unlink()  # it is kept, and nothing in it is of use
     return kept
@@ -283,8 +282,7 @@ def _verify(content: BagContent, folder: Path) -> None:
     found = read_bag(folder)
     before = [(s.path.name, s.messages, s.checksum) for s in content.scans if s.messages]
     after = [(s.path.name, s.messages, s.checksum) for s in found.scans]
-    strays = any(sum(s.counts.values()) != s.messages for s in content.scans)
-    if strays:  # the checksum is over these too
+    if any(scan.strays for scan in content.scans):  # the checksum is over these too
         before, after = [b[:2] for b in before], [a[:2] for a in after]  # type: ignore[misc]
     state, problem = faults(found)
     if before != after or state != 'ok':

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import struct
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pathlib import Path
 from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
 from mcap.writer import MCAP0_MAGIC
 
-from il_ros.bags.bag_metadata import METADATA_FILE, BagFile, BagTopic
+from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, MessageCount, total
 from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, whole_blocks
 from il_ros.core.errors import DatasetError
 
@@ -37,10 +36,7 @@ class FileScan:
         path: The file.
         size: [bytes]
         topics: By channel number; a channel whose definition is nowhere is not among them.
-        counts: Messages by channel number.
-        sizes: Bytes of messages by channel number.
-        first: Log time of the first message by channel number [ns].
-        last: Latest log time by channel number [ns].
+        counts: Messages by channel number, of those that have any.
         chunks: Whole chunks; a message outside of chunks counts as one.
         gaps: What is not whole.
         checksum: CRC-32 over all messages and their times, in the file's order.
@@ -53,10 +49,7 @@ class FileScan:
     path: Path
     size: int = 0
     topics: dict[int, BagTopic] = field(default_factory=dict)
-    counts: Counter[int] = field(default_factory=Counter)
-    sizes: Counter[int] = field(default_factory=Counter)
-    first: dict[int, int] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)
+    counts: dict[int, MessageCount] = field(default_factory=dict)
     chunks: int = 0
     gaps: list[McapGap] = field(default_factory=list)
     checksum: int = 0
@@ -66,14 +59,19 @@ class FileScan:
     faults: list[str] = field(default_factory=list)
 
     @property
-    def known(self) -> list[int]:
-        """Channels that have messages and a definition."""
-        return [channel for channel in self.counts if channel in self.topics]
+    def count(self) -> MessageCount:
+        """Messages whose topic is known."""
+        return total(count for channel, count in self.counts.items() if channel in self.topics)
 
     @property
     def messages(self) -> int:
-        """Messages whose topic is known."""
-        return sum(self.counts[channel] for channel in self.known)
+        """How many messages have a topic that is known."""
+        return self.count.messages
+
+    @property
+    def strays(self) -> int:
+        """How many messages have none."""
+        return total(self.counts.values()).messages - self.messages
 
     @property
     def dropped(self) -> list[str]:
@@ -82,21 +80,9 @@ class FileScan:
             f'{self.path.name}: {gap.end - gap.start} bytes at {gap.start}: {gap.reason}'
             for gap in self.gaps
         ]
-        strays = sum(self.counts.values()) - self.messages
-        return lost + (
-            [f'{self.path.name}: {strays} messages without a definition'] if strays else []
-        )
-
-    def file(self) -> BagFile:
-        """The file's line in `metadata.yaml`."""
-        starts = [self.first[channel] for channel in self.known]
-        ends = [self.last[channel] for channel in self.known]
-        return BagFile(
-            name=self.path.name,
-            start=min(starts, default=0),
-            end=max(ends, default=0),
-            messages=self.messages,
-        )
+        if self.strays:
+            lost.append(f'{self.path.name}: {self.strays} messages without a definition')
+        return lost
 
 
 def scan_file(path: Path) -> FileScan:
@@ -232,13 +218,10 @@ class _Builder:
         scan = self.scan
         if not scan.counts:
             scan.packed = bytes(data[:4]) == _ZSTD
-        if not scan.counts[channel]:
-            scan.first[channel] = log
+        if channel not in scan.counts:
+            scan.counts[channel] = MessageCount()
             self._look_for_contract(channel, data)
-        scan.counts[channel] += 1
-        scan.sizes[channel] += len(data)
-        scan.first[channel] = min(scan.first[channel], log)
-        scan.last[channel] = max(scan.last.get(channel, 0), log)
+        scan.counts[channel].add(log, len(data))
         stamps = _STAMPS.pack(0, sequence, log, publish)
         scan.checksum = zlib.crc32(data, zlib.crc32(stamps, scan.checksum))
 
@@ -252,7 +235,8 @@ class _Builder:
     def _fits(self) -> bool:
         """Whether the summary, where it has them, gives the counts and chunks that there are."""
         statistics = self._statistics
-        if statistics is not None and statistics.message_count != sum(self.scan.counts.values()):
+        counted = total(self.scan.counts.values()).messages
+        if statistics is not None and statistics.message_count != counted:
             return False
         return not self._indexed or sorted(self._indexed) == self._chunks
 
@@ -287,12 +271,11 @@ def _scan_db(path: Path) -> FileScan:
             raise sqlite3.DatabaseError(said)
         for row in base.execute('SELECT * FROM topics'):
             scan.topics[row['id']] = _db_topic(dict(row))
-        for number, count, size, first, last in base.execute(
+        for number, *count in base.execute(
             'SELECT topic_id, COUNT(*), SUM(LENGTH(data)), MIN(timestamp), MAX(timestamp) '
             'FROM messages GROUP BY topic_id'
         ):
-            scan.counts[number], scan.sizes[number] = count, size
-            scan.first[number], scan.last[number] = first, last
+            scan.counts[number] = MessageCount(*count)
         for (data,) in base.execute('SELECT data FROM messages LIMIT 1'):
             scan.packed = isinstance(data, bytes) and data.startswith(_ZSTD)
     return scan

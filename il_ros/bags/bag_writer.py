@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mcap.records import Attachment, Metadata
 
 from il_ros.bags.bag_metadata import (
-    BagFile,
     BagTopic,
+    MessageCount,
     bag_information,
-    information_text,
+    total,
     write_metadata,
+    yaml_text,
 )
 from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
 from il_ros.core.atomic_files import sync
@@ -28,37 +29,14 @@ class WrittenTopic:
     Attributes:
         about: The topic.
         channel: Its channel in the open file.
-        messages: How many.
-        bytes: Of these messages.
-        first: Log time of the first [ns].
-        last: Latest log time [ns].
-        kept: Messages, bytes and latest log time at the end of the last whole chunk.
+        count: Its messages.
+        kept: Its messages at the end of the last whole chunk.
     """
 
     about: BagTopic
     channel: int
-    messages: int = 0
-    bytes: int = 0
-    first: int = 0
-    last: int = 0
-    kept: tuple[int, int, int] = (0, 0, 0)
-
-    @property
-    def rate(self) -> float:
-        """Messages but one, over the time from the first to the last [Hz]."""
-        span = (self.last - self.first) * 1e-9
-        return (self.messages - 1) / span if span > 0 else 0.0
-
-
-@dataclass(slots=True)
-class _Span:
-    """Earliest and latest log time and number of the messages of one file."""
-
-    name: str
-    start: int = 0
-    end: int = 0
-    messages: int = 0
-    kept: tuple[int, int, int] = (0, 0, 0)
+    count: MessageCount = field(default_factory=MessageCount)
+    kept: MessageCount = field(default_factory=MessageCount)
 
 
 class BagWriter:
@@ -74,7 +52,6 @@ class BagWriter:
 
     Attributes:
         topics: Topics in the order of their handles.
-        bytes: Bytes of the messages so far.
         compression_mode: `message` if the messages are given compressed (zstd).
 
     Raises:
@@ -91,31 +68,22 @@ class BagWriter:
         on_full: Callable[[], None] = lambda: None,
     ) -> None:
         self.topics: list[WrittenTopic] = []
-        self.bytes = 0
         self.compression_mode = ''
         self._folder = folder
         self._storage = storage
         self._name = name
         self._on_full = on_full
-        self._files: list[_Span] = []
+        self._counts: dict[str, MessageCount] = {}
+        self._current = ''  # name of the newest file
+        self._kept = MessageCount()  # of that file, at the end of its last whole chunk
         self._file: McapFile | None = None
         self._full: DiskFullError | None = None
         self.next_file()
 
     @property
-    def messages(self) -> int:
-        """Messages so far."""
-        return sum(topic.messages for topic in self.topics)
-
-    @property
-    def start(self) -> int:
-        """Earliest log time [ns]; 0 without a message."""
-        return min((file.start for file in self._files if file.messages), default=0)
-
-    @property
-    def end(self) -> int:
-        """Latest log time [ns]; 0 without a message."""
-        return max((file.end for file in self._files if file.messages), default=0)
+    def count(self) -> MessageCount:
+        """The messages so far."""
+        return total(self._counts.values())
 
     def add(self, topic: BagTopic) -> int:
         """Announce a topic; gives the handle to write to."""
@@ -130,17 +98,9 @@ class BagWriter:
         file = self._file
         if file is None:
             file = self._open  # says why it is not
-        topic, span, size = self.topics[handle], self._files[-1], len(data)
-        if not topic.messages:
-            topic.first = log
-        topic.last = max(topic.last, log)
-        if not span.messages or log < span.start:
-            span.start = log
-        span.end = max(span.end, log)
-        topic.messages += 1
-        topic.bytes += size
-        span.messages += 1
-        self.bytes += size
+        topic, size = self.topics[handle], len(data)
+        topic.count.add(log, size)
+        self._counts[self._current].add(log, size)
         try:
             if file.write(topic.channel, log, data, publish, sequence):
                 self._mark()
@@ -167,9 +127,9 @@ class BagWriter:
         """End the open file, if there is one, and begin the next."""
         with self._cutting_back():
             self._finish()
-            name = self._name(len(self._files))
+            name = self._name(len(self._counts))
             self._file = McapFile(self._folder / name, self._storage)
-        self._files.append(_Span(name))
+        self._current, self._counts[name], self._kept = name, MessageCount(), MessageCount()
         for topic in self.topics:
             topic.channel = self._file.add(topic.about)
         sync(self._folder)
@@ -180,7 +140,7 @@ class BagWriter:
             self._finish()
         except DiskFullError as problem:
             self._cut_back(problem)
-        write_metadata(self._folder, information_text(self._information()))
+        write_metadata(self._folder, self._information())
 
     def discard(self) -> None:
         """Close the files as they are."""
@@ -201,15 +161,14 @@ class BagWriter:
             return
         if self._file.end_chunk():
             self._mark()
-        self._file.finish(information_text(self._information(), bare=True))
+        self._file.finish(yaml_text(self._information()))
         self._file = None
 
     def _mark(self) -> None:
         """Remember the counts of what is in whole chunks."""
         for topic in self.topics:
-            topic.kept = (topic.messages, topic.bytes, topic.last)
-        span = self._files[-1]
-        span.kept = (span.start, span.end, span.messages)
+            topic.kept = replace(topic.count)
+        self._kept = replace(self._counts[self._current])
 
     @contextmanager
     def _cutting_back(self) -> Iterator[None]:
@@ -224,11 +183,9 @@ class BagWriter:
             return self._full
         self._full = problem
         for topic in self.topics:
-            topic.messages, topic.bytes, topic.last = topic.kept
-        if self._files:
-            span = self._files[-1]
-            span.start, span.end, span.messages = span.kept
-        self.bytes = sum(topic.bytes for topic in self.topics)
+            topic.count = topic.kept
+        if self._counts:
+            self._counts[self._current] = self._kept
         self._on_full()
         if self._file is not None:
             file, self._file = self._file, None
@@ -236,9 +193,5 @@ class BagWriter:
         return problem
 
     def _information(self) -> dict[str, object]:
-        files = [
-            BagFile(name=span.name, start=span.start, end=span.end, messages=span.messages)
-            for span in self._files
-        ]
-        topics = [(topic.about, topic.messages) for topic in self.topics]
-        return bag_information(files, topics, compression_mode=self.compression_mode)
+        topics = [(topic.about, topic.count.messages) for topic in self.topics]
+        return bag_information(self._counts, topics, compression_mode=self.compression_mode)

@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from il_ros.bags.bag_metadata import BagTopic, describe_topic
-from il_ros.bags.bag_writer import BagWriter, WrittenTopic
+from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import (
     KEPT,
     EpisodeInfo,
@@ -115,12 +115,12 @@ class EpisodeWriter:
     @property
     def messages(self) -> int:
         """Messages so far, the contract's own included."""
-        return self._bag.messages
+        return self._bag.count.messages
 
     @property
     def bytes(self) -> int:
         """Bytes of the messages so far."""
-        return self._bag.bytes
+        return self._bag.count.bytes
 
     def add_topic(
         self,
@@ -229,7 +229,7 @@ class EpisodeWriter:
                 flagged=flagged,
                 ended=_now(),
                 stop_ns=stop_ns,
-                duration=(self._bag.end - self._bag.start) * 1e-9,
+                duration=self._bag.count.seconds,
                 messages=self.messages,
                 topics=self._topic_infos(losses or {}),
                 state='complete',
@@ -329,21 +329,16 @@ class EpisodeWriter:
 
     def _topic_infos(self, losses: Mapping[str, MessageLoss]) -> dict[str, TopicInfo]:
         return {
-            topic.about.name: topic_info(topic, losses.get(topic.about.name, MessageLoss()))
+            topic.about.name: TopicInfo(
+                type=topic.about.type,
+                messages=topic.count.messages,
+                bytes=topic.count.bytes,
+                rate=topic.count.rate,
+                qos=tuple(yaml.safe_load(topic.about.metadata['offered_qos_profiles'])),
+                **asdict(losses.get(topic.about.name, MessageLoss())),
+            )
             for topic in self._bag.topics
         }
-
-
-def topic_info(topic: WrittenTopic, loss: MessageLoss) -> TopicInfo:
-    """What `episode.json` says of a topic."""
-    return TopicInfo(
-        type=topic.about.type,
-        messages=topic.messages,
-        bytes=topic.bytes,
-        rate=topic.rate,
-        qos=tuple(yaml.safe_load(topic.about.metadata.get('offered_qos_profiles') or '[]')),
-        **asdict(loss),
-    )
 
 
 def absolute(namespace: str, topic: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from mcap.exceptions import McapError
-from mcap.records import Attachment, Metadata
+from mcap.records import Attachment, Channel, Metadata, Schema
 from mcap.writer import CompressionType, Writer
 
 from il_ros.bags.bag_metadata import BagTopic
@@ -100,8 +100,8 @@ class McapFile:
     def __init__(self, path: Path, storage: Storage) -> None:
         self.path = path
         self.whole = self.size = self._synced = 0
-        self._schemas: dict[tuple[str, bytes], int] = {}
-        self._topics: list[BagTopic] = []
+        self._schemas: dict[tuple[str, bytes], Schema] = {}
+        self._channels: list[Channel] = []
         try:
             self._out = _Output(path)
         except OSError as problem:
@@ -122,17 +122,21 @@ class McapFile:
         """Announce a topic; gives the channel that its messages are written to."""
         key = (topic.type, topic.definition)
         if key not in self._schemas:
-            self._schemas[key] = self._guarded(
-                self._writer.register_schema, topic.type, topic.schema_encoding, topic.definition
-            )
-        self._topics.append(topic)
-        channel: int = self._guarded(
-            self._writer.register_channel,
-            topic.name,
-            topic.message_encoding,
-            self._schemas[key],
-            dict(topic.metadata),
-        )
+            schema: dict[str, Any] = {
+                'name': topic.type,
+                'encoding': topic.schema_encoding,
+                'data': topic.definition,
+            }
+            number = self._guarded(self._writer.register_schema, **schema)
+            self._schemas[key] = Schema(id=number, **schema)
+        about: dict[str, Any] = {
+            'topic': topic.name,
+            'message_encoding': topic.message_encoding,
+            'schema_id': self._schemas[key].id,
+            'metadata': dict(topic.metadata),
+        }
+        channel: int = self._guarded(self._writer.register_channel, **about)
+        self._channels.append(Channel(id=channel, **about))
         return channel
 
     def write(
@@ -155,15 +159,8 @@ class McapFile:
         self.end_chunk()
         if isinstance(record, Metadata):
             self._guarded(self._writer.add_metadata, record.name, record.metadata)
-            return
-        self._guarded(
-            self._writer.add_attachment,
-            record.create_time,
-            record.log_time,
-            record.name,
-            record.media_type,
-            record.data,
-        )
+        else:
+            self._guarded(self._writer.add_attachment, **vars(record))
 
     def end_chunk(self) -> bool:
         """End the open chunk; says whether there was one."""
@@ -210,7 +207,7 @@ class McapFile:
         """Close a file that the disk refused more of: cut it back, and write its summary."""
         try:
             os.ftruncate(self._out.fd, self.whole)
-            append_summary(self._out.fd, self.whole, self._topics)
+            append_summary(self._out.fd, self.whole, list(self._schemas.values()), self._channels)
             os.fsync(self._out.fd)
         except (OSError, McapError) as problem:
             raise DatasetError(
@@ -221,9 +218,9 @@ class McapFile:
         finally:
             self._out.close()
 
-    def _guarded(self, call: Any, *arguments: object) -> Any:
+    def _guarded(self, call: Any, *arguments: object, **named: object) -> Any:
         try:
-            result = call(*arguments)
+            result = call(*arguments, **named)
         except OSError as problem:
             raise self._refused(problem) from None
         if self._out.position != self.whole:

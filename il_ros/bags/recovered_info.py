@@ -41,7 +41,9 @@ def topic_key(topic: BagTopic) -> tuple[object, ...]:
 def count_of(scan: FileScan, topic: BagTopic) -> int:
     """Messages of a topic in a file."""
     return sum(
-        scan.counts[n] for n, other in scan.topics.items() if topic_key(other) == topic_key(topic)
+        count.messages
+        for channel, count in scan.counts.items()
+        if channel in scan.topics and topic_key(scan.topics[channel]) == topic_key(topic)
     )
 
 
@@ -69,15 +71,14 @@ def write_info(content: BagContent, folder: Path, name: str) -> bool:
             start_ns=0,
             stop_ns=0,
         )
-    start, end = content.span
     write_episode_info(
         folder,
         replace(
             info,
             format=FORMAT,
             state='recovered',
-            messages=content.messages,
-            duration=(end - start) * 1e-9,
+            messages=content.count.messages,
+            duration=content.count.seconds,
             topics=_topic_infos(content, info),
             recovery=Recovery(
                 chunks=sum(scan.chunks for scan in content.scans),
@@ -107,23 +108,14 @@ def _salvaged(content: BagContent, known: EpisodeInfo | None) -> EpisodeInfo | N
 
 
 def _topic_infos(content: BagContent, info: EpisodeInfo) -> dict[str, TopicInfo]:
-    found: dict[str, TopicInfo] = {}
+    counts, infos = content.topics, {}
     for topic in topics_of(content):
-        of = [(s, n) for s in content.scans for n, t in s.topics.items() if t.name == topic.name]
-        of = [(scan, number) for scan, number in of if scan.counts[number]]
-        count = sum(scan.counts[number] for scan, number in of)
-        span = max((s.last[n] for s, n in of), default=0) - min(
-            (s.first[n] for s, n in of), default=0
-        )
+        count = counts[topic.name]
         old = info.topics.get(topic.name, TopicInfo(type=topic.type, messages=0))
-        found[topic.name] = replace(
-            old,
-            type=topic.type,
-            messages=count,
-            bytes=sum(scan.sizes[number] for scan, number in of),
-            rate=(count - 1) / (span * 1e-9) if span > 0 else 0.0,
+        infos[topic.name] = replace(
+            old, type=topic.type, messages=count.messages, bytes=count.bytes, rate=count.rate
         )
-    return found
+    return infos
 
 
 def _info_of_contract(content: BagContent, name: str) -> EpisodeInfo | None:

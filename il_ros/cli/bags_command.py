@@ -147,9 +147,9 @@ def info(bag: Folder) -> int:
     if content.info is not None:
         console.print(_about(content.info))
     console.print(_topics(content))
-    start, end = content.span
+    count = content.count
     console.print(
-        f'{content.messages} messages, {(end - start) * 1e-9:.3f} s, '
+        f'{count.messages} messages, {count.seconds:.3f} s, '
         f'{finding.bytes / 1e6:.1f} MB in {len(content.scans)} files: {finding.state}'
     )
     if finding.wrong:
@@ -253,22 +253,14 @@ def _topics(content: BagContent) -> Table:
     said = content.info.topics if content.info else {}
     types = {t.name: t.type for scan in content.scans for t in scan.topics.values()}
     for name, count in sorted(content.topics.items()):
-        size, rate = _size_and_rate(content, name)
         topic = said.get(name)
         known = (f'{topic.expected_rate:g}', str(topic.lost), str(topic.overflow)) if topic else ()
-        row = (_cell(name), _cell(types[name]), str(count), f'{size / 1e6:.2f}', f'{rate:.1f}')
-        table.add_row(*row, *known)
+        table.add_row(
+            _cell(name),
+            _cell(types[name]),
+            str(count.messages),
+            f'{count.bytes / 1e6:.2f}',
+            f'{count.rate:.1f}',
+            *known,
+        )
     return table
-
-
-def _size_and_rate(content: BagContent, name: str) -> tuple[int, float]:
-    """Size of a topic's messages [bytes], and their rate [Hz]."""
-    of: list[tuple[int, int, int, int]] = []
-    for scan in content.scans:
-        for number, topic in scan.topics.items():
-            if topic.name == name and scan.counts[number]:
-                row = (scan.counts[number], scan.sizes[number])
-                of.append((*row, scan.first[number], scan.last[number]))
-    count = sum(row[0] for row in of)
-    span = max((row[3] for row in of), default=0) - min((row[2] for row in of), default=0)
-    return sum(row[1] for row in of), (count - 1) * 1e9 / span if span > 0 else 0.0
