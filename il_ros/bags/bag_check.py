@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from il_ros.bags.bag_metadata import (
+    METADATA_FILE,
     BagMetadata,
     MessageCount,
     RefusedError,
@@ -18,7 +19,13 @@ from il_ros.bags.bag_metadata import (
     total,
 )
 from il_ros.bags.bag_scan import FileScan, bag_files, is_bag, is_being_written, scan_file
-from il_ros.bags.episode_info import KEPT, EpisodeInfo, read_episode_info, require_folder
+from il_ros.bags.episode_info import (
+    EPISODE_FILE,
+    KEPT,
+    EpisodeInfo,
+    read_episode_info,
+    require_folder,
+)
 from il_ros.bags.part_folder import command, is_locked, whole_path
 from il_ros.core.errors import DatasetError
 
@@ -117,21 +124,23 @@ def read_bag(folder: Path) -> BagContent:
             be read at all.
     """
     broken: dict[str, DatasetError] = {}
-    metadata = info = None
-    try:
-        metadata = read_metadata(folder)
-    except RefusedError:
-        raise
-    except DatasetError as problem:
-        broken['metadata.yaml'] = problem
-    try:
-        info = read_episode_info(folder)
-    except RefusedError:
-        raise
-    except DatasetError as problem:
-        broken['episode.json'] = problem
+    described: dict[str, Any] = {}
+    readers = {METADATA_FILE: read_metadata, EPISODE_FILE: read_episode_info}
+    for name, read in readers.items():
+        try:
+            described[name] = read(folder)
+        except RefusedError:
+            raise
+        except DatasetError as problem:
+            broken[name] = problem
     scans = tuple(scan_file(path) for path in bag_files(folder))
-    return BagContent(folder=folder, metadata=metadata, info=info, scans=scans, broken=broken)
+    return BagContent(
+        folder=folder,
+        metadata=described.get(METADATA_FILE),
+        info=described.get(EPISODE_FILE),
+        scans=scans,
+        broken=broken,
+    )
 
 
 def check(paths: Iterable[Path]) -> list[BagFinding]:
@@ -149,7 +158,16 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
     Raises:
         DatasetError: If a path is not a folder.
     """
-    return list(dict.fromkeys(_bags_of(whole_path(path) for path in paths)))
+    bags: dict[Path, None] = {}
+    for path in map(whole_path, paths):
+        require_folder(path)
+        try:
+            bags |= dict.fromkeys(_below(path))
+        except OSError as problem:  # a folder that is skipped would count as sound
+            raise DatasetError(
+                f'cannot be read: {problem.strerror}', where=str(problem.filename)
+            ) from None
+    return list(bags)
 
 
 def assess_bag(folder: Path) -> BagFinding:
@@ -238,13 +256,9 @@ def _assessed(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
         topics={name: count.messages for name, count in content.topics.items()},
         seconds=content.count.seconds,
         bytes=sum(scan.size for scan in content.scans),
-        fix=_fix(folder, state),
+        # Nothing is deleted for the user.
+        fix='' if state in ('ok', 'unreadable') else command('il_ros', 'bags', 'recover', folder),
     )
-
-
-def _fix(folder: Path, state: State) -> str:
-    """Command that repairs it; nothing is deleted for the user."""
-    return '' if state in ('ok', 'unreadable') else command('il_ros', 'bags', 'recover', folder)
 
 
 def _missing(content: BagContent) -> str:
@@ -308,44 +322,26 @@ def _leftover(folder: Path) -> BagFinding:
     match = _LEFTOVER.fullmatch(folder.name)
     assert match is not None
     target = folder.with_name(match[1])
-    if match[2] == 'old' and not target.exists():
-        return BagFinding(
-            path=folder,
-            state='leftover',
-            problem=f'{target.name} as it was before a replacement that did not end',
-            fix=command('mv', folder, target),
-        )
+    replaced = match[2] == 'old' and not target.exists()
     return BagFinding(
         path=folder,
         state='leftover',
-        problem='half of a folder whose writing was interrupted; holds nothing that is needed, '
+        problem=f'{target.name} as it was before a replacement that did not end'
+        if replaced
+        else 'half of a folder whose writing was interrupted; holds nothing that is needed, '
         'delete it yourself',
+        fix=command('mv', folder, target) if replaced else '',
     )
 
 
 def _empty_part(folder: Path, target: Path) -> BagFinding:
-    done = target.is_dir()
-    return BagFinding(
-        path=folder,
-        state='leftover',
-        problem=(
-            f'{target.name} is whole, this is what is left of its recording'
-            if done
-            else 'a recording that ended before it had a message'
-        )
-        + '; holds nothing whole, delete it yourself',
+    reason = (
+        f'{target.name} is whole, this is what is left of its recording'
+        if target.is_dir()
+        else 'a recording that ended before it had a message'
     )
-
-
-def _bags_of(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
-        require_folder(path)
-        try:
-            yield from _below(path)
-        except OSError as problem:  # a folder that is skipped would count as sound
-            raise DatasetError(
-                f'cannot be read: {problem.strerror}', where=str(problem.filename)
-            ) from None
+    problem = f'{reason}; holds nothing whole, delete it yourself'
+    return BagFinding(path=folder, state='leftover', problem=problem)
 
 
 def _below(path: Path) -> Iterator[Path]:

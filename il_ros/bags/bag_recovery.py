@@ -15,8 +15,6 @@ from mcap.records import Attachment, Metadata
 
 from il_ros.bags.bag_check import (
     BagContent,
-    BagFinding,
-    check,
     faults,
     in_span,
     inner_folder,
@@ -37,8 +35,6 @@ from il_ros.bags.recovered_info import compression_mode, count_of, topic_key, to
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError
-
-__all__ = ['BagFinding', 'check', 'recover']
 
 _TEMPORARY = re.compile(r'\..+\.tmp')
 
@@ -86,17 +82,13 @@ def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -
         try:
             return _recover(bag, inner, target, keep=keep, report=report)
         except OSError as problem:
-            raise _refused(bag, problem) from None
-
-
-def _refused(bag: Path, problem: OSError) -> DatasetError:
-    return DatasetError(
-        f'cannot be recovered: {problem}',
-        where=str(bag),
-        fix='make room on the disk'
-        if is_full(problem)
-        else 'make it writable, or recover a copy of it on another disk',
-    )
+            raise DatasetError(
+                f'cannot be recovered: {problem}',
+                where=str(bag),
+                fix='make room on the disk'
+                if is_full(problem)
+                else 'make it writable, or recover a copy of it on another disk',
+            ) from None
 
 
 def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report) -> Path:
@@ -224,10 +216,8 @@ def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
         kept = target.with_name(target.name + KEPT)
         require_free(kept, error=DatasetError)
         bag.rename(kept)
-        publish(new, target)
-        return
     publish(new, target)
-    if bag != target:
+    if bag != target and not keep:
         shutil.rmtree(bag)
 
 

@@ -20,7 +20,7 @@ from il_ros.bags.bag_check import (
     part_target,
     read_bag,
 )
-from il_ros.bags.bag_recovery import check as check_bags
+from il_ros.bags.bag_check import check as check_bags
 from il_ros.bags.bag_recovery import recover as recover_bag
 from il_ros.bags.bag_scan import is_bag
 from il_ros.bags.episode_info import (

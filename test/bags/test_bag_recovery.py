@@ -34,8 +34,8 @@ from rosbags.rosbag2 import Writer as BagWriter
 from rosbags.typesys import Stores, get_typestore
 
 from il_ros.bags import EpisodeReader
-from il_ros.bags.bag_check import assess_bag
-from il_ros.bags.bag_recovery import check, recover
+from il_ros.bags.bag_check import assess_bag, check
+from il_ros.bags.bag_recovery import recover
 from il_ros.bags.episode_info import MessageLoss, find_episodes, read_episode_info
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.errors import DatasetError, IlRosError

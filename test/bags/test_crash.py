@@ -19,7 +19,8 @@ from bag_faults import (
 )
 
 from il_ros.bags import EpisodeReader
-from il_ros.bags.bag_recovery import check, recover
+from il_ros.bags.bag_check import check
+from il_ros.bags.bag_recovery import recover
 from il_ros.bags.episode_info import read_episode_info
 from il_ros.bags.mcap_file import DiskFullError, Storage
 from il_ros.core.errors import DatasetError
