@@ -16,7 +16,7 @@ from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
 from il_ros.ros.deferred_action import DeferredAction, WorkThread
 from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
-from il_ros.ros.graph_teaching import CoachNodeConfig, CoachOutcome, GraphTeaching
+from il_ros.ros.graph_teaching import CoachNodeConfig, GraphTeaching
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import fill_stamp
 from il_ros.ros.node_parameters import declare
@@ -36,7 +36,7 @@ class CoachNode(ManagedNode):
         super().__init__('coach')
         self._config = declare(self, CoachNodeConfig)
         self._coaching: GraphTeaching | None = None
-        self._work: WorkThread[CoachOutcome] = WorkThread()
+        self._work: WorkThread[TeachPolicy.Result] = WorkThread()
         self._action = DeferredAction(
             self,
             TeachPolicy,
@@ -123,7 +123,7 @@ class CoachNode(ManagedNode):
 
     def _notice_end(self, patience: float = 0.0) -> None:
         if (done := self._work.take(patience)) is not None:
-            self._finish(done.value or CoachOutcome(message=done.problem))
+            self._finish(done.value or TeachPolicy.Result(message=done.problem))
 
     def _watch(self) -> None:
         """Notice the end, pass progress on, begin by itself where that was asked for."""
@@ -150,16 +150,9 @@ class CoachNode(ManagedNode):
         self._reason = str(drift) if drift else 'requested'
         self._work.start(lambda: coaching.run(rounds, drift, mode))
 
-    def _finish(self, done: CoachOutcome) -> None:
+    def _finish(self, done: TeachPolicy.Result) -> None:
         """The work has ended: answer the goal, and count the runs of the policy in use now."""
-        self._action.finish(
-            TeachPolicy.Result(
-                success=done.success,
-                message=done.message,
-                bundle=done.bundle,
-                promoted=done.promoted,
-            )
-        )
+        self._action.finish(done)
         assert self._coaching is not None
         self._reason, self._drift = done.message, None
         log = self.get_logger()
@@ -173,7 +166,7 @@ class CoachNode(ManagedNode):
 
     def _stop_job(self) -> None:
         if self._coaching is not None:
-            self._coaching.stop()
+            self._coaching.stop.set()
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> None:
         if self._busy:
@@ -198,7 +191,9 @@ class CoachNode(ManagedNode):
 
     def _status(self) -> CoachStatus:
         assert self._coaching is not None
-        told, drift = self._coaching.told, self._drift or self._now()
+        told, drift = self._coaching.told, self._drift
+        if drift is None and self._test is not None:
+            drift = self._test.now
         state = CoachStatus.WATCHING
         if self._busy:
             state = CoachStatus.EVALUATING if told.judging else CoachStatus.TEACHING
@@ -213,9 +208,6 @@ class CoachNode(ManagedNode):
             p_value=drift.p_value if drift else 1.0,
             **told.numbers,
         )
-
-    def _now(self) -> DriftResult | None:
-        return self._test.now if self._test is not None else None
 
     def _report(self) -> Report:
         status = self._status()

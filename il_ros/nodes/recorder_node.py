@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from il_ros.action import RecordEpisode
-from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.ros.deferred_action import DeferredAction
@@ -18,17 +17,10 @@ from il_ros.ros.message_conversion import to_duration, to_seconds
 from il_ros.ros.node_parameters import declare
 from il_ros.ros.orphaned_bags import warning_of_orphans
 from il_ros.ros.rates import Rates
-from il_ros.ros.recording_session import EndedRecording, RecorderConfig, RecordingSession
+from il_ros.ros.recording_session import OUTCOMES, RecorderConfig, RecordingSession
 from il_ros.ros.spin import run_node
 from il_ros.srv import StartEpisode, StopEpisode
 
-_OUTCOMES: dict[int, Outcome] = {
-    StopEpisode.Request.SUCCESS: 'success',
-    StopEpisode.Request.FAILURE: 'failure',
-    StopEpisode.Request.DISCARDED: 'discarded',
-    StopEpisode.Request.UNKNOWN: 'unknown',
-}
-_CODES = {name: code for code, name in _OUTCOMES.items()}
 _HURRY = 1.5  # s
 _WATCH = 0.2  # s
 
@@ -76,27 +68,16 @@ class RecorderNode(ManagedNode):
         assert self._session is not None
         return self._session
 
-    def _end(self, stop: Callable[[], EndedRecording]) -> EndedRecording:
+    def _end(self, stop: Callable[[], RecordEpisode.Result]) -> RecordEpisode.Result:
         """End the episode, and answer the action that began it."""
         try:
             ended = stop()
         except (IlRosError, OSError) as problem:
             self._answer(RecordEpisode.Result(message=str(problem)))
             raise
-        if ended.warning:
-            self.get_logger().warning(f'{ended.path.name}: {ended.warning}')
-        self._answer(
-            RecordEpisode.Result(
-                success=True,
-                message=ended.warning,
-                path=str(ended.path),
-                messages=ended.messages,
-                duration=to_duration(ended.duration),
-                outcome=_CODES[ended.outcome],
-                reason=ended.reason,
-                lost=ended.lost,
-            )
-        )
+        if ended.message:
+            self.get_logger().warning(f'{Path(ended.path).name}: {ended.message}')
+        self._answer(ended)
         return ended
 
     def _watch(self) -> None:
@@ -125,13 +106,19 @@ class RecorderNode(ManagedNode):
         response.path = str(path)
 
     def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> None:
-        if request.outcome not in _OUTCOMES:
-            raise IlRosError(f'outcome {request.outcome}', allowed=_OUTCOMES)
-        words = (request.reason, request.notes, request.flagged)
-        ended = self._end(partial(self._open.stop, _OUTCOMES[request.outcome], *words))
-        response.message, response.path = ended.warning, str(ended.path)
-        response.messages = ended.messages
-        response.duration, response.lost = to_duration(ended.duration), ended.lost
+        if request.outcome >= len(OUTCOMES):
+            raise IlRosError(f'outcome {request.outcome}', allowed=range(len(OUTCOMES)))
+        ended = self._end(
+            partial(
+                self._open.stop,
+                OUTCOMES[request.outcome],
+                request.reason,
+                notes=request.notes,
+                flagged=request.flagged,
+            )
+        )
+        for field in ('message', 'path', 'messages', 'duration', 'lost'):
+            setattr(response, field, getattr(ended, field))
 
     def _is_free(self) -> bool:
         session = self._session

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
-from std_srvs.srv import SetBool, Trigger
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
@@ -28,24 +25,9 @@ from il_ros.ros.message_conversion import to_duration, to_ns, to_seconds
 from il_ros.ros.qos import CHUNKS, STATUS
 from il_ros.ros.service_client import ServiceClient
 from il_ros.sim.perturbations import Perturbation
-from il_ros.srv import (
-    DiscardBefore,
-    LoadPolicy,
-    QueryExpert,
-    ResetWorld,
-    SetMode,
-    StartEpisode,
-    StepWorld,
-    StopEpisode,
-)
+from il_ros.srv import SetMode, StopEpisode
 
 Array = NDArray[np.float64]
-MODES = {
-    'idle': MonitorStatus.IDLE,
-    'hold': MonitorStatus.HOLD,
-    'policy': MonitorStatus.POLICY,
-    'expert': MonitorStatus.EXPERT,
-}
 # Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
 # that, so none of them waits for a command that does not come any more.
 _BLOCK = 2
@@ -81,7 +63,6 @@ class MonitorTrace:
 class GraphEpisode:
     """How one episode went: the simulator's verdict, the monitor's trace, the recorded bag."""
 
-    seed: int
     state: TaskState
     trace: MonitorTrace
     bag: str = ''
@@ -97,24 +78,16 @@ class GraphClient(ServiceClient):
 
     Args:
         contract: What the topics mean.
-        namespace: Of the graph.
-        timeout: Longest wait for an answer [s].
-        alone: Next to a node in the same process, arguments of a ROS context of its own; None for
-            the process's.
+        settings: Arguments of `ServiceClient`.
 
     Attributes:
+        trace: What the monitor said and did since the last reset.
         cancelled: Asked before every step of an episode whether to break it off.
     """
 
-    def __init__(
-        self,
-        contract: Contract,
-        namespace: str = '/',
-        timeout: float = 30.0,
-        alone: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(namespace, timeout, alone)
-        self._trace, self._reset_stamp, self._mode = MonitorTrace(), 0, MonitorStatus.IDLE
+    def __init__(self, contract: Contract, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.trace, self._reset_stamp, self._mode = MonitorTrace(), 0, MonitorStatus.IDLE
         self.cancelled: Callable[[], bool] = lambda: False
         self._let_go = False  # nobody commands the arm after an alarm
         self._taken_over = False
@@ -124,18 +97,11 @@ class GraphClient(ServiceClient):
             ActionChunk, contract.action.executed, self._on_executed, CHUNKS
         )
 
-    @property
-    def trace(self) -> MonitorTrace:
-        """What the monitor said and did since the last reset."""
-        return self._trace
-
     def reset(self, seed: int, perturbations: Sequence[Perturbation] = ()) -> Any:
         """Begin an episode; gives the stamp of its first observation."""
-        request = ResetWorld.Request(
-            seed=seed, perturbations=[_message(item) for item in perturbations]
-        )
-        response = self._call('simulator/reset', request)
-        self._trace, self._reset_stamp = MonitorTrace(), to_ns(response.stamp)
+        messages = [_message(item) for item in perturbations]
+        response = self._call('simulator/reset', seed=seed, perturbations=messages)
+        self.trace, self._reset_stamp = MonitorTrace(), to_ns(response.stamp)
         self._let_go = False
         return response.stamp
 
@@ -145,49 +111,46 @@ class GraphClient(ServiceClient):
         After an alarm commands are waited for as long as there are any (a stop, giving way): an arm
         that was moved away is not commanded any more.
         """
-        timeout = _COMMAND if self._trace.alarm is None else _LAST_COMMAND
-        request = StepWorld.Request(
-            steps=steps, wait_for_command=not self._let_go, timeout=to_duration(timeout)
-        )
+        timeout = _COMMAND if self.trace.alarm is None else _LAST_COMMAND
+        wait, longest = not self._let_go, to_duration(timeout)
         try:
-            return self._call('simulator/step', request).state
+            return self._call(
+                'simulator/step', steps=steps, wait_for_command=wait, timeout=longest
+            ).state
         except IlRosError:
             # Only an alarm, also one that came in the meantime, is a reason to go on without.
-            if self._let_go or self._trace.alarm is None:
+            if self._let_go or self.trace.alarm is None:
                 raise
             self._let_go = True
             return self.step(steps)
 
     def set_mode(self, mode: str, *, resume: bool = False) -> None:
         """Ask the monitor for 'idle', 'hold', 'policy' or 'expert'."""
-        request = SetMode.Request(mode=MODES[mode], resume=resume)
+        code = topics.MODES.index(mode)
 
         def entered() -> SetMode.Response | None:
-            there = self._mode == request.mode
-            return SetMode.Response(success=True, mode=request.mode) if there else None
+            return SetMode.Response(success=True, mode=code) if self._mode == code else None
 
         # Somebody may have stopped the arm since the first question: the second would undo that.
         stops = mode == 'hold' or (mode == 'idle' and not resume)
-        told = None if stops else entered
-        self._mode = self._call('monitor/set_mode', request, told).mode
+        known = None if stops else entered
+        self._mode = self._call('monitor/set_mode', known, mode=code, resume=resume).mode
 
     def discard_before(self, stamp: Any) -> None:
         """Let the monitor take nothing that is stamped before this time; zero lifts the bound."""
-        self._call('monitor/discard_before', DiscardBefore.Request(stamp=stamp))
+        self._call('monitor/discard_before', stamp=stamp)
 
     def set_parameters(self, node: str, **settings: bool | str) -> None:
         """Change dynamic parameters of 'monitor' or 'expert'."""
         parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in settings.items()]
         name = f'{node}/set_parameters'
-        request = SetParameters.Request(parameters=parameters)
-        for result in self._call(name, request).results:
+        for result in self._call(name, parameters=parameters).results:
             if not result.successful:
                 raise IlRosError(f'refused: {result.reason}', where=name)
 
     def parameter(self, node: str, name: str) -> Any:
         """The value of a parameter of 'monitor' or 'expert'."""
-        request = GetParameters.Request(names=[name])
-        values = self._call(f'{node}/get_parameters', request).values
+        values = self._call(f'{node}/get_parameters', names=[name]).values
         return parameter_value_to_python(values[0])
 
     def heed(self, device: str) -> None:
@@ -216,14 +179,12 @@ class GraphClient(ServiceClient):
             yield
         except BaseException:
             patience, self._timeout = self._timeout, min(self._timeout, _LAST_WORDS)
-            last_words: tuple[Callable[[], None], ...] = (
-                partial(self.set_mode, 'hold'),
-                self.rest,
-                partial(self._arm, returns=returns),
-            )
-            for say in last_words:
-                with suppress(IlRosError):
-                    say()
+            with suppress(IlRosError):
+                self.set_mode('hold')
+            with suppress(IlRosError):
+                self.rest()
+            with suppress(IlRosError):
+                self._arm(returns=returns)
             self._timeout = patience
             raise
         self._arm(returns=returns)
@@ -237,30 +198,25 @@ class GraphClient(ServiceClient):
 
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
-        request = LoadPolicy.Request(path=str(bundle.resolve()))
-        self._call('monitor/load', request)
-        return str(self._call('policy/load', request).policy_id)
+        path = str(bundle.resolve())
+        self._call('monitor/load', path=path)
+        return str(self._call('policy/load', path=path).policy_id)
 
     def query(self, observation: Observation, horizon: int) -> ActionChunk:
         """What the expert would do, in so many steps."""
-        request = QueryExpert.Request(observation=observation, horizon=horizon)
-        return self._call('expert/query', request).chunk
+        return self._call('expert/query', observation=observation, horizon=horizon).chunk
 
     def stream(self, on: bool) -> None:
         """Whether the expert says what it would do for every frame, not only when it is asked."""
-        self._call('expert/stream', SetBool.Request(data=on))
-
-    @property
-    def left_behind(self) -> bool:
-        """Whether the monitor is as it is only while a client runs episodes."""
-        unwatched = not self.parameter('monitor', 'novelty')
-        return bool(self.parameter('monitor', 'takeover_from')) or (
-            unwatched and bool(self.parameter('monitor', 'allow_uncalibrated'))
-        )
+        self._call('expert/stream', data=on)
 
     def tidy(self) -> None:
         """Bring to rest, and end, what a client that was killed in an episode left behind."""
-        killed = self.left_behind
+        # As the monitor is only while a client runs episodes.
+        killed = self.parameter('monitor', 'takeover_from') or (
+            not self.parameter('monitor', 'novelty')
+            and self.parameter('monitor', 'allow_uncalibrated')
+        )
         self.set_parameters('monitor', takeover_from='')
         with suppress(IlRosError):  # nothing was being recorded
             self.stop_recording(StopEpisode.Request.DISCARDED, 'the program that began it is gone')
@@ -277,15 +233,9 @@ class GraphClient(ServiceClient):
                 self.set_mode('hold')
             self.rest()
 
-    def start_recording(self, task: str, seed: int, notes: str = '') -> str:
-        """Begin to record an episode; gives the folder of its bag."""
-        request = StartEpisode.Request(task=task, seed=seed, notes=notes)
-        return str(self._call('recorder/start', request).path)
-
     def stop_recording(self, outcome: int, reason: str) -> str:
         """End the recording; gives the folder of its bag."""
-        request = StopEpisode.Request(outcome=outcome, reason=reason)
-        return str(self._call('recorder/stop', request).path)
+        return str(self._call('recorder/stop', outcome=outcome, reason=reason).path)
 
     def episode(
         self,
@@ -311,21 +261,20 @@ class GraphClient(ServiceClient):
             if record:
                 self.stop_recording(StopEpisode.Request.DISCARDED, 'the episode was broken off')
             raise
-        bag = self.end_recording(state) if record else ''
-        trace = self._trace
+        bag = self._end_recording(state) if record else ''
         self.rest()
-        return GraphEpisode(seed=seed, state=state, trace=trace, bag=bag)
+        return GraphEpisode(state=state, trace=self.trace, bag=bag)
 
     def _run(self) -> TaskState:
         while True:
             self.require_wanted()
-            alarm = self._trace.alarm
+            alarm = self.trace.alarm
             state = self.step(_BLOCK if alarm is None else 1)
             falling_back = self._mode == MonitorStatus.FALLBACK
             over = alarm is not None and to_seconds(state.elapsed) >= alarm + AFTER_ALARM - 1e-9
             if state.done or (over and not falling_back):
                 return state
-            if alarm is None and self._mode == MonitorStatus.HOLD and not self._trace.takeovers:
+            if alarm is None and self._mode == MonitorStatus.HOLD and not self.trace.takeovers:
                 raise IlRosError(
                     'somebody asked the monitor for hold',
                     where='an episode',
@@ -366,11 +315,11 @@ class GraphClient(ServiceClient):
         """
         for attempt in range(_ATTEMPTS):
             if policy:
-                self._call('policy/reset', Trigger.Request())
+                self._call('policy/reset')
             stamp, recording = self.reset(seed, perturbations), False
             try:
                 if record:
-                    self.start_recording('', seed, notes)
+                    self._call('recorder/start', seed=seed, notes=notes)
                     recording = True
                 return enter(stamp)
             except BaseException as problem:
@@ -396,11 +345,10 @@ class GraphClient(ServiceClient):
                     raise
             self.spin(0.005)
 
-    def end_recording(self, state: TaskState) -> str:
-        """End the recording of an episode that went to its end; gives the folder of its bag."""
+    def _end_recording(self, state: TaskState) -> str:
         kinds = StopEpisode.Request
-        if self._trace.alarm is not None:
-            return self.stop_recording(kinds.FAILURE, f'fallback: {self._trace.reason}')
+        if self.trace.alarm is not None:
+            return self.stop_recording(kinds.FAILURE, f'fallback: {self.trace.reason}')
         if state.success:
             return self.stop_recording(kinds.SUCCESS, 'the task was done')
         return self.stop_recording(kinds.FAILURE, 'time limit of the task')
@@ -426,21 +374,21 @@ class GraphClient(ServiceClient):
         self._mode = message.mode
         if not self._reset_stamp:  # no episode yet: what is latched is of those before
             return
-        self._trace.takeovers += message.takeover and not self._taken_over
+        self.trace.takeovers += message.takeover and not self._taken_over
         self._taken_over = message.takeover
         stopped = message.mode in (MonitorStatus.ALARM, MonitorStatus.FALLBACK)
-        if stopped and self._trace.alarm is None:
-            self._trace.alarm, self._trace.reason = since, message.reason
+        if stopped and self.trace.alarm is None:
+            self.trace.alarm, self.trace.reason = since, message.reason
 
     def _on_scores(self, message: MonitorScores) -> None:
         since = self._since_reset(message)
         if since >= 0:
-            self._trace.scores[since] = message.score
+            self.trace.scores[since] = message.score
 
     def _on_executed(self, message: ActionChunk) -> None:
         since = self._since_reset(message)
         if since >= 0:
-            self._trace.joints[since] = np.array(message.positions)
+            self.trace.joints[since] = np.array(message.positions)
 
     def _since_reset(self, message: Any) -> float:
         return (to_ns(message.header.stamp) - self._reset_stamp) / NS

@@ -75,7 +75,7 @@ class GraphEvaluator:
         return EpisodeResult(
             suite=suite,
             task=self._task,
-            seed=episode.seed,
+            seed=case.seed,
             success=success,
             duration=elapsed,
             progress=state.progress,

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+from il_ros.action import TeachPolicy
 from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.transitions import POLICY, Transitions, join
 from il_ros.core.config import override
@@ -115,23 +116,6 @@ class CoachProgress:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class CoachOutcome:
-    """How it ended.
-
-    Attributes:
-        message: What was decided, or what went wrong.
-        bundle: Bundle of the new policy; empty where there is none.
-        promoted: Whether it is in use now.
-        success: Whether it went to its end, whatever was decided.
-    """
-
-    message: str
-    bundle: str = ''
-    promoted: bool = False
-    success: bool = False
-
-
 class GraphTeaching:
     """Teaches, evaluates and promotes; an unfinished retraining is resumed.
 
@@ -142,6 +126,7 @@ class GraphTeaching:
 
     Attributes:
         told: How far it is.
+        stop: Set to break off; the same goes on when it is run again.
 
     Raises:
         IlRosError: If a setting makes no sense.
@@ -154,7 +139,7 @@ class GraphTeaching:
         self._ranges = (
             load_randomisation(Path(config.randomisation)) if config.randomisation else NOTHING
         )
-        self._stop = threading.Event()
+        self.stop = threading.Event()
         self.told = CoachProgress(period=contract.period)
         self._rounds(1, self._folder)  # says now what is wrong with the settings
 
@@ -170,16 +155,12 @@ class GraphTeaching:
         plan = newest(self._folder).plan
         return plan.reason if plan else ''
 
-    def stop(self) -> None:
-        """Break off; the same goes on when it is run again."""
-        self._stop.set()
-
     def ready(self) -> None:
         """Forget that it was stopped; before `run`, in the thread that may stop it."""
-        self._stop.clear()
+        self.stop.clear()
         self.told = CoachProgress(period=self._contract.period)
 
-    def run(self, rounds: int, drift: DriftResult | None, mode: str) -> CoachOutcome:
+    def run(self, rounds: int, drift: DriftResult | None, mode: str) -> TeachPolicy.Result:
         """Teach, evaluate and decide.
 
         Args:
@@ -193,22 +174,25 @@ class GraphTeaching:
         """
         rules = topic_rules(sys.argv)
         with GraphClient(self._contract, namespace=self._namespace, alone=rules) as client:
-            client.cancelled = self._stop.is_set
+            client.cancelled = self.stop.is_set
             client.require_wanted()
             require_free(client, mode)
             try:
                 done = self._taught(client, rounds, drift)
             except IlRosError as problem:
-                done = CoachOutcome(message=str(problem))
-            return self._loaded(client, done)
+                done = TeachPolicy.Result(message=str(problem))
+            self._load_in_use(client, done)
+        return done
 
-    def _taught(self, client: GraphClient, rounds: int, drift: DriftResult | None) -> CoachOutcome:
-        """Teach, and hold the new policy against the one in use, if there is one."""
+    def _taught(
+        self, client: GraphClient, rounds: int, drift: DriftResult | None
+    ) -> TeachPolicy.Result:
+        """Teach, and compare the new policy with the one in use, if there is one."""
         old = self.in_use
         with self._rounds(1, self._folder).journal('graph') as journal:
             if old is None:
                 bundle = self._teach(client, journal, rounds or self._run.rounds, self._folder)
-                return CoachOutcome(
+                return TeachPolicy.Result(
                     message='taught; there was no policy in use to hold it against',
                     bundle=str(bundle),
                     success=True,
@@ -221,28 +205,28 @@ class GraphTeaching:
                 client, self._config.task, retraining.folder / 'rollouts', self._ranges
             )
             decision = retraining.judge(bundle, trials, learned_from(journal))
-        return CoachOutcome(
+        return TeachPolicy.Result(
             message=decision.reason, bundle=str(bundle), promoted=decision.promoted, success=True
         )
 
-    def _loaded(self, client: GraphClient, done: CoachOutcome) -> CoachOutcome:
-        """The policy in use is loaded, whatever was tried; gives what is to be told."""
+    def _load_in_use(self, client: GraphClient, done: TeachPolicy.Result) -> None:
+        """Load the policy in use, whatever was tried; what goes wrong is added to the result."""
         in_use = self.in_use
         if in_use is None:
-            return done
-        wanted = load_bundle(in_use).policy_id
+            return
+        policy_id = load_bundle(in_use).policy_id
         try:
-            found = client.load(in_use)
-            problem = '' if found == wanted else f'the policy node has loaded {found}'
+            loaded = client.load(in_use)
+            problem = '' if loaded == policy_id else f'the policy node has loaded {loaded}'
         except IlRosError as error:
             problem = str(error)
-        if not problem:
-            return done
-        text = f'{done.message}; but the policy in use, {in_use}, is not loaded: {problem}'
-        return replace(done, message=text, success=False)
+        if problem:
+            done.success = False
+            done.message += f'; but the policy in use, {in_use}, is not loaded: {problem}'
 
     def _plan(self, old: Path, rounds: int, drift: DriftResult | None) -> RetrainingPlan:
-        done = self._done()
+        # Rounds after the demonstrations that are over.
+        done = max(0, len(list(self._folder.glob('round_*/result.json'))) - 1)
         if rounds and rounds < done:
             raise IlRosError(
                 f'got {rounds}', where='rounds', allowed=f'{done}, which are done, or more'
@@ -283,14 +267,10 @@ class GraphTeaching:
             replace(self._run, rounds=count),
             self._training,
             randomisation=self._ranges,
-            cancelled=self._stop.is_set,
+            cancelled=self.stop.is_set,
         )
         made.bundle = folder / 'bundle'
         return made
-
-    def _done(self) -> int:
-        """Rounds after the demonstrations that are over."""
-        return max(0, len(sorted(self._folder.glob('round_*/result.json'))) - 1)
 
     def _on_round(self, one: CoachedRound) -> None:
         self.told = replace(self.told, round=one.round, success=one.success or self.told.success)

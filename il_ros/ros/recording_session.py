@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args
 
 from rclpy.serialization import deserialize_message, serialize_message
 
+from il_ros.action import RecordEpisode
 from il_ros.bags.episode_info import Outcome
 from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.bags.mcap_file import Storage
@@ -21,7 +23,7 @@ from il_ros.core.frames import NS
 from il_ros.msg import EpisodeEvent, MonitorStatus
 from il_ros.ros.disk_space import DiskSpace
 from il_ros.ros.managed_node import ManagedNode
-from il_ros.ros.message_conversion import fill_stamp
+from il_ros.ros.message_conversion import fill_stamp, to_duration
 from il_ros.ros.message_loss import RawSample
 from il_ros.ros.node_parameters import setting
 from il_ros.ros.preroll import PreRoll
@@ -37,6 +39,8 @@ _MOST = float(1 << 50)
 _PATIENCE = 1.0  # s
 _QUIET, _LONGEST_WAY = 0.02, 0.1  # s
 _LONGEST = 86400.0  # s
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""In the order of the constants of srv/StopEpisode.srv."""
 _MODES = {
     MonitorStatus.IDLE: 'nobody (idle)',
     MonitorStatus.HOLD: 'the monitor (hold)',
@@ -102,29 +106,6 @@ class RecorderConfig:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndedRecording:
-    """How an episode ended.
-
-    Attributes:
-        path: Folder of its bag.
-        outcome: As it is in the bag.
-        reason: Why it ended.
-        messages: In the bag.
-        duration: From the start to the end [s].
-        lost: Messages that were published and are not in the bag.
-        warning: What was lost or came too slowly; empty if nothing.
-    """
-
-    path: Path
-    outcome: Outcome
-    reason: str
-    messages: int
-    duration: float
-    lost: int
-    warning: str
-
-
 class RecordingSession:
     """Records one episode after the other.
 
@@ -183,23 +164,13 @@ class RecordingSession:
         self._say(EpisodeEvent.START, f'{recording.writer.path.name}; {self._in_control()}')
         return recording.writer.path, warning
 
-    def stop(
-        self,
-        outcome: Outcome,
-        reason: str,
-        notes: str = '',
-        flagged: bool = False,
-        *,
-        patience: float = math.inf,
-    ) -> EndedRecording:
-        """End the episode, when what waits for the disk is there.
+    def stop(self, outcome: Outcome, reason: str, **ending: Any) -> RecordEpisode.Result:
+        """End the episode, when what waits for the disk is there; gives what became of it.
 
         Args:
             outcome: How it ended.
             reason: Why it ended so.
-            notes: What the operator wrote at the end.
-            flagged: Whether the operator wants it looked at.
-            patience: How long to wait for the disk [s].
+            ending: Further arguments of `Recording.close`.
 
         Raises:
             IlRosError: If none is being recorded.
@@ -216,18 +187,19 @@ class RecordingSession:
         duration = recording.elapsed
         robot = (self.listener.now() - self._robot_start) / NS
         self.recording = None
-        path = recording.close(outcome, reason, notes=notes, flagged=flagged, patience=patience)
-        return EndedRecording(
-            path=path,
-            outcome=outcome,
-            reason=reason,
+        path = recording.close(outcome, reason, **ending)
+        return RecordEpisode.Result(
+            success=True,
+            message='; '.join(recording.complaints(robot)),
+            path=str(path),
             messages=recording.writer.messages,
-            duration=duration,
+            duration=to_duration(duration),
+            outcome=OUTCOMES.index(outcome),
+            reason=reason,
             lost=recording.lost,
-            warning='; '.join(recording.complaints(robot)),
         )
 
-    def finish(self, reason: str, patience: float = math.inf) -> EndedRecording:
+    def finish(self, reason: str, patience: float = math.inf) -> RecordEpisode.Result:
         """End the episode by itself, for a reason that `why_end` gave; raises as `stop` does."""
         self._by_itself = f'{self.recording.writer.path.name}: {reason}' if self.recording else ''
         return self.stop('unknown', reason, patience=patience)

@@ -63,7 +63,9 @@ class ServiceClient:
         node: What it calls them from.
     """
 
-    def __init__(self, namespace: str, timeout: float, alone: Sequence[str] | None) -> None:
+    def __init__(
+        self, namespace: str = '/', timeout: float = 30.0, alone: Sequence[str] | None = None
+    ) -> None:
         self._timeout = timeout
         # The process's own context is asked for anew each time: rclpy replaces it when it ends.
         self._context = None if alone is None else rclpy.Context()
@@ -108,17 +110,19 @@ class ServiceClient:
                     'namespace and ROS_DOMAIN_ID',
                 )
 
-    def _call(self, name: str, request: Any, told: Callable[[], Any | None] | None = None) -> Any:
+    def _call(
+        self, name: str, known: Callable[[], Any | None] | None = None, /, **fields: Any
+    ) -> Any:
         """The answer of a service.
 
         Args:
             name: Of the service.
-            request: What is asked.
-            told: Where it must not be asked again: the answer, if it is known by other means.
+            known: Where it must not be asked again: the answer, if it is known by other means.
+            fields: Of the request.
         """
         self.wait_for(name)
         where = self.node.resolve_service_name(name)
-        response = self._answer(name, request, told)
+        response = self._answer(name, _SERVICES[name].Request(**fields), known)
         if response is None:
             raise IlRosError(
                 f'no answer within {self._timeout:.0f} s', where=where, fix='is its node alive?'
@@ -127,7 +131,9 @@ class ServiceClient:
             raise IlRosError(response.message, where=where)
         return response
 
-    def _answer(self, name: str, request: Any, told: Callable[[], Any | None] | None) -> Any | None:
+    def _answer(
+        self, name: str, request: Any, known: Callable[[], Any | None] | None
+    ) -> Any | None:
         """The first answer that comes; None for none in time.
 
         A server loses its answers to a client that it has not found yet, so what may be asked again
@@ -137,8 +143,8 @@ class ServiceClient:
         deadline, again = now + self._timeout, now + wait
         asked = [self._clients[name].call_async(request)]
         while (now := time.monotonic()) < deadline:
-            if now > again and told is not None:
-                if (answer := told()) is not None:
+            if now > again and known is not None:
+                if (answer := known()) is not None:
                     return answer
             elif now > again and name in _REPEATABLE:
                 if name == _RESET:  # what the first question began is over with the second

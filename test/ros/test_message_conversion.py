@@ -10,6 +10,7 @@ pytest.importorskip('rclpy')
 from hypothesis import given
 from hypothesis import strategies as st
 from il_ros.msg import ActionChunk, MonitorStatus
+from il_ros.srv import StopEpisode
 
 from il_ros.core import topics
 from il_ros.core.contract import parse_contract
@@ -17,6 +18,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.monitors.checks import FaultKind
 from il_ros.ros import message_conversion
+from il_ros.ros.recording_session import OUTCOMES
 
 TWO_JOINTS = parse_contract("""
 version: 1
@@ -57,6 +59,11 @@ def test_sources_and_faults_have_the_numbers_of_their_messages():
     assert faults == list(range(len(topics.FAULTS)))
     assert topics.FAULTS[1:] == get_args(FaultKind)  # each kind of the monitor has its number
     assert topics.name_of(len(faults), topics.FAULTS) == f'unknown ({len(faults)})'
+
+
+def test_outcomes_have_the_numbers_of_the_service():
+    numbers = [getattr(StopEpisode.Request, name.upper()) for name in OUTCOMES]
+    assert numbers == list(range(len(OUTCOMES)))
 
 
 @given(st.floats(-1e6, 1e6))

@@ -10,7 +10,6 @@ from small_policies import REACH
 pytest.importorskip('rclpy')
 
 from il_ros.msg import MonitorStatus
-from std_srvs.srv import Trigger
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
@@ -51,7 +50,7 @@ def ask(domain, monkeypatch):
 
         def one(name, *delays):
             server = client._clients[name] = Server(*delays)
-            client._call(name, Trigger.Request())
+            client._call(name)
             return server.asked
 
         one.client = client
