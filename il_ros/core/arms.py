@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.kinematics import Capsule, SerialChain
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, JointLimits, Limits
 from il_ros.core.registry import lookup
-
-Array = NDArray[np.float64]
 
 ARMS = {
     'franka': 'il_ros.core.robots.franka:FRANKA',
@@ -23,18 +21,20 @@ ARMS = {
 
 DEFAULT_ARM = 'franka'  # used if neither the user nor a contract names one
 
-_BOUNDS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
+@dataclass(frozen=True, kw_only=True)
+class _Commanded(JointLimits, ABC):
+    """What an arm and a pair of arms have in common: N commanded joints and their bounds.
 
-class _Commanded(ABC):
-    """What an arm and a pair of arms have in common: N commanded joints and their bounds."""
+    Attributes:
+        name: Its name in the registry.
+        joints: Names of the joints that move an arm, from the base on, without the grippers'.
+        home: Posture that tasks start around, shape (N,) [rad, m].
+    """
 
+    name: str
     joints: tuple[str, ...]
-    position_min: Array
-    position_max: Array
-    velocity: Array
-    acceleration: Array
-    jerk: Array
+    home: Array
 
     @property
     @abstractmethod
@@ -66,16 +66,12 @@ class _Commanded(ABC):
         """
         return Limits(
             names=self.names,
-            position_min=self.position_min,
-            position_max=self.position_max,
-            velocity=self.velocity,
-            acceleration=self.acceleration,
-            jerk=self.jerk,
             workspace_min=workspace_min,
             workspace_max=workspace_max,
             force=force,
             torque=torque,
             separation=separation,
+            **self.bounds(),
         )
 
 
@@ -84,34 +80,18 @@ class Arm(_Commanded):
     """An arm with a one-degree-of-freedom gripper: n revolute joints, then the gripper joint.
 
     Attributes:
-        name: Its name in the registry.
-        joints: Names of the arm's joints, n of them, from the base on.
         gripper: Name of the gripper joint; its position is half of the opening [m].
         chain: Kinematics from the base to the tool centre point.
-        position_min: Lower position bounds, shape (n + 1,) [rad, m].
-        position_max: Upper position bounds, shape (n + 1,) [rad, m].
-        velocity: Largest speeds, shape (n + 1,) [rad/s, m/s].
-        acceleration: Largest accelerations, shape (n + 1,) [rad/s^2, m/s^2].
-        jerk: Largest jerks, shape (n + 1,) [rad/s^3, m/s^3].
         torque: Largest joint torques and gripper force, shape (n + 1,) [N m, N].
-        home: Posture that tasks start around, shape (n + 1,) [rad, m].
         body: What moves of the arm, the gripper fully open; together these parts cover it.
         feels: Whether it measures the wrench at its wrist.
         side: Of a pair: `left` or `right`, with which its names and observations begin.
         first: Of a pair: where its joints begin among all that are commanded.
     """
 
-    name: str
-    joints: tuple[str, ...]
     gripper: str
     chain: SerialChain
-    position_min: Array
-    position_max: Array
-    velocity: Array
-    acceleration: Array
-    jerk: Array
     torque: Array
-    home: Array
     body: tuple[Capsule, ...]
     feels: bool = True
     side: str = ''
@@ -161,38 +141,22 @@ class ArmPair(_Commanded):
     """Two arms that are commanded as one: all joints of the left one, then all of the right one.
 
     Attributes:
-        name: Its name in the registry.
         limbs: The left and the right arm.
-        joints: Names of the joints that move either arm, without the grippers'.
-        position_min: Lower position bounds, shape (N,) [rad, m].
-        position_max: Upper position bounds, shape (N,) [rad, m].
-        velocity: Largest speeds, shape (N,) [rad/s, m/s].
-        acceleration: Largest accelerations, shape (N,) [rad/s^2, m/s^2].
-        jerk: Largest jerks, shape (N,) [rad/s^3, m/s^3].
-        home: Posture that tasks start around, shape (N,) [rad, m].
     """
 
-    name: str
     limbs: tuple[Arm, Arm]
-    joints: tuple[str, ...] = field(init=False)
-    position_min: Array = field(init=False)
-    position_max: Array = field(init=False)
-    velocity: Array = field(init=False)
-    acceleration: Array = field(init=False)
-    jerk: Array = field(init=False)
-    home: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        for part in (*_BOUNDS, 'home'):
-            together = np.concatenate([getattr(limb, part) for limb in self.limbs])
-            object.__setattr__(self, part, together)
-        object.__setattr__(self, 'joints', tuple(n for limb in self.limbs for n in limb.joints))
 
     @classmethod
     def of(cls, name: str, arm: Arm, left: Array, right: Array) -> ArmPair:
         """Two arms of the same build, each at a pose (4, 4) in the pair's base frame."""
         limbs = arm.placed('left', left, 0), arm.placed('right', right, len(arm.names))
-        return cls(name=name, limbs=limbs)
+        return cls(
+            name=name,
+            limbs=limbs,
+            joints=tuple(joint for limb in limbs for joint in limb.joints),
+            home=np.tile(arm.home, 2),
+            **{bound: np.tile(value, 2) for bound, value in arm.bounds().items()},
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -211,20 +175,6 @@ def get_arm(name: str) -> AnyArm:
     """
     arm: AnyArm = lookup('arm', name, ARMS)
     return arm
-
-
-def get_single_arm(name: str, *, where: str) -> Arm:
-    """The arm called `name`, for what works with one tool.
-
-    Args:
-        name: Its name.
-        where: What needs it, for the error.
-
-    Raises:
-        UnknownNameError: If no arm has this name.
-        IlRosError: If it is a pair of arms.
-    """
-    return require_single(get_arm(name), where=where)
 
 
 def require_single(arm: AnyArm, *, where: str) -> Arm:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm, ArmPair
-
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 _PARALLEL = 1e-12  # squared sine of the angle below which two lines count as parallel
 

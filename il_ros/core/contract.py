@@ -18,15 +18,12 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
 from il_ros.core.errors import ContractError, require
-from il_ros.core.limits import KeepOut, Limits
+from il_ros.core.limits import Array, KeepOut, Limits
 from il_ros.core.streams import ImageStream, Stream
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,14 +304,9 @@ class Contract:
         Raises:
             ContractError: If the action is not one of joints.
         """
-        bounds = self.require_joints()
+        bounds: dict[str, Any] = {k: np.array(v) for k, v in vars(self.require_joints()).items()}
         return Limits(
             names=self.action.names,
-            position_min=np.array(bounds.position_min),
-            position_max=np.array(bounds.position_max),
-            velocity=np.array(bounds.velocity),
-            acceleration=np.array(bounds.acceleration),
-            jerk=np.array(bounds.jerk),
             workspace_min=np.array(self.workspace.min),
             workspace_max=np.array(self.workspace.max),
             force=self.wrench.force if self.wrench else math.inf,
@@ -324,6 +316,7 @@ class Contract:
                 for zone in self.workspace.keep_out
             ),
             separation=self.workspace.separation,
+            **bounds,
         )
 
 

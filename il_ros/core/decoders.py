@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
 from il_ros.core.errors import ContractError, IlRosError, require
+from il_ros.core.limits import Array
 from il_ros.core.registry import lookup, names_of
-
-Array = NDArray[np.float64]
 
 
 class Decoder(Protocol):

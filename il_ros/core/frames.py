@@ -14,16 +14,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
 from il_ros.core.cdr import Bytes, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.core.streams import ImageStream, Stream
-
-Array = NDArray[np.float64]
 
 GAP = 1.5
 """Time between two frames from which they no longer follow one another [periods]."""

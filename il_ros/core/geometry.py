@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 
 def matrix_from_quaternion(quaternion: Array) -> Array:
@@ -78,6 +78,14 @@ def matrix_about(axis: int, angle: float) -> Array:
     i, j = (axis + 1) % 3, (axis + 2) % 3
     matrix[i, i], matrix[i, j], matrix[j, i], matrix[j, j] = c, -s, s, c
     return matrix
+
+
+def transform(position: Sequence[float], turn: float = 0.0) -> Array:
+    """Transform (4, 4) to a `position` [m], then about the z axis by `turn` [rad]."""
+    result = np.eye(4)
+    result[:3, :3] = matrix_about(2, turn)
+    result[:3, 3] = position
+    return result
 
 
 def yaw(quaternion: Array) -> float:

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from il_ros.core.geometry import matrix_about, rotation_vector
-
-Array = NDArray[np.float64]
+from il_ros.core.geometry import matrix_about
+from il_ros.core.limits import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,23 +79,23 @@ class SerialChain:
         return jacobian_of(self.frames(q))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Capsule:
     """A part of an arm: everything within `radius` of a line that a frame carries along.
 
     Attributes:
         name: The part's name, for messages.
         frame: Which of `SerialChain.frames` it moves with.
+        radius: Distance from the line that the part reaches [m].
         start: One end of the line in that frame [m].
         end: The other end [m].
-        radius: Distance from the line that the part reaches [m].
     """
 
     name: str
     frame: int
+    radius: float
     start: tuple[float, float, float]
     end: tuple[float, float, float]
-    radius: float
 
 
 class Outline:
@@ -164,66 +162,3 @@ def resolve(jacobian: Array, twist: Array, *, damping: float, pull: Array) -> Ar
     gram = jacobian @ jacobian.T
     gram.flat[::7] += damping * damping
     return np.asarray(pull + jacobian.T @ np.linalg.solve(gram, twist - jacobian @ pull))
-
-
-@dataclass(frozen=True, kw_only=True)
-class IkResult:
-    """What inverse kinematics found.
-
-    Attributes:
-        q: Joint positions, shape (n,) [rad], inside the limits.
-        error: Norm of the remaining error, position [m] and rotation [rad] together.
-        converged: Whether `error` is within the tolerance that was asked for.
-    """
-
-    q: Array
-    error: float
-    converged: bool
-
-
-def solve_ik(
-    chain: SerialChain,
-    position: Array,
-    rotation: Array,
-    *,
-    start: Array,
-    lower: Array,
-    upper: Array,
-    rest: Array | None = None,
-    tolerance: float = 1e-5,
-    iterations: int = 100,
-) -> IkResult:
-    """Joint positions that bring the tool centre point to a pose, by damped least squares.
-
-    Args:
-        chain: The arm.
-        position: Wanted position in the base frame, shape (3,) [m].
-        rotation: Wanted rotation matrix in the base frame, shape (3, 3).
-        start: Where to start, shape (n,) [rad].
-        lower: Lower joint bounds, shape (n,) [rad].
-        upper: Upper joint bounds, shape (n,) [rad].
-        rest: Posture that the nullspace is drawn to, shape (n,); `start` if None.
-        tolerance: Largest remaining error, position [m] and rotation [rad] together.
-        iterations: Largest number of steps; the best posture so far is then returned.
-    """
-    q = np.clip(start, lower, upper)
-    rest = q if rest is None else rest
-    best = IkResult(q=q, error=np.inf, converged=False)
-    for _ in range(iterations):
-        frames = chain.frames(q)
-        twist = pose_error(frames[-1], position, rotation)
-        error = float(np.linalg.norm(twist))
-        if error < best.error:
-            best = IkResult(q=q, error=error, converged=error <= tolerance)
-        if best.converged:
-            break
-        # Damping and pull fade with the error, so that neither biases the solution.
-        damping, pull = 1e-3 + 0.1 * min(error, 1.0), min(error, 0.1) * (rest - q)
-        step = resolve(jacobian_of(frames), twist, damping=damping, pull=pull)
-        q = np.clip(q + np.clip(step, -0.5, 0.5), lower, upper)
-    return best
-
-
-def pose_error(tool: Array, position: Array, rotation: Array) -> Array:
-    """Motion (6,) [m, rad] from the tool's transform (4, 4) to a pose, in the base frame."""
-    return np.concatenate([position - tool[:3, 3], rotation_vector(rotation @ tool[:3, :3].T)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,34 @@ class KeepOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Bounds of one arm, or of a pair, in one task, N commanded joints in the contract's order.
+class JointLimits:
+    """Bounds of N commanded joints in the contract's order.
 
     Attributes:
-        names: Joint names, N of them.
         position_min: Lower position bound, shape (N,) [rad or m].
         position_max: Upper position bound, shape (N,) [rad or m].
         velocity: Largest speed, shape (N,) [rad/s or m/s].
         acceleration: Largest acceleration, shape (N,) [rad/s^2 or m/s^2].
         jerk: Largest jerk, shape (N,) [rad/s^3 or m/s^3].
+    """
+
+    position_min: Array
+    position_max: Array
+    velocity: Array
+    acceleration: Array
+    jerk: Array
+
+    def bounds(self) -> dict[str, Any]:
+        """The bounds alone, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(JointLimits)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(JointLimits):
+    """Bounds of one arm, or of a pair, in one task.
+
+    Attributes:
+        names: Joint names, N of them.
         workspace_min: Lower corner of the box the tool centre point stays in, shape (3,) [m],
             in the arm's base frame.
         workspace_max: Upper corner of that box, shape (3,) [m].
@@ -46,11 +65,6 @@ class Limits:
     """
 
     names: tuple[str, ...]
-    position_min: Array
-    position_max: Array
-    velocity: Array
-    acceleration: Array
-    jerk: Array
     workspace_min: Array
     workspace_max: Array
     force: float

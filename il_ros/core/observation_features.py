@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
+from il_ros.core.limits import Array
 from il_ros.core.streams import Stream
 
-Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 VARIES = 1e-3

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 CUTOFF_HZ = 10.0
 """Motion above this frequency is not the arm's any more but noise's."""

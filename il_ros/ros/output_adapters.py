@@ -12,7 +12,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from il_ros.core.arms import get_single_arm
+from il_ros.core.arms import get_arm, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
@@ -158,7 +158,7 @@ class TwistOutput:
     message_type = TwistStamped
 
     def __init__(self, contract: Contract) -> None:
-        self._arm = get_single_arm(contract.arm, where='output adapter twist')
+        self._arm = require_single(get_arm(contract.arm), where='output adapter twist')
         self._dt, self._frame_id = contract.period, contract.base_frame
 
     def message(self, plan: Plan, begin: float, stamp: int) -> TwistStamped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from il_ros.core.arms import ARMS, ArmPair, get_arm, get_single_arm
+from il_ros.core.arms import ARMS, ArmPair, get_arm, require_single
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.ur5e import UR5E
@@ -105,11 +105,11 @@ def test_each_arm_of_a_pair_is_the_arm_where_it_stands():
 
 
 def test_what_has_one_tool_refuses_a_pair():
-    assert get_single_arm('ur5e', where='mirror') is UR5E
+    assert require_single(get_arm('ur5e'), where='mirror') is UR5E
     with pytest.raises(
         IlRosError, match=r'mirror: viperx_pair is a pair of arms; allowed: one arm'
     ):
-        get_single_arm('viperx_pair', where='mirror')
+        require_single(get_arm('viperx_pair'), where='mirror')
 
 
 def test_limits_carry_the_workspace_and_the_arms_bounds(arm):

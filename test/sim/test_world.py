@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 import pytest
+from inverse_kinematics import solve_ik
 
 from il_ros.core.arms import ARMS, get_arm
 from il_ros.core.errors import IlRosError, UnknownNameError
-from il_ros.core.kinematics import solve_ik
 from il_ros.core.robots.franka import FRANKA
 from il_ros.experts import make_expert
 from il_ros.sim.perturbations import Perturbation
@@ -239,7 +239,7 @@ def test_a_hand_pressed_on_the_table_violates_the_force_limit(place):
     low[:7] = solve_ik(
         FRANKA.chain, np.array([0.4, 0.2, 0.002]), rotation, start=start[:7],
         lower=FRANKA.position_min[:7], upper=FRANKA.position_max[:7],
-    ).q  # fmt: skip
+    )[0]  # fmt: skip
     for share in np.linspace(0, 1, 60):
         place.step(np.tile(start + share * (low - start), (place.substeps, 1)))
     assert place.privileged()['tcp_pose'][2] < 0.03

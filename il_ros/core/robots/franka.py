@@ -11,46 +11,30 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm
-from il_ros.core.geometry import matrix_about
+from il_ros.core.geometry import transform
 from il_ros.core.kinematics import Capsule, SerialChain
-
-Array = NDArray[np.float64]
-
-
-def _tool() -> Array:
-    """Flange (0.107 m), hand (turned by -45 degrees) and tool centre point (0.1034 m)."""
-    tool = np.eye(4)
-    tool[:3, :3] = matrix_about(2, -math.pi / 4)
-    tool[2, 3] = 0.107 + 0.1034
-    return tool
-
-
-def _part(name: str, frame: int, radius: float, *ends: tuple[float, float, float]) -> Capsule:
-    return Capsule(name=f'fr3_{name}', frame=frame, start=ends[0], end=ends[1], radius=radius)
-
 
 # Each link's housings and the arm between them. The housings are at least as large as the capsules
 # that the franka_description URDF gives for self-collision; the link's first and last joint are
 # joined by one more. Hand and fingers are given from the tool centre point.
 _BODY = (
-    _part('link1', 0, 0.06, (0, 0, -0.19), (0, 0, 0)),
-    _part('link2', 1, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
-    _part('link2', 1, 0.06, (0, 0, 0), (0, -0.19, 0)),
-    _part('link3', 2, 0.06, (0, 0, -0.22), (0, 0, 0)),
-    _part('link3', 2, 0.06, (0, 0, 0), (0.0825, 0, 0)),
-    _part('link4', 3, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
-    _part('link4', 3, 0.06, (0, 0, 0), (-0.0825, 0.124, 0)),
-    _part('link5', 4, 0.06, (0, 0, -0.31), (0, 0, 0)),
-    _part('link5', 4, 0.03, (0, 0.08, -0.2), (0, 0.08, -0.06)),
-    _part('link6', 5, 0.05, (0, 0, -0.07), (0, 0, 0.01)),
-    _part('link6', 5, 0.05, (0, 0, 0), (0.088, 0, 0)),
-    _part('link7', 6, 0.045, (0, 0, -0.06), (0, 0, 0.107)),
-    _part('link7', 6, 0.03, (0.055, 0, 0.082), (0.065, 0, 0.082)),
-    _part('hand', 7, 0.04, (0, -0.09, -0.0734), (0, 0.09, -0.0734)),
-    _part('fingers', 7, 0.033, (0, -0.045, -0.02), (0, 0.045, -0.02)),
+    Capsule('fr3_link1', 0, 0.06, (0, 0, -0.19), (0, 0, 0)),
+    Capsule('fr3_link2', 1, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
+    Capsule('fr3_link2', 1, 0.06, (0, 0, 0), (0, -0.19, 0)),
+    Capsule('fr3_link3', 2, 0.06, (0, 0, -0.22), (0, 0, 0)),
+    Capsule('fr3_link3', 2, 0.06, (0, 0, 0), (0.0825, 0, 0)),
+    Capsule('fr3_link4', 3, 0.06, (0, 0, -0.06), (0, 0, 0.06)),
+    Capsule('fr3_link4', 3, 0.06, (0, 0, 0), (-0.0825, 0.124, 0)),
+    Capsule('fr3_link5', 4, 0.06, (0, 0, -0.31), (0, 0, 0)),
+    Capsule('fr3_link5', 4, 0.03, (0, 0.08, -0.2), (0, 0.08, -0.06)),
+    Capsule('fr3_link6', 5, 0.05, (0, 0, -0.07), (0, 0, 0.01)),
+    Capsule('fr3_link6', 5, 0.05, (0, 0, 0), (0.088, 0, 0)),
+    Capsule('fr3_link7', 6, 0.045, (0, 0, -0.06), (0, 0, 0.107)),
+    Capsule('fr3_link7', 6, 0.03, (0.055, 0, 0.082), (0.065, 0, 0.082)),
+    Capsule('fr3_hand', 7, 0.04, (0, -0.09, -0.0734), (0, 0.09, -0.0734)),
+    Capsule('fr3_fingers', 7, 0.033, (0, -0.045, -0.02), (0, 0.045, -0.02)),
 )
 
 FRANKA = Arm(
@@ -64,7 +48,7 @@ FRANKA = Arm(
             *(0.0, -math.pi / 2, math.pi / 2, math.pi / 2),
             *(-math.pi / 2, math.pi / 2, math.pi / 2),
         ),
-        tool=_tool(),
+        tool=transform((0.0, 0.0, 0.107 + 0.1034), -math.pi / 4),  # flange, and the turned hand
     ),
     position_min=np.array([-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159, 0.0]),
     position_max=np.array([2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159, 0.04]),

@@ -18,41 +18,27 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm
+from il_ros.core.geometry import transform
 from il_ros.core.kinematics import Capsule, SerialChain
-
-Array = NDArray[np.float64]
-
-
-def _tool() -> Array:
-    """The tool centre point, 0.1034 m in front of the flange; the gripper is not turned."""
-    tool = np.eye(4)
-    tool[2, 3] = 0.1034
-    return tool
-
-
-def _part(name: str, frame: int, radius: float, *ends: tuple[float, float, float]) -> Capsule:
-    return Capsule(name=name, frame=frame, start=ends[0], end=ends[1], radius=radius)
-
 
 # How far the tubes run next to their joints is ur_description's; the radii of housings and tubes
 # are estimates on the large side. Gripper and fingers are given from the tool centre point.
 _BODY = (
-    _part('shoulder_link', 0, 0.075, (0, 0, -0.08), (0, 0, 0)),
-    _part('upper_arm_link', 1, 0.075, (0, 0, 0), (0, 0, 0.138)),
-    _part('upper_arm_link', 1, 0.065, (0, 0, 0.138), (-0.425, 0, 0.138)),
-    _part('forearm_link', 2, 0.065, (0, 0, 0.007), (0, 0, 0.138)),
-    _part('forearm_link', 2, 0.055, (0, 0, 0.007), (-0.3922, 0, 0.007)),
-    _part('forearm_link', 2, 0.055, (-0.3922, 0, 0.007), (-0.3922, 0, 0.06)),
-    _part('wrist_1_link', 3, 0.05, (0, 0, -0.07), (0, 0, 0)),
-    _part('wrist_1_link', 3, 0.05, (0, 0, 0), (0, -0.05, 0)),
-    _part('wrist_2_link', 4, 0.05, (0, 0, -0.05), (0, 0, 0)),
-    _part('wrist_2_link', 4, 0.05, (0, 0, 0), (0, 0.05, 0)),
-    _part('wrist_3_link', 5, 0.045, (0, 0, -0.05), (0, 0, 0)),
-    _part('gripper_hand', 6, 0.04, (0, -0.09, -0.0734), (0, 0.09, -0.0734)),
-    _part('gripper_fingers', 6, 0.033, (0, -0.045, -0.02), (0, 0.045, -0.02)),
+    Capsule('shoulder_link', 0, 0.075, (0, 0, -0.08), (0, 0, 0)),
+    Capsule('upper_arm_link', 1, 0.075, (0, 0, 0), (0, 0, 0.138)),
+    Capsule('upper_arm_link', 1, 0.065, (0, 0, 0.138), (-0.425, 0, 0.138)),
+    Capsule('forearm_link', 2, 0.065, (0, 0, 0.007), (0, 0, 0.138)),
+    Capsule('forearm_link', 2, 0.055, (0, 0, 0.007), (-0.3922, 0, 0.007)),
+    Capsule('forearm_link', 2, 0.055, (-0.3922, 0, 0.007), (-0.3922, 0, 0.06)),
+    Capsule('wrist_1_link', 3, 0.05, (0, 0, -0.07), (0, 0, 0)),
+    Capsule('wrist_1_link', 3, 0.05, (0, 0, 0), (0, -0.05, 0)),
+    Capsule('wrist_2_link', 4, 0.05, (0, 0, -0.05), (0, 0, 0)),
+    Capsule('wrist_2_link', 4, 0.05, (0, 0, 0), (0, 0.05, 0)),
+    Capsule('wrist_3_link', 5, 0.045, (0, 0, -0.05), (0, 0, 0)),
+    Capsule('gripper_hand', 6, 0.04, (0, -0.09, -0.0734), (0, 0.09, -0.0734)),
+    Capsule('gripper_fingers', 6, 0.033, (0, -0.045, -0.02), (0, 0.045, -0.02)),
 )
 
 _TURN = 2 * math.pi
@@ -72,7 +58,7 @@ UR5E = Arm(
         a=(0.0, 0.0, -0.425, -0.3922, 0.0, 0.0),
         d=(0.1625, 0.0, 0.0, 0.1333, 0.0997, 0.0996),
         alpha=(0.0, math.pi / 2, 0.0, 0.0, math.pi / 2, -math.pi / 2),
-        tool=_tool(),
+        tool=transform((0.0, 0.0, 0.1034)),  # in front of the flange; the gripper is not turned
     ),
     position_min=np.array([-_TURN, -_TURN, -math.pi, -_TURN, -_TURN, -_TURN, 0.0]),
     position_max=np.array([_TURN, _TURN, math.pi, _TURN, _TURN, _TURN, 0.04]),

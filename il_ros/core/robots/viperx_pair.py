@@ -20,13 +20,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm, ArmPair
-from il_ros.core.geometry import matrix_about
+from il_ros.core.geometry import transform
 from il_ros.core.kinematics import Capsule, SerialChain
-
-Array = NDArray[np.float64]
 
 HALF = 0.469  # of the way from one base to the other [m]
 FOOT = 0.02  # height of the plates that the arms are bolted to [m]
@@ -34,42 +31,22 @@ FOOT = 0.02  # height of the plates that the arms are bolted to [m]
 _UP, _FORWARD = 0.3, 0.05955
 _LEAN = math.atan2(_UP, _FORWARD)
 
-
-def _tool() -> Array:
-    """Between the tips of the fingers; x points away from the arm when the tool points down."""
-    tool = np.eye(4)
-    tool[:3, :3] = matrix_about(2, math.pi)
-    tool[2, 3] = 0.15
-    return tool
-
-
-def _stand(x: float, turn: float) -> Array:
-    base = np.eye(4)
-    base[:3, :3] = matrix_about(2, turn)
-    base[:3, 3] = x, 0.0, FOOT
-    return base
-
-
-def _part(name: str, frame: int, radius: float, *ends: tuple[float, float, float]) -> Capsule:
-    return Capsule(name=name, frame=frame, start=ends[0], end=ends[1], radius=radius)
-
-
 # Where the upper arm, which is straight up at position 0, bends towards the elbow.
 KNEE = (_UP * math.sin(_LEAN), -_UP * math.cos(_LEAN), 0.0)
 ELBOW = (math.hypot(_UP, _FORWARD), 0.0, 0.0)
 
 # Radii are estimates on the large side; the gripper's and fingers' are given from the tool's frame.
 _BODY = (
-    _part('shoulder_link', 0, 0.06, (0, 0, -0.127), (0, 0, 0)),
-    _part('upper_arm_link', 1, 0.05, (0, 0, 0), KNEE),
-    _part('upper_arm_link', 1, 0.045, KNEE, ELBOW),
-    _part('upper_forearm_link', 2, 0.045, (0, 0, 0), (0, -0.2, 0)),
-    _part('lower_forearm_link', 3, 0.045, (0, 0, -0.1), (0, 0, 0)),
-    _part('wrist_link', 4, 0.04, (0, 0, 0), (0, -0.07, 0)),
-    _part('gripper_link', 5, 0.04, (0, 0, 0), (0, 0, 0.04)),
-    _part('gripper_base', 6, 0.035, (0, -0.06, -0.11), (0, 0.06, -0.11)),
-    _part('left_finger_link', 6, 0.02, (0, 0.047, -0.09), (0, 0.047, -0.005)),
-    _part('right_finger_link', 6, 0.02, (0, -0.047, -0.09), (0, -0.047, -0.005)),
+    Capsule('shoulder_link', 0, 0.06, (0, 0, -0.127), (0, 0, 0)),
+    Capsule('upper_arm_link', 1, 0.05, (0, 0, 0), KNEE),
+    Capsule('upper_arm_link', 1, 0.045, KNEE, ELBOW),
+    Capsule('upper_forearm_link', 2, 0.045, (0, 0, 0), (0, -0.2, 0)),
+    Capsule('lower_forearm_link', 3, 0.045, (0, 0, -0.1), (0, 0, 0)),
+    Capsule('wrist_link', 4, 0.04, (0, 0, 0), (0, -0.07, 0)),
+    Capsule('gripper_link', 5, 0.04, (0, 0, 0), (0, 0, 0.04)),
+    Capsule('gripper_base', 6, 0.035, (0, -0.06, -0.11), (0, 0.06, -0.11)),
+    Capsule('left_finger_link', 6, 0.02, (0, 0.047, -0.09), (0, 0.047, -0.005)),
+    Capsule('right_finger_link', 6, 0.02, (0, -0.047, -0.09), (0, -0.047, -0.005)),
 )
 
 VIPERX = Arm(
@@ -81,7 +58,7 @@ VIPERX = Arm(
         d=(0.079 + 0.04805, 0.0, 0.0, 0.2 + 0.1, 0.0, 0.069744),
         alpha=(0.0, -math.pi / 2, 0.0, math.pi / 2, -math.pi / 2, math.pi / 2),
         theta=(0.0, -_LEAN, math.pi / 2 + _LEAN, 0.0, 0.0, 0.0),
-        tool=_tool(),
+        tool=transform((0.0, 0.0, 0.15), math.pi),  # between the fingers' tips
     ),
     position_min=np.array(
         [-math.pi, *np.radians([-106, -101]), -math.pi, *np.radians([-107]), -math.pi, 0.002]
@@ -99,5 +76,8 @@ VIPERX = Arm(
 )
 
 VIPERX_PAIR = ArmPair.of(
-    'viperx_pair', VIPERX, left=_stand(-HALF, 0.0), right=_stand(HALF, math.pi)
+    'viperx_pair',
+    VIPERX,
+    left=transform((-HALF, 0.0, FOOT)),
+    right=transform((HALF, 0.0, FOOT), math.pi),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from il_ros.core.arms import get_single_arm
+from il_ros.core.arms import get_arm, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
@@ -43,7 +43,7 @@ class Jog:
                 where=f'contract {contract.name}',
                 fix='name its kinematic model under arm, or use a leader arm',
             )
-        self._arm = get_single_arm(contract.arm, where='a twist')
+        self._arm = require_single(get_arm(contract.arm), where='a twist')
         self._limits = contract.limits
         self.moves = arm_joints(contract, self._arm)
         self._dt, self._horizon = contract.period, horizon
