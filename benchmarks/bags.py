@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image, JointState
 from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import Contract, load_contract, parse_contract
 from il_ros.ros.message_conversion import chunk_message
-from il_ros.ros.message_definitions import definition_of
+from il_ros.ros.recorded_topics import definition_of
 
 CONTRACT = Path(__file__).parents[1] / 'config/contracts/franka_pick_place.yaml'
 NS = 1_000_000_000

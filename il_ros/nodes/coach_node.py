@@ -35,7 +35,6 @@ class CoachNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('coach')
         self._config = declare(self, CoachNodeConfig)
-        self._coaching: GraphTeaching | None = None
         self._work: WorkThread[TeachPolicy.Result] = WorkThread()
         self._action = DeferredAction(
             self,
@@ -54,7 +53,9 @@ class CoachNode(ManagedNode):
                 f'got {self._config.on_drift!r}', where='parameter on_drift', allowed=ON_DRIFT
             )
         contract = load_contract(self._config.contract)
-        self._coaching = GraphTeaching(contract, self._config, self.get_namespace())
+        self._coaching = GraphTeaching(
+            contract, self._config, self.get_namespace(), self._work.stop
+        )
         self._reason, self._drift, self._said = '', None, ''
         self._mode: int | None = None  # what the monitor has said last
         self._idle_since, self._elsewhere = time.monotonic(), ''
@@ -76,7 +77,7 @@ class CoachNode(ManagedNode):
         Raises:
             IlRosError: If it does not end in time.
         """
-        self._stop_job()
+        self._work.stop.set()
         self._notice_end(patience=2.0)
         self._watch()
         if self._work.busy:
@@ -89,7 +90,6 @@ class CoachNode(ManagedNode):
     def _watch_policy(self) -> None:
         """Count the runs of the policy in use from nothing."""
         self._runs, self._test, self._policy_id = PolicyRuns(), None, ''
-        assert self._coaching is not None
         path = self._coaching.in_use
         if path is None:
             return
@@ -129,7 +129,7 @@ class CoachNode(ManagedNode):
         """Notice the end, pass progress on, begin by itself where that was asked for."""
         self._notice_end()
         if self._action.cancelled:
-            self._stop_job()
+            self._work.stop.set()
         if self._may_start:
             self._begin(0)
         self._publish()
@@ -143,7 +143,6 @@ class CoachNode(ManagedNode):
 
     def _begin(self, rounds: int) -> None:
         coaching, drift = self._coaching, self._drift
-        assert coaching is not None
         mode = '' if self._mode is None else topics.MODES[self._mode]
         coaching.ready()
         self._proposes = False
@@ -153,7 +152,6 @@ class CoachNode(ManagedNode):
     def _finish(self, done: TeachPolicy.Result) -> None:
         """The work has ended: answer the goal, and count the runs of the policy in use now."""
         self._action.finish(done)
-        assert self._coaching is not None
         self._reason, self._drift = done.message, None
         log = self.get_logger()
         log.info(done.message) if done.success else log.error(done.message)
@@ -164,10 +162,6 @@ class CoachNode(ManagedNode):
             self._reason = f'{done.message}; then: {problem}'
             log.error(str(problem))
 
-    def _stop_job(self) -> None:
-        if self._coaching is not None:
-            self._coaching.stop.set()
-
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> None:
         if self._busy:
             raise IlRosError('it runs already')
@@ -176,7 +170,7 @@ class CoachNode(ManagedNode):
         response.message = f'on {topics.COACH_STATUS} is how far it is'
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> None:
-        self._stop_job()
+        self._work.stop.set()
         if not self._busy:
             raise IlRosError('nothing runs')
 
@@ -190,7 +184,6 @@ class CoachNode(ManagedNode):
         self._action.feed_back(TeachPolicy.Feedback(status=status))
 
     def _status(self) -> CoachStatus:
-        assert self._coaching is not None
         told, drift = self._coaching.told, self._drift
         if drift is None and self._test is not None:
             drift = self._test.now

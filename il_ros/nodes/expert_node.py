@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from il_ros.core import topics
@@ -19,7 +17,7 @@ from il_ros.msg import ActionChunk
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message, frame_of
-from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.qos import CHUNKS
 from il_ros.ros.spin import run_node
 from il_ros.srv import QueryExpert
@@ -41,8 +39,7 @@ class ExpertNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('expert')
         self._config = declare(self, ExpertConfig, dynamic=('expert',))
-        self.add_on_set_parameters_callback(self._may_change)
-        self.add_post_set_parameters_callback(self._changed)
+        let_change(self, ('expert',), self._check, self._change)
         self._streaming = self._config.stream
         self._newest: Frame | None = None
         self._arm: str | None = None  # until there is a contract to name one
@@ -81,23 +78,14 @@ class ExpertNode(ManagedNode):
     def _on_stream(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._streaming = bool(request.data)
 
-    def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Whether parameters may be set: an expert of that name has to be there."""
-        try:
-            for name in _expert_names(parameters):
-                make_any(name, self._arm)
-        except IlRosError as problem:
-            return SetParametersResult(successful=False, reason=str(problem))
-        return SetParametersResult(successful=True)
+    def _check(self, changes: dict[str, str]) -> None:
+        """An expert of a new name has to be there."""
+        for name in changes.values():
+            make_any(name, self._arm)
 
-    def _changed(self, parameters: list[Parameter]) -> None:
-        """Go on with parameters that are set."""
-        for name in _expert_names(parameters):
+    def _change(self, changes: dict[str, str]) -> None:
+        for name in changes.values():
             self._expert = make_any(name, self._arm)
-
-
-def _expert_names(parameters: list[Parameter]) -> list[str]:
-    return [parameter.value for parameter in parameters if parameter.name == 'expert']
 
 
 main = partial(run_node, ExpertNode)

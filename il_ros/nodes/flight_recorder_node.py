@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from pathlib import Path
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
@@ -13,7 +12,6 @@ from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.flight_recorder import FlightRecorder, FlightRecorderConfig
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.node_parameters import declare
-from il_ros.ros.orphaned_bags import warning_of_orphans
 from il_ros.ros.qos import EVENTS
 from il_ros.ros.spin import run_node
 
@@ -33,8 +31,6 @@ class FlightRecorderNode(ManagedNode):
         """Begin to listen, so that the first event has its seconds before."""
         self._recorder = FlightRecorder(self, load_contract(self._config.contract), self._config)
         self._recorder.listener.open()
-        if told := warning_of_orphans(Path(self._config.directory)):
-            self.get_logger().warning(told)
         self.create_subscription(EpisodeEvent, topics.EVENTS, self._on_event, EVENTS)
         steady_timer(self, _WATCH, self._watch)
         Diagnostics(self, self._report)

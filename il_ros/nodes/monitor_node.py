@@ -7,9 +7,8 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from il_ros.core import topics
@@ -34,7 +33,7 @@ from il_ros.ros.message_conversion import (
     to_seconds,
 )
 from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
-from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.output_adapters import command_publisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
@@ -85,8 +84,7 @@ class MonitorNode(ManagedNode):
         self._settings = declare(self, MonitorConfig, dynamic=_DYNAMIC)
         self._verdict: Verdict | None = None
         self._simulated = bool(self.get_parameter('use_sim_time').value)
-        self.add_on_set_parameters_callback(self._may_change)
-        self.add_post_set_parameters_callback(self._changed)
+        let_change(self, (*_DYNAMIC, *_DYNAMIC_HERE), self._check, self._change)
 
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
@@ -340,21 +338,13 @@ class MonitorNode(ManagedNode):
         self._monitor = make_monitor(self._contract, self._calibration, self._settings)
         self._verdict = None
 
-    def _may_change(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Whether parameters may be set: what the monitor checks by changes in IDLE alone."""
-        try:
-            if hasattr(self, '_monitor') and any(p.name in _DYNAMIC for p in parameters):
-                self._require_idle()
-        except IlRosError as problem:
-            return SetParametersResult(successful=False, reason=str(problem))
-        return SetParametersResult(successful=True)
+    def _check(self, changes: dict[str, Any]) -> None:
+        """What the monitor checks by changes in IDLE alone."""
+        if hasattr(self, '_monitor') and changes.keys() & _DYNAMIC:
+            self._require_idle()
 
-    def _changed(self, parameters: list[Parameter]) -> None:
-        """Go on with parameters that are set."""
-        if not hasattr(self, '_settings'):
-            return  # they are being declared
-        here = {p.name: p.value for p in parameters if p.name in _DYNAMIC_HERE}
-        changes = {p.name: p.value for p in parameters if p.name in _DYNAMIC}
+    def _change(self, changes: dict[str, Any]) -> None:
+        here = {name: changes.pop(name) for name in _DYNAMIC_HERE if name in changes}
         self._config = replace(self._config, **here)
         self._settings = replace(self._settings, **changes)
         if changes and hasattr(self, '_monitor'):

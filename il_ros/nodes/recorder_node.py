@@ -15,7 +15,6 @@ from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import to_duration, to_seconds
 from il_ros.ros.node_parameters import declare
-from il_ros.ros.orphaned_bags import warning_of_orphans
 from il_ros.ros.rates import Rates
 from il_ros.ros.recording_session import OUTCOMES, RecorderConfig, RecordingSession
 from il_ros.ros.spin import run_node
@@ -41,8 +40,6 @@ class RecorderNode(ManagedNode):
         session = RecordingSession(self, load_contract(self._config.contract), self._config)
         self._session = session
         session.listener.open()
-        if told := warning_of_orphans(Path(self._config.directory)):
-            self.get_logger().warning(told)
         self.serve(StartEpisode, '~/start', self._on_start)
         self.serve(StopEpisode, '~/stop', self._on_stop)
         steady_timer(self, _WATCH, self._watch)

@@ -67,17 +67,13 @@ class BackgroundSubscriptions:
             events: Callbacks for what the middleware reports.
 
         Returns:
-            The subscription, for `unsubscribe`.
+            The subscription; to be destroyed in the intake's thread, where no callback runs.
         """
         # An absolute name was resolved before: remapping it again could lead elsewhere.
         name = topic if topic.startswith('/') else self._owner.resolve_topic_name(topic)
         return self.node.create_subscription(
             kind, name, callback, qos, raw=raw, event_callbacks=events
         )
-
-    def unsubscribe(self, subscription: Any) -> None:
-        """End a subscription; in the intake's thread, where none of its callbacks can run."""
-        self.node.destroy_subscription(subscription)
 
     def call(self, work: Callable[[], T], timeout: float) -> T | None:
         """Do something in the intake's thread; gives its result, none if that took too long."""

@@ -1,9 +1,10 @@
-"""Room on the disk that bags are written to."""
+"""Room on the disk that bags are written to, and what a crash left there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from il_ros.bags.part_folder import command, is_locked
 from il_ros.core.atomic_folders import free_space
 from il_ros.core.errors import IlRosError
 
@@ -43,7 +44,7 @@ class DiskSpace:
                 allowed=f'{mib(self._least)} or more (parameter min_free)',
                 fix='make room on the disk',
             )  # fmt: skip
-        return f'{mib(free)} of room left in {self._root}' if free < 2 * self._least else ''
+        return self.short()
 
     def gone(self) -> str:
         """That too little is left, in words; empty if there is enough."""
@@ -56,6 +57,17 @@ class DiskSpace:
         if free >= 2 * least:
             return ''
         return f'{mib(free)} of room left in {self._root}; the episode ends at {mib(least)}'
+
+    def orphans(self) -> list[Path]:
+        """Hidden folders of unfinished episodes that no process is recording to."""
+        parts = [part for part in sorted(self._root.glob('.*.part')) if part.is_dir()]
+        return [part for part in parts if not is_locked(part)]
+
+    def crashed(self) -> str:
+        """That there are orphans, in words; empty if there are none."""
+        orphans, check = self.orphans(), command('il_ros', 'bags', 'check', self._root)
+        text = f'{len(orphans)} unfinished episodes of an earlier crash in {self._root}'
+        return f'{text}: see "{check}"' if orphans else ''
 
 
 def mib(size: int) -> str:

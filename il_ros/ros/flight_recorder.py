@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from il_ros.bags.episode_writer import EpisodeWriter
@@ -13,10 +14,9 @@ from il_ros.core.errors import IlRosError
 from il_ros.datasets.bag_conversion import EVENT_KINDS
 from il_ros.msg import EpisodeEvent
 from il_ros.ros.disk_space import DiskSpace
+from il_ros.ros.kept_samples import PreRoll
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.node_parameters import setting
-from il_ros.ros.preroll import PreRoll
-from il_ros.ros.recorded_topics import planned_topics
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_session import episode_id
 from il_ros.ros.snapshot_rotation import SnapshotRotation
@@ -78,6 +78,7 @@ class FlightRecorder:
 
     Attributes:
         listener: Hears every topic; to be opened and closed.
+        recording: The snapshot that is being written, if there is one.
         problem: What went wrong with the last snapshot; empty if nothing.
         written: Snapshots since the start.
 
@@ -89,32 +90,24 @@ class FlightRecorder:
         self._node, self._contract, self._config = node, contract, config
         self._root = Path(config.directory)
         self._room = DiskSpace(self._root, config.min_free)
+        if crashed := self._room.crashed():
+            node.get_logger().warning(crashed)
         self._rotation = SnapshotRotation(self._root, node.get_fully_qualified_name())
         self._kinds = event_codes(('fallback', *filter(None, config.events)))
         self._pre_roll = PreRoll(config.before, config.memory // 3, lasting=True)
-        self.listener = TopicListener(
-            node,
-            planned_topics(contract, node.resolve_topic_name),
-            tuple(node.resolve_topic_name(name) for name in config.topics if name),
-            self._pre_roll,
-        )
-        self._recording: Recording | None = None
+        self.listener = TopicListener(node, contract, config.topics, self._pre_roll)
+        self.recording: Recording | None = None
         self._ending = False
         self._notes: list[str] = []
         self._further = 0  # events of the snapshot, but for its first
         self._waiting: list[EpisodeEvent] = []  # events since the end of its tail
         self.problem, self.written = '', 0
 
-    @property
-    def recording(self) -> Recording | None:
-        """The snapshot that is being written, if there is one."""
-        return self._recording
-
     def hear(self, event: EpisodeEvent) -> None:
         """Begin a snapshot with an event, or go on with the one that is being written."""
         if event.kind not in self._kinds:
             return
-        if self._recording is None:
+        if self.recording is None:
             self._begin(event)
         elif not self._ending:
             self._extend(event)
@@ -123,7 +116,7 @@ class FlightRecorder:
 
     def watch(self) -> None:
         """End the snapshot when its time is over; to be called a few times a second."""
-        recording = self._recording
+        recording = self.recording
         if recording is not None and not self._ending and self._is_over(recording):
             # The disk gets its time for what waits, while this thread stays free to stop.
             self._ending = True
@@ -138,7 +131,7 @@ class FlightRecorder:
             why: In words.
             patience: How long what waits for the disk may take [s]; the rest is lost.
         """
-        recording = self._recording
+        recording = self.recording
         if recording is None:
             return
         if not self._ending:
@@ -161,22 +154,19 @@ class FlightRecorder:
 
     def _begin(self, event: EpisodeEvent) -> None:
         notes = '\n'.join(filter(None, (describe(event), self._cut())))
-
-        def open_writer(start_ns: int) -> EpisodeWriter:
-            return EpisodeWriter(
-                self._root,
-                episode_id(EVENT_KINDS[event.kind]),
-                self._contract,
-                namespace=self._node.get_namespace(),
-                notes=notes,
-                start_ns=start_ns,
-            )
-
+        open_writer = partial(
+            EpisodeWriter,
+            self._root,
+            episode_id(EVENT_KINDS[event.kind]),
+            self._contract,
+            namespace=self._node.get_namespace(),
+            notes=notes,
+        )
         # What is taken over from before the event waits for the disk, too.
         queue = self._config.memory - self._config.memory // 3
         try:
             self._room.require()
-            self._recording = self.listener.begin(queue, open_writer)
+            self.recording = self.listener.begin(queue, open_writer)
         except (IlRosError, OSError) as problem:
             self._fail(f'no snapshot of "{event.text}": {problem}')
             return
@@ -184,7 +174,7 @@ class FlightRecorder:
         self._reason, self._notes = event.text or EVENT_KINDS[event.kind], []
         self._latest = time.monotonic() + self._config.max_duration
         self._prolong()
-        self._node.get_logger().info(f'snapshot {self._recording.writer.path.name}: {self._reason}')
+        self._node.get_logger().info(f'snapshot {self.recording.writer.path.name}: {self._reason}')
 
     def _extend(self, event: EpisodeEvent) -> None:
         self._further += 1
@@ -206,7 +196,7 @@ class FlightRecorder:
         return bool(early) or time.monotonic() >= self._until
 
     def _close(self, recording: Recording, patience: float = math.inf) -> None:
-        self._recording = None
+        self.recording = None
         self.listener.release()
         if self._further >= _NAMED:
             self._notes.append(f'{self._further - _NAMED + 1} further events')

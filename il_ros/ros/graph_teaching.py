@@ -123,23 +123,29 @@ class GraphTeaching:
         contract: What the topics mean.
         config: The node's parameters.
         namespace: Of the graph.
+        stop: Set to break off; the same goes on when it is run again.
 
     Attributes:
         told: How far it is.
-        stop: Set to break off; the same goes on when it is run again.
 
     Raises:
         IlRosError: If a setting makes no sense.
     """
 
-    def __init__(self, contract: Contract, config: CoachNodeConfig, namespace: str) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        config: CoachNodeConfig,
+        namespace: str,
+        stop: threading.Event,
+    ) -> None:
         self._contract, self._config, self._namespace = contract, config, namespace
         self._folder = Path(config.directory)
         self._run, self._training = chosen(config.settings)
         self._ranges = (
             load_randomisation(Path(config.randomisation)) if config.randomisation else NOTHING
         )
-        self.stop = threading.Event()
+        self._stop = stop
         self.told = CoachProgress(period=contract.period)
         self._rounds(1, self._folder)  # says now what is wrong with the settings
 
@@ -156,8 +162,7 @@ class GraphTeaching:
         return plan.reason if plan else ''
 
     def ready(self) -> None:
-        """Forget that it was stopped; before `run`, in the thread that may stop it."""
-        self.stop.clear()
+        """Forget how far it came before; before `run`."""
         self.told = CoachProgress(period=self._contract.period)
 
     def run(self, rounds: int, drift: DriftResult | None, mode: str) -> TeachPolicy.Result:
@@ -174,7 +179,7 @@ class GraphTeaching:
         """
         rules = topic_rules(sys.argv)
         with GraphClient(self._contract, namespace=self._namespace, alone=rules) as client:
-            client.cancelled = self.stop.is_set
+            client.cancelled = self._stop.is_set
             client.require_wanted()
             require_free(client, mode)
             try:
@@ -267,7 +272,7 @@ class GraphTeaching:
             replace(self._run, rounds=count),
             self._training,
             randomisation=self._ranges,
-            cancelled=self.stop.is_set,
+            cancelled=self._stop.is_set,
         )
         made.bundle = folder / 'bundle'
         return made

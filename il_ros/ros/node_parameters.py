@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)  # fmt: skip
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from il_ros.core.config import refuse_renamed, renamed_keys
 from il_ros.core.errors import IlRosError
@@ -19,12 +25,8 @@ T = TypeVar('T')
 
 def setting(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
     """Make a dataclass field that carries its description and, for numbers, its range."""
-    metadata: dict[str, Any] = {'help': text}
-    if low is not None:
-        metadata['min'] = low
-    if high is not None:
-        metadata['max'] = high
-    return dataclasses.field(default=default, metadata=metadata)
+    limits = {name: limit for name, limit in (('min', low), ('max', high)) if limit is not None}
+    return dataclasses.field(default=default, metadata={'help': text, **limits})
 
 
 def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
@@ -44,6 +46,35 @@ def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
     }
     return cls(**values)
+
+
+def let_change(
+    node: Node,
+    names: Collection[str],
+    check: Callable[[dict[str, Any]], None],
+    apply: Callable[[dict[str, Any]], None],
+) -> None:
+    """Let parameters change while the node runs.
+
+    Args:
+        node: The node, which has declared them or is about to.
+        names: Of the parameters; others are not looked at.
+        check: Refuses new values, by name, with an IlRosError.
+        apply: Goes on with new values, once they are set.
+    """
+
+    def chosen(parameters: list[Parameter]) -> dict[str, Any]:
+        return {item.name: item.value for item in parameters if item.name in names}
+
+    def may_change(parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            check(chosen(parameters))
+        except IlRosError as problem:
+            return SetParametersResult(successful=False, reason=str(problem))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(may_change)
+    node.add_post_set_parameters_callback(lambda parameters: apply(chosen(parameters)))
 
 
 def _refuse_old(node: Node, cls: type, old: str) -> None:

@@ -67,6 +67,7 @@ class SubscribedTopic:
         wanted: How it is subscribed to.
         publishers: How many it had when last looked.
         fixed: Whether the contract says how to subscribe to it.
+        handles: Its subscriptions, the newest last.
         sequences: What is known of its publishers' sequence numbers.
     """
 
@@ -75,6 +76,7 @@ class SubscribedTopic:
         self.wanted = SubscriptionProfile(reliable=latched, latched=latched)
         self.publishers = 0
         self.fixed = latched
+        self.handles: list[Any] = []
         self.sequences = PublisherSequences()
 
 
@@ -99,19 +101,17 @@ class RawSubscriptions:
         log: Callable[[str], None],
     ) -> None:
         self._intake, self._sink, self._log = intake, sink, log
-        self._handles: dict[str, list[Any]] = {}
         self.topics: dict[str, SubscribedTopic] = {}
 
-    def add(self, name: str, type_name: str, *, latched: bool = False) -> SubscribedTopic:
+    def add(self, name: str, type_name: str, *, latched: bool = False) -> None:
         """Listen to a topic.
 
         Raises:
             IlRosError: If its type is not installed.
         """
         topic = SubscribedTopic(name, type_name, latched=latched)
-        self._handles[name] = [self._subscribe(topic)]
+        self._subscribe(topic)
         self.topics[name] = topic
-        return topic
 
     def adapt(self) -> None:
         """Look at what is offered, and subscribe anew where more, or less, fits."""
@@ -123,15 +123,16 @@ class RawSubscriptions:
                 continue
             self._log(f'{topic.name}: {best} (was {topic.wanted}), as its publishers offer')
             topic.wanted = best
-            self._handles[topic.name].append(self._subscribe(topic))
+            self._subscribe(topic)
 
     def retire(self) -> None:
         """Drop old subscriptions once the newest of their topic has its publishers."""
-        for handles in self._handles.values():
-            if len(handles) > 1 and handles[-1].get_publisher_count():
-                for old in handles[:-1]:
-                    self._intake.unsubscribe(old)
-                del handles[:-1]
+        for topic in self.topics.values():
+            *old, newest = topic.handles
+            if old and newest.get_publisher_count():
+                for handle in old:
+                    self._intake.node.destroy_subscription(handle)
+                topic.handles = [newest]
 
     def unheard(self) -> list[str]:
         """Topics some of whose publishers offer less than is asked for, and are not heard."""
@@ -168,8 +169,8 @@ class RawSubscriptions:
         if missing is not None or topic.wanted.latched:
             self._sink(topic, sample, missing)
 
-    def _subscribe(self, topic: SubscribedTopic) -> Any:
-        return self._intake.subscribe(
+    def _subscribe(self, topic: SubscribedTopic) -> None:
+        handle = self._intake.subscribe(
             message_type(topic.type),
             topic.name,
             RawCallback(partial(self._receive, topic)),
@@ -179,6 +180,7 @@ class RawSubscriptions:
             # rmw_fastrtps of Kilted (ros2/rmw_fastrtps#890). The sequence numbers tell the same.
             events=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
+        topic.handles.append(handle)
 
 
 def _type(offer: Any) -> str:

@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,13 +23,12 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.msg import EpisodeEvent, MonitorStatus
 from il_ros.ros.disk_space import DiskSpace
+from il_ros.ros.kept_samples import PreRoll
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import fill_stamp, to_duration
 from il_ros.ros.message_loss import RawSample
 from il_ros.ros.node_parameters import setting
-from il_ros.ros.preroll import PreRoll
 from il_ros.ros.qos import EVENTS
-from il_ros.ros.recorded_topics import planned_topics
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_preconditions import required_topics
 from il_ros.ros.topic_listener import TopicListener
@@ -119,6 +119,8 @@ class RecordingSession:
         self._node, self._contract, self._config = node, contract, config
         self._root = Path(config.directory).absolute()
         self._room = DiskSpace(self._root, config.min_free)
+        if crashed := self._room.crashed():
+            node.get_logger().warning(crashed)
         self._storage = _storage(config)
         names = [stream.topic for stream in contract.inputs.values()]
         names.append(topics.MONITOR_STATUS)
@@ -127,12 +129,8 @@ class RecordingSession:
         self._events = node.resolve_topic_name(topics.EVENTS)
         self._status = resolved[topics.MONITOR_STATUS]
         self._publisher = node.create_publisher(EpisodeEvent, topics.EVENTS, EVENTS)
-        self.listener = TopicListener(
-            node,
-            planned_topics(contract, node.resolve_topic_name),
-            tuple(node.resolve_topic_name(name) for name in config.topics if name),
-            PreRoll(config.pre_roll, config.pre_roll_bytes),
-        )
+        pre_roll = PreRoll(config.pre_roll, config.pre_roll_bytes)
+        self.listener = TopicListener(node, contract, config.topics, pre_roll)
         self.listener.follow(self._status)
         self.recording: Recording | None = None
         self._warned = False
@@ -223,19 +221,17 @@ class RecordingSession:
         return self._room.free
 
     def _begin(self, task: str, seed: int, notes: str) -> Recording:
-        def open_writer(start_ns: int) -> EpisodeWriter:
-            return EpisodeWriter(
-                self._root,
-                episode_id(task, seed),
-                self._contract,
-                namespace=self._node.get_namespace(),
-                task=task,
-                seed=seed,
-                notes=notes,
-                storage=self._storage,
-                start_ns=start_ns,
-            )
-
+        open_writer = partial(
+            EpisodeWriter,
+            self._root,
+            episode_id(task, seed),
+            self._contract,
+            namespace=self._node.get_namespace(),
+            task=task,
+            seed=seed,
+            notes=notes,
+            storage=self._storage,
+        )
         self.recording = self.listener.begin(self._config.queue_bytes, open_writer)
         return self.recording
 

@@ -8,12 +8,10 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
-from types import FrameType
 
 import rclpy
 from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from il_ros.core.errors import IlRosError
@@ -39,7 +37,7 @@ def make_executor(context: rclpy.Context | None = None) -> Executor:
     return EventsExecutor(context=context)
 
 
-def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:
+def run_node(factory: Callable[[], ManagedNode]) -> int:
     """Run one node until SIGINT, SIGTERM, or its own end; gives the exit code.
 
     A node ends itself by setting `exit_code` (see ManagedNode). Shutdown goes one way: the loop
@@ -47,27 +45,23 @@ def run_node(factory: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     stopped = threading.Event()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
     share_profile()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    node: Node | None = None
+        signal.signal(number, lambda *_: stopped.set())
+    node: ManagedNode | None = None
     try:
         node = factory()
         node.stopped = stopped
         executor = make_executor()
         executor.add_node(node)
-        while not stopped.is_set() and getattr(node, 'exit_code', None) is None:
+        while not stopped.is_set() and node.exit_code is None:
             executor.spin_once(timeout_sec=WAKE)
-        if isinstance(node, ManagedNode):
-            stopped.set()
-            node.wind_down()
-            for _ in range(_ANSWERS):  # what the end has to tell a waiting client
-                executor.spin_once(timeout_sec=0.0)
-        return getattr(node, 'exit_code', None) or 0
+        stopped.set()
+        node.wind_down()
+        for _ in range(_ANSWERS):  # what the end has to tell a waiting client
+            executor.spin_once(timeout_sec=0.0)
+        return node.exit_code or 0
     except IlRosError as problem:
         print(f'error: {problem}', file=sys.stderr, flush=True)
         return 2

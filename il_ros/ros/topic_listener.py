@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from il_ros.bags.episode_writer import EpisodeWriter
+from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.streams import compressed
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
-from il_ros.ros.clock_instant import CLOCK, ClockInstant
-from il_ros.ros.latched_samples import LatchedSamples
+from il_ros.ros.kept_samples import CLOCK, ClockInstant, LatchedSamples, PreRoll
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_loss import RawSample
-from il_ros.ros.preroll import PreRoll
 from il_ros.ros.raw_subscriptions import RawSubscriptions, SubscribedTopic
-from il_ros.ros.recorded_topics import RecordedTopic, extra_topic, offered
+from il_ros.ros.recorded_topics import RecordedTopic, extra_topic, offered, planned_topics
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_preconditions import RequiredTopic, not_fresh
 
@@ -32,21 +31,28 @@ class TopicListener:
 
     Args:
         node: Whose names, clock and log are used.
-        planned: Topics to listen to, by absolute name.
-        extras: Further ones, whose types the graph tells once they are there.
+        contract: Its topics are listened to, and the package's own.
+        extras: Further ones, absolute or relative; the graph tells their types.
         pre_roll: Where samples go without a recording.
+
+    Attributes:
+        now: Time of the node's clock [ns].
+
+    Raises:
+        IlRosError: If a type of message does not exist.
     """
 
     def __init__(
         self,
         node: ManagedNode,
-        planned: Mapping[str, RecordedTopic],
-        extras: tuple[str, ...],
+        contract: Contract,
+        extras: Sequence[str],
         pre_roll: PreRoll,
     ) -> None:
         self._node, self._pre_roll = node, pre_roll
-        self._planned = dict(planned)
-        self._extras = [name for name in dict.fromkeys(extras) if name not in planned]
+        self._planned = planned_topics(contract, node.resolve_topic_name)
+        names = dict.fromkeys(node.resolve_topic_name(name) for name in extras if name)
+        self._extras = [name for name in names if name not in self._planned]
         self._lock = threading.Lock()
         self._latched = LatchedSamples()
         self._recording: Recording | None = None
@@ -57,7 +63,10 @@ class TopicListener:
         log = node.get_logger()
         self._subscriptions = RawSubscriptions(self._intake, self._take, log.info)
         simulated = bool(node.get_parameter('use_sim_time').value)
-        self._now: Callable[[], int] = self._robot_time if simulated else time.time_ns
+        clock = node.get_clock()
+        self.now: Callable[[], int] = (
+            (lambda: int(clock.now().nanoseconds)) if simulated else time.time_ns
+        )
         self._instant = ClockInstant() if simulated else None
 
     def open(self) -> None:
@@ -78,20 +87,6 @@ class TopicListener:
     def close(self) -> None:
         """Listen no longer."""
         self._intake.close()
-
-    @property
-    def topics(self) -> list[str]:
-        """Absolute names of all topics that are listened to."""
-        return list(self._planned)
-
-    @property
-    def stored_as_jpeg(self) -> set[str]:
-        """Topics that the bag gets JPEGs on."""
-        return {compressed(name) for name, topic in self._planned.items() if topic.image}
-
-    def now(self) -> int:
-        """Time of the node's clock [ns]."""
-        return self._now()
 
     def newest(self, topic: str) -> bytes:
         """The newest message of a followed topic; empty without one."""
@@ -119,7 +114,7 @@ class TopicListener:
             if name in by_wall
         }
 
-    def describe(self, name: str) -> RecordedTopic:
+    def _describe(self, name: str) -> RecordedTopic:
         """What a bag says of a topic, its publishers as they are now."""
         offers = self._subscriptions.offers(name)
         return replace(
@@ -129,12 +124,12 @@ class TopicListener:
             latched=name in self._latched,
         )
 
-    def begin(self, queue_bytes: int, open_writer: Callable[[int], EpisodeWriter]) -> Recording:
+    def begin(self, queue_bytes: int, open_writer: Callable[..., EpisodeWriter]) -> Recording:
         """Hand samples to a new recording, from the moment on that it says it begins at.
 
         Args:
             queue_bytes: Largest size of the samples that wait for the disk [bytes].
-            open_writer: Opens its bag, which begins at that moment [ns].
+            open_writer: Opens its bag, given that moment as `start_ns` [ns].
 
         Raises:
             IlRosError: If the bag cannot be begun; nothing is left of it then.
@@ -142,7 +137,7 @@ class TopicListener:
         """
         recording, start = self._record(queue_bytes)
         try:
-            recording.begin(open_writer(start), self.topics)
+            recording.begin(open_writer(start_ns=start), list(self._planned))
         except (IlRosError, OSError):
             self.release()
             recording.abort()
@@ -168,7 +163,7 @@ class TopicListener:
             for topic in list(self._subscriptions.topics.values()):
                 topic.sequences.since_ns = start
             before = [*self._latched.before(first), *before]
-            self._recording = Recording(queue_bytes, self.describe, before)
+            self._recording = Recording(queue_bytes, self._describe, before)
             return self._recording, start
 
     def await_message(self, topic: str, data: bytes, publish: Callable[[], None]) -> bool:
@@ -180,9 +175,6 @@ class TopicListener:
         self._awaited = ('', b'')
         return came
 
-    def _robot_time(self) -> int:
-        return int(self._node.get_clock().now().nanoseconds)
-
     def _take(self, topic: SubscribedTopic, sample: RawSample, missing: int | None) -> None:
         """In the intake's thread; what came before is only looked at if its topic is latched."""
         name = topic.name
@@ -190,7 +182,7 @@ class TopicListener:
             with self._lock:
                 self._latched.add(sample)
             return
-        heard = (self._now(), time.time_ns())
+        heard = (self.now(), time.time_ns())
         with self._lock:
             if self._instant is not None:
                 self._instant.add(sample)
@@ -240,7 +232,7 @@ class TopicListener:
     def _add_extra(self, name: str, types: list[str]) -> None:
         if len(types) > 1:
             raise IlRosError(f'it has several types: {", ".join(types)}')
-        if name in self.stored_as_jpeg:
+        if name in {compressed(plan) for plan, topic in self._planned.items() if topic.image}:
             raise IlRosError('the images of the contract are stored on it')
         topic = extra_topic(types[0])
         self._planned[name] = topic

@@ -26,9 +26,9 @@ from il_ros.core.contract import parse_contract  # noqa: E402
 from il_ros.core.errors import DatasetError, IlRosError  # noqa: E402
 from il_ros.core.frames import NS  # noqa: E402
 from il_ros.ros.flight_recorder import FlightRecorder, FlightRecorderConfig, describe, event_codes  # noqa: E402
+from il_ros.ros.kept_samples import PreRoll  # noqa: E402
 from il_ros.ros.managed_node import ManagedNode  # noqa: E402
 from il_ros.ros.message_loss import RawSample  # noqa: E402
-from il_ros.ros.preroll import PreRoll  # noqa: E402
 from il_ros.ros.snapshot_rotation import MARKER, SnapshotRotation  # noqa: E402
 
 from .test_recorder import CONTRACT, Bench, image, joints, read  # noqa: E402

@@ -22,11 +22,9 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
-from il_ros.ros.clock_instant import CLOCK, ClockInstant
-from il_ros.ros.latched_samples import LatchedSamples
+from il_ros.ros.disk_space import DiskSpace
+from il_ros.ros.kept_samples import CLOCK, ClockInstant, LatchedSamples, PreRoll
 from il_ros.ros.message_loss import MessageCounts, PublisherSequences, RawSample, sample_of
-from il_ros.ros.orphaned_bags import orphans
-from il_ros.ros.preroll import PreRoll
 from il_ros.ros.raw_subscriptions import SubscriptionProfile, best_match
 from il_ros.ros.recorded_topics import RecordedTopic
 from il_ros.ros.recording import Recording
@@ -425,5 +423,5 @@ def test_what_comes_after_the_disk_is_full_is_counted(tmp_path, monkeypatch):
 def test_orphans_are_those_that_nobody_records(tmp_path):
     recording = begun(tmp_path)
     (tmp_path / '.two.part').mkdir()
-    assert [path.name for path in orphans(tmp_path)] == ['.two.part']
+    assert [path.name for path in DiskSpace(tmp_path, 0).orphans()] == ['.two.part']
     recording.close('success', '')

@@ -15,9 +15,8 @@ from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.streams import ImageStream
-from il_ros.ros.message_definitions import definition_of
 from il_ros.ros.message_loss import RawSample
-from il_ros.ros.recorded_topics import RecordedTopic, planned_topics
+from il_ros.ros.recorded_topics import RecordedTopic, definition_of, planned_topics
 from il_ros.ros.recording import Recording
 
 CONTRACT = parse_contract(contract_text(Load(cameras=1)))

@@ -1,4 +1,4 @@
-"""The seconds before an episode starts, in bounded memory."""
+"""Samples from before an episode that belong to it: pre-roll, latched ones, the present instant."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections import deque
 
 from il_ros.core.frames import NS
 from il_ros.ros.message_loss import RawSample
+
+CLOCK = '/clock'
+_KEPT = 32  # publishers a topic; more than that would be ones that started again
 
 
 class PreRoll:
@@ -76,3 +79,71 @@ class PreRoll:
     def _count(self, topic: str, size: int) -> None:
         self._sizes[topic] = self._sizes.get(topic, 0) + size
         self.bytes += size
+
+
+class LatchedSamples:
+    """The last sample of every publisher of the latched topics.
+
+    A sample outlives its publisher: a calibration published once and for all is still valid.
+    """
+
+    def __init__(self) -> None:
+        self._topics: dict[str, dict[bytes, RawSample]] = {}
+
+    def follow(self, topic: str) -> None:
+        """Keep what this topic says from now on."""
+        self._topics.setdefault(topic, {})
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._topics
+
+    def add(self, sample: RawSample) -> None:
+        """Keep a sample, if its topic is latched."""
+        kept = self._topics.get(sample.topic)
+        if kept is None:
+            return
+        kept.pop(sample.publisher, None)
+        kept[sample.publisher] = sample
+        if len(kept) > _KEPT:
+            del kept[next(iter(kept))]
+
+    def before(self, receive_ns: int) -> list[RawSample]:
+        """The samples from before a moment, oldest first, stamped with it as received.
+
+        With their own stamps a bag would begin when the robot was switched on; their source
+        stamps tell.
+        """
+        samples = [
+            sample
+            for kept in self._topics.values()
+            for sample in kept.values()
+            if sample.receive_ns < receive_ns
+        ]
+        samples.sort(key=lambda sample: sample.receive_ns)
+        return [sample._replace(receive_ns=receive_ns) for sample in samples]
+
+
+class ClockInstant:
+    """Keeps what every publisher said last since the simulated clock last went on.
+
+    In lock-step an episode begins at an instant that was published before its start, so that
+    instant is part of it. Source stamps tell the order, since topics overtake one another.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0
+        self._samples: dict[tuple[str, bytes], RawSample] = {}
+
+    def add(self, sample: RawSample) -> None:
+        """Take a sample of any topic, the clock's own included."""
+        if sample.topic == CLOCK and sample.source_ns > self._began:
+            self._began = sample.source_ns
+            kept = self._samples.items()
+            self._samples = {key: s for key, s in kept if s.source_ns >= self._began}
+        elif sample.topic != CLOCK and sample.source_ns >= self._began:
+            self._samples[sample.topic, sample.publisher] = sample
+
+    def samples(self, since_ns: int) -> list[RawSample]:
+        """The samples received since a moment [ns], oldest first."""
+        found = [s for s in self._samples.values() if s.receive_ns >= since_ns]
+        return sorted(found, key=lambda sample: sample.receive_ns)
