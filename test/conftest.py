@@ -13,7 +13,7 @@ from hypothesis import settings
 from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.datasets.memory_dataset import assemble, usable_frames
+from il_ros.datasets.memory_dataset import EpisodeFrames, assemble
 
 # How long an example takes says how busy the machine is.
 settings.register_profile('any machine', deadline=None)
@@ -95,7 +95,7 @@ class Task:
             a, b = a + 0.2 * (x - a), min(0.04, b + 0.004)
             actions.append([a, b])
         entry = EpisodeEntry(id=f'e{seed}', start=0, length=0, seed=seed)
-        return usable_frames(self.contract, entry, frames, np.array(actions))
+        return EpisodeFrames(entry=entry, frames=frames, actions=np.array(actions))
 
     def dataset(self, seeds, length=30):
         return assemble(self.contract, [self.episode(seed, length) for seed in seeds])

@@ -29,12 +29,10 @@ from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
 from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
-from il_ros.datasets.episode_arrays import EpisodeArrays, Event
+from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events, load_events
 from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
 from il_ros.datasets.preprocessing.segmentation import usable_rows
-
-_FIXED = ('stamp', 'action', 'action_raw', 'source')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +112,7 @@ def make_shard(job: ShardJob) -> Shard:
         return empty_shard(job.bag, str(problem))
     except Exception as problem:  # an unforeseen bag must not end a day's build
         return empty_shard(job.bag, f'{job.bag.name}: {type(problem).__name__} {problem}')
-    write_shard(path, shard, episodes)
+    write_shard(path, shard, episodes, _contract(job.contract))
     return replace(shard, path=path)
 
 
@@ -127,7 +125,9 @@ def bag_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write_shard(path: Path, shard: Shard, episodes: Sequence[EpisodeArrays]) -> None:
+def write_shard(
+    path: Path, shard: Shard, episodes: Sequence[EpisodeArrays], contract: Contract
+) -> None:
     """Write a shard and its episodes, whole or not at all.
 
     Raises:
@@ -135,8 +135,9 @@ def write_shard(path: Path, shard: Shard, episodes: Sequence[EpisodeArrays]) -> 
     """
     arrays: dict[str, NDArray[Any]] = {}
     for index, episode in enumerate(episodes):
-        arrays |= {f'{index}.{name}': array for name, array in _pack(episode).items()}
-    arrays['meta'] = _json_array(dataclasses.asdict(replace(shard, path=None)))
+        arrays |= {f'{index}.{name}': array for name, array in _pack(episode, contract).items()}
+    meta = json.dumps(dataclasses.asdict(replace(shard, path=None)))
+    arrays['meta'] = np.frombuffer(meta.encode(), np.uint8)
     temporary = path.with_suffix(f'.{secrets.token_hex(4)}.tmp')
     try:
         with temporary.open('xb') as file:
@@ -165,8 +166,8 @@ def read_shard(path: Path) -> Shard | None:
         return None
 
 
-def read_shard_episode(shard: Shard, index: int) -> EpisodeArrays:
-    """One episode of a shard.
+def read_shard_episode(shard: Shard, index: int, contract: Contract) -> EpisodeArrays:
+    """One episode of a shard, which was made by `contract`.
 
     Raises:
         DatasetError: If the shard was damaged since it was written.
@@ -174,7 +175,18 @@ def read_shard_episode(shard: Shard, index: int) -> EpisodeArrays:
     assert shard.path is not None, 'a bag that was left out has no episode'
     try:
         with np.load(shard.path, allow_pickle=False) as file:
-            return _unpack(file, index, shard.entries[index])
+            prefix = f'{index}.'
+            columns = {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}
+        return EpisodeArrays.of_columns(
+            shard.entries[index],
+            contract,
+            columns,
+            images={
+                key: _cut(columns[f'{key}.images'], columns[f'{key}.lengths'])
+                for key in contract.images
+            },
+            events=load_events(columns['events'].tobytes()),
+        )
     except Exception as problem:  # zip, numpy and JSON have errors of their own
         raise DatasetError(
             f'cannot be read: {problem}', where=str(shard.path), fix='build with --no-resume'
@@ -243,40 +255,13 @@ def _contract(text: str) -> Contract:
     return parse_contract(text)
 
 
-def _json_array(data: object) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(data).encode(), np.uint8)
-
-
-def _pack(episode: EpisodeArrays) -> dict[str, NDArray[Any]]:
-    packed: dict[str, NDArray[Any]] = {name: getattr(episode, name) for name in _FIXED}
-    if episode.label is not None:
-        packed['label'] = episode.label
-    for part in ('values', 'valid', 'age'):
-        packed |= {f'{part}.{key}': array for key, array in getattr(episode, part).items()}
+def _pack(episode: EpisodeArrays, contract: Contract) -> dict[str, NDArray[Any]]:
+    packed = episode.columns(contract, 0 if episode.label is None else episode.label.shape[1])
     for key, images in episode.images.items():
-        packed[f'images.{key}'] = np.frombuffer(b''.join(images), np.uint8)
-        packed[f'lengths.{key}'] = np.array([len(image) for image in images], np.int64)
-    packed['events'] = _json_array([[e.stamp, e.kind, e.text] for e in episode.events])
+        packed[f'{key}.images'] = np.frombuffer(b''.join(images), np.uint8)
+        packed[f'{key}.lengths'] = np.array([len(image) for image in images], np.int64)
+    packed['events'] = np.frombuffer(dump_events(episode.events).encode(), np.uint8)
     return packed
-
-
-def _unpack(file: Mapping[str, Any], index: int, entry: EpisodeEntry) -> EpisodeArrays:
-    def part(name: str) -> dict[str, NDArray[Any]]:
-        prefix = f'{index}.{name}.'
-        return {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}
-
-    lengths = part('lengths')
-    events = json.loads(file[f'{index}.events'].tobytes())
-    return EpisodeArrays(
-        entry=entry,
-        values=part('values'),
-        valid=part('valid'),
-        age=part('age'),
-        **{name: file[f'{index}.{name}'] for name in _FIXED},
-        images={key: _cut(blob, lengths[key]) for key, blob in part('images').items()},
-        events=tuple(Event(stamp=stamp, kind=kind, text=text) for stamp, kind, text in events),
-        label=file.get(f'{index}.label'),
-    )
 
 
 def _cut(blob: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[bytes, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
 from il_ros.datasets.dataset_arrays import array_specs, hash_array, hash_file, open_array
-from il_ros.datasets.episode_arrays import EpisodeArrays, Event
+from il_ros.datasets.episode_arrays import FIXED, EpisodeArrays, Event, load_events
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
@@ -109,36 +108,50 @@ class Dataset:
     def episode_arrays(self, episode: int, *, images: bool = True) -> EpisodeArrays:
         """One episode in memory, by its index; without its images unless `images` is set."""
         entry = self.episodes[episode]
-        rows = slice(entry.start, entry.stop)
-        encoded = {
-            key: tuple(store.encoded(i) for i in range(entry.start, entry.stop))
-            for key, store in (self.images.items() if images else ())
-        }
-        return EpisodeArrays(
-            entry=entry,
-            values={key: np.array(array[rows]) for key, array in self.values.items()},
-            valid={key: np.array(array[rows]) for key, array in self.valid.items()},
-            age={key: np.array(self.age[rows, i]) for i, key in enumerate(self.valid)},
-            stamp=np.array(self.stamp[rows]),
-            action=np.array(self.action[rows]),
-            action_raw=np.array(self.action_raw[rows]),
-            source=np.array(self.source[rows]),
-            images=encoded,
+        return EpisodeArrays.of_columns(
+            entry,
+            self.contract,
+            {n: np.array(array[entry.start : entry.stop]) for n, array in self.columns().items()},
+            images={
+                key: tuple(store.encoded(i) for i in range(entry.start, entry.stop))
+                for key, store in (self.images.items() if images else ())
+            },
             events=self.events[episode] if self.events else (),
-            label=None if self.label is None else np.array(self.label[rows]),
         )
+
+    def columns(self) -> dict[str, Array]:
+        """All arrays but images, by the names that their files have."""
+        columns = {**self.values, **{f'{key}.valid': array for key, array in self.valid.items()}}
+        columns |= {name: getattr(self, name) for name in FIXED}
+        return columns if self.label is None else {**columns, 'label': self.label}
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """All arrays but encoded images, with the names that their files have."""
-        yield from self.values.items()
-        yield from ((f'{key}.valid', array) for key, array in self.valid.items())
+        yield from self.columns().items()
         for key, store in self.images.items():
             if isinstance(store, RawImages):
                 yield f'{key}.pixels', store.pixels
-        yield from (('stamp', self.stamp), ('age', self.age), ('source', self.source))
-        yield from (('action', self.action), ('action_raw', self.action_raw))
-        if self.label is not None:
-            yield 'label', self.label
+
+
+def dataset_of_columns(
+    manifest: Manifest,
+    contract: Contract,
+    columns: Mapping[str, Array],
+    *,
+    images: Mapping[str, ImageStore],
+    events: Sequence[tuple[Event, ...]],
+) -> Dataset:
+    """A dataset of what its `columns` are."""
+    return Dataset(
+        manifest=manifest,
+        contract=contract,
+        values={key: columns[key] for key in contract.streams},
+        valid={key: columns[f'{key}.valid'] for key in contract.inputs},
+        **{name: columns[name] for name in FIXED},
+        images=images,
+        events=events,
+        label=columns.get('label'),
+    )
 
 
 def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool = False) -> Dataset:
@@ -163,19 +176,15 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
         for name, column in array_specs(made_by, manifest.image_format, manifest.labels).items()
         if not name.endswith('.pixels')
     }
-    valid = {key: opened[f'{key}.valid'] for key in made_by.inputs}
-    dataset = Dataset(
-        manifest=manifest,
-        contract=made_by,
-        values={key: opened[key] for key in made_by.streams},
-        valid=valid,
+    dataset = dataset_of_columns(
+        manifest,
+        made_by,
+        opened,
         images={
-            key: open_images(path, key, stream, valid[key], raw=raw)
+            key: open_images(path, key, stream, opened[f'{key}.valid'], raw=raw)
             for key, stream in made_by.images.items()
         },
         events=_read_events(path / EVENTS_FILE, len(manifest.episodes)),
-        label=opened.get('label'),
-        **{name: opened[name] for name in ('stamp', 'age', 'action', 'action_raw', 'source')},
     )
     if verify:
         verify_dataset(dataset, path)
@@ -201,18 +210,10 @@ def verify_dataset(dataset: Dataset, path: Path) -> None:
         raise damaged_dataset(f'{", ".join(wrong) or MANIFEST_FILE} not as written', str(path))
 
 
-def dump_events(events: Iterable[Event]) -> str:
-    """The events of one episode as a line of JSON."""
-    return json.dumps([[e.stamp, e.kind, e.text] for e in events]) + '\n'
-
-
 def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
-        found = tuple(
-            tuple(Event(stamp=int(t), kind=str(k), text=str(x)) for t, k, x in json.loads(line))
-            for line in lines
-        )
+        found = tuple(load_events(line) for line in lines)
     except (OSError, ValueError, TypeError, RecursionError, OverflowError) as problem:
         raise damaged_dataset(f'cannot be read: {problem}', str(path)) from None
     if len(found) != episodes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.streams import ImageStream
+from il_ros.datasets.episode_arrays import FIXED
 from il_ros.datasets.manifest import ImageFormat, damaged_dataset
 
 Array = NDArray[Any]
+T = TypeVar('T')
 
 _BLOCK = 4 << 20  # bytes that are hashed at a time
-
-FIXED = ('stamp', 'age', 'action', 'action_raw', 'source')
-"""Arrays that every dataset has, whatever its contract."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +71,11 @@ def array_specs(
         'action_raw': ArraySpec(dtype=floats, shape=joints),
         'source': ArraySpec(dtype=np.dtype(np.uint8)),
     }
+
+
+def described_columns(columns: Mapping[str, T], contract: Contract) -> dict[str, T]:
+    """Those of the `columns` that a manifest has statistics of."""
+    return {key: columns[key] for key in (*contract.streams, 'action', 'action_raw')}
 
 
 def pixels_spec(stream: ImageStream) -> ArraySpec:

@@ -207,7 +207,7 @@ def add_shards(
             if entry.id in reasons:
                 dropped.append(LeftOut(bag=entry.bag, reason=reasons[entry.id], id=entry.id))
             else:
-                writer.add(read_shard_episode(shard, index))
+                writer.add(read_shard_episode(shard, index, writer.contract))
     return dropped
 
 

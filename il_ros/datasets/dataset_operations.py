@@ -78,8 +78,9 @@ def append_bags(
             used_ids=[entry.id for entry in manifest.episodes],
         )
         reasons = outlier_reasons(prepared.entries, manifest.episodes, settings)
-        with _writer(path, old, overwrite=True) as writer:
-            _copy(writer, old, range(len(manifest.episodes)))
+        with DatasetWriter.like(old, path, overwrite=True) as writer:
+            for episode in range(len(manifest.episodes)):
+                writer.copy(old, episode)
             dropped = add_shards(writer, prepared.shards, reasons)
             return writer.finish(
                 left_out=(*manifest.left_out, *prepared.left_out, *dropped),
@@ -117,7 +118,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
     twice = [entry for _, found in chosen for entry in found]
     names = UniqueIds()
     labels = max(dataset.manifest.labels for dataset in datasets)
-    with _writer(out, first, overwrite=overwrite, labels=labels) as writer:
+    with DatasetWriter.like(first, out, overwrite=overwrite, labels=labels) as writer:
         for dataset, (fresh, _) in zip(datasets, chosen, strict=True):
             for index in fresh:
                 writer.copy(dataset, index, name=names.of(dataset.episodes[index].id))
@@ -191,8 +192,9 @@ def _take(
     """These episodes of a dataset; the manifest says of the others what was `kept`."""
     manifest, chosen = dataset.manifest, set(episodes)
     others = [e for i, e in enumerate(manifest.episodes) if i not in chosen]
-    with _writer(out, dataset, overwrite=overwrite) as writer:
-        _copy(writer, dataset, episodes)
+    with DatasetWriter.like(dataset, out, overwrite=overwrite) as writer:
+        for episode in episodes:
+            writer.copy(dataset, episode)
         return writer.finish(
             left_out=(
                 *manifest.left_out,
@@ -207,24 +209,6 @@ def _free(out: Path, inputs: Iterable[Path], *, overwrite: bool) -> Path:
     return require_free(
         out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
     )
-
-
-def _writer(
-    out: Path, like: Dataset, *, overwrite: bool, labels: int | None = None
-) -> DatasetWriter:
-    manifest = like.manifest
-    return DatasetWriter(
-        out,
-        like.contract,
-        overwrite=overwrite,
-        image_format=manifest.image_format,
-        labels=manifest.labels if labels is None else labels,
-    )
-
-
-def _copy(writer: DatasetWriter, dataset: Dataset, episodes: Iterable[int]) -> None:
-    for episode in episodes:
-        writer.copy(dataset, episode)
 
 
 def _fresh(

@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.atomic_folders import new_folder
 from il_ros.core.contract import Contract, require_same
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.dataset import EVENTS_FILE, Dataset, dump_events, load_dataset
-from il_ros.datasets.dataset_arrays import ArrayFile, BlobFile, array_specs, open_array
-from il_ros.datasets.episode_arrays import EpisodeArrays
-from il_ros.datasets.expert_labels import label_of
+from il_ros.datasets.dataset import EVENTS_FILE, Dataset, load_dataset
+from il_ros.datasets.dataset_arrays import (
+    ArrayFile,
+    BlobFile,
+    array_specs,
+    described_columns,
+    open_array,
+)
+from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events
 from il_ros.datasets.feature_statistics import statistics_of
 from il_ros.datasets.image_store import RawImages, pixel_blocks
 from il_ros.datasets.manifest import (
@@ -30,8 +34,6 @@ from il_ros.datasets.manifest import (
     dump_manifest,
     make_manifest,
 )
-
-Array = NDArray[Any]
 
 
 class DatasetWriter:
@@ -65,57 +67,48 @@ class DatasetWriter:
         self.path, self.contract, self.image_format = out, contract, image_format
         self.labels = labels
         self._columns = array_specs(contract, image_format, labels)
-        self._context = new_folder(
+        self._new_folder = new_folder(
             out, overwrite=overwrite, marker=MANIFEST_FILE, inputs=inputs, error=DatasetError
         )
         self._entries: list[EpisodeEntry] = []
         self._rendered: EpisodeEntry | None = None
         self._events: list[str] = []
-        self._stack = ExitStack()
         self._finished = False
 
-    def __enter__(self) -> DatasetWriter:
-        self._folder = self._context.__enter__()
-        try:
-            self._open_files()
-        except BaseException as problem:
-            self._context.__exit__(type(problem), problem, problem.__traceback__)
-            raise
-        return self
+    @classmethod
+    def like(
+        cls, dataset: Dataset, out: Path, *, overwrite: bool, labels: int | None = None
+    ) -> DatasetWriter:
+        """A writer of a dataset as another one; `labels` are its own by default."""
+        return cls(
+            out,
+            dataset.contract,
+            overwrite=overwrite,
+            image_format=dataset.manifest.image_format,
+            labels=dataset.manifest.labels if labels is None else labels,
+        )
 
-    def _open_files(self) -> None:
+    def __enter__(self) -> DatasetWriter:
         keys = () if self.image_format == 'raw' else tuple(self.contract.images)
         with ExitStack() as stack:
+            folder = self._folder = stack.enter_context(self._new_folder)
             self._files = {
-                name: stack.enter_context(ArrayFile(self._folder / f'{name}.npy', column))
+                name: stack.enter_context(ArrayFile(folder / f'{name}.npy', column))
                 for name, column in self._columns.items()
             }
             self._blobs = {
                 key: stack.enter_context(
-                    BlobFile(self._folder / f'{key}.images', self._folder / f'{key}.offsets.npy')
+                    BlobFile(folder / f'{key}.images', folder / f'{key}.offsets.npy')
                 )
                 for key in keys
             }
             self._stack = stack.pop_all()
+        return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        try:
-            self._stack.close()
-        except OSError as problem:  # on a full disk the rest of a file cannot be written either
-            error = error or problem
         if not self._finished:
             dropped = error or DatasetError('not finished', where=str(self.path))
-            self._context.__exit__(type(dropped), dropped, dropped.__traceback__)
-
-    @property
-    def frames(self) -> int:
-        """Frames so far."""
-        return sum(entry.length for entry in self._entries)
-
-    @property
-    def episodes(self) -> int:
-        """Episodes so far."""
-        return len(self._entries)
+            self._stack.__exit__(type(dropped), dropped, dropped.__traceback__)
 
     def add(self, episode: EpisodeArrays) -> None:
         """Append an episode.
@@ -124,7 +117,7 @@ class DatasetWriter:
             DatasetError: If its arrays do not fit the contract or each other, or its images are
                 of another renderer than those that are there.
         """
-        self._add_streams(episode)
+        self._add_columns(episode)
         for key, stream in self.contract.images.items():
             images, where = episode.images.get(key, ()), f'{episode.entry.id}.{key}'
             there = np.array([bool(image) for image in images], bool)
@@ -155,13 +148,18 @@ class DatasetWriter:
         """
         require_same(self.contract, dataset.contract, where=str(self.path))
         raw = {k: s for k, s in dataset.images.items() if isinstance(s, RawImages)}
-        if self.image_format != 'raw' or len(raw) != len(dataset.images):
-            self.add(_named(dataset.episode_arrays(episode), name))
+        pixels = self.image_format == 'raw' and len(raw) == len(dataset.images)
+        arrays, entry = (
+            dataset.episode_arrays(episode, images=not pixels),
+            dataset.episodes[episode],
+        )
+        arrays = replace(arrays, entry=replace(entry, id=name or entry.id))
+        if not pixels:
+            self.add(arrays)
             return
-        self._add_streams(_named(dataset.episode_arrays(episode, images=False), name))
+        self._add_columns(arrays)
         for key, store in raw.items():
-            pixels = store.pixels[dataset.episodes[episode].start : dataset.episodes[episode].stop]
-            self._files[f'{key}.pixels'].append(pixels)
+            self._files[f'{key}.pixels'].append(store.pixels[entry.start : entry.stop])
 
     def finish(
         self,
@@ -189,10 +187,9 @@ class DatasetWriter:
                 fix='record episodes in which a source is in control',
             )
         hashes = self._close_files()
-        names = [n for n in self._columns if n in self.contract.streams or n.startswith('action')]
-        opened = {
-            name: open_array(self._folder, name, self._columns[name], self.frames) for name in names
-        }
+        frames = sum(entry.length for entry in self._entries)
+        specs = described_columns(self._columns, self.contract)
+        columns = {n: open_array(self._folder, n, spec, frames) for n, spec in specs.items()}
         manifest = make_manifest(
             self.contract,
             self._entries,
@@ -200,27 +197,27 @@ class DatasetWriter:
             image_format=self.image_format,
             labels=self.labels,
             left_out=left_out,
-            statistics=statistics_of(opened),
+            statistics=statistics_of(columns),
             preprocessing=preprocessing,
             steps=steps,
             reading=reading,
         )
         (self._folder / MANIFEST_FILE).write_text(dump_manifest(manifest), encoding='utf-8')
         self._finished = True
-        self._context.__exit__(None, None, None)
+        self._stack.close()
         return load_dataset(self.path)
 
-    def _add_streams(self, episode: EpisodeArrays) -> None:
+    def _add_columns(self, episode: EpisodeArrays) -> None:
         self._require_one_renderer(episode.entry)
-        rows = self._rows_of(episode)
-        lengths = {name: len(array) for name, array in rows.items()}
+        columns = episode.columns(self.contract, self.labels)
+        lengths = {name: len(array) for name, array in columns.items()}
         if not episode.frames or set(lengths.values()) != {episode.frames}:
             raise DatasetError(
                 f'{episode.frames} frames, and arrays of lengths {lengths}',
                 where=episode.entry.id,
                 allowed='one frame or more, a row in each array',
             )
-        for name, array in rows.items():
+        for name, array in columns.items():
             self._files[name].append(array)
         self._entries.append(episode.described_entry(self.contract))
         self._events.append(dump_events(episode.events))
@@ -239,22 +236,6 @@ class DatasetWriter:
                 fix='make a dataset of each, or record one of them again by the other renderer',
             )
 
-    def _rows_of(self, episode: EpisodeArrays) -> dict[str, Array]:
-        """The arrays of an episode, by the names of their files; pixels are not among them."""
-        try:
-            rows: dict[str, Array] = {key: episode.values[key] for key in self.contract.streams}
-            rows |= {f'{key}.valid': episode.valid[key] for key in self.contract.inputs}
-            rows['age'] = np.stack([episode.age[key] for key in self.contract.inputs], axis=1)
-        except KeyError as problem:
-            raise DatasetError(
-                f'no array of {problem}', where=episode.entry.id, allowed=list(self.contract.inputs)
-            ) from None
-        fixed = ('stamp', 'action', 'action_raw', 'source')
-        rows |= {name: getattr(episode, name) for name in fixed}
-        if self.labels:
-            rows['label'] = label_of(episode, self.contract, self.labels)
-        return rows
-
     def _close_files(self) -> dict[str, str]:
         """Close all; give the hash of each, by name."""
         hashes = {name: file.close() for name, file in self._files.items()}
@@ -266,10 +247,6 @@ class DatasetWriter:
         return hashes
 
 
-def _named(episode: EpisodeArrays, name: str) -> EpisodeArrays:
-    return replace(episode, entry=replace(episode.entry, id=name)) if name else episode
-
-
 def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Dataset:
     """Write a dataset to another folder, whole or not at all, and open it there.
 
@@ -277,14 +254,7 @@ def save_dataset(dataset: Dataset, path: Path, *, overwrite: bool = False) -> Da
         DatasetError: If `path` exists and may not be replaced, or cannot be written.
     """
     manifest = dataset.manifest
-    writer = DatasetWriter(
-        path,
-        dataset.contract,
-        overwrite=overwrite,
-        image_format=manifest.image_format,
-        labels=manifest.labels,
-    )
-    with writer:
+    with DatasetWriter.like(dataset, path, overwrite=overwrite) as writer:
         for episode in range(len(dataset.episodes)):
             writer.copy(dataset, episode)
         return writer.finish(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
+from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, gaps
 from il_ros.datasets.manifest import EpisodeEntry
+
+Array = NDArray[Any]
+
+FIXED = ('stamp', 'age', 'action', 'action_raw', 'source')
+"""Arrays that every dataset has, whatever its contract."""
 
 # Who was in control at a frame, by the code that the `source` array holds. `demonstrator` drove a
 # robot without our monitor in front of it.
@@ -31,6 +38,16 @@ class Event:
     stamp: int
     kind: str
     text: str
+
+
+def dump_events(events: Iterable[Event]) -> str:
+    """The events of one episode as a line of JSON."""
+    return json.dumps([[e.stamp, e.kind, e.text] for e in events]) + '\n'
+
+
+def load_events(line: str | bytes) -> tuple[Event, ...]:
+    """What `dump_events` wrote; of anything else a ValueError, or another one of Python's."""
+    return tuple(Event(stamp=int(t), kind=str(k), text=str(x)) for t, k, x in json.loads(line))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +93,62 @@ class EpisodeArrays:
     def duration(self) -> float:
         """Time from the first frame to the last [s]."""
         return float(self.stamp[-1] - self.stamp[0]) / NS if self.frames else 0.0
+
+    @staticmethod
+    def of_columns(
+        entry: EpisodeEntry,
+        contract: Contract,
+        columns: Mapping[str, Array],
+        *,
+        images: Mapping[str, tuple[bytes, ...]],
+        events: tuple[Event, ...],
+    ) -> EpisodeArrays:
+        """An episode of what its `columns` are."""
+        return EpisodeArrays(
+            entry=entry,
+            values={key: columns[key] for key in contract.streams},
+            valid={key: columns[f'{key}.valid'] for key in contract.inputs},
+            age={key: columns['age'][:, i] for i, key in enumerate(contract.inputs)},
+            **{name: columns[name] for name in FIXED if name != 'age'},
+            images=images,
+            events=events,
+            label=columns.get('label'),
+        )
+
+    def columns(self, contract: Contract, labels: int) -> dict[str, Array]:
+        """The arrays by the names of their files in a dataset; images are not among them.
+
+        Args:
+            contract: The keys.
+            labels: Steps of the labels, which are NaN where there are none; 0 leaves them out.
+
+        Raises:
+            DatasetError: If a key is missing, or the labels have other steps or joints.
+        """
+        try:
+            columns: dict[str, Array] = {key: self.values[key] for key in contract.streams}
+            columns |= {f'{key}.valid': self.valid[key] for key in contract.inputs}
+            columns['age'] = np.stack([self.age[key] for key in contract.inputs], axis=1)
+        except KeyError as problem:
+            raise DatasetError(
+                f'no array of {problem}', where=self.entry.id, allowed=list(contract.inputs)
+            ) from None
+        columns |= {name: getattr(self, name) for name in FIXED if name != 'age'}
+        if labels:
+            columns['label'] = self._labels((self.frames, labels, len(contract.action.names)))
+        return columns
+
+    def _labels(self, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+        if self.label is None:
+            return np.full(shape, np.nan, np.float32)
+        if self.label.shape != shape:
+            raise DatasetError(
+                f'labels of shape {self.label.shape}',
+                where=self.entry.id,
+                allowed=str(shape),
+                fix='ask the expert for as many steps in every episode',
+            )
+        return self.label
 
     def described_entry(self, contract: Contract) -> EpisodeEntry:
         """The entry with what the arrays say: length, times, gaps, fractions of the sources."""

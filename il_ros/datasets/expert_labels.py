@@ -19,7 +19,6 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame
-from il_ros.datasets.episode_arrays import EpisodeArrays
 
 LABEL_TOPICS = (topics.EXPERT_LABEL, topics.EXPERT_CHUNK)
 """Where labels are: on the first that has one for a frame."""
@@ -64,22 +63,3 @@ class ExpertLabels:
             if chunk is not None:
                 label[: len(chunk)] = chunk[: self._steps]
         return labels
-
-
-def label_of(episode: EpisodeArrays, contract: Contract, steps: int) -> NDArray[np.float32]:
-    """The labels of an episode, shape (F, steps, N); NaN throughout where it has none.
-
-    Raises:
-        DatasetError: If its labels have another number of steps or joints.
-    """
-    shape = (episode.frames, steps, len(contract.action.names))
-    if episode.label is None:
-        return np.full(shape, np.nan, np.float32)
-    if episode.label.shape != shape:
-        raise DatasetError(
-            f'labels of shape {episode.label.shape}',
-            where=episode.entry.id,
-            allowed=str(shape),
-            fix='ask the expert for as many steps in every episode',
-        )
-    return episode.label

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +20,8 @@ Pixels = NDArray[Any]
 _BLOCK = 64  # images that are in memory at a time where all are gone through
 
 
-class ImageStore(Protocol):
-    """Images of one key, one for each frame.
-
-    Attributes:
-        stream: What the contract says of them.
-    """
-
-    stream: ImageStream
-
-    @property
-    def suffix(self) -> str:
-        """Ending of a file that has what `encoded` gives: `.jpg` or `.png`."""
-        ...
-
-    def __len__(self) -> int:
-        """Frames."""
-        ...
-
-    def __getitem__(self, frame: int) -> Pixels:
-        """Pixels: uint8 (H, W, 3) RGB, uint8 (H, W) gray, or uint16 (H, W) depth [mm].
-
-        Raises:
-            DatasetError: If the frame has no image, or a damaged one.
-        """
-        ...
-
-    def encoded(self, frame: int) -> bytes:
-        """The image as JPEG or PNG; empty where the frame has none."""
-        ...
-
-
 class EncodedImages:
-    """Images in one file, each encoded for itself.
+    """Images of one key, one for each frame, in one file, each encoded for itself.
 
     Args:
         stream: What the contract says of them.
@@ -69,6 +38,13 @@ class EncodedImages:
         self.blob, self.offsets = blob.view(np.ndarray), offsets.view(np.ndarray)
         self._where, self._shape = where, pixels_spec(stream).shape
 
+    @classmethod
+    def of(cls, stream: ImageStream, images: Sequence[bytes], where: str) -> EncodedImages:
+        """Encoded images in memory; empty where a frame has none."""
+        offsets = np.concatenate([[0], np.cumsum([len(image) for image in images])])
+        blob = np.frombuffer(b''.join(images), np.uint8)
+        return cls(stream, blob, offsets.astype(np.int64), where)
+
     @property
     def suffix(self) -> str:
         """Ending of a file that has what `encoded` gives, by the first image that there is."""
@@ -80,6 +56,11 @@ class EncodedImages:
         return len(self.offsets) - 1
 
     def __getitem__(self, frame: int) -> Pixels:
+        """Pixels: uint8 (H, W, 3) RGB, uint8 (H, W) gray, or uint16 (H, W) depth [mm].
+
+        Raises:
+            DatasetError: If the frame has no image, or a damaged one.
+        """
         start, stop = self._range(frame)
         if start == stop:
             raise DatasetError(f'no image at frame {frame}', where=self._where)
@@ -105,7 +86,7 @@ class EncodedImages:
 
 
 class RawImages:
-    """Images as one array of pixels.
+    """Images of one key, one for each frame, as one array of pixels.
 
     Args:
         stream: What the contract says of them.
@@ -127,6 +108,7 @@ class RawImages:
         return len(self.pixels)
 
     def __getitem__(self, frame: int) -> Pixels:
+        """Pixels, as of `EncodedImages`."""
         if not self._valid[frame]:
             raise DatasetError(f'no image at frame {frame}', where=self._where)
         image: Pixels = self.pixels[frame]
@@ -135,6 +117,9 @@ class RawImages:
     def encoded(self, frame: int) -> bytes:
         """The image as PNG, which loses nothing; empty where the frame has none."""
         return encode(self.pixels[frame], 'png') if self._valid[frame] else b''
+
+
+ImageStore = EncodedImages | RawImages
 
 
 def open_images(
@@ -180,14 +165,9 @@ def pixel_blocks(stream: ImageStream, images: tuple[bytes, ...], where: str) -> 
     column = pixels_spec(stream)
     for start in range(0, len(images), _BLOCK):
         chosen = images[start : start + _BLOCK]
-        lengths = [len(image) for image in chosen]
-        store = EncodedImages(
-            stream,
-            np.frombuffer(b''.join(chosen), np.uint8),
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            where,
-        )
+        store = EncodedImages.of(stream, chosen, where)
         block = np.zeros((len(chosen), *column.shape), column.dtype)
-        for i in np.flatnonzero(lengths):
-            block[i] = store[int(i)]
+        for i, image in enumerate(chosen):
+            if image:
+                block[i] = store[i]
         yield block

@@ -45,4 +45,4 @@ def demonstrate(
 
 def dataset_of_rollouts(contract: Contract, task: str, rollouts: Iterable[Rollout]) -> Dataset:
     """Make a dataset in memory from rollouts whose frames hold every stream of the contract."""
-    return assemble(contract, [episode_data(contract, task, rollout) for rollout in rollouts])
+    return assemble(contract, [episode_data(task, rollout) for rollout in rollouts])

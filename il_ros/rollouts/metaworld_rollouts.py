@@ -19,7 +19,7 @@ from il_ros.core.frames import NS, Frame
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import LeftOut
-from il_ros.datasets.memory_dataset import arrays_of
+from il_ros.datasets.memory_dataset import usable_arrays
 from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.policies.policy import Policy
@@ -163,9 +163,9 @@ def record_experts(
     with DatasetWriter(out, contract, overwrite=overwrite) as writer:
         for seed in planned:
             rollout = runner.run(seed, noise=noise)
-            episode = episode_data(contract, task, rollout)
+            episode = episode_data(task, rollout)
             if rollout.success:
-                writer.add(arrays_of(contract, episode))
+                writer.add(usable_arrays(contract, episode))
             else:
                 reason = 'the expert did not succeed within the time limit'
                 left_out.append(LeftOut(bag='', id=episode.entry.id, reason=reason))

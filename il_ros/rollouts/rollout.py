@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.datasets.memory_dataset import EpisodeFrames, usable_frames
+from il_ros.datasets.memory_dataset import EpisodeFrames
 
 Array = NDArray[np.float64]
 
@@ -72,8 +71,8 @@ class Rollout:
         return np.array([frame.stamp - NS for frame in self.frames]) / NS
 
 
-def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeFrames:
-    """Convert a rollout to an episode of a dataset, with its frames usable for training."""
+def episode_data(task: str, rollout: Rollout) -> EpisodeFrames:
+    """Convert a rollout to an episode of a dataset."""
     entry = EpisodeEntry(
         id=f'{task}_{rollout.seed}',
         start=0,
@@ -82,7 +81,7 @@ def episode_data(contract: Contract, task: str, rollout: Rollout) -> EpisodeFram
         task=task,
         seed=rollout.seed,
     )
-    return usable_frames(contract, entry, rollout.frames, rollout.actions)
+    return EpisodeFrames(entry=entry, frames=rollout.frames, actions=rollout.actions)
 
 
 _FACTS = (

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from il_ros.algorithms.bc import BcConfig, train_bc
 from il_ros.algorithms.chunk_dataset import chunk_data, chunk_samples, chunk_targets
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.episode_arrays import SOURCES
-from il_ros.datasets.memory_dataset import assemble, usable_frames
+from il_ros.datasets.memory_dataset import assemble
 from il_ros.policies.mlp import MlpConfig
 
 CONFIG = MlpConfig(horizon=3, absolute=('hand',))
@@ -27,9 +29,7 @@ def test_steps_beyond_a_gap_are_not_known(task):
     whole = task.episode(1, length=6)
     actions = whole.actions.copy()
     actions[3] = np.nan
-    dataset = assemble(
-        task.contract, [usable_frames(task.contract, whole.entry, whole.frames, actions)]
-    )
+    dataset = assemble(task.contract, [replace(whole, actions=actions)])
     assert dataset.frames == 5
     _, mask = chunk_targets(dataset, CONFIG)
     assert mask.tolist() == [
@@ -67,9 +67,7 @@ def corrected(task):
     labels = np.full((6, 3, 2), np.nan)
     labels[1], labels[2, :2] = 1.0, 2.0
     sources = np.array(4 * [SOURCES.index('policy')] + 2 * [SOURCES.index('expert')], np.uint8)
-    episode = usable_frames(
-        task.contract, whole.entry, whole.frames, whole.actions, sources=sources, labels=labels
-    )
+    episode = replace(whole, sources=sources, labels=labels)
     return assemble(task.contract, [episode])
 
 
@@ -95,9 +93,7 @@ def test_a_demonstration_ends_where_the_policy_drives_on(task):
     whole = task.episode(1, length=4)
     sources = np.array([SOURCES.index(s) for s in ('expert', 'expert', 'policy', 'expert')])
     labels = np.full((4, 3, 2), np.nan)
-    episode = usable_frames(
-        task.contract, whole.entry, whole.frames, whole.actions, sources=sources, labels=labels
-    )
+    episode = replace(whole, sources=sources, labels=labels)
     mask = chunk_samples(assemble(task.contract, [episode]), 3).mask
     assert mask.sum(axis=1).tolist() == [2, 1, 0, 1]
 
@@ -107,9 +103,7 @@ def test_beyond_a_short_answer_counts_what_the_expert_did(task):
     labels = np.full((4, 3, 2), np.nan)
     labels[:, :1] = 1.0
     sources = np.array([SOURCES.index(s) for s in ('expert', 'expert', 'policy', 'expert')])
-    episode = usable_frames(
-        task.contract, whole.entry, whole.frames, whole.actions, sources=sources, labels=labels
-    )
+    episode = replace(whole, sources=sources, labels=labels)
     dataset = assemble(task.contract, [episode])
     samples = chunk_samples(dataset, 3)
     assert samples.mask.sum(axis=1).tolist() == [2, 1, 1, 1]

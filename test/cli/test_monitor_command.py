@@ -21,7 +21,7 @@ from il_ros.core.frames import Frame
 from il_ros.core.observation_features import Features, Normalizer
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.datasets.memory_dataset import assemble, usable_frames
+from il_ros.datasets.memory_dataset import EpisodeFrames, assemble
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.bundle import Bundle, Training, load_bundle
@@ -82,7 +82,7 @@ def dataset(seeds):
         positions = states(seed)
         frames = [frame(i, position) for i, position in enumerate(positions)]
         entry = EpisodeEntry(id=f'e{seed}', start=0, length=0, seed=seed, outcome='success')
-        return usable_frames(CONTRACT, entry, frames, positions + 0.01)
+        return EpisodeFrames(entry=entry, frames=frames, actions=positions + 0.01)
 
     return assemble(CONTRACT, [episode(seed) for seed in seeds])
 

@@ -305,7 +305,8 @@ def test_a_shard_that_was_cut_or_changed_is_made_again(episodes, tmp_path):
         assert first.stat().st_size == len(whole[0])
         for shard in prepared.shards:
             for index in range(len(shard.entries)):
-                assert read_shard_episode(shard, index).frames == shard.entries[index].length
+                episode = read_shard_episode(shard, index, prepared.contract)
+                assert episode.frames == shard.entries[index].length
 
 
 def test_what_a_build_that_was_killed_at_its_end_left_goes(episodes, build, tmp_path):

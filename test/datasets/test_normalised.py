@@ -9,13 +9,13 @@ from il_ros.cli.interop_command import export_, import_
 from il_ros.core.errors import ContractError
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
-from il_ros.datasets.memory_dataset import arrays_of
+from il_ros.datasets.memory_dataset import usable_arrays
 from il_ros.datasets.preprocessing.joint_motion import measured_positions, relative_speed
 from il_ros.datasets.preprocessing.quality_measures import part_measures
 from il_ros.datasets.preprocessing.segmentation import Idle
 from il_ros.datasets.summary.feature_summary import summarise_joints
 
-EPISODE = arrays_of(free_hand.CONTRACT, free_hand.episode(0))
+EPISODE = usable_arrays(free_hand.CONTRACT, free_hand.episode(0))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.datasets.memory_dataset import assemble, usable_frames
+from il_ros.datasets.memory_dataset import EpisodeFrames, assemble
 
 METAWORLD = Path(__file__).parents[2] / 'config/contracts/metaworld.yaml'
 CONTRACT = load_contract(METAWORLD)
@@ -37,7 +37,7 @@ def episode(seed, length=40):
         actions.append(np.append(np.clip(10 * (goal - hand), -1, 1), 1.0))
         hand = hand + 0.01 * actions[-1][:3]
     entry = EpisodeEntry(id=f'e{seed}', start=0, length=0, task='reach', seed=seed)
-    return usable_frames(CONTRACT, entry, frames, np.array(actions))
+    return EpisodeFrames(entry=entry, frames=frames, actions=np.array(actions))
 
 
 def dataset(seeds):
