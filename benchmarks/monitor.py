@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks import faults, monitor_study
 from benchmarks.monitor_study import Found, Study, StudySizes
 from benchmarks.monitor_tables import DEFAULT, TOGETHER, Costs, Results, singles, write
+from benchmarks.rollout_files import load_rollouts
 from benchmarks.rows import RUNS, Row
 from il_ros.core.errors import IlRosError
 from il_ros.monitors.calibrated_scores import WINDOW, Calibration
@@ -21,7 +22,6 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreWatch
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.threads import one_thread
-from il_ros.rollouts.rollout import load_rollouts
 from il_ros.rollouts.rollout_scores import score_inputs_of
 
 PROCESSES = 2

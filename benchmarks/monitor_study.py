@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.rollout_files import load_rollouts, save_rollouts
 from benchmarks.rows import ROOT
 from benchmarks.score_comparison import Comparison
 from il_ros.algorithms.bc import BcConfig, train_bundle
@@ -29,13 +30,12 @@ from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_cases import (
     EpisodeCase,
-    calibration_cases,
     nominal_cases,
     perturbed_cases,
 )
 from il_ros.rollouts.episode_runner import EpisodeRunner
 from il_ros.rollouts.in_process_monitor import limits_monitor, scores_monitor
-from il_ros.rollouts.rollout import Rollout, load_rollouts, save_rollouts
+from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_scores import score_rollouts
 from il_ros.rollouts.safety_filters import NoFilter, SafetyFilter
 from il_ros.sim.perturbations import load_perturbations
@@ -224,8 +224,9 @@ class Study:
         """Undisturbed rollouts until as many as are wanted have succeeded."""
         wanted, found = self.sizes.calibration, list[Rollout]()
         runner = self._runner(bundle, self._limits(bundle))
-        for case in calibration_cases(4 * wanted, self.seed * 4 * wanted):
-            found.append(runner.run(case.seed))
+        seeds = draw_seeds('calibration', 4 * wanted, self.seed * 4 * wanted)
+        for seed in seeds:
+            found.append(runner.run(seed))
             if sum(rollout.success for rollout in found) == wanted:
                 return found
         raise IlRosError(

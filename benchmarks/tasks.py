@@ -87,11 +87,9 @@ class TaskTable:
         for column, episodes in columns.items():
             path = self._path(task, column)
             if not path.exists() or 'failed_seeds' not in self.outcome(task, column):
-                rollouts = run_cases(
-                    self._setup(task, column),
-                    nominal_cases(episodes),
-                    processes=worker_count(0, min(columns.values())),
-                )
+                processes = worker_count(0, min(columns.values()))
+                cases = nominal_cases(episodes)
+                rollouts = list(run_cases(self._setup(task, column), cases, processes=processes))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(path, json.dumps(_outcome(rollouts)) + '\n')
             outcome = self.outcome(task, column)

@@ -21,7 +21,7 @@ from il_ros.algorithms.chunk_dataset import Batch, ChunkData, chunk_data
 from il_ros.algorithms.export import make_bundle
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import BatchSource, Loss, fit
-from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
+from il_ros.algorithms.training_settings import OptimiserConfig, TrainingProgress
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.calibration.fit_scores import channels_named
 from il_ros.core.atomic_folders import require_free
@@ -91,9 +91,9 @@ def train_bc(
     *,
     augmentation: Augmentation = NO_AUGMENTATION,
     start: MlpPolicy | None = None,
-    on_epoch: Callable[[TrainingProgress], None] | None = None,
+    on_epoch: Callable[[TrainingProgress], None] = lambda progress: None,
     log_dir: Path | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> BcResult:
     """Clone the behaviour in a dataset.
 
@@ -115,12 +115,20 @@ def train_bc(
     config.check()
     split = dataset.split(config.val_fraction, config.seed)
     device = choose_device(config.device)
-    hooks = TrainingHooks(on_epoch=on_epoch, log_dir=log_dir, cancelled=cancelled)
     prepared, train = _samples(dataset, config, split[0], augmentation, device)
     held_out = prepared.batch(dataset.rows(split[1]), device)
     with torch_threads(config.threads):
         network = _network(prepared, config, start).to(device)
-        metrics = fit(network, train, held_out, loss=_loss(config), config=config, hooks=hooks)
+        metrics = fit(
+            network,
+            train,
+            held_out,
+            loss=_loss(config),
+            config=config,
+            log_dir=log_dir,
+            on_epoch=on_epoch,
+            cancelled=cancelled,
+        )
     return BcResult(
         policy=_policy(dataset, config, prepared, network),
         config=config,
@@ -137,8 +145,8 @@ def train_bundle(
     *,
     augmentation: Augmentation = NO_AUGMENTATION,
     overwrite: bool = False,
-    on_epoch: Callable[[TrainingProgress], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    on_epoch: Callable[[TrainingProgress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> float:
     """Clone the behaviour in the dataset's folder into a bundle's folder, with TensorBoard logs.
 

@@ -49,11 +49,7 @@ class DaggerConfig:
 
 
 class Dagger(QueryRule):
-    """Mixes learner and expert step by step.
-
-    Args:
-        config: How beta falls, and how many steps are labelled.
-    """
+    """Mixes learner and expert step by step."""
 
     Config = DaggerConfig
     config: DaggerConfig

@@ -40,9 +40,6 @@ class DartConfig:
 class Dart(QueryRule):
     """The expert drives under noise.
 
-    Args:
-        config: How strong the noise is.
-
     Attributes:
         covariance: Of the noise, shape (A, A), in squared units of `Actor.action_std`.
     """

@@ -46,11 +46,7 @@ class EnsembleDaggerConfig:
 
 
 class EnsembleDagger(QueryRule):
-    """Lets an ensemble drive where it is sure and right.
-
-    Args:
-        config: How sure and how right the ensemble has to be.
-    """
+    """Lets an ensemble drive where it is sure and right."""
 
     Config = EnsembleDaggerConfig
     members = 5

@@ -20,7 +20,7 @@ from torch import nn
 from il_ros.algorithms.chunk_dataset import Batch
 from il_ros.algorithms.torch_tools import torch_threads
 from il_ros.algorithms.training_loop import Loss, fit
-from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks
+from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
@@ -116,7 +116,7 @@ def train_flat(
     with torch_threads(config.threads):
         network = _network(source.batch, config, start, inputs, outputs).to(device)
         nothing = source.batch.at(torch.arange(0, device=device))
-        fit(network, source, nothing, loss=_loss(config), config=config, hooks=TrainingHooks())
+        fit(network, source, nothing, loss=_loss(config), config=config)
     return FlatPolicy(
         _networks(network, config),
         inputs=inputs,

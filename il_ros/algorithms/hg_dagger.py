@@ -8,30 +8,25 @@ quarter, when the person had come to know the learner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, ensemble_variance
+from il_ros.algorithms.query_rules import (
+    NoSettings,
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    ensemble_variance,
+)
 from il_ros.algorithms.transitions import Transitions
 
 
-@dataclass(frozen=True, kw_only=True)
-class HgDaggerConfig:
-    """No settings: the person decides."""
-
-
 class HgDagger(QueryRule):
-    """The person drives while holding the enable switch.
+    """The person drives while holding the enable switch."""
 
-    Args:
-        config: Has no settings.
-    """
-
-    Config = HgDaggerConfig
     members = 5
 
-    def __init__(self, config: HgDaggerConfig) -> None:
+    def __init__(self, config: NoSettings | None = None) -> None:
+        super().__init__(config)
         self._variances: list[float] = []
 
     @property

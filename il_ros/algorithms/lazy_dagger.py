@@ -13,7 +13,7 @@ the expert also keeps the arm while the classifier says unsafe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,11 +42,7 @@ class LazyDaggerConfig(SafeDaggerConfig):
 
 
 class LazyDagger(SafeDagger):
-    """Hands over by a learned classifier and back by the measured discrepancy.
-
-    Args:
-        config: The thresholds and the noise.
-    """
+    """Hands over by a learned classifier and back by the measured discrepancy."""
 
     Config = LazyDaggerConfig
     config: LazyDaggerConfig
@@ -54,22 +50,19 @@ class LazyDagger(SafeDagger):
     def begin_episode(self, random: np.random.Generator) -> None:
         """See `QueryRule.begin_episode`; the learner begins."""
         super().begin_episode(random)
-        self._by_expert = False
+        self._taken_over = False
 
     def decide(self, step: QueryContext) -> QueryDecision:
-        """See `QueryRule.decide`."""
-        checked = bool(self.random.random() < self.config.check)
-        if self._safety is None:
-            return QueryDecision(driver='policy', ask=True)
-        unsafe = self._safety.unsafe(step.features)
-        if unsafe > self.config.probability:
-            self._by_expert = True
-        elif self._by_expert:
-            self._by_expert = not self._as_good(step)
-        if not self._by_expert:
-            return QueryDecision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+        """As SafeDAgger, with noise while the expert drives."""
+        decision = super().decide(step)
+        if decision.driver == 'policy':
+            return decision
         noise = self.config.noise * self.random.standard_normal(len(step.action))
-        return QueryDecision(driver='expert', ask=True, noise=noise, scores={'unsafe': unsafe})
+        return replace(decision, noise=noise)
+
+    def _by_expert(self, step: QueryContext, unsafe: bool) -> bool:
+        self._taken_over = unsafe or (self._taken_over and not self._as_good(step))
+        return self._taken_over
 
     def _as_good(self, step: QueryContext) -> bool:
         answer = step.ask()

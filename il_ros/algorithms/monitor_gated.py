@@ -42,11 +42,7 @@ class MonitorGatedConfig:
 
 
 class MonitorGated(QueryRule):
-    """Asks while the monitor's score is above its threshold.
-
-    Args:
-        config: Which score decides, and when the expert hands back.
-    """
+    """Asks while the monitor's score is above its threshold."""
 
     Config = MonitorGatedConfig
     needs_scores = True

@@ -14,9 +14,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from il_ros.algorithms.query_rules import QueryContext, QueryDecision, QueryRule, RoundContext
-from il_ros.algorithms.safety_classifier import SafetyClassifier, learn_safety_classifier
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.algorithms.probability_network import ProbabilityNetwork
+from il_ros.algorithms.query_rules import (
+    Array,
+    QueryContext,
+    QueryDecision,
+    QueryRule,
+    RoundContext,
+)
 from il_ros.core.config import require_ranges
+
+_HIDDEN, _STEPS = (32, 32), 600  # of the classifier
 
 SAFETY_RANGES = {
     'threshold': 'more than 0',
@@ -48,30 +59,55 @@ class SafeDaggerConfig:
 
 
 class SafeDagger(QueryRule):
-    """Hands over and back by a learned classifier.
-
-    Args:
-        config: What is unsafe, and how often that is checked.
-    """
+    """Hands over and back by a learned classifier."""
 
     Config = SafeDaggerConfig
     config: SafeDaggerConfig
 
     def __init__(self, config: SafeDaggerConfig | None = None) -> None:
         super().__init__(config)
-        self._safety: SafetyClassifier | None = None
+        self._unsafe_probability: ProbabilityNetwork | None = None
 
     def begin_round(self, now: RoundContext) -> None:
-        """See `QueryRule.begin_round`."""
-        learned = learn_safety_classifier(now, self.config.memory, self.config.threshold)
-        self._safety = learned or self._safety
+        """Learn the classifier anew, unless all that is known is safe or all is unsafe."""
+        features, unsafe = honest(now, self.config.memory, self.config.threshold)
+        if unsafe.any() and not unsafe.all():
+            untrained = ProbabilityNetwork.random(features.shape[1], _HIDDEN, now.seed)
+            self._unsafe_probability = untrained.fit(features, unsafe, steps=_STEPS, seed=now.seed)
 
     def decide(self, step: QueryContext) -> QueryDecision:
         """See `QueryRule.decide`."""
         checked = bool(self.random.random() < self.config.check)
-        if self._safety is None:
+        if self._unsafe_probability is None:
             return QueryDecision(driver='policy', ask=True)
-        unsafe = self._safety.unsafe(step.features)
-        if unsafe > self.config.probability:
-            return QueryDecision(driver='expert', ask=True, scores={'unsafe': unsafe})
-        return QueryDecision(driver='policy', ask=checked, scores={'unsafe': unsafe})
+        unsafe = self._unsafe_probability(step.features)
+        by_expert = self._by_expert(step, unsafe > self.config.probability)
+        return QueryDecision(
+            driver='expert' if by_expert else 'policy',
+            ask=by_expert or checked,
+            scores={'unsafe': unsafe},
+        )
+
+    def _by_expert(self, step: QueryContext, unsafe: bool) -> bool:
+        """Whether the expert drives a step that the classifier has judged."""
+        return unsafe
+
+
+def honest(now: RoundContext, memory: int, threshold: float) -> tuple[Array, NDArray[np.bool_]]:
+    """Where learner and expert were both asked before the learner was trained on the answer.
+
+    What it does on steps that it was trained on says nothing about how safe it is.
+
+    Args:
+        now: The round that begins.
+        memory: Last rounds that are looked at; in earlier ones the learner was another.
+        threshold: Discrepancy from which a step is unsafe, in squared units of `Actor.action_std`.
+
+    Returns:
+        Features, shape (F, D), and whether each step was unsafe, shape (F,).
+    """
+    steps = now.steps
+    rows = steps.labelled & (steps.round > max(0, now.number - 1 - memory))
+    error = (steps.policy[rows] - steps.expert[rows]) / now.actor.action_std
+    features = now.actor.features(steps.observation[rows])
+    return features, np.asarray((error**2).mean(axis=1) > threshold)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
-from il_ros.algorithms.goal_value import GoalValue, learn_goal_value
+from il_ros.algorithms.probability_network import ProbabilityNetwork
 from il_ros.algorithms.query_rules import (
     Array,
     QueryContext,
@@ -28,8 +29,11 @@ from il_ros.algorithms.query_rules import (
     discrepancy,
     ensemble_variance,
 )
-from il_ros.algorithms.transitions import POLICY, Transitions
+from il_ros.algorithms.transitions import ENDINGS, POLICY, Transitions
 from il_ros.core.config import require_ranges
+
+_HIDDEN, _SWEEPS, _STEPS = (64, 64), 4, 300  # of the probability of success
+_SUCCESS, _FAILURE, _CUT = (ENDINGS.index(name) for name in ('success', 'failure', 'cut'))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +84,6 @@ class Thresholds:
 class ThriftyDagger(QueryRule):
     """Calls the expert by novelty and risk.
 
-    Args:
-        config: The budget and the discount.
-
     Attributes:
         thresholds: Those in force.
     """
@@ -94,7 +95,7 @@ class ThriftyDagger(QueryRule):
     def __init__(self, config: ThriftyDaggerConfig | None = None) -> None:
         super().__init__(config)
         self.thresholds = Thresholds()
-        self._value: GoalValue | None = None
+        self._success: ProbabilityNetwork | None = None
         self._novelty: list[float] = []
         self._risk: list[float] = []
         self._agreed = 0.0
@@ -105,7 +106,7 @@ class ThriftyDagger(QueryRule):
 
         In the first round it has driven none; the demonstrations stand in for them.
         """
-        self._value = learn_goal_value(now, self.config.discount)
+        self._success = learn_success(now, self.config.discount)
         steps = now.steps
         driven = (steps.source == POLICY) & (steps.round == now.number - 1)
         rows = steps.take(driven if driven.any() else steps.labelled)
@@ -113,7 +114,8 @@ class ThriftyDagger(QueryRule):
         self._novelty = members.var(axis=0).mean(axis=-1).tolist()
         features = now.actor.features(rows.observation)
         own = now.actor.decide(members * now.actor.action_std) / now.actor.action_std
-        self._risk = self._value.risks(features, own).tolist()
+        success = self._success.of_frames(np.concatenate([features, own], axis=1))
+        self._risk = (1.0 - success).tolist()
         self._agreed = _mean_discrepancy(now)
         self._set_thresholds()
 
@@ -124,11 +126,9 @@ class ThriftyDagger(QueryRule):
 
     def decide(self, step: QueryContext) -> QueryDecision:
         """See `QueryRule.decide`."""
-        assert self._value is not None, 'begin_round comes first'
-        novelty, risk = (
-            ensemble_variance(step.members),
-            self._value.risk(step.features, step.action),
-        )
+        assert self._success is not None, 'begin_round comes first'
+        novelty = ensemble_variance(step.members)
+        risk = 1.0 - self._success(np.concatenate([step.features, step.action]))
         limits, scores = self.thresholds, {'novelty': novelty, 'risk': risk}
         if self._by_expert:
             answer = step.ask()
@@ -158,3 +158,37 @@ def _mean_discrepancy(now: RoundContext) -> float:
     rows = now.steps.take(now.steps.labelled)
     own = now.actor.decide(now.actor.members(rows.observation))
     return discrepancy(own / now.actor.action_std, rows.expert / now.actor.action_std)
+
+
+def learn_success(now: RoundContext, discount: float) -> ProbabilityNetwork:
+    """Q(s, a), the discounted probability of success after an action, by fitted Q iteration.
+
+    It is learned over all steps with a successor or a known ending. The target is 1 where the task
+    is done, 0 where it has failed, and else the discounted Q of the next step with what the
+    learner would do there. Steps after which an episode was cut say nothing.
+
+    Returns:
+        A network of features and action (D + A,), the latter in units of `Actor.action_std`.
+    """
+    steps, actor = now.steps, now.actor
+    features = actor.features(steps.observation)
+    done = np.asarray(steps.executed, np.float64) / actor.action_std
+    own = actor.decide(actor.members(steps.observation)) / actor.action_std
+    known = steps.ending != _CUT
+    following = np.minimum(np.flatnonzero(known) + 1, len(steps) - 1)
+    x = np.concatenate([features, done], axis=1)[known]
+    ahead = np.concatenate([features, own], axis=1)[following]
+    ending = steps.ending[known]
+    target = (ending == _SUCCESS).astype(np.float64)
+    network = ProbabilityNetwork.random(x.shape[1], _HIDDEN, now.seed)
+    for sweep in range(_SWEEPS):
+        if sweep:
+            target = success_targets(ending, network.of_frames(ahead), discount)
+        network = network.fit(x, target, steps=_STEPS, seed=now.seed + sweep)
+    return network
+
+
+def success_targets(ending: NDArray[np.uint8], ahead: Array, discount: float) -> Array:
+    """What Q should be, shape (F,), where the next step's is `ahead`, shape (F,)."""
+    success, failure = ending == _SUCCESS, ending == _FAILURE
+    return np.where(success, 1.0, np.where(failure, 0.0, discount * ahead))

@@ -7,14 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from il_ros.core.errors import BundleError, unwritable
-from il_ros.monitors.scores.score_networks import Forward, Loss
-
-Floats = NDArray[np.floating] | NDArray[np.bool_]
 
 
 def warmup_cosine(warmup: float, steps: int) -> Callable[[int], float]:
@@ -66,22 +61,3 @@ def tensorboard(folder: Path | None) -> Iterator[Callable[[int, Mapping[str, flo
             yield write
     except OSError as problem:
         raise unwritable(folder, problem, BundleError) from None
-
-
-def cross_entropy_of(inputs: Floats, targets: Floats, *, batch_size: int) -> Loss:
-    """Loss of a network of one logit on random batches (`score_networks.fit_networks`).
-
-    Args:
-        inputs: Shape (F, D).
-        targets: Probability to predict, shape (F,).
-        batch_size: Frames drawn for each step.
-    """
-    x = torch.from_numpy(inputs.astype(np.float32))
-    y = torch.from_numpy(targets.astype(np.float32))
-
-    def loss(forward: Forward, random: torch.Generator) -> torch.Tensor:
-        rows = torch.randint(len(x), (batch_size,), generator=random)
-        logits = forward(x[rows][None])[0, :, 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, y[rows])
-
-    return loss

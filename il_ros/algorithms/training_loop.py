@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,7 @@ from torch.optim.adamw import adamw
 
 from il_ros.algorithms.chunk_dataset import Batch
 from il_ros.algorithms.torch_tools import tensorboard, warmup_cosine
-from il_ros.algorithms.training_settings import OptimiserConfig, TrainingHooks, TrainingProgress
+from il_ros.algorithms.training_settings import OptimiserConfig, TrainingProgress
 from il_ros.core.errors import IlRosError
 
 
@@ -44,9 +45,21 @@ def fit(
     *,
     loss: Loss,
     config: OptimiserConfig,
-    hooks: TrainingHooks,
+    log_dir: Path | None = None,
+    on_epoch: Callable[[TrainingProgress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
     """Train until the epochs or the patience end it; leave the best averaged weights.
+
+    Args:
+        network: What is trained.
+        source: Samples to train on.
+        held_out: Samples that decide which weights are best; none where training loss decides.
+        loss: What becomes small.
+        config: How to train.
+        log_dir: Where to write TensorBoard scalars; nowhere if None.
+        on_epoch: Called after each epoch.
+        cancelled: Asked after each epoch whether to give up.
 
     Returns:
         Losses, epochs, frames, samples per second, seconds.
@@ -57,16 +70,26 @@ def fit(
     average = copy.deepcopy(network).requires_grad_(False)
     best, best_loss, best_epoch = _copy(network), math.inf, 0
     started, busy = time.perf_counter(), 0.0
-    with tensorboard(hooks.log_dir) as log:
+    with tensorboard(log_dir) as log:
         for now in _epochs(network, average, source, held_out, loss=loss, config=config):
             decides = now.validation_loss if len(held_out) else now.training_loss
-            _require_finite(decides, now.epoch)
+            if not math.isfinite(decides):
+                raise IlRosError(
+                    f'the loss is {decides} after {now.epoch} epochs',
+                    where='training',
+                    fix='lower the learning rate',
+                )
             if decides < best_loss:
                 best, best_loss, best_epoch = _copy(average), decides, now.epoch
             progress = replace(now, best_loss=best_loss)
             busy += len(source) / progress.samples_per_s
-            log(progress.epoch, _scalars(progress))
-            hooks.after(progress)
+            log(
+                progress.epoch,
+                {k: v for k, v in vars(progress).items() if k not in ('epoch', 'epochs')},
+            )
+            on_epoch(progress)
+            if cancelled():
+                raise IlRosError(f'cancelled after {progress.epoch} epochs', where='training')
             if progress.epoch - best_epoch >= config.patience:
                 break
     network.load_state_dict(best)
@@ -166,19 +189,6 @@ def _validation(average: nn.Module, held_out: Batch, loss: Loss) -> float:
         return math.nan
     with torch.inference_mode():
         return float(loss(average, held_out, None))
-
-
-def _require_finite(loss: float, epochs: int) -> None:
-    if not math.isfinite(loss):
-        raise IlRosError(
-            f'the loss is {loss} after {epochs} epochs',
-            where='training',
-            fix='lower the learning rate',
-        )
-
-
-def _scalars(progress: TrainingProgress) -> dict[str, float]:
-    return {k: v for k, v in vars(progress).items() if k not in ('epoch', 'epochs')}
 
 
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from il_ros.core.config import require_ranges
-from il_ros.core.errors import IlRosError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,29 +84,3 @@ class TrainingProgress:
     best_loss: float
     learning_rate: float
     samples_per_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingHooks:
-    """What happens around the epochs.
-
-    Attributes:
-        on_epoch: Called after each epoch.
-        log_dir: Where to write TensorBoard scalars; nowhere if None.
-        cancelled: Asked after each epoch whether to give up.
-    """
-
-    on_epoch: Callable[[TrainingProgress], None] | None = None
-    log_dir: Path | None = None
-    cancelled: Callable[[], bool] | None = None
-
-    def after(self, progress: TrainingProgress) -> None:
-        """Tell and ask.
-
-        Raises:
-            IlRosError: If it is cancelled.
-        """
-        if self.on_epoch is not None:
-            self.on_epoch(progress)
-        if self.cancelled is not None and self.cancelled():
-            raise IlRosError(f'cancelled after {progress.epoch} epochs', where='training')

@@ -26,7 +26,7 @@ from il_ros.rollouts.adversarial.search_space import load_space
 from il_ros.rollouts.adversarial.search_trials import SearchResult, Trial
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
-from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, stream_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, run_cases
 from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import make_task
 
@@ -115,7 +115,7 @@ def replay(
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter=guard)
     console, rows = Console(), Table('disturbance', 'outcome', 'progress', 'time [s]')
     rollouts = []
-    for case, rollout in zip(cases, stream_cases(setup, cases, processes=processes), strict=True):
+    for case, rollout in zip(cases, run_cases(setup, cases, processes=processes), strict=True):
         rollouts.append(rollout)
         rows.add_row(
             case.name, rollout.outcome, f'{rollout.progress:.2f}', f'{rollout.duration:.2f}'

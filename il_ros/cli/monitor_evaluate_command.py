@@ -23,7 +23,7 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.rollouts.episode_cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout import Rollout
-from il_ros.rollouts.rollout_pool import EpisodeSetup, count_outcomes, stream_cases
+from il_ros.rollouts.rollout_pool import EpisodeSetup, count_outcomes, run_cases
 from il_ros.rollouts.rollout_scores import by_perturbation, result_of, score_rollouts, whole_monitor
 from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import make_task
@@ -69,7 +69,7 @@ def evaluate(
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter='limits')
     rollouts = list(
         track(
-            stream_cases(setup, cases, processes=processes),
+            run_cases(setup, cases, processes=processes),
             'policy, only watched',
             total=len(cases),
             console=console,

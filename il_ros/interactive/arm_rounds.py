@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.query_rules import QueryRule, make_rule
-from il_ros.algorithms.transitions import Transitions
+from il_ros.algorithms.transitions import POLICY, Transitions, join
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
+from il_ros.evaluation.intervals import Rate
 from il_ros.interactive.arm_scores import HasScorer, RoundScores, ScoredRule, ScoresConfig
-from il_ros.interactive.budget import Budget
 from il_ros.interactive.chunk_learner import TRAINING, ChunkActor, ChunkLearner
-from il_ros.interactive.curves import coached_round, coached_rounds
-from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
+from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, RoundsConfig
 from il_ros.interactive.episode_env import EpisodeEnv
 from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle
@@ -40,51 +39,29 @@ class LiveEnv(ScoredEnv, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaggerRun:
-    """What the rounds are of.
+class DaggerRun(RoundsConfig):
+    """What the rounds are of; every policy is evaluated.
 
     Attributes:
         rule: Rule that decides: dagger, safe_dagger, lazy_dagger, ensemble_dagger, thrifty_dagger,
             hg_dagger, dart, monitor_gated, or one of an entry point.
         settings: Settings of the rule, as name=value.
-        demonstrations: Episodes that the expert drives first.
-        rounds: Rounds after that, at most; the budget may end them earlier.
-        episodes: Episodes of a round, at most.
-        labels: Labels of a round, after which it ends; 0 for no such end.
-        budget: What the expert may be asked for, after the demonstrations.
-        evaluations: Episodes in which each round's policy is evaluated.
         members: Networks that learn; 0 for as many as the rule needs.
         noise: Disturbance of the joints where it is learned from [rad].
-        seed: Seed of the run.
         scores: Whether scores are fitted to the last policy, without which no monitor watches it.
     """
 
     rule: str = 'dagger'
     settings: tuple[str, ...] = ()
-    demonstrations: int = 10
-    rounds: int = 5
-    episodes: int = 5
-    labels: int = 0
-    budget: Budget = field(default_factory=Budget)
-    evaluations: int = 10
     members: int = 0
     noise: float = NOISE
-    seed: int = 0
     scores: bool = True
 
     @property
     def loop_config(self) -> DaggerLoopConfig:
         """The settings of the loop in this run."""
-        return DaggerLoopConfig(
-            demonstrations=self.demonstrations,
-            rounds=self.rounds,
-            episodes=self.episodes,
-            labels=self.labels,
-            budget=self.budget,
-            evaluations=self.evaluations,
-            evaluate_every=1,
-            seed=self.seed,
-        )
+        shared = {each.name: getattr(self, each.name) for each in fields(RoundsConfig)}
+        return DaggerLoopConfig(**shared, evaluate_every=1)
 
 
 class ArmRounds:
@@ -115,7 +92,7 @@ class ArmRounds:
         training: BcConfig = TRAINING,
         *,
         randomisation: Randomisation = NOTHING,
-        cancelled: Callable[[], bool] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._contract, self._task, self._out, self._run = contract, task, out, run
         self._randomisation = randomisation
@@ -140,8 +117,8 @@ class ArmRounds:
         journal: RoundJournal,
         *,
         live: LiveEnv | None = None,
-        on_round: Callable[[CoachedRound], None] | None = None,
-        on_episode: Callable[[Transitions], None] | None = None,
+        on_round: Callable[[CoachedRound], None] = lambda coached: None,
+        on_episode: Callable[[Transitions], None] = lambda steps: None,
     ) -> list[CoachedRound]:
         """Run what is missing, and write the last policy's bundle.
 
@@ -152,28 +129,26 @@ class ArmRounds:
             on_round: Called after each round.
             on_episode: Called with each new episode.
         """
-
-        def tell(number: int) -> None:
-            if on_round is not None:
-                on_round(coached_round(journal, number, place.period))
-
+        load_live = (
+            None if live is None else loading(live, self._learner, self._out, self._run.rule)
+        )
         loop = DaggerLoop(
             place,
             self._learner,
             self.rule_at(place),
             journal,
             self._loop_config,
-            before_use=None
-            if live is None
-            else loading(live, self._learner, self._out, self._run.rule),
+            before_use=load_live,
         )
-        actor, _ = loop.run(lambda now: tell(now.round), on_episode)
+        actor, _ = loop.run(
+            lambda now: on_round(coached_round(journal, now.round, place.period)), on_episode
+        )
         if not self._is_there(actor.policy_id):
             made = self._learner.bundle(
                 actor, loop.steps, algorithm=self._run.rule, scored=self._run.scores
             )
             save_bundle(made, self.bundle, overwrite=True)
-        return coached_rounds(journal, place.period)
+        return [coached_round(journal, n, place.period) for n in range(journal.finished)]
 
     def report(self, rounds: list[CoachedRound], command: str) -> Path:
         """Write the curves; gives the page."""
@@ -237,3 +212,30 @@ def loading(
         live.notes = f'{algorithm}, after round {round_}'
 
     return introduce
+
+
+def coached_round(journal: RoundJournal, round_: int, period: float) -> CoachedRound:
+    """A round that is over, counted from the record.
+
+    Args:
+        journal: Of the run, in which a gain of 1 is a success and 0 is none.
+        round_: Which.
+        period: Time of one step [s].
+
+    Raises:
+        IlRosError: If it is not over.
+    """
+    episodes, result = journal.episodes(round_), journal.result(round_)
+    if not episodes or result is None:
+        raise IlRosError(f'round {round_} is not over', where=str(journal.folder))
+    steps = join(episodes)
+    return CoachedRound(
+        round=round_,
+        policy_id=str(result['policy_id']),
+        episodes=len(episodes),
+        labels=int(steps.asked.sum()),
+        takeovers=int(steps.takeovers.sum()),
+        minutes=len(steps) * period / 60.0,
+        autonomy=float((steps.source == POLICY).mean()),
+        success=Rate.of(gain > 0.5 for gain in result['gains']),
+    )

@@ -100,7 +100,7 @@ class ChunkLearner:
     task: str
     config: BcConfig = field(default_factory=lambda: TRAINING)
     members: int = 1
-    cancelled: Callable[[], bool] | None = None
+    cancelled: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         require_ranges(self, 'learner', {'members': '1 or more'})

@@ -36,7 +36,7 @@ from il_ros.interactive.shared_control import SharedControl
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaggerLoopConfig:
+class RoundsConfig:
     """How many rounds of what.
 
     Attributes:
@@ -46,6 +46,23 @@ class DaggerLoopConfig:
         labels: Labels of a round, after which it ends, within an episode too; 0 for no such end.
         budget: What the expert may be asked for, after the demonstrations.
         evaluations: Episodes in which a policy is evaluated.
+        seed: Seed of the run.
+    """
+
+    demonstrations: int = 10
+    rounds: int = 5
+    episodes: int = 5
+    labels: int = 0
+    budget: Budget = field(default_factory=Budget)
+    evaluations: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaggerLoopConfig(RoundsConfig):
+    """How the rounds go.
+
+    Attributes:
         evaluate_every: Rounds between two evaluations; 0 evaluates the last policy alone.
         warm_start: Whether training goes on from the last policy instead of from scratch.
         train_fraction: Fraction of the usual training in all rounds but the last, whose policy
@@ -56,7 +73,6 @@ class DaggerLoopConfig:
         patience: Stages without a better policy after which training stops.
         wait: Whether a round whose labels are still to come waits for them before it trains.
         lead: Steps before a takeover that are marked as such (15 in Sirius, Liu et al. 2023).
-        seed: Seed of the run.
     """
 
     renamed: ClassVar[dict[str, str]] = {'effort': 'train_fraction'}
@@ -64,9 +80,6 @@ class DaggerLoopConfig:
     demonstrations: int = 1
     rounds: int = 10
     episodes: int = 10
-    labels: int = 0
-    budget: Budget = field(default_factory=Budget)
-    evaluations: int = 10
     evaluate_every: int = 0
     warm_start: bool = False
     train_fraction: float = 1.0
@@ -75,7 +88,6 @@ class DaggerLoopConfig:
     patience: int = 3
     wait: bool = True
     lead: int = 15
-    seed: int = 0
 
     def __post_init__(self) -> None:
         may_be_none = ('rounds', 'labels', 'evaluate_every', 'lead', 'seed')
@@ -131,7 +143,6 @@ class DaggerLoop(Generic[A]):
         self._before_use = before_use
         self._introduced = -1
         self._episodes: list[Transitions] = []
-        self._on_episode: Callable[[Transitions], None] | None = None
 
     @property
     def steps(self) -> Transitions:
@@ -141,7 +152,7 @@ class DaggerLoop(Generic[A]):
     def run(
         self,
         on_round: Callable[[RoundResult], None] | None = None,
-        on_episode: Callable[[Transitions], None] | None = None,
+        on_episode: Callable[[Transitions], None] = lambda steps: None,
     ) -> tuple[A, RoundResult]:
         """All rounds that are not done yet.
 
@@ -219,8 +230,7 @@ class DaggerLoop(Generic[A]):
         self._journal.add_episode(round_, number, steps, bag=outcome.bag)
         self._episodes.append(steps)
         rule.end_episode(steps)
-        if self._on_episode is not None:
-            self._on_episode(steps)
+        self._on_episode(steps)
 
     def _introduce(self, round_: int, actor: A) -> None:
         """Call `before_use` with the policy of a round, once."""

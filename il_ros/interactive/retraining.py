@@ -252,12 +252,9 @@ def _verdict(compared: Mapping[str, Any], violations: tuple[int, int]) -> tuple[
 
 def learned_from(rounds: Rounds) -> dict[str, Any]:
     """What a policy was taught by, for the record: rounds, episodes, labels, bags."""
-    episodes, number = [], 0
-    while rounds.result(number) is not None:
-        episodes += rounds.episodes(number)
-        number += 1
+    episodes = [steps for number in range(rounds.finished) for steps in rounds.episodes(number)]
     return {
-        'rounds': number,
+        'rounds': rounds.finished,
         'episodes': len(episodes),
         'labels': sum(int(steps.asked.sum()) for steps in episodes),
         'bags': [str(bag) for bag in rounds.bags()],

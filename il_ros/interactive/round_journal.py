@@ -2,7 +2,7 @@
 
     coaching.json            what the run is of
     round_003/episode_00012.json  where its bag is, where it was recorded as one
-    round_003/episode_00012.npz   steps of one episode (`aggregate.py`)
+    round_003/episode_00012.npz   steps of one episode
     round_003/policy.npz     what was learned from all episodes up to this round
     round_003/result.json    how it did in evaluation
 
@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from il_ros.algorithms.transitions import Transitions
+from il_ros.algorithms.transitions import COLUMNS, Transitions
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
 from il_ros.core.journal_folder import JournalFolder
-from il_ros.core.npz_files import load_arrays, save_arrays
-from il_ros.interactive.aggregate import load_steps, save_steps
+from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
 
 MANIFEST = 'coaching.json'
 FORMAT = 2
+_SCORE = 'score.'
 
 
 class RoundJournal(JournalFolder):
@@ -48,11 +49,7 @@ class RoundJournal(JournalFolder):
 
     def episodes(self, round_: int) -> list[Transitions]:
         """Whole episodes of a round, in their order."""
-        return [load_steps(path) for path in self.episode_files(round_)]
-
-    def episode_files(self, round_: int) -> list[Path]:
-        """Where they are."""
-        return sorted(self._round(round_).glob('episode_*.npz'))
+        return [load_steps(path) for path in sorted(self._round(round_).glob('episode_*.npz'))]
 
     def add_episode(self, round_: int, number: int, steps: Transitions, *, bag: str = '') -> None:
         """Write an episode; when this returns, it outlives a power cut.
@@ -91,6 +88,11 @@ class RoundJournal(JournalFolder):
         path = self._round(round_) / 'result.json'
         return _read_json(path) if path.exists() else None
 
+    @property
+    def finished(self) -> int:
+        """How many rounds are over, the demonstrations included."""
+        return next(number for number in count() if self.result(number) is None)
+
     def save_result(self, round_: int, result: Mapping[str, Any]) -> None:
         """Write how a round went; it ends the round."""
         path = self._round(round_) / 'result.json'
@@ -110,3 +112,32 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
     return found
+
+
+def save_steps(path: Path, steps: Transitions) -> None:
+    """Write steps into one file, whole or not at all.
+
+    Raises:
+        IlRosError: If it cannot be written.
+    """
+    scores = {_SCORE + name: column for name, column in steps.scores.items()}
+    save_arrays(path, {**{name: getattr(steps, name) for name in COLUMNS}, **scores})
+
+
+def load_steps(path: Path) -> Transitions:
+    """Read what `save_steps` wrote.
+
+    Raises:
+        DatasetError: If it is no such file.
+    """
+    arrays = load_arrays(path)
+    try:
+        columns = {name: arrays.pop(name) for name in COLUMNS}
+        scores = {name.removeprefix(_SCORE): column for name, column in arrays.items()}
+        if {len(column) for column in (*columns.values(), *scores.values())} != {
+            len(columns['source'])
+        }:
+            raise ValueError('columns of different lengths')
+        return Transitions(**columns, scores=scores)
+    except (KeyError, ValueError, TypeError) as problem:
+        raise unreadable(path, problem) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from il_ros.core.errors import UnknownNameError
 from il_ros.evaluation.failure_detection import CaseKey
-from il_ros.evaluation.suites import SUITES, draw_seeds, nominal_seeds, ood_cases
+from il_ros.evaluation.suites import SUITES, nominal_seeds, ood_cases
 from il_ros.sim.perturbations import Perturbation
 
 
@@ -76,19 +76,9 @@ def plan_suites(
     return plan
 
 
-def undisturbed(seeds: Iterable[int]) -> list[EpisodeCase]:
-    """Undisturbed episodes with these seeds."""
-    return [EpisodeCase(seed=seed) for seed in seeds]
-
-
-def calibration_cases(count: int, start: int = 0) -> list[EpisodeCase]:
-    """Undisturbed episodes on seeds reserved for calibration, beginning at index `start`."""
-    return undisturbed(draw_seeds('calibration', count, start))
-
-
 def nominal_cases(count: int, start: int = 0) -> list[EpisodeCase]:
     """Undisturbed episodes on seeds reserved for evaluation, beginning at index `start`."""
-    return undisturbed(nominal_seeds(count, start))
+    return [EpisodeCase(seed=seed) for seed in nominal_seeds(count, start)]
 
 
 def perturbed_cases(

@@ -107,13 +107,6 @@ def bundle_monitor(
 
 def run_cases(
     setup: EpisodeSetup, cases: Sequence[EpisodeCase], *, processes: int = 1
-) -> list[Rollout]:
-    """Run every case; see `stream_cases`."""
-    return list(stream_cases(setup, cases, processes=processes))
-
-
-def stream_cases(
-    setup: EpisodeSetup, cases: Sequence[EpisodeCase], *, processes: int = 1
 ) -> Iterator[Rollout]:
     """Run every case and yield its rollout, in the order of the cases.
 

@@ -3,7 +3,7 @@ import pytest
 from coaching import Linear, a_step, some_steps, taught_safety, wrong_where_positive
 
 from il_ros.algorithms.query_rules import RoundContext, make_rule
-from il_ros.algorithms.safety_classifier import honest
+from il_ros.algorithms.safe_dagger import honest
 from il_ros.core.errors import IlRosError
 
 ACTOR = Linear(np.zeros((1, 3)))

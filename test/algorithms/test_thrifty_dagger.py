@@ -4,9 +4,8 @@ from coaching import Linear, a_step, some_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.algorithms.goal_value import learn_goal_value, targets
 from il_ros.algorithms.query_rules import RoundContext, make_rule
-from il_ros.algorithms.thrifty_dagger import Thresholds
+from il_ros.algorithms.thrifty_dagger import Thresholds, learn_success, success_targets
 from il_ros.algorithms.transitions import ENDINGS, EXPERT
 from il_ros.core.errors import IlRosError
 
@@ -14,15 +13,15 @@ ACTOR = Linear(np.zeros((1, 3)), shifts=(-0.1, 0.1))
 
 
 class Judge:
-    """A risk that is the first feature."""
+    """A probability of success that falls with the first feature."""
 
-    def risk(self, features, action):
-        return float(features[0])
+    def __call__(self, x):
+        return 1.0 - float(x[0])
 
 
 def prepared(**limits):
     rule = make_rule('thrifty_dagger')
-    rule._value, rule.thresholds = Judge(), Thresholds(**limits)
+    rule._success, rule.thresholds = Judge(), Thresholds(**limits)
     rule.begin_episode(np.random.default_rng(0))
     return rule
 
@@ -76,7 +75,9 @@ def test_what_the_learner_drives_moves_the_thresholds():
 
 def test_the_targets_of_the_probability_of_success():
     ending = np.array([ENDINGS.index(e) for e in ('running', 'success', 'failure')], np.uint8)
-    np.testing.assert_allclose(targets(ending, np.array([0.5, 0.5, 0.5]), 0.9), [0.45, 1.0, 0.0])
+    np.testing.assert_allclose(
+        success_targets(ending, np.array([0.5, 0.5, 0.5]), 0.9), [0.45, 1.0, 0.0]
+    )
 
 
 def test_risk_is_learned_from_how_episodes_end():
@@ -85,9 +86,9 @@ def test_risk_is_learned_from_how_episodes_end():
     ending = np.tile([ENDINGS.index('success'), ENDINGS.index('failure')], 50).astype(np.uint8)
     now = RoundContext(number=1, actor=ACTOR, steps=some_steps(100, ending=ending), seed=0)
     now.steps.observation[:] = x
-    value = learn_goal_value(now, 0.9)
-    assert value.risk(np.array([1.0, 0.0]), np.zeros(1)) < 0.1
-    assert value.risk(np.array([-1.0, 0.0]), np.zeros(1)) > 0.9
+    success = learn_success(now, 0.9)
+    assert success(np.array([1.0, 0.0, 0.0])) > 0.9
+    assert success(np.array([-1.0, 0.0, 0.0])) < 0.1
 
 
 @pytest.mark.parametrize('setting', ['budget=0', 'budget=1', 'discount=1'])

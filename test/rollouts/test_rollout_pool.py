@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 
 from il_ros.core.errors import BundleError, EvaluationError, IlRosError
-from il_ros.evaluation.suites import SEEDS
+from il_ros.evaluation.suites import SEEDS, draw_seeds
 from il_ros.monitors.mode import Mode
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.episode_cases import (
-    EpisodeCase,
-    calibration_cases,
-    nominal_cases,
-    perturbed_cases,
-)
+from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout_pool import EpisodeSetup, bundle_monitor, count_outcomes, run_cases
 from il_ros.sim.perturbations import Perturbation
 
@@ -21,10 +16,9 @@ LOST = Perturbation(kind='sensor_dropout', target='goal_position', start=0.2)
 
 
 def test_cases_have_seeds_of_their_own():
-    parts = [calibration_cases(3), nominal_cases(3), perturbed_cases(3, {'lost': [LOST]})]
-    assert [part[0].seed for part in parts] == [
-        SEEDS['calibration'][0], SEEDS['nominal'][0], SEEDS['ood'][0],
-    ]  # fmt: skip
+    parts = [nominal_cases(3), perturbed_cases(3, {'lost': [LOST]})]
+    assert [part[0].seed for part in parts] == [SEEDS['nominal'][0], SEEDS['ood'][0]]
+    assert draw_seeds('calibration', 3)[0] == SEEDS['calibration'][0]
     assert nominal_cases(2, 5)[0].seed == SEEDS['nominal'][5]
 
 
@@ -39,7 +33,7 @@ def test_perturbations_take_turns():
 def test_processes_change_nothing():
     setup = EpisodeSetup(contract=REACH, task='reach', safety_filter='limits')
     cases = [*nominal_cases(3), EpisodeCase(seed=5, name='lost', perturbations=(LOST,))]
-    here, there = run_cases(setup, cases), run_cases(setup, cases, processes=2)
+    here, there = (list(run_cases(setup, cases, processes=n)) for n in (1, 2))
     assert [r.seed for r in there] == [case.seed for case in cases]
     assert [r.outcome for r in there] == ['success'] * 3 + ['stopped']
     for a, b in zip(here, there, strict=True):

@@ -17,9 +17,8 @@ REACH = Path('config/contracts/franka_reach.yaml')
 def rollouts(reach_bundle):
     lost = Perturbation(kind='sensor_dropout', target='goal_position', start=0.4)
     setup = EpisodeSetup(contract=REACH, task='reach', bundle=reach_bundle, safety_filter='limits')
-    return run_cases(
-        setup, [*nominal_cases(2), EpisodeCase(seed=1, name='lost', perturbations=(lost,))]
-    )
+    cases = [*nominal_cases(2), EpisodeCase(seed=1, name='lost', perturbations=(lost,))]
+    return list(run_cases(setup, cases))
 
 
 def test_every_frame_has_the_newest_answer_at_that_time(reach_bundle, rollouts):

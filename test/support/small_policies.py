@@ -9,12 +9,13 @@ from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.calibration.calibrate import calibrate
 from il_ros.core.contract import load_contract
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.monitors.scores import ensemble, flow
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_threshold
 from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import dataset_of_rollouts, demonstrate
-from il_ros.rollouts.episode_cases import calibration_cases
+from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout_pool import EpisodeSetup, run_cases
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -38,7 +39,8 @@ def make_reach_bundle(folder):
     )
     train_bundle(folder / 'dataset', path, config)
     setup = EpisodeSetup(contract=REACH, task='reach', bundle=path, safety_filter='limits')
-    good = [rollout for rollout in run_cases(setup, calibration_cases(32)) if rollout.success]
+    cases = [EpisodeCase(seed=seed) for seed in draw_seeds('calibration', 32)]
+    good = [rollout for rollout in run_cases(setup, cases) if rollout.success]
     rollouts, bundle = dataset_of_rollouts(contract, 'reach', good), load_bundle(path)
     threshold = calibrate(
         bundle.scores,

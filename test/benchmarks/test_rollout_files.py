@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.rollout_files import load_rollouts, save_rollouts
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.rollouts.drivers import ExpertDriver
 from il_ros.rollouts.episode_runner import EpisodeRunner
-from il_ros.rollouts.rollout import load_rollouts, save_rollouts
 from il_ros.rollouts.safety_filters import NoFilter
 from il_ros.sim.perturbations import Perturbation
 

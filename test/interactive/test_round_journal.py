@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from il_ros.algorithms.transitions import COLUMNS, EXPERT, join
 from il_ros.core.errors import DatasetError
-from il_ros.interactive.aggregate import load_steps, save_steps
+from il_ros.interactive.round_journal import load_steps, save_steps
 
 
 def same(one, other):
