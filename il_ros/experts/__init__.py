@@ -8,15 +8,13 @@ from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
 from il_ros.policies.cartesian_expert import Expert
 
-__all__ = [
-    'EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert', 'make_heuristic',
-]  # fmt: skip
+__all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert']
 
 # By the name of the task.
 EXPERTS = {
     'reach': 'il_ros.experts.reach_expert:ReachExpert',
-    'push': 'il_ros.experts.push_expert:PushExpert',
-    'pick_place': 'il_ros.experts.pick_place_expert:PickPlaceExpert',
+    'push': 'il_ros.experts.pushing_expert:PushingExpert',
+    'pick_place': 'il_ros.experts.grasping_expert:GraspingExpert',
     'stack': 'il_ros.experts.stack_expert:StackExpert',
     'drawer_open': 'il_ros.experts.drawer_open_expert:DrawerOpenExpert',
     'peg_insertion': 'il_ros.experts.peg_insertion_expert:PegInsertionExpert',
@@ -39,32 +37,24 @@ def make_expert(task: str, arm: str | None = None) -> Expert:
         IlRosError: If the arm's name is empty and the expert needs one, or if the task is for
             another number of arms.
     """
-    return _made('expert', task, EXPERTS, arm)
-
-
-def make_heuristic(name: str, arm: str = DEFAULT_ARM) -> Expert:
-    """A baseline for any task: `hold` stays, `straight` moves straight to the target.
-
-    Raises:
-        UnknownNameError: If there is no such heuristic or arm; it lists those that exist.
-        IlRosError: If the arm's name is empty and the heuristic needs one.
-    """
-    return _made('heuristic', name, HEURISTICS, arm)
+    return _made(task, EXPERTS, arm)
 
 
 def make_any(name: str, arm: str | None = None) -> Expert:
-    """The scripted expert of a task, or a heuristic.
+    """The scripted expert of a task, or a heuristic for any task.
+
+    `hold` stays where it is, `straight` moves straight to the target.
 
     Raises:
         UnknownNameError: If neither has this name or the arm is unknown; it lists those that exist.
         IlRosError: If the arm's name is empty and what was asked for needs one.
     """
-    return _made('expert', name, {**EXPERTS, **HEURISTICS}, arm)
+    return _made(name, EXPERTS | HEURISTICS, arm)
 
 
-def _made(kind: str, name: str, registry: Mapping[str, str], arm: str | None) -> Expert:
+def _made(name: str, registry: Mapping[str, str], arm: str | None) -> Expert:
     """What the registry has, with its arm: its default without a name, none for an empty one."""
-    make = lookup(kind, name, registry)
+    make = lookup('expert', name, registry)
     if arm is None:
         arm = getattr(make, 'default_arm', DEFAULT_ARM)
     expert: Expert = make(arm=get_arm(arm) if arm else None)

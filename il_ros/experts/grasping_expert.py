@@ -1,4 +1,4 @@
-"""Taking a cube somewhere: approach from above, close, carry over, put down, let go, retreat.
+"""The expert of `pick_place`: approach from above, close, carry over, put down, let go, retreat.
 
 The phase is read off the scene at each call. Between phases the motion is blended: height is a
 smooth function of the horizontal distance (a funnel above cube and goal), and horizontal speed

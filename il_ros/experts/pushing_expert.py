@@ -1,4 +1,4 @@
-"""Pushing something somewhere: come down behind it, seen from the goal, and push it there.
+"""The expert of `push`: come down behind the object, seen from the goal, and push it there.
 
 Where the tool stands is read off the scene at each call: low and behind the object it pushes,
 anywhere else it goes over it. While it pushes it steers sideways, because a puck that is met off
@@ -21,7 +21,9 @@ _NEAR = 0.012  # height above `low` from which on it may push [m]
 
 @dataclass(frozen=True, kw_only=True)
 class PushingExpert(CartesianExpert):
-    """Pushes with closed fingers, their broad side across the way.
+    """Pushes the object, a puck, with closed fingers, their broad side across the way.
+
+    It pushes straight at the goal, regardless of what lies behind it.
 
     Attributes:
         half: Half of the object's thickness along the way, a puck's radius [m].
@@ -36,8 +38,8 @@ class PushingExpert(CartesianExpert):
         aside: Sideways distance from which on it comes down anew [m].
     """
 
-    half: float
-    low: float
+    half: float = 0.0425
+    low: float = 0.018
     tip: float = 0.0105
     room: float = 0.02
     behind: float = math.inf

@@ -13,8 +13,8 @@ import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, length, upright
+from il_ros.sim.tasks.task_bodies import add_goal, add_loose
 
 LENGTH = 0.26  # of the bar [m]
 EDGE = 0.024  # its width and height [m]
@@ -48,31 +48,17 @@ class BimanualHandover:
 
     name = 'bimanual_handover'
     observed = ('object',)
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for both tool centre points, base frame [m]."""
-        return np.array([-0.4, -0.35, 0.006]), np.array([0.4, 0.35, 0.45])
+    workspace = np.array([-0.4, -0.35, 0.006]), np.array([0.4, 0.35, 0.45])
 
     def build(self, spec: Any) -> None:
         """Add the bar and the mark of the goal."""
-        bar = spec.worldbody.add_body(name='object')
-        bar.add_freejoint(name='object')
-        bar.add_geom(
-            name='object',
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[LENGTH / 2, EDGE / 2, EDGE / 2],
-            mass=0.06,
-            rgba=[0.85, 0.35, 0.15, 1],
-            condim=4,
-            friction=[1.0, 0.01, 0.0001],
-            priority=1,  # the bar's friction counts, so that scaling it acts
-        )
+        size = [LENGTH / 2, EDGE / 2, EDGE / 2]
+        add_loose(spec, mujoco.mjtGeom.mjGEOM_BOX, size, mass=0.06)
         add_goal(spec, 0.012)
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Bar and goal in their boxes; only the bar goes outside."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
         goal = rng.uniform(self.goal_min, self.goal_max)
         bar = upright((*place, EDGE / 2), rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=goal, bodies={'object': bar})

@@ -11,8 +11,8 @@ import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks.reach import add_goal
-from il_ros.sim.tasks.task import Draw, Flags, draw_in_box
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, upright
+from il_ros.sim.tasks.task_bodies import add_goal
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -67,11 +67,7 @@ class DrawerOpen:
 
     name = 'drawer_open'
     observed = ('object',)
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
-        return np.array([0.278, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
+    workspace = np.array([0.278, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
 
     def build(self, spec: Any) -> None:
         """Add the cabinet, the drawer with its handle, and the mark of the goal."""
@@ -95,11 +91,10 @@ class DrawerOpen:
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """The handle in its box, or outside; the goal straight in front of it."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
         turn = rng.uniform(-self.yaw, self.yaw)
-        half = 0.5 * turn
-        cabinet = np.array([*place, 0.0, 0.0, 0.0, math.sin(half), math.cos(half)])
         goal = place - self.opening * np.array([math.cos(turn), math.sin(turn)])
+        cabinet = upright((*place, 0.0), turn)
         return Draw(goal=np.array([*goal, HEIGHT]), bodies={'cabinet': cabinet})
 
     def success(self, scene: Mapping[str, Array]) -> Flags:

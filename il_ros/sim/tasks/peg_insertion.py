@@ -20,8 +20,8 @@ from il_ros.sim.tasks.connectors import (
     add_hole,
     add_peg,
 )
-from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.task_bodies import add_goal, add_loose
 
 STORE = -3.0  # height at which the connectors of other episodes are out of everybody's way [m]
 
@@ -63,6 +63,8 @@ class PegInsertion:
 
     name = 'peg_insertion'
     observed = ('object', 'socket')
+    # A plug is gripped 5 cm above the table: fingers that come lower have missed it.
+    workspace = np.array([0.25, -0.4, 0.03]), np.array([0.8, 0.4, 0.6])
 
     def __post_init__(self) -> None:
         """Check the connector's name."""
@@ -74,31 +76,12 @@ class PegInsertion:
             )
 
     @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m].
-
-        A plug is gripped 5 cm above the table: fingers that come lower have missed it.
-        """
-        return np.array([0.25, -0.4, 0.03]), np.array([0.8, 0.4, 0.6])
-
-    @property
     def _connectors(self) -> tuple[str, ...]:
         return tuple(CONNECTORS) if self.connector == 'any' else (self.connector,)
 
     def build(self, spec: Any) -> None:
         """Add the plug and the socket, each with every connector, and the mark of the goal."""
-        plug = spec.worldbody.add_body(name='object')
-        plug.add_freejoint(name='object')
-        plug.add_geom(
-            name='object',
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=HANDLE,
-            mass=0.1,
-            rgba=[0.85, 0.35, 0.15, 1],
-            condim=4,
-            friction=[1.0, 0.01, 0.0001],
-            priority=1,  # the handle's friction counts in every contact, so that scaling it acts
-        )
+        plug = add_loose(spec, mujoco.mjtGeom.mjGEOM_BOX, HANDLE, mass=0.1)
         socket = spec.worldbody.add_body(name='socket')
         for name in self._connectors:
             add_peg(plug, name)
@@ -107,8 +90,8 @@ class PegInsertion:
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Plug, socket and connector; only the plug goes outside, never towards the sockets."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
-        goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
+        goal = draw_in_box(rng, self.goal_min, self.goal_max)
         turns = rng.uniform(-self.yaw, self.yaw, 2)
         drawn = str(rng.choice([*CONNECTORS]))
         bodies = {

@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.task_bodies import ORANGE, add_goal
 
 EDGE = 0.04  # of the ring, seen from above [m]
 HOLE = 0.024  # its inner edge [m]
@@ -50,14 +50,8 @@ class PegTransfer:
 
     name = 'peg_transfer'
     observed = ('object', 'board')
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m].
-
-        At its lower side the finger tips, 9 mm below the tool centre point, touch the board.
-        """
-        return np.array([0.25, -0.4, BOARD + 0.009]), np.array([0.8, 0.4, 0.6])
+    # At its lower side the finger tips, 9 mm below the tool centre point, touch the board.
+    workspace = np.array([0.25, -0.4, BOARD + 0.009]), np.array([0.8, 0.4, 0.6])
 
     def build(self, spec: Any) -> None:
         """Add the board with its pegs, the ring, and the mark of the goal."""
@@ -87,7 +81,7 @@ class PegTransfer:
                 size=[*size, THICK / 2],
                 pos=[*at, 0],
                 mass=0.0125,
-                rgba=[0.85, 0.35, 0.15, 1],
+                rgba=ORANGE,
                 condim=4,
                 friction=[1.0, 0.01, 0.0001],
                 priority=1,  # the ring's friction counts, so that scaling it acts
@@ -96,7 +90,7 @@ class PegTransfer:
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """The board with the ring on it, which go outside together, and two of its pegs."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
         turn, twist = rng.uniform(-self.yaw, self.yaw, 2)
         first, last = rng.choice(len(PEGS), 2, replace=False)
         ring = _on_board(place, turn, PEGS[first])

@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, to_goal, upright
+from il_ros.sim.tasks.task_bodies import add_goal, add_loose
 
 EDGE = 0.04  # of the cube [m]
 
@@ -42,21 +42,17 @@ class PickPlace:
 
     name = 'pick_place'
     observed = ('object',)
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
-        return np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
+    workspace = np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
 
     def build(self, spec: Any) -> None:
         """Add the cube and the mark of the goal."""
-        add_cube(spec, 'object', (0.85, 0.35, 0.15, 1))
+        add_cube(spec)
         add_goal(spec, 0.012)
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Cube and goal in their boxes; only the cube goes outside, never towards the goals."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
-        goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
+        goal = draw_in_box(rng, self.goal_min, self.goal_max)
         cube = upright((*place, EDGE / 2), rng.uniform(-self.yaw, self.yaw))
         return Draw(goal=np.array([*goal, EDGE / 2]), bodies={'object': cube})
 
@@ -70,25 +66,9 @@ class PickPlace:
         return fetched(scene, first)
 
 
-def add_cube(
-    spec: Any, name: str, rgba: tuple[float, float, float, float], priority: int = 1
-) -> None:
-    """Add a free cube of EDGE called `name`; of two with one `priority` the rougher one counts.
-
-    That of the object is above all others', so that scaling its friction acts in every contact.
-    """
-    cube = spec.worldbody.add_body(name=name)
-    cube.add_freejoint(name=name)
-    cube.add_geom(
-        name=name,
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[EDGE / 2] * 3,
-        mass=0.1,
-        rgba=rgba,
-        condim=4,
-        friction=[1.0, 0.01, 0.0001],
-        priority=priority,
-    )
+def add_cube(spec: Any, **settings: Any) -> None:
+    """Add a free cube of EDGE with these `settings` of `add_loose`."""
+    add_loose(spec, mujoco.mjtGeom.mjGEOM_BOX, [EDGE / 2] * 3, mass=0.1, **settings)
 
 
 def is_clear(scene: Mapping[str, Array], height: float) -> Flags:

@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks.reach import add_goal
-from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, to_goal
+from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, to_goal, upright
+from il_ros.sim.tasks.task_bodies import add_goal, add_loose
 
 RADIUS = 0.0425  # of the puck [m]
 HEIGHT = 0.04  # of the puck [m]
@@ -39,34 +39,20 @@ class Push:
 
     name = 'push'
     observed = ('object',)
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
-        return np.array([0.25, -0.4, 0.005]), np.array([0.8, 0.4, 0.6])
+    workspace = np.array([0.25, -0.4, 0.005]), np.array([0.8, 0.4, 0.6])
 
     def build(self, spec: Any) -> None:
         """Add the puck and the mark of the goal."""
-        puck = spec.worldbody.add_body(name='object')
-        puck.add_freejoint(name='object')
-        puck.add_geom(
-            name='object',
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-            size=[RADIUS, HEIGHT / 2, 0],
-            mass=0.3,
-            rgba=[0.2, 0.4, 0.8, 1],
-            condim=4,
-            friction=[0.5, 0.01, 0.0001],
-            priority=1,  # the puck's friction counts in every contact, so that scaling it acts
-        )
+        size, blue = [RADIUS, HEIGHT / 2, 0], [0.2, 0.4, 0.8, 1]
+        cylinder = mujoco.mjtGeom.mjGEOM_CYLINDER
+        add_loose(spec, cylinder, size, mass=0.3, rgba=blue, friction=0.5)
         add_goal(spec, 0.012)
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Puck and goal in their boxes; only the puck goes outside, never towards the goals."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
-        goal = draw_in_box(rng, np.array(self.goal_min), np.array(self.goal_max))
-        flat = (HEIGHT / 2, 0.0, 0.0, 0.0, 1.0)
-        puck = np.array([*place, *flat])
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
+        goal = draw_in_box(rng, self.goal_min, self.goal_max)
+        puck = upright((*place, HEIGHT / 2), 0.0)
         return Draw(goal=np.array([*goal, HEIGHT / 2]), bodies={'object': puck})
 
     def success(self, scene: Mapping[str, Array]) -> Flags:

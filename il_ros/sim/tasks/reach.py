@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, length
+from il_ros.sim.tasks.task_bodies import add_goal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,7 @@ class Reach:
 
     name = 'reach'
     observed = ()
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
-        return np.array([0.2, -0.45, 0.02]), np.array([0.8, 0.45, 0.7])
+    workspace = np.array([0.2, -0.45, 0.02]), np.array([0.8, 0.45, 0.7])
 
     def build(self, spec: Any) -> None:
         """Show the goal; nothing else is needed."""
@@ -43,8 +39,7 @@ class Reach:
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """A goal in the box."""
-        lower, upper = np.array(self.goal_min), np.array(self.goal_max)
-        return Draw(goal=draw_in_box(rng, lower, upper, outside))
+        return Draw(goal=draw_in_box(rng, self.goal_min, self.goal_max, outside))
 
     def success(self, scene: Mapping[str, Array]) -> Flags:
         """Within `tolerance` of the goal."""
@@ -58,15 +53,3 @@ class Reach:
 
 def _distance(scene: Mapping[str, Array]) -> Array:
     return length(scene['tcp_pose'][..., :3] - scene['goal_position'])
-
-
-def add_goal(spec: Any, radius: float) -> None:
-    """Add the body `goal`: a ball that is seen but not touched, of `radius` [m]."""
-    goal = spec.worldbody.add_body(name='goal')
-    goal.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_SPHERE,
-        size=[radius, 0, 0],
-        rgba=[0.1, 0.7, 0.3, 0.5],
-        contype=0,
-        conaffinity=0,
-    )

@@ -10,8 +10,8 @@ import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.sim.tasks.pick_place import EDGE, add_cube, is_clear
-from il_ros.sim.tasks.reach import add_goal
 from il_ros.sim.tasks.task import Draw, Flags, draw_in_box, fetched, length, upright
+from il_ros.sim.tasks.task_bodies import add_goal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +45,18 @@ class Stack:
 
     name = 'stack'
     observed = ('object', 'base')
-
-    @property
-    def workspace(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box for the tool centre point, base frame [m]."""
-        return np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
+    workspace = np.array([0.25, -0.4, 0.01]), np.array([0.8, 0.4, 0.6])
 
     def build(self, spec: Any) -> None:
         """Add both cubes and the mark of the goal."""
-        add_cube(spec, 'object', (0.85, 0.35, 0.15, 1))
-        add_cube(spec, 'base', (0.2, 0.4, 0.8, 1), priority=0)
+        add_cube(spec)
+        add_cube(spec, name='base', rgba=(0.2, 0.4, 0.8, 1), priority=0)
         add_goal(spec, 0.012)
 
     def draw(self, rng: np.random.Generator, outside: float) -> Draw:
         """Both cubes in their boxes; only what is stacked goes outside, never towards the base."""
-        place = draw_in_box(rng, np.array(self.box_min), np.array(self.box_max), outside)
-        base = draw_in_box(rng, np.array(self.base_min), np.array(self.base_max))
+        place = draw_in_box(rng, self.box_min, self.box_max, outside)
+        base = draw_in_box(rng, self.base_min, self.base_max)
         turn, other = rng.uniform(-self.yaw, self.yaw, 2)
         return Draw(
             goal=np.array([*base, 1.5 * EDGE]),

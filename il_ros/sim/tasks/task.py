@@ -104,7 +104,10 @@ def upright(position: Sequence[float] | Array, turn: float) -> Array:
 
 
 def draw_in_box(
-    rng: np.random.Generator, lower: Array, upper: Array, outside: float = 0.0
+    rng: np.random.Generator,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    outside: float = 0.0,
 ) -> Array:
     """A uniform point of the box; or one `outside` metres beyond its far or its right side.
 
