@@ -42,7 +42,7 @@ class Base:
     height: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Link:
     """One link's shape: capsules in the frame of its joint, and its mass.
 

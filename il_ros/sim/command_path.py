@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.sim.perturbations import Perturbation
 
@@ -100,3 +101,16 @@ def _between(targets: Array, before: Array, after: Array) -> Array:
     """`targets`, shape (T, N), plus an offset that goes from `before` to `after`, each (N,)."""
     share = np.arange(1, len(targets) + 1)[:, None] / len(targets)
     return np.asarray(targets + before + share * (after - before))
+
+
+def checked(values: Array, shape: tuple[int, ...], what: str, where: str) -> Array:
+    """What is commanded, as numbers.
+
+    Raises:
+        IlRosError: If they have another shape or are not finite.
+    """
+    values = np.asarray(values, np.float64)
+    if values.shape != shape or not np.isfinite(values).all():
+        problem = f'shape {values.shape}' if values.shape != shape else 'not finite'
+        raise IlRosError(f'{what}: {problem}', where=where, allowed=f'finite, shape {shape}')
+    return values

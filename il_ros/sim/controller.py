@@ -16,6 +16,7 @@ import numpy as np
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
+from il_ros.sim.command_path import checked
 
 Knot = tuple[float, Array, Array, Array]  # time, position, velocity, acceleration
 
@@ -92,14 +93,7 @@ class TrajectoryController:
         self._coefficients = [_parabola(*knot[1:]) for knot in self._knots[:-1]]
 
     def _numbers(self, values: Array, what: str) -> Array:
-        values = np.asarray(values, dtype=float)
-        shape = (len(self._names),)
-        if values.shape != shape or not np.isfinite(values).all():
-            problem = f'shape {values.shape}' if values.shape != shape else 'not finite'
-            raise IlRosError(
-                f'{what}: {problem}', where='command', allowed=f'finite, shape {shape}'
-            )
-        return values
+        return checked(values, (len(self._names),), what, 'command')
 
     def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
         """Replace what is being followed, from `now` on.

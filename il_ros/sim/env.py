@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array, Limits
-from il_ros.sim.joint_velocity_actions import JointVelocityActions
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.tasks import TASKS
@@ -95,7 +94,12 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self.metadata = {**self.metadata, 'render_fps': round(rate)}
         self._actions = JointVelocityActions(self.world)
         self.action_space = self._actions.space
-        self.observation_space = observation_space(self.world)
+        self.observation_space = spaces.Dict(
+            {
+                key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
+                for key, value in self.world.privileged().items()
+            }
+        )
         self._state: TaskState
         self._begin()  # the world stands as after `reset(0)`
 
@@ -158,14 +162,43 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         }
 
 
-def observation_space(world: World) -> spaces.Dict:
-    """The space of the observations of `World.observe`."""
-    return spaces.Dict(
-        {
-            key: spaces.Box(-np.inf, np.inf, value.shape, np.float64)
-            for key, value in world.privileged().items()
-        }
-    )
+class JointVelocityActions:
+    """Velocities of the set-points of the joints, as fractions of their speed limits.
+
+    Args:
+        world: Whose joints move.
+
+    Attributes:
+        space: Of the actions, shape (N,) in [-1, 1].
+        begin: Function of a scene; returns the set-points at a reset, shape (..., N).
+        target: Set-points at the end of the last period, shape (..., N) [rad, m].
+    """
+
+    def __init__(self, world: World) -> None:
+        bounds, steps, self.begin = world.limits, world.substeps, world.posture
+        self.space = spaces.Box(-1.0, 1.0, (len(bounds.names),), np.float64)
+        self.target: Array = np.zeros(self.space.shape)
+        self._lower, self._upper = bounds.position_min, bounds.position_max
+        self._stride = bounds.velocity * world.period
+        self._fractions = np.arange(1, steps + 1)[:, None] / steps
+
+    def moved(self, action: Array) -> Array:
+        """The set-points of a period, shape (..., substeps, N).
+
+        Raises:
+            IlRosError: If the action has another shape than `target`, or is not finite.
+        """
+        action, last = np.asarray(action, np.float64), self.target
+        if action.shape != last.shape or not np.isfinite(action).all():
+            raise IlRosError(
+                f'shape {action.shape}, or not finite',
+                where='action',
+                allowed=f'finite, shape {last.shape}',
+            )
+        target = last + np.minimum(np.maximum(action, -1.0), 1.0) * self._stride
+        self.target = np.minimum(np.maximum(target, self._lower), self._upper)
+        way = (self.target - last)[..., None, :]
+        return np.asarray(last[..., None, :] + self._fractions * way)
 
 
 def environment_id(task: str) -> str:

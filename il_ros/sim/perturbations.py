@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from enum import IntEnum
 from pathlib import Path
+
+import numpy as np
 
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.errors import IlRosError, UnknownNameError
@@ -15,7 +18,19 @@ SURFACES = ('table', 'object')
 PATTERNS = ('plain', 'checker', 'gradient', 'speckle')
 
 
-@dataclass(frozen=True, kw_only=True)
+class RandomStream(IntEnum):
+    """Purposes with a random generator of their own, so that none changes the scene or another."""
+
+    COMMAND_NOISE = 1
+    SENSOR_NOISE = 2
+    RANDOMISATION = 3
+
+    def generator(self, seed: int) -> np.random.Generator:
+        """The generator of this purpose in the episode of `seed`."""
+        return np.random.default_rng([seed, int(self)])
+
+
+@dataclass(frozen=True)
 class Kind:
     """What a perturbation of one kind means by its value and its target.
 
@@ -34,6 +49,7 @@ class Kind:
 
     value: str
     sizes: tuple[int, ...]
+    _: KW_ONLY
     target: str = ''
     episode: bool = False
     neutral: float | None = 0.0
@@ -48,57 +64,41 @@ class Kind:
         return f' from {self.low:g}' + (f' to {self.high:g}' if math.isfinite(self.high) else '')
 
 
+def _factor(value: str, target: str = '', low: float = -math.inf) -> Kind:
+    return Kind(value, (1,), target=target, episode=True, neutral=1.0, low=low)
+
+
+_NUMBERED_PATTERNS = ', '.join(f'{i} {name}' for i, name in enumerate(PATTERNS))
 KINDS = {
-    'push': Kind(value='force on the body in the base frame [N]', sizes=(3,), target='body'),
-    'object_moved': Kind(value='displacement in the base frame [m]', sizes=(2, 3)),
-    'object_outside': Kind(
-        value='distance beyond the training box [m]', sizes=(0, 1), episode=True
-    ),
-    'sensor_bias': Kind(value='what is added to the reading', sizes=(), target='observation'),
+    'push': Kind('force on the body in the base frame [N]', (3,), target='body'),
+    'object_moved': Kind('displacement in the base frame [m]', (2, 3)),
+    'object_outside': Kind('distance beyond the training box [m]', (0, 1), episode=True),
+    'sensor_bias': Kind('what is added to the reading', (), target='observation'),
     'sensor_noise': Kind(
-        value='standard deviation of what is added to each reading anew',
-        sizes=(),
+        'standard deviation of what is added to each reading anew',
+        (),
         target='observation',
         low=0.0,
     ),
-    'sensor_dropout': Kind(value='none', sizes=(0,), target='observation'),
-    'sensor_freeze': Kind(value='none', sizes=(0,), target='observation'),
-    'action_delay': Kind(value='delay of the command [s]', sizes=(1,)),
-    'action_scale': Kind(value="factor on each period's commanded motion", sizes=(1,), neutral=1.0),
-    'command_noise': Kind(value='standard deviation of the joint offset [rad]', sizes=(1,)),
-    'friction_scale': Kind(
-        value="factor on the object's friction", sizes=(1,), episode=True, neutral=1.0
-    ),
-    'mass_scale': Kind(
-        value="factor on the body's mass", sizes=(1,), target='body', episode=True, neutral=1.0
-    ),
-    'gain_scale': Kind(
-        value="factor on the servos' stiffness and damping",
-        sizes=(1,),
-        episode=True,
-        neutral=1.0,
-        low=0.0,
-    ),
-    'damping_scale': Kind(
-        value="factor on the joints' damping, unknown to the servos' feed-forward",
-        sizes=(1,),
-        episode=True,
-        neutral=1.0,
-        low=0.0,
+    'sensor_dropout': Kind('none', (0,), target='observation'),
+    'sensor_freeze': Kind('none', (0,), target='observation'),
+    'action_delay': Kind('delay of the command [s]', (1,)),
+    'action_scale': Kind("factor on each period's commanded motion", (1,), neutral=1.0),
+    'command_noise': Kind('standard deviation of the joint offset [rad]', (1,)),
+    'friction_scale': _factor("factor on the object's friction"),
+    'mass_scale': _factor("factor on the body's mass", target='body'),
+    'gain_scale': _factor("factor on the servos' stiffness and damping", low=0.0),
+    'damping_scale': _factor(
+        "factor on the joints' damping, unknown to the servos' feed-forward", low=0.0
     ),
     'camera_offset': Kind(
-        value="shift [m] and turn [rad] in the camera's own frame",
-        sizes=(6,),
-        target='camera',
-        episode=True,
+        "shift [m] and turn [rad] in the camera's own frame", (6,), target='camera', episode=True
     ),
-    'light_offset': Kind(value='displacement of the lights [m]', sizes=(3,), episode=True),
-    'light_scale': Kind(
-        value='factor on the brightness', sizes=(1,), episode=True, neutral=1.0, low=0.0
-    ),
+    'light_offset': Kind('displacement of the lights [m]', (3,), episode=True),
+    'light_scale': _factor('factor on the brightness', low=0.0),
     'colour': Kind(
-        value='red, green and blue, 0 to 1',
-        sizes=(3,),
+        'red, green and blue, 0 to 1',
+        (3,),
         target='surface',
         episode=True,
         neutral=None,
@@ -106,8 +106,8 @@ KINDS = {
         high=1.0,
     ),
     'texture': Kind(
-        value='pattern, rounded: ' + ', '.join(f'{i} {name}' for i, name in enumerate(PATTERNS)),
-        sizes=(1,),
+        f'pattern, rounded: {_NUMBERED_PATTERNS}',
+        (1,),
         target='surface',
         episode=True,
         neutral=None,

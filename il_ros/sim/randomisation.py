@@ -19,8 +19,7 @@ from typing import Literal
 import numpy as np
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.sim.perturbations import PATTERNS, SURFACES, Perturbation
-from il_ros.sim.random_streams import RandomStream, generator
+from il_ros.sim.perturbations import PATTERNS, SURFACES, Perturbation, RandomStream
 
 Pattern = Literal['plain', 'checker', 'gradient', 'speckle']
 
@@ -158,8 +157,7 @@ class Randomisation:
         Every range draws in its turn, so that a range that is added or removed changes those
         behind it in the order of the fields.
         """
-        rng = generator(seed, RandomStream.RANDOMISATION)
-        return tuple(self._drawn(rng))
+        return tuple(self._drawn(RandomStream.RANDOMISATION.generator(seed)))
 
     @property
     def hash(self) -> str:

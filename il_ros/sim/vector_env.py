@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.sim.env import SEEDS, TaskEnv, TaskSettings, one_of
-from il_ros.sim.joint_velocity_actions import JointVelocityActions
+from il_ros.sim.env import SEEDS, JointVelocityActions, TaskEnv, TaskSettings, one_of
 from il_ros.sim.vector_world import VectorWorld
 
 Flags = NDArray[np.bool_]

@@ -18,7 +18,7 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.plant import STATE
 from il_ros.sim.success_tracker import SuccessTracker
 from il_ros.sim.violations import Violations
-from il_ros.sim.world import World, checked
+from il_ros.sim.world import World
 
 WHOLE = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next physics step depends on
 REFUSED = ('push', 'object_moved', 'sensor_dropout')  # kinds that are no matter of numbers in rows
@@ -46,7 +46,7 @@ class VectorWorld:
     """
 
     def __init__(self, world: World, count: int, threads: int = 0) -> None:
-        self._world, self._plant, self._count = world, world.beginning.plant, count
+        self._world, self._plant, self._count = world, world.plant, count
         world.reset(0)
         self._batch = Batch(self._plant.model, count, threads)
         self._models = [copy.copy(self._plant.model)] * count
@@ -56,7 +56,7 @@ class VectorWorld:
         self._plant.scene(self._batch)  # a batch computes what has been asked for before
         self.scene = {key: np.tile(value, (count, 1)) for key, value in world.privileged().items()}
         self.seen = _copied(self.scene)
-        self._last = np.tile(world.beginning.start, (count, 1))
+        self._last = np.tile(world.start, (count, 1))
         self._judge = Violations(world.limits, self._last.copy(), world.period, world.clearance)
         self.violations = self._judge.counts
         self._outcome = SuccessTracker(world.task, _copied(self.scene), world.period)
@@ -97,19 +97,19 @@ class VectorWorld:
                     where=f'perturbation {p.kind}',
                     fix='use one world for each episode',
                 )
-        self._world.reset(seed, perturbations)
-        begun = self._world.beginning
+        world = self._world
+        world.reset(seed, perturbations)
         self._models[row], self._stale = copy.copy(self._plant.model), True
         self._batch.state[row] = self._state()
         kinds = {p.kind for p in perturbations}
-        _keep(self._paths, row, begun.path, bool(kinds & {*command_path.KINDS}))
-        _keep(self._sensings, row, begun.sensing, bool(kinds & {*sensing.KINDS}))
-        first = self._world.privileged()
+        _keep(self._paths, row, world.path, bool(kinds & {*command_path.KINDS}))
+        _keep(self._sensings, row, world.sensing, bool(kinds & {*sensing.KINDS}))
+        first = world.privileged()
         _put(self.scene, row, first)
-        _put(self.seen, row, self._world.observe())
+        _put(self.seen, row, world.observe())
         self._outcome.restart(row, first)
-        self._judge.restart(row, begun.start)
-        self._last[row], self.seeds[row], self._ticks[row] = begun.start, seed, 0
+        self._judge.restart(row, world.start)
+        self._last[row], self.seeds[row], self._ticks[row] = world.start, seed, 0
 
     def step(self, targets: Array) -> None:
         """Advance all rows one control period.
@@ -122,7 +122,9 @@ class VectorWorld:
             IlRosError: If the set-points have another shape or are not finite.
         """
         world = self._world
-        targets = checked(targets, (self._count, world.substeps, len(world.names)))
+        targets = command_path.checked(
+            targets, (self._count, world.substeps, len(world.names)), 'set-points', 'simulator'
+        )
         if self._stale:
             self._batch.set_models(self._models)
             self._stale = False

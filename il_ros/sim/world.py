@@ -14,12 +14,11 @@ from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Array, Limits
-from il_ros.sim.command_path import CommandPath
+from il_ros.sim.command_path import CommandPath, checked
 from il_ros.sim.mjcf import read_robot
 from il_ros.sim.mujoco_versions import require_simulator
-from il_ros.sim.perturbations import KINDS, Perturbation
+from il_ros.sim.perturbations import KINDS, Perturbation, RandomStream
 from il_ros.sim.plant import OF_OBJECT, Plant
-from il_ros.sim.random_streams import RandomStream, generator
 from il_ros.sim.robot import Robot
 from il_ros.sim.robots import make_robot
 from il_ros.sim.scene_cameras import CameraConfig, Cameras, Choice
@@ -57,23 +56,6 @@ class TaskState:
     violations: dict[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Beginning:
-    """What the last reset made of a world, for one that goes on with it elsewhere.
-
-    Attributes:
-        plant: The physics, with the model and the state of this episode until the next reset.
-        start: Posture, and set-point before the first command, shape (N,) [rad, m].
-        path: The way of the commands.
-        sensing: The way of the readings; it has made the first ones.
-    """
-
-    plant: Plant
-    start: Array
-    path: CommandPath
-    sensing: Sensing
-
-
 class World:
     """An arm or a pair, a table and a task; deterministic for one seed and the same commands.
 
@@ -89,11 +71,16 @@ class World:
         renderer: How images are made, see `il_ros.sim.scene_cameras.CameraConfig`.
 
     Attributes:
+        task: What is to be done.
         names: The commanded joints, N of them, in the order of the set-points.
         limits: What counts as a violation.
         clearance: Distances between the arms of a pair; none of a single arm.
         substeps: Physics steps in a control period.
         period: Control period [s].
+        plant: The physics, with the model and the state of this episode.
+        start: Posture at the reset, and set-point before the first command, shape (N,) [rad, m].
+        path: The way of this episode's commands.
+        sensing: The way of its readings.
 
     Raises:
         UnknownNameError: If the task, the arm or the renderer is unknown.
@@ -114,9 +101,9 @@ class World:
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
         require_simulator()
-        self._task = make_task(task) if isinstance(task, str) else task
-        arm = default_arm(self._task.name) if arm is None else arm
-        self.limits = limits or _own_limits(arm, self._task, model)
+        self.task = make_task(task) if isinstance(task, str) else task
+        arm = default_arm(self.task.name) if arm is None else arm
+        self.limits = limits or _own_limits(arm, self.task, model)
         self._robot = _robot(arm, model, self.limits)
         self.names = self._robot.names
         self.period = 1.0 / rate
@@ -135,31 +122,19 @@ class World:
             )
         pair = get_arm(arm) if arm else None
         self.clearance = Clearance(pair) if isinstance(pair, ArmPair) else None
-        self._plant = Plant(self._task, self._robot, timestep, self.substeps)
+        self.plant = Plant(self.task, self._robot, timestep, self.substeps)
         self._timestep = timestep
-        self._cameras = Cameras(self._plant.model, renderer)
+        self._cameras = Cameras(self.plant.model, renderer)
         self.reset(0)
         try:
             self.state()
         except KeyError as missing:
             raise IlRosError(
-                f'the task {self._task.name} needs {missing}, which {self._robot.name} has not',
+                f'the task {self.task.name} needs {missing}, which {self._robot.name} has not',
                 where='simulator',
                 allowed=[key for key in self._scene if key.endswith('_pose')],
                 fix='take an arm for one hand, or a pair for two, as the task needs',
             ) from None
-
-    @property
-    def task(self) -> Task:
-        """What is to be done."""
-        return self._task
-
-    @property
-    def beginning(self) -> Beginning:
-        """What the last reset made; of use to others before the first step."""
-        return Beginning(
-            plant=self._plant, start=self._start, path=self._path, sensing=self._sensing
-        )
 
     @property
     def time(self) -> float:
@@ -175,7 +150,7 @@ class World:
         """
         rng = np.random.default_rng(seed)
         outside = [p for p in perturbations if p.kind == 'object_outside']
-        draw = self._task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
+        draw = self.task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
         start = self._robot.home.copy()
         grippers = self._robot.grippers
         arms = ~grippers
@@ -186,20 +161,20 @@ class World:
         )
         for p in perturbations:
             if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
-                self._plant.body(p)
-        self._seed, self._ticks, self._start = seed, 0, start
+                self.plant.body(p)
+        self._seed, self._ticks, self.start = seed, 0, start
         self._perturbations = tuple(perturbations)
-        self._plant.reset(start, draw, perturbations)
+        self.plant.reset(start, draw, perturbations)
         self._goal = draw.goal
-        noise = generator(seed, RandomStream.COMMAND_NOISE)
-        self._path = CommandPath(perturbations, start, self._timestep, noise, grippers)
+        noise = RandomStream.COMMAND_NOISE.generator(seed)
+        self.path = CommandPath(perturbations, start, self._timestep, noise, grippers)
         self._violations = Violations(self.limits, start, self.period, self.clearance)
         self._scene = self._look()
-        self._outcome = SuccessTracker(self._task, self._scene, self.period)
-        self._sensing = Sensing(
-            perturbations, self._scene, generator(seed, RandomStream.SENSOR_NOISE)
+        self._outcome = SuccessTracker(self.task, self._scene, self.period)
+        self.sensing = Sensing(
+            perturbations, self._scene, RandomStream.SENSOR_NOISE.generator(seed)
         )
-        self._seen = self._sensing.observe(self._scene, self.time)
+        self._seen = self.sensing.observe(self._scene, self.time)
 
     def step(self, targets: Array) -> None:
         """Advance one control period.
@@ -210,18 +185,18 @@ class World:
         Raises:
             IlRosError: If the set-points have another shape or are not finite.
         """
-        targets = checked(targets, (self.substeps, len(self.names)))
+        targets = checked(targets, (self.substeps, len(self.names)), 'set-points', 'simulator')
         start, end = self.time, (self._ticks + 1) * self.period
         for p in self._perturbations:
             if p.kind == 'object_moved' and start <= p.start < end:
-                self._plant.move_object(p.value)
-        self._plant.push([p for p in self._perturbations if p.kind == 'push' and p.active(start)])
+                self.plant.move_object(p.value)
+        self.plant.push([p for p in self._perturbations if p.kind == 'push' and p.active(start)])
         self._violations.command(targets[-1])
-        log = self._plant.step(self._path.apply(targets, start))
+        log = self.plant.step(self.path.apply(targets, start))
         self._violations.motion(log.position, log.velocity, log.tool, log.wrench)
         self._ticks += 1
         self._scene = self._look()
-        self._seen = self._sensing.observe(self._scene, self.time)
+        self._seen = self.sensing.observe(self._scene, self.time)
         self._outcome.update(self._scene)
 
     def observe(self) -> dict[str, Array | None]:
@@ -250,12 +225,12 @@ class World:
         """How the episode stands."""
         success = bool(self._outcome.success)
         return TaskState(
-            task=self._task.name,
+            task=self.task.name,
             seed=self._seed,
             time=self.time,
             success=success,
             progress=float(self._outcome.progress(self._scene)),
-            done=success or self.time >= self._task.time_limit - 1e-9,
+            done=success or self.time >= self.task.time_limit - 1e-9,
             violations={kind: int(count) for kind, count in self._violations.counts.items()},
         )
 
@@ -276,27 +251,14 @@ class World:
             UnknownNameError: If the scene has no such camera.
             IlRosError: If OpenGL was chosen and is missing.
         """
-        return self._cameras.render(self._plant.data, camera, width, height)
+        return self._cameras.render(self.plant.data, camera, width, height)
 
     def close(self) -> None:
         """Release the renderer; the world stays usable."""
         self._cameras.close()
 
     def _look(self) -> dict[str, Array]:
-        return {**self._plant.scene(), 'goal_position': self._goal.copy()}
-
-
-def checked(targets: Array, shape: tuple[int, ...]) -> Array:
-    """Set-points as numbers.
-
-    Raises:
-        IlRosError: If they have another shape or are not finite.
-    """
-    targets = np.asarray(targets, np.float64)
-    if targets.shape != shape or not np.isfinite(targets).all():
-        what = f'shape {targets.shape}' if targets.shape != shape else 'not finite'
-        raise IlRosError(f'set-points: {what}', where='simulator', allowed=f'finite, shape {shape}')
-    return targets
+        return {**self.plant.scene(), 'goal_position': self._goal.copy()}
 
 
 def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:

@@ -96,7 +96,7 @@ def test_its_tool_is_where_its_joints_have_it(world):
 def test_its_cameras_are_there_beside_the_scenes_own(world):
     with pytest.raises(UnknownNameError, match=r"unknown camera 'left'; allowed: front, .*eye"):
         world.render('left', 64, 64)
-    assert world._plant.model.camera('front').bodyid[0] == 0
+    assert world.plant.model.camera('front').bodyid[0] == 0
 
 
 def test_a_joint_that_is_tied_to_a_commanded_one_starts_and_moves_with_it(world):
@@ -105,7 +105,7 @@ def test_a_joint_that_is_tied_to_a_commanded_one_starts_and_moves_with_it(world)
         target = np.append(posture(world)[:2], grip)
         for _ in range(20):
             world.step(np.tile(target, (world.substeps, 1)))
-        first, second = world._plant.data.qpos[2:4]
+        first, second = world.plant.data.qpos[2:4]
         assert first == pytest.approx(grip, abs=1e-3)
         assert second == pytest.approx(0.01 - grip, abs=1e-3)
 
@@ -123,7 +123,7 @@ def test_it_stands_still_without_a_wrench_and_feels_a_push(world):
 
 
 def test_the_simulators_servos_take_the_place_of_its_actuators(world):
-    assert world._plant.model.nu == 3
+    assert world.plant.model.nu == 3
     world.reset(1)
     targets = np.tile(posture(world), (20 * world.substeps, 1))
     share = np.linspace(0, 1, len(targets))

@@ -146,7 +146,7 @@ def test_noise_and_scale_of_commands_leave_both_grippers_alone(world):
 
 def test_weaker_servos_are_those_of_both_arms(world):
     world.reset(0)
-    model = world._plant.model
+    model = world.plant.model
     stiff = model.actuator_gainprm[:, 0].copy()
     world.reset(0, [Perturbation(kind='gain_scale', value=(0.5,))])
     share = model.actuator_gainprm[:, 0] / stiff

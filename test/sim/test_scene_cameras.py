@@ -107,11 +107,11 @@ def test_rays_repeat_bit_for_bit_and_change_nothing():
     for world in (first, second):
         world.reset(7)
     before = {key: value.copy() for key, value in first.privileged().items()}
-    groups = first._plant.model.geom_group.copy()
+    groups = first.plant.model.geom_group.copy()
     one = first.render('wrist', 64, 48)
     np.testing.assert_array_equal(first.render('wrist', 64, 48), one)
     np.testing.assert_array_equal(second.render('wrist', 64, 48), one)
-    np.testing.assert_array_equal(first._plant.model.geom_group, groups)
+    np.testing.assert_array_equal(first.plant.model.geom_group, groups)
     for key, value in first.privileged().items():
         np.testing.assert_array_equal(value, before[key])
 

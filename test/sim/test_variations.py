@@ -30,7 +30,7 @@ def fields(world):
     """Every number of the model that a variation may change."""
     from operator import attrgetter
 
-    return {name: attrgetter(name)(world._plant.model).copy() for name in CHANGED}
+    return {name: attrgetter(name)(world.plant.model).copy() for name in CHANGED}
 
 
 def lag(world, *perturbations):
@@ -82,7 +82,7 @@ def test_a_camera_moves_and_turns_in_its_own_frame(place):
     offset = (0.0, 0.0, -0.1, 0.0, np.pi / 2, 0.0)
     place.reset(0, [Perturbation(kind='camera_offset', target='front', value=offset)])
     after, axes = fields(place), np.zeros(9)
-    camera = place._plant.model.camera('front').id
+    camera = place.plant.model.camera('front').id
     mujoco.mju_quat2Mat(axes, before['cam_quat'][camera])
     looking = -axes.reshape(3, 3)[:, 2]
     np.testing.assert_allclose(

@@ -408,8 +408,8 @@ def test_neighbouring_links_do_not_collide(place):
     place.reset(0)
     hold(place, 2)
     bodies = {
-        place._plant.model.body(place._plant.model.geom_bodyid[geom]).name
-        for contact in place._plant.data.contact
+        place.plant.model.body(place.plant.model.geom_bodyid[geom]).name
+        for contact in place.plant.data.contact
         for geom in contact.geom
     }
     assert bodies <= {'table', 'object'}

@@ -19,7 +19,7 @@ def why_not():
         from il_ros.sim.world import World
     except Exception as error:  # the library that MUJOCO_GL names is missing
         return f'{type(error).__name__}: {error}'
-    return OpenGl.missing(World('pick_place')._plant.model)
+    return OpenGl.missing(World('pick_place').plant.model)
 
 
 def distances():
@@ -41,8 +41,8 @@ def difference(camera, change=lambda model: None):
         world = World('pick_place', renderer=renderer)
         assert world.renderer == renderer
         world.reset(3)
-        world._plant.model.site_rgba[:, 3] = 0.0
-        change(world._plant.model)
+        world.plant.model.site_rgba[:, 3] = 0.0
+        change(world.plant.model)
         taken.append(world.render(camera, WIDTH, HEIGHT).astype(int))
         world.close()
     return np.abs(taken[0] - taken[1])

@@ -9,24 +9,27 @@ import math
 
 import numpy as np
 
-from il_ros.sim.arm_model import ArmModel, Base, Link, Point, Servo
+from il_ros.sim.arm_model import ArmModel, Base, Link, Servo
 from il_ros.sim.gripper import Gripper
-
-
-def _link(index: int, mass: float, radius: float, *capsules: tuple[Point, Point]) -> Link:
-    return Link(name=f'fr3_link{index}', mass=mass, radius=radius, capsules=capsules)
-
 
 FRANKA = ArmModel(
     base=Base(name='fr3_link0', radius=0.075, height=0.14),
     links=(
-        _link(1, 4.97, 0.06, ((0, 0, -0.19), (0, 0, 0))),
-        _link(2, 0.65, 0.06, ((0, 0, 0), (0, -0.17, 0))),
-        _link(3, 3.23, 0.055, ((0, 0, -0.12), (0, 0, 0)), ((0, 0, 0), (0.08, 0, 0))),
-        _link(4, 3.59, 0.055, ((0, 0, 0), (-0.08, 0.1, 0))),
-        _link(5, 1.23, 0.055, ((0, 0, -0.26), (0, 0, 0))),
-        _link(6, 1.67, 0.05, ((0, 0, 0), (0.088, 0, 0))),
-        _link(7, 0.74, 0.045, ((0, 0, 0), (0, 0, 0.07))),
+        Link('fr3_link1', 4.97, 0.06, (((0, 0, -0.19), (0, 0, 0)),)),
+        Link('fr3_link2', 0.65, 0.06, (((0, 0, 0), (0, -0.17, 0)),)),
+        Link(
+            'fr3_link3',
+            3.23,
+            0.055,
+            (
+                ((0, 0, -0.12), (0, 0, 0)),
+                ((0, 0, 0), (0.08, 0, 0)),
+            ),
+        ),
+        Link('fr3_link4', 3.59, 0.055, (((0, 0, 0), (-0.08, 0.1, 0)),)),
+        Link('fr3_link5', 1.23, 0.055, (((0, 0, -0.26), (0, 0, 0)),)),
+        Link('fr3_link6', 1.67, 0.05, (((0, 0, 0), (0.088, 0, 0)),)),
+        Link('fr3_link7', 0.74, 0.045, (((0, 0, 0), (0, 0, 0.07)),)),
     ),
     gripper=Gripper(
         hand='fr3_hand',

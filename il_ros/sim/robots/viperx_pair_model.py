@@ -13,24 +13,27 @@ import math
 import numpy as np
 
 from il_ros.core.robots.viperx_pair import ELBOW, KNEE
-from il_ros.sim.arm_model import ArmModel, Base, Link, Point, Servo
+from il_ros.sim.arm_model import ArmModel, Base, Link, Servo
 from il_ros.sim.gripper import Gripper
 from il_ros.sim.robot import View
-
-
-def _link(name: str, mass: float, radius: float, *capsules: tuple[Point, Point]) -> Link:
-    return Link(name=f'{name}_link', mass=mass, radius=radius, capsules=capsules)
-
 
 VIPERX = ArmModel(
     base=Base(name='base_link', radius=0.06, height=0.06),
     links=(
-        _link('shoulder', 0.799, 0.045, ((0, 0, -0.06), (0, 0, 0))),
-        _link('upper_arm', 0.793, 0.035, ((0, 0, 0), KNEE), (KNEE, ELBOW)),
-        _link('upper_forearm', 0.322, 0.032, ((0, 0, 0), (0, -0.18, 0))),
-        _link('lower_forearm', 0.415, 0.032, ((0, 0, -0.09), (0, 0, 0))),
-        _link('wrist', 0.115, 0.03, ((0, 0, 0), (0, -0.05, 0))),
-        _link('gripper', 0.252, 0.03, ((0, 0, 0), (0, 0, 0.03))),
+        Link('shoulder_link', 0.799, 0.045, (((0, 0, -0.06), (0, 0, 0)),)),
+        Link(
+            'upper_arm_link',
+            0.793,
+            0.035,
+            (
+                ((0, 0, 0), KNEE),
+                (KNEE, ELBOW),
+            ),
+        ),
+        Link('upper_forearm_link', 0.322, 0.032, (((0, 0, 0), (0, -0.18, 0)),)),
+        Link('lower_forearm_link', 0.415, 0.032, (((0, 0, -0.09), (0, 0, 0)),)),
+        Link('wrist_link', 0.115, 0.03, (((0, 0, 0), (0, -0.05, 0)),)),
+        Link('gripper_link', 0.252, 0.03, (((0, 0, 0), (0, 0, 0.03)),)),
     ),
     gripper=Gripper(
         hand='gripper_base',
