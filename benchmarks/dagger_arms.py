@@ -134,12 +134,11 @@ class Study:
             yield ArmEpisodeEnv(self._contract, self.task, noise=self.sizes.noise)
             return
         running = graph(
-            self._contract,
+            self._path,
             start=True,
             log=self._folder / 'log',
-            contract=str(self._path),
             task=self.task,
-            directory=str(self._folder / 'episodes'),
+            directory=self._folder / 'episodes',
         )
         with running as client:
             from il_ros.ros.graph_episode_env import graph_episode_env

@@ -114,15 +114,8 @@ def _measure(
 
 
 def _lockstep(folder: Path, sizes: LoopSizes) -> Row:
-    contract = load_contract(CONTRACT)
     os.environ.pop('ROS_DOMAIN_ID', None)
-    with graph(
-        contract,
-        start=True,
-        log=folder / 'log',
-        contract=str(CONTRACT),
-        directory=str(folder / 'episodes'),
-    ) as client:
+    with graph(CONTRACT, start=True, log=folder / 'log', directory=folder / 'episodes') as client:
         seeds = draw_seeds('demonstrations', sizes.episodes + 1)
         client.episode(seeds[0], 'expert', record=True)
         begin = time.perf_counter()

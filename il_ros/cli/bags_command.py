@@ -9,7 +9,6 @@ from pathlib import Path
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from il_ros.bags.bag_check import (
@@ -31,6 +30,7 @@ from il_ros.bags.episode_info import (
     write_episode_info,
 )
 from il_ros.bags.part_folder import whole_path
+from il_ros.cli.terminal import cell, printable, say
 from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]
@@ -56,9 +56,9 @@ def check(paths: Folders, *, all: Flag = False) -> int:
         console.print(_table(listed))
     for finding in listed:
         if finding.problem:
-            _say(console, f'{finding.path}: {finding.state}: {finding.problem}')
+            say(f'{finding.path}: {finding.state}: {finding.problem}')
         if finding.fix:
-            _say(console, f'    {finding.fix}')
+            say(f'    {finding.fix}')
     wrong = sum(finding.wrong for finding in findings)
     console.print(f'{len(findings)} bags, {wrong} with problems')
     return 1 if wrong else 0
@@ -74,17 +74,18 @@ def recover(paths: Folders, *, keep: Flag = False) -> int:
             problem are recovered.
         keep: Keep the damaged bag as NAME.damaged.
     """
-    console = Console()
     failed = 0
     for finding in check_bags(_given(paths)):
         if finding.state == 'running':
-            _say(console, f'{finding.path}: {finding.problem}: left alone')
+            say(f'{finding.path}: {finding.problem}: left alone')
         elif finding.state == 'leftover':
-            _say(
-                console, ': '.join(filter(None, (f'{finding.path}', finding.problem, finding.fix)))
-            )
+            say(': '.join(filter(None, (f'{finding.path}', finding.problem, finding.fix))))
         elif finding.wrong:
-            failed += not _recovered(finding.path, keep, console)
+            try:
+                recover_bag(finding.path, keep=keep, report=say)
+            except IlRosError as problem:
+                say(f'error: {problem}')
+                failed += 1
     return 1 if failed else 0
 
 
@@ -119,16 +120,16 @@ def mark(
     given = {'outcome': outcome, 'reason': reason, 'notes': notes, 'flagged': flag}
     changes = {name: value for name, value in given.items() if value is not None}
     for name, value in changes.items():
-        if isinstance(value, str) and _printable(value) != value:
+        if isinstance(value, str) and printable(value) != value:
             raise DatasetError(
-                f'got {_printable(value)}', where=f'--{name}', allowed='text in UTF-8'
+                f'got {printable(value)}', where=f'--{name}', allowed='text in UTF-8'
             )
     if not changes:
         raise DatasetError('nothing to change', where=str(bag), allowed=given)
     changed = replace(info, format=FORMAT, **changes)  # type: ignore[arg-type]
     write_episode_info(bag, changed)
     for name, value in changes.items():
-        _say(Console(), f'{bag}: {name} {getattr(info, name)!r} is now {value!r}')
+        say(f'{bag}: {name} {getattr(info, name)!r} is now {value!r}')
     return 0
 
 
@@ -153,7 +154,7 @@ def info(bag: Folder) -> int:
         f'{finding.bytes / 1e6:.1f} MB in {len(content.scans)} files: {finding.state}'
     )
     if finding.wrong:
-        _say(console, f'{finding.problem}\n    {finding.fix}')
+        say(f'{finding.problem}\n    {finding.fix}')
     return 0
 
 
@@ -188,35 +189,11 @@ def _one(path: Path) -> Path:
     )
 
 
-def _say(console: Console, text: str) -> None:
-    """Print a line without markup or wrapping, so that a path in it can be copied."""
-    console.print(_printable(text), soft_wrap=True, markup=False, highlight=False)
-
-
-def _printable(text: str) -> str:
-    """A text that UTF-8 can encode: file names and arguments may be any bytes."""
-    return text.encode('utf-8', 'backslashreplace').decode()
-
-
-def _cell(text: object) -> str:
-    """Text for a table cell, without markup."""
-    return escape(_printable(str(text)))
-
-
-def _recovered(bag: Path, keep: bool, console: Console) -> bool:
-    try:
-        recover_bag(bag, keep=keep, report=lambda text: _say(console, text))
-    except IlRosError as problem:
-        _say(console, f'error: {problem}')
-        return False
-    return True
-
-
 def _table(findings: Iterable[BagFinding]) -> Table:
     table = Table('bag', 'state', 'topics', 'messages', 'seconds', 'MB')
     for finding in findings:
         table.add_row(
-            _cell(finding.path.name),
+            cell(finding.path.name),
             f'[{_COLOURS.get(finding.state, "red")}]{finding.state}',
             str(len(finding.topics)),
             str(finding.messages),
@@ -227,7 +204,7 @@ def _table(findings: Iterable[BagFinding]) -> Table:
 
 
 def _about(info: EpisodeInfo) -> Table:
-    table = Table('episode', _cell(info.episode_id))
+    table = Table('episode', cell(info.episode_id))
     rows: dict[str, object] = {
         'outcome': f'{info.outcome} {info.reason}'.strip(),
         'task': info.task,
@@ -244,7 +221,7 @@ def _about(info: EpisodeInfo) -> Table:
     }
     for name, value in rows.items():
         if value not in ('', None):
-            table.add_row(name, _cell(value))
+            table.add_row(name, cell(value))
     return table
 
 
@@ -256,8 +233,8 @@ def _topics(content: BagContent) -> Table:
         topic = said.get(name)
         known = (f'{topic.expected_rate:g}', str(topic.lost), str(topic.overflow)) if topic else ()
         table.add_row(
-            _cell(name),
-            _cell(types[name]),
+            cell(name),
+            cell(types[name]),
             str(count.messages),
             f'{count.bytes / 1e6:.2f}',
             f'{count.rate:.1f}',

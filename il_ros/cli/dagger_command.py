@@ -92,48 +92,44 @@ def dagger(
     rounds = ArmRounds(loaded, task, out, run, training, randomisation=ranges)
     if against.bundle is not None:
         load_bundle(against.bundle, loaded)
-        _require_another(against.bundle, rounds.bundle)
+        if against.bundle.resolve() == rounds.bundle.resolve():
+            raise IlRosError(
+                'the new policy would be written over the one in use',
+                where=str(against.bundle),
+                fix='copy the bundle in use to a folder of its own',
+            )
     settings: dict[str, Any] = {
         'horizon': training.policy.horizon,
         'blend': training.policy.blend,
         'noise': run.noise,
         'randomisation': ranges,
     }
-    verdict = ''
-
-    def show(result: CoachedRound) -> None:
-        console.print(_line(result))
-
     with rounds.journal('in process' if in_process else 'graph') as journal, ExitStack() as stack:
         client = None
         if not in_process:
-            arguments = {'contract': str(contract.resolve()), 'task': task}
-            arguments['directory'] = str((out / 'episodes').resolve())
-            client = stack.enter_context(
-                graph(loaded, start=start, namespace=namespace, log=out / 'log', **arguments)
+            episodes, log = out / 'episodes', out / 'log'
+            running = graph(
+                contract, start=start, namespace=namespace, log=log, task=task, directory=episodes
             )
+            client = stack.enter_context(running)
         with _episode_env(client, loaded, task, settings) as (env, live):
-            results = rounds.teach(env, journal, live=live, on_round=show)
+            results = rounds.teach(
+                env, journal, live=live, on_round=lambda one: console.print(_line(one))
+            )
         if against.bundle is not None:
-            if client is None:
-                trials = _trials_in_process(contract, task, ranges)
-            else:
-                from il_ros.ros.graph_episode_env import graph_trials
-
-                trials = graph_trials(client, task, out / 'trials', ranges)
-            verdict = _compare(against, rounds, journal, trials)
-    way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
+            trials = _trials(client, contract, task, out / 'trials', ranges)
+            verdict = _compare(against.bundle, against.trials, rounds, journal, trials)
     options = (
         *_changed(run, DaggerRun()),
         *_changed(training, TRAINING, 'training.'),
         *_changed(against, Against(), 'against.'),
         *([f'--randomisation {randomisation}'] if randomisation else []),
-        way,
+        '--in-process' if in_process else '--start' if start else f'--namespace {namespace}',
     )
     command = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
     page = rounds.report(results, command)
     console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
-    if verdict:
+    if against.bundle is not None:
         console.print(verdict, soft_wrap=True)
     return 0
 
@@ -152,36 +148,34 @@ def _episode_env(
         yield live, live
 
 
-def _require_another(old: Path, new: Path) -> None:
-    if old.resolve() == new.resolve():
-        raise IlRosError(
-            'the new policy would be written over the one in use',
-            where=str(old),
-            fix='copy the bundle in use to a folder of its own',
-        )
-
-
-def _compare(against: Against, rounds: ArmRounds, journal: RoundJournal, trials: Trials) -> str:
+def _compare(
+    old: Path, trials: int, rounds: ArmRounds, journal: RoundJournal, evaluation: Trials
+) -> str:
     """Compare the new policy with the old one, unless that was done; returns the verdict."""
-    assert against.bundle is not None
-    before, now = (load_bundle(bundle).policy_id for bundle in (against.bundle, rounds.bundle))
+    before, now = (load_bundle(bundle).policy_id for bundle in (old, rounds.bundle))
     one = Retraining(journal.folder / f'against_{before}_{now}')
     decision, learned = one.decision, learned_from(journal)
     if decision is None:
         plan = RetrainingPlan(
-            old=str(against.bundle.resolve()),
+            old=str(old.resolve()),
             old_id=before,
             rounds=learned['rounds'] - 1,
-            trials=against.trials,
+            trials=trials,
             reason='asked for',
         )
         one.begin(plan)
-        decision = one.judge(rounds.bundle, trials, learned)
+        decision = one.judge(rounds.bundle, evaluation, learned)
     verdict = 'promote it' if decision.promoted else 'keep the old one'
     return f'{verdict}; {decision.reason}; {one.folder / DECISION}'
 
 
-def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Trials:
+def _trials(
+    client: GraphClient | None, contract: Path, task: str, out: Path, ranges: Randomisation
+) -> Trials:
+    if client is not None:
+        from il_ros.ros.graph_episode_env import graph_trials
+
+        return graph_trials(client, task, out, ranges)
     processes = worker_count(0, TRIALS)
 
     def runner(bundle: Path) -> InProcessEvaluator:
@@ -193,8 +187,8 @@ def _trials_in_process(contract: Path, task: str, ranges: Randomisation) -> Tria
             EpisodeCase(seed=one.seed, perturbations=tuple(ranges.draw(one.seed)))
             for one in episodes
         ]
-        found = run_cases(setup, cases, processes=processes)
-        return dataset_of_rollouts(load_contract(contract), task, found)
+        rollouts = run_cases(setup, cases, processes=processes)
+        return dataset_of_rollouts(load_contract(contract), task, rollouts)
 
     return Trials(
         runner=runner, rollouts=rollouts, task=task, run='in process', randomisation=ranges

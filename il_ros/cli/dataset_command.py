@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.bags.episode_info import Outcome
+from il_ros.cli.terminal import cell, progress_bars
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets import dataset_operations
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_build import OnEpisode, build_dataset
-from il_ros.datasets.manifest import ImageFormat, LeftOut
+from il_ros.datasets.manifest import ImageFormat
 from il_ros.datasets.preprocessing.preprocess import load_preprocessing
 
 Folder = tyro.conf.Positional[Path]
@@ -63,8 +62,7 @@ def build(
         resume: Continue an interrupted build.
     """
     _require_bags(bags)
-    console = Console()
-    with _progress(console) as on_episode:
+    with _progress() as on_episode:
         dataset = build_dataset(
             bags,
             out,
@@ -78,7 +76,7 @@ def build(
             resume=resume,
             on_episode=on_episode,
         )
-    _summary(console, dataset, out)
+    _summary(dataset, out)
     return 0
 
 
@@ -98,12 +96,11 @@ def append(
         jobs: Processes; 0 for one per core.
     """
     _require_bags(bags)
-    console = Console()
-    with _progress(console) as on_episode:
+    with _progress() as on_episode:
         found = dataset_operations.append_bags(
             dataset, bags, outcomes=outcomes, jobs=jobs, on_episode=on_episode
         )
-    _summary(console, found, dataset)
+    _summary(found, dataset)
     return 0
 
 
@@ -115,7 +112,7 @@ def merge(datasets: Folders, out: Path, overwrite: bool = False) -> int:
         out: Folder of the new dataset.
         overwrite: Replace an existing dataset.
     """
-    _summary(Console(), dataset_operations.merge(datasets, out, overwrite=overwrite), out)
+    _summary(dataset_operations.merge(datasets, out, overwrite=overwrite), out)
     return 0
 
 
@@ -133,7 +130,7 @@ def split(
     """
     found = dataset_operations.split(dataset, out, _parts(parts), seed=seed, overwrite=overwrite)
     for name, part in found.items():
-        _summary(Console(), part, out / name)
+        _summary(part, out / name)
     return 0
 
 
@@ -146,9 +143,7 @@ def filter_(dataset: Folder, out: Path, query: str, overwrite: bool = False) -> 
         query: Condition, e.g. 'outcome == "success" and duration < 10 and measures.jerk < 50'.
         overwrite: Replace an existing dataset.
     """
-    _summary(
-        Console(), dataset_operations.filter_dataset(dataset, out, query, overwrite=overwrite), out
-    )
+    _summary(dataset_operations.filter_dataset(dataset, out, query, overwrite=overwrite), out)
     return 0
 
 
@@ -162,7 +157,7 @@ def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
     """
     console = Console()
     found = load_dataset(dataset, verify=verify)
-    _summary(console, found, dataset)
+    _summary(found, dataset)
     if found.label is not None:
         asked = int(np.isfinite(found.label[:, 0]).all(axis=1).sum())
         console.print(
@@ -175,11 +170,6 @@ def info(dataset: Folder, verify: bool = False, episodes: bool = False) -> int:
     return 0
 
 
-def shown(text: str) -> str:
-    """Text for rich: brackets are escaped, and so is what is not UTF-8."""
-    return escape(text.encode('utf-8', 'backslashreplace').decode('utf-8'))
-
-
 def _require_bags(bags: list[Path]) -> None:
     if not bags:
         raise IlRosError(
@@ -188,11 +178,8 @@ def _require_bags(bags: list[Path]) -> None:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[OnEpisode]:
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
+def _progress() -> Iterator[OnEpisode]:
+    with progress_bars(Console(), transient=True) as bar:
         task = bar.add_task('reading episodes', total=None)
         yield lambda done, total, _: bar.update(task, completed=done, total=total)
 
@@ -211,26 +198,27 @@ def _parts(settings: tuple[str, ...]) -> dict[str, float] | dict[str, list[str]]
         return {name: ids.split(',') for name, ids in given.items()}
 
 
-def _summary(console: Console, dataset: Dataset, out: Path) -> None:
-    manifest = dataset.manifest
+def _summary(dataset: Dataset, out: Path) -> None:
+    console, manifest = Console(), dataset.manifest
     lengths = [entry.length for entry in manifest.episodes]
-    table = Table('dataset', shown(str(out)))
-    table.add_row('contract', shown(f'{dataset.contract.name} {manifest.contract_hash[:12]}'))
+    table = Table('dataset', cell(out))
+    table.add_row('contract', cell(f'{dataset.contract.name} {manifest.contract_hash[:12]}'))
     table.add_row('episodes', f'{len(lengths)}, {min(lengths)} to {max(lengths)} frames each')
     table.add_row('frames', f'{manifest.frames}, {manifest.frames / manifest.rate:.1f} s')
     table.add_row('frames left out', str(sum(entry.left_out for entry in manifest.episodes)))
     table.add_row('gaps in time', str(sum(entry.gaps for entry in manifest.episodes)))
     if manifest.images:
-        table.add_row('images', shown(f'{", ".join(manifest.images)} ({manifest.image_format})'))
+        table.add_row('images', cell(f'{", ".join(manifest.images)} ({manifest.image_format})'))
     for step, effects in manifest.steps.items():
-        table.add_row(shown(step), shown(', '.join(_told(effects)) or 'nothing changed'))
+        table.add_row(cell(step), cell(', '.join(_strongest_effects(effects)) or 'nothing changed'))
     table.add_row('data hash', manifest.data_hash[:16])
     console.print(table)
-    for line in _left_out(manifest.left_out):
-        console.print(shown(line))
+    reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in manifest.left_out)
+    for reason, count in reasons.items():
+        console.print(cell(f'{count} left out: {reason} (manifest.json names them)'))
 
 
-def _told(effects: Mapping[str, float]) -> Iterator[str]:
+def _strongest_effects(effects: Mapping[str, float]) -> Iterator[str]:
     """What a step changed, of each effect the joint or stream that it changed most."""
     worst: dict[str, tuple[str, float]] = {}
     for name, value in effects.items():
@@ -244,23 +232,16 @@ def _told(effects: Mapping[str, float]) -> Iterator[str]:
         yield f'{kind} {value:.4g}' + (f' ({part})' if part else '')
 
 
-def _left_out(entries: tuple[LeftOut, ...]) -> Iterator[str]:
-    reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in entries)
-    for reason, count in reasons.items():
-        yield f'{count} left out: {reason} (manifest.json names them)'
-
-
 def _episodes(dataset: Dataset) -> Table:
     table = Table('episode', 'outcome', 'frames', 'duration [s]', 'gaps', 'seed', 'flagged')
     for entry in dataset.episodes:
-        seed = '' if entry.seed is None else str(entry.seed)
         table.add_row(
-            shown(entry.id),
-            shown(entry.outcome),
+            cell(entry.id),
+            cell(entry.outcome),
             str(entry.length),
             f'{entry.duration:.2f}',
             str(entry.gaps),
-            seed,
+            '' if entry.seed is None else str(entry.seed),
             'yes' if entry.flagged else '',
         )
     return table

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
-from il_ros.cli.dataset_command import shown
+from il_ros.cli.terminal import say
+from il_ros.core.atomic_files import write_atomic
 from il_ros.core.atomic_folders import resolved
 from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.summary.summarise_dataset import SummarySettings, summarise
-from il_ros.evaluation.dataset_report import write_dataset_json, write_dataset_report
+from il_ros.evaluation.dataset_report import dataset_json, render_dataset_report
 
 
 def report(
@@ -36,13 +36,12 @@ def report(
     folder = resolved(dataset)
     summary = summarise(load_dataset(folder), folder.name, settings)
     command = shlex.join(['il_ros', *sys.argv[1:]])
-    page = write_dataset_report(
-        out or folder.with_name(f'{folder.name}.html'), summary, command=command
+    page = write_atomic(
+        out or folder.with_name(f'{folder.name}.html'),
+        render_dataset_report(summary, command=command),
     )
-    console = Console()
     odd = sum(bool(episode.reasons) for episode in summary.episodes)
-    line = f'{len(summary.episodes)} episodes, {odd} suspicious: {page}'
-    console.print(shown(line), soft_wrap=True)
+    say(f'{len(summary.episodes)} episodes, {odd} suspicious: {page}')
     if json is not None:
-        console.print(shown(str(write_dataset_json(json, summary))), soft_wrap=True)
+        say(f'{write_atomic(json, dataset_json(summary))}')
     return 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -33,6 +36,9 @@ from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.video_maker import VideoMaker
 from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.tasks import default_arm, floor_of
+
+if TYPE_CHECKING:
+    from il_ros.ros.graph_client import GraphClient
 
 
 def demo(
@@ -63,17 +69,13 @@ def demo(
         seed: Seed of the training.
     """
     console, begin = Console(), time.monotonic()
-    places = _places(task, default_arm(task) if arm is None else arm)
+    contract, perturbations = _settings(task, default_arm(task) if arm is None else arm)
     _clear(out)
-    contract, floor = load_contract(places['contract']), floor_of(task)
-    cases = load_perturbations(places['perturbations'])
+    cases, floor = load_perturbations(perturbations), floor_of(task)
+    plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
+    on_graph = first_of_each_suite(plan, over_graph)
     with graph(
-        contract,
-        start=True,
-        log=out / 'log',
-        contract=str(places['contract']),
-        task=task,
-        directory=str((out / 'episodes').resolve()),
+        contract, start=True, log=out / 'log', task=task, directory=out / 'episodes'
     ) as client:
         with _step(console, f'1/5 record {demonstrations} demonstrations'):
             seeds = draw_seeds('demonstrations', demonstrations)
@@ -82,14 +84,8 @@ def demo(
             build(bags, out / 'dataset')
             bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
         with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
-            client.load(out / 'bundle')
-            seeds = draw_seeds('calibration', rollouts)
-            bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
-            build(bags, out / 'rollouts')
-            calibrate(out / 'bundle', out / 'rollouts')
-        plan = plan_suites(SUITES, episodes, cases, floor=FLOOR)
-        on_graph = first_of_each_suite(plan, over_graph)
-        loaded = load_bundle(out / 'bundle', contract)
+            _calibrate(client, out, rollouts, console)
+        loaded = load_bundle(out / 'bundle', load_contract(contract))
         run = f'{over_graph} of each suite over the graph, the others in process'
         identity = evaluation_identity(loaded, cases, task=task, heuristic=floor, run=run)
         with (
@@ -100,27 +96,25 @@ def demo(
 
             runner = GraphEvaluator(client, task, out / 'bundle', floor)
             run_plan(runner, on_graph, journal, task, console)
+    in_process = InProcessEvaluator(
+        contract, task, out / 'bundle', floor, processes=worker_count(0, len(plan))
+    )
     with (
         _step(console, f'4/5 evaluate the other {len(plan) - len(on_graph)} in process'),
         EvaluationJournal(out, identity) as journal,
     ):
         one_thread()  # as every process does, so that an episode is the same in whichever it runs
-        processes = worker_count(0, len(plan))
-        in_process = InProcessEvaluator(
-            places['contract'], task, out / 'bundle', floor, processes=processes
-        )
         run_plan(in_process, plan, journal, task, console)
     with _step(console, '5/5 report'):
-        videos = VideoMaker(in_process.setups(SUITES), cases, exact=False).make_videos(
-            out, journal.episodes
-        )
-        command = f'il_ros demo --out {out} --task {task} --arm {contract.arm} --seed {seed}'
         summary = write_evaluation(
             journal.episodes,
             out,
             loaded,
-            videos=videos,
-            command=command,
+            videos=VideoMaker(in_process.setups(SUITES), cases, exact=False).make_videos(
+                out, journal.episodes
+            ),
+            command=f'il_ros demo --out {out} --task {task} --arm {loaded.contract.arm} '
+            f'--seed {seed}',
             notes=[how_they_ran(plan, on_graph)],
         )
     console.print(f'{summary["headline"]}', style='bold')
@@ -128,15 +122,21 @@ def demo(
     return 0
 
 
+def _calibrate(client: GraphClient, out: Path, rollouts: int, console: Console) -> None:
+    client.load(out / 'bundle')
+    seeds = draw_seeds('calibration', rollouts)
+    bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
+    build(bags, out / 'rollouts')
+    calibrate(out / 'bundle', out / 'rollouts')
+
+
 def first_of_each_suite(plan: Sequence[PlannedEpisode], count: int) -> list[PlannedEpisode]:
     """The first so many episodes of every suite, in their order."""
-    taken: Counter[str] = Counter()
-    first = []
-    for one in plan:
-        taken[one.suite] += 1
-        if taken[one.suite] <= count:
-            first.append(one)
-    return first
+    return [
+        one
+        for _, episodes in groupby(plan, key=lambda one: one.suite)
+        for one in islice(episodes, count)
+    ]
 
 
 def how_they_ran(plan: Sequence[PlannedEpisode], on_graph: Sequence[PlannedEpisode]) -> str:
@@ -151,14 +151,10 @@ def how_they_ran(plan: Sequence[PlannedEpisode], on_graph: Sequence[PlannedEpiso
     )
 
 
-def _places(task: str, arm: str) -> dict[str, Path]:
-    import os
-
-    share = packages.share('il_ros', os.environ, 'demo') / 'config'
-    return {
-        'contract': share / 'contracts' / f'{arm}_{task}.yaml',
-        'perturbations': share / 'suites' / f'{task}.yaml',
-    }
+def _settings(task: str, arm: str) -> tuple[Path, Path]:
+    """Files of the contract and of the perturbations."""
+    config = packages.share('il_ros', os.environ, 'demo') / 'config'
+    return config / 'contracts' / f'{arm}_{task}.yaml', config / 'suites' / f'{task}.yaml'
 
 
 def _clear(out: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -71,25 +70,26 @@ def evaluate(
     cases = load_perturbations(perturbations)
     plan = plan_suites(suites, episodes, cases, floor=floor)
     loaded = load_bundle(bundle, load_contract(contract))
+    in_processes = InProcessEvaluator(
+        contract, task, bundle, heuristic, processes=worker_count(processes, len(plan))
+    )
     run = 'in process' if in_process else 'graph'
     identity = evaluation_identity(loaded, cases, task=task, heuristic=heuristic, run=run)
     with EvaluationJournal(out, identity, anew=overwrite) as journal:
         if remaining_episodes(plan, journal, task):
-            with _evaluator(
-                bundle=bundle,
-                contract=contract,
-                task=task,
-                heuristic=heuristic,
-                start=start,
-                namespace=namespace,
-                processes=worker_count(processes, len(plan)) if in_process else 0,
-            ) as evaluator:
+            with ExitStack() as stack:
+                evaluator: Evaluator = in_processes
+                if not in_process:
+                    client = stack.enter_context(
+                        graph(contract, start=start, namespace=namespace, task=task)
+                    )
+                    from il_ros.ros.graph_evaluator import GraphEvaluator
+
+                    evaluator = GraphEvaluator(client, task, bundle, heuristic)
                 run_plan(evaluator, plan, journal, task, console)
         results = journal.episodes
     made = VideoMaker(
-        InProcessEvaluator(contract, task, bundle, heuristic, processes=1).setups(
-            episode.suite for episode in results
-        ),
+        in_processes.setups(episode.suite for episode in results),
         cases,
         exact=in_process,
         config=videos,
@@ -106,30 +106,3 @@ def evaluate(
     summary = write_evaluation(results, out, loaded, videos=made, command=command)
     console.print(f'{summary["headline"]}\nreport: {out / "report.html"}')
     return 0
-
-
-@contextmanager
-def _evaluator(
-    *,
-    bundle: Path,
-    contract: Path,
-    task: str,
-    heuristic: str,
-    start: bool,
-    namespace: str,
-    processes: int,
-) -> Iterator[Evaluator]:
-    """What runs the episodes: so many processes, or a graph if there are none."""
-    if processes:
-        yield InProcessEvaluator(contract, task, bundle, heuristic, processes=processes)
-        return
-    with graph(
-        load_contract(contract),
-        start=start,
-        namespace=namespace,
-        contract=str(contract.resolve()),
-        task=task,
-    ) as client:
-        from il_ros.ros.graph_evaluator import GraphEvaluator
-
-        yield GraphEvaluator(client, task, bundle, heuristic)

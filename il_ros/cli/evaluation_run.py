@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import il_ros
+from il_ros.cli.terminal import progress_bars
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.episode_table import episodes_csv
@@ -35,19 +36,14 @@ def run_plan(
     console: Console,
 ) -> None:
     """Run the planned episodes that are missing, add each to the journal, and show progress."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     left = remaining_episodes(plan, journal, task)
-    names, open_ = [one.suite for one in plan], [one.suite for one in left]
-    with Progress(*columns, console=console) as progress, closing(runner.run(left)) as episodes:
+    planned, missing = (Counter(one.suite for one in episodes) for episodes in (plan, left))
+    with progress_bars(console) as progress, closing(runner.run(left)) as episodes:
         bars = {
-            name: progress.add_task(SUITES[name].title, total=count, completed=count - rest)
-            for name in dict.fromkeys(names)
-            for count, rest in [(names.count(name), open_.count(name))]
+            suite: progress.add_task(
+                SUITES[suite].title, total=count, completed=count - missing[suite]
+            )
+            for suite, count in planned.items()
         }
         for episode in episodes:
             journal.add(episode)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
+from il_ros.cli.terminal import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset
@@ -55,7 +54,7 @@ def export_(
             seed=seed,
             overwrite=overwrite,
         )
-    _say(opened, out)
+    _report(opened, out)
     return 0
 
 
@@ -86,13 +85,9 @@ def import_(
         mapping=load_mapping(mapping) if mapping else None,
         overwrite=overwrite,
     )
-    _say(made, out)
+    _report(made, out)
     return 0
 
 
-def _say(dataset: Dataset, out: Path) -> None:
-    Console().print(
-        f'{out}: {len(dataset.episodes)} episodes, {dataset.frames} frames',
-        soft_wrap=True,
-        markup=False,
-    )
+def _report(dataset: Dataset, out: Path) -> None:
+    say(f'{out}: {len(dataset.episodes)} episodes, {dataset.frames} frames')

@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from il_ros.launching import packages
-from il_ros.launching.child_process import ProcessError
+from il_ros.launching.child_process import Expect, ProcessError
 from il_ros.launching.launch_arguments import declared
 from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.launch_xml import ProcessSpec, evaluate
@@ -132,7 +132,7 @@ def _supervise(specs: list[ProcessSpec]) -> int:
     with ProcessSupervisor() as supervisor:
         try:
             for spec in specs:
-                _start(supervisor, spec)
+                start_node(supervisor, spec, expect='success')
         except ProcessError:
             if supervisor.failed() is None:  # else an early one failed before the last was started
                 raise
@@ -144,7 +144,10 @@ def _supervise(specs: list[ProcessSpec]) -> int:
     return code
 
 
-def _start(supervisor: ProcessSupervisor, spec: ProcessSpec) -> None:
+def start_node(
+    supervisor: ProcessSupervisor, spec: ProcessSpec, *, expect: Expect = 'running'
+) -> None:
+    """Write the files that a process needs, and start it."""
     for path, content in spec.files.items():
         path.write_text(content, encoding='utf-8')
-    supervisor.start(spec.name, spec.argv, env=spec.env, expect='success')
+    supervisor.start(spec.name, spec.argv, env=spec.env, expect=expect)

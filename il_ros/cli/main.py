@@ -15,75 +15,42 @@ from il_ros.core.config import renamed_keys
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import load
 
-# Verb to 'module:function' and a line of help; a verb of two words is a group and its member.
-VERBS = {
-    'demo': ('il_ros.cli.demo_command:demo', 'run the whole loop on a simulated arm'),
-    'launch': ('il_ros.cli.launch_command:run', 'start a launch file, with ROS launch or without'),
-    'record': ('il_ros.cli.record_command:record', 'record episodes of a simulated task'),
-    'bags check': ('il_ros.cli.bags_command:check', 'find damaged and unfinished episodes'),
-    'bags recover': (
-        'il_ros.cli.bags_command:recover',
-        'recover what a crash or a power cut left',
-    ),
-    'bags info': ('il_ros.cli.bags_command:info', 'show what an episode contains'),
-    'bags mark': ('il_ros.cli.bags_command:mark', "change an episode's outcome, notes or flag"),
-    'dataset build': ('il_ros.cli.dataset_command:build', 'build a dataset from episode bags'),
-    'dataset append': ('il_ros.cli.dataset_command:append', 'add episode bags to a dataset'),
-    'dataset merge': ('il_ros.cli.dataset_command:merge', 'merge datasets into one'),
-    'dataset split': ('il_ros.cli.dataset_command:split', 'split a dataset by episodes'),
-    'dataset filter': (
-        'il_ros.cli.dataset_command:filter_',
-        'keep the episodes that match a query',
-    ),
-    'dataset info': ('il_ros.cli.dataset_command:info', 'show what a dataset contains'),
-    'dataset report': (
-        'il_ros.cli.dataset_report_command:report',
-        'write a report on a dataset',
-    ),
-    'dataset export': (
-        'il_ros.cli.interop_command:export_',
-        'export a dataset to LeRobot or robomimic',
-    ),
-    'dataset import': (
-        'il_ros.cli.interop_command:import_',
-        'import a dataset from LeRobot or robomimic',
-    ),
-    'metaworld record': (
-        'il_ros.cli.metaworld_command:record',
-        "build a dataset from MetaWorld's experts",
-    ),
-    'metaworld evaluate': (
-        'il_ros.cli.metaworld_command:evaluate',
-        'evaluate a policy on a task of MetaWorld',
-    ),
-    'view': ('il_ros.cli.view_command:view', 'write an episode as a Rerun recording'),
-    'train bc': ('il_ros.cli.train_command:bc', 'train a policy by behaviour cloning'),
-    'dagger': ('il_ros.cli.dagger_command:dagger', 'train in rounds with an expert that corrects'),
-    'monitor calibrate': (
-        'il_ros.cli.monitor_command:calibrate',
-        'set the thresholds of scores',
-    ),
-    'monitor replay': (
-        'il_ros.cli.monitor_command:replay',
-        'show when the monitor would have stopped an episode',
-    ),
-    'monitor evaluate': (
-        'il_ros.cli.monitor_evaluate_command:evaluate',
-        'compare scores on disturbed episodes',
-    ),
-    'evaluate': ('il_ros.cli.evaluate_command:evaluate', 'evaluate a policy and write a report'),
-    'compare': ('il_ros.cli.compare_command:compare', 'compare two evaluated policies'),
-    'migrate': ('il_ros.cli.migrate_command:migrate', 'convert what older versions wrote'),
-    'adversarial search': (
-        'il_ros.cli.adversarial_command:search',
-        'find small disturbances that make a policy fail',
-    ),
-    'adversarial replay': (
-        'il_ros.cli.adversarial_command:replay',
-        'run the failures of a search again',
-    ),
+_VERBS = {
+    'demo': ('demo:demo', 'run the whole loop on a simulated arm'),
+    'launch': ('launch:run', 'start a launch file, with ROS launch or without'),
+    'record': ('record:record', 'record episodes of a simulated task'),
+    'bags check': ('bags:check', 'find damaged and unfinished episodes'),
+    'bags recover': ('bags:recover', 'recover what a crash or a power cut left'),
+    'bags info': ('bags:info', 'show what an episode contains'),
+    'bags mark': ('bags:mark', "change an episode's outcome, notes or flag"),
+    'dataset build': ('dataset:build', 'build a dataset from episode bags'),
+    'dataset append': ('dataset:append', 'add episode bags to a dataset'),
+    'dataset merge': ('dataset:merge', 'merge datasets into one'),
+    'dataset split': ('dataset:split', 'split a dataset by episodes'),
+    'dataset filter': ('dataset:filter_', 'keep the episodes that match a query'),
+    'dataset info': ('dataset:info', 'show what a dataset contains'),
+    'dataset report': ('dataset_report:report', 'write a report on a dataset'),
+    'dataset export': ('interop:export_', 'export a dataset to LeRobot or robomimic'),
+    'dataset import': ('interop:import_', 'import a dataset from LeRobot or robomimic'),
+    'metaworld record': ('metaworld:record', "build a dataset from MetaWorld's experts"),
+    'metaworld evaluate': ('metaworld:evaluate', 'evaluate a policy on a task of MetaWorld'),
+    'view': ('view:view', 'write an episode as a Rerun recording'),
+    'train bc': ('train:bc', 'train a policy by behaviour cloning'),
+    'dagger': ('dagger:dagger', 'train in rounds with an expert that corrects'),
+    'monitor calibrate': ('monitor:calibrate', 'set the thresholds of scores'),
+    'monitor replay': ('monitor:replay', 'show when the monitor would have stopped an episode'),
+    'monitor evaluate': ('monitor_evaluate:evaluate', 'compare scores on disturbed episodes'),
+    'evaluate': ('evaluate:evaluate', 'evaluate a policy and write a report'),
+    'compare': ('compare:compare', 'compare two evaluated policies'),
+    'migrate': ('migrate:migrate', 'convert what older versions wrote'),
+    'adversarial search': ('adversarial:search', 'find small disturbances that make a policy fail'),
+    'adversarial replay': ('adversarial:replay', 'run the failures of a search again'),
 }
-
+VERBS = {
+    verb: ('il_ros.cli.' + place.replace(':', '_command:'), text)
+    for verb, (place, text) in _VERBS.items()
+}
+"""Verb to 'module:function' and a line of help; a verb of two words is a group and its member."""
 
 OLD_OPTIONS = {'films': 'videos'}
 """Old to new names of options; those of settings are listed by the dataclasses (`renamed`)."""
@@ -112,49 +79,41 @@ def guarded(work: Callable[[], int | None]) -> int:
         signal.signal(number, interrupt)
     try:
         return work() or 0
-    except IlRosError as problem:
-        print(f'error: {problem}', file=sys.stderr)
-        return 2
     except (KeyboardInterrupt, RuntimeError) as problem:
         # Within a call to rclpy's C++ an interruption becomes a RuntimeError.
         if isinstance(problem, RuntimeError) and not interrupted:
             raise
         print('interrupted', file=sys.stderr)
         return 130
-    except OSError as problem:
-        print(f'error: {_system(problem)}', file=sys.stderr)
+    except (IlRosError, OSError, UnicodeError) as problem:
+        print(f'error: {_one_line(problem)}', file=sys.stderr)
         return 2
-    except UnicodeError as problem:
-        print(f'error: a text or a name is not UTF-8: {problem}', file=sys.stderr)
-        return 2
+
+
+def _one_line(problem: Exception) -> str:
+    if isinstance(problem, UnicodeError):
+        return f'a text or a name is not UTF-8: {problem}'
+    if isinstance(problem, OSError):
+        text = problem.strerror or str(problem) or type(problem).__name__
+        return f'{problem.filename}: {text}' if problem.filename else text
+    return str(problem)
 
 
 def _dispatch(given: list[str]) -> int:
-    verb, rest = _verb(given)
-    if verb is None:
-        print(_help())
-        return 0
-    return _run(verb, rest)
-
-
-def _system(problem: OSError) -> str:
-    """The error of the system, on one line."""
-    text = problem.strerror or str(problem) or type(problem).__name__
-    return f'{problem.filename}: {text}' if problem.filename else text
-
-
-def _verb(given: list[str]) -> tuple[str | None, list[str]]:
     if not given or given[0] in ('-h', '--help'):
-        return None, []
+        print('usage: il_ros VERB [options]   (il_ros VERB --help for its options)\n')
+        print('\n'.join(f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()))
+        return 0
     for words in (2, 1):
-        name = ' '.join(given[:words])
-        if name in VERBS:
-            return name, given[words:]
+        verb = ' '.join(given[:words])
+        if verb in VERBS:
+            return _run(verb, given[words:])
     members = [name for name in VERBS if name.startswith(f'{given[0]} ')]
-    if members:
-        what = f'unknown verb {" ".join(given[:2])!r}' if given[1:] else f'{given[0]} what?'
-        raise IlRosError(what, allowed=members, fix='see il_ros --help')
-    raise IlRosError(f'unknown verb {given[0]!r}', allowed=VERBS, fix='see il_ros --help')
+    if members and not given[1:]:
+        problem = f'{given[0]} what?'
+    else:
+        problem = f'unknown verb {" ".join(given[: 2 if members else 1])!r}'
+    raise IlRosError(problem, allowed=members or VERBS, fix='see il_ros --help')
 
 
 def _run(verb: str, rest: list[str]) -> int:
@@ -200,11 +159,6 @@ def _renamed_settings(cls: type) -> Iterator[tuple[str, str]]:
     for hint in typing.get_type_hints(cls).values():
         if is_dataclass(hint):
             yield from _renamed_settings(cast(type, hint))
-
-
-def _help() -> str:
-    lines = ['usage: il_ros VERB [options]   (il_ros VERB --help for its options)', '']
-    return '\n'.join(lines + [f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()])
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from il_ros.evaluation.report_videos import ReportVideos
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import plan_suites
-from il_ros.rollouts.evaluator import evaluation_identity, remaining_episodes
+from il_ros.rollouts.evaluator import evaluation_identity
 from il_ros.rollouts.metaworld_rollouts import MetaWorldEvaluator, record_experts
 from il_ros.sim.mujoco_versions import require_metaworld
 
@@ -78,10 +78,8 @@ def evaluate(
     loaded = load_bundle(bundle)
     plan = plan_suites(('nominal', 'expert'), episodes, {}, floor=0)
     identity = evaluation_identity(loaded, {}, task=task, heuristic='', run=engine)
-    runs = MetaWorldEvaluator(loaded.policy, task)
     with EvaluationJournal(out, identity, anew=overwrite) as journal:
-        if remaining_episodes(plan, journal, task):
-            run_plan(runs, plan, journal, task, console)
+        run_plan(MetaWorldEvaluator(loaded.policy, task), plan, journal, task, console)
         results = journal.episodes
     command = (
         f'il_ros metaworld evaluate --bundle {bundle} --out {out} --task {task} '

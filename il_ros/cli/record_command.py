@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import track
 
 from il_ros.cli.running_graph import graph
-from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.sim.perturbations import Perturbation
@@ -54,20 +53,12 @@ def record(
     part = 'demonstrations' if source == 'expert' else 'calibration'
     seeds = draw_seeds(part, episodes, first)
     ranges = NOTHING if randomisation is None else load_randomisation(randomisation)
-    console = Console()
-    with graph(
-        load_contract(contract),
-        start=start,
-        namespace=namespace,
-        contract=str(contract.resolve()),
-        task=task,
-        directory=str(out.resolve()),
-    ) as client:
+    with graph(contract, start=start, namespace=namespace, task=task, directory=out) as client:
         client.wait_for('recorder/start')
         if bundle is not None:
             client.load(bundle)
         run_recording(
-            client, seeds, source=source, noise=noise, randomisation=ranges, console=console
+            client, seeds, source=source, noise=noise, randomisation=ranges, console=Console()
         )
     return 0
 
@@ -89,11 +80,10 @@ def run_recording(
     disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
     seeds = list(seeds)
     good, last, bags = 0, '', []
-    rollouts = source == 'policy'
     notes = f'{source} in lock-step'
     if randomisation != NOTHING:
         notes += f', randomised (sha256 {randomisation.hash})'
-    with client.watching(novelty=not rollouts):
+    with client.watching(novelty=source != 'policy'):
         for seed in track(seeds, f'recording the {source}', console=console):
             perturbations = [*randomisation.draw(seed), *disturbed]
             episode = client.episode(seed, source, perturbations, record=True, notes=notes)

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from il_ros.cli.launch_command import find
-from il_ros.core.contract import Contract
+from il_ros.cli.launch_command import find, start_node
+from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.launching.child_process import log_directory, print_line
 from il_ros.launching.launch_xml import evaluate
@@ -49,22 +49,21 @@ def _is_free(domain: int) -> bool:
 
 @contextmanager
 def graph(
-    contract: Contract,
-    /,
+    contract: Path,
     *,
     start: bool,
     namespace: str = '/',
     log: Path | None = None,
-    **launch: str,
+    **launch: str | Path,
 ) -> Iterator[GraphClient]:
     """Give a client of the running graph, or of one that is started here and ended afterwards.
 
     Args:
-        contract: What the topics mean.
+        contract: Contract file.
         start: Whether to start `demo.launch.xml` in lock-step, on this machine alone.
         namespace: Namespace of the running graph.
         log: Folder for what the nodes say, when they are started here; the terminal without one.
-        launch: Arguments of the launch file.
+        launch: Other arguments of the launch file.
 
     Raises:
         IlRosError: If the graph lacks what every verb needs, or a node ended.
@@ -72,10 +71,10 @@ def graph(
     with ExitStack() as stack:
         if start:
             isolate()
-            supervisor = _start(stack, log, launch)
+            supervisor = _start(stack, log, {'contract': contract, **launch})
         from il_ros.ros.graph_client import GraphClient
 
-        client = stack.enter_context(GraphClient(contract, namespace=namespace))
+        client = stack.enter_context(GraphClient(load_contract(contract), namespace=namespace))
         try:
             client.wait_for(*_NEEDED)
             yield client
@@ -85,14 +84,16 @@ def graph(
             raise
 
 
-def _start(stack: ExitStack, log: Path | None, launch: dict[str, str]) -> ProcessSupervisor:
+def _start(stack: ExitStack, log: Path | None, launch: dict[str, str | Path]) -> ProcessSupervisor:
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='il_ros_')))
-    specs = evaluate(find('demo'), launch, scratch=scratch)
+    given = {
+        name: str(value.resolve() if isinstance(value, Path) else value)
+        for name, value in launch.items()
+    }
+    specs = evaluate(find('demo'), given, scratch=scratch)
     supervisor = stack.enter_context(
         ProcessSupervisor(sink=log_directory(log) if log else print_line)
     )
     for spec in specs:
-        for path, text in spec.files.items():
-            path.write_text(text, encoding='utf-8')
-        supervisor.start(spec.name, spec.argv, env=spec.env)
+        start_node(supervisor, spec)
     return supervisor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.bags.episode_info import find_episodes
+from il_ros.cli.terminal import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import load_dataset
@@ -42,6 +42,5 @@ def view(
             )
         with EpisodeReader(bags[episode], given) as reader:
             entities = view_bag(reader, out)
-    rows = sum(entities.values())
-    Console().print(f'{len(entities)} entities, {rows} rows: {out}', soft_wrap=True, markup=False)
+    say(f'{len(entities)} entities, {sum(entities.values())} rows: {out}')
     return 0

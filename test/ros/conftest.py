@@ -35,8 +35,8 @@ def episodes(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def client(contract, domain, episodes):
+def client(domain, episodes):
     """The client of a whole lock-step graph; its recorder writes to `episodes`."""
-    with graph(contract, start=True, contract=str(CONTRACT), directory=str(episodes)) as client:
+    with graph(CONTRACT, start=True, directory=episodes) as client:
         client.wait_for('recorder/start', 'policy/load')
         yield client

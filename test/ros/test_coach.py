@@ -20,7 +20,6 @@ from std_srvs.srv import Trigger  # noqa: E402
 
 from il_ros.cli.running_graph import graph  # noqa: E402
 from il_ros.core import topics  # noqa: E402
-from il_ros.core.contract import load_contract  # noqa: E402
 from il_ros.core.errors import DatasetError  # noqa: E402
 from il_ros.interactive.round_journal import RoundJournal  # noqa: E402
 from il_ros.launching import packages  # noqa: E402
@@ -47,10 +46,7 @@ def bundle(reach_bundle):
 @pytest.fixture(scope='module')
 def running(domain, tmp_path_factory):
     bags = tmp_path_factory.mktemp('bags')
-    with graph(
-        load_contract(REACH), start=True, contract=str(REACH.resolve()), task='reach',
-        directory=str(bags),
-    ) as client:  # fmt: skip
+    with graph(REACH, start=True, task='reach', directory=bags) as client:
         yield client
 
 

@@ -8,7 +8,6 @@ import pytest
 from small_policies import REACH
 
 from il_ros.cli.running_graph import graph
-from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.rollouts.episode_cases import plan_suites
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
@@ -31,7 +30,7 @@ def plan():
 
 @pytest.fixture(scope='module')
 def over_graph(reach_bundle, plan, domain):
-    with graph(load_contract(REACH), start=True, contract=str(REACH), task='reach') as client:
+    with graph(REACH, start=True, task='reach') as client:
         return list(GraphEvaluator(client, 'reach', reach_bundle, 'straight').run(plan))
 
 

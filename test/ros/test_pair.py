@@ -17,10 +17,8 @@ PAIR = Path(__file__).parents[2] / 'config/contracts/viperx_pair_bimanual_handov
 @pytest.fixture(scope='module')
 def episode(domain, tmp_path_factory):
     """One demonstration of the expert, through the monitor, recorded."""
-    contract, folder = load_contract(PAIR), tmp_path_factory.mktemp('pair')
-    with graph(
-        contract, start=True, contract=str(PAIR), task='bimanual_handover', directory=str(folder)
-    ) as client:
+    folder = tmp_path_factory.mktemp('pair')
+    with graph(PAIR, start=True, task='bimanual_handover', directory=folder) as client:
         client.wait_for('recorder/start')
         yield client.episode(7, 'expert', record=True)
 

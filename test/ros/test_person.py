@@ -53,9 +53,7 @@ def reach():
 @pytest.fixture(scope='module')
 def running(reach, domain, tmp_path_factory):
     bags = tmp_path_factory.mktemp('bags')
-    with graph(
-        reach, start=True, contract=str(REACH.resolve()), task='reach', directory=str(bags)
-    ) as client:
+    with graph(REACH, start=True, task='reach', directory=bags) as client:
         yield client
 
 
