@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from il_ros.core.atomic_files import write_atomic
-from il_ros.evaluation.html_pages import page_environment, without_controls
+from il_ros.evaluation.html_pages import render_page
 from il_ros.evaluation.intervals import Rate, rate_fields
-from il_ros.evaluation.report_plots import WIDTH
-from il_ros.evaluation.svg import COLOURS, colour, drawn, to_svg
+from il_ros.evaluation.svg import colour, new_figure, to_svg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,61 +64,46 @@ def write_coaching_report(
     """
     data = {'title': title, 'rounds': [_plain(one) for one in rounds]}
     write_atomic(folder / 'curves.json', json.dumps(data, indent=1, ensure_ascii=False) + '\n')
-    page = page_environment().get_template('coaching.html.j2')
-    html = page.render(
-        title=title,
-        rounds=rounds,
-        charts=_charts(rounds),
-        command=command,
-        colours=COLOURS,
+    charts = [to_svg(figure, f'c{i}', name) for i, (name, figure) in enumerate(_charts(rounds))]
+    page = render_page(
+        'coaching.html.j2', title=title, rounds=rounds, charts=charts, command=command
     )
-    return write_atomic(folder / 'curves.html', without_controls(html))
+    return write_atomic(folder / 'curves.html', page)
 
 
 def _plain(one: CoachedRound) -> dict[str, Any]:
-    numbers = {name: value for name, value in vars(one).items() if name != 'success'}
     return {
-        **numbers,
+        **{name: value for name, value in vars(one).items() if name != 'success'},
         'takeovers_per_minute': one.takeovers_per_minute,
         **rate_fields(one.success, 'success', 'wilson'),
     }
 
 
-def _charts(rounds: Sequence[CoachedRound]) -> list[Markup]:
-    draws: dict[str, Callable[[Sequence[CoachedRound], Axes], None]] = {
-        'Success of the policy alone, by round': _draw_success,
-        'Labels, by round': _draw_labels,
-        'Takeovers per minute, by round': _draw_takeovers,
-        'Share of steps that the policy drove, by round': _draw_autonomy,
+def _charts(rounds: Sequence[CoachedRound]) -> Iterator[tuple[str, Figure]]:
+    draws = {
+        'Success of the policy alone': _draw_success,
+        'Labels': _draw_labels,
+        'Takeovers per minute': _draw_takeovers,
+        'Share of steps that the policy drove': _draw_autonomy,
     }
-    return [
-        Markup(to_svg(drawn(partial(_draw, draw, rounds, title), WIDTH, 2.6), f'c{i}', title))
-        for i, (title, draw) in enumerate(draws.items())
-    ]
-
-
-def _draw(
-    draw: Callable[[Sequence[CoachedRound], Axes], None],
-    rounds: Sequence[CoachedRound],
-    title: str,
-    figure: Figure,
-) -> None:
-    axes = figure.subplots()
-    draw(rounds, axes)
-    axes.set_title(title)
-    axes.set_xlabel('round')
-    axes.set_xlim(-0.5, max(one.round for one in rounds) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for name, draw in draws.items():
+        title = f'{name}, by round'
+        with new_figure(2.6) as figure:
+            axes = figure.subplots()
+            draw(rounds, axes)
+            last = max(one.round for one in rounds)
+            axes.set(title=title, xlabel='round', xlim=(-0.5, last + 0.5))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        yield title, figure
 
 
 def _draw_success(rounds: Sequence[CoachedRound], axes: Axes) -> None:
     evaluated = [(one.round, one.success) for one in rounds if one.success is not None]
     numbers = [number for number, _ in evaluated]
-    rates = np.array([[rate.rate, rate.low, rate.high] for _, rate in evaluated]).reshape(-1, 3)
-    axes.plot(numbers, rates[:, 0], 'o-', color=colour('blue'))
-    axes.vlines(numbers, rates[:, 1], rates[:, 2], color=colour('blue'), alpha=0.35, linewidth=5)
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.plot(numbers, [rate.rate for _, rate in evaluated], 'o-', color=colour('blue'))
+    ends = [rate.low for _, rate in evaluated], [rate.high for _, rate in evaluated]
+    axes.vlines(numbers, *ends, color=colour('blue'), alpha=0.35, linewidth=5)
+    _as_percent(axes)
 
 
 def _draw_labels(rounds: Sequence[CoachedRound], axes: Axes) -> None:
@@ -130,20 +111,17 @@ def _draw_labels(rounds: Sequence[CoachedRound], axes: Axes) -> None:
 
 
 def _draw_takeovers(rounds: Sequence[CoachedRound], axes: Axes) -> None:
-    later = [one for one in rounds if one.round]
-    axes.plot(
-        [one.round for one in later],
-        [one.takeovers_per_minute for one in later],
-        'o-',
-        color=colour('red'),
-    )
+    rates = {one.round: one.takeovers_per_minute for one in rounds if one.round}
+    axes.plot(list(rates), list(rates.values()), 'o-', color=colour('red'))
     axes.set_ylim(bottom=0.0)
 
 
 def _draw_autonomy(rounds: Sequence[CoachedRound], axes: Axes) -> None:
-    later = [one for one in rounds if one.round]
-    axes.plot(
-        [one.round for one in later], [one.autonomy for one in later], 'o-', color=colour('green')
-    )
+    fractions = {one.round: one.autonomy for one in rounds if one.round}
+    axes.plot(list(fractions), list(fractions.values()), 'o-', color=colour('green'))
+    _as_percent(axes)
+
+
+def _as_percent(axes: Axes) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))

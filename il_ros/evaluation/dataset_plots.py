@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from il_ros.core.dataset_summary import Coverage, EpisodeSummary, JointSummary
 from il_ros.evaluation.json_values import Array
-from il_ros.evaluation.report_plots import WIDTH
-from il_ros.evaluation.svg import colour, drawn
+from il_ros.evaluation.svg import colour, new_figure
 
 # Success is common; the other outcomes stand out. The order is that of the stack, from below.
 _OUTCOMES = {'success': 'blue', 'unknown': 'muted', 'discarded': 'orange', 'failure': 'red'}
@@ -24,154 +22,143 @@ _DOTS_PER_INCH = 220
 
 def duration_chart(episodes: Sequence[EpisodeSummary]) -> Figure:
     """Draw how long the episodes are, stacked by outcome."""
-    return drawn(partial(_draw_durations, episodes), WIDTH, 2.9)
-
-
-def _draw_durations(episodes: Sequence[EpisodeSummary], figure: Figure) -> None:
-    axes = figure.subplots()
-    by_outcome: dict[str, list[float]] = {outcome: [] for outcome in _OUTCOMES}
-    for episode in episodes:
-        outcome = episode.outcome if episode.outcome in _OUTCOMES else 'unknown'
-        by_outcome[outcome].append(episode.duration)
-    drawn_outcomes = {name: durations for name, durations in by_outcome.items() if durations}
-    axes.hist(
-        list(drawn_outcomes.values()),
-        bins=_edges(np.array([e.duration for e in episodes], dtype=np.float64)),
-        stacked=True,
-        color=[colour(_OUTCOMES[name]) for name in drawn_outcomes],
-        label=[f'{name} ({len(durations)})' for name, durations in drawn_outcomes.items()],
-    )
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes.set_title('Durations')
-    axes.set_xlabel('duration [s]')
-    axes.set_ylabel('episodes')
-    axes.grid(visible=False, axis='x')
-    if len(drawn_outcomes) > 1:
-        figure.legend(loc='outside lower left', ncols=4)
+    with new_figure(2.9) as figure:
+        axes = figure.subplots()
+        by_outcome: dict[str, list[float]] = {outcome: [] for outcome in _OUTCOMES}
+        for episode in episodes:
+            outcome = episode.outcome if episode.outcome in _OUTCOMES else 'unknown'
+            by_outcome[outcome].append(episode.duration)
+        drawn_outcomes = {name: durations for name, durations in by_outcome.items() if durations}
+        axes.hist(
+            list(drawn_outcomes.values()),
+            bins=_edges(np.array([e.duration for e in episodes], dtype=np.float64)),
+            stacked=True,
+            color=[colour(_OUTCOMES[name]) for name in drawn_outcomes],
+            label=[f'{name} ({len(durations)})' for name, durations in drawn_outcomes.items()],
+        )
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.set(title='Durations', xlabel='duration [s]', ylabel='episodes')
+        axes.grid(visible=False, axis='x')
+        if len(drawn_outcomes) > 1:
+            figure.legend(loc='outside lower left', ncols=4)
+    return figure
 
 
 def action_chart(joints: Sequence[JointSummary]) -> Figure:
     """Draw the commands of every joint over the range of its limits."""
     rows = -(-len(joints) // 2)
-    return drawn(partial(_draw_actions, joints), WIDTH, 0.7 + 1.05 * rows)
-
-
-def _draw_actions(joints: Sequence[JointSummary], figure: Figure) -> None:
-    panels = figure.subplots(-(-len(joints) // 2), 2, squeeze=False).ravel()
-    for axes, joint in zip(panels, joints, strict=False):
-        axes.stairs(joint.counts, joint.edges, fill=True, color=colour('blue'), alpha=0.8)
-        for limit in (joint.lower, joint.upper):
-            axes.axvline(limit, color=colour('red'), linestyle='--', linewidth=1.0)
-        axes.set_title(joint.name, fontsize=8.5, fontweight='normal')
-        axes.set_yticks([])
-        axes.set_xlim(joint.edges[0], joint.edges[-1])
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.tick_params(labelsize=8)
-        axes.spines['left'].set_visible(False)
-        axes.grid(visible=False)
-    for axes in panels[len(joints) :]:
-        axes.set_axis_off()
-    figure.supxlabel('command [rad or m; normalised: -1 to 1]', fontsize=9.5)
+    with new_figure(0.7 + 1.05 * rows) as figure:
+        panels = figure.subplots(-(-len(joints) // 2), 2, squeeze=False).ravel()
+        for axes, joint in zip(panels, joints, strict=False):
+            axes.stairs(joint.counts, joint.edges, fill=True, color=colour('blue'), alpha=0.8)
+            for limit in (joint.lower, joint.upper):
+                axes.axvline(limit, color=colour('red'), linestyle='--', linewidth=1.0)
+            axes.set_title(joint.name, fontsize=8.5, fontweight='normal')
+            axes.set(yticks=[], xlim=(joint.edges[0], joint.edges[-1]))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+            axes.tick_params(labelsize=8)
+            axes.spines['left'].set_visible(False)
+            axes.grid(visible=False)
+        for axes in panels[len(joints) :]:
+            axes.set_axis_off()
+        figure.supxlabel('command [rad or m; normalised: -1 to 1]', fontsize=9.5)
+    return figure
 
 
 def distance_chart(coverage: Coverage) -> Figure:
     """Draw the distance of each episode to the most similar one."""
-    return drawn(partial(_draw_distances, coverage), WIDTH, 2.9)
-
-
-def _draw_distances(coverage: Coverage, figure: Figure) -> None:
-    axes = figure.subplots()
-    known = coverage.distance[np.isfinite(coverage.distance)]
-    axes.hist(known, bins=_edges(np.append(known, 0.0)), color=colour('blue'))
-    axes.axvline(
-        coverage.duplicate,
-        color=colour('red'),
-        linestyle='--',
-        linewidth=1.2,
-        label=f'the same, below {coverage.duplicate:g}',
-    )
-    axes.set_xlim(left=0)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes.set_title('Distance to the most similar episode')
-    axes.set_xlabel('distance [standard deviations]')
-    axes.set_ylabel('episodes')
-    axes.grid(visible=False, axis='x')
-    figure.legend(loc='outside lower left')
+    with new_figure(2.9) as figure:
+        axes = figure.subplots()
+        known = coverage.distance[np.isfinite(coverage.distance)]
+        axes.hist(known, bins=_edges(np.append(known, 0.0)), color=colour('blue'))
+        axes.axvline(
+            coverage.duplicate,
+            color=colour('red'),
+            linestyle='--',
+            linewidth=1.2,
+            label=f'the same, below {coverage.duplicate:g}',
+        )
+        axes.set_xlim(left=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.set(
+            title='Distance to the most similar episode',
+            xlabel='distance [standard deviations]',
+            ylabel='episodes',
+        )
+        axes.grid(visible=False, axis='x')
+        figure.legend(loc='outside lower left')
+    return figure
 
 
 def progress_chart(coverage: Coverage) -> Figure:
     """Draw states in their two leading principal components, coloured by progress."""
-    return drawn(partial(_draw_progress, coverage), WIDTH, 3.9)
-
-
-def _draw_progress(coverage: Coverage, figure: Figure) -> None:
-    axes = figure.subplots()
-    ramp = LinearSegmentedColormap.from_list(
-        'progress', [colour('blue'), '#8f8f8f', colour('orange')]
-    )
-    # Thousands of dots become one bitmap inside the SVG, a tenth of the size of vector dots.
-    dots = axes.scatter(
-        coverage.points[:, 0],
-        coverage.points[:, 1],
-        c=coverage.progress,
-        cmap=ramp,
-        s=7,
-        linewidths=0,
-        rasterized=True,
-    )
-    figure.set_dpi(_DOTS_PER_INCH)
-    bar = figure.colorbar(dots, ax=axes, location='bottom', shrink=0.5, aspect=28, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_ticks([0.0, 1.0], labels=['start', 'end of the episode'])
-    bar.ax.tick_params(length=0, labelsize=8.5)
-    axes.set_title('States, by progress')
-    _name_components(axes, coverage)
+    with new_figure(3.9) as figure:
+        axes = figure.subplots()
+        ends = colour('blue'), '#8f8f8f', colour('orange')
+        ramp = LinearSegmentedColormap.from_list('progress', ends)
+        # Thousands of dots become one bitmap inside the SVG, a tenth of the size of vector dots.
+        dots = axes.scatter(
+            coverage.points[:, 0],
+            coverage.points[:, 1],
+            c=coverage.progress,
+            cmap=ramp,
+            s=7,
+            linewidths=0,
+            rasterized=True,
+        )
+        figure.set_dpi(_DOTS_PER_INCH)
+        bar = figure.colorbar(dots, ax=axes, location='bottom', shrink=0.5, aspect=28, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.set_ticks([0.0, 1.0], labels=['start', 'end of the episode'])
+        bar.ax.tick_params(length=0, labelsize=8.5)
+        _name_components(axes, coverage, 'States, by progress')
+    return figure
 
 
 def ends_chart(coverage: Coverage, odd: Sequence[int]) -> Figure:
     """Draw where each episode begins and ends; the episodes at the indices `odd` are marked."""
-    return drawn(partial(_draw_ends, coverage, odd), WIDTH, 3.9)
+    with new_figure(3.9) as figure:
+        axes = figure.subplots()
+        figure.set_dpi(_DOTS_PER_INCH)
+        suspicious = np.isin(coverage.episodes, odd)
+        sets = (('start', coverage.starts, 'blue', 'o'), ('end', coverage.ends, 'orange', 's'))
+        for label, points, name, marker in sets:
+            axes.scatter(
+                points[:, 0],
+                points[:, 1],
+                s=16,
+                marker=marker,
+                color=colour(name),
+                alpha=0.75,
+                linewidths=0,
+                label=label,
+                rasterized=len(points) > 200,
+            )
+        if suspicious.any():
+            both = np.concatenate([coverage.starts[suspicious], coverage.ends[suspicious]])
+            axes.scatter(
+                both[:, 0],
+                both[:, 1],
+                s=52,
+                marker='o',
+                facecolors='none',
+                edgecolors=colour('red'),
+                linewidths=1.0,
+                label='suspicious',
+                rasterized=len(both) > 200,
+            )
+        _name_components(axes, coverage, 'Where episodes start and end')
+        figure.legend(loc='outside lower left', ncols=3)
+    return figure
 
 
-def _draw_ends(coverage: Coverage, odd: Sequence[int], figure: Figure) -> None:
-    axes = figure.subplots()
-    figure.set_dpi(_DOTS_PER_INCH)
-    suspicious = np.isin(coverage.episodes, odd)
-    sets = (('start', coverage.starts, 'blue', 'o'), ('end', coverage.ends, 'orange', 's'))
-    for label, points, name, marker in sets:
-        axes.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=16,
-            marker=marker,
-            color=colour(name),
-            alpha=0.75,
-            linewidths=0,
-            label=label,
-            rasterized=len(points) > 200,
-        )
-    if suspicious.any():
-        both = np.concatenate([coverage.starts[suspicious], coverage.ends[suspicious]])
-        axes.scatter(
-            both[:, 0],
-            both[:, 1],
-            s=52,
-            marker='o',
-            facecolors='none',
-            edgecolors=colour('red'),
-            linewidths=1.0,
-            label='suspicious',
-            rasterized=len(both) > 200,
-        )
-    axes.set_title('Where episodes start and end')
-    _name_components(axes, coverage)
-    figure.legend(loc='outside lower left', ncols=3)
-
-
-def _name_components(axes: Axes, coverage: Coverage) -> None:
+def _name_components(axes: Axes, coverage: Coverage, title: str) -> None:
     first, second = coverage.explained
-    axes.set_xlabel(f'first component ({first:.0%} of the variance)')
-    axes.set_ylabel(f'second component ({second:.0%})')
+    axes.set(
+        title=title,
+        xlabel=f'first component ({first:.0%} of the variance)',
+        ylabel=f'second component ({second:.0%})',
+    )
     axes.locator_params(nbins=5)
 
 

@@ -12,13 +12,13 @@ from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.intervals import Rate, rate_fields
 from il_ros.evaluation.json_values import Array
-from il_ros.evaluation.paired_statistics import bootstrap, mean_of
+from il_ros.evaluation.paired_statistics import bootstrap
 
 SEED = 0
 """Seed of every bootstrap in a report, so that the same episodes give the same report."""
 
 
-def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
+def measures(group: Sequence[EpisodeResult]) -> dict[str, Any]:
     """Compute all measures of a suite; None if nothing was measured.
 
     Returns:
@@ -27,15 +27,15 @@ def measures(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any
         'takeovers_per_episode': mean. 'smoothness': `smoothness`. 'latency': `latency`.
         'action_error': `action_error`.
     """
-    violated = Rate.of((e.violated > 0 for e in group), confidence)
-    stopped = Rate.of((e.fallback for e in group), confidence)
+    violated = Rate.of(e.violated > 0 for e in group)
+    stopped = Rate.of(e.fallback for e in group)
     return {
         **rate_fields(violated, 'violation_rate', 'violation_wilson'),
         **rate_fields(stopped, 'fallback_rate', 'fallback_wilson'),
         'takeovers_per_episode': sum(e.takeovers for e in group) / len(group) if group else None,
         'smoothness': smoothness(group),
         'latency': latency(group),
-        'action_error': action_error(group, confidence),
+        'action_error': action_error(group),
     }
 
 
@@ -78,7 +78,7 @@ def jerk(episode: EpisodeResult) -> float | None:
 
 def latency(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
     """Milliseconds from observation to chunk over all ticks: median, 99th percentile, largest."""
-    latencies = _finite([episode.latencies for episode in group])
+    latencies = finite(np.concatenate([np.zeros(0), *(episode.latencies for episode in group)]))
     if not len(latencies):
         return None
     p50, p99 = np.percentile(latencies, [50, 99])
@@ -90,14 +90,14 @@ def latency(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
     }
 
 
-def action_error(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any] | None:
+def action_error(group: Sequence[EpisodeResult]) -> dict[str, Any] | None:
     """Distance of the policy's actions from the expert's in the states that the policy visited.
 
     `il_ros.rollouts.action_error` defines both measures. Each is averaged over the ticks of an
     episode, then over the episodes. The interval is a bootstrap over episodes, because the ticks of
     one episode are not independent.
     """
-    per_tick = [episode.action_errors[np.isfinite(episode.action_errors)] for episode in group]
+    per_tick = [finite(episode.action_errors) for episode in group]
     counted = [
         (errors, episode.joints.shape[1])
         for errors, episode in zip(per_tick, group, strict=True)
@@ -106,17 +106,17 @@ def action_error(group: Sequence[EpisodeResult], confidence: float) -> dict[str,
     if not counted:
         return None
     means = np.array([errors.mean() for errors, _ in counted])
-    ends = bootstrap(means, mean_of, seed=SEED, confidence=confidence)
+    low, high = bootstrap(means, np.mean, seed=SEED)
     return {
         'episodes': len(counted),
         'mean': float(means.mean()),
-        'low': ends[0] if ends else None,
-        'high': ends[1] if ends else None,
+        'low': low,
+        'high': high,
         'kl_nats': float(np.mean([joints / 2 * (errors**2).mean() for errors, joints in counted])),
     }
 
 
-def _finite(parts: Sequence[Array]) -> Array:
-    values: Array = np.concatenate([*parts, np.zeros(0)])
-    finite: Array = values[np.isfinite(values)]
-    return finite
+def finite(values: Array) -> Array:
+    """The values that are neither NaN nor infinite."""
+    known: Array = values[np.isfinite(values)]
+    return known

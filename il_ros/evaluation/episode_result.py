@@ -91,27 +91,8 @@ class EpisodeResult:
 
     def to_json(self) -> dict[str, Any]:
         """Convert to JSON values: NaN becomes null, `joints` becomes one list per joint."""
-        return {
-            'suite': self.suite,
-            'task': self.task,
-            'seed': int(self.seed),
-            'success': bool(self.success),
-            'duration': float(self.duration),
-            'progress': float(self.progress),
-            'violations': {kind: int(count) for kind, count in self.violations.items()},
-            'fallback': bool(self.fallback),
-            'fallback_time': None if self.fallback_time is None else float(self.fallback_time),
-            'reason': self.reason,
-            'perturbations': list(self.perturbations),
-            'times': jv.array_to_json(self.times),
-            'scores': jv.array_to_json(self.scores),
-            'threshold': None if self.threshold is None else jv.number_to_json(self.threshold),
-            'joints': jv.array_to_json(self.joints.T),
-            'takeovers': int(self.takeovers),
-            'latencies': jv.array_to_json(self.latencies),
-            'action_errors': jv.array_to_json(self.action_errors),
-            'bag': self.bag,
-        }
+        values: dict[str, Any] = jv.to_json(vars(self) | {'joints': self.joints.T})
+        return values | {'duration': float(self.duration), 'progress': float(self.progress)}
 
     @classmethod
     def from_json(cls, values: object, where: str = 'episode') -> EpisodeResult:

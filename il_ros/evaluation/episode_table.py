@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from il_ros.evaluation.episode_measures import arc_length, jerk
+from il_ros.evaluation.episode_measures import arc_length, finite, jerk
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.json_values import Array
 
@@ -20,57 +19,43 @@ def episodes_csv(episodes: Iterable[EpisodeResult]) -> str:
     A field that was not measured is empty. Text that a spreadsheet would read as a formula gets a
     leading apostrophe.
     """
-    rows = [_row(episode) for episode in episodes]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(_COLUMNS), lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(_COLUMNS)
+    for episode in episodes:
+        writer.writerow(_cell(value_of(episode)) for value_of in _COLUMNS.values())
     return text.getvalue()
 
 
-_COLUMNS = (
-    'suite', 'task', 'seed', 'perturbations', 'success', 'duration_s', 'progress', 'violations',
-    'fallback', 'fallback_time_s', 'takeovers', 'reason', 'spectral_arc_length',
-    'log_dimensionless_jerk', 'latency_p50_ms', 'action_error', 'bag',
-)  # fmt: skip
+_COLUMNS: dict[str, Callable[[EpisodeResult], str | float | None]] = {
+    'suite': lambda e: e.suite,
+    'task': lambda e: e.task,
+    'seed': lambda e: e.seed,
+    'perturbations': lambda e: ' + '.join(e.perturbations),
+    'success': lambda e: int(e.success),
+    'duration_s': lambda e: float(e.duration),
+    'progress': lambda e: float(e.progress),
+    'violations': lambda e: e.violated,
+    'fallback': lambda e: int(e.fallback),
+    'fallback_time_s': lambda e: e.fallback_time,
+    'takeovers': lambda e: e.takeovers,
+    'reason': lambda e: e.reason,
+    'spectral_arc_length': arc_length,
+    'log_dimensionless_jerk': jerk,
+    'latency_p50_ms': lambda e: _of_known(np.median, 1e3 * e.latencies),
+    'action_error': lambda e: _of_known(np.mean, e.action_errors),
+    'bag': lambda e: e.bag,
+}
 
 
-def _row(episode: EpisodeResult) -> dict[str, Any]:
-    latency = _median(episode.latencies)
-    return {
-        'suite': episode.suite,
-        'task': _plain(episode.task),
-        'seed': episode.seed,
-        'perturbations': _plain(' + '.join(episode.perturbations)),
-        'success': int(episode.success),
-        'duration_s': f'{episode.duration:.4f}',
-        'progress': f'{episode.progress:.4f}',
-        'violations': episode.violated,
-        'fallback': int(episode.fallback),
-        'fallback_time_s': _number(episode.fallback_time),
-        'takeovers': episode.takeovers,
-        'reason': _plain(episode.reason),
-        'spectral_arc_length': _number(arc_length(episode)),
-        'log_dimensionless_jerk': _number(jerk(episode)),
-        'latency_p50_ms': _number(None if latency is None else 1e3 * latency),
-        'action_error': _number(_mean(episode.action_errors)),
-        'bag': _plain(episode.bag),
-    }
+def _of_known(statistic: Callable[[Array], float], values: Array) -> float | None:
+    known = finite(values)
+    return float(statistic(known)) if known.size else None
 
 
-def _median(values: Array) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else None
-
-
-def _mean(values: Array) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else None
-
-
-def _number(value: float | None) -> str:
-    return '' if value is None else f'{value:.4f}'
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(('=', '+', '-', '@')) else text
+def _cell(value: str | float | None) -> object:
+    if isinstance(value, float):
+        return f'{value:.4f}'
+    if isinstance(value, str) and value.startswith(('=', '+', '-', '@')):
+        return f"'{value}"
+    return value

@@ -13,6 +13,7 @@ from il_ros.evaluation.episode_measures import measures
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.expert_comparison import compare
 from il_ros.evaluation.failure_detection import (
+    Groups,
     WatchedPair,
     by_kind,
     case_key,
@@ -23,18 +24,13 @@ from il_ros.evaluation.failure_detection import (
 from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
 from il_ros.evaluation.report_notes import notes_on
 from il_ros.evaluation.suites import SUITES
-from il_ros.evaluation.target_findings import TARGETS, MeasuredRates, Targets, assess, headline
-
-Groups = Mapping[str, Sequence[EpisodeResult]]
+from il_ros.evaluation.target_findings import TARGETS, MeasuredRates, assess, headline
 
 
 def summarise(
     episodes: Iterable[EpisodeResult],
     *,
     versions: Mapping[str, str],
-    seeds: Mapping[str, Iterable[int]] | None = None,
-    targets: Targets = TARGETS,
-    confidence: float = CONFIDENCE,
     training: Mapping[str, Any] | None = None,
     created: str = '',
     watched: bool = True,
@@ -44,10 +40,6 @@ def summarise(
     Args:
         episodes: Episodes of any suites, in any order.
         versions: Versions of the policy and the software, by name.
-        seeds: Planned seeds by suite; those without an episode are reported. None takes the seeds
-            of the episodes.
-        targets: Targets of the verdict.
-        confidence: Confidence of the Wilson intervals, in (0, 1).
         training: Training record of the policy: algorithm, episodes, held_out_episodes,
             held_out_loss.
         created: Date and time of the evaluation, for a reader.
@@ -60,42 +52,23 @@ def summarise(
         targets, confidence, episodes, tasks, seeds, versions, created.
 
     Raises:
-        EvaluationError: If a suite holds two episodes of one case, or the confidence is invalid.
+        EvaluationError: If a suite holds two episodes of one case.
     """
     groups = _group(episodes)
-    if seeds is None:
-        seeds = {suite: sorted(e.seed for e in group) for suite, group in groups.items()}
-    planned = {suite: [int(seed) for seed in some] for suite, some in seeds.items()}
     pairs = pair_up(groups['ood'], groups['ood_unwatched'])
-    measured = MeasuredRates(
-        nominal=_success(groups['nominal'], confidence),
-        false_alarms=Rate.of((e.fallback for e in groups['nominal'] if watched), confidence),
-        detection=detection_rate(pairs, confidence),
-        violations=_violations([*groups['nominal'], *groups['ood']]) if watched else None,
-        expert=_success(groups['expert'], confidence),
-        heuristic=_success(groups['heuristic'], confidence),
-    )
-    sections = {suite: _section(group, confidence) for suite, group in groups.items()}
-    findings = assess(measured, targets)
-    missed = [finding.text for finding in findings if finding.state == 'missed']
+    measured = _measured(groups, pairs, watched)
     return {
-        'verdict': ' '.join([headline(findings), *missed]),
-        'headline': headline(findings),
-        'findings': [asdict(finding) for finding in findings],
-        'notes': notes_on(groups, planned),
-        **{suite: sections[suite] for suite in SUITES},
-        'nominal': sections['nominal']
-        | rate_fields(measured.false_alarms, 'false_alarm_rate', 'false_alarm_wilson'),
-        'ood': sections['ood'] | _detection(pairs, measured.detection),
-        'suites': sections,
-        'perturbations': by_kind(pairs, confidence),
-        'comparison': compare(groups['nominal'], groups['expert'], confidence),
+        **_verdict(measured),
+        'notes': notes_on(groups),
+        **_sections(groups, pairs, measured),
+        'perturbations': by_kind(pairs),
+        'comparison': compare(groups['nominal'], groups['expert']),
         'training': dict(training) if training else None,
-        'targets': asdict(targets),
-        'confidence': confidence,
+        'targets': asdict(TARGETS),
+        'confidence': CONFIDENCE,
         'episodes': sum(len(group) for group in groups.values()),
         'tasks': sorted({e.task for group in groups.values() for e in group}),
-        'seeds': planned,
+        'seeds': {suite: sorted(int(e.seed) for e in group) for suite, group in groups.items()},
         'versions': dict(versions),
         'created': created,
     }
@@ -119,7 +92,46 @@ def _group(episodes: Iterable[EpisodeResult]) -> dict[str, list[EpisodeResult]]:
     return groups
 
 
-def _section(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any]:
+def _measured(groups: Groups, pairs: Sequence[WatchedPair], watched: bool) -> MeasuredRates:
+    return MeasuredRates(
+        nominal=_success(groups['nominal']),
+        false_alarms=Rate.of(e.fallback for e in groups['nominal'] if watched),
+        detection=detection_rate(pairs),
+        violations=_violations([*groups['nominal'], *groups['ood']]) if watched else None,
+        expert=_success(groups['expert']),
+        heuristic=_success(groups['heuristic']),
+    )
+
+
+def _verdict(measured: MeasuredRates) -> dict[str, Any]:
+    findings = assess(measured)
+    missed = [finding.text for finding in findings if finding.state == 'missed']
+    return {
+        'verdict': ' '.join([headline(findings), *missed]),
+        'headline': headline(findings),
+        'findings': [asdict(finding) for finding in findings],
+    }
+
+
+def _sections(
+    groups: Groups, pairs: Sequence[WatchedPair], measured: MeasuredRates
+) -> dict[str, Any]:
+    """The values of every suite, and again, with those that only it has, for each known one."""
+    suites = {suite: _section(group) for suite, group in groups.items()}
+    known = {suite: dict(suites[suite]) for suite in SUITES}
+    known['nominal'] |= rate_fields(measured.false_alarms, 'false_alarm_rate', 'false_alarm_wilson')
+    known['ood'] |= {
+        **rate_fields(measured.detection, 'detection_rate', 'detection_wilson'),
+        'pairs': len(pairs),
+        'failures': sum(pair.failed for pair in pairs),
+        'detected': sum(pair.detected for pair in pairs),
+        'needless_fallbacks': sum(pair.watched.fallback and not pair.failed for pair in pairs),
+        'detection_time_share': time_share(pairs),
+    }
+    return {**known, 'suites': suites}
+
+
+def _section(group: Sequence[EpisodeResult]) -> dict[str, Any]:
     """Return the values reported for every suite; if it did not run, all but the count are null."""
     solved = [episode.duration for episode in group if episode.success]
     kinds = Counter[str]()
@@ -127,28 +139,18 @@ def _section(group: Sequence[EpisodeResult], confidence: float) -> dict[str, Any
         kinds.update(episode.violations)
     return {
         'episodes': len(group),
-        'successes': sum(e.success for e in group) if group else None,
-        **rate_fields(_success(group, confidence), 'success_rate', 'wilson'),
+        'successes': len(solved) if group else None,
+        **rate_fields(_success(group), 'success_rate', 'wilson'),
         'fallbacks': sum(e.fallback for e in group) if group else None,
         'violations': _violations(group),
         'violations_by_kind': dict(kinds) if group else None,
         'median_success_s': median(solved) if solved else None,
-        **measures(group, confidence),
+        **measures(group),
     }
 
 
-def _detection(pairs: Sequence[WatchedPair], rate: Rate | None) -> dict[str, Any]:
-    return rate_fields(rate, 'detection_rate', 'detection_wilson') | {
-        'pairs': len(pairs),
-        'failures': sum(pair.failed for pair in pairs),
-        'detected': sum(pair.detected for pair in pairs),
-        'needless_fallbacks': sum(pair.watched.fallback and not pair.failed for pair in pairs),
-        'detection_time_share': time_share(pairs),
-    }
-
-
-def _success(group: Sequence[EpisodeResult], confidence: float) -> Rate | None:
-    return Rate.of((episode.success for episode in group), confidence)
+def _success(group: Sequence[EpisodeResult]) -> Rate | None:
+    return Rate.of(episode.success for episode in group)
 
 
 def _violations(group: Sequence[EpisodeResult]) -> int | None:

@@ -6,20 +6,15 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from il_ros.evaluation.episode_measures import SEED, arc_length
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.failure_detection import case_key
-from il_ros.evaluation.intervals import CONFIDENCE
-from il_ros.evaluation.paired_statistics import bootstrap, median_of
-
-Both = tuple[EpisodeResult, EpisodeResult]
+from il_ros.evaluation.failure_detection import EpisodePair, same_case
+from il_ros.evaluation.paired_statistics import bootstrap
 
 
-def compare(
-    policy: Iterable[EpisodeResult],
-    expert: Iterable[EpisodeResult],
-    confidence: float = CONFIDENCE,
-) -> dict[str, Any]:
+def compare(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> dict[str, Any]:
     """Compare completion time and smoothness over the seeds that both solved.
 
     Returns:
@@ -27,39 +22,27 @@ def compare(
         and expert, and the median of the paired ratio (time, with its bootstrap interval) or of
         the paired difference (smoothness); None without pairs.
     """
-    pairs = [both for both in same_case(policy, expert) if both[0].success and both[1].success]
-    return {
-        'completion_time': _completion_time(pairs, confidence),
-        'smoothness': _smoothness(pairs),
-    }
+    pairs = [(p, e) for p, e in same_case(policy, expert) if p.success and e.success]
+    return {'completion_time': _completion_time(pairs), 'smoothness': _smoothness(pairs)}
 
 
-def same_case(policy: Iterable[EpisodeResult], expert: Iterable[EpisodeResult]) -> list[Both]:
-    """Pair (policy, expert) episodes of the same task, seed and perturbations, by seed."""
-    by_case = {case_key(episode): episode for episode in expert}
-    pairs = [
-        (episode, by_case[case_key(episode)]) for episode in policy if case_key(episode) in by_case
-    ]
-    return sorted(pairs, key=lambda pair: case_key(pair[0]))
-
-
-def _completion_time(pairs: Sequence[Both], confidence: float) -> dict[str, Any] | None:
+def _completion_time(pairs: Sequence[EpisodePair]) -> dict[str, Any] | None:
     times = [(p.duration, e.duration) for p, e in pairs if p.duration > 0 and e.duration > 0]
     if not times:
         return None
     ratios = [policy / expert for policy, expert in times]
-    ends = bootstrap(ratios, median_of, seed=SEED, confidence=confidence)
+    low, high = bootstrap(ratios, np.median, seed=SEED)
     return {
         'pairs': len(times),
         'policy_median_s': median(policy for policy, _ in times),
         'expert_median_s': median(expert for _, expert in times),
         'ratio_median': median(ratios),
-        'ratio_low': ends[0] if ends else None,
-        'ratio_high': ends[1] if ends else None,
+        'ratio_low': low,
+        'ratio_high': high,
     }
 
 
-def _smoothness(pairs: Sequence[Both]) -> dict[str, Any] | None:
+def _smoothness(pairs: Sequence[EpisodePair]) -> dict[str, Any] | None:
     """Spectral arc length of the commanded joints: 0 is ideal, lower is rougher."""
     lengths = [
         (policy, expert)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
+from il_ros.evaluation.intervals import Rate, rate_fields
 
 CaseKey = tuple[str, int, tuple[str, ...]]
+EpisodePair = tuple[EpisodeResult, EpisodeResult]
+Groups = Mapping[str, Sequence[EpisodeResult]]
+"""Episodes by suite; none for a suite that was not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +48,23 @@ def case_key(episode: EpisodeResult) -> CaseKey:
     return episode.task, episode.seed, tuple(sorted(episode.perturbations))
 
 
+def same_case(a: Iterable[EpisodeResult], b: Iterable[EpisodeResult]) -> list[EpisodePair]:
+    """Pair the episodes of the same case, in order; a case that is only in one has no pair."""
+    by_case = {case_key(episode): episode for episode in b}
+    pairs = [(one, by_case[case_key(one)]) for one in a if case_key(one) in by_case]
+    return sorted(pairs, key=lambda pair: case_key(pair[0]))
+
+
 def pair_up(
     watched: Iterable[EpisodeResult], unwatched: Iterable[EpisodeResult]
 ) -> tuple[WatchedPair, ...]:
-    """Pair the episodes of the same case; a case that ran only one way has no pair."""
-    by_case = {case_key(episode): episode for episode in unwatched}
-    return tuple(
-        WatchedPair(watched=episode, unwatched=by_case[case_key(episode)])
-        for episode in watched
-        if case_key(episode) in by_case
-    )
+    """Pair the runs of the same case with and without the monitor."""
+    return tuple(WatchedPair(watched=a, unwatched=b) for a, b in same_case(watched, unwatched))
 
 
-def detection_rate(pairs: Iterable[WatchedPair], confidence: float = CONFIDENCE) -> Rate | None:
+def detection_rate(pairs: Iterable[WatchedPair]) -> Rate | None:
     """Fraction of the failing cases that were detected; None if nothing failed."""
-    return Rate.of((pair.detected for pair in pairs if pair.failed), confidence)
+    return Rate.of(pair.detected for pair in pairs if pair.failed)
 
 
 def time_share(pairs: Iterable[WatchedPair]) -> float | None:
@@ -72,31 +77,27 @@ def time_share(pairs: Iterable[WatchedPair]) -> float | None:
     return median(fractions) if fractions else None
 
 
-def by_kind(pairs: Sequence[WatchedPair], confidence: float = CONFIDENCE) -> list[dict[str, Any]]:
+def by_kind(pairs: Sequence[WatchedPair]) -> list[dict[str, Any]]:
     """Return one row of the report's table for each kind of perturbation, sorted by name."""
     kinds = sorted({pair.watched.kind for pair in pairs})
-    return [_row(kind, [p for p in pairs if p.watched.kind == kind], confidence) for kind in kinds]
+    return [_row(kind, [pair for pair in pairs if pair.watched.kind == kind]) for kind in kinds]
 
 
-def _row(kind: str, pairs: Sequence[WatchedPair], confidence: float) -> dict[str, Any]:
-    rate = detection_rate(pairs, confidence)
-    success_unwatched = Rate.of((pair.unwatched.success for pair in pairs), confidence)
-    success_watched = Rate.of((pair.watched.success for pair in pairs), confidence)
-    violated_unwatched = Rate.of((pair.unwatched.violated > 0 for pair in pairs), confidence)
-    violated_watched = Rate.of((pair.watched.violated > 0 for pair in pairs), confidence)
+def _row(kind: str, pairs: Sequence[WatchedPair]) -> dict[str, Any]:
     times = [pair.watched.fallback_time for pair in pairs if pair.detected]
-    return {
+    row = {
         'kind': kind,
         'episodes': len(pairs),
         'unwatched_failed': sum(pair.failed for pair in pairs),
         'detected': sum(pair.detected for pair in pairs),
-        **rate_fields(rate, 'detection_rate', 'detection_wilson'),
+        **rate_fields(detection_rate(pairs), 'detection_rate', 'detection_wilson'),
         'detection_time_s': median(time for time in times if time is not None) if times else None,
         'detection_time_share': time_share(pairs),
-        **rate_fields(success_unwatched, 'success_rate_unwatched', 'success_wilson_unwatched'),
-        **rate_fields(success_watched, 'success_rate_watched', 'success_wilson_watched'),
-        **rate_fields(violated_unwatched, 'violation_rate_unwatched', 'violation_wilson_unwatched'),
-        **rate_fields(violated_watched, 'violation_rate_watched', 'violation_wilson_watched'),
-        'violations_watched': sum(pair.watched.violated for pair in pairs),
-        'violations_unwatched': sum(pair.unwatched.violated for pair in pairs),
     }
+    for way in ('unwatched', 'watched'):
+        runs: list[EpisodeResult] = [getattr(pair, way) for pair in pairs]
+        success, violated = Rate.of(e.success for e in runs), Rate.of(e.violated > 0 for e in runs)
+        row |= rate_fields(success, f'success_rate_{way}', f'success_wilson_{way}')
+        row |= rate_fields(violated, f'violation_rate_{way}', f'violation_wilson_{way}')
+        row[f'violations_{way}'] = sum(e.violated for e in runs)
+    return row

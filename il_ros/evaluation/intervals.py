@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
@@ -48,7 +48,6 @@ class Rate:
     Attributes:
         successes: How often it happened.
         trials: How often it could have, at least 1.
-        confidence: Confidence of the interval, in (0, 1).
 
     Raises:
         EvaluationError: As `wilson`.
@@ -56,17 +55,15 @@ class Rate:
 
     successes: int
     trials: int
-    _: KW_ONLY
-    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
-        wilson(self.successes, self.trials, self.confidence)
+        wilson(self.successes, self.trials)
 
     @classmethod
-    def of(cls, outcomes: Iterable[bool], confidence: float = CONFIDENCE) -> Rate | None:
+    def of(cls, outcomes: Iterable[bool]) -> Rate | None:
         """Count outcomes; None if there are none, because no measurement is not a rate of 0."""
         flags = [bool(outcome) for outcome in outcomes]
-        return cls(sum(flags), len(flags), confidence=confidence) if flags else None
+        return cls(sum(flags), len(flags)) if flags else None
 
     @property
     def rate(self) -> float:
@@ -76,12 +73,12 @@ class Rate:
     @property
     def low(self) -> float:
         """Lower end of the interval, in [0, rate]."""
-        return wilson(self.successes, self.trials, self.confidence)[0]
+        return wilson(self.successes, self.trials)[0]
 
     @property
     def high(self) -> float:
         """Upper end of the interval, in [rate, 1]."""
-        return wilson(self.successes, self.trials, self.confidence)[1]
+        return wilson(self.successes, self.trials)[1]
 
     def overlaps(self, other: Rate) -> bool:
         """Whether the two intervals overlap, so that neither rate is clearly larger."""
@@ -91,7 +88,7 @@ class Rate:
         low, high = (f'{100 * end:.3g}' for end in (self.low, self.high))
         return (
             f'{self.successes} of {self.trials} = {percent(self.rate)} '
-            f'({percent(self.confidence)} interval {low} to {high} %)'
+            f'({percent(CONFIDENCE)} interval {low} to {high} %)'
         )
 
 

@@ -1,4 +1,4 @@
-"""Writers of numbers that JSON lacks (NaN, infinity), and strict readers of JSON values.
+"""Writer of values that JSON lacks (NaN, infinity, arrays), and strict readers of JSON values.
 
 NaN is null; the infinities are the strings 'Infinity' and '-Infinity'. Readers raise ValueError
 with the allowed values; the caller adds file, line and key.
@@ -6,30 +6,33 @@ with the allowed values; the caller adds file, line and key.
 
 from __future__ import annotations
 
-from math import isfinite, isnan, nan
+from collections.abc import Callable, Mapping
+from math import inf, isfinite, isnan, nan
 from sys import float_info
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar('T')
 Array = NDArray[np.float64]
 
-_INFINITIES = {'Infinity': np.inf, '-Infinity': -np.inf}
+_INFINITIES = {'Infinity': inf, '-Infinity': -inf}
 
 
-def number_to_json(value: float) -> float | str | None:
-    """Return a float as itself, NaN as None, an infinity as its name."""
-    if isfinite(value):
-        return float(value)
-    return None if isnan(value) else ('Infinity' if value > 0 else '-Infinity')
-
-
-def array_to_json(values: Array) -> list[Any]:
-    """Return an array of one or two dimensions as (nested) lists of `number_to_json`."""
-    if values.ndim == 1:
-        return [number_to_json(value) for value in values.tolist()]
-    return [array_to_json(row) for row in values]
+def to_json(value: Any) -> Any:
+    """Convert a value, and all values in it, to plain JSON; arrays and tuples become lists."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, float):
+        if isfinite(value):
+            return value
+        return None if isnan(value) else ('Infinity' if value > 0 else '-Infinity')
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    return value
 
 
 def read_number(value: object) -> float:
@@ -50,32 +53,21 @@ def read_finite(value: object, allowed: str = 'finite number') -> float:
     return float(value)
 
 
-def read_integer(value: object) -> int:
-    """Read an integer; true and false are refused."""
-    if isinstance(value, int) and not isinstance(value, bool):
+def _reader(kind: type[T], allowed: str) -> Callable[[object], T]:
+    """Reader of values of exactly this type: true is no integer."""
+
+    def read(value: object) -> T:
+        if type(value) is not kind:
+            raise ValueError(allowed)
         return value
-    raise ValueError('integer')
+
+    return read
 
 
-def read_boolean(value: object) -> bool:
-    """Read true or false."""
-    if isinstance(value, bool):
-        return value
-    raise ValueError('true or false')
-
-
-def read_text(value: object) -> str:
-    """Read a string."""
-    if isinstance(value, str):
-        return value
-    raise ValueError('string')
-
-
-def read_list(value: object) -> list[Any]:
-    """Read a list of anything."""
-    if isinstance(value, list):
-        return value
-    raise ValueError('list')
+read_integer = _reader(int, 'integer')
+read_boolean = _reader(bool, 'true or false')
+read_text = _reader(str, 'string')
+read_list = _reader(list, 'list')
 
 
 def read_vector(value: object) -> Array:

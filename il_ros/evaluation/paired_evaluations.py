@@ -12,7 +12,7 @@ import numpy as np
 from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.episode_result import EpisodeResult, read_episodes
 from il_ros.evaluation.evaluation_journal import EPISODES, EvaluationJournal
-from il_ros.evaluation.failure_detection import CaseKey, case_key
+from il_ros.evaluation.failure_detection import CaseKey, EpisodePair, case_key
 from il_ros.evaluation.intervals import CONFIDENCE
 from il_ros.evaluation.paired_statistics import (
     POWER,
@@ -20,7 +20,6 @@ from il_ros.evaluation.paired_statistics import (
     bootstrap,
     difference_interval,
     mcnemar,
-    mean_of,
     pairs_needed,
 )
 from il_ros.evaluation.report_notes import seed_ranges
@@ -28,8 +27,6 @@ from il_ros.evaluation.suites import SUITES
 
 DIFFERENCES = (0.02, 0.05, 0.10, 0.20)
 """Differences of success rates for which a comparison reports the required number of episodes."""
-
-Both = tuple[EpisodeResult, EpisodeResult]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +104,7 @@ def compare_evaluations(
     }
 
 
-def paired(a: FinishedEvaluation, b: FinishedEvaluation, suite: str) -> list[Both]:
+def paired(a: FinishedEvaluation, b: FinishedEvaluation, suite: str) -> list[EpisodePair]:
     """Pair all episodes of a suite by task, seed and perturbations, in order.
 
     Raises:
@@ -153,7 +150,7 @@ def _cases(keys: Sequence[CaseKey]) -> str:
 
 
 def compare_suite(
-    pairs: Sequence[Both], *, seed: int = 0, confidence: float = CONFIDENCE
+    pairs: Sequence[EpisodePair], *, seed: int = 0, confidence: float = CONFIDENCE
 ) -> dict[str, Any]:
     """Compare B with A on these pairs.
 
@@ -192,16 +189,16 @@ def compare_suite(
     }
 
 
-def _time(pairs: Sequence[Both], seed: int, confidence: float) -> dict[str, Any] | None:
+def _time(pairs: Sequence[EpisodePair], seed: int, confidence: float) -> dict[str, Any] | None:
     """Mean of the paired differences of completion times [s], B minus A."""
     differences = np.array([b.duration - a.duration for a, b in pairs if a.success and b.success])
     if not len(differences):
         return None
-    interval = bootstrap(differences, mean_of, seed=seed, confidence=confidence)
+    low, high = bootstrap(differences, np.mean, seed=seed, confidence=confidence)
     return {
         'pairs': len(differences),
         'difference_s': float(differences.mean()),
-        'difference_low_s': interval[0] if interval else None,
-        'difference_high_s': interval[1] if interval else None,
+        'difference_low_s': low,
+        'difference_high_s': high,
         'seed': seed,
     }

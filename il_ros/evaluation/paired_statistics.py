@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from math import ceil, comb, sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import CONFIDENCE, wilson
@@ -19,8 +19,6 @@ RESAMPLES = 10_000
 
 POWER = 0.8
 """Customary probability of detecting an existing difference."""
-
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -156,12 +154,12 @@ def pairs_needed(
 
 def bootstrap(
     values: Sequence[float] | Array,
-    statistic: Statistic,
+    statistic: Callable[..., Any],
     *,
     seed: int,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
-) -> tuple[float, float] | None:
+) -> tuple[float, float] | tuple[None, None]:
     """Percentile interval of a statistic of independent values.
 
     The values are resampled with replacement, `resamples` times (Efron and Tibshirani 1993, An
@@ -169,29 +167,19 @@ def bootstrap(
 
     Args:
         values: Shape (n,).
-        statistic: Maps values of shape (resamples, n) to (resamples,).
+        statistic: Such as `np.mean`: takes an array and an `axis`.
         seed: Seed of the resampling.
         confidence: Confidence of the interval, in (0, 1).
         resamples: Number of bootstrap samples.
 
     Returns:
-        Both ends; None for fewer than two values.
+        Both ends; (None, None) for fewer than two values.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
-        return None
+        return None, None
     rows = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    resampled = statistic(values[rows])
+    resampled = statistic(values[rows], axis=-1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def mean_of(values: Array) -> Array:
-    """Mean of each row."""
-    return np.asarray(values.mean(axis=-1))
-
-
-def median_of(values: Array) -> Array:
-    """Median of each row."""
-    return np.asarray(np.median(values, axis=-1))

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.failure_detection import case_key, pair_up
+from il_ros.evaluation.failure_detection import Groups, case_key, pair_up
 from il_ros.evaluation.suites import SEEDS, SUITES
-
-Groups = Mapping[str, Sequence[EpisodeResult]]
 
 _SEEN = ('demonstrations', 'calibration', 'corrections')
 
 
-def notes_on(groups: Groups, planned: Mapping[str, Sequence[int]]) -> list[str]:
-    """List what is missing, unpaired, or makes the result look better than it is.
-
-    Args:
-        groups: Episodes by suite; empty if a suite was not run.
-        planned: Planned seeds by suite.
-    """
+def notes_on(groups: Groups) -> list[str]:
+    """List what is missing, unpaired, or makes the result look better than it is."""
     return [
         *(f'{suite}: no episode was run.' for suite in SUITES if not groups[suite]),
-        *_not_run(groups, planned),
         *_already_seen(groups),
         *_unpaired(groups),
         *_watched_after_all(groups),
@@ -39,14 +30,6 @@ def seed_ranges(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed])
     return ', '.join('-'.join(map(str, run)) for run in runs)
-
-
-def _not_run(groups: Groups, planned: Mapping[str, Sequence[int]]) -> Iterator[str]:
-    for suite, seeds in planned.items():
-        missing = set(seeds) - {episode.seed for episode in groups.get(suite, ())}
-        if missing and (groups.get(suite) or suite not in SUITES):
-            count = f'{len(missing)} of {len(set(seeds))} planned seeds'
-            yield f'{suite}: {count} have no episode: {seed_ranges(sorted(missing))}.'
 
 
 def _already_seen(groups: Groups) -> Iterator[str]:

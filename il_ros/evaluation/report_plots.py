@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.failure_detection import WatchedPair
 from il_ros.evaluation.json_values import Array
-from il_ros.evaluation.svg import colour, drawn
-
-WIDTH = 4.7
-"""Width of every chart [inch], so that its text is legible on a phone."""
+from il_ros.evaluation.svg import colour, new_figure
 
 BINS = 160
 """Most points of a drawn novelty trace, each the highest score of its bin."""
@@ -35,37 +31,33 @@ def success_chart(suites: Mapping[str, Mapping[str, Any]], titles: Mapping[str, 
         titles: Label of each suite on the axis.
     """
     shown = [(titles[name], suite) for name, suite in suites.items() if suite['episodes']]
-    return drawn(partial(_draw_success, shown), WIDTH, 1.2 + 0.46 * len(shown))
-
-
-def _draw_success(shown: Sequence[tuple[str, Mapping[str, Any]]], figure: Figure) -> None:
-    axes = figure.subplots()
-    for row, (_, suite) in enumerate(shown):
-        axes.plot(
-            [suite['wilson_low'], suite['wilson_high']],
-            [row, row],
-            color=colour('blue'),
-            linewidth=5,
-            alpha=0.35,
-            solid_capstyle='butt',
-        )
-        axes.plot(suite['success_rate'], row, 'o', color=colour('blue'), markersize=6)
-        axes.annotate(
-            f'{suite["successes"]} / {suite["episodes"]}',
-            (1.0, row),
-            xycoords=('axes fraction', 'data'),
-            xytext=(8, 0),
-            textcoords='offset points',
-            va='center',
-            fontsize=8.5,
-        )
-    axes.set_yticks(range(len(shown)), [title.replace(', ', ',\n', 1) for title, _ in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlim(-0.02, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_title('Episodes solved')
-    axes.set_xlabel('share of episodes [%]')
-    axes.grid(visible=False, axis='y')
+    with new_figure(1.2 + 0.46 * len(shown)) as figure:
+        axes = figure.subplots()
+        for row, (_, suite) in enumerate(shown):
+            axes.plot(
+                [suite['wilson_low'], suite['wilson_high']],
+                [row, row],
+                color=colour('blue'),
+                linewidth=5,
+                alpha=0.35,
+                solid_capstyle='butt',
+            )
+            axes.plot(suite['success_rate'], row, 'o', color=colour('blue'), markersize=6)
+            axes.annotate(
+                f'{suite["successes"]} / {suite["episodes"]}',
+                (1.0, row),
+                xycoords=('axes fraction', 'data'),
+                xytext=(8, 0),
+                textcoords='offset points',
+                va='center',
+                fontsize=8.5,
+            )
+        axes.set_yticks(range(len(shown)), [title.replace(', ', ',\n', 1) for title, _ in shown])
+        axes.set(ylim=(len(shown) - 0.5, -0.5), xlim=(-0.02, 1.02))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set(title='Episodes solved', xlabel='share of episodes [%]')
+        axes.grid(visible=False, axis='y')
+    return figure
 
 
 def novelty_limits(episodes: Sequence[EpisodeResult]) -> tuple[float, float] | None:
@@ -91,7 +83,7 @@ def nominal_novelty_chart(episodes: Sequence[EpisodeResult], limits: tuple[float
         ('no fallback', 'blue'): [e for e in episodes if not e.fallback],
         ('false alarm', 'red'): [e for e in episodes if e.fallback],
     }
-    return drawn(partial(_draw_novelty, 'Nominal episodes', groups, limits), WIDTH, 3.3)
+    return _novelty_chart('Nominal episodes', groups, limits)
 
 
 def ood_novelty_chart(
@@ -111,46 +103,44 @@ def ood_novelty_chart(
         ('failure, detected', 'blue'): [p.watched for p in pairs if p.detected],
         ('failure, missed', 'red'): [p.watched for p in pairs if p.failed and not p.detected],
     }
-    return drawn(partial(_draw_novelty, 'Perturbed episodes', groups, limits), WIDTH, 3.3)
+    return _novelty_chart('Perturbed episodes', groups, limits)
 
 
-def _draw_novelty(
+def _novelty_chart(
     title: str,
     groups: Mapping[tuple[str, str], Sequence[EpisodeResult]],
     limits: tuple[float, float],
-    figure: Figure,
-) -> None:
-    axes = figure.subplots()
-    for (label, name), episodes in groups.items():
-        traced = [episode for episode in episodes if scored(episode)]
-        strong = name == 'red'
-        for episode in traced:
-            times, ratios = _peaks(episode.times, _ratio(episode))
-            axes.plot(
-                times,
-                np.clip(ratios, LOWEST_RATIO, None),
-                color=colour(name),
-                alpha=0.9 if strong else 0.35,
-                linewidth=1.2 if strong else 0.8,
-            )
-        if traced:
-            axes.plot([], [], color=colour(name), label=f'{label} ({len(traced)})')
-    axes.axhline(1.0, color=colour('ink'), linestyle='--', linewidth=1.2, label='threshold')
-    _mark_fallbacks(axes, [episode for some in groups.values() for episode in some])
-    axes.set_yscale('log')
-    axes.set_ylim(*limits)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    axes.set_xlim(left=0)
-    axes.minorticks_off()
-    axes.set_title(title)
-    axes.set_xlabel('time [s]')
-    axes.set_ylabel('novelty / threshold [-]')
-    figure.legend(loc='outside lower left', ncols=2)
+) -> Figure:
+    with new_figure(3.3) as figure:
+        axes = figure.subplots()
+        for (label, name), episodes in groups.items():
+            traced = [episode for episode in episodes if scored(episode)]
+            strong = name == 'red'
+            for episode in traced:
+                times, ratios = _peaks(episode.times, _ratio(episode))
+                axes.plot(
+                    times,
+                    np.clip(ratios, LOWEST_RATIO, None),
+                    color=colour(name),
+                    alpha=0.9 if strong else 0.35,
+                    linewidth=1.2 if strong else 0.8,
+                )
+            if traced:
+                axes.plot([], [], color=colour(name), label=f'{label} ({len(traced)})')
+        axes.axhline(1.0, color=colour('ink'), linestyle='--', linewidth=1.2, label='threshold')
+        _mark_fallbacks(axes, [episode for some in groups.values() for episode in some])
+        axes.set(title=title, xlabel='time [s]', ylabel='novelty / threshold [-]')
+        axes.set(yscale='log', ylim=limits)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+        axes.set_xlim(left=0)
+        axes.minorticks_off()
+        figure.legend(loc='outside lower left', ncols=2)
+    return figure
 
 
 def _mark_fallbacks(axes: Axes, episodes: Sequence[EpisodeResult]) -> None:
     moments = [
-        (e.fallback_time, float(np.clip(_ratio(e)[_tick(e)], LOWEST_RATIO, None)))
+        (e.fallback_time, max(_ratio_at(e, e.fallback_time), LOWEST_RATIO))
         for e in episodes
         if e.fallback_time is not None and scored(e)
     ]
@@ -169,11 +159,10 @@ def _mark_fallbacks(axes: Axes, episodes: Sequence[EpisodeResult]) -> None:
         )
 
 
-def _tick(episode: EpisodeResult) -> int:
-    """Return the tick nearest the fallback among those with a score."""
-    moment = 0.0 if episode.fallback_time is None else episode.fallback_time
-    distance = np.abs(episode.times - moment)
-    return int(np.argmin(np.where(np.isfinite(episode.scores), distance, np.inf)))
+def _ratio_at(episode: EpisodeResult, time: float) -> float:
+    """Ratio at the tick nearest that time [s] among those with a score."""
+    distance = np.where(np.isfinite(episode.scores), np.abs(episode.times - time), np.inf)
+    return float(_ratio(episode)[np.argmin(distance)])
 
 
 def _ratio(episode: EpisodeResult) -> Array:
@@ -191,41 +180,25 @@ def _peaks(times: Array, values: Array) -> tuple[Array, Array]:
     return times[kept], values[kept]
 
 
-def joint_chart(policy: EpisodeResult, expert: EpisodeResult, labels: Sequence[str]) -> Figure:
+def joint_chart(policy: EpisodeResult, expert: EpisodeResult) -> Figure:
     """Draw the commanded joints of one episode over the expert's on the same seed.
 
     Args:
         policy: Episode with N joints.
         expert: Episode with N joints.
-        labels: Name and unit of each joint ('fr3_joint1 [rad]'), N of them.
     """
-    rows = -(-len(labels) // 2)
-    return drawn(partial(_draw_joints, policy, expert, labels), WIDTH, 0.8 + 1.25 * rows)
-
-
-def _draw_joints(
-    policy: EpisodeResult, expert: EpisodeResult, labels: Sequence[str], figure: Figure
-) -> None:
-    panels = figure.subplots(-(-len(labels) // 2), 2, sharex=True, squeeze=False).ravel()
-    for joint, label in enumerate(labels):
-        axes = panels[joint]
-        axes.plot(
-            expert.times,
-            expert.joints[:, joint],
-            color=colour('orange'),
-            linestyle='--',
-            label='expert' if joint == 0 else None,
-        )
-        axes.plot(
-            policy.times,
-            policy.joints[:, joint],
-            color=colour('blue'),
-            label='policy' if joint == 0 else None,
-        )
-        axes.set_title(label, fontsize=8.5, fontweight='normal')
-        axes.tick_params(labelsize=8)
-        axes.margins(y=0.12)
-    for axes in panels[len(labels) :]:
-        axes.set_axis_off()
-    figure.supxlabel('time [s]', fontsize=9.5)
-    figure.legend(loc='outside upper left', ncols=2)
+    joints = policy.joints.shape[1]
+    rows = -(-joints // 2)
+    with new_figure(0.8 + 1.25 * rows) as figure:
+        panels = figure.subplots(rows, 2, sharex=True, squeeze=False).ravel()
+        for joint, axes in enumerate(panels[:joints]):
+            axes.plot(expert.times, expert.joints[:, joint], color=colour('orange'), linestyle='--')
+            axes.plot(policy.times, policy.joints[:, joint], color=colour('blue'))
+            axes.set_title(f'joint {joint + 1} [rad or m]', fontsize=8.5, fontweight='normal')
+            axes.tick_params(labelsize=8)
+            axes.margins(y=0.12)
+        for axes in panels[joints:]:
+            axes.set_axis_off()
+        figure.supxlabel('time [s]', fontsize=9.5)
+        figure.legend(panels[0].lines, ('expert', 'policy'), loc='outside upper left', ncols=2)
+    return figure

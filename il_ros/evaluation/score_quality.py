@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
-
-Array = NDArray[np.float64]
+from il_ros.evaluation.json_values import Array
 
 RESAMPLES = 1000  # of the bootstrap
+SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,15 +106,11 @@ class ScoreResult:
         traces: The episodes.
         count: Ticks above the threshold that raise an alarm.
         window: Length of the window [ticks].
-        confidence: Confidence of every interval.
-        seed: Seed of the bootstrap.
     """
 
     traces: Sequence[ScoreTrace]
     count: int = 1
     window: int = 1
-    confidence: float = CONFIDENCE
-    seed: int = 0
 
     @cached_property
     def alarms(self) -> tuple[float | None, ...]:
@@ -153,7 +149,7 @@ class ScoreResult:
         if not wins.size:
             return None
         bad, good = self._draws
-        return self._figure(wins.mean(), np.einsum('bi,ij,bj->b', bad, wins, good))
+        return _estimate(wins.mean(), np.einsum('bi,ij,bj->b', bad, wins, good))
 
     @cached_property
     def balanced_accuracy(self) -> Estimate | None:
@@ -184,31 +180,26 @@ class ScoreResult:
         ])  # fmt: skip
         if not len(shares):
             return None
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(SEED)
         drawn = shares[rng.integers(len(shares), size=(RESAMPLES, len(shares)))]
-        return self._figure(float(np.median(shares)), np.median(drawn, axis=1))
+        return _estimate(np.median(shares), np.median(drawn, axis=1))
 
     def row(self) -> dict[str, Any]:
         """All measures as plain numbers; null if there was nothing to measure."""
-        figures = {
-            'auroc': self.auroc,
-            'balanced_accuracy': self.balanced_accuracy,
-            'time_weighted_accuracy': self.time_weighted_accuracy,
-            'detection_share': self.detection_share,
-        }
+        row: dict[str, Any] = {'episodes': len(self.traces), 'failed': int(self._failed.sum())}
+        for name in ('auroc', 'balanced_accuracy', 'time_weighted_accuracy', 'detection_share'):
+            figure: Estimate | None = getattr(self, name)
+            row |= {
+                name: figure and figure.value,
+                f'{name}_low': figure and figure.low,
+                f'{name}_high': figure and figure.high,
+            }
         rates = {
             'true_positive_rate': self.true_positives,
             'true_negative_rate': self.true_negatives,
             'false_alarms_nominal': self.nominal_false_alarms,
             'false_alarms_perturbed': self.perturbed_false_alarms,
         }
-        row: dict[str, Any] = {'episodes': len(self.traces), 'failed': int(self._failed.sum())}
-        for name, figure in figures.items():
-            row |= {
-                name: figure and figure.value,
-                f'{name}_low': figure and figure.low,
-                f'{name}_high': figure and figure.high,
-            }
         for name, rate in rates.items():
             row |= rate_fields(rate, name, name)
         return row
@@ -223,7 +214,7 @@ class ScoreResult:
             for alarm, trace in zip(self.alarms, self.traces, strict=True)
             if trace.failed == failed and perturbed in (None, trace.perturbed)
         ]
-        return Rate.of(chosen, self.confidence)
+        return Rate.of(chosen)
 
     @cached_property
     def _draws(self) -> tuple[Array, Array]:
@@ -231,7 +222,7 @@ class ScoreResult:
 
         Failing and good episodes are resampled separately: their numbers were chosen, not measured.
         """
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(SEED)
         sizes = int(self._failed.sum()), int((~self._failed).sum())
         shares = [rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n for n in sizes]
         return shares[0], shares[1]
@@ -242,28 +233,14 @@ class ScoreResult:
         if not len(bad) or not len(good):
             return None
         drawn = [draw @ part for draw, part in zip(self._draws, (bad, good), strict=True)]
-        return self._figure(0.5 * (bad.mean() + 1 - good.mean()), 0.5 * (drawn[0] + 1 - drawn[1]))
-
-    def _figure(self, value: float, drawn: Array) -> Estimate:
-        """Percentile interval of a bootstrap (Efron & Tibshirani 1993, section 13.3)."""
-        tail = 50.0 * (1.0 - self.confidence)
-        low, high = np.percentile(drawn, [tail, 100.0 - tail])
-        return Estimate(float(value), float(low), float(high))
+        return _estimate(0.5 * (bad.mean() + 1 - good.mean()), 0.5 * (drawn[0] + 1 - drawn[1]))
 
 
-def auroc(positive: Array, negative: Array) -> float:
-    """Area under the ROC curve of scores (P,) and (N,): the Mann-Whitney statistic; ties half.
-
-    Raises:
-        EvaluationError: If either array is empty.
-    """
-    if not len(positive) or not len(negative):
-        raise EvaluationError(
-            f'{len(positive)} positive and {len(negative)} negative scores',
-            where='auroc',
-            allowed='at least one of each',
-        )
-    return float(_wins(np.asarray(positive), np.asarray(negative)).mean())
+def _estimate(value: float, drawn: Array) -> Estimate:
+    """Percentile interval of a bootstrap (Efron & Tibshirani 1993, section 13.3)."""
+    tail = 50.0 * (1.0 - CONFIDENCE)
+    low, high = np.percentile(drawn, [tail, 100.0 - tail])
+    return Estimate(float(value), float(low), float(high))
 
 
 def table(results: Mapping[str, ScoreResult]) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.figure import Figure
+
+WIDTH = 4.7
+"""Width of every chart [inch], so that its text is legible on a phone."""
 
 COLOURS: Mapping[str, tuple[str, str]] = {
     'ink': ('#1f2328', '#e6e8eb'),
@@ -61,20 +66,20 @@ def colour(name: str) -> str:
     return COLOURS[name][0]
 
 
-def drawn(draw: Callable[[Figure], None], width: float, height: float) -> Figure:
-    """Call `draw` with a new figure of that size [inch] in the common style, without a display."""
+@contextmanager
+def new_figure(height: float) -> Iterator[Figure]:
+    """A figure of that height [inch] to draw into, in the common style and without a display."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout='constrained')
-        draw(figure)
+        figure = Figure(figsize=(WIDTH, height), layout='constrained')
+        yield figure
         figure.draw_without_rendering()
-    return figure
 
 
-def to_svg(figure: Figure, name: str, label: str) -> str:
+def to_svg(figure: Figure, name: str, label: str) -> Markup:
     """Return the figure as an <svg> element for the inside of an HTML page.
 
     Args:
-        figure: From `drawn`.
+        figure: From `new_figure`.
         name: Prefix of every id in it, unique on the page.
         label: Description for screen readers.
     """
@@ -89,4 +94,5 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     text = re.sub(r'( id="|url\(#|href="#)', rf'\g<1>{name}-', text)
     for variable, (light, _) in COLOURS.items():
         text = text.replace(light, f'var(--{variable})')
-    return text.replace('<svg', f'<svg role="img" aria-label="{escape(label)}"', 1).strip()
+    titled = text.replace('<svg', f'<svg role="img" aria-label="{escape(label)}"', 1)
+    return Markup(titled.strip())

@@ -61,9 +61,9 @@ class TargetFinding:
     sure: bool = True
 
 
-def assess(measured: MeasuredRates, targets: Targets = TARGETS) -> tuple[TargetFinding, ...]:
+def assess(measured: MeasuredRates) -> tuple[TargetFinding, ...]:
     """Compare the measured rates with the targets and the two baselines."""
-    m, t = measured, targets
+    m, t = measured, TARGETS
     return (
         _at_least('success on nominal episodes', m.nominal, t.nominal_success),
         _beats_floor(m.nominal, m.heuristic),
@@ -95,16 +95,16 @@ def _at_least(name: str, rate: Rate | None, target: float) -> TargetFinding:
     goal = f'at least {percent(target)}'
     if rate is None:
         return _untested(name, goal)
-    sure = rate.low >= target or rate.high < target
-    return _finding(name, rate, goal, met=rate.rate >= target, sure=sure)
+    doubtful = rate.low < target <= rate.high
+    return _finding(name, rate, goal, met=rate.rate >= target, sure=not doubtful)
 
 
 def _at_most(name: str, rate: Rate | None, target: float) -> TargetFinding:
     goal = f'at most {percent(target)}'
     if rate is None:
         return _untested(name, goal)
-    sure = rate.high <= target or rate.low > target
-    return _finding(name, rate, goal, met=rate.rate <= target, sure=sure)
+    doubtful = rate.low <= target < rate.high
+    return _finding(name, rate, goal, met=rate.rate <= target, sure=not doubtful)
 
 
 def _finding(name: str, rate: Rate, goal: str, *, met: bool, sure: bool) -> TargetFinding:
@@ -116,9 +116,8 @@ def _finding(name: str, rate: Rate, goal: str, *, met: bool, sure: bool) -> Targ
 
 
 def _untested(name: str, goal: str) -> TargetFinding:
-    return TargetFinding(
-        state='untested', name=name, text=f'Nothing measured; target {goal}: untested.'
-    )
+    text = f'Nothing measured; target {goal}: untested.'
+    return TargetFinding(state='untested', name=name, text=text)
 
 
 def _violations(count: int | None, target: int) -> TargetFinding:
@@ -133,11 +132,12 @@ def _beats_floor(policy: Rate | None, floor: Rate | None) -> TargetFinding:
     name = 'policy above the heuristic floor'
     if policy is None or floor is None:
         return _untested(name, 'intervals apart')
-    numbers = f'policy {policy}, heuristic {floor}'
     if policy.overlaps(floor):
-        text = f'The policy does not beat the heuristic floor, the intervals overlap: {numbers}.'
-        return TargetFinding(state='missed', name=name, text=text)
-    if policy.rate < floor.rate:
-        text = f'The policy is worse than the heuristic floor: {numbers}.'
-        return TargetFinding(state='missed', name=name, text=text)
-    return TargetFinding(state='met', name=name, text=f'The intervals are apart: {numbers}.')
+        state = 'missed'
+        text = 'The policy does not beat the heuristic floor, the intervals overlap'
+    elif policy.rate < floor.rate:
+        state, text = 'missed', 'The policy is worse than the heuristic floor'
+    else:
+        state, text = 'met', 'The intervals are apart'
+    text = f'{text}: policy {policy}, heuristic {floor}.'
+    return TargetFinding(state=state, name=name, text=text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.failure_detection import CaseKey, WatchedPair, case_key, pair_up
+from il_ros.evaluation.failure_detection import CaseKey, case_key, pair_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,18 @@ def worst_episodes(episodes: Iterable[EpisodeResult]) -> list[EpisodeProblem]:
     """
     episodes = tuple(episodes)
     pairs = pair_up(*([e for e in episodes if e.suite == s] for s in ('ood', 'ood_unwatched')))
-    missed = {case_key(pair.watched): pair for pair in pairs if pair.failed and not pair.detected}
-    problems = [_problem(episode, missed) for episode in episodes]
+    missed = {case_key(pair.watched) for pair in pairs if pair.failed and not pair.detected}
+    problems = []
+    for episode in episodes:
+        if episode.suite not in ('heuristic', 'ood_unwatched'):
+            checks = enumerate(_checks(episode, missed))
+            problems += [
+                EpisodeProblem(episode=episode, what=what, severity=severity)
+                for severity, (wrong, what) in checks
+                if wrong
+            ][:1]
     return sorted(
-        (problem for problem in problems if problem is not None),
+        problems,
         key=lambda problem: (
             problem.severity,
             -problem.episode.violated,
@@ -45,20 +53,7 @@ def worst_episodes(episodes: Iterable[EpisodeResult]) -> list[EpisodeProblem]:
     )
 
 
-def _problem(
-    episode: EpisodeResult, missed: Mapping[CaseKey, WatchedPair]
-) -> EpisodeProblem | None:
-    if episode.suite in {'heuristic', 'ood_unwatched'}:
-        return None
-    for severity, (wrong, what) in enumerate(_checks(episode, missed)):
-        if wrong:
-            return EpisodeProblem(episode=episode, what=what, severity=severity)
-    return None
-
-
-def _checks(
-    episode: EpisodeResult, missed: Mapping[CaseKey, WatchedPair]
-) -> Sequence[tuple[bool, str]]:
+def _checks(episode: EpisodeResult, missed: Container[CaseKey]) -> tuple[tuple[bool, str], ...]:
     """Return pairs of (problem exists, description), worst first."""
     perturbed = episode.suite == 'ood'
     return (

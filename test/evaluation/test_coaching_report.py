@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
-from il_ros.evaluation.evaluation_report import NOTHING
+from il_ros.evaluation.html_pages import NOTHING
 from il_ros.evaluation.intervals import Rate
 
 

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -17,7 +16,6 @@ from il_ros.core.dataset_summary import (
     StreamSummary,
     Thumbnail,
 )
-from il_ros.core.errors import IlRosError
 from il_ros.evaluation.dataset_report import (
     LEFT_OUT_LISTED,
     LISTED,
@@ -25,10 +23,8 @@ from il_ros.evaluation.dataset_report import (
     _share,
     dataset_json,
     render_dataset_report,
-    write_dataset_json,
-    write_dataset_report,
 )
-from il_ros.evaluation.evaluation_report import NOTHING
+from il_ros.evaluation.html_pages import NOTHING
 from il_ros.evaluation.svg import COLOURS
 
 HOSTILE = '<script>alert(1)</script> & "\'> $x$ \x00\x1b[31m \ud800 {{ 7*7 }} </pre></svg>'
@@ -135,10 +131,8 @@ def text_of(page):
     return ' '.join(' '.join(tree(page).itertext()).split())
 
 
-def test_it_is_one_file_that_needs_nothing_from_elsewhere(tmp_path):
-    path = write_dataset_report(tmp_path / 'deep' / 'r.html', made(), command='il_ros x')
-    assert os.listdir(path.parent) == ['r.html']
-    page = path.read_text(encoding='utf-8')
+def test_the_page_needs_nothing_from_elsewhere():
+    page = render_dataset_report(made(), command='il_ros x')
     links = Links()
     links.feed(page)
     assert links.targets
@@ -262,9 +256,8 @@ def test_of_many_only_some_are_listed_and_it_says_so():
     assert len(page) < 2_000_000
 
 
-def test_json_has_all_of_it_but_the_pixels(tmp_path):
-    path = write_dataset_json(tmp_path / 'r.json', made())
-    found = json.loads(path.read_text(encoding='utf-8'))
+def test_json_has_all_of_it_but_the_pixels():
+    found = json.loads(dataset_json(made()))
     assert len(found['episodes']) == 12
     assert found['episodes'][0]['reasons'] == ['flagged by the operator', '2 gaps in time']
     assert found['episodes'][0]['jerk'] is None
@@ -276,12 +269,6 @@ def test_json_has_all_of_it_but_the_pixels(tmp_path):
 
 def test_pages_are_the_same_every_time():
     assert render_dataset_report(made()) == render_dataset_report(made())
-
-
-def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
-    (tmp_path / 'run').write_text('a file')
-    with pytest.raises(IlRosError, match=r'r\.html: cannot be written: '):
-        write_dataset_report(tmp_path / 'run' / 'r.html', made())
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_a_suite_by_hand(episode, stopped):
         stopped('nominal', seed=3),
         episode(seed=4, takeovers=1),
     ]
-    got = measures(found, 0.95)
+    got = measures(found)
     assert (got['violation_rate'], got['fallback_rate']) == (0.25, 0.25)
     assert (got['violation_wilson_low'], got['violation_wilson_high']) == (
         Rate(1, 4).low,
@@ -33,7 +33,7 @@ def test_a_suite_by_hand(episode, stopped):
 
 
 def test_nothing_run_is_null():
-    assert set(measures([], 0.95).values()) == {None}
+    assert set(measures([]).values()) == {None}
 
 
 def test_latency_is_of_all_ticks_with_an_answer(traced):
@@ -55,14 +55,14 @@ def test_action_error_weighs_episodes_alike(traced):
     long = traced(seed=1, ticks=4, action_errors=np.array([1.0, 1.0, 1.0, 3.0]))
     short = traced(seed=2, ticks=4, action_errors=np.array([NAN, 0.5, NAN, NAN]))
     none = traced(seed=3, ticks=4, action_errors=np.full(4, NAN))
-    got = action_error([long, short, none], 0.95)
+    got = action_error([long, short, none])
     assert got['episodes'] == 2
     assert got['mean'] == pytest.approx((1.5 + 0.5) / 2)
     assert got['kl_nats'] == pytest.approx(1.5 * ((3 * 1 + 9) / 4 + 0.25) / 2)
     assert got['low'] == 0.5
     assert got['high'] == 1.5
-    assert action_error([long], 0.95)['low'] is None
-    assert action_error([none, traced(seed=4)], 0.95) is None
+    assert action_error([long])['low'] is None
+    assert action_error([none, traced(seed=4)]) is None
 
 
 def test_jerk_is_that_of_the_known_commands_at_even_times(traced):

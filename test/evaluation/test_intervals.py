@@ -38,8 +38,14 @@ def test_other_confidence_by_hand():
 
 @given(COUNTS, st.floats(0.01, 0.999))
 def test_contains_its_estimate_and_stays_a_share(counts, confidence):
-    rate = Rate(*counts, confidence=confidence)
-    assert 0 <= rate.low <= rate.rate <= rate.high <= 1
+    low, high = wilson(*counts, confidence)
+    assert 0 <= low <= Rate(*counts).rate <= high <= 1
+
+
+@given(COUNTS)
+def test_a_rate_has_its_interval(counts):
+    rate = Rate(*counts)
+    assert (rate.low, rate.high) == wilson(*counts)
 
 
 @given(COUNTS, st.floats(0.5, 0.999))

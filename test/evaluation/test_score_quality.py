@@ -6,7 +6,7 @@ import pytest
 
 from il_ros.core.errors import EvaluationError
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace, auroc, table
+from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace, table
 
 NAN = float('nan')
 
@@ -26,19 +26,23 @@ def bad(*ratios, **more):
     return trace(*ratios, failed=True, perturbed=True, **more)
 
 
+def area(failing, good):
+    """Area under the curve of episodes with these maxima."""
+    return ScoreResult(traces=[*map(bad, failing), *map(trace, good)]).auroc
+
+
 def test_the_area_under_the_curve_counts_pairs():
     # 3 > 1, 3 > 2, 1 = 1, 1 < 2: 1 + 1 + 0.5 + 0 of 4 pairs
-    assert auroc(np.array([3.0, 1.0]), np.array([1.0, 2.0])) == 2.5 / 4
+    assert area([3.0, 1.0], [1.0, 2.0]).value == 2.5 / 4
 
 
 def test_the_area_is_one_for_perfect_and_a_half_for_constant_scores():
-    assert auroc(np.array([5.0, 6.0]), np.array([1.0, 2.0])) == 1.0
-    assert auroc(np.ones(3), np.ones(4)) == 0.5
+    assert area([5.0, 6.0], [1.0, 2.0]).value == 1.0
+    assert area(np.ones(3), np.ones(4)).value == 0.5
 
 
 def test_the_area_needs_both_kinds():
-    with pytest.raises(EvaluationError, match='0 positive and 1 negative scores'):
-        auroc(np.zeros(0), np.zeros(1))
+    assert area([], [0.0]) is area([0.0], []) is None
 
 
 def test_the_alarm_is_at_the_first_tick_above_one():
