@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -12,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from benchmarks.rows import Row
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.paired_statistics import PairedOutcomes, difference_interval
-from il_ros.evaluation.svg import colour, drawn
+from il_ros.evaluation.svg import colour, new_figure
 
 METHODS = {
     'expert': 'the expert',
@@ -130,7 +129,9 @@ def rows(runs: Sequence[Run]) -> Iterator[Row]:
 def plot(runs: Sequence[Run]) -> Figure:
     """Success over labels, a point for each task and method with its Wilson interval."""
     tasks = list(dict.fromkeys(run.task for run in runs))
-    return drawn(partial(_draw, runs, tasks), 4.7, 0.8 + 2.2 * len(tasks))
+    with new_figure(0.8 + 2.2 * len(tasks)) as figure:
+        _draw(runs, tasks, figure)
+    return figure
 
 
 def _draw(runs: Sequence[Run], tasks: Sequence[str], figure: Figure) -> None:

@@ -36,7 +36,7 @@ def to_json(value: Any) -> Any:
 
 
 def read_number(value: object) -> float:
-    """Read the output of `number_to_json`; the number may be NaN or infinite."""
+    """Read the output of `to_json`; the number may be NaN or infinite."""
     if value is None:
         return nan
     if isinstance(value, str) and value in _INFINITIES:
