@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from il_ros.core.errors import IlRosError
-from il_ros.core.images import RawImage, raw_image
+from il_ros.core.images import Pixels, raw_image
 from il_ros.core.streams import ImageStream
 
 _LITTLE = b'\x00\x01'  # plain CDR, little endian, as every ROS 2 machine of today sends it
@@ -29,26 +29,25 @@ def jpeg_message(data: bytes, stream: ImageStream) -> bytes:
     """
     if data[:2] != _LITTLE:
         raise IlRosError('not plain CDR in little endian order')
-    image = raw_image(data)
-    size = image.pixels.shape[:2]
+    encoding, pixels = raw_image(data)
+    size = pixels.shape[:2]
     if stream.source_size is not None and size != stream.source_size:
         raise IlRosError(f'an image of {size[0]} x {size[1]}', allowed=f'{stream.source_size}')
-    if image.encoding not in _TO_BGR:
-        raise IlRosError(f'image encoding {image.encoding!r}', allowed=_TO_BGR)
-    return _message(data, image.encoding, _jpeg(image, stream.quality))
+    if encoding not in _TO_BGR:
+        raise IlRosError(f'image encoding {encoding!r}', allowed=_TO_BGR)
+    return _message(data, encoding, _jpeg(pixels, _TO_BGR[encoding], stream.quality))
 
 
-def _jpeg(image: RawImage, quality: int) -> bytes:
+def _jpeg(pixels: Pixels, turn: str, quality: int) -> bytes:
     import cv2
 
-    turn = _TO_BGR[image.encoding]
     try:
-        pixels = cv2.cvtColor(image.pixels, getattr(cv2, turn)) if turn else image.pixels
+        pixels = cv2.cvtColor(pixels, getattr(cv2, turn)) if turn else pixels
         done, blob = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error as problem:
         raise IlRosError(f'OpenCV cannot encode it: {problem}') from None
     if not done:  # a side is longer than JPEG can say
-        raise IlRosError(f'OpenCV cannot encode an image of {image.pixels.shape}')
+        raise IlRosError(f'OpenCV cannot encode an image of {pixels.shape}')
     return bytes(blob.data)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from il_ros.core.errors import IlRosError, unwritable
@@ -23,28 +25,32 @@ def write_atomic(path: Path | str, data: str | bytes) -> Path:
         IlRosError: If the system refuses; nothing of the attempt is left behind.
     """
     path = Path(path).absolute()  # '.' has no name, which the temporary one is made of
-    content = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_and_rename(temporary, path, content)
-        sync(path.parent)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    with new_file(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
 
-def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
-    """Write, fsync, rename; take the temporary file away if anything (Ctrl-C too) interrupts."""
+@contextmanager
+def new_file(path: Path, error: type[IlRosError] = IlRosError) -> Iterator[Path]:
+    """Fill a hidden file; when all went well, sync it to disk and rename it to `path`.
+
+    After an error (Ctrl-C too) nothing of the attempt is left, and an old `path` is as it was.
+
+    Raises:
+        IlRosError: (as `error`) If it cannot be written.
+    """
+    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
-        with temporary.open('xb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        sync(path.parent)
+    except OSError as problem:
+        raise unwritable(path, problem, error) from problem
+    finally:
+        with suppress(OSError):  # a disk that refuses this, too
+            temporary.unlink(missing_ok=True)
 
 
 def write_alone(descriptor: int, where: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 
 T = TypeVar('T')
 
@@ -74,10 +74,10 @@ def parse(
     Raises:
         IlRosError: (as `error`) On an unknown, renamed or missing key, or a value of another type.
     """
-    if not isinstance(data, Mapping):
-        raise error(f'got {data!r}', where=where, allowed=f'a mapping with {_fields(cls)}')
-    hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    if not isinstance(data, Mapping):
+        raise error(f'got {data!r}', where=where, allowed=f'a mapping with {", ".join(fields)}')
+    hints = typing.get_type_hints(cls)
     for key in data:
         if key not in fields:
             place = f'{where}.{key}' if where else str(key)
@@ -221,10 +221,6 @@ def _value(text: str, setting: str) -> Any:
     return value
 
 
-def _fields(cls: type) -> str:
-    return ', '.join(field.name for field in dataclasses.fields(cls) if field.init)
-
-
 def _name(hint: Any) -> str:
     return str(getattr(hint, '__name__', hint)) if not typing.get_args(hint) else str(hint)
 
@@ -234,22 +230,16 @@ def _convert(hint: Any, value: Any, where: str, error: type[IlRosError]) -> Any:
     if dataclasses.is_dataclass(hint):
         return parse(typing.cast(type, hint), value, where=where, error=error)
     if origin is typing.Literal:
-        return _one_of(args, value, where, error)
+        require(value in args, value, where, args, error)
+        return value
     if origin in (types.UnionType, typing.Union):
         return _union(args, value, where, error)
     if origin is tuple:
         return _tuple(args, value, where, error)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        if not isinstance(value, Mapping):
-            raise error(f'got {value!r}', where=where, allowed='a mapping')
+        require(isinstance(value, Mapping), value, where, 'a mapping', error)
         return {str(k): _convert(args[1], v, f'{where}.{k}', error) for k, v in value.items()}
     return _scalar(hint, value, where, error)
-
-
-def _one_of(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
-    if value not in args:
-        raise error(f'got {value!r}', where=where, allowed=args)
-    return value
 
 
 def _union(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
@@ -275,8 +265,7 @@ def _wanted(member: Any, problem: IlRosError, where: str) -> str:
 
 
 def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError]) -> Any:
-    if not isinstance(value, list | tuple):
-        raise error(f'got {value!r}', where=where, allowed='a list')
+    require(isinstance(value, list | tuple), value, where, 'a list', error)
     hints = [args[0]] * len(value) if args[-1] is Ellipsis else args
     if len(hints) != len(value):
         raise error(f'got {len(value)} entries', where=where, allowed=f'{len(hints)} entries')

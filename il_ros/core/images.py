@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,28 +17,18 @@ ImageFormat = Literal['jpeg', 'png']
 Renderer = Literal['opengl', 'rays']
 """Who made a simulated image: the same scene looks otherwise by another."""
 
-# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel, and the conversion of
-# OpenCV that leads to RGB, BGR being what its codecs take.
+# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel.
 _LAYOUTS: dict[str, tuple[int, int]] = {
     'rgb8': (3, 1), 'bgr8': (3, 1), 'rgba8': (4, 1), 'bgra8': (4, 1), 'mono8': (1, 1),
     '8UC1': (1, 1), '8UC3': (3, 1), 'mono16': (1, 2), '16UC1': (1, 2), '32FC1': (1, 4),
 }  # fmt: skip
-_TO_RGB = {
-    'bgr8': 'COLOR_BGR2RGB', '8UC3': 'COLOR_BGR2RGB', 'rgba8': 'COLOR_RGBA2RGB',
-    'bgra8': 'COLOR_BGRA2RGB', 'mono8': 'COLOR_GRAY2RGB', '8UC1': 'COLOR_GRAY2RGB',
+# What OpenCV's conversions call them.
+_COLOURS = {
+    'rgb8': 'RGB', 'bgr8': 'BGR', '8UC3': 'BGR', 'rgba8': 'RGBA', 'bgra8': 'BGRA',
+    'mono8': 'GRAY', '8UC1': 'GRAY',
 }  # fmt: skip
-_TO_GRAY = {
-    'bgr8': 'COLOR_BGR2GRAY', '8UC3': 'COLOR_BGR2GRAY', 'rgb8': 'COLOR_RGB2GRAY',
-    'rgba8': 'COLOR_RGBA2GRAY', 'bgra8': 'COLOR_BGRA2GRAY',
-}  # fmt: skip
-_READ = {
-    'rgb8': 'IMREAD_COLOR_RGB',
-    'mono8': 'IMREAD_GRAYSCALE',
-    '16UC1': 'IMREAD_UNCHANGED',
-}
+_READ = {'rgb8': 'IMREAD_COLOR_RGB', 'mono8': 'IMREAD_GRAYSCALE', '16UC1': 'IMREAD_UNCHANGED'}
 _DEPTH = ('16UC1', 'mono16', '32FC1')
-
-
 _RENDERED = 'rendered/'
 
 
@@ -60,21 +49,12 @@ def renderer_of(data: Bytes) -> str:
     return frame.removeprefix(_RENDERED).split('/')[0] if frame.startswith(_RENDERED) else ''
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawImage:
-    """A sensor_msgs/Image as it came.
-
-    Attributes:
-        encoding: As sensor_msgs/image_encodings.hpp names it.
-        pixels: Shape (H, W) or (H, W, C), in the message's own channel order.
-    """
-
-    encoding: str
-    pixels: Pixels
-
-
-def raw_image(data: Bytes) -> RawImage:
+def raw_image(data: Bytes) -> tuple[str, Pixels]:
     """Read the CDR bytes of a sensor_msgs/Image; the pixels are a view of them.
+
+    Returns:
+        Its encoding, as sensor_msgs/image_encodings.hpp names it; its pixels, shape (H, W) or
+        (H, W, C), in the message's own channel order.
 
     Raises:
         IlRosError: If the encoding is not known, or the sizes do not fit together.
@@ -96,10 +76,8 @@ def raw_image(data: Bytes) -> RawImage:
     lines = np.frombuffer(octets, np.uint8, height * step).reshape(height, step)[:, :row]
     kind = {1: 'u1', 2: 'u2', 4: 'f4'}[depth]
     pixels = np.ascontiguousarray(lines).view(np.dtype(kind).newbyteorder('>' if big else '<'))
-    return RawImage(
-        encoding=encoding,
-        pixels=pixels.reshape((height, width, channels) if channels > 1 else (height, width)),
-    )
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return encoding, pixels.reshape(shape)
 
 
 def compressed_bytes(data: Bytes) -> bytes:
@@ -139,9 +117,9 @@ class ImageDecoder:
             IlRosError: If the message is damaged, of another size, or cannot be converted.
         """
         if (type_name or self._stream.type) == IMAGE:
-            image = raw_image(data)
-            self._require_size(image.pixels)
-            found = _converted(image, self._stream.encoding)
+            encoding, raw = raw_image(data)
+            self._require_size(raw)
+            found = _converted(raw, encoding, self._stream.encoding)
         else:
             found = decode(compressed_bytes(data), self._stream.encoding)
             self._require_size(found)
@@ -247,10 +225,9 @@ def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
     return np.asarray(pixels)
 
 
-def _converted(image: RawImage, encoding: str) -> Pixels:
+def _converted(pixels: Pixels, found: str, encoding: str) -> Pixels:
     import cv2
 
-    found, pixels = image.encoding, image.pixels
     if encoding == '16UC1':
         if found not in _DEPTH:
             raise IlRosError(f'image encoding {found!r}', allowed=_DEPTH)
@@ -258,12 +235,12 @@ def _converted(image: RawImage, encoding: str) -> Pixels:
             return pixels.astype(np.uint16, copy=False)
         millimetres = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0
         return np.clip(millimetres, 0, 65535).round().astype(np.uint16)
-    if found == encoding or (encoding == 'mono8' and found == '8UC1'):
+    if found not in _COLOURS:
+        raise IlRosError(f'image encoding {found!r}', allowed=_COLOURS)
+    if _COLOURS[found] == _COLOURS[encoding]:
         return pixels
-    table = _TO_RGB if encoding == 'rgb8' else _TO_GRAY
-    if found not in table:
-        raise IlRosError(f'image encoding {found!r}', allowed=(encoding, *table))
-    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, table[found])))
+    conversion = f'COLOR_{_COLOURS[found]}2{_COLOURS[encoding]}'
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, conversion)))
 
 
 def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

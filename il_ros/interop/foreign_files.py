@@ -1,19 +1,14 @@
-"""What every format needs: optional libraries, readable errors, files that are whole or absent."""
+"""What every format needs: optional libraries, readable errors."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from il_ros.core.atomic_files import sync
-from il_ros.core.atomic_folders import require_free
-from il_ros.core.errors import DatasetError, IlRosError, unwritable
+from il_ros.core.errors import DatasetError, IlRosError
 
 
 def library(name: str) -> Any:
@@ -46,26 +41,3 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise DatasetError(
             f'cannot be read: {text[:300]}', where=str(path), allowed=what, fix='get it again'
         ) from problem
-
-
-@contextmanager
-def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Fill a hidden file; when all went well, sync it to disk and rename it to `path`.
-
-    Raises:
-        DatasetError: If `path` exists and may not be replaced, or cannot be written.
-    """
-    if path.is_dir() or not overwrite:
-        require_free(path, error=DatasetError)
-    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
-    except OSError as problem:
-        raise unwritable(path, problem, DatasetError) from problem
-    finally:
-        with contextlib.suppress(OSError):  # a disk that refuses this, too
-            temporary.unlink(missing_ok=True)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.atomic_folders import free_space
+from il_ros.core.atomic_files import new_file
+from il_ros.core.atomic_folders import free_space, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.images import decode
@@ -21,7 +22,7 @@ from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import robomimic_layout as layout
 from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
-from il_ros.interop.foreign_files import library, new_file
+from il_ros.interop.foreign_files import library
 
 _SPARE = 1 << 20  # bytes
 _GYM = 2  # robomimic's environment types are 1, 2, 3; it makes the environment only for rollouts
@@ -62,7 +63,9 @@ def export_robomimic(
         raise DatasetError(f'got {held_out}', where='held_out', allowed='0 <= x < 1')
     _require_room(dataset, out)
     contract, split = dataset.contract, dataset.split(held_out, seed)
-    with new_file(out, overwrite=overwrite) as path, h5py.File(str(path), 'w') as file:
+    if out.is_dir() or not overwrite:
+        require_free(out, error=DatasetError)
+    with new_file(out, DatasetError) as path, h5py.File(str(path), 'w') as file:
         data, side = _head(file, dataset)
         data.attrs['actions_scaled'] = scale_actions
         for index in range(len(dataset.episodes)):
