@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import ClassVar, Self
 
@@ -10,16 +11,15 @@ from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.mahalanobis import gaussian
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 
-_WHERE = 'clustered mahalanobis score'
 _MOST = 60  # clusters
 _FRAMES = 100  # training frames a cluster has at least on average
 _ROUNDS = 30  # of Lloyd's algorithm; it settles much earlier
 
 
-class ClusteredMahalanobis:
+class ClusteredMahalanobis(Score):
     """Mahalanobis distance to the nearest of several clusters of the training features.
 
     One Gaussian around a whole task reaches over everything between its phases: a gripper that
@@ -32,33 +32,21 @@ class ClusteredMahalanobis:
         whitenings: Shape (K, D, D); ``|whitening (x - mean)|`` is the distance to a cluster.
     """
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-
-    def __init__(self) -> None:
-        self._where = _WHERE
-        self._use(np.zeros((1, 0)), np.zeros((1, 0, 0)))
+    _where = 'clustered mahalanobis score'
+    _shapes: ClassVar = {'means': 'KD', 'whitenings': 'KDD'}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Learn means (K, D) and whitenings (K, D, D).
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
+        """Learn means (K, D) and whitenings (K, D, D)."""
         X = training_features(nominal)
         count = min(_MOST, max(1, len(X) // _FRAMES))
         members = k_means((X - X.mean(axis=0)) / scales_of(X), count, nominal.seed)
         # A cluster of few frames has no covariance of its own to speak of.
         parts = [X[members == i] for i in range(count) if np.sum(members == i) > X.shape[1]]
         means, whitenings = zip(*map(gaussian, parts or [X]), strict=True)
-        self._use(np.stack(means), np.stack(whitenings))
-        return self
+        return self._learn([np.stack(means), np.stack(whitenings)])
 
     def score(self, score_input: ScoreInput) -> float:
-        """Smallest Mahalanobis distance, in standard deviations.
-
-        Raises:
-            IlRosError: If there are not D features.
-        """
+        """Smallest Mahalanobis distance, in standard deviations."""
         nearest = self.nearest(score_input)
         if nearest is None:
             return nan
@@ -79,31 +67,8 @@ class ClusteredMahalanobis:
         apart = rough.reshape(self._offsets.shape) - self._offsets
         return int(np.einsum('ij,ij->i', apart, apart).argmin())
 
-    def reset(self) -> None:
-        """Nothing: it has no memory."""
-
-    def arrays(self) -> dict[str, Array]:
-        """'means' (K, D) and 'whitenings' (K, D, D)."""
-        return {'means': self.means, 'whitenings': self.whitenings}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array], where: str = _WHERE) -> Self:
-        """The score whose `arrays` were saved.
-
-        Args:
-            arrays: What was saved.
-            where: Whose they are, for errors.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        score = cls()
-        score._where = where
-        score._use(*load_arrays(arrays, where, means='KD', whitenings='KDD'))
-        return score
-
-    def _use(self, means: Array, whitenings: Array) -> None:
-        self.means, self.whitenings = means, whitenings
+    def _use(self, arrays: Sequence[Array]) -> None:
+        self.means, self.whitenings = means, whitenings = arrays
         self._centre: Array = means.mean(axis=0)
         offsets = np.matmul(whitenings, (means - self._centre)[:, :, None])[:, :, 0]
         # Single precision finds the nearest cluster in half the time.

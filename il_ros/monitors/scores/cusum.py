@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan, nan
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.clusters import ClusteredMahalanobis
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import ScoreInput
 
 _SLACK = 0.5  # standard deviations: half of the smallest lasting shift that should show
 
 
-class InputDrift:
+class InputDrift(ClusteredMahalanobis):
     """Largest two-sided CUSUM (Page 1954, 'Continuous inspection schemes') over the features.
 
     A task has no one mean that a feature could drift from, so what is summed up is not the feature
@@ -34,30 +35,16 @@ class InputDrift:
     object said to lie where it might as well lie.
     """
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-
-    def __init__(self) -> None:
-        self._signs = np.array([[1.0], [-1.0]])
-        self._sums: Array = np.zeros((2, 0))
-        self._time = self._last = nan  # a time equal to none
-        self._use(ClusteredMahalanobis())
-
-    def fit(self, nominal: NominalData) -> Self:
-        """Learn the clusters.
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
-        self._use(ClusteredMahalanobis().fit(nominal))
-        return self
+    _where = 'cusum score'
+    _signs: ClassVar = np.array([[1.0], [-1.0]])
+    _sums: Array
+    _time: float
+    _last: float
 
     def score(self, score_input: ScoreInput) -> float:
         """Largest sum so far, in standard deviations.
 
         The same tick again changes nothing. NaN where a feature is, which leaves the sums alone.
-
-        Raises:
-            IlRosError: If there are not D features.
         """
         if score_input.time == self._time:
             return self._last
@@ -74,42 +61,22 @@ class InputDrift:
         """Residual of each feature given the others, shape (D,), in standard deviations.
 
         None where the features are not known.
-
-        Raises:
-            IlRosError: If there are not D features.
         """
-        near = self._clusters.nearest(score_input)
+        near = self.nearest(score_input)
         if near is None:
             return None
         assert score_input.features is not None
-        surprise: Array = self._surprises[near] @ (
-            score_input.features - self._clusters.means[near]
-        )
+        surprise: Array = self._surprises[near] @ (score_input.features - self.means[near])
         return surprise
 
     def reset(self) -> None:
         """Put all sums to zero."""
         self._sums = np.zeros((2, self._surprises.shape[1]))
-        self._time = self._last = nan
+        self._time = self._last = nan  # a time equal to none
 
-    def arrays(self) -> dict[str, Array]:
-        """Those of the clusters."""
-        return self._clusters.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        score = cls()
-        score._use(ClusteredMahalanobis.from_arrays(arrays, 'cusum score'))
-        return score
-
-    def _use(self, clusters: ClusteredMahalanobis) -> None:
-        self._clusters = clusters
-        precisions = clusters.whitenings.transpose(0, 2, 1) @ clusters.whitenings
+    def _use(self, arrays: Sequence[Array]) -> None:
+        super()._use(arrays)
+        precisions = self.whitenings.transpose(0, 2, 1) @ self.whitenings
         diagonals = np.diagonal(precisions, axis1=1, axis2=2)
         self._surprises: Array = precisions / np.sqrt(diagonals)[:, :, None]
         self.reset()

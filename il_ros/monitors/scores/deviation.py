@@ -23,11 +23,7 @@ class HeuristicDeviation(SpreadUnits):
     _where = 'deviation score'
 
     def score(self, score_input: ScoreInput) -> float:
-        """Root mean square difference over the steps of both, in spreads of the training actions.
-
-        Raises:
-            IlRosError: If chunk or reference are not of N joints.
-        """
+        """Root mean square difference over the steps of both, in spreads of training actions."""
         chunk, reference = score_input.chunk, score_input.reference
         if chunk is None or reference is None:
             return nan
@@ -35,6 +31,3 @@ class HeuristicDeviation(SpreadUnits):
         self._require_chunk('reference', reference)
         steps = min(len(chunk), len(reference))
         return self._apart(chunk[:steps], reference[:steps])
-
-    def reset(self) -> None:
-        """Nothing: it has no memory."""

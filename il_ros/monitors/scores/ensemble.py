@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import NominalData, ScoreInput
 from il_ros.monitors.scores.score_features import Standard, training_features, training_spread
 from il_ros.monitors.scores.score_networks import (
-    NONE,
     Floats,
     Forward,
     Loss,
     Networks,
+    NetworkScore,
     fit_networks,
 )
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-_WHERE = 'ensemble score'
 _MEMBERS = 5
 _HIDDEN = (64, 64)
 _STEPS, _BATCH = 2000, 128
 
 
-class EnsembleDisagreement:
+class EnsembleDisagreement(NetworkScore):
     """Spread of what K small networks predict the expert to do next.
 
     Lakshminarayanan et al. 2017, 'Simple and scalable predictive uncertainty estimation using deep
@@ -39,53 +37,39 @@ class EnsembleDisagreement:
     episodes (frames of one episode are too much alike to be left out one by one).
 
     It knows the task, not the policy: what the policy answers plays no part.
+
+    Attributes:
+        spread: Unit of the predicted changes, shape (N,) [rad or m].
     """
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-
-    def __init__(self) -> None:
-        self._standard = Standard(np.zeros(0), np.zeros(0), _WHERE)
-        self._networks = NONE
-        self._spread: Array = np.zeros(0)
-
-    @property
-    def spread(self) -> Array:
-        """Unit of the predicted changes, shape (N,) [rad or m]."""
-        return self._spread
+    _where = 'ensemble score'
+    _shapes: ClassVar = {'mean': 'D', 'scale': 'D', 'spread': 'N', **Networks.shapes('DABC')}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Fit the members to what the expert did next, each on its own draw of the episodes.
-
-        Raises:
-            IlRosError: If features, chunks and positions are not finite or do not belong together.
-        """
-        X, self._spread = training_features(nominal), training_spread(nominal)
+        """Fit the members to what the expert did next, each on its own draw of the episodes."""
+        X, spread = training_features(nominal), training_spread(nominal)
         if len(X) != len(nominal.chunks):
             raise IlRosError(
                 f'{len(X)} features and {len(nominal.chunks)} chunks',
-                where=_WHERE,
+                where=self._where,
                 allowed='one chunk for each frame',
             )
-        self._standard = Standard.fit(X, _WHERE)
+        standard = Standard.fit(X, self._where)
         actions = nominal.actions.reshape(len(X), -1)
         random = np.random.default_rng(nominal.seed)
-        start = Networks.random((X.shape[1], *_HIDDEN, actions.shape[1]), _MEMBERS, 'relu', random)
+        start = Networks.random(
+            (X.shape[1], *_HIDDEN, actions.shape[1]), _MEMBERS, self._activation, random
+        )
         pools = [_bootstrap(nominal.lengths, random) for _ in range(_MEMBERS)]
-        loss = _imitation(self._standard.of_frames(X), actions, pools)
-        self._networks = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
-        return self
+        loss = _imitation(standard.of_frames(X), actions, pools)
+        networks = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
+        return self._learn_networks(standard, networks, spread)
 
-    def score(self, score_input: ScoreInput) -> float:
+    def _of(self, z: Array) -> float:
         """Root mean square over steps and joints of the members' standard deviation.
 
         In units of `spread`.
-
-        Raises:
-            IlRosError: If there are not D features.
         """
-        z = self._standard.of(score_input)
-        if z is None:
-            return nan
         answers = self._networks(z)
         apart = (answers - answers.sum(axis=0) / len(answers)).ravel()
         return float(np.sqrt(apart @ apart / len(apart)))
@@ -93,50 +77,22 @@ class EnsembleDisagreement:
     def samples(self, features: Array) -> Floats:
         """The members' chunks as changes from the measured position, shape (K, H, N).
 
-        In units of `spread`.
-
-        Args:
-            features: Of one frame, shape (D,).
-
-        Raises:
-            IlRosError: If there are not D features.
+        In units of `spread`, for the features of one frame, shape (D,).
         """
         z = self._standard.of(ScoreInput(time=0.0, features=features))
         assert z is not None
-        return self._networks(z).reshape(self._networks.count, -1, len(self._spread))
+        return self._networks(z).reshape(self._networks.count, -1, len(self.spread))
 
-    def reset(self) -> None:
-        """Nothing: it has no memory."""
-
-    def arrays(self) -> dict[str, Array]:
-        """'mean' (D,), 'scale' (D,), 'spread' (N,) and the layers of the members."""
-        return {
-            **self._standard.arrays(),
-            'spread': self._spread,
-            **self._networks.arrays(),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        shapes = Networks.shapes('DABC')
-        mean, scale, spread, *layers = load_arrays(
-            arrays, _WHERE, mean='D', scale='D', spread='N', **shapes
-        )
-        score = cls()
-        score._standard, score._spread = Standard(mean, scale, _WHERE), spread
-        score._networks = Networks.of(layers, 'relu')
-        if (outputs := layers[-1].shape[1]) % len(spread):
+    def _use(self, arrays: Sequence[Array]) -> None:
+        mean, scale, self.spread, *layers = arrays
+        super()._use([mean, scale, *layers])
+        outputs, joints = layers[-1].shape[1], len(self.spread)
+        if joints and outputs % joints:
             raise IlRosError(
-                f'{outputs} outputs for {len(spread)} joints',
-                where=_WHERE,
+                f'{outputs} outputs for {joints} joints',
+                where=self._where,
                 allowed='a multiple of the number of joints',
             )
-        return score
 
 
 def _bootstrap(lengths: Sequence[int], random: np.random.Generator) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -39,26 +39,22 @@ class FlowDensity(NetworkScore):
     """
 
     _where = 'flow score'
-    _widths = 'DABD'
+    _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABD')}
     _activation = 'tanh'
 
     def fit(self, nominal: NominalData) -> Self:
-        """Fit the velocity field to all frames, and keep it at t = 0.
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
+        """Fit the velocity field to all frames, and keep it at t = 0."""
         X = training_features(nominal)
-        self._standard = Standard.fit(X, self._where)
+        standard = Standard.fit(X, self._where)
         D = X.shape[1]
         start = Networks.random(
             (D + 1, *_HIDDEN, D), 1, self._activation, np.random.default_rng(nominal.seed)
         )
-        loss = _flow_matching(self._standard.of_frames(X))
+        loss = _flow_matching(standard.of_frames(X))
         field = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
         first, *weights = field.weights
-        self._networks = Networks([first[:, :, :D], *weights], field.biases, self._activation)
-        return self
+        networks = Networks([first[:, :, :D], *weights], field.biases, self._activation)
+        return self._learn_networks(standard, networks)
 
     def _of(self, z: Array) -> float:
         """Squared norm of the one-step noise."""

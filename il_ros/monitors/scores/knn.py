@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import ClassVar, Self
 
@@ -9,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
 from il_ros.monitors.scores.score_features import Standard, training_features
 
-_WHERE = 'knn score'
 _POINTS = 2000  # of the coreset
 _FRAMES = 50_000  # the coreset is chosen from; with more, drawn at random
 _NEAREST = 3  # two odd training frames vouch for nothing
 
 
-class NearestNeighbours:
+class NearestNeighbours(Score):
     """Distance to the k-th nearest frame of a coreset of the training frames.
 
     Sun et al. 2022, 'Out-of-distribution detection with deep nearest neighbors', but for two
@@ -31,30 +31,20 @@ class NearestNeighbours:
     a small change of one feature is lost among the usual changes of the others.
     """
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-
-    def __init__(self) -> None:
-        self._use(Standard(np.zeros(0), np.zeros(0), _WHERE), np.zeros((0, 0)))
+    _where = 'knn score'
+    _shapes: ClassVar = {'mean': 'D', 'scale': 'D', 'points': 'MD'}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Choose the coreset (M, D).
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
+        """Choose the coreset (M, D)."""
         X = training_features(nominal)
-        standard, random = Standard.fit(X, _WHERE), np.random.default_rng(nominal.seed)
+        standard, random = Standard.fit(X, self._where), np.random.default_rng(nominal.seed)
         Z = standard.of_frames(X)
         Z = Z[np.sort(random.permutation(len(Z))[:_FRAMES])]
-        self._use(standard, Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))])
-        return self
+        points = Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))]
+        return self._learn([standard.mean, standard.scale, points])
 
     def score(self, score_input: ScoreInput) -> float:
-        """Euclidean distance to the k-th nearest point, in spreads of the features.
-
-        Raises:
-            IlRosError: If there are not D features.
-        """
+        """Euclidean distance to the k-th nearest point, in spreads of the features."""
         z = self._standard.of(score_input)
         if z is None:
             return nan
@@ -65,27 +55,9 @@ class NearestNeighbours:
         apart = self._points[half.argmin()] - z
         return float(np.sqrt(apart @ apart))
 
-    def reset(self) -> None:
-        """Nothing: it has no memory."""
-
-    def arrays(self) -> dict[str, Array]:
-        """'mean' (D,), 'scale' (D,) and 'points' (M, D)."""
-        return {**self._standard.arrays(), 'points': self._points}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        mean, scale, points = load_arrays(arrays, _WHERE, mean='D', scale='D', points='MD')
-        score = cls()
-        score._use(Standard(mean, scale, _WHERE), points)
-        return score
-
-    def _use(self, standard: Standard, points: Array) -> None:
-        self._standard, self._points = standard, points
+    def _use(self, arrays: Sequence[Array]) -> None:
+        mean, scale, points = arrays
+        self._standard, self._points = Standard(mean, scale, self._where), points
         # Single precision finds the same neighbours in half the time.
         self._rough = points.astype(np.float32)
         self._half = np.float32(0.5) * np.einsum('ij,ij->i', self._rough, self._rough)

@@ -2,70 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import ClassVar, Self
 
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
 from il_ros.monitors.scores.score_features import features_of, scales_of, training_features
 
-_WHERE = 'mahalanobis score'
 _RIDGE = 1e-6  # share of the mean variance added, so that the covariance is never singular
 
 
-class Mahalanobis:
+class Mahalanobis(Score):
     """Mahalanobis distance to the training features, with a well-conditioned covariance.
 
     It notices features that do not go together, however small the change. It takes everything
     between two phases of a task for normal (`ClusteredMahalanobis` does not).
     """
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-
-    def __init__(self) -> None:
-        self._mean: Array = np.zeros(0)
-        self._whitening: Array = np.zeros((0, 0))
+    _where = 'mahalanobis score'
+    _shapes: ClassVar = {'mean': 'D', 'whitening': 'DD'}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Learn mean (D,) and whitening (D, D).
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
-        self._mean, self._whitening = gaussian(training_features(nominal))
-        return self
+        """Learn mean (D,) and whitening (D, D)."""
+        return self._learn(gaussian(training_features(nominal)))
 
     def score(self, score_input: ScoreInput) -> float:
-        """Mahalanobis distance, in standard deviations.
-
-        Raises:
-            IlRosError: If there are not D features.
-        """
-        x = features_of(score_input, len(self._mean), _WHERE)
+        """Mahalanobis distance, in standard deviations."""
+        x = features_of(score_input, len(self._mean), self._where)
         if x is None:
             return nan
         z = self._whitening @ (x - self._mean)
         return float(np.sqrt(z @ z))
 
-    def reset(self) -> None:
-        """Nothing: it has no memory."""
-
-    def arrays(self) -> dict[str, Array]:
-        """'mean' (D,) and 'whitening' (D, D)."""
-        return {'mean': self._mean, 'whitening': self._whitening}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        score = cls()
-        score._mean, score._whitening = load_arrays(arrays, _WHERE, mean='D', whitening='DD')
-        return score
+    def _use(self, arrays: Sequence[Array]) -> None:
+        self._mean, self._whitening = arrays
 
 
 def gaussian(X: Array) -> tuple[Array, Array]:

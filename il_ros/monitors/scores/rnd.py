@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -34,18 +34,13 @@ class RandomNetworkDistillation(NetworkScore):
     """
 
     _where = 'rnd score'
-    _widths = 'DABC'
-    _activation = 'relu'
+    _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABC')}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Fit the predictor to the target on all frames.
-
-        Raises:
-            IlRosError: If the features are not a finite matrix of at least two rows.
-        """
+        """Fit the predictor to the target on all frames."""
         X = training_features(nominal)
-        self._standard = Standard.fit(X, self._where)
-        Z, random = self._standard.of_frames(X), np.random.default_rng(nominal.seed)
+        standard = Standard.fit(X, self._where)
+        Z, random = standard.of_frames(X), np.random.default_rng(nominal.seed)
         sizes = (X.shape[1], *_HIDDEN, _OUTPUTS)
         target = _unit(Networks.random(sizes, 1, self._activation, random), Z)
         predictor = fit_networks(
@@ -54,8 +49,7 @@ class RandomNetworkDistillation(NetworkScore):
             steps=_STEPS,
             seed=nominal.seed,
         )
-        self._networks = Networks.side_by_side(target, predictor)
-        return self
+        return self._learn_networks(standard, Networks.side_by_side(target, predictor))
 
     def _of(self, z: Array) -> float:
         """Root mean square error of the prediction; 1 is the spread of what it predicts."""

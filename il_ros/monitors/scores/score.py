@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -77,37 +78,65 @@ class NominalData:
         return (self.chunks - self.position[:, None]) / self.spread
 
 
-class Score(Protocol):
+class Score(ABC):
     """A nonconformity score; larger is more anomalous.
 
-    Its class constructs with no arguments, so that a name in `SCORES` is enough to fit one.
+    It is made of the arrays that it learned. A subclass says what they are in `_shapes`, hands
+    those of a fit to `_learn`, and takes them in by `_use`, after a fit as after loading. It
+    constructs with no arguments, so that a name in `SCORES` is enough to fit one.
 
     Attributes:
         needs: Which parts of a `ScoreInput` it cannot do without.
     """
 
-    needs: ClassVar[tuple[InputPart, ...]]
+    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
+    _where: ClassVar[str]  # its name, for errors
+    _shapes: ClassVar[Mapping[str, str]]  # of its arrays by name, as `load_arrays` takes them
 
+    def __init__(self) -> None:
+        shapes = self._shapes.values()
+        self._learn([np.zeros([int(letter == 'K') for letter in shape]) for shape in shapes])
+
+    @abstractmethod
     def fit(self, nominal: NominalData) -> Self:
-        """Learn from nominal data; returns itself."""
-        ...
+        """Learn from nominal data; returns itself.
 
+        Raises:
+            IlRosError: If the data are not finite, or do not belong together.
+        """
+
+    @abstractmethod
     def score(self, score_input: ScoreInput) -> float:
-        """Nonconformity of this tick; NaN before there are two ticks to compare."""
-        ...
+        """Nonconformity of this tick; NaN where a part is not known, or two have to be compared.
 
-    def reset(self) -> None:
+        Raises:
+            IlRosError: If a part has another shape than what the score was fitted to.
+        """
+
+    def reset(self) -> None:  # noqa: B027 - most scores have no memory
         """Forget earlier ticks, as at the beginning of an episode."""
-        ...
 
     def arrays(self) -> dict[str, Array]:
-        """What was learned, to be saved as safetensors."""
-        ...
+        """What was learned, by the names of `_shapes`, to be saved as safetensors."""
+        return dict(self._learned)
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved."""
-        ...
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """The score whose `arrays` were saved.
+
+        Raises:
+            IlRosError: If an array is missing or the shapes do not belong together.
+        """
+        return cls()._learn(load_arrays(arrays, cls._where, **cls._shapes))
+
+    def _learn(self, arrays: Sequence[Array]) -> Self:
+        self._learned = dict(zip(self._shapes, arrays, strict=True))
+        self._use(arrays)
+        return self
+
+    @abstractmethod
+    def _use(self, arrays: Sequence[Array]) -> None:
+        """Be the score of these arrays, in the order of `_shapes`; before a fit they are empty."""
 
 
 SCORES = {

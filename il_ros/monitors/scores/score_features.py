@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import NominalData, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
 
 
 def training_features(nominal: NominalData) -> Array:
@@ -92,10 +93,6 @@ class Standard:
         """Mean and spread of training frames (F, D)."""
         return cls(X.mean(axis=0), scales_of(X), where)
 
-    def arrays(self) -> dict[str, Array]:
-        """'mean' and 'scale', shape (D,) each."""
-        return {'mean': self.mean, 'scale': self.scale}
-
     def of(self, score_input: ScoreInput) -> Array | None:
         """Standardised features of a tick, shape (D,); None where they are not known.
 
@@ -110,37 +107,17 @@ class Standard:
         return (X - self.mean) * self._rate
 
 
-class SpreadUnits:
+class SpreadUnits(Score):
     """Measures differences of chunks, each joint in units of the training actions' spread."""
 
-    _where: ClassVar[str]
-
-    def __init__(self) -> None:
-        self._spread: Array = np.zeros(0)
+    _shapes: ClassVar = {'spread': 'N'}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Take the spread of the training actions.
+        """Take the spread of the training actions."""
+        return self._learn([training_spread(nominal)])
 
-        Raises:
-            IlRosError: If chunks and positions are not finite or do not belong together.
-        """
-        self._spread = training_spread(nominal)
-        return self
-
-    def arrays(self) -> dict[str, Array]:
-        """'spread' (N,)."""
-        return {'spread': self._spread}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or has a wrong shape.
-        """
-        score = cls()
-        (score._spread,) = load_arrays(arrays, cls._where, spread='N')
-        return score
+    def _use(self, arrays: Sequence[Array]) -> None:
+        (self._spread,) = arrays
 
     def _require_chunk(self, name: str, array: Array) -> None:
         """Refuse what is not of N joints and one or more steps."""

@@ -6,7 +6,7 @@ of a score go through each layer in one call.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import nan
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import InputPart, ScoreInput, load_arrays
+from il_ros.monitors.scores.score import Score, ScoreInput
 from il_ros.monitors.scores.score_features import Standard
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Networks:
 
     @staticmethod
     def shapes(sizes: str) -> dict[str, str]:
-        """What `take` has to look for, weights before biases.
+        """Shapes of `arrays`, as `load_arrays` takes them, weights before biases.
 
         Args:
             sizes: A letter for each width, from the input to the output; equal letters, equal
@@ -111,7 +111,7 @@ class Networks:
 
     @classmethod
     def of(cls, found: Sequence[Array], activation: Activation) -> Self:
-        """The networks of the arrays that `take` found."""
+        """The networks of their arrays, weights before biases."""
         return cls(found[: len(found) // 2], found[len(found) // 2 :], activation)
 
     @classmethod
@@ -126,10 +126,6 @@ class Networks:
     def _bend(self, hidden: Floats) -> Floats:
         bent: Floats = np.tanh(hidden) if self.activation == 'tanh' else np.maximum(hidden, 0.0)
         return bent
-
-
-NONE = Networks([np.zeros((1, 0, 0))], [np.zeros((1, 0))], 'relu')
-"""What a score has before it is fitted; it takes no features."""
 
 
 def fit_networks(
@@ -184,49 +180,25 @@ def _forward(weights: list[Tensor], biases: list[Tensor], activation: Activation
     return forward
 
 
-class NetworkScore(ABC):
+class NetworkScore(Score):
     """A score that networks give of the standardised features; it has no memory."""
 
-    needs: ClassVar[tuple[InputPart, ...]] = ('features',)
-    _where: ClassVar[str]
-    _widths: ClassVar[str]  # of the networks, as `Networks.shapes` takes them; D features
-    _activation: ClassVar[Activation]
-
-    def __init__(self) -> None:
-        self._standard = Standard(np.zeros(0), np.zeros(0), self._where)
-        self._networks = NONE
+    _activation: ClassVar[Activation] = 'relu'
 
     @abstractmethod
     def _of(self, z: Array) -> float:
         """The score of standardised features (D,)."""
 
     def score(self, score_input: ScoreInput) -> float:
-        """See the class.
-
-        Raises:
-            IlRosError: If there are not D features.
-        """
+        """See the class."""
         z = self._standard.of(score_input)
         return nan if z is None else self._of(z)
 
-    def reset(self) -> None:
-        """Nothing: it has no memory."""
-        return
+    def _learn_networks(self, standard: Standard, networks: Networks, *others: Array) -> Self:
+        arrays = networks.arrays().values()
+        return self._learn([standard.mean, standard.scale, *others, *arrays])
 
-    def arrays(self) -> dict[str, Array]:
-        """'mean' (D,), 'scale' (D,) and the layers of the networks."""
-        return {**self._standard.arrays(), **self._networks.arrays()}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        shapes = Networks.shapes(cls._widths)
-        mean, scale, *layers = load_arrays(arrays, cls._where, mean='D', scale='D', **shapes)
-        score = cls()
-        score._standard = Standard(mean, scale, cls._where)
-        score._networks = Networks.of(layers, cls._activation)
-        return score
+    def _use(self, arrays: Sequence[Array]) -> None:
+        mean, scale, *layers = arrays
+        self._standard = Standard(mean, scale, self._where)
+        self._networks = Networks.of(layers, self._activation)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from math import nan
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.ensemble import EnsembleDisagreement
-from il_ros.monitors.scores.score import InputPart, NominalData, ScoreInput
+from il_ros.monitors.scores.score import InputPart, ScoreInput
 from il_ros.monitors.scores.tce import Consecutive
 
-_WHERE = 'stac score'
 
-
-class Stac:
+class Stac(EnsembleDisagreement):
     """Statistical measure of temporal action consistency.
 
     Agia et al. 2024, 'Unpacking failure modes of generative policies: runtime monitoring of
@@ -34,27 +32,17 @@ class Stac:
 
     needs: ClassVar[tuple[InputPart, ...]] = ('features', 'chunk')
 
+    _where = 'stac score'
+
     def __init__(self) -> None:
-        self._ensemble = EnsembleDisagreement()
+        super().__init__()
         self._answers, self._last, self._drawn = Consecutive(), nan, False
-
-    def fit(self, nominal: NominalData) -> Self:
-        """Fit the ensemble, and take the spread of the training actions.
-
-        Raises:
-            IlRosError: If features, chunks and positions are not finite or do not belong together.
-        """
-        self._ensemble.fit(nominal)
-        return self
 
     def score(self, score_input: ScoreInput) -> float:
         """Energy distance of the samples over the overlap, in spreads of the training actions.
 
         The same answer again gives the same value again. NaN at the first one, where two do not
         overlap, and where samples follow the ensemble or the other way round.
-
-        Raises:
-            IlRosError: If there are not D features, or samples are not of N joints.
         """
         drawn = score_input.samples is not None
         time = score_input.chunk_time if drawn else score_input.time
@@ -75,35 +63,20 @@ class Stac:
         self._answers.reset()
         self._last = nan
 
-    def arrays(self) -> dict[str, Array]:
-        """Those of the ensemble."""
-        return self._ensemble.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """The score whose `arrays` were saved.
-
-        Raises:
-            IlRosError: If an array is missing or the shapes do not belong together.
-        """
-        score = cls()
-        score._ensemble = EnsembleDisagreement.from_arrays(arrays)
-        return score
-
     def _samples(self, score_input: ScoreInput) -> Array | None:
         """Joint positions (S, H, N) in spreads of the training actions; None if not known."""
-        spread, samples = self._ensemble.spread, score_input.samples
+        spread, samples = self.spread, score_input.samples
         if samples is not None:
             if samples.ndim != 3 or samples.shape[2] != len(spread) or not len(samples):
                 raise IlRosError(
                     f'samples have shape {samples.shape}',
-                    where=_WHERE,
+                    where=self._where,
                     allowed=f'(S, H, {len(spread)})',
                 )
             return samples / spread
         if score_input.features is None or score_input.position is None:
             return None
-        return self._ensemble.samples(score_input.features) + score_input.position / spread
+        return self.samples(score_input.features) + score_input.position / spread
 
 
 def energy_distance(A: Array, B: Array) -> float:

@@ -96,9 +96,6 @@ class TemporalConsistency(SpreadUnits):
 
         The same chunk again gives the same value again. NaN at the first chunk, and where two do
         not overlap.
-
-        Raises:
-            IlRosError: If the chunk is not of N joints.
         """
         chunk = score_input.chunk
         if chunk is None:
