@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.core.limits import Array, Limits
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 
 FaultKind = Literal[
@@ -19,8 +21,8 @@ FaultKind = Literal[
     'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
 ]  # fmt: skip
 
-
 _MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
+_ROUNDING = 1e-9  # m
 
 
 @dataclass(frozen=True)
@@ -154,27 +156,29 @@ def frame_content(frame: MonitorInput, size: int) -> Fault | None:
     return None
 
 
-def joint_limits(position: Array, limits: Limits, tolerance: float) -> Fault | None:
-    """Whether measured positions (N,) are inside the limits, give or take `tolerance`."""
-    low, high = limits.position_min - tolerance, limits.position_max + tolerance
-    inside = (position >= low) & (position <= high)
+def _joints(
+    kind: FaultKind, names: tuple[str, ...], inside: NDArray[np.bool_], text: str, *values: Array
+) -> Fault | None:
+    """A fault of the first joint that is not inside, with its own `values` (N,) in the text."""
     if inside.all():
         return None
     i = int(np.argmin(inside))
-    span = f'{limits.position_min[i]:.4f} .. {limits.position_max[i]:.4f}'
-    text = f'{limits.names[i]}: measured at {position[i]:.4f}, limits {span} rad or m'
-    return Fault('joint_limit', text)
+    return Fault(kind, f'{names[i]}: {text.format(*(value[i] for value in values))}')
+
+
+def joint_limits(position: Array, limits: Limits, tolerance: float) -> Fault | None:
+    """Whether measured positions (N,) are inside the limits, give or take `tolerance`."""
+    low, high = limits.position_min, limits.position_max
+    inside = (position >= low - tolerance) & (position <= high + tolerance)
+    text = 'measured at {:.4f}, limits {:.4f} .. {:.4f} rad or m'
+    return _joints('joint_limit', limits.names, inside, text, position, low, high)
 
 
 def speed(velocity: Array, limits: Limits, tolerance: float) -> Fault | None:
     """Whether measured velocities (N,) are within the limits, give or take a share `tolerance`."""
     allowed = (1.0 + tolerance) * limits.velocity
-    inside = np.abs(velocity) <= allowed
-    if inside.all():
-        return None
-    i = int(np.argmin(inside))
-    text = f'{limits.names[i]}: measured at {velocity[i]:.3f}, limit {allowed[i]:.3f} rad/s or m/s'
-    return Fault('speed', text)
+    text = 'measured at {:.3f}, limit {:.3f} rad/s or m/s'
+    return _joints('speed', limits.names, np.abs(velocity) <= allowed, text, velocity, allowed)
 
 
 def acceleration(
@@ -186,14 +190,8 @@ def acceleration(
     and contacts may exceed the limits.
     """
     mean, allowed = (velocity - before) / dt, (1.0 + tolerance) * limits.acceleration
-    inside = np.abs(mean) <= allowed
-    if inside.all():
-        return None
-    i = int(np.argmin(inside))
-    text = (
-        f'{limits.names[i]}: accelerates by {mean[i]:.1f}, limit {allowed[i]:.1f} rad/s^2 or m/s^2'
-    )
-    return Fault('speed', text)
+    text = 'accelerates by {:.1f}, limit {:.1f} rad/s^2 or m/s^2'
+    return _joints('speed', limits.names, np.abs(mean) <= allowed, text, mean, allowed)
 
 
 def tracking(
@@ -201,12 +199,8 @@ def tracking(
 ) -> Fault | None:
     """Whether measured positions (N,) follow the commanded ones (N,) within `largest`."""
     error = np.abs(position - commanded)
-    inside = error <= largest
-    if inside.all():
-        return None
-    i = int(np.argmin(inside))
-    text = f'{names[i]}: {error[i]:.4f} from its command, limit {largest:.4f} rad or m'
-    return Fault('tracking', text)
+    text = f'{{:.4f}} from its command, limit {largest:.4f} rad or m'
+    return _joints('tracking', names, error <= largest, text, error)
 
 
 def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:
@@ -217,14 +211,56 @@ def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:
         limits: What the arm may do.
         patience: How long a joint may need to get there at its speed limit [s].
     """
-    far = np.abs(distance)
-    most = patience * limits.velocity
-    inside = far <= most
-    if inside.all():
+    far, most = np.abs(distance), patience * limits.velocity
+    text = 'wanted {:.3f} from its command, limit {:.3f} rad or m'
+    return _joints('jump', limits.names, far <= most, text, far, most)
+
+
+def space(
+    geometry: Geometry | None,
+    limits: Limits,
+    postures: Array,
+    *,
+    margin: float = 0.0,
+    planned: bool = False,
+) -> Fault | None:
+    """Whether tools, links and the two arms of a pair are where they may be at all postures.
+
+    Args:
+        geometry: Where they are; nothing is checked without.
+        limits: Has the workspace, the least distance between arms and the keep-out zones.
+        postures: Joint positions in the order of time, shape (T, N).
+        margin: How far on the safe side of each bound they have to be [m].
+        planned: Whether they are of a planned motion, which an arm that stands too near already
+            may begin as long as it never comes nearer; else they are measured.
+    """
+    if geometry is None:
         return None
-    i = int(np.argmin(inside))
-    text = f'{limits.names[i]}: wanted {far[i]:.3f} from its command, limit {most[i]:.3f} rad or m'
-    return Fault('jump', text)
+    what, prefix = ('planned motion', 'planned motion: ') if planned else ('', '')
+    tools, clearance = geometry.tools(postures), geometry.clearance
+    row = _first_outside(beyond_workspace(tools, limits, margin), planned)
+    if row is not None:
+        return workspace(tools[row], limits, what=what, names=geometry.names, margin=margin)
+    if clearance is not None:
+        gaps = clearance.gaps(postures)
+        row = _first_outside(too_near(gaps, limits, margin), planned)
+        if row is not None:
+            parts = clearance.parts
+            return separation(gaps[row], limits, parts=parts, margin=margin, what=prefix)
+    if not limits.keep_out or geometry.outline is None:
+        return None
+    points, near = geometry.outline(postures), geometry.radius + margin
+    row = _first_outside(into_zones(points, limits, near), planned)
+    if row is None:
+        return None
+    return keep_out(points[row], limits, parts=geometry.parts, margin=near, what=prefix)
+
+
+def _first_outside(outside: Array, planned: bool) -> int | None:
+    """First row of `outside` (T, ...) [m] that is; of a plan, further than where it begins."""
+    allowed = np.maximum(outside[0], 0.0) + _ROUNDING if planned else 0.0
+    fine = (outside <= allowed).reshape(len(outside), -1).all(axis=1)
+    return None if fine.all() else int(np.argmin(fine))
 
 
 def beyond_workspace(points: Array, limits: Limits, margin: float) -> Array:

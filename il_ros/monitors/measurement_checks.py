@@ -147,7 +147,7 @@ class MeasurementChecks:
         fault = checks.wrench(frame.force, frame.torque, self._contact)
         fault = fault or checks.joint_limits(frame.position, limits, config.joint_tolerance)
         fault = fault or self._moves_too_fast(frame)
-        fault = fault or self._is_where_it_may_not_be(frame.position)
+        fault = fault or checks.space(self._geometry, limits, frame.position[None])
         commanded = None if plan is None else plan.at(frame.stamp - self._delay)[0]
         if fault is None and commanded is not None:
             fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
@@ -176,24 +176,6 @@ class MeasurementChecks:
             return fault
         dt, tolerance = frame.stamp - since, config.acceleration_tolerance
         return checks.acceleration(before, velocity, dt, limits, tolerance)
-
-    def _is_where_it_may_not_be(self, position: Array) -> Fault | None:
-        geometry = self._geometry
-        if geometry is None:
-            return None
-        tools, clearance = geometry.tools(position[None])[0], geometry.clearance
-        fault = checks.workspace(tools, self._limits, names=geometry.names)
-        if fault is None and clearance is not None:
-            gaps = clearance.gaps(position[None])[0]
-            fault = checks.separation(gaps, self._limits, parts=clearance.parts)
-        if fault or not self._limits.keep_out or geometry.outline is None:
-            return fault
-        return checks.keep_out(
-            geometry.outline(position[None]),
-            self._limits,
-            parts=geometry.parts,
-            margin=geometry.radius,
-        )
 
     def still(self, frame: MonitorInput) -> bool:
         """Whether every joint is known to stand."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from il_ros.core.errors import IlRosError
@@ -30,26 +29,6 @@ class ModeRefused(IlRosError):  # noqa: N818 - a refusal is an answer, not a fai
     """A mode that was asked for cannot be entered now."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """What decides on a request.
-
-    Attributes:
-        invalid: Why frames cannot be relied on, empty when they can.
-        fault: Text of the fault that is there right now, empty when there is none.
-        standstill: Whether the arm stands: its plan has ended and no measured joint moves.
-    """
-
-    invalid: str
-    fault: str
-    standstill: bool
-
-    @property
-    def unsafe(self) -> str:
-        """Why motion must not begin; empty when it may."""
-        return self.fault or self.invalid
-
-
 class ModeMachine:
     """Holds the mode; requests come from people and programs, faults and triggers from ticks.
 
@@ -75,15 +54,21 @@ class ModeMachine:
         """Whether the expert drives because an operator holds the enable switch."""
         return self._back is not None
 
-    def request(self, mode: Mode, situation: Situation, *, resume: bool = False) -> None:
+    def request(self, mode: Mode, unsafe: str, standstill: bool, *, resume: bool = False) -> None:
         """Go to `mode`; the present one is always granted and changes nothing.
+
+        Args:
+            mode: The mode wanted.
+            unsafe: Why motion must not begin; empty when it may.
+            standstill: Whether the arm stands: its plan has ended and no measured joint moves.
+            resume: Whether this is the operator's word that an ALARM may end.
 
         Raises:
             ModeRefused: With the reason, if the way there is not open; the mode stays.
         """
         if mode is self.mode:
             return
-        refusal = self._refusal(mode, situation, resume)
+        refusal = self._refusal(mode, unsafe, standstill, resume)
         if refusal:
             problem, fix = refusal
             raise ModeRefused(problem, where=f'mode {self.mode} to {mode}', fix=fix)
@@ -159,37 +144,39 @@ class ModeMachine:
         self.mode, self.reason = mode, reason
         self._back, self._latched = None, ''
 
-    def _refusal(self, mode: Mode, now: Situation, resume: bool) -> tuple[str, str] | None:
+    def _refusal(
+        self, mode: Mode, unsafe: str, standstill: bool, resume: bool
+    ) -> tuple[str, str] | None:
         if mode in (Mode.ALARM, Mode.FALLBACK):
             return f'{mode} is entered by a fault or a trigger alone', 'request hold to stop'
         if self.mode is Mode.ALARM:
-            return self._refusal_to_resume(mode, now, resume)
+            return self._refusal_to_resume(mode, unsafe, standstill, resume)
         if self._latched and mode is not Mode.HOLD:
             return f'the policy was stopped: {self._latched}', 'request hold, then resume'
         if self.takeover and mode is not Mode.HOLD:
             return 'an operator holds the enable switch', 'let go of it first, or request hold'
-        return self._refusal_to_move(mode, now)
+        return self._refusal_to_move(mode, unsafe, standstill)
 
-    def _refusal_to_move(self, mode: Mode, now: Situation) -> tuple[str, str] | None:
+    def _refusal_to_move(self, mode: Mode, unsafe: str, standstill: bool) -> tuple[str, str] | None:
         if mode is Mode.IDLE and self.mode.driving:
             return 'the arm is being driven', 'request hold first'
-        if (mode.driving or self.mode is Mode.IDLE) and now.unsafe:
-            return f'not safe to start: {now.unsafe}', 'fix this, then repeat'
-        if Mode.IDLE in (mode, self.mode) and not now.standstill:
+        if (mode.driving or self.mode is Mode.IDLE) and unsafe:
+            return f'not safe to start: {unsafe}', 'fix this, then repeat'
+        if Mode.IDLE in (mode, self.mode) and not standstill:
             return _MOVES
         return None  # hold is always open to who drives: it is the stop
 
     def _refusal_to_resume(
-        self, mode: Mode, now: Situation, resume: bool
+        self, mode: Mode, unsafe: str, standstill: bool, resume: bool
     ) -> tuple[str, str] | None:
         if not resume:
             return f'alarm is latched: {self.reason}', 'resume to hold once the cause is gone'
         if mode.driving:
             return 'an alarm is left without motion', 'resume to hold first'
-        if not now.standstill:
+        if not standstill:
             return _MOVES
         # IDLE commands nothing, so it is open even while the cause lasts: an arm that stands
         # outside its workspace could never be moved back otherwise.
-        if mode is Mode.HOLD and now.unsafe:
-            return f'the cause is still there: {now.unsafe}', 'fix this, then repeat'
+        if mode is Mode.HOLD and unsafe:
+            return f'the cause is still there: {unsafe}', 'fix this, then repeat'
         return None

@@ -22,7 +22,7 @@ from il_ros.monitors.chunk_follower import ChunkIntake, Target
 from il_ros.monitors.driving import Driving
 from il_ros.monitors.enable_switch import EnableSwitches
 from il_ros.monitors.measurement_checks import MeasurementChecks
-from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
+from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan, plannable
@@ -137,7 +137,7 @@ class Monitor:
             return
         if mode in _DRIVERS and before is not Mode.ALARM:
             self._require_trust(_DRIVERS[mode], f'mode {before} to {mode}')
-        self._machine.request(mode, self._situation(), resume=resume)
+        self._machine.request(mode, *self._situation(), resume=resume)
         self._yielding, self._may_yield = None, True
         if before is Mode.IDLE:
             self._midway = False
@@ -384,17 +384,15 @@ class Monitor:
         given_time = self._watch.stop_text(reading) or 'should have stopped a moment ago'
         return self._watch.warn_text(reading) or (given_time if self._driving.waiting else '')
 
-    def _situation(self) -> Situation:
+    def _situation(self) -> tuple[str, bool]:
+        """Why motion must not begin, empty when it may, and whether the arm stands."""
         frame = self._frame
         if frame is None or self._now is None:
-            return Situation(invalid='no frame has been seen', fault='', standstill=False)
+            return 'no frame has been seen', False
         # Where the velocity cannot be known, a plan that has ended counts as standing.
         blind = frame.velocity is None and self._motion.plan is not None
-        return Situation(
-            invalid='',
-            fault=self._fault.text if self._fault else '',
-            standstill=self._motion.at_rest(self._now) and (blind or self._measured.still(frame)),
-        )
+        still = blind or self._measured.still(frame)
+        return self._fault.text if self._fault else '', self._motion.at_rest(self._now) and still
 
     def _require_trust(self, source: Source, where: str) -> None:
         if source == 'policy' and not (self._watch.calibrated or self._config.allow_uncalibrated):

@@ -16,7 +16,6 @@ from il_ros.monitors.plan import Plan, Planner
 # When a plan is looked at: at these shares of its tick, plus these of the stop behind it.
 _TICK = np.array([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
 _STOP = np.array([0.0, 0.0, 0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
-_ROUNDING = 1e-9  # m
 
 _SETTLING = 0.1  # share of the speed limits
 _EASE = 0.5  # share of the acceleration limits
@@ -111,52 +110,11 @@ class Motion:
 
     def _outside(self, plan: Plan) -> Fault | None:
         """Whether the whole plan, its stop included, stays where the arm may be."""
-        geometry, limits, margin = self._geometry, self._limits, self._margin
-        if geometry is None:
-            return None
         stop = max(plan.end_time - plan.begin - self._dt, 0.0)
         postures = plan.at(plan.begin + self._dt * _TICK + stop * _STOP)[0]
-        tools = geometry.tools(postures)
-        row = _first_worse(checks.beyond_workspace(tools, limits, margin))
-        if row is not None:
-            return checks.workspace(
-                tools[row], limits, what='planned motion', names=geometry.names, margin=margin
-            )
-        fault = self._into_each_other(geometry, postures)
-        if fault is not None:
-            return fault
-        if not limits.keep_out or geometry.outline is None:
-            return None
-        points, near = geometry.outline(postures), geometry.radius + margin
-        row = _first_worse(checks.into_zones(points, limits, near))
-        if row is None:
-            return None
-        return checks.keep_out(
-            points[row], limits, parts=geometry.parts, margin=near, what='planned motion: '
+        return checks.space(
+            self._geometry, self._limits, postures, margin=self._margin, planned=True
         )
-
-    def _into_each_other(self, geometry: Geometry, postures: Array) -> Fault | None:
-        """Whether the arms of a pair keep their distance at postures (T, N)."""
-        clearance = geometry.clearance
-        if clearance is None:
-            return None
-        gaps, limits, margin = clearance.gaps(postures), self._limits, self._margin
-        row = _first_worse(checks.too_near(gaps, limits, margin))
-        if row is None:
-            return None
-        return checks.separation(
-            gaps[row], limits, parts=clearance.parts, margin=margin, what='planned motion: '
-        )
-
-
-def _first_worse(outside: Array) -> int | None:
-    """First row of `outside` (T, ...) [m] that is outside, and further than the motion begins.
-
-    An arm that stands too near already may move away, but never nearer.
-    """
-    allowed = np.maximum(outside[0], 0.0) + _ROUNDING
-    fine = (outside <= allowed).reshape(len(outside), -1).all(axis=1)
-    return None if fine.all() else int(np.argmin(fine))
 
 
 def trajectory_of(plan: Plan, begin: float, dt: float, *, start: float = 0.0) -> Trajectory:

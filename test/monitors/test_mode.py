@@ -4,12 +4,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused, Situation
+from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused
 
-GOOD = Situation(invalid='', fault='', standstill=True)
-MOVING = Situation(invalid='', fault='', standstill=False)
-BLIND = Situation(invalid='no frame has been seen', fault='', standstill=True)
-FAULTY = Situation(invalid='', fault='wrist force: 41 N', standstill=True)
+# Why motion must not begin, and whether the arm stands.
+GOOD = ('', True)
+MOVING = ('', False)
+BLIND = ('no frame has been seen', True)
+FAULTY = ('wrist force: 41 N', True)
 
 
 def machine(*modes):
@@ -18,7 +19,7 @@ def machine(*modes):
         if mode is Mode.ALARM:
             m.tick(fault='broken')
         else:
-            m.request(mode, GOOD)
+            m.request(mode, *GOOD)
     return m
 
 
@@ -46,7 +47,7 @@ def test_refusals_say_why(path, to, situation, text):
     m = machine(*path)
     before = m.mode
     with pytest.raises(ModeRefused) as refused:
-        m.request(to, situation)
+        m.request(to, *situation)
     assert text in str(refused.value)
     assert m.mode is before
 
@@ -64,28 +65,28 @@ def test_refusals_say_why(path, to, situation, text):
 def test_resuming_is_refused_with_the_reason(to, situation, text):
     m = machine(Mode.POLICY, Mode.ALARM)
     with pytest.raises(ModeRefused) as refused:
-        m.request(to, situation, resume=True)
+        m.request(to, *situation, resume=True)
     assert text in str(refused.value)
     assert m.mode is Mode.ALARM
 
 
 def test_resuming():
     m = machine(Mode.POLICY, Mode.ALARM)
-    m.request(Mode.HOLD, GOOD, resume=True)
+    m.request(Mode.HOLD, *GOOD, resume=True)
     assert (m.mode, m.reason) == (Mode.HOLD, 'resumed')
 
 
 def test_an_arm_that_stands_wrong_can_be_let_go_but_not_driven():
     m = machine(Mode.POLICY, Mode.ALARM)
-    m.request(Mode.IDLE, FAULTY, resume=True)
+    m.request(Mode.IDLE, *FAULTY, resume=True)
     with pytest.raises(ModeRefused):
-        m.request(Mode.POLICY, FAULTY)
+        m.request(Mode.POLICY, *FAULTY)
 
 
 def test_the_driver_changes_without_a_stop_and_hold_is_always_open():
     m = machine(Mode.POLICY)
-    m.request(Mode.EXPERT, MOVING)
-    m.request(Mode.HOLD, Situation(invalid='x', fault='y', standstill=False))
+    m.request(Mode.EXPERT, *MOVING)
+    m.request(Mode.HOLD, 'y', False)
     assert m.mode is Mode.HOLD
 
 
@@ -169,7 +170,7 @@ def test_a_fault_in_the_fallback_stops_it_and_both_reasons_are_told():
 
 def test_hold_stops_the_fallback_but_what_led_there_stays_latched():
     m = fallen_back()
-    m.request(Mode.HOLD, MOVING)
+    m.request(Mode.HOLD, *MOVING)
     assert (m.mode, m.reason) == (Mode.ALARM, 'strange; then stopped by request')
 
 
@@ -177,16 +178,16 @@ def test_hold_stops_the_fallback_but_what_led_there_stays_latched():
 def test_nothing_else_leads_out_of_the_fallback(to):
     m = fallen_back()
     with pytest.raises(ModeRefused, match='the policy was stopped: strange; to fix: request hold'):
-        m.request(to, GOOD)
+        m.request(to, *GOOD)
     with pytest.raises(ModeRefused, match='fallback is entered by a fault or a trigger alone'):
-        machine().request(Mode.FALLBACK, GOOD)
+        machine().request(Mode.FALLBACK, *GOOD)
 
 
 def test_who_corrects_a_fallback_by_hand_leaves_an_alarm():
     m = fallen_back()
     assert m.take_over()
     with pytest.raises(ModeRefused, match='the policy was stopped: strange'):
-        m.request(Mode.POLICY, GOOD)
+        m.request(Mode.POLICY, *GOOD)
     m.let_go(to_policy=True)
     assert (m.mode, m.reason) == (Mode.ALARM, 'strange; then corrected by hand')
 
@@ -194,8 +195,8 @@ def test_who_corrects_a_fallback_by_hand_leaves_an_alarm():
 def test_while_an_operator_holds_the_enable_switch_only_hold_may_be_asked_for():
     m = held(Mode.POLICY)
     with pytest.raises(ModeRefused, match='an operator holds the enable switch'):
-        m.request(Mode.POLICY, GOOD)
-    m.request(Mode.HOLD, MOVING)
+        m.request(Mode.POLICY, *GOOD)
+    m.request(Mode.HOLD, *MOVING)
     assert (m.mode, m.takeover) == (Mode.HOLD, False)
 
 
@@ -204,8 +205,8 @@ def test_a_trigger_may_hand_over_to_the_expert():
     m.tick(trigger='strange', leave=Mode.EXPERT)
     assert (m.mode, m.reason, m.takeover) == (Mode.EXPERT, 'strange', False)
     with pytest.raises(ModeRefused, match='the policy was stopped: strange'):
-        m.request(Mode.POLICY, GOOD)
-    m.request(Mode.HOLD, MOVING)
+        m.request(Mode.POLICY, *GOOD)
+    m.request(Mode.HOLD, *MOVING)
     assert (m.mode, m.reason) == (Mode.ALARM, 'strange; then stopped by request')
 
 
@@ -220,17 +221,13 @@ class Machine(RuleBasedStateMachine):
     @rule(
         mode=st.sampled_from(Mode),
         resume=st.booleans(),
-        situation=st.builds(
-            Situation,
-            invalid=st.sampled_from(['', 'stale']),
-            fault=st.sampled_from(['', 'bad']),
-            standstill=st.booleans(),
-        ),
+        unsafe=st.sampled_from(['', 'stale', 'bad']),
+        standstill=st.booleans(),
     )
-    def ask(self, mode, resume, situation):
+    def ask(self, mode, resume, unsafe, standstill):
         before = self.machine.mode
         try:
-            self.machine.request(mode, situation, resume=resume)
+            self.machine.request(mode, unsafe, standstill, resume=resume)
         except ModeRefused:
             assert self.machine.mode is before
             return
@@ -240,14 +237,14 @@ class Machine(RuleBasedStateMachine):
         assert after is (Mode.ALARM if self.stopped and before is not Mode.ALARM else mode)
         if before is Mode.ALARM:
             assert resume
-            assert situation.standstill
+            assert standstill
             assert not mode.driving
-            assert mode is Mode.IDLE or not situation.unsafe
+            assert mode is Mode.IDLE or not unsafe
             self.stopped = False
         if after.driving:
-            assert not situation.unsafe
+            assert not unsafe
         if after is Mode.IDLE:
-            assert situation.standstill
+            assert standstill
             assert not before.driving
 
     @rule(
