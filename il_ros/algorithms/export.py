@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from il_ros.calibration.calibrate import ALPHA, calibrate, enough
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate
+from il_ros.calibration.conformal_calibration import episodes_needed
 from il_ros.calibration.fit_scores import channels_named, fit_bank
 from il_ros.datasets.dataset import Dataset
 from il_ros.monitors.calibrated_scores import FittedScores
@@ -68,7 +69,7 @@ def _threshold(
     scores: FittedScores, policy: Policy, dataset: Dataset, held_out: Sequence[int]
 ) -> CalibrationRecord | None:
     good = [i for i in held_out if dataset.episodes[i].outcome == 'success']
-    if not enough(len(good), ALPHA, len(scores.channels)):
+    if len(good) < episodes_needed(CalibrationConfig.alpha, len(scores.channels), varying=True):
         return None
     return calibrate(
         scores, policy, dataset, good, source='demonstrations', policy_id=policy_identity(policy)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from il_ros.calibration.conformal_calibration import WARN_ALPHA, episodes_needed, joint_thresholds
+from il_ros.calibration.conformal_calibration import WARN_ALPHA, joint_thresholds
 from il_ros.calibration.fit_scores import traces
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.limits import Array
@@ -16,8 +17,23 @@ from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.bundle_writer import save_threshold
 from il_ros.policies.policy import Policy
 
-ALPHA = 0.02
-"""Largest rate of nominal episodes with a false alarm, where none other is asked for."""
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationConfig:
+    """How thresholds are calibrated.
+
+    Attributes:
+        alpha: Largest rate of nominal episodes with a false alarm.
+        warn_alpha: Largest rate of nominal episodes with a warning.
+        window: Ticks that the scores are averaged over.
+        varying: Whether the thresholds follow the course of an episode; for tasks in which the
+            same happens at the same time.
+    """
+
+    alpha: float = 0.02
+    warn_alpha: float = WARN_ALPHA
+    window: int = WINDOW
+    varying: bool = True
 
 
 def calibrate(
@@ -28,10 +44,7 @@ def calibrate(
     *,
     source: str,
     policy_id: str,
-    alpha: float = ALPHA,
-    warn_alpha: float = WARN_ALPHA,
-    window: int = WINDOW,
-    varying: bool = True,
+    config: CalibrationConfig | None = None,
 ) -> CalibrationRecord:
     """The thresholds that `episodes` (indices), successful and not trained on, give.
 
@@ -46,16 +59,13 @@ def calibrate(
         episodes: Which ones.
         source: What they are: held-out `demonstrations`, or `rollouts` of the policy.
         policy_id: Identity of the policy.
-        alpha: Largest rate of nominal episodes with a false alarm.
-        warn_alpha: Largest rate of nominal episodes with a warning.
-        window: Ticks that the scores are averaged over.
-        varying: Whether the thresholds follow the course of an episode; for tasks in which the
-            same happens at the same time.
+        config: Settings; the defaults if None.
 
     Raises:
         DatasetError: If one of them did not succeed.
         CalibrationError: If they are too few for `alpha`, or a score is not finite.
     """
+    config = config or CalibrationConfig()
     entries = [dataset.episodes[i] for i in episodes]
     failed = [entry.id for entry in entries if entry.outcome != 'success']
     if failed:
@@ -65,10 +75,10 @@ def calibrate(
             fix='build the dataset of successful episodes only',
         )
     thresholds = joint_thresholds(
-        traces(scores, policy, dataset, episodes, window),
-        alpha=alpha,
-        warn_alpha=warn_alpha,
-        varying=varying,
+        traces(scores, policy, dataset, episodes, config.window),
+        alpha=config.alpha,
+        warn_alpha=config.warn_alpha,
+        varying=config.varying,
         names=[channel.name for channel in scores.channels],
     )
     return CalibrationRecord(
@@ -78,11 +88,8 @@ def calibrate(
         loc=_plain(thresholds.loc),
         scale=_plain(thresholds.scale),
         begin=thresholds.begin,
-        alpha=alpha,
-        warn_alpha=warn_alpha,
-        window=window,
-        varying=varying,
         maxima=thresholds.maxima,
+        **asdict(config),
         longest=max(entry.length for entry in entries),
         episodes=tuple(entry.id for entry in entries),
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
@@ -91,34 +98,19 @@ def calibrate(
     )
 
 
-def enough(episodes: int, alpha: float, channels: int) -> bool:
-    """Whether so many episodes can give thresholds of so many scores at `alpha`."""
-    return episodes >= episodes_needed(alpha, channels, varying=True)
-
-
 def _plain(array: Array) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in array.tolist())
 
 
 def calibrate_bundle(
-    path: Path,
-    rollouts: Dataset,
-    *,
-    alpha: float = ALPHA,
-    warn_alpha: float = WARN_ALPHA,
-    window: int = WINDOW,
-    varying: bool = True,
-    where: str = 'rollouts',
+    path: Path, rollouts: Dataset, config: CalibrationConfig | None = None, *, where: str
 ) -> tuple[Bundle, CalibrationRecord]:
     """Set the thresholds of the bundle at `path`; nothing else of it changes.
 
     Args:
         path: Its folder.
         rollouts: Successful episodes of its policy, none of them trained on.
-        alpha: Largest rate of nominal episodes with a false alarm.
-        warn_alpha: Largest rate of nominal episodes with a warning.
-        window: Ticks that the scores are averaged over.
-        varying: Whether the thresholds follow the course of an episode.
+        config: Settings; the defaults if None.
         where: What an error says the rollouts are.
 
     Raises:
@@ -142,10 +134,7 @@ def calibrate_bundle(
         range(len(rollouts.episodes)),
         source='rollouts',
         policy_id=bundle.policy_id,
-        alpha=alpha,
-        warn_alpha=warn_alpha,
-        window=window,
-        varying=varying,
+        config=config,
     )
     save_threshold(path, bundle, limit)
     return bundle, limit

@@ -12,15 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from il_ros.bags.bag_reader import EpisodeReader
-from il_ros.calibration.calibrate import ALPHA, calibrate_bundle
-from il_ros.calibration.conformal_calibration import WARN_ALPHA
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from il_ros.calibration.replay import Replay, Tick
 from il_ros.calibration.replay import replay as replay_bag
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset import load_dataset
-from il_ros.monitors.calibrated_scores import WINDOW
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.policies.bundle import Bundle, load_bundle
@@ -31,11 +29,11 @@ _SAME = 1e-6  # ratios that differ less are the same
 def calibrate(
     bundle: tyro.conf.Positional[Path],
     dataset: tyro.conf.Positional[Path],
-    alpha: float = ALPHA,
-    warn_alpha: float = WARN_ALPHA,
+    alpha: float = CalibrationConfig.alpha,
+    warn_alpha: float = CalibrationConfig.warn_alpha,
     *,
-    window: int = WINDOW,
-    varying: bool = True,
+    window: int = CalibrationConfig.window,
+    varying: bool = CalibrationConfig.varying,
 ) -> int:
     """Set the monitor's thresholds for a policy by split conformal prediction.
 
@@ -51,15 +49,8 @@ def calibrate(
             the same time in each episode.
     """
     data = load_dataset(dataset, contract=load_bundle(bundle).contract)
-    loaded, limit = calibrate_bundle(
-        bundle,
-        data,
-        alpha=alpha,
-        warn_alpha=warn_alpha,
-        window=window,
-        varying=varying,
-        where=str(dataset),
-    )
+    config = CalibrationConfig(alpha=alpha, warn_alpha=warn_alpha, window=window, varying=varying)
+    loaded, limit = calibrate_bundle(bundle, data, config, where=str(dataset))
     _say_limit(Console(), loaded, limit)
     return 0
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.calibration.calibrate import calibrate, enough
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate
+from il_ros.calibration.conformal_calibration import episodes_needed
 from il_ros.calibration.fit_scores import DEFAULT_CHANNELS, channels_named, fit_bank, traces
 from il_ros.core.errors import DatasetError, IlRosError, UnknownNameError
 from il_ros.datasets.memory_dataset import assemble
@@ -36,9 +37,9 @@ def several(task, policy):
 
 
 def limit(scores, policy, dataset, episodes, alpha=0.1, **options):
-    options = {'varying': False, **options}
+    config = CalibrationConfig(**{'alpha': alpha, 'varying': False, **options})
     return calibrate(
-        scores, policy, dataset, episodes, alpha=alpha, source='rollouts', policy_id='p', **options
+        scores, policy, dataset, episodes, source='rollouts', policy_id='p', config=config
     )
 
 
@@ -172,7 +173,7 @@ def test_a_policy_without_an_embedding_is_refused(task, policy, monkeypatch):
     (59, 0.02, 1, True), (58, 0.02, 1, False), (58, 0.02, 3, False), (59, 0.02, 3, True),
 ])  # fmt: skip
 def test_how_many_episodes_are_enough(episodes, alpha, channels, is_enough):
-    assert enough(episodes, alpha, channels) == is_enough
+    assert (episodes >= episodes_needed(alpha, channels, varying=True)) == is_enough
 
 
 def test_too_few_episodes_and_failures_are_refused(task, scores, policy):

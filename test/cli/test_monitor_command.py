@@ -10,7 +10,7 @@ import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.bags import EpisodeReader, EpisodeWriter
-from il_ros.calibration.calibrate import calibrate
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate
 from il_ros.calibration.fit_scores import fit_bank
 from il_ros.calibration.replay import replay
 from il_ros.cli import monitor_command as cli
@@ -110,8 +110,8 @@ def made():
     scores = fit_bank(policy, dataset(range(10)), range(10), CHANNELS)
     bare = Bundle(policy=policy, training=training, scores=scores)
     limit = calibrate(
-        scores, policy, dataset(range(50, 80)), range(30), alpha=0.1, source='rollouts',
-        policy_id=bare.policy_id,
+        scores, policy, dataset(range(50, 80)), range(30), source='rollouts',
+        policy_id=bare.policy_id, config=CalibrationConfig(alpha=0.1),
     )  # fmt: skip
     return replace(bare, threshold=limit)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.calibration.calibrate import calibrate
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate
 from il_ros.calibration.fit_scores import fit_bank, traces
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
@@ -54,8 +54,9 @@ def path(bundle, tmp_path):
 
 def make_limit(task, bundle, first=50, **options):
     return calibrate(
-        bundle.scores, bundle.policy, task.dataset(range(first, first + 20)), range(20), alpha=0.1,
-        source='rollouts', policy_id=bundle.policy_id, **options,
+        bundle.scores, bundle.policy, task.dataset(range(first, first + 20)), range(20),
+        source='rollouts', policy_id=bundle.policy_id,
+        config=CalibrationConfig(alpha=0.1, **options),
     )  # fmt: skip
 
 

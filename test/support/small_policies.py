@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.calibration.calibrate import calibrate
+from il_ros.calibration.calibrate import CalibrationConfig, calibrate
 from il_ros.core.contract import load_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
@@ -49,7 +49,7 @@ def make_reach_bundle(folder):
         range(len(rollouts.episodes)),
         source='rollouts',
         policy_id=bundle.policy_id,
-        alpha=0.05,
+        config=CalibrationConfig(alpha=0.05),
     )
     save_threshold(path, bundle, threshold)
     return path
