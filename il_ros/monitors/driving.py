@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from numpy import bool_, clip, full, where
+from numpy import bool_, clip, where
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
@@ -31,7 +31,7 @@ class Driving:
         dt: Control period [s].
         config: Settings.
         fallback: The contract's.
-        moves: Which joints the fallback moves, (N,), all if None; a gripper keeps what it holds.
+        moves: Which joints the fallback moves, (N,); a gripper keeps what it holds.
         delay: How far the arm lags the plan [s]; chunks are in the arm's time.
     """
 
@@ -43,13 +43,11 @@ class Driving:
         dt: float,
         config: MonitorConfig,
         fallback: Fallback,
-        moves: NDArray[bool_] | None,
+        moves: NDArray[bool_],
         delay: float = 0.0,
     ) -> None:
         self._limits, self._dt, self._config = limits, dt, config
-        self._delay = delay
-        self._fallback = fallback
-        self._moves = full(len(limits.names), True) if moves is None else moves
+        self._fallback, self._moves, self._delay = fallback, moves, delay
         self._intakes = intakes
         self._handover = DriverHandover(config.handover, limits.velocity, limits.acceleration, dt)
         self._trail = Trail(fallback.seconds)

@@ -13,7 +13,7 @@ import numpy as np
 
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
-from il_ros.core.limits import Array, Limits
+from il_ros.core.limits import Limits
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
@@ -25,18 +25,13 @@ from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
-from il_ros.monitors.plan import Plan, plannable
+from il_ros.monitors.plan import plannable
 from il_ros.monitors.planned_motion import Motion
+from il_ros.monitors.rest import Rest
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.verdict import Verdict
 
-__all__ = [
-    'Chunk', 'Fault', 'Mode', 'ModeRefused', 'Monitor', 'MonitorConfig', 'MonitorInput', 'Plan',
-    'Source', 'Verdict',
-]  # fmt: skip
-
-_GIVE_WAY = 5.0  # s after a stop by force, the stop included; the fastest wrist needs four
 _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 
 
@@ -76,12 +71,13 @@ class Monitor:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
         self._dt, self._config, self._setpoints, self._delay = dt, config, setpoints, delay
-        self._moves = geometry.moves if geometry else None
         self._machine = ModeMachine()
         planned = plannable(limits, config.motion_share, dt, splines=not setpoints)
         self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
         self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
+        moves = geometry.moves if geometry else None
+        moves = np.full(len(limits.names), True) if moves is None else moves
         sources: tuple[Source, ...] = ('policy', 'expert')
         self._intakes = {
             source: ChunkIntake(
@@ -99,14 +95,14 @@ class Monitor:
             dt=dt,
             config=config,
             fallback=fallback or Fallback(),
-            moves=self._moves,
+            moves=moves,
             delay=delay,
+        )
+        self._rest = Rest(
+            self._motion, tracking_error=config.tracking_error, moves=moves, delay=delay
         )
         self._switches = EnableSwitches(config.takeover_age)
         self._void = -inf
-        # Where it gives way to (N,), until when [s], and whether it may begin to, once in a stop.
-        self._yielding: tuple[Array, float] | None = None
-        self._may_yield = True
         self._midway = False  # a source has driven since IDLE
         # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
@@ -138,7 +134,7 @@ class Monitor:
         if mode in _DRIVERS and before is not Mode.ALARM:
             self._require_trust(_DRIVERS[mode], f'mode {before} to {mode}')
         self._machine.request(mode, *self._situation(), resume=resume)
-        self._yielding, self._may_yield = None, True
+        self._rest.begin()
         if before is Mode.IDLE:
             self._midway = False
         self._switches.reset()
@@ -194,7 +190,7 @@ class Monitor:
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
         self._switches.reset()
-        self._yielding, self._may_yield = None, False
+        self._rest.begin(may_yield=False)
         if not self._machine.publishes:
             self._motion.release()
         try:
@@ -221,7 +217,8 @@ class Monitor:
         if not self._machine.publishes:
             self._motion.release()
         elif self.mode is Mode.ALARM:
-            self._rest(frame, fault, now)
+            self._switches.reset()
+            self._rest.tick(frame, fault, now)
         self._midway |= self.mode.driving
         self._frame, self._fault = frame, fault
         resumed = before and self.mode is Mode.POLICY
@@ -329,53 +326,6 @@ class Monitor:
             return target if isinstance(target, Fault) else motion.drive(*target, now)
         motion.brake(now)
         return None
-
-    def _rest(self, frame: MonitorInput, fault: Fault | None, now: float) -> None:
-        """Come to rest and stay, but neither press on nor come back to a place long left.
-
-        After a stop by force the arm would lean on what it ran into, because the stop ends behind
-        the contact: it gives way slowly to where it was measured then, as long as it is measured,
-        not for long, and only once. And what something has moved away from its rest (hand guiding,
-        brakes, a stop by the robot itself) is not commanded any more, or it would jump there when
-        its drives come back.
-        """
-        self._switches.reset()
-        plan, position = self._motion.plan, frame.position
-        if plan is None:
-            return
-        contact = fault is not None and fault.kind == 'force'
-        if contact and position is not None and not plan.at_rest(now) and self._may_yield:
-            self._yielding = self._given_way(plan, position, now), now + _GIVE_WAY
-            self._may_yield = False
-            self._motion.brake(now)
-        if self._yielding is not None:
-            there, until = self._yielding
-            other = fault is not None and not contact
-            if other or now > until or self._led_away(frame, plan, there):
-                self._yielding = None
-            elif self._motion.settle(there, now):
-                return
-        self._motion.brake(now)
-        if position is None or not plan.at_rest(now):
-            return
-        if not np.all(np.abs(position - plan.end) <= self._config.tracking_error):
-            self._motion.release()
-
-    def _given_way(self, plan: Plan, position: Array, now: float) -> Array:
-        """Where to rest (N,) instead of behind the contact; a gripper keeps what it holds."""
-        here, most = plan.at(now - self._delay)[0], self._config.tracking_error
-        there = here + np.clip(position - here, -most, most)
-        return there if self._moves is None else np.where(self._moves, there, plan.end)
-
-    def _led_away(self, frame: MonitorInput, plan: Plan, there: Array) -> bool:
-        """Whether something else moves the arm, so that it is not on its way to `there` (N,)."""
-        if frame.position is None:
-            return False
-        here, most = plan.at(frame.stamp - self._delay)[0], self._config.tracking_error
-        beyond = np.maximum(
-            np.minimum(here, there) - frame.position, frame.position - np.maximum(here, there)
-        )
-        return bool(np.any((beyond > most) & (True if self._moves is None else self._moves)))
 
     def _warning(self, reading: ScoreReading) -> str:
         """Why the policy goes slowly; empty when it does not, or another one drives."""

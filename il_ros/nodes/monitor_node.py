@@ -16,10 +16,10 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.monitor import Verdict
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
+from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, MonitorStatus, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report

@@ -14,14 +14,10 @@ from il_ros.core.limits import Limits
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
-from il_ros.monitors.monitor import (
-    Chunk,
-    Mode,
-    ModeRefused,
-    Monitor,
-    MonitorConfig,
-    MonitorInput,
-)
+from il_ros.monitors.mode import Mode, ModeRefused
+from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.plan import POSITION_TOLERANCE
 from il_ros.monitors.score_bank import Channel, ScoreBank
 from il_ros.monitors.scores.score import ScoreInput
