@@ -72,6 +72,7 @@ class Rig:
         window=5,
         start=ZERO,
         forward=lambda q: q,
+        moves=None,
         fallback=None,
         delay=0.0,
         **config,
@@ -80,7 +81,7 @@ class Rig:
             limits=LIMITS,
             contract_hash='c0ffee',
             dt=DT,
-            geometry=Geometry(forward),
+            geometry=Geometry(forward, moves=moves),
             calibration=calibration(window) if score else None,
             # Its sources name a far goal and wait; real ones lead the arm there.
             config=MonitorConfig(**{'handover': 0.0, 'jump': 0.0, **config}),
@@ -631,8 +632,7 @@ def test_a_target_out_of_reach_is_a_fault(mode):
 
 
 def test_a_gripper_may_jump_and_a_new_driver_is_led_there():
-    rig = Rig(jump=0.15, handover=0.5)
-    rig.monitor._driving._moves = np.array([True, True, False])
+    rig = Rig(jump=0.15, handover=0.5, moves=np.array([True, True, False]))
     assert rig.drive(ticks=30, goal=[0.7, 0.0, 0.0]).target_end[0] == pytest.approx(0.7, abs=1e-6)
     rig.offer([0.7, 0.0, -0.7])
     assert rig.tick().mode is Mode.POLICY
@@ -659,8 +659,7 @@ def test_the_way_of_a_tick_is_no_jump_however_long_a_tick_is():
 
 
 def test_giving_way_keeps_what_the_gripper_holds():
-    rig = Rig()
-    rig.monitor._moves = np.array([True, True, False])
+    rig = Rig(moves=np.array([True, True, False]))
     rig.drive(ticks=5, goal=[0.7, 0.7, 0.03])
     contact = [*rig.position[:2], 0.015]  # the third joint, a gripper, squeezes something
     for _ in range(90):
