@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 import typing
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -29,9 +31,20 @@ def setting(default: Any, text: str, *, low: float | None = None, high: float | 
     return dataclasses.field(default=default, metadata={'help': text, **limits})
 
 
+def attribute_texts(cls: type) -> dict[str, str]:
+    """What the `Attributes` of a class's docstring say of each, in one line, by name."""
+    docstring = inspect.cleandoc(cls.__doc__ or '')
+    section = docstring.partition('Attributes:\n')[2].partition('\n\n')[0]
+    parts = re.split(r'^    (\w+): ', section, flags=re.MULTILINE)[1:]
+    return {
+        name: ' '.join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
 def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
     """Declare a parameter for each field of `cls`, and give the values the user set.
 
+    A field that is not a `setting` is described by the class's docstring.
     They are read at the start of the node and read-only afterwards, save those in `dynamic`.
 
     Raises:
@@ -40,9 +53,11 @@ def declare(node: Node, cls: type[T], *, dynamic: Collection[str] = ()) -> T:
     """
     for old in renamed_keys(cls):
         _refuse_old(node, cls, old)
-    hints = typing.get_type_hints(cls)
+    hints, texts = typing.get_type_hints(cls), attribute_texts(cls)
     values = {
-        field.name: _declare(node, field, hints[field.name], field.name not in dynamic)
+        field.name: _declare(
+            node, field, hints[field.name], texts.get(field.name), field.name not in dynamic
+        )
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
     }
     return cls(**values)
@@ -86,21 +101,24 @@ def _refuse_old(node: Node, cls: type, old: str) -> None:
         refuse_renamed(cls, old, where=f'{node.get_fully_qualified_name()} parameter {old}')
 
 
-def _declare(node: Node, field: dataclasses.Field[Any], hint: Any, read_only: bool) -> Any:
+def _declare(
+    node: Node, field: dataclasses.Field[Any], hint: Any, text: str | None, read_only: bool
+) -> Any:
     where = f'{node.get_fully_qualified_name()} parameter {field.name}'
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     try:
-        descriptor = _descriptor(field, hint, read_only)
+        descriptor = _descriptor(field, hint, text, read_only)
         value = node.declare_parameter(field.name, default, descriptor).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
         raise IlRosError(str(problem), where=where, allowed=_allowed(field, hint)) from None
     return tuple(value) if isinstance(field.default, tuple) else value
 
 
-def _descriptor(field: dataclasses.Field[Any], hint: Any, read_only: bool) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(
-        description=field.metadata.get('help', field.name), read_only=read_only
-    )
+def _descriptor(
+    field: dataclasses.Field[Any], hint: Any, text: str | None, read_only: bool
+) -> ParameterDescriptor:
+    description = field.metadata.get('help', text or field.name)
+    descriptor = ParameterDescriptor(description=description, read_only=read_only)
     low, high = field.metadata.get('min'), field.metadata.get('max')
     if low is None and high is None:
         return descriptor

@@ -6,11 +6,13 @@ import pytest
 
 from il_ros.core.errors import IlRosError
 from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.ros.node_parameters import attribute_texts
 
 
 def test_every_setting_can_be_described():
+    texts = attribute_texts(MonitorConfig)
     for setting in fields(MonitorConfig):
-        assert setting.metadata['help'].endswith('.')
+        assert texts[setting.name].endswith('.')
         value = setting.default
         if not isinstance(value, bool):
             assert setting.metadata['min'] <= value <= setting.metadata['max']

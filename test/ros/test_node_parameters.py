@@ -16,12 +16,25 @@ from il_ros.ros.node_parameters import declare, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
+    """What is declared.
+
+    Attributes:
+        spare: A spare, which takes
+            two lines.
+        rest: Another.
+
+    Raises:
+        Nothing: It only is.
+    """
+
     renamed: ClassVar[dict[str, str]] = {'factor': 'gain'}
 
     gain: float = setting(0.5, 'A gain.', low=0.0, high=1.0)
     count: int = setting(3, 'A count.', low=1)
     name: str = setting('x', 'A name.')
     loose: bool = setting(False, 'May change.')
+    spare: int = 0
+    rest: int = 0
 
 
 @pytest.fixture
@@ -48,6 +61,8 @@ def test_defaults_overrides_and_descriptors(make):
     assert gain.floating_point_range[0].to_value == 1.0
     assert node.describe_parameter('count').integer_range[0].from_value == 1
     assert not node.describe_parameter('loose').read_only
+    assert node.describe_parameter('spare').description == 'A spare, which takes two lines.'
+    assert node.describe_parameter('rest').description == 'Another.'
 
 
 @pytest.mark.parametrize('value', [0.25, 'x', [1, 2]])
