@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from il_ros.policies.bundle import Bundle
 from il_ros.policies.score_inputs import ScoreInputs
 
 Array = NDArray[np.float64]
+T = TypeVar('T')
 
 _POLICY = topics.MODES.index('policy')
 _OVERDUE = 'overdue'  # what the reason begins with where no score stopped it
@@ -42,7 +43,7 @@ class Tick:
     Attributes:
         stamp: Its stamp [ns].
         driving: Whether the policy drove.
-        look: What the scores say.
+        reading: What the scores say.
         stop: Why the policy had to stop; empty when it did not.
         warning: Why it had to go slowly; empty when it did not.
     """
@@ -116,10 +117,10 @@ class Replay:
         }
         pairs = [(t.reading.score, said[t.stamp]) for t in self.ticks if t.stamp in said]
         array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        both = array[~np.isnan(array).any(axis=1)]
         # Infinite on both sides is the same, and its difference is no number.
-        array = array[~np.isnan(array).any(axis=1) & (array[:, 0] != array[:, 1])]
-        equal = sum(a == b for a, b in pairs)
-        return np.concatenate([np.zeros(equal), np.abs(array[:, 0] - array[:, 1])])
+        both[both[:, 0] == both[:, 1]] = 0.0
+        return np.abs(both[:, 0] - both[:, 1])
 
 
 def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Replay:
@@ -143,9 +144,10 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
         raise BundleError('is not calibrated', fix='run "il_ros monitor calibrate"')
     frames = _frames(reader)
     recorded = _answers(reader, bundle.policy_id)
-    reported = _reported(reader, [frame.stamp for frame in frames])
+    stamps = [frame.stamp for frame in frames]
+    reported = _reported(reader, stamps)
     watch = ScoreWatch(bundle.calibration, config)
-    answers = _recorded(frames, recorded) if recorded else _made(frames, bundle)
+    answers = _newest(recorded, stamps) if recorded else _made(frames, bundle)
     ticks = [
         _tick(watch, inputs, frame, answer, reported, epoch=frames[0].stamp)
         for frame, answer in zip(frames, answers, strict=True)
@@ -189,13 +191,13 @@ def _frames(reader: EpisodeReader) -> list[Frame]:
     return whole
 
 
-def _recorded(frames: Sequence[Frame], answers: Mapping[int, Answer]) -> Iterator[Answer | None]:
-    """The newest of the recorded chunks at each frame."""
-    newest: Answer | None = None
-    waiting = sorted(answers, reverse=True)
-    for frame in frames:
-        while waiting and waiting[-1] <= frame.stamp:
-            newest = answers[waiting.pop()]
+def _newest(items: Mapping[int, T], stamps: Sequence[int]) -> Iterator[T | None]:
+    """At each of the stamps, in order, the newest item that is not later; None before the first."""
+    newest: T | None = None
+    waiting = sorted(items, reverse=True)
+    for stamp in stamps:
+        while waiting and waiting[-1] <= stamp:
+            newest = items[waiting.pop()]
         yield newest
 
 
@@ -230,10 +232,8 @@ def _reported(reader: EpisodeReader, stamps: Sequence[int]) -> dict[int, Recorde
     scores = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_SCORES)}
     status = {header_stamp(data): m for m, data in _messages(reader, topics.MONITOR_STATUS)}
     stops = {stamp for stamp, message in status.items() if _stopped(message)}
-    waiting, now, reported = sorted(status, reverse=True), None, {}
-    for stamp in stamps:
-        while waiting and waiting[-1] <= stamp:
-            now = status[waiting.pop()]
+    reported = {}
+    for stamp, now in zip(stamps, _newest(status, stamps), strict=True):
         said = scores.get(stamp, status.get(stamp))
         if stamp in scores:
             driving = bool(scores[stamp].driving)
