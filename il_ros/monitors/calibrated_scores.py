@@ -47,11 +47,6 @@ class NoveltyFeatures:
         floored = np.sqrt(fitted.scale**2 + RESOLUTION**2)
         return cls(contract, Normalizer(mean=fitted.mean, scale=floored, clip=_CLIP))
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Observations that are used, in the contract's order."""
-        return self._features.keys
-
     def of_frame(self, frame: Frame) -> Array:
         """Features of one frame, shape (D,); NaN where a required stream is invalid."""
         return self._transform(self._features.of_frame(frame))
@@ -101,8 +96,10 @@ class FittedScores:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All that is needed to make them again, by name."""
-        learned = {f'score.{name}': array for name, array in self.bank().arrays().items()}
-        return {**learned, **self.features.normalizer.arrays('features')}
+        arrays: dict[str, NDArray[np.generic]] = {**self.features.normalizer.arrays('features')}
+        for channel in self.channels:
+            arrays |= channel.arrays()
+        return arrays
 
     @classmethod
     def from_arrays(
@@ -117,20 +114,14 @@ class FittedScores:
         Raises:
             IlRosError: If they do not belong together.
         """
-        learned = {
-            name.removeprefix('score.'): array
-            for name, array in arrays.items()
-            if name.startswith('score.')
-        }
         try:
             normalizer = Normalizer.from_arrays('features', arrays)
         except KeyError as missing:
             raise IlRosError(f'no array {missing}', where='scores', fix='train again') from None
-        return cls(
-            features=NoveltyFeatures(contract, normalizer),
-            channels=ScoreBank.from_arrays(specs, WINDOW, learned).channels,
-            horizon=horizon,
-        )
+        channels = tuple(Channel.from_arrays(spec, arrays) for spec in specs)
+        ScoreBank(channels, WINDOW)  # refuses none, or two of one name
+        features = NoveltyFeatures(contract, normalizer)
+        return cls(features=features, channels=channels, horizon=horizon)
 
 
 @dataclass(frozen=True, kw_only=True)

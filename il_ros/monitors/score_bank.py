@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import nan
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,28 @@ class Channel:
     def spec(self) -> Spec:
         """All but the score itself."""
         return self.name, self.kind, self.on
+
+    def arrays(self) -> dict[str, Array]:
+        """What the score learned, by the channel's and its own names."""
+        return {f'score.{self.name}.{name}': a for name, a in self.score.arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, spec: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The channel of this `spec` whose `arrays` were saved, maybe among others.
+
+        Raises:
+            UnknownNameError: If a kind of score is not known.
+            IlRosError: If arrays are missing or do not belong together.
+        """
+        if len(spec) != 3 or spec[2] not in get_args(On):
+            raise IlRosError(
+                f'got {list(spec)}', where='channels', allowed=f'name, kind, one of {get_args(On)}'
+            )
+        name, kind, on = spec
+        start = f'score.{name}.'
+        learned = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+        score: Score = lookup('score', kind, SCORES).from_arrays(learned)
+        return cls(name=name, kind=kind, on=cast(On, on), score=score)
 
     @cached_property
     def needs(self) -> frozenset[InputPart]:
@@ -139,42 +161,3 @@ class ScoreBank:
         self._values = np.full(len(self.channels), nan)
         self._counts = np.zeros(len(self.channels), dtype=np.int64)
         self._chunk_time = None
-
-    def arrays(self) -> dict[str, Array]:
-        """What the scores learned, by channel and name."""
-        return {
-            f'{channel.name}.{name}': array
-            for channel in self.channels
-            for name, array in channel.score.arrays().items()
-        }
-
-    @classmethod
-    def from_arrays(
-        cls, specs: Iterable[Sequence[str]], window: int, arrays: Mapping[str, NDArray[Any]]
-    ) -> Self:
-        """The bank whose `arrays` were saved.
-
-        Args:
-            specs: What `Channel.spec` says of each channel.
-            window: Ticks that the scores are averaged over.
-            arrays: What `arrays` gave.
-
-        Raises:
-            UnknownNameError: If a kind of score is not known.
-            IlRosError: If arrays are missing or do not belong together.
-        """
-        return cls([_channel(spec, arrays) for spec in specs], window)
-
-
-def _channel(spec: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> Channel:
-    if len(spec) != 3 or spec[2] not in get_args(On):
-        raise IlRosError(
-            f'got {list(spec)}', where='channels', allowed=f'name, kind, one of {get_args(On)}'
-        )
-    name, kind, on = spec
-    start = f'{name}.'
-    learned = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
-    score: Score = lookup('score', kind, SCORES).from_arrays(learned)
-    return Channel(
-        name=name, kind=kind, on='embedding' if on == 'embedding' else 'observation', score=score
-    )

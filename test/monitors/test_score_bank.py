@@ -114,7 +114,8 @@ def test_it_is_made_again_from_its_arrays(monkeypatch):
     monkeypatch.setitem(SCORES, 'size', f'{__name__}:Size')
     one = ScoreBank([channel('a', Size(2.0)), channel('b', Size(3.0), 'embedding')], 1)
     specs = [('a', 'size', 'observation'), ('b', 'size', 'embedding')]
-    again = ScoreBank.from_arrays(specs, 1, one.arrays())
+    arrays = {name: a for made in one.channels for name, a in made.arrays().items()}
+    again = ScoreBank([Channel.from_arrays(spec, arrays) for spec in specs], 1)
     seen = score_input(1.5, embedding=np.array([1.0]))
     np.testing.assert_array_equal(again.read(seen), one.read(seen))
     assert [channel.spec for channel in again.channels] == specs
@@ -126,4 +127,4 @@ def test_what_makes_no_bank_is_refused():
     with pytest.raises(IlRosError, match=r"channels are \['a', 'a'\]; allowed: one or more diff"):
         ScoreBank([channel('a', Size()), channel('a', Size())], 5)
     with pytest.raises(IlRosError, match=r"channels: got \['a', 'knn', 'taste'\]; allowed: name, "):
-        ScoreBank.from_arrays([('a', 'knn', 'taste')], 5, {})
+        Channel.from_arrays(('a', 'knn', 'taste'), {})

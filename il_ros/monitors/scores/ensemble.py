@@ -46,7 +46,7 @@ class EnsembleDisagreement(NetworkScore):
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', 'spread': 'N', **Networks.shapes('DABC')}
 
     def fit(self, nominal: NominalData) -> Self:
-        """Fit the members to what the expert did next, each on its own draw of the episodes."""
+        """Fit the members to what the expert did next, and take the unit of it."""
         X, spread = training_features(nominal), training_spread(nominal)
         if len(X) != len(nominal.chunks):
             raise IlRosError(
@@ -55,15 +55,17 @@ class EnsembleDisagreement(NetworkScore):
                 allowed='one chunk for each frame',
             )
         standard = Standard.fit(X, self._where)
-        actions = nominal.actions.reshape(len(X), -1)
-        random = np.random.default_rng(nominal.seed)
-        start = Networks.random(
-            (X.shape[1], *_HIDDEN, actions.shape[1]), _MEMBERS, self._activation, random
-        )
+        networks = self._fitted(standard.of_frames(X), nominal)
+        return self._learn([standard.mean, standard.scale, spread, *networks.arrays().values()])
+
+    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+        """The members, each on its own draw of the episodes."""
+        actions = nominal.actions.reshape(len(Z), -1)
+        random, sizes = np.random.default_rng(nominal.seed), (Z.shape[1], *_HIDDEN)
+        start = Networks.random((*sizes, actions.shape[1]), _MEMBERS, self._activation, random)
         pools = [_bootstrap(nominal.lengths, random) for _ in range(_MEMBERS)]
-        loss = _imitation(standard.of_frames(X), actions, pools)
-        networks = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
-        return self._learn_networks(standard, networks, spread)
+        loss = _imitation(Z, actions, pools)
+        return fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
 
     def _of(self, z: Array) -> float:
         """Root mean square over steps and joints of the members' standard deviation.

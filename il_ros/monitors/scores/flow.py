@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.score import NominalData
-from il_ros.monitors.scores.score_features import Standard, training_features
 from il_ros.monitors.scores.score_networks import (
     Forward,
     Loss,
@@ -42,19 +41,13 @@ class FlowDensity(NetworkScore):
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABD')}
     _activation = 'tanh'
 
-    def fit(self, nominal: NominalData) -> Self:
-        """Fit the velocity field to all frames, and keep it at t = 0."""
-        X = training_features(nominal)
-        standard = Standard.fit(X, self._where)
-        D = X.shape[1]
-        start = Networks.random(
-            (D + 1, *_HIDDEN, D), 1, self._activation, np.random.default_rng(nominal.seed)
-        )
-        loss = _flow_matching(standard.of_frames(X))
-        field = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
+    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+        """The velocity field at t = 0."""
+        D, random = Z.shape[1], np.random.default_rng(nominal.seed)
+        start = Networks.random((D + 1, *_HIDDEN, D), 1, self._activation, random)
+        field = fit_networks(start, _flow_matching(Z), steps=_STEPS, seed=nominal.seed)
         first, *weights = field.weights
-        networks = Networks([first[:, :, :D], *weights], field.biases, self._activation)
-        return self._learn_networks(standard, networks)
+        return Networks([first[:, :, :D], *weights], field.biases, self._activation)
 
     def _of(self, z: Array) -> float:
         """Squared norm of the one-step noise."""

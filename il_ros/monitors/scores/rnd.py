@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.score import NominalData
-from il_ros.monitors.scores.score_features import Standard, training_features
 from il_ros.monitors.scores.score_networks import (
     Forward,
     Loss,
@@ -36,12 +35,10 @@ class RandomNetworkDistillation(NetworkScore):
     _where = 'rnd score'
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABC')}
 
-    def fit(self, nominal: NominalData) -> Self:
-        """Fit the predictor to the target on all frames."""
-        X = training_features(nominal)
-        standard = Standard.fit(X, self._where)
-        Z, random = standard.of_frames(X), np.random.default_rng(nominal.seed)
-        sizes = (X.shape[1], *_HIDDEN, _OUTPUTS)
+    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+        """The target and, next to it, the predictor that is fitted to it."""
+        random = np.random.default_rng(nominal.seed)
+        sizes = (Z.shape[1], *_HIDDEN, _OUTPUTS)
         target = _unit(Networks.random(sizes, 1, self._activation, random), Z)
         predictor = fit_networks(
             Networks.random(sizes, 1, self._activation, random),
@@ -49,7 +46,7 @@ class RandomNetworkDistillation(NetworkScore):
             steps=_STEPS,
             seed=nominal.seed,
         )
-        return self._learn_networks(standard, Networks.side_by_side(target, predictor))
+        return Networks.side_by_side(target, predictor)
 
     def _of(self, z: Array) -> float:
         """Root mean square error of the prediction; 1 is the spread of what it predicts."""

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import Score, ScoreInput
-from il_ros.monitors.scores.score_features import Standard
+from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
+from il_ros.monitors.scores.score_features import Standard, training_features
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -185,18 +185,25 @@ class NetworkScore(Score):
 
     _activation: ClassVar[Activation] = 'relu'
 
+    def fit(self, nominal: NominalData) -> Self:
+        """Fit the networks to the standardised features of all frames."""
+        X = training_features(nominal)
+        standard = Standard.fit(X, self._where)
+        networks = self._fitted(standard.of_frames(X), nominal)
+        return self._learn([standard.mean, standard.scale, *networks.arrays().values()])
+
     @abstractmethod
-    def _of(self, z: Array) -> float:
-        """The score of standardised features (D,)."""
+    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+        """The networks, fitted to standardised features Z (F, D) of the nominal data."""
 
     def score(self, score_input: ScoreInput) -> float:
         """See the class."""
         z = self._standard.of(score_input)
         return nan if z is None else self._of(z)
 
-    def _learn_networks(self, standard: Standard, networks: Networks, *others: Array) -> Self:
-        arrays = networks.arrays().values()
-        return self._learn([standard.mean, standard.scale, *others, *arrays])
+    @abstractmethod
+    def _of(self, z: Array) -> float:
+        """The score of standardised features (D,)."""
 
     def _use(self, arrays: Sequence[Array]) -> None:
         mean, scale, *layers = arrays
