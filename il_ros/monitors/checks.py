@@ -50,9 +50,8 @@ def chunk_content(
         contract_hash: Hash of the contract that the monitor works under.
         policy_id: The policy that the calibration belongs to; empty lets any policy through.
     """
-    where = f'{source} chunk'
     text = _stranger(chunk, source, contract_hash, policy_id) or _malformed(chunk, names)
-    return Fault('chunk', f'{where}: {text}') if text else None
+    return Fault('chunk', f'{source} chunk: {text}') if text else None
 
 
 def _stranger(chunk: Chunk, source: str, contract_hash: str, policy_id: str) -> str:
@@ -105,12 +104,7 @@ def _first_difference(got: tuple[str, ...], want: tuple[str, ...]) -> str:
 def stamp(what: str, stamp: float, now: float, *, max_age: float, future: float) -> Fault | None:
     """Whether `what` is stamped neither after `now` nor longer ago than `max_age` [s].
 
-    Args:
-        what: What is stamped, for the text.
-        stamp: Its stamp [s].
-        now: The present [s].
-        max_age: Largest age [s].
-        future: How far ahead of `now` a stamp may be [s], for clocks that differ a little.
+    It may be `future` [s] ahead of `now`, for clocks that differ a little.
     """
     age = now - stamp
     if not age >= -future:
@@ -243,7 +237,7 @@ def space(
         return workspace(tools[row], limits, what=what, names=geometry.names, margin=margin)
     if clearance is not None:
         gaps = clearance.gaps(postures)
-        row = _first_outside(too_near(gaps, limits, margin), planned)
+        row = _first_outside(limits.separation + margin - gaps, planned)
         if row is not None:
             parts = clearance.parts
             return separation(gaps[row], limits, parts=parts, margin=margin, what=prefix)
@@ -280,14 +274,14 @@ def workspace(
     names: tuple[str, ...] = ('tool centre point',),
     margin: float = 0.0,
 ) -> Fault | None:
-    """Whether each tool is inside the box, `margin` [m] away from its sides.
+    """Whether each tool is inside the workspace box, `margin` [m] away from its sides.
 
     Args:
         point: A tool centre point, shape (3,), or L of them, shape (L, 3) [m, base frame].
         limits: Has the box.
         what: What is looked at, for the text; what is measured by default.
         names: What each of the L tools is called.
-        margin: How far inside the box it has to be [m].
+        margin: How far inside [m].
     """
     low, high = limits.workspace_min + margin, limits.workspace_max - margin
     inside = (point >= low) & (point <= high)
@@ -348,17 +342,6 @@ def keep_out(
     return Fault('keep_out', text)
 
 
-def too_near(gaps: Array, limits: Limits, margin: float = 0.0) -> Array:
-    """How much nearer two arms are than they may be [m]; zero or less is far enough.
-
-    Args:
-        gaps: Distances between their parts, shape (..., Q) [m].
-        limits: Has the least distance.
-        margin: How much farther than that they have to be [m].
-    """
-    return np.asarray(limits.separation + margin - gaps)
-
-
 def separation(
     gaps: Array,
     limits: Limits,
@@ -367,19 +350,20 @@ def separation(
     margin: float = 0.0,
     what: str = '',
 ) -> Fault | None:
-    """Whether two arms keep their distance.
+    """Whether two arms keep their distance, and `margin` [m] more.
 
     Args:
         gaps: Distances between their parts, shape (Q,) [m].
         limits: Has the least distance.
         parts: The left and the right part of each of the Q distances.
-        margin: How much farther than that they have to be [m].
+        margin: See above.
         what: What is looked at, for the text; what is measured by default.
     """
-    if (too_near(gaps, limits, margin) <= 0.0).all():
+    least = limits.separation + margin
+    if (gaps >= least).all():
         return None
     i = int(np.argmin(gaps))  # which is a NaN, if there is one
-    (one, other), least = parts[i], limits.separation + margin
+    one, other = parts[i]
     text = f'{what}{one}: {gaps[i]:.3f} m from {other}, limit {least:.3f} m'
     return Fault('separation', text)
 

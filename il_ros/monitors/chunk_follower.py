@@ -159,10 +159,6 @@ class ChunkIntake:
         self._since: float | None = None  # first tick that it drove
         self._followed = False
 
-    def forget(self) -> None:
-        """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
-        self.follower.reset()
-
     def pull(self, now: float, lead: float, frame_stamp: float) -> Target | Fault | None:
         """What the source wants when the arm has carried out this tick, while it drives.
 
@@ -214,7 +210,7 @@ class ChunkIntake:
         config = self._config
         fault = checks.stamp(what, chunk.stamp, now, max_age=config.chunk_age, future=config.future)
         if fault and fault.kind == 'clock':
-            self.forget()
+            self.follower.reset()  # old stamps mean nothing after a jump of the clock
             return fault
         if fault is None and self.follower.exhausted(now):
             return Fault('deadline', f'{what}: its last step has passed and none is newer')

@@ -32,7 +32,9 @@ class Driving:
         config: Settings.
         fallback: The contract's.
         moves: Which joints the fallback moves, (N,); a gripper keeps what it holds.
-        delay: How far the arm lags the plan [s]; chunks are in the arm's time.
+
+    Attributes:
+        trail: Where the arm was commanded to be by the source that drives.
     """
 
     def __init__(
@@ -44,13 +46,12 @@ class Driving:
         config: MonitorConfig,
         fallback: Fallback,
         moves: NDArray[bool_],
-        delay: float = 0.0,
     ) -> None:
         self._limits, self._dt, self._config = limits, dt, config
-        self._fallback, self._moves, self._delay = fallback, moves, delay
+        self._fallback, self._moves = fallback, moves
         self._intakes = intakes
         self._handover = DriverHandover(config.handover, limits.velocity, limits.acceleration, dt)
-        self._trail = Trail(fallback.seconds)
+        self.trail = Trail(fallback.seconds)
         self._way: FallbackMotion | None = None
         self._way_begin = 0.0
         self._slow_since = inf
@@ -64,14 +65,14 @@ class Driving:
         """A source is about to drive; nothing stamped before `not_before` [s] counts."""
         self._intakes[source].begin(not_before)
         self._handover.begin(clutch=clutch)
-        self._trail.clear()
+        self.trail.clear()
         self._slow_since = inf
 
     def forget(self) -> None:
         """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
         for intake in self._intakes.values():
-            intake.forget()
-        self._trail.clear()
+            intake.follower.reset()
+        self.trail.clear()
 
     def delayed_trigger(self, trigger: str, now: float, *, calm: bool) -> str:
         """The trigger that counts; where the fallback is `slow`, only after its time has passed.
@@ -99,7 +100,7 @@ class Driving:
             fresh = chunk is not None and now - chunk.stamp <= self._config.chunk_age
             return Mode.EXPERT if fresh and expert.bad is None else Mode.ALARM
         self._way = fallback_motion(
-            self._fallback, trail=self._trail, start=position, limits=self._limits, move=self._moves
+            self._fallback, trail=self.trail, start=position, limits=self._limits, move=self._moves
         )
         self._way_begin = now
         if self._way is None:
@@ -111,23 +112,8 @@ class Driving:
         """Whether the fallback's motion has ended."""
         return self._way is None or now - self._way_begin > self._way.duration + _SETTLE
 
-    def travelled(self, time: float, position: Array) -> None:
-        """The arm is commanded to be at `position` (N,) at `time` [s], by a source."""
-        self._trail.add(time, position)
-
-    def pull(self, source: Source | None, now: float, frame_stamp: float) -> Target | Fault | None:
-        """The target at the end of this tick, as the source or the fallback gives it.
-
-        Args:
-            source: Who drives; None for the fallback.
-            now: The present [s].
-            frame_stamp: Stamp of the newest frame [s].
-
-        Returns:
-            Position and velocity (N,); a fault; or None: come to rest.
-        """
-        if source is not None:
-            return self._intakes[source].pull(now, self._dt + self._delay, frame_stamp)
+    def fallback_target(self, now: float) -> Target | None:
+        """Where the fallback wants the joints at the end of this tick; None: come to rest."""
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
     def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,16 +79,6 @@ class DriverHandover:
         return float(np.max([by_speed, by_acceleration]))
 
 
-class FallbackMotion(Protocol):
-    """A motion that the monitor makes by itself, in its own time."""
-
-    duration: float
-
-    def at(self, t: float) -> Target:
-        """Position and velocity (N,) `t` seconds after its begin."""
-        ...
-
-
 class Trail:
     """Where the arm was commanded to be, for the last seconds of driving.
 
@@ -139,7 +128,7 @@ class Retreat:
         self.duration = float(self._times[-1])
 
     def at(self, t: float) -> Target:
-        """See `FallbackMotion.at`."""
+        """Position and velocity (N,) `t` seconds after its begin."""
         i = int(np.clip(np.searchsorted(self._times, t, side='right') - 1, 0, len(self._times) - 2))
         span = self._times[i + 1] - self._times[i]
         share = min(max((t - self._times[i]) / span, 0.0), 1.0)
@@ -159,11 +148,15 @@ class ToPosture:
         self.duration = max(self._PEAK * longest, 0.1)
 
     def at(self, t: float) -> Target:
-        """See `FallbackMotion.at`."""
+        """Position and velocity (N,) `t` seconds after its begin."""
         x = min(max(t / self.duration, 0.0), 1.0)
         share = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
         slope = 30.0 * x * x * (1.0 - x) ** 2 / self.duration
         return self._start + share * self._step, slope * self._step
+
+
+FallbackMotion = Retreat | ToPosture
+"""A motion that the monitor makes by itself, in its own time."""
 
 
 def fallback_motion(

@@ -26,8 +26,7 @@ from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import plannable
-from il_ros.monitors.planned_motion import Motion
-from il_ros.monitors.rest import Rest
+from il_ros.monitors.planned_motion import Motion, Rest
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.verdict import Verdict
@@ -96,7 +95,6 @@ class Monitor:
             config=config,
             fallback=fallback or Fallback(),
             moves=moves,
-            delay=delay,
         )
         self._rest = Rest(
             self._motion, tracking_error=config.tracking_error, moves=moves, delay=delay
@@ -289,9 +287,12 @@ class Monitor:
         )
 
     def _wanted(self, frame: MonitorInput, now: float) -> Target | Fault | None:
-        if not (self.mode.driving or self.mode is Mode.FALLBACK):
+        if self.mode is Mode.FALLBACK:
+            return self._driving.fallback_target(now)
+        if not self.mode.driving:
             return None
-        return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
+        # Chunks are in the arm's time.
+        return self._intakes[_DRIVERS[self.mode]].pull(now, self._dt + self._delay, frame.stamp)
 
     def _react(self, fault: Fault | None, reading: ScoreReading, now: float) -> bool:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
@@ -368,7 +369,7 @@ class Monitor:
         due = stamp + self._dt - self._delay
         end = None if plan is None else plan.at(due)[0]
         if end is not None and self.mode.driving:
-            self._driving.travelled(due, end)
+            self._driving.trail.add(due, end)
         return Verdict(
             mode=self.mode,
             plan=plan,

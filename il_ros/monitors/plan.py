@@ -122,10 +122,12 @@ class Planner:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         size = len(limits.names)
-        self._joints = [_joint_input(limits, i) for i in range(size)]
+        self._joints = [_input(limits, slice(i, i + 1)) for i in range(size)]
         self._one, self._all = ruckig.Ruckig(1), ruckig.Ruckig(size)
         self._path, self._halt = ruckig.Trajectory(1), ruckig.Trajectory(size)
-        self._brake = _brake_input(limits)
+        self._brake = _input(limits, slice(None))
+        self._brake.control_interface = ruckig.ControlInterface.Velocity
+        self._brake.synchronization = ruckig.Synchronization.No
 
     def hold(self, position: Array, t: float) -> Plan:
         """A rest from `t` on at `position` (N,), clipped to the position limits."""
@@ -289,19 +291,9 @@ def _running(first: Array, steps: Array) -> Array:
     return np.cumsum(np.concatenate([first[None], steps]), axis=0)
 
 
-def _joint_input(limits: Limits, i: int) -> ruckig.InputParameter:
-    joint = ruckig.InputParameter(1)
-    joint.max_velocity = [float(limits.velocity[i]) * _HEADROOM]
-    joint.max_acceleration = [float(limits.acceleration[i]) * _HEADROOM]
-    joint.max_jerk = [float(limits.jerk[i]) * _HEADROOM]
-    return joint
-
-
-def _brake_input(limits: Limits) -> ruckig.InputParameter:
-    brake = ruckig.InputParameter(len(limits.names))
-    brake.control_interface = ruckig.ControlInterface.Velocity
-    brake.synchronization = ruckig.Synchronization.No
-    brake.max_velocity = (limits.velocity * _HEADROOM).tolist()
-    brake.max_acceleration = (limits.acceleration * _HEADROOM).tolist()
-    brake.max_jerk = (limits.jerk * _HEADROOM).tolist()
-    return brake
+def _input(limits: Limits, joints: slice) -> ruckig.InputParameter:
+    found = ruckig.InputParameter(len(limits.names[joints]))
+    found.max_velocity = (limits.velocity[joints] * _HEADROOM).tolist()
+    found.max_acceleration = (limits.acceleration[joints] * _HEADROOM).tolist()
+    found.max_jerk = (limits.jerk[joints] * _HEADROOM).tolist()
+    return found

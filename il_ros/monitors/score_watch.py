@@ -126,18 +126,13 @@ class ScoreWatch:
             self._forget()
             self._driving = driving
         bank = self._calibration.bank
-        self._ticks += driving
-        self._answered |= driving and (score_input.chunk is not None or not bank.uses_policy_output)
-        answered = self._answered
-        seen = (
-            score_input
-            if driving
-            else replace(score_input, chunk=None, samples=None, reference=None)
-        )
-        reading = self._evaluate(bank.read(seen), missing=answered)
-        self._evaluated += answered
         if not driving:
-            return reading
+            seen = replace(score_input, chunk=None, samples=None, reference=None)
+            return self._evaluate(bank.read(seen))
+        self._ticks += 1
+        self._answered |= score_input.chunk is not None or not bank.uses_policy_output
+        reading = self._evaluate(bank.read(score_input))
+        self._evaluated += self._answered
         warned = self._warning.push(reading.score, score_input.time)
         return replace(reading, triggered=self._trigger.push(reading.exceeded), warned=warned)
 
@@ -185,12 +180,11 @@ class ScoreWatch:
         if self._calibration is not None:
             self._calibration.bank.reset()
 
-    def _evaluate(self, values: Array, *, missing: bool) -> ScoreReading:
+    def _evaluate(self, values: Array) -> ScoreReading:
         assert self._calibration is not None
         bank, thresholds, tick = self._calibration.bank, self._thresholds, self._evaluated
-        ratios = thresholds.ratios(
-            values, tick, counts=bank.counts, missing=np.inf if missing else nan
-        )
+        missing = inf if self._answered else nan
+        ratios = thresholds.ratios(values, tick, counts=bank.counts, missing=missing)
         score = mean_ratio(ratios)
         return ScoreReading(
             names=bank.names,
@@ -236,14 +230,12 @@ class _Warning:
     def push(self, ratio: float, time: float) -> bool:
         """Take in the ratio at `time` [s] and say whether to warn."""
         often = self._near.push(ratio > self._level)
-        if not self._on:
-            self._on, self._calm_since = often, None
-        elif not ratio < self._calm:
-            self._calm_since = None
-        else:
-            self._calm_since = time if self._calm_since is None else self._calm_since
-            if time - self._calm_since >= self._dwell:
-                self.reset()
+        if not (self._on and ratio < self._calm):
+            self._on, self._calm_since = self._on or often, None
+            return self._on
+        self._calm_since = time if self._calm_since is None else self._calm_since
+        if time - self._calm_since >= self._dwell:
+            self.reset()
         return self._on
 
     def reset(self) -> None:

@@ -1069,7 +1069,7 @@ def test_without_chunks_of_the_expert_the_arm_comes_to_rest_and_then_it_is_a_fau
     assert rig.velocity[0] > 0.1
     for _ in range(8):
         rig.monitor.enable_switch(True, rig.now)
-        rig.monitor._driving._intakes['expert'].forget()
+        rig.monitor._driving._intakes['expert'].follower.reset()
         verdict = rig.tick()
     assert verdict.mode is Mode.EXPERT
     np.testing.assert_array_equal(rig.velocity, ZERO)
