@@ -15,7 +15,7 @@ from il_ros.interactive.drift_test import DriftConfig, DriftResult, DriftTest, P
 from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
 from il_ros.ros.deferred_action import DeferredAction, WorkThread
-from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.graph_teaching import CoachNodeConfig, GraphTeaching
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import fill_stamp
@@ -69,7 +69,7 @@ class CoachNode(ManagedNode):
         self.serve(Trigger, '~/start', self._on_start)
         self.serve(Trigger, '~/stop', self._on_stop)
         steady_timer(self, _WATCH, self._watch)
-        self._diagnostics = Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
 
     def deactivate(self) -> None:
         """Break off what runs; it goes on when it is asked for again.

@@ -8,7 +8,7 @@ from functools import partial
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.msg import EpisodeEvent
-from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.flight_recorder import FlightRecorder, FlightRecorderConfig
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.node_parameters import declare
@@ -33,7 +33,7 @@ class FlightRecorderNode(ManagedNode):
         self._recorder.listener.open()
         self.create_subscription(EpisodeEvent, topics.EVENTS, self._on_event, EVENTS)
         steady_timer(self, _WATCH, self._watch)
-        Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
 
     def deactivate(self) -> None:
         """End the snapshot that is being written; what it holds stays."""

@@ -20,9 +20,9 @@ from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.verdict import Verdict
-from il_ros.msg import ActionChunk, MonitorStatus, Takeover
+from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.diagnostics import STALE, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
@@ -34,8 +34,8 @@ from il_ros.ros.message_conversion import (
 )
 from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
 from il_ros.ros.node_parameters import declare, let_change, setting
-from il_ros.ros.output_adapters import command_publisher
-from il_ros.ros.qos import CHUNKS, EVENTS
+from il_ros.ros.output_adapters import make_output
+from il_ros.ros.qos import CHUNKS, COMMAND, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -45,10 +45,7 @@ _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch
 _DYNAMIC_HERE = ('takeover_from',)
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
-_ASKABLE = (
-    MonitorStatus.IDLE, MonitorStatus.HOLD, MonitorStatus.POLICY, MonitorStatus.EXPERT,
-)  # fmt: skip
-_MODES = {code: mode for mode, code in CODES.items() if code in _ASKABLE}
+_MODES = {CODES[mode]: mode for mode in (Mode.IDLE, Mode.HOLD, Mode.POLICY, Mode.EXPERT)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +88,19 @@ class MonitorNode(ManagedNode):
         self._contract = load_contract(self._config.contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._latency = {mode: Latency() for mode in _DRIVING}
-        self._output, self._commands = command_publisher(self, self._contract)
+        self._output, topic = make_output(self._contract), self._contract.action.output.topic
+        self._commands = self.create_publisher(self._output.message_type, topic, COMMAND)
         self._reports = MonitorReports(self, self._contract)
         self._forget()
         self._source = FrameSource(self, self._contract, self._on_frame)
-        for mode in _DRIVING:
-            self._subscribe(mode)
+        for mode, topic in _TOPICS.items():
+            self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.serve(SetMode, '~/set_mode', self._on_set_mode)
         self.serve(DiscardBefore, '~/discard_before', self._on_discard_before)
         self.serve(LoadPolicy, '~/load', self._on_load)
-        Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
 
     def activate(self) -> None:
         """Begin to watch, in IDLE: the arm is not touched, whatever was before."""
@@ -130,11 +128,6 @@ class MonitorNode(ManagedNode):
         self._seen = self._commanded = self._elapsed()
         self._read = self._epoch
 
-    def _subscribe(self, mode: Mode) -> None:
-        self.create_subscription(
-            ActionChunk, _TOPICS[mode], lambda message: self._on_chunk(message, mode), CHUNKS
-        )
-
     def _use(self, bundle: Bundle | None) -> None:
         self._policy_id = bundle.policy_id if bundle else ''
         self._calibration = bundle.calibration if bundle else None
@@ -155,7 +148,9 @@ class MonitorNode(ManagedNode):
         self._seen = self._waiting
         self._tick_if_answered()
 
-    def _on_chunk(self, message: ActionChunk, mode: Mode) -> None:
+    def _on_chunk(self, mode: Mode, message: ActionChunk) -> None:
+        if not self.active:
+            return
         stamp = to_ns(message.header.stamp)
         chunk = Chunk(
             stamp=self._seconds(stamp),
@@ -167,8 +162,6 @@ class MonitorNode(ManagedNode):
             source=chunk_source(message),
             samples=chunk_samples(message),
         )
-        if not self.active:
-            return
         self._monitor.offer(chunk, _DRIVING[mode])
         self._answered[mode] = stamp
         self._chunks[mode] += 1
@@ -218,15 +211,11 @@ class MonitorNode(ManagedNode):
         elif now - self._seen > self._settings.frame_age and self._monitor.mode is not Mode.IDLE:
             self._tick()
         elif (
-            self._contract.action.output.setpoints
+            self._verdict is not None
+            and self._contract.action.output.setpoints
             and now - self._commanded >= self._contract.period
-        ):
-            self._go_on()
-
-    def _go_on(self) -> None:
-        """Send the rest of the plan, its stop, where a command is good for one period only."""
-        if self._verdict is not None and self._verdict.plan is not None:
-            self._command(self._verdict, int(self.get_clock().now().nanoseconds))
+        ):  # a command is good for one period only: the rest of the plan, its stop, follows
+            self._command(self._verdict, present)
 
     def _tick(self) -> None:
         begin = time.perf_counter()
@@ -240,7 +229,12 @@ class MonitorNode(ManagedNode):
         if frame is not None and self._simulated and now >= before:
             now = max(now, frame.stamp)  # /clock may arrive after the frame of its instant
         stamp = frame.stamp if frame is not None else now
-        verdict = self._judge(frame, silent, stamp, now)
+        try:
+            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            verdict = self._monitor.tick(seen, self._seconds(now))
+        except Exception:
+            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
+            verdict = self._monitor.emergency(self._seconds(now))
         try:
             self._command(verdict, now)
             self._reports.executed(verdict, stamp, self._policy_id)
@@ -251,14 +245,6 @@ class MonitorNode(ManagedNode):
             self.exit_code = 1
         self._count(verdict, stamp)
         self._verdict = verdict
-
-    def _judge(self, frame: Frame | None, silent: float, stamp: int, now: int) -> Verdict:
-        try:
-            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
-            return self._monitor.tick(seen, self._seconds(now))
-        except Exception:
-            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
-            return self._monitor.emergency(self._seconds(now))
 
     def _count(self, verdict: Verdict, stamp: int) -> None:
         self._ticks += 1

@@ -15,7 +15,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.msg import ActionChunk
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.diagnostics import OK, STALE, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import OK, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message
@@ -52,7 +52,7 @@ class PolicyNode(ManagedNode):
         if self._config.bundle:
             self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
-        Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
         self.serve(LoadPolicy, '~/load', self._on_load)
         self.serve(Trigger, '~/reset', self._on_reset)
 

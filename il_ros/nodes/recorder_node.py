@@ -11,7 +11,7 @@ from il_ros.action import RecordEpisode
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.ros.deferred_action import DeferredAction
-from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import to_duration, to_seconds
 from il_ros.ros.node_parameters import declare
@@ -44,7 +44,7 @@ class RecorderNode(ManagedNode):
         self.serve(StopEpisode, '~/stop', self._on_stop)
         steady_timer(self, _WATCH, self._watch)
         self._rates = Rates()
-        self._diagnostics = Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
 
     def deactivate(self) -> None:
         """End the running episode; what it holds stays."""

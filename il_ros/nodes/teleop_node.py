@@ -18,7 +18,7 @@ from il_ros.experts.teleop.keyboard import KeyboardConfig, help_text
 from il_ros.experts.teleop.operator import Operator
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.ros.device_input import DeviceInput
-from il_ros.ros.diagnostics import OK, WARN, Diagnostics, Report
+from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.episode_buttons import EpisodeButtons
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode, steady_timer
@@ -75,7 +75,7 @@ class TeleopNode(ManagedNode):
         FrameSource(self, contract, self._on_frame, contract.action.position)
         self._input = DeviceInput(self, self._device, self._on_reading, self._on_problem)
         steady_timer(self, _WATCH, self._watch)
-        Diagnostics(self, self._report)
+        publish_diagnostics(self, self._report)
         if isinstance(config, KeyboardConfig):
             self.get_logger().info(f'the keys:\n{help_text(config.keys)}')
 

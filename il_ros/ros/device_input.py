@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
 
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState, Joy
@@ -20,6 +22,7 @@ from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.qos import SENSOR_IN
 
 _KEYS = 0.02  # s between two looks at the terminal
+Read: TypeAlias = Callable[[Any, float], DeviceReading]
 
 
 class DeviceInput:
@@ -47,13 +50,8 @@ class DeviceInput:
         if isinstance(device, Keyboard):
             self._open_terminal(device)
             return
-        node.create_subscription(Joy, 'joy', self._joy(device), SENSOR_IN)
-        if isinstance(device, TwistDevice):
-            node.create_subscription(TwistStamped, 'twist', self._twist(device), SENSOR_IN)
-        if isinstance(device, LeaderDevice):
-            for topic in device.topics:
-                take = self._joints(device, topic)
-                node.create_subscription(JointState, topic, take, SENSOR_IN)
+        for kind, topic, read in _sources(device):
+            node.create_subscription(kind, topic, partial(self._take, read), SENSOR_IN)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
@@ -75,29 +73,9 @@ class DeviceInput:
 
         steady_timer(self._node, _KEYS, look)
 
-    def _joy(
-        self, device: JoyDevice | TwistDevice | LeaderDevice
-    ) -> Callable[[Joy], None]:  # fmt: skip
-        return lambda message: self._take(
-            lambda: device.joy(message.axes, message.buttons, self._now())
-        )
-
-    def _twist(self, device: TwistDevice) -> Callable[[TwistStamped], None]:
-        def take(message: TwistStamped) -> None:
-            linear, angular = message.twist.linear, message.twist.angular
-            values = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
-            self._take(lambda: device.twist(values, message.header.frame_id, self._now()))
-
-        return take
-
-    def _joints(self, device: LeaderDevice, topic: str) -> Callable[[JointState], None]:
-        return lambda message: self._take(
-            lambda: device.joint_state(message.name, message.position, self._now(), topic=topic)
-        )
-
-    def _take(self, read: Callable[[], DeviceReading]) -> None:
+    def _take(self, read: Read, message: Any) -> None:
         try:
-            reading = read()
+            reading = read(message, self._now())
         except IlRosError as problem:
             self._lose(problem)
             return
@@ -105,3 +83,27 @@ class DeviceInput:
 
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) / NS
+
+
+def _sources(
+    device: JoyDevice | TwistDevice | LeaderDevice,
+) -> Iterator[tuple[Any, str, Read]]:
+    """Type, topic and reading of every message that a device takes."""
+    yield Joy, 'joy', lambda joy, now: device.joy(joy.axes, joy.buttons, now)
+    if isinstance(device, TwistDevice):
+        yield TwistStamped, 'twist', partial(_read_twist, device)
+    if isinstance(device, LeaderDevice):
+        for topic in device.topics:
+            yield JointState, topic, partial(_read_joints, device, topic)
+
+
+def _read_twist(device: TwistDevice, message: TwistStamped, now: float) -> DeviceReading:
+    linear, angular = message.twist.linear, message.twist.angular
+    values = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+    return device.twist(values, message.header.frame_id, now)
+
+
+def _read_joints(
+    device: LeaderDevice, topic: str, message: JointState, now: float
+) -> DeviceReading:
+    return device.joint_state(message.name, message.position, now, topic=topic)

@@ -18,23 +18,20 @@ OK, WARN, ERROR, STALE = (
 Report = tuple[bytes, str, Mapping[str, object]]
 
 
-class Diagnostics:
-    """Publishes what `report` says (level, message, values) on /diagnostics every second."""
+def publish_diagnostics(node: Node, report: Callable[[], Report]) -> None:
+    """Publish what `report` says (level, message, values) on /diagnostics every second."""
+    publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
-    def __init__(self, node: Node, report: Callable[[], Report]) -> None:
-        self._node, self._report = node, report
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        steady_timer(node, 1.0, self.publish)
-
-    def publish(self) -> None:
-        """Publish now."""
-        level, message, values = self._report()
+    def publish() -> None:
+        level, message, values = report()
         status = DiagnosticStatus(
             level=level,
-            name=self._node.get_fully_qualified_name().lstrip('/'),
+            name=node.get_fully_qualified_name().lstrip('/'),
             message=message,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         array = DiagnosticArray(status=[status])
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(array)
+        array.header.stamp = node.get_clock().now().to_msg()
+        publisher.publish(array)
+
+    steady_timer(node, 1.0, publish)

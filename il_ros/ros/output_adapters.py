@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
-from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -22,7 +21,6 @@ from il_ros.core.trajectory import Trajectory
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.ros.message_conversion import doubles, to_duration, to_ns, to_stamp
-from il_ros.ros.qos import COMMAND
 
 Array = NDArray[np.float64]
 
@@ -212,13 +210,6 @@ def make_output(contract: Contract) -> OutputAdapter:
     adapter = lookup('output_adapter', contract.action.output.adapter, OUTPUT_ADAPTERS)
     output: OutputAdapter = adapter(contract)
     return output
-
-
-def command_publisher(node: Node, contract: Contract) -> tuple[OutputAdapter, Any]:
-    """The adapter and the one publisher of robot commands."""
-    output = make_output(contract)
-    topic = contract.action.output.topic
-    return output, node.create_publisher(output.message_type, topic, COMMAND)
 
 
 def _matrix(message: JointTrajectory, part: str) -> Array:

@@ -115,10 +115,7 @@ class Recording:
 
     def count(self, topic: str) -> MessageCounts:
         """The counts of a topic that samples come on."""
-        found = self.counts.get(topic)
-        if found is None:
-            found = self.counts.setdefault(topic, MessageCounts())
-        return found
+        return self.counts.setdefault(topic, MessageCounts())
 
     def close(
         self,

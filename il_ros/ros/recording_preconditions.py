@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
+from il_ros.core.streams import ImageStream, Stream
 
 _PERIODS = 3  # a slow stream is fresh for so many of its periods
 
@@ -37,21 +39,15 @@ def required_topics(
         names: Absolute name of each of its topics, and of the monitor's status.
         fresh: How old the newest message of a stream may be [s].
     """
-    keys: dict[str, list[str]] = {}
-    rates: dict[str, float] = {}
+    groups: dict[str, dict[str, Stream | ImageStream]] = defaultdict(dict)
     for key, stream in contract.inputs.items():
         if stream.required:
-            keys.setdefault(stream.topic, []).append(key)
-            rate = 0.0 if stream.latched else stream.rate
-            rates[stream.topic] = max(rates.get(stream.topic, 0.0), rate)
-    needed = [
-        RequiredTopic(
-            topic=names[topic],
-            keys=tuple(found),
-            max_age=max(fresh, _PERIODS / rates[topic]) if rates[topic] else None,
-        )
-        for topic, found in keys.items()
-    ]
+            groups[stream.topic][key] = stream
+    needed = []
+    for topic, streams in groups.items():
+        rate = max(0.0 if stream.latched else stream.rate for stream in streams.values())
+        age = max(fresh, _PERIODS / rate) if rate else None
+        needed.append(RequiredTopic(topic=names[topic], keys=tuple(streams), max_age=age))
     if contract.action.demonstration is None:
         # Commands come only while a source drives; that a status was heard shows a monitor.
         status = names[topics.MONITOR_STATUS]

@@ -13,6 +13,7 @@ from small_policies import REACH
 
 rclpy = pytest.importorskip('rclpy')
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from il_ros.action import TeachPolicy  # noqa: E402
 from il_ros.msg import CoachStatus, MonitorStatus  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
@@ -104,6 +105,15 @@ class Node:
         self.services[service].wait_for_service(20)
         return self.answer(self.services[service].call_async(Trigger.Request()))
 
+    def reports(self, count):
+        """Wait for so many diagnostics, of which there is one a second."""
+        names = []
+        heard = self.client.node.create_subscription(
+            DiagnosticArray, '/diagnostics', lambda m: names.extend(s.name for s in m.status), 10
+        )
+        self.until(lambda: names.count('coach') >= count, 'its diagnostics')
+        self.client.node.destroy_subscription(heard)
+
     def teach(self, rounds=0):
         self.feedback = []
         goal = self.answer(
@@ -123,7 +133,7 @@ def taught(running, tmp_path_factory):
     """A coach's folder after the first teaching, with nothing to be held against."""
     folder = tmp_path_factory.mktemp('coach') / 'runs'
     with Node(running, folder, QUICK) as coach:
-        time.sleep(1.0)
+        coach.reports(2)  # by then it has looked several times at whether to begin
         assert coach.said[-1].state == CoachStatus.WATCHING
         assert not (folder / 'round_000').exists()  # nothing moves on start
         goal = coach.teach()

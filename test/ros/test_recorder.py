@@ -176,6 +176,11 @@ def image(size, encoding='bgr8'):
     return message
 
 
+def require_taken(*publishers):
+    """Wait until the recorder has all that these reliable publishers sent."""
+    assert all(each.wait_for_all_acked(Duration(seconds=20)) for each in publishers)
+
+
 def test_a_publisher_that_restarts_jumps_back_in_time_and_sends_nan(bench):
     bench.launch(fresh=0.0)
     first, sent = bench.publisher(JointState, 'joint_states'), []
@@ -187,7 +192,7 @@ def test_a_publisher_that_restarts_jumps_back_in_time_and_sends_nan(bench):
 
     bench.start(task='restart', notes='at the start')
     send(first, 300, stamp=1000)
-    assert first.wait_for_all_acked(Duration(seconds=20))  # it takes with it what is on its way
+    require_taken(first)  # it takes with it what is on its way
     bench.node.destroy_publisher(first)
     second = bench.publisher(JointState, 'joint_states')
     send(second, 200, stamp=10)
@@ -196,7 +201,7 @@ def test_a_publisher_that_restarts_jumps_back_in_time_and_sends_nan(bench):
     for _ in range(50):
         send(second, 1)
         send(third, 1)
-    assert all(p.wait_for_all_acked(Duration(seconds=20)) for p in (second, third))
+    require_taken(second, third)
     answer, (info, found) = bench.stop(
         outcome=StopEpisode.Request.FAILURE, reason='why', notes='at the end', flagged=True
     )
@@ -385,7 +390,7 @@ def test_ctrl_c_ends_the_episode_within_three_seconds(bench):
     path = bench.start()
     for number in range(100):
         publisher.publish(joints(number))
-    time.sleep(0.5)  # they are there, but nothing else has happened
+    require_taken(publisher)  # they are there, but nothing else has happened
     begin = time.monotonic()
     bench.process.send_signal(signal.SIGINT)
     assert bench.process.wait(3.0) == 0
@@ -481,9 +486,8 @@ def test_four_cameras_and_fast_joints_without_a_loss(bench, monkeypatch):
     generator = subprocess.Popen([sys.executable, *line, '--duration', '12'], cwd=ROOT)
     while not bench.call(StartEpisode, 'start').success:
         assert generator.poll() is None
-    time.sleep(5.0)
-    answer, (_, found) = bench.stop()
     assert generator.wait(60) == 0
+    answer, (_, found) = bench.stop()
     for topic in ('joint_states', 'wrench', *(f'camera{i}/image' for i in range(4))):
         numbers = [count_of(data) for _, data in found[topic]]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -507,7 +511,7 @@ def test_a_topic_that_is_named_twice_is_recorded_once(bench):
     for number in range(5):
         arm.publish(joints(number))
         extra.publish(String(data=str(number)))
-    time.sleep(0.5)
+    require_taken(arm, extra)
     _, (_, found) = bench.stop()
     assert 0 < len(found['extra']) <= 5
     assert 0 < len(found['joint_states']) <= 5
@@ -552,7 +556,7 @@ def test_swapped_names_are_remapped_once(bench):
     for _ in range(5):
         one.publish(String(data='from one'))
         two.publish(String(data='from two'))
-    time.sleep(0.5)
+    require_taken(one, two)
     _, (_, found) = bench.stop()
     for name in ('one', 'two'):
         held = {deserialize_message(data, String).data for _, data in found[name]}
