@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,33 @@ _NOT_DEMONSTRATED = ('none', 'idle', 'hold', 'alarm', 'fallback')
 _DEMONSTRATOR = SOURCES.index('demonstrator')
 
 
-class ActionExtractor(Protocol):
-    """Takes the messages of one topic, then says what was commanded after each frame."""
+class ActionExtractor(ABC):
+    """Takes the messages of one topic, then says what was commanded after each frame.
 
-    @property
-    def topic(self) -> str:
-        """Topic that it takes, relative; empty if it needs none."""
+    Attributes:
+        topic: Topic that it takes, relative; empty if it needs none.
+    """
 
+    topic = ''
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+
+    @abstractmethod
     def add(self, message: BagMessage) -> None:
         """Take one message. Raise IlRosError if it is not of the contract's joints."""
 
     def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
         """Actions, shape (F, N) [rad or m], NaN without a command; and sources, shape (F,)."""
+        actions = np.full((len(frames), len(self._contract.action.names)), np.nan)
+        codes = np.zeros(len(frames), np.uint8)
+        if frames:
+            self._fill(frames, actions, codes)
+        return actions, codes
+
+    @abstractmethod
+    def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
+        """Set the actions and sources of the frames that a command belongs to."""
 
 
 def action_extractor(contract: Contract, topics: Sequence[str]) -> ActionExtractor:
@@ -66,65 +82,53 @@ def action_extractor(contract: Contract, topics: Sequence[str]) -> ActionExtract
     )
 
 
-@dataclass(frozen=True)
-class ExecutedActions:
-    """What our monitor commanded: each command has the stamp of the frame it answers."""
+class ExecutedActions(ActionExtractor):
+    """What our monitor commanded: each command has the stamp of the frame it answers.
 
-    contract: Contract
-    _stamps: list[int] = field(default_factory=list)
-    _commands: list[Array] = field(default_factory=list)
-    _codes: list[int] = field(default_factory=list)
+    A command belongs to the nearest frame, within half a period; the nearest one wins.
+    """
 
-    @property
-    def topic(self) -> str:
-        """The contract's executed topic."""
-        return self.contract.action.executed
+    def __init__(self, contract: Contract) -> None:
+        super().__init__(contract)
+        self.topic = contract.action.executed
+        self._commands: list[tuple[int, Array, int]] = []
 
     def add(self, message: BagMessage) -> None:
         """Take an il_ros/msg/ActionChunk of one step."""
         chunk = read_chunk(message)
         if chunk.source in _NOT_DEMONSTRATED:
             return
-        self._commands.append(_command(self.contract, chunk.names, chunk.positions))
-        self._stamps.append(chunk.stamp)
+        command = _command(self._contract, chunk.names, chunk.positions)
         known = chunk.source in SOURCES
-        self._codes.append(SOURCES.index(chunk.source) if known else _DEMONSTRATOR)
+        code = SOURCES.index(chunk.source) if known else _DEMONSTRATOR
+        self._commands.append((chunk.stamp, command, code))
 
-    def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
-        """A command belongs to the nearest frame, within half a period; the nearest one wins."""
-        actions, codes = _nothing(frames, self.contract)
-        if not frames:
-            return actions, codes
-        ticks = np.array([frame.stamp for frame in frames], dtype=np.int64)
-        best = np.full(len(ticks), round(NS / self.contract.rate / 2), dtype=np.int64)
-        for stamp, command, code in zip(self._stamps, self._commands, self._codes, strict=True):
-            i = int(np.searchsorted(ticks, stamp))
-            near = min(
-                (k for k in (i - 1, i) if 0 <= k < len(ticks)), key=lambda k: _gap(ticks, k, stamp)
-            )
-            if _gap(ticks, near, stamp) <= best[near]:
-                best[near] = _gap(ticks, near, stamp)
-                actions[near], codes[near] = command, code
-        return actions, codes
+    def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
+        ticks = [frame.stamp for frame in frames]
+        best = [round(NS / self._contract.rate / 2)] * len(ticks)
+        for stamp, command, code in self._commands:
+            after = bisect_left(ticks, stamp)
+            around = range(max(after - 1, 0), min(after + 1, len(ticks)))
+            distance, near = min((abs(ticks[k] - stamp), k) for k in around)
+            if distance <= best[near]:
+                best[near], actions[near], codes[near] = distance, command, code
 
 
-@dataclass(frozen=True)
-class CommandedActions:
-    """Commands of a foreign controller or a leader arm: the newest before the next tick."""
+class CommandedActions(ActionExtractor):
+    """Commands of a foreign controller or a leader arm: the newest before the next tick.
 
-    contract: Contract
-    demonstration: Demonstration
-    _stamps: list[int] = field(default_factory=list)
-    _messages: list[bytes] = field(default_factory=list)
+    The action is the position commanded for the moment of that tick, unless it is too old.
+    """
 
-    @property
-    def topic(self) -> str:
-        """The contract's `action.demonstration.topic`."""
-        return self.demonstration.topic
+    def __init__(self, contract: Contract, demonstration: Demonstration) -> None:
+        super().__init__(contract)
+        self.topic = demonstration.topic
+        self._demonstration = demonstration
+        self._messages: list[tuple[int, bytes]] = []
 
     def add(self, message: BagMessage) -> None:
         """Keep a command; it is decoded when a frame needs it."""
-        d = self.demonstration
+        d = self._demonstration
         if message.type != d.type:
             raise DatasetError(
                 f'type {message.type}', where=d.topic, allowed=d.type,
@@ -134,68 +138,47 @@ class CommandedActions:
         if d.time == 'header':
             # A trajectory stamped zero begins at once.
             stamp = Cdr(message.data).stamp() or message.receive
-        self._stamps.append(stamp + round(NS * d.latency))
-        self._messages.append(message.data)
+        self._messages.append((stamp + round(NS * d.latency), message.data))
 
-    def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
-        """The position commanded for the moment of the next tick, unless it is too old."""
-        actions, codes = _nothing(frames, self.contract)
-        order = np.argsort(np.array(self._stamps, dtype=np.int64), kind='stable')
-        stamps = np.array(self._stamps, dtype=np.int64)[order]
+    def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
+        messages = sorted(self._messages, key=itemgetter(0))
         for i, frame in enumerate(frames):
-            due = frame.stamp + round(NS / self.contract.rate)
-            k = int(np.searchsorted(stamps, due, side='right')) - 1
-            if k < 0:
+            due = frame.stamp + round(NS / self._contract.rate)
+            newest = bisect_right(messages, due, key=itemgetter(0)) - 1
+            if newest < 0:
                 continue
-            since = (due - int(stamps[k])) / NS
-            command, lasts = self._decoded(self._messages[order[k]], since)
-            if since - lasts <= self.demonstration.max_age:
+            stamp, data = messages[newest]
+            since = (due - stamp) / NS
+            command, lasts = self._decoded(data, since)
+            if since - lasts <= self._demonstration.max_age:
                 actions[i], codes[i] = command, _DEMONSTRATOR
-        return actions, codes
 
     def _decoded(self, data: bytes, since: float) -> tuple[Array, float]:
         """Positions `since` seconds after the command began, and how long it lasts [s]."""
-        names = self.demonstration.names or self.contract.action.names
-        kind = self.demonstration.type
+        names = self._demonstration.names or self._contract.action.names
+        kind = self._demonstration.type
         if kind.endswith('JointState'):
             return decoder_for(kind).decode(data, ('position',), names), 0.0
         if kind.endswith('Float64MultiArray'):
-            return _command(self.contract, names, _multi_array(data), names), 0.0
+            return _command(self._contract, names, _multi_array(data), names), 0.0
         return _trajectory(data, names, since)
 
 
-@dataclass(frozen=True)
-class MeasuredActions:
-    """Teaching by hand: the action is the position that the arm had one tick later."""
+class MeasuredActions(ActionExtractor):
+    """Teaching by hand: the action is the position that the arm had one tick later.
 
-    contract: Contract
-
-    @property
-    def topic(self) -> str:
-        """None."""
-        return ''
+    That is the next frame's, where it is one period away and valid.
+    """
 
     def add(self, message: BagMessage) -> None:
         """Nothing is taken."""
 
-    def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
-        """Positions of the next frame, where it is one period away and valid."""
-        actions, codes = _nothing(frames, self.contract)
-        keys = self.contract.action.position
+    def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
+        keys = self._contract.action.position
         for i, (frame, following) in enumerate(pairwise(frames)):
-            near = following.stamp - frame.stamp <= GAP * NS / self.contract.rate
+            near = following.stamp - frame.stamp <= GAP * NS / self._contract.rate
             if near and following.all_valid(keys):
                 actions[i], codes[i] = following.vector(keys), _DEMONSTRATOR
-        return actions, codes
-
-
-def _nothing(frames: Sequence[Frame], contract: Contract) -> tuple[Array, Codes]:
-    actions = np.full((len(frames), len(contract.action.names)), np.nan)
-    return actions, np.zeros(len(frames), np.uint8)
-
-
-def _gap(ticks: NDArray[np.int64], i: int, stamp: int) -> int:
-    return abs(int(ticks[i]) - stamp)
 
 
 def _command(

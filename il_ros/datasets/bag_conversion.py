@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,7 +61,8 @@ def convert(
     source = action_extractor(contract, reader.relative_topics)
     cameras = {key: _camera_topic(reader, image) for key, image in contract.images.items()}
     required = [stream.topic for stream in contract.streams.values() if stream.required]
-    reader.require(dict.fromkeys([*required, *(cameras[k] for k in _required(contract))]))
+    required += [cameras[key] for key, image in contract.images.items() if image.required]
+    reader.require(dict.fromkeys(required))
     # What no policy sees has a builder of its own: to wait for it would change what one sees.
     seen = _Frames(contract, contract.observations)
     extra = _Frames(contract, [*contract.privileged, *contract.images])
@@ -266,10 +267,6 @@ class _Images:
         return blob
 
 
-def _required(contract: Contract) -> Iterator[str]:
-    return (key for key, image in contract.images.items() if image.required)
-
-
 def _camera_topic(reader: EpisodeReader, image: ImageStream) -> str:
     """The topic of a camera in this bag: the recorder may have made JPEGs of it."""
     made = image.record == 'jpeg' and image.compressed_topic in reader.relative_topics
@@ -315,19 +312,17 @@ def _arrays(
 
 
 def _entry(reader: EpisodeReader, frames: int) -> EpisodeEntry:
-    info = reader.info
-    if info is None:
-        return EpisodeEntry(
-            id=reader.path.name, start=0, length=frames, outcome='unknown', bag=str(reader.path)
-        )
-    return EpisodeEntry(
+    entry = EpisodeEntry(
+        id=reader.path.name, start=0, length=frames, outcome='unknown', bag=str(reader.path)
+    )
+    if (info := reader.info) is None:
+        return entry
+    return replace(
+        entry,
         id=info.episode_id,
-        start=0,
-        length=frames,
         outcome=info.outcome,
         task=info.task,
         seed=info.seed,
-        bag=str(reader.path),
         flagged=info.flagged,
         notes=info.notes,
         measures=loss_measures(reader.contract, info),

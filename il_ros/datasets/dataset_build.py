@@ -11,7 +11,7 @@ import glob
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, check_settings
 from il_ros.datasets.preprocessing.quality_rules import find_outliers
-from il_ros.datasets.preprocessing.step_effects import Effects, total_effects
+from il_ros.datasets.preprocessing.step_effects import total_effects
 from il_ros.datasets.process_pool import run_all, worker_count
 
 OnEpisode = Callable[[int, int, str], None]
@@ -86,54 +86,26 @@ def build_dataset(
         job = ShardJob(
             work=work, preprocessing=settings, image_format=image_format, reading=reading
         )
-        prepared = prepare_bags(
+        contract, shards = prepare_bags(
             bags, job, contract=contract, outcomes=outcomes, jobs=jobs, on_episode=on_episode
         )
-        reasons = outlier_reasons(prepared.entries, (), settings)
         writer = DatasetWriter(
             out,
-            prepared.contract,
+            contract,
             overwrite=overwrite,
             inputs=bags,
             image_format=image_format,
             labels=reading.labels,
         )
+        reasons = outlier_reasons(shards, settings)
         with writer:
-            dropped = add_shards(writer, prepared.shards, reasons)
+            left_out = add_shards(writer, shards, reasons)
             return writer.finish(
-                left_out=(*prepared.left_out, *dropped),
+                left_out=left_out,
                 preprocessing=dataclasses.asdict(settings),
-                steps=prepared.effects,
+                steps=total_effects(shard.effects for shard in shards),
                 reading=reading,
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedBags:
-    """Bags that were converted and preprocessed, with at least one episode.
-
-    Attributes:
-        contract: The contract that they were read by.
-        shards: What became of each bag, in order.
-    """
-
-    contract: Contract
-    shards: tuple[Shard, ...]
-
-    @property
-    def entries(self) -> tuple[EpisodeEntry, ...]:
-        """Episodes in order."""
-        return tuple(entry for shard in self.shards for entry in shard.entries)
-
-    @property
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """What cannot be used, in order."""
-        return tuple(entry for shard in self.shards for entry in shard.left_out)
-
-    @property
-    def effects(self) -> Effects:
-        """What every step of the preprocessing did, summed over the bags."""
-        return total_effects(shard.effects for shard in self.shards)
 
 
 def prepare_bags(
@@ -145,8 +117,8 @@ def prepare_bags(
     jobs: int,
     on_episode: OnEpisode | None = None,
     used_ids: Iterable[str] = (),
-) -> PreparedBags:
-    """Make the shards of `bags`, with the arguments of `build_dataset`.
+) -> tuple[Contract, list[Shard]]:
+    """Convert and preprocess `bags`, with the arguments of `build_dataset`.
 
     Args:
         bags: Where the episodes are.
@@ -156,6 +128,9 @@ def prepare_bags(
         jobs: Processes.
         on_episode: Called after each bag.
         used_ids: Ids that no new episode may get. Different episodes always get different ids.
+
+    Returns:
+        The contract that they were read by, and the shard of each bag, in order.
 
     Raises:
         DatasetError: If no bag says its contract and none is given, a setting does not fit it,
@@ -184,31 +159,30 @@ def prepare_bags(
     for index, shard in run_all(make_shard, todo, worker_count(jobs, len(todo)), _process_died):
         shards[todo[index].bag] = shard
         report(shard)
-    ids, unique = UniqueIds(used_ids), _without_repeats([shards[path] for path in paths])
-    prepared = PreparedBags(
-        contract=contract, shards=tuple(_with_unique_ids(shard, ids) for shard in unique)
-    )
-    if not prepared.entries:
-        raise _nothing_usable(prepared.shards)
-    return prepared
+    found = _without_repeats([shards[path] for path in paths])
+    ids = iter(unique_ids((entry.id for shard in found for entry in shard.entries), used_ids))
+    found = [replace(s, entries=tuple(replace(e, id=next(ids)) for e in s.entries)) for s in found]
+    if not any(shard.entries for shard in found):
+        raise _nothing_usable(found)
+    return contract, found
 
 
 def add_shards(
-    writer: DatasetWriter, shards: Iterable[Shard], reasons: Mapping[str, str]
+    writer: DatasetWriter, shards: Sequence[Shard], reasons: Mapping[str, str]
 ) -> list[LeftOut]:
     """Write the episodes of shards into a dataset, except those that `reasons` (by id) names.
 
     Returns:
-        Those that were left out.
+        What is left out, of the bags and of the episodes.
     """
-    dropped = []
+    left_out = [entry for shard in shards for entry in shard.left_out]
     for shard in shards:
         for index, entry in enumerate(shard.entries):
             if entry.id in reasons:
-                dropped.append(LeftOut(bag=entry.bag, reason=reasons[entry.id], id=entry.id))
+                left_out.append(LeftOut(bag=entry.bag, reason=reasons[entry.id], id=entry.id))
             else:
                 writer.add(read_shard_episode(shard, index, writer.contract))
-    return dropped
+    return left_out
 
 
 @contextmanager
@@ -248,18 +222,19 @@ def work_folder(out: Path, *, resume: bool = True) -> Iterator[Path]:
 
 
 def outlier_reasons(
-    entries: Sequence[EpisodeEntry], others: Sequence[EpisodeEntry], settings: Preprocessing
+    shards: Iterable[Shard], settings: Preprocessing, others: Sequence[EpisodeEntry] = ()
 ) -> dict[str, str]:
     """Why episodes are left out as outliers of their set, by id; empty unless the settings ask.
 
     Args:
-        entries: New episodes.
-        others: Episodes that are in the set already.
+        shards: The new episodes.
         settings: What an outlier is.
+        others: Episodes that are in the set already.
 
     Raises:
-        DatasetError: If all of `entries` are outliers, with the reason for the first.
+        DatasetError: If all of the new ones are outliers, with the reason for the first.
     """
+    entries = [entry for shard in shards for entry in shard.entries]
     if not settings.quality.outliers.leave_out:
         return {}
     reasons = find_outliers((*others, *entries), settings.quality.outliers)
@@ -273,22 +248,14 @@ def outlier_reasons(
     return reasons
 
 
-class UniqueIds:
-    """Ids that are all different: a repeated one gets a number appended.
-
-    Args:
-        used: Ids that are in use already.
-    """
-
-    def __init__(self, used: Iterable[str] = ()) -> None:
-        self._used = set(used)
-
-    def of(self, name: str) -> str:
-        """An id for an episode that is called `name`."""
+def unique_ids(names: Iterable[str], used: Iterable[str] = ()) -> list[str]:
+    """An id for each of `names`, none of them twice or in `used`: repeated ones get a number."""
+    taken, ids = set(used), []
+    for name in names:
         numbered = (f'{name}-{number}' for number in count(2))
-        free = next(n for n in chain([name], numbered) if n not in self._used)
-        self._used.add(free)
-        return free
+        ids.append(next(n for n in chain([name], numbered) if n not in taken))
+        taken.add(ids[-1])
+    return ids
 
 
 def _survey(
@@ -333,7 +300,7 @@ def _contract_in(text: str, bag: Path) -> Contract:
     return contract
 
 
-def _without_repeats(shards: Iterable[Shard]) -> tuple[Shard, ...]:
+def _without_repeats(shards: Iterable[Shard]) -> list[Shard]:
     """Shards, without the episodes of a recording that an earlier one holds."""
     seen: dict[str, str] = {}
     kept = []
@@ -344,11 +311,7 @@ def _without_repeats(shards: Iterable[Shard]) -> tuple[Shard, ...]:
         else:
             kept.append(shard)
             seen[shard.sha256] = shard.bag
-    return tuple(kept)
-
-
-def _with_unique_ids(shard: Shard, ids: UniqueIds) -> Shard:
-    return replace(shard, entries=tuple(replace(e, id=ids.of(e.id)) for e in shard.entries))
+    return kept
 
 
 def _process_died(job: ShardJob) -> Shard:

@@ -16,10 +16,10 @@ from il_ros.datasets.bag_shard import ShardJob
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_build import (
     OnEpisode,
-    UniqueIds,
     add_shards,
     outlier_reasons,
     prepare_bags,
+    unique_ids,
     work_folder,
 )
 from il_ros.datasets.dataset_writer import DatasetWriter
@@ -68,7 +68,7 @@ def append_bags(
             reading=replace(manifest.reading or BagReadOptions(), labels=manifest.labels),
             known={entry.sha256: entry.id for entry in manifest.episodes if entry.sha256},
         )
-        prepared = prepare_bags(
+        _, shards = prepare_bags(
             bags,
             job,
             contract=old.contract,
@@ -77,15 +77,15 @@ def append_bags(
             on_episode=on_episode,
             used_ids=[entry.id for entry in manifest.episodes],
         )
-        reasons = outlier_reasons(prepared.entries, manifest.episodes, settings)
+        reasons = outlier_reasons(shards, settings, manifest.episodes)
         with DatasetWriter.like(old, path, overwrite=True) as writer:
             for episode in range(len(manifest.episodes)):
                 writer.copy(old, episode)
-            dropped = add_shards(writer, prepared.shards, reasons)
+            left_out = add_shards(writer, shards, reasons)
             return writer.finish(
-                left_out=(*manifest.left_out, *prepared.left_out, *dropped),
+                left_out=(*manifest.left_out, *left_out),
                 preprocessing=manifest.preprocessing,
-                steps=_total_steps((manifest.steps, prepared.effects)),
+                steps=_total_steps((manifest.steps, total_effects(s.effects for s in shards))),
                 reading=manifest.reading,
             )
 
@@ -114,14 +114,12 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
                 where=str(path),
                 fix='build one of them again with the settings of the other',
             )
-    chosen = _fresh(datasets, paths)
-    twice = [entry for _, found in chosen for entry in found]
-    names = UniqueIds()
+    fresh, twice = _fresh(datasets, paths)
+    ids = unique_ids(dataset.episodes[index].id for dataset, index in fresh)
     labels = max(dataset.manifest.labels for dataset in datasets)
     with DatasetWriter.like(first, out, overwrite=overwrite, labels=labels) as writer:
-        for dataset, (fresh, _) in zip(datasets, chosen, strict=True):
-            for index in fresh:
-                writer.copy(dataset, index, name=names.of(dataset.episodes[index].id))
+        for (dataset, index), name in zip(fresh, ids, strict=True):
+            writer.copy(dataset, index, name=name)
         return writer.finish(
             left_out=(*_still_out(datasets), *twice),
             preprocessing=first.manifest.preprocessing,
@@ -213,24 +211,22 @@ def _free(out: Path, inputs: Iterable[Path], *, overwrite: bool) -> Path:
 
 def _fresh(
     datasets: Sequence[Dataset], paths: Sequence[Path]
-) -> list[tuple[list[int], list[LeftOut]]]:
-    """For each dataset the episodes that no earlier one has, by index, and those that one has."""
+) -> tuple[list[tuple[Dataset, int]], list[LeftOut]]:
+    """The episodes that no earlier dataset has, each with its index, and those that one has."""
     origin: dict[tuple[str, int], int] = {}
-    found = []
+    fresh: list[tuple[Dataset, int]] = []
+    twice: list[LeftOut] = []
     for place, dataset in enumerate(datasets):
-        fresh: list[int] = []
-        twice: list[LeftOut] = []
         for index, entry in enumerate(dataset.episodes):
             # First stamps tell the parts of a bag apart; ids may have numbers appended.
             key = (entry.sha256, entry.begin)
             first = origin.setdefault(key, place) if entry.sha256 else place
             if first == place:
-                fresh.append(index)
+                fresh.append((dataset, index))
             else:
                 reason = f'is in {paths[first]} already'
                 twice.append(LeftOut(bag=entry.bag, id=entry.id, reason=reason))
-        found.append((fresh, twice))
-    return found
+    return fresh, twice
 
 
 def _still_out(datasets: Iterable[Dataset]) -> list[LeftOut]:

@@ -294,18 +294,18 @@ def _prepare(episodes, work, settings=None):
 
 def test_a_shard_that_was_cut_or_changed_is_made_again(episodes, tmp_path):
     with work_folder(tmp_path / 'out') as work:
-        prepared = _prepare(episodes, work)
-        first, second = (shard.path for shard in prepared.shards if shard.path)
+        contract, shards = _prepare(episodes, work)
+        first, second = (shard.path for shard in shards if shard.path)
         whole = first.read_bytes(), second.read_bytes()
         first.write_bytes(whole[0][: len(whole[0]) // 2])
         middle = len(whole[1]) // 2
         changed = bytes([whole[1][middle] ^ 1])
         second.write_bytes(whole[1][:middle] + changed + whole[1][middle + 1 :])
-        assert _prepare(episodes, work) == prepared
+        assert _prepare(episodes, work) == (contract, shards)
         assert first.stat().st_size == len(whole[0])
-        for shard in prepared.shards:
+        for shard in shards:
             for index in range(len(shard.entries)):
-                episode = read_shard_episode(shard, index, prepared.contract)
+                episode = read_shard_episode(shard, index, contract)
                 assert episode.frames == shard.entries[index].length
 
 
