@@ -9,7 +9,7 @@ in `il_ros.sim.robots`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import mujoco
@@ -100,31 +100,19 @@ class ArmModel:
     servo: Servo
     view: View = field(default_factory=View)
 
-    def named(self, prefix: str) -> ArmModel:
-        """The same model, its names beginning with `prefix`."""
-        if not prefix:
-            return self
-        return replace(
-            self,
-            base=replace(self.base, name=prefix + self.base.name),
-            links=tuple(replace(link, name=prefix + link.name) for link in self.links),
-            gripper=self.gripper.named(prefix),
-        )
-
 
 def drawn_robot(arm: AnyArm, model: ArmModel) -> Robot:
     """The arm as the scene and the physics take it, or two arms of this model."""
-    parts = [(limb, model.named(limb.prefix)) for limb in arm.limbs]
 
     def add(spec: Any) -> None:
-        for limb, named in parts:
-            _add_arm(spec, limb, named)
+        for limb in arm.limbs:
+            _add_arm(spec, limb, model)
 
     return Robot(
         name=arm.name,
-        limbs=tuple(_limb(limb, named) for limb, named in parts),
+        limbs=tuple(_limb(limb, model) for limb in arm.limbs),
         home=arm.home,
-        lead=np.tile(model.servo.lead, len(parts)),
+        lead=np.tile(model.servo.lead, len(arm.limbs)),
         add=add,
         view=model.view,
     )
@@ -135,8 +123,8 @@ def _limb(arm: Arm, model: ArmModel) -> Limb:
     return Limb(
         names=arm.names,
         stroke=(arm.position_min[-1], arm.position_max[-1]),
-        foot=model.links[0].name,
-        hand=gripper.hand,
+        foot=arm.prefix + model.links[0].name,
+        hand=arm.prefix + gripper.hand,
         load=gripper.mass,
         load_at=np.array([0.0, 0.0, gripper.mass_z]),
         prefix=arm.prefix,
@@ -145,19 +133,19 @@ def _limb(arm: Arm, model: ArmModel) -> Limb:
 
 
 def _add_arm(spec: Any, arm: Arm, model: ArmModel) -> None:
-    body = _add_base(spec, model.base, arm.chain.base)
+    body = _add_base(spec, arm, model.base)
     for index, link in enumerate(model.links):
         body = _add_link(body, arm, index, link, model.servo)
     hand = add_gripper(body, arm, model.gripper)
-    _exclude_contacts(spec, model)
+    _exclude_contacts(spec, arm, model)
     _add_servos(spec, arm, model)
     add_sensors(spec, hand, np.array([0.0, 0.0, model.gripper.mass_z]), arm.prefix)
 
 
-def _add_base(spec: Any, base: Base, stand: Array | None) -> Any:
+def _add_base(spec: Any, arm: Arm, base: Base) -> Any:
     """Its frame is the base frame, wherever the arm stands in it."""
-    body, half = spec.worldbody.add_body(name=base.name), base.height / 2
-    x, y, z = (0.0, 0.0, 0.0) if stand is None else stand[:3, 3]
+    body, half = spec.worldbody.add_body(name=arm.prefix + base.name), base.height / 2
+    x, y, z = (0.0, 0.0, 0.0) if arm.chain.base is None else arm.chain.base[:3, 3]
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         size=[base.radius, half, 0],
@@ -167,20 +155,21 @@ def _add_base(spec: Any, base: Base, stand: Array | None) -> Any:
     return body
 
 
-def _exclude_contacts(spec: Any, model: ArmModel) -> None:
+def _exclude_contacts(spec: Any, arm: Arm, model: ArmModel) -> None:
     """Of what touches by design: neighbours and their neighbours; fingers count with the hand."""
-    names = [model.base.name, *(link.name for link in model.links), model.gripper.hand]
+    links = [link.name for link in model.links]
+    names = [arm.prefix + name for name in (model.base.name, *links, model.gripper.hand)]
     for i in range(len(names)):
         for j in range(i + 1, min(i + 3, len(names))):
             spec.add_exclude(bodyname1=names[i], bodyname2=names[j])
     for finger in model.gripper.fingers:
         for name in names[-3:]:
-            spec.add_exclude(bodyname1=name, bodyname2=finger)
+            spec.add_exclude(bodyname1=name, bodyname2=arm.prefix + finger)
 
 
 def _add_link(parent: Any, arm: Arm, index: int, link: Link, servo: Servo) -> Any:
     body = parent.add_body(
-        name=link.name,
+        name=arm.prefix + link.name,
         pos=arm.chain.fixed[index, :3, 3],
         quat=_turn(arm.chain, index),
         gravcomp=1,
@@ -217,7 +206,7 @@ def _turn(chain: SerialChain, index: int) -> list[float]:
 
 def _add_servos(spec: Any, arm: Arm, model: ArmModel) -> None:
     # The command moves both fingers: the tendon is their mean, the equality keeps them together.
-    tendon_name, mirror = f'{arm.prefix}opening', model.gripper.mirror
+    tendon_name, mirror = f'{arm.prefix}opening', arm.prefix + model.gripper.mirror
     opening = spec.add_tendon(name=tendon_name)
     opening.wrap_joint(arm.gripper, 0.5)
     opening.wrap_joint(mirror, 0.5)

@@ -145,7 +145,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Array]):
         self.world.close()
 
     def _begin(self) -> None:
-        self._actions.target = self._actions.begin()
+        self._actions.target = self.world.posture()
         self._state = self.world.state()
 
     def _observation(self) -> dict[str, Array]:
@@ -170,12 +170,11 @@ class JointVelocityActions:
 
     Attributes:
         space: Of the actions, shape (N,) in [-1, 1].
-        begin: Function of a scene; returns the set-points at a reset, shape (..., N).
         target: Set-points at the end of the last period, shape (..., N) [rad, m].
     """
 
     def __init__(self, world: World) -> None:
-        bounds, steps, self.begin = world.limits, world.substeps, world.posture
+        bounds, steps = world.limits, world.substeps
         self.space = spaces.Box(-1.0, 1.0, (len(bounds.names),), np.float64)
         self.target: Array = np.zeros(self.space.shape)
         self._lower, self._upper = bounds.position_min, bounds.position_max

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -17,6 +17,8 @@ ARMATURE = 0.1  # motor inertia seen at a finger [kg]
 @dataclass(frozen=True, kw_only=True)
 class Gripper:
     """A gripper on an arm's last link; unless an arm says otherwise it measures as a Franka Hand.
+
+    Of a pair the names begin with the arm's prefix.
 
     Attributes:
         hand: Name of the body that carries the fingers.
@@ -48,22 +50,12 @@ class Gripper:
     height: float = 0.03
     finger: tuple[float, float, float] = (0.0105, 0.0085, 0.027)
 
-    def named(self, prefix: str) -> Gripper:
-        """The same gripper, its names beginning with `prefix`."""
-        left, right = self.fingers
-        return replace(
-            self,
-            hand=prefix + self.hand,
-            fingers=(prefix + left, prefix + right),
-            mirror=prefix + self.mirror,
-        )
-
 
 def add_gripper(link: Any, arm: Arm, gripper: Gripper) -> Any:
     """Add a gripper and the site `<prefix>tcp` to the last link; returns the body of the hand."""
     half = 0.5 * gripper.turn
     hand = link.add_body(
-        name=gripper.hand,
+        name=arm.prefix + gripper.hand,
         pos=[0, 0, gripper.mount],
         quat=[math.cos(half), 0, 0, math.sin(half)],
         gravcomp=1,
@@ -79,9 +71,11 @@ def add_gripper(link: Any, arm: Arm, gripper: Gripper) -> Any:
     left, right = gripper.fingers
     for name, joint, turn in (
         (left, arm.gripper, [1, 0, 0, 0]),
-        (right, gripper.mirror, [0, 0, 0, 1]),
+        (right, arm.prefix + gripper.mirror, [0, 0, 0, 1]),
     ):
-        finger = hand.add_body(name=name, pos=[0, 0, gripper.finger_z], quat=turn, gravcomp=1)
+        finger = hand.add_body(
+            name=arm.prefix + name, pos=[0, 0, gripper.finger_z], quat=turn, gravcomp=1
+        )
         _add_finger(finger, joint, gripper, arm.position_max[-1])
     hand.add_camera(
         name=f'{arm.prefix}wrist', pos=[0.07, 0, 0.02], quat=[0, 0.7071, 0.7071, 0], fovy=75

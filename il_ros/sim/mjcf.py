@@ -7,6 +7,8 @@ controller, and gravity is compensated.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
             that is a pair.
     """
     arm = None if arm is None else require_single(arm, where=str(path))
-    model = _compiled(_specification(path), path)
+    with _readable(path):
+        model = _specification(path).compile()
     _check_joints(model, path, limits.names)
     hand = _tool_body(model, path)
     data = mujoco.MjData(model)
@@ -87,28 +90,23 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
 
 def _specification(path: Path) -> Any:
     """What the file says, every body with a name."""
-    try:
+    with _readable(path):
         spec = mujoco.MjSpec.from_file(str(path))
-    except ValueError as problem:
-        raise _unreadable(path, problem) from None
     for index, body in enumerate(spec.bodies):
         body.name = body.name or f'body{index}'
     return spec
 
 
-def _compiled(spec: Any, path: Path) -> Any:
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return spec.compile()
+        yield
     except ValueError as problem:
-        raise _unreadable(path, problem) from None
-
-
-def _unreadable(path: Path, problem: ValueError) -> IlRosError:
-    return IlRosError(
-        f'no MJCF that can be read: {" ".join(str(problem).split())}',
-        where=str(path),
-        fix='correct the file; the `simulate` of MuJoCo shows it when it is right',
-    )
+        raise IlRosError(
+            f'no MJCF that can be read: {" ".join(str(problem).split())}',
+            where=str(path),
+            fix='correct the file; the `simulate` of MuJoCo shows it when it is right',
+        ) from None
 
 
 def _check_joints(model: Any, path: Path, names: tuple[str, ...]) -> None:

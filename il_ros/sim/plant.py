@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -36,23 +35,6 @@ CHANGED = (
     *variations.CHANGED,
 )
 OF_OBJECT = ('object_moved', 'friction_scale')  # kinds that concern the object and no other body
-
-
-@dataclass(frozen=True, kw_only=True)
-class Log:
-    """Control periods as measured, a row for each substep; arguments of `Violations.motion`.
-
-    Attributes:
-        position: Of the commanded joints, shape (..., substeps, N) [rad, m].
-        velocity: Of the same, shape (..., substeps, N) [rad/s, m/s].
-        tool: Tool centre point of each of L limbs, shape (..., substeps, L, 3) [m].
-        wrench: At each wrist, shape (..., substeps, L, 6) [N, N m].
-    """
-
-    position: Array
-    velocity: Array
-    tool: Array
-    wrench: Array
 
 
 class Plant:
@@ -176,8 +158,8 @@ class Plant:
         is_free = joint >= 0 and self.model.jnt_type[joint] == int(mujoco.mjtJoint.mjJNT_FREE)
         return int(self.model.jnt_qposadr[joint]) if is_free else None
 
-    def step(self, targets: Array) -> Log:
-        """Follow the set-points, shape (substeps, N), one physics step for each."""
+    def step(self, targets: Array) -> tuple[Array, Array, Array, Array]:
+        """Follow the set-points, shape (substeps, N), one physics step for each; see `log`."""
         commands, self._last = self.commands(targets, self._last)
         self._advance(commands)
         return self.log(self._states[0], self._sensors[0])
@@ -199,16 +181,20 @@ class Plant:
         speed[..., 0, :] -= last
         return targets + self._lead * speed, targets[..., -1, :]
 
-    def log(self, states: Array, sensors: Array) -> Log:
-        """What rows of states and sensors, shape (..., substeps, numbers), mean."""
+    def log(self, states: Array, sensors: Array) -> tuple[Array, Array, Array, Array]:
+        """What rows of states and sensors, shape (..., substeps, numbers), mean.
+
+        Returns:
+            Positions, velocities, tools and wrenches, as `Violations.motion` takes them.
+        """
         each = sensors.reshape(*sensors.shape[:-1], -1, SENSORS)
         wrench = [external_wrench(each[..., i, :], limb) for i, limb in enumerate(self._limbs)]
         velocity = 1 + self.model.nq  # behind the time and the positions
-        return Log(
-            position=states[..., 1 + self._columns],
-            velocity=states[..., velocity + self._columns],
-            tool=each[..., 9:],
-            wrench=np.stack(wrench, -2),
+        return (
+            states[..., 1 + self._columns],
+            states[..., velocity + self._columns],
+            each[..., 9:],
+            np.stack(wrench, -2),
         )
 
     def _advance(self, commands: Array) -> None:

@@ -110,11 +110,7 @@ class RayCaster:
     def _light(self, data: Any, camera: int, ways: Single, normals: Single) -> Single:
         """Light that falls on surfaces, shape (P, 3), in red, green and blue.
 
-        Args:
-            data: The mujoco.MjData.
-            camera: Number of the camera, which carries the headlight.
-            ways: From the camera to P points, shape (P, 3) [m].
-            normals: Of the surfaces there, of unit length, shape (P, 3).
+        `ways` lead from the camera to P points, shape (P, 3) [m]; `normals` are of unit length.
         """
         model, head = self._model, self._model.vis.headlight
         light = np.zeros_like(ways)
@@ -167,12 +163,7 @@ def _lambert(facing: Single) -> Single:
 def _facing(model: Any, lamp: int, ways: Single, axis: Single, normals: Single) -> Single:
     """Cosine of the angle of incidence times the attenuation, shape (P,).
 
-    Args:
-        model: The mujoco.MjModel.
-        lamp: Number of the light.
-        ways: From P points to the light, shape (P, 3) [m].
-        axis: Where the light looks, of unit length, shape (3,).
-        normals: Of the surfaces at the points, of unit length, shape (P, 3).
+    `ways` lead from P points to the light, shape (P, 3) [m]; `axis` is where it looks, shape (3,).
     """
     kinds, kind = mujoco.mjtLightType, int(model.light_type[lamp])
     if kind == int(kinds.mjLIGHT_DIRECTIONAL):

@@ -63,7 +63,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._worlds = VectorWorld(single.world, num_envs, threads)
-        self._actions.target = self._actions.begin(self._worlds.scene)
+        self._actions.target = single.world.posture(self._worlds.scene)
         self._progress = self._worlds.progress()
         self._random = [seeding.np_random()[0] for _ in range(num_envs)]
 
@@ -123,7 +123,7 @@ class VectorTaskEnv(VectorEnv[dict[str, Array], Array, NDArray[Any]]):
             self._random[row] = seeding.np_random(seed)[0]
         scene = seed if seed is not None else int(self._random[row].integers(SEEDS))
         self._worlds.reset(row, scene, self._single.randomisation.draw(scene))
-        self._actions.target[row] = self._actions.begin(self._worlds.scene)[row]
+        self._actions.target[row] = self._single.world.posture(self._worlds.scene)[row]
         self._progress = self._worlds.progress()
 
     def _observation(self) -> dict[str, Array]:

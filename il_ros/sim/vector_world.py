@@ -134,8 +134,7 @@ class VectorWorld:
             world.substeps, sent, record=(STATE, 'sensordata'), out=self._record
         )
         self._batch.forward()  # what is observed belongs to the end
-        log = self._plant.log(self._record[STATE], self._record['sensordata'])
-        self._judge.motion(log.position, log.velocity, log.tool, log.wrench)
+        self._judge.motion(*self._plant.log(self._record[STATE], self._record['sensordata']))
         self._ticks += 1
         goal = self.scene['goal_position'].copy()
         self.scene = {**self._plant.scene(self._batch), 'goal_position': goal}

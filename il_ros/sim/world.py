@@ -77,6 +77,7 @@ class World:
         clearance: Distances between the arms of a pair; none of a single arm.
         substeps: Physics steps in a control period.
         period: Control period [s].
+        cameras: Names of the cameras that `render` knows.
         plant: The physics, with the model and the state of this episode.
         start: Posture at the reset, and set-point before the first command, shape (N,) [rad, m].
         path: The way of this episode's commands.
@@ -125,6 +126,7 @@ class World:
         self.plant = Plant(self.task, self._robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self.plant.model, renderer)
+        self.cameras = self._cameras.names
         self.reset(0)
         try:
             self.state()
@@ -192,8 +194,7 @@ class World:
                 self.plant.move_object(p.value)
         self.plant.push([p for p in self._perturbations if p.kind == 'push' and p.active(start)])
         self._violations.command(targets[-1])
-        log = self.plant.step(self.path.apply(targets, start))
-        self._violations.motion(log.position, log.velocity, log.tool, log.wrench)
+        self._violations.motion(*self.plant.step(self.path.apply(targets, start)))
         self._ticks += 1
         self._scene = self._look()
         self._seen = self.sensing.observe(self._scene, self.time)
@@ -233,11 +234,6 @@ class World:
             done=success or self.time >= self.task.time_limit - 1e-9,
             violations={kind: int(count) for kind, count in self._violations.counts.items()},
         )
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras that `render` knows."""
-        return self._cameras.names
 
     @property
     def renderer(self) -> Renderer:

@@ -15,8 +15,8 @@ from il_ros.rollouts.in_process_evaluator import run_case
 from il_ros.rollouts.repetition import CLOSE, command_distance, difference
 from il_ros.rollouts.rollout_pool import EpisodeSetup
 from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
-from il_ros.sim.opengl import OpenGl
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.scene_cameras import OpenGl
 
 SMALL = VideoConfig(count=2, width=32, height=24, rate=2.0, renderer='rays')
 SETUP = EpisodeSetup(

@@ -12,8 +12,7 @@ import pytest
 
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.sim import scene_cameras
-from il_ros.sim.opengl import OpenGl
-from il_ros.sim.scene_cameras import CameraConfig, Cameras
+from il_ros.sim.scene_cameras import CameraConfig, Cameras, OpenGl
 from il_ros.sim.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ def main():
 
 def why_not():
     try:
-        from il_ros.sim.opengl import OpenGl
+        from il_ros.sim.scene_cameras import OpenGl
         from il_ros.sim.world import World
     except Exception as error:  # the library that MUJOCO_GL names is missing
         return f'{type(error).__name__}: {error}'

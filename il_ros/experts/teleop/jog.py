@@ -11,7 +11,12 @@ from il_ros.core.geometry import rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.device_reading import DeviceReading
-from il_ros.experts.teleop.setpoint_limiter import MotionConfig, SetpointLimiter, arm_joints
+from il_ros.experts.teleop.setpoint_limiter import (
+    MotionConfig,
+    SetpointLimiter,
+    arm_joints,
+    stoppable,
+)
 
 _DAMPING = 0.01
 _REST = 1.0  # 1/s, at which a moving arm is drawn to its home posture in the nullspace
@@ -115,9 +120,8 @@ class Jog:
 
     def _before_walls(self, tool: Array, linear: Array) -> Array:
         """`linear` (3,) [m/s], slower towards a wall of the box and no further: it slides along."""
-        guard, reserve = self._guard, _BRAKE * self._dt / 2
-        room = np.where(linear > 0, guard.box_max - tool, tool - guard.box_min)
-        most = np.sqrt(2 * _BRAKE * np.maximum(room, 0.0) + reserve**2) - reserve
+        room = np.where(linear > 0, self._guard.box_max - tool, tool - self._guard.box_min)
+        most = stoppable(np.maximum(room, 0.0), _BRAKE, self._dt)
         return np.clip(linear, -most, most)
 
     def _heed_toggle(self, position: Array, reading: DeviceReading) -> None:

@@ -120,7 +120,9 @@ class Operator:
             start = np.where(self._pilot.moves, measured, commanded)
         if reading.held and not self._moving and not self.refusal:
             steps = 0
-            self._take_up(start, reading)
+            here = self._rest if self._still and self._rest is not None else start
+            self.refusal = self._pilot.begin(here, reading)
+            self._moving = not self.refusal
         if self._moving:
             self._still = False
             pressed, self._pressed = self._pressed, ()
@@ -128,11 +130,6 @@ class Operator:
             self._rest = rows[0]
             return rows
         return self._keep(start) if reading.keep else None
-
-    def _take_up(self, start: Array, reading: DeviceReading) -> None:
-        here = self._rest if self._still and self._rest is not None else start
-        self.refusal = self._pilot.begin(here, reading)
-        self._moving = not self.refusal
 
     def _keep(self, start: Array) -> Array:
         if not self._still:

@@ -57,6 +57,12 @@ def arm_joints(contract: Contract, arm: AnyArm) -> NDArray[np.bool_]:
     return np.array([name in arm.joints for name in names])
 
 
+def stoppable(distance: Array, deceleration: Array | float, dt: float) -> Array:
+    """The fastest velocities that come to rest within `distance`, in steps of `dt` [s]."""
+    reserve = deceleration * dt / 2
+    return np.asarray(np.sqrt(2 * deceleration * distance + reserve**2) - reserve)
+
+
 class SetpointLimiter:
     """Turns desired joint velocities into the next set-point.
 
@@ -104,8 +110,7 @@ class SetpointLimiter:
 
     def stoppable(self, distance: Array) -> Array:
         """The fastest velocities (N,) from which the joints come to rest within `distance` (N,)."""
-        reserve = self.acceleration * self._dt / 2
-        return np.asarray(np.sqrt(2 * self.acceleration * distance + reserve**2) - reserve)
+        return stoppable(distance, self.acceleration, self._dt)
 
     def drawn_back(self, position: Array, measured: Array) -> Array:
         """The set-point (N,), limited to the leash ahead of the measured joints (N,).

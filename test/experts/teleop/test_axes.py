@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.axes import Axes, Axis
+from il_ros.experts.teleop.joy import Axes, Axis
 
 AXES = st.builds(
     Axis,
