@@ -134,10 +134,10 @@ def _supervise(specs: list[ProcessSpec]) -> int:
             for spec in specs:
                 start_node(supervisor, spec, expect='success')
         except ProcessError:
-            if supervisor.failed() is None:  # else an early one failed before the last was started
+            if supervisor.failed is None:  # else an early one failed before the last was started
                 raise
         code = supervisor.wait()
-        failed = supervisor.failed()
+        failed = supervisor.failed
         if failed is not None:
             print(f'{failed.describe_end()}; the others were ended', file=sys.stderr)
     assert code is not None  # it waited without a time limit

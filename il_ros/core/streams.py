@@ -32,33 +32,42 @@ class Alignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stream:
-    """One observation: where it comes from and how a message becomes numbers.
+class TopicStream:
+    """What a stream of numbers and one of images have in common.
 
     Attributes:
         topic: Relative topic name, so that a namespace and remappings apply.
         type: ROS message type, e.g. `sensor_msgs/msg/JointState`.
-        fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
-            JointState or `[pose.position, pose.orientation]` of a PoseStamped.
-        names: Joint names, for a JointState; their order is the order of the numbers.
         rate: Rate at which samples are expected [Hz]; 0 when they come only now and then.
         align: How samples become the value of a tick.
         required: Whether a frame without a valid value is unusable: the monitor stops, and
             training leaves the frame out.
         latched: Whether it is published once and kept for late subscribers (reliable,
             transient local).
-        follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
-            or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
     """
 
     topic: str
     type: str
-    fields: tuple[str, ...]
-    names: tuple[str, ...] = ()
     rate: float = 0.0
     align: Alignment = field(default_factory=Alignment)
     required: bool = True
     latched: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream(TopicStream):
+    """One observation: where it comes from and how a message becomes numbers.
+
+    Attributes:
+        fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
+            JointState or `[pose.position, pose.orientation]` of a PoseStamped.
+        names: Joint names, for a JointState; their order is the order of the numbers.
+        follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
+            or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
+    """
+
+    fields: tuple[str, ...]
+    names: tuple[str, ...] = ()
     follows_arm: bool = False
 
     @cached_property
@@ -72,36 +81,27 @@ COMPRESSED_IMAGE: Final = 'sensor_msgs/msg/CompressedImage'
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageStream:
+class ImageStream(TopicStream):
     """One camera.
 
     Attributes:
-        topic: Relative topic name.
         type: `sensor_msgs/msg/Image` or `sensor_msgs/msg/CompressedImage`.
         encoding: What a consumer gets: `rgb8`, `mono8`, or `16UC1` (depth [mm]).
         size: Height and width of what a consumer gets [pixel]; images are resized to it.
         source_size: Height and width that the camera sends [pixel]; by default those of its first
             image. An image of another size is refused.
-        rate: Rate at which images are expected [Hz]; 0 when they come only now and then.
-        align: How images become that of a tick.
-        required: Whether a frame without a valid image is unusable.
         record: Whether the recorder stores a raw stream as it is, or as JPEG on
             `<topic>/compressed`.
         quality: JPEG quality, wherever one is made of this stream.
-        latched: Whether it is published once and kept (reliable, transient local).
     """
 
-    topic: str
     type: Literal['sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'] = IMAGE
     encoding: Literal['rgb8', 'mono8', '16UC1'] = 'rgb8'
     size: tuple[int, int]
     source_size: tuple[int, int] | None = None
     rate: float = 30.0
-    align: Alignment = field(default_factory=Alignment)
-    required: bool = True
     record: Literal['raw', 'jpeg'] = 'raw'
     quality: int = 95
-    latched: bool = False
 
     @property
     def compressed_topic(self) -> str:
@@ -160,7 +160,7 @@ def check_image(stream: ImageStream, where: str) -> None:
         )
 
 
-def _check_timing(stream: Stream | ImageStream, where: str) -> None:
+def _check_timing(stream: TopicStream, where: str) -> None:
     if stream.topic.startswith('/') or not stream.topic:
         raise ContractError(
             f'got {stream.topic!r}',

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -96,10 +95,6 @@ class Child:
             return f'{self.name} was ended by signal {number} ({signal.strsignal(number)})'
         return f'{self.name} ended with exit code {self.returncode}'
 
-    def kept_its_word(self) -> bool:
-        """Tell whether the way it ended is the way it was expected to."""
-        return self.expect == 'anything' or (self.expect == 'success' and self.returncode == 0)
-
 
 def spawn(name: str, argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     """Start a process that leads its own session, its output and errors in one pipe.
@@ -128,13 +123,14 @@ def _die_with_parent() -> Callable[[], None] | None:
     """Return what a child calls on Linux before exec, to be killed when its parent ends."""
     if sys.platform != 'linux':
         return None
-    return partial(_ask_to_die, ctypes.CDLL(None).prctl, os.getpid())
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
+    def ask() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
+        if os.getppid() != parent:  # it ended before the call
+            os._exit(1)
 
-def _ask_to_die(prctl: Callable[[int, int], int], parent: int) -> None:
-    prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
-    if os.getppid() != parent:  # it ended before the call
-        os._exit(1)
+    return ask
 
 
 def signal_group(child: Child, number: int) -> None:

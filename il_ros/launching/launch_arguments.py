@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,8 @@ def check_required(root: Element, given: Collection[str], *, where: str) -> None
     Raises:
         LaunchError: If one is missing; it lists those that are declared.
     """
-    own = [Argument.of(element) for element in _unconditional(root)]
+    unconditional = _inside(root, lambda element: not {'if', 'unless'} & set(element.attributes))
+    own = [Argument.of(element) for element in unconditional if element.tag == 'arg']
     for argument in own:
         if argument.default is None and argument.name not in given:
             raise LaunchError(
@@ -98,11 +99,9 @@ def check_required(root: Element, given: Collection[str], *, where: str) -> None
 def _declarations(
     parent: Element, environment: Mapping[str, str], files: tuple[Path, ...]
 ) -> Iterator[Argument]:
-    for element in parent.children:
+    for element in _inside(parent, lambda _: True):
         if element.tag == 'arg':
             yield Argument.of(element)
-        elif element.tag == 'group':
-            yield from _declarations(element, environment, files)
         elif element.tag == 'include':
             path = _static_path(element, environment, files)
             if path is not None and path.is_file() and path not in files:
@@ -121,13 +120,13 @@ def _static_path(
         return None
 
 
-def _unconditional(parent: Element) -> Iterator[Element]:
-    for element in parent.children:
-        if not {'if', 'unless'} & set(element.attributes):
-            if element.tag == 'arg':
-                yield element
-            elif element.tag == 'group':
-                yield from _unconditional(element)
+def _inside(parent: Element, wanted: Callable[[Element], bool]) -> Iterator[Element]:
+    """The wanted tags inside `parent`, and inside its wanted groups."""
+    for element in filter(wanted, parent.children):
+        if element.tag == 'group':
+            yield from _inside(element, wanted)
+        else:
+            yield element
 
 
 def _listing(known: Collection[Argument]) -> str:

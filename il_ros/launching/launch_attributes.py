@@ -33,12 +33,13 @@ def words(element: Element, attribute: str, scope: Scope) -> tuple[str, ...]:
         LaunchError: If a quote is not closed before the next substitution or the end.
     """
     template = parse(element.attributes.get(attribute, ''), element.where)
-    values = iter([expand((part,), scope, element.where) for part in template if _is_call(part)])
+    calls = [part for part in template if isinstance(part, Call)]
+    values = iter([expand((call,), scope, element.where) for call in calls])
+    texts = [part if isinstance(part, str) else _HOLE for part in template]
     try:
-        for part in template:
-            if isinstance(part, str):
-                shlex.split(part)  # refuses a quote around a substitution, as launch does
-        split = shlex.split(''.join(_HOLE if _is_call(part) else str(part) for part in template))
+        for part in texts:
+            shlex.split(part)  # refuses a quote around a substitution, as launch does
+        split = shlex.split(''.join(texts))
     except ValueError as error:
         raise LaunchError(f'{attribute}: {error}', where=element.where) from error
     return tuple(re.sub(_HOLE, lambda _: next(values), word) for word in split)
@@ -63,9 +64,10 @@ def truth(value: str, attribute: str, where: str) -> bool:
         LaunchError: If it is none of these.
     """
     truths = {'true': True, '1': True, 'false': False, '0': False}
-    if value.strip().lower() not in truths:
+    meant = truths.get(value.strip().lower())
+    if meant is None:
         raise LaunchError(f'{attribute}={value!r} is no truth value', where=where, allowed=truths)
-    return truths[value.strip().lower()]
+    return meant
 
 
 def check_output(element: Element, scope: Scope) -> None:
@@ -81,7 +83,3 @@ def check_output(element: Element, scope: Scope) -> None:
             where=element.where,
             allowed=_OUTPUTS,
         )
-
-
-def _is_call(part: str | Call) -> bool:
-    return isinstance(part, Call)

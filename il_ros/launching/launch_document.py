@@ -127,12 +127,8 @@ class _Builder:
         self._open: list[Element] = []
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        element = Element(
-            tag=tag,
-            attributes=attributes,
-            file=self._path,
-            line=self.parser.CurrentLineNumber,
-        )
+        line = self.parser.CurrentLineNumber
+        element = Element(tag=tag, attributes=attributes, file=self._path, line=line)
         if self._open:
             self._open[-1].children.append(element)
         else:

@@ -39,30 +39,23 @@ def evaluate(text: str, kind: str, scope: Scope, where: str) -> Value:
     expanded = expand(template, scope, where)
     if kind == 'str':
         return expanded
-    if all(isinstance(part, str) for part in template):
-        return _literal(text, kind, where)
-    _refuse_inner(text, kind, where)
+    literal = all(isinstance(part, str) for part in template)
+    if not literal:
+        _refuse_inner(text, kind, where)
+    given = text if literal else expanded
     try:
-        return _typed(expanded, kind, where)
+        value = _typed(given, kind, where)
     except yaml.YAMLError as error:
-        raise _mistyped(expanded, kind, where) from error
+        if kind != 'yaml' or not literal:
+            raise _mistyped(given, kind, where) from error
+        value = given  # what YAML cannot read is meant as a string
+    return unescape(value) if literal and isinstance(value, str) else value
 
 
 def params_file(node: str, values: Mapping[str, Value]) -> str:
     """Return the text of a ROS parameter file for `node` (``/**``: any node that reads it)."""
     content = {node: {'ros__parameters': dict(values)}}
     return yaml.safe_dump(content, default_flow_style=False)
-
-
-def _literal(text: str, kind: str, where: str) -> Value:
-    """Type a text without substitutions; what YAML cannot read is meant as a string."""
-    try:
-        value = _typed(text, kind, where)
-    except yaml.YAMLError as error:
-        if kind != 'yaml':
-            raise _mistyped(text, kind, where) from error
-        value = text
-    return unescape(value) if isinstance(value, str) else value
 
 
 def _refuse_inner(text: str, kind: str, where: str) -> None:

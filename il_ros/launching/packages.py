@@ -12,23 +12,16 @@ from il_ros.launching.launch_document import LaunchError
 _INDEX = Path('share/ament_index/resource_index/packages')
 
 
-def prefixes(environment: Mapping[str, str]) -> list[Path]:
-    """Return the install prefixes, first match first.
-
-    They are those of ``AMENT_PREFIX_PATH``, then the Python environment's own: on PyPI wheels the
-    packages live there.
-    """
-    listed = environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    return [Path(entry) for entry in listed if entry] + [Path(sys.prefix)]
-
-
 def prefix(package: str, environment: Mapping[str, str], where: str) -> Path:
-    """Return the install prefix of `package`.
+    """Return the install prefix of `package`: the first of ``AMENT_PREFIX_PATH`` that has it.
+
+    The Python environment's own comes last: packages of PyPI wheels live there.
 
     Raises:
         LaunchError: If no prefix has it; it lists the packages there are.
     """
-    places = prefixes(environment)
+    listed = environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    places = [Path(entry) for entry in (*listed, sys.prefix) if entry]
     for place in places:
         if (place / _INDEX / package).is_file():
             return place

@@ -10,9 +10,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from types import FrameType
 from typing import Any, Self
 
@@ -38,13 +38,16 @@ class ProcessSupervisor:
     Args:
         sink: Takes every line that a child writes; called from one thread at a time.
         grace: How patient a shutdown is.
+
+    Attributes:
+        failed: The first child that ended unexpectedly, if any.
     """
 
     def __init__(self, *, sink: Sink = print_line, grace: Grace | None = None) -> None:
         self._sink = sink
         self._grace = grace or Grace()
         self._children: list[Child] = []
-        self._failed: Child | None = None
+        self.failed: Child | None = None
         self._stopping = False
         self._signalling = False
         self._changed = threading.Condition()
@@ -93,7 +96,8 @@ class ProcessSupervisor:
             raise ProcessError('started from another thread than its supervisor', where=name)
         with self._changed:
             if self._stopping:
-                raise ProcessError(self._why_stopping(), where=name)
+                failed = self.failed
+                raise ProcessError(failed.describe_end() if failed else 'shutting down', where=name)
             child = Child(self._unique(name), expect, spawn(name, argv, env))
             self._children.append(child)
         reader = threading.Thread(target=self._read, args=(child,), daemon=True)
@@ -101,18 +105,14 @@ class ProcessSupervisor:
         threading.Thread(target=self._watch, args=(child, reader), daemon=True).start()
         return child
 
-    def failed(self) -> Child | None:
-        """Return the first child that ended unexpectedly, if any."""
-        return self._failed
-
     def check(self) -> None:
         """Do nothing while all is well.
 
         Raises:
             ProcessError: If a child ended as it should not; it says which and how.
         """
-        if self._failed is not None:
-            raise ProcessError(self._failed.describe_end(), fix='see its output')
+        if self.failed is not None:
+            raise ProcessError(self.failed.describe_end(), fix='see its output')
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until every child has ended, or one of them unexpectedly.
@@ -130,7 +130,10 @@ class ProcessSupervisor:
             done = self._changed.wait_for(self._all_ended, timeout)
         if not done:
             return None
-        return 0 if self._failed is None else _exit_code(self._failed)
+        if self.failed is None:
+            return 0
+        code = self.failed.returncode or 1
+        return 128 - code if code < 0 else code
 
     def shutdown(self) -> None:
         """End all children; returns once they have ended, within `Grace.give_up` seconds.
@@ -185,9 +188,10 @@ class ProcessSupervisor:
         reader.join(self._grace.give_up - self._grace.kill)
         with self._changed:
             child.returncode = child._process.wait()
-            unexpected = not (self._stopping or child.kept_its_word())
+            fine = child.expect == 'anything' or (child.expect, child.returncode) == ('success', 0)
+            unexpected = not (self._stopping or fine)
             if unexpected:
-                self._failed = child
+                self.failed = child
                 self._stopping = True
             child._ended.set()
             self._changed.notify_all()
@@ -199,17 +203,5 @@ class ProcessSupervisor:
 
     def _unique(self, name: str) -> str:
         taken = {child.name for child in self._children}
-        return next(each for each in _numbered(name) if each not in taken)
-
-    def _why_stopping(self) -> str:
-        return 'shutting down' if self._failed is None else self._failed.describe_end()
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f'{name}-{number}' for number in count(2))
-
-
-def _exit_code(child: Child) -> int:
-    assert child.returncode is not None
-    return 128 - child.returncode if child.returncode < 0 else child.returncode or 1
+        names = chain([name], (f'{name}-{number}' for number in count(2)))
+        return next(each for each in names if each not in taken)

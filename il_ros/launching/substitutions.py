@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.packages import share
@@ -32,9 +33,7 @@ class Scope:
 
     def copy(self) -> Scope:
         """Return a scope of the same content, whose changes do not reach this one."""
-        return Scope(
-            variables=dict(self.variables), environment=dict(self.environment), files=self.files
-        )
+        return replace(self, variables=dict(self.variables), environment=dict(self.environment))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +68,18 @@ def expand(template: Template, scope: Scope, where: str) -> str:
         LaunchError: If it names a variable, environment variable or package that is not there.
     """
     return ''.join(
-        part if isinstance(part, str) else _call(part, scope, where) for part in template
+        part
+        if isinstance(part, str)
+        else SUBSTITUTIONS[part.name].evaluate(
+            scope, where, *(expand(argument, scope, where) for argument in part.arguments)
+        )
+        for part in template
     )
 
 
 def unescape(text: str) -> str:
     """Take away the backslash before every escaped character."""
     return re.sub(r'\\(.)', r'\1', text)
-
-
-def _call(call: Call, scope: Scope, where: str) -> str:
-    arguments = [expand(argument, scope, where) for argument in call.arguments]
-    return SUBSTITUTIONS[call.name].evaluate(scope, where, *arguments)
 
 
 def _var(scope: Scope, where: str, name: str) -> str:
@@ -113,8 +112,7 @@ def _dirname(scope: Scope, _where: str) -> str:
     return str(scope.files[-1].absolute().parent)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Substitution:
+class Substitution(NamedTuple):
     """One kind of substitution: how it is written, how many arguments, what it gives."""
 
     usage: str
@@ -123,12 +121,10 @@ class Substitution:
 
 
 SUBSTITUTIONS: Mapping[str, Substitution] = {
-    'var': Substitution(usage='$(var name)', arguments=range(1, 2), evaluate=_var),
-    'env': Substitution(usage='$(env NAME [default])', arguments=range(1, 3), evaluate=_env),
-    'find-pkg-share': Substitution(
-        usage='$(find-pkg-share package)', arguments=range(1, 2), evaluate=_find_pkg_share
-    ),
-    'dirname': Substitution(usage='$(dirname)', arguments=range(1), evaluate=_dirname),
+    'var': Substitution('$(var name)', range(1, 2), _var),
+    'env': Substitution('$(env NAME [default])', range(1, 3), _env),
+    'find-pkg-share': Substitution('$(find-pkg-share package)', range(1, 2), _find_pkg_share),
+    'dirname': Substitution('$(dirname)', range(1), _dirname),
 }
 
 

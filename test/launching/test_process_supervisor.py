@@ -135,7 +135,7 @@ def test_leaving_the_context_interrupts_children_once() -> None:
     assert time.monotonic() - begin < 1.4
     assert child.returncode == 0
     assert lines.rest() == ['closing the bag', 'closed']
-    assert supervisor.failed() is None
+    assert supervisor.failed is None
 
 
 def test_sigterm_ends_what_ignores_sigint_and_sigkill_what_ignores_both() -> None:
@@ -221,7 +221,7 @@ def test_an_unexpected_end_ends_the_rest(script: str, expect: str, code: int, te
         supervisor.start('node', ['sh', '-c', script], expect=expect)  # type: ignore[arg-type]
         assert supervisor.wait(20) == code
         assert other.returncode == -signal.SIGINT
-        failed = supervisor.failed()
+        failed = supervisor.failed
         assert failed is not None
         assert failed.describe_end() == text
         with pytest.raises(ProcessError) as error:
@@ -240,7 +240,7 @@ def test_an_expected_end_leaves_the_rest(script: str, expect: str) -> None:
         ready(lines)
         job = supervisor.start('job', ['sh', '-c', script], expect=expect)  # type: ignore[arg-type]
         assert job.wait(20) is not None
-        assert supervisor.failed() is None
+        assert supervisor.failed is None
         assert other.returncode is None
         assert other.describe_end() == 'other is running'
         assert supervisor.wait(0) is None
