@@ -12,7 +12,7 @@ from il_ros.cli.terminal import say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.atomic_folders import resolved
 from il_ros.datasets.dataset import load_dataset
-from il_ros.datasets.summary.summarise_dataset import SummarySettings, summarise
+from il_ros.datasets.summary.summarise_dataset import summarise
 from il_ros.evaluation.dataset_report import dataset_json, render_dataset_report
 
 
@@ -32,9 +32,8 @@ def report(
         seed: Seed of the samples that are drawn from large datasets.
         thumbnails: Number of episodes that are shown with images.
     """
-    settings = SummarySettings(seed=seed, thumbnails=thumbnails)
     folder = resolved(dataset)
-    summary = summarise(load_dataset(folder), folder.name, settings)
+    summary = summarise(load_dataset(folder), folder.name, seed=seed, thumbnails=thumbnails)
     command = shlex.join(['il_ros', *sys.argv[1:]])
     page = write_atomic(
         out or folder.with_name(f'{folder.name}.html'),

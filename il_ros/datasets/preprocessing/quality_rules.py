@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.quality_measures import FAMILIES, check_names, unit
-
-# Of a normal distribution, the standard deviation over the median absolute deviation.
-_MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +131,15 @@ def check_streams(contract: Contract, settings: Quality) -> None:
             )
 
 
+def median_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The median, and the robust standard deviation: 1.4826 median absolute deviations.
+
+    Of a normal distribution that is the standard deviation.
+    """
+    median = float(np.median(values))
+    return median, 1.4826 * float(np.median(np.abs(values - median)))
+
+
 def find_outliers(entries: Iterable[EpisodeEntry], settings: Outliers) -> dict[str, str]:
     """Episodes unlike the others of the set, by id, with the reason."""
     entries = list(entries)
@@ -142,8 +149,7 @@ def find_outliers(entries: Iterable[EpisodeEntry], settings: Outliers) -> dict[s
         if len(known) < settings.fewest:
             continue
         values = np.array([entry.measures[name] for entry in known])
-        median = float(np.median(values))
-        spread = _MAD_TO_STD * float(np.median(np.abs(values - median)))
+        median, spread = median_and_spread(values)
         limit = settings.deviations * max(spread, settings.spread * abs(median))
         for entry, value in zip(known, values.tolist(), strict=True):
             if abs(value - median) > limit:

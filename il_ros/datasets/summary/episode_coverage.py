@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +15,16 @@ Indices = NDArray[np.int64]
 _MOST = 5.0  # standard deviations that one number of a state may be from its mean
 
 
-@dataclass(frozen=True, kw_only=True)
-class CoverageSettings:
-    """How much is compared, and what counts as the same.
+EPISODES = 2000
+"""Largest number of episodes that are compared; a seeded choice of more."""
 
-    Attributes:
-        episodes: Largest number of episodes to compare; a seeded choice of more.
-        phases: States taken of each episode, evenly over its frames.
-        points: Largest number of states in the projection.
-        duplicate: Two episodes closer than this many standard deviations are the same.
-    """
+POINTS = 3000
+"""Largest number of states in the projection."""
 
-    episodes: int = 2000
-    phases: int = 24
-    points: int = 3000
-    duplicate: float = 0.05
+DUPLICATE = 0.05
+"""Two episodes closer than this many standard deviations are the same."""
+
+_PHASES = 24  # states taken of each episode, evenly over its frames
 
 
 def choose(count: int, most: int, seed: int) -> Indices:
@@ -46,7 +40,8 @@ def coverage_of(
     borders: Sequence[tuple[int, int]],
     *,
     seed: int = 0,
-    settings: CoverageSettings = CoverageSettings(),
+    episodes: int = EPISODES,
+    points: int = POINTS,
 ) -> Coverage | None:
     """Compare the episodes state by state at the same fraction of their length.
 
@@ -58,21 +53,22 @@ def coverage_of(
         columns: Observations side by side, each of shape (F, size).
         borders: First frame and number of frames of each episode.
         seed: Of the choice of episodes and of points.
-        settings: How much is compared.
+        episodes: Largest number of episodes to compare.
+        points: Largest number of states in the projection.
 
     Returns:
         None if there is no episode, or no number that changes.
     """
-    chosen = choose(len(borders), settings.episodes, seed)
+    chosen = choose(len(borders), episodes, seed)
     if not len(chosen) or not columns:
         return None
-    states = _standardised(_states(columns, [borders[i] for i in chosen], settings.phases))
+    states = _standardised(_states(columns, [borders[i] for i in chosen]))
     if not states.shape[2]:
         return None
     nearest, distance = _nearest(states)
     projected, explained = _principal(states)
-    shown = choose(projected[..., 0].size, settings.points, seed)
-    progress = np.tile(np.linspace(0.0, 1.0, settings.phases), len(chosen))
+    shown = choose(projected[..., 0].size, points, seed)
+    progress = np.tile(np.linspace(0.0, 1.0, _PHASES), len(chosen))
     return Coverage(
         episodes=chosen,
         nearest=np.where(nearest < 0, -1, chosen[nearest]),
@@ -82,15 +78,13 @@ def coverage_of(
         starts=projected[:, 0],
         ends=projected[:, -1],
         explained=explained,
-        duplicate=settings.duplicate,
+        duplicate=DUPLICATE,
     )
 
 
-def _states(
-    columns: Sequence[NDArray[np.float32]], borders: Sequence[tuple[int, int]], phases: int
-) -> Array:
+def _states(columns: Sequence[NDArray[np.float32]], borders: Sequence[tuple[int, int]]) -> Array:
     """States at the same phases of each episode, shape (E, P, D)."""
-    fractions = np.linspace(0.0, 1.0, phases)
+    fractions = np.linspace(0.0, 1.0, _PHASES)
     rows = np.array([start + np.rint(fractions * (length - 1)) for start, length in borders])
     taken = rows.astype(np.int64)
     parts = [np.asarray(column[taken.ravel()], dtype=np.float64) for column in columns]
@@ -122,11 +116,10 @@ def _nearest(states: Array) -> tuple[Indices, Array]:
     paths = states.reshape(count, -1) / np.sqrt(states[0].size)
     found = cKDTree(paths).query(paths, k=2)
     distances, neighbours = np.asarray(found[0]), np.asarray(found[1])
-    # An episode's copy is as near as itself, and may come first.
-    itself = neighbours[:, 0] == np.arange(count)
-    at = np.where(itself, 1, 0)
     row = np.arange(count)
-    return neighbours[row, at].astype(np.int64), distances[row, at]
+    # An episode's copy is as near as itself, and may come first.
+    other = np.where(neighbours[:, 0] == row, 1, 0)
+    return neighbours[row, other].astype(np.int64), distances[row, other]
 
 
 def _principal(states: Array) -> tuple[Array, tuple[float, float]]:

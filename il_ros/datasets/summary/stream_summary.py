@@ -1,19 +1,65 @@
-"""How the streams of a dataset came: their rates, their ages, how often they were valid."""
+"""How the streams of a dataset came: rates, ages, validity, and what their bags lost of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.bags.episode_info import EpisodeInfo, TopicInfo, read_episode_info
+from il_ros.bags.episode_writer import absolute
 from il_ros.core.dataset_summary import StreamSummary
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.summary.bag_message_loss import BagTopics
+from il_ros.datasets.manifest import EpisodeEntry
 
 # Ages are float32: two samples are different from this distance on [s].
 _APART = 1e-4
+
+
+class BagTopics:
+    """What the bags of a dataset say of their topics, by their `episode.json`.
+
+    Bags that are gone are left out. So are those of format 1 and those that were recovered after a
+    crash: their losses were not counted, and that is not the same as none.
+
+    Args:
+        entries: Episodes of the dataset.
+
+    Attributes:
+        infos: What each bag says of itself, by the folder that the dataset names.
+    """
+
+    def __init__(self, entries: Iterable[EpisodeEntry]) -> None:
+        self.infos: dict[str, EpisodeInfo] = {}
+        for bag in dict.fromkeys(entry.bag for entry in entries if entry.bag):
+            try:
+                info = read_episode_info(Path(bag))
+            except (IlRosError, OSError, ValueError):
+                continue  # a dataset outlives its bags, and is shown without what they said
+            if info is not None and info.format >= 2 and info.state == 'complete':
+                self.infos[bag] = info
+
+    def lost_in(self, bag: str) -> float:
+        """Messages that a bag lost, all topics together; NaN where the bag is not there."""
+        info = self.infos.get(bag)
+        return float(sum(t.lost for t in info.topics.values())) if info else np.nan
+
+    def lost(self, topic: str) -> float:
+        """Messages of a topic of the contract that all bags lost; NaN where none has it."""
+        return float(sum(found)) if (found := [t.lost for t in self._all(topic)]) else np.nan
+
+    def rate(self, topic: str) -> float:
+        """Median rate of a topic of the contract over the bags [Hz]; NaN where none has it."""
+        found = [t.rate for t in self._all(topic) if t.rate > 0]
+        return float(np.median(found)) if found else np.nan
+
+    def _all(self, topic: str) -> list[TopicInfo]:
+        names = ((absolute(info.namespace, topic), info) for info in self.infos.values())
+        return [info.topics[name] for name, info in names if name in info.topics]
 
 
 def summarise_streams(

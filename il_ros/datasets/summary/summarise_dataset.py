@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,53 +13,42 @@ from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.preprocessing.joint_motion import gripper_joints
 from il_ros.datasets.preprocessing.preprocess import Preprocessing
 from il_ros.datasets.preprocessing.quality_measures import PART_MEASURES, part_measures
-from il_ros.datasets.summary.bag_message_loss import BagTopics, read_bag_topics
-from il_ros.datasets.summary.episode_coverage import CoverageSettings, choose, coverage_of
+from il_ros.datasets.summary.episode_coverage import EPISODES, choose, coverage_of
 from il_ros.datasets.summary.feature_summary import summarise_features, summarise_joints
-from il_ros.datasets.summary.stream_summary import summarise_streams
-from il_ros.datasets.summary.suspicious_episodes import SuspicionSettings, suspicious_first
-from il_ros.datasets.summary.thumbnails import thumbnails
-
-
-@dataclass(frozen=True, kw_only=True)
-class SummarySettings:
-    """How much of a dataset is read; of more, a seeded choice.
-
-    Attributes:
-        seed: Of every choice.
-        frames: Frames whose ages and actions are read, in whole episodes.
-        thumbnails: Episodes that images are shown of.
-        coverage: How the episodes are compared.
-        suspicion: From where on an episode is odd.
-    """
-
-    seed: int = 0
-    frames: int = 500_000
-    thumbnails: int = 6
-    coverage: CoverageSettings = field(default_factory=CoverageSettings)
-    suspicion: SuspicionSettings = field(default_factory=SuspicionSettings)
+from il_ros.datasets.summary.stream_summary import BagTopics, summarise_streams
+from il_ros.datasets.summary.suspicious_episodes import suspicious_first
+from il_ros.datasets.summary.thumbnails import thumbnails_of
 
 
 def summarise(
-    dataset: Dataset, name: str = '', settings: SummarySettings = SummarySettings()
+    dataset: Dataset,
+    name: str = '',
+    *,
+    seed: int = 0,
+    frames: int = 500_000,
+    thumbnails: int = 6,
+    compared: int = EPISODES,
 ) -> DatasetSummary:
     """A dataset in numbers; the same every time.
 
     Args:
         dataset: Opened from its folder, so that memory holds only what is looked at.
         name: What it is called.
-        settings: How much of it is looked at.
+        seed: Of every choice where a dataset is larger than what is looked at.
+        frames: Frames whose ages and actions are read, in whole episodes.
+        thumbnails: Episodes that images are shown of.
+        compared: Episodes that are compared with one another.
     """
     entries = dataset.episodes
-    bags = read_bag_topics(entries)
-    looked_at = _episodes_within(entries, settings)
+    bags = BagTopics(entries)
+    looked_at = _episodes_within(entries, frames, seed)
     coverage = coverage_of(
         [dataset.values[key] for key in dataset.contract.observations],
         [(entry.start, entry.length) for entry in entries],
-        seed=settings.seed,
-        settings=settings.coverage,
+        seed=seed,
+        episodes=compared,
     )
-    episodes = suspicious_first(_episodes(dataset, bags), coverage, settings.suspicion)
+    episodes = suspicious_first(_episodes(dataset, bags), coverage)
     features, computed = summarise_features(dataset, looked_at)
     manifest = dataset.manifest
     return DatasetSummary(
@@ -80,9 +68,9 @@ def summarise(
         joints=summarise_joints(dataset, dataset.rows(looked_at)),
         features=features,
         coverage=coverage,
-        thumbnails=tuple(thumbnails(dataset, _shown(episodes, settings))),
+        thumbnails=tuple(thumbnails_of(dataset, _shown(episodes, thumbnails, seed))),
         steps=manifest.steps,
-        notes=_notes(dataset, looked_at, bags, computed=computed, settings=settings),
+        notes=_notes(dataset, looked_at, bags, computed=computed, compared=compared, seed=seed),
         versions=manifest.versions,
     )
 
@@ -137,28 +125,28 @@ def _invalid_fractions(dataset: Dataset) -> list[float]:
     return found
 
 
-def _episodes_within(entries: Sequence[EpisodeEntry], settings: SummarySettings) -> list[int]:
+def _episodes_within(entries: Sequence[EpisodeEntry], frames: int, seed: int) -> list[int]:
     """Whole episodes with at most so many frames together, at least one; in order."""
-    order = np.random.default_rng(settings.seed).permutation(len(entries)).tolist()
+    order = np.random.default_rng(seed).permutation(len(entries)).tolist()
     total = np.cumsum([entries[i].length for i in order])
-    count = max(1, int((total <= settings.frames).sum()))
+    count = max(1, int((total <= frames).sum()))
     return sorted(order[:count])
 
 
 def _sources(entries: Sequence[EpisodeEntry]) -> dict[str, float]:
-    frames: Counter[str] = Counter()
-    for entry in entries:
-        for source, fraction in entry.sources.items():
-            frames[source] += fraction * entry.length  # type: ignore[assignment]
-    total = sum(entry.length for entry in entries) or 1
-    return {source: count / total for source, count in frames.most_common()}
+    """Fraction of all frames in which each source was in control, the largest first."""
+    found = {source: 0.0 for entry in entries for source in entry.sources}
+    total = sum(entry.length for entry in entries)
+    for source in found:
+        found[source] = sum(e.sources.get(source, 0.0) * e.length for e in entries) / total
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _shown(episodes: Sequence[EpisodeSummary], settings: SummarySettings) -> list[int]:
+def _shown(episodes: Sequence[EpisodeSummary], count: int, seed: int) -> list[int]:
     """Half of the places go to the oddest episodes, the others to a seeded choice of the rest."""
-    odd = [e.index for e in episodes if e.reasons][: settings.thumbnails // 2]
+    odd = [e.index for e in episodes if e.reasons][: count // 2]
     rest = [e.index for e in episodes if e.index not in odd]
-    places = choose(len(rest), settings.thumbnails - len(odd), settings.seed)
+    places = choose(len(rest), count - len(odd), seed)
     return [*odd, *sorted(rest[i] for i in places)]
 
 
@@ -168,11 +156,11 @@ def _notes(
     bags: BagTopics,
     *,
     computed: bool,
-    settings: SummarySettings,
+    compared: int,
+    seed: int,
 ) -> tuple[str, ...]:
-    count, seed = len(dataset.episodes), settings.seed
+    count = len(dataset.episodes)
     part = f'{len(looked_at)} of {count} episodes, chosen by seed {seed}'
-    compared = settings.coverage.episodes
     counted = sum(entry.bag in bags.infos for entry in dataset.episodes)
     tests = (
         (len(looked_at) < count, f'Streams and actions are those of {part}.'),

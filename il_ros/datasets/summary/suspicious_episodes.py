@@ -3,64 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.dataset_summary import Coverage, EpisodeSummary
-from il_ros.datasets.preprocessing.quality_rules import Outliers
+from il_ros.datasets.preprocessing.quality_rules import Outliers, median_and_spread
 
 Array = NDArray[np.float64]
 
-MAD_TO_STD = 1.4826
-"""Of a normal distribution, the standard deviation over the median absolute deviation."""
+_OUTLIERS = Outliers()  # from where on a duration, a jerk or a distance is an outlier
 
+# Largest fractions of the frames of an episode that is not odd: with a command at a limit, and
+# those that the dataset leaves out.
+_SATURATED, _LEFT_OUT = 0.05, 0.1
 
-@dataclass(frozen=True, kw_only=True)
-class SuspicionSettings:
-    """From where on an episode is odd.
-
-    Attributes:
-        outliers: From where on a duration, a jerk or a distance is an outlier; its `measures` and
-            `leave_out` do not count here.
-        saturated: Largest fraction of frames with a command at a limit.
-        invalid: Largest fraction of frames with a stream that is not valid, above the median of the
-            episodes: an unplugged camera makes no single episode odd.
-        left_out: Largest fraction of frames that the dataset leaves out of an episode.
-    """
-
-    outliers: Outliers = field(default_factory=Outliers)
-    saturated: float = 0.05
-    invalid: float = 0.02
-    left_out: float = 0.1
+# Largest fraction of frames with a stream that is not valid, above the median of the episodes: an
+# unplugged camera makes no single episode odd.
+_INVALID = 0.02
 
 
 def suspicious_first(
-    episodes: Sequence[EpisodeSummary],
-    coverage: Coverage | None = None,
-    settings: SuspicionSettings = SuspicionSettings(),
+    episodes: Sequence[EpisodeSummary], coverage: Coverage | None = None
 ) -> tuple[EpisodeSummary, ...]:
     """The episodes with their reasons, those with the most reasons first, else in order.
 
     Args:
         episodes: Episodes in the dataset's order.
         coverage: How alike they are, if that was compared.
-        settings: From where on an episode is odd.
     """
     marked = _compared(episodes, coverage)
     scores = {
-        name: _robust_scores(np.array([getattr(e, name) for e in marked], float), settings.outliers)
+        name: _robust_scores(np.array([getattr(e, name) for e in marked], float))
         for name in ('duration', 'jerk', 'nearest_distance')
     }
-    limit = settings.outliers.deviations
-    usual = _usual_invalid(marked, settings)
+    fractions = np.array([e.invalid for e in marked] or [0.0])
+    median, spread = median_and_spread(fractions)
+    usual = median + max(_INVALID, _OUTLIERS.deviations * spread)
     found = [
         replace(
             episode,
             reasons=(
-                *_defects(episode, usual, settings),
-                *_outliers(episode, {n: float(s[i]) for n, s in scores.items()}, limit),
+                *_defects(episode, usual),
+                *_outliers(episode, {n: float(s[i]) for n, s in scores.items()}),
                 *_duplicate(episode, coverage, marked),
             ),
         )
@@ -84,48 +70,40 @@ def _compared(
     ]
 
 
-def _robust_scores(values: Array, settings: Outliers) -> Array:
+def _robust_scores(values: Array) -> Array:
     """How many robust standard deviations each is above (or, negative, below) the median.
 
     Of the logarithms: durations, jerks and distances are positive and skewed, and one that is a
     fifth of the others is as odd as one that is five times as large.
     """
     known = np.isfinite(values)
-    if known.sum() < settings.fewest:
+    if known.sum() < _OUTLIERS.fewest:
         return np.zeros(len(values))
     logs = np.log(np.maximum(values, 1e-9))
-    median = float(np.median(logs[known]))
-    spread = MAD_TO_STD * float(np.median(np.abs(logs[known] - median)))
-    scores: Array = np.nan_to_num((logs - median) / max(spread, settings.spread, 1e-9))
+    median, spread = median_and_spread(logs[known])
+    scores: Array = np.nan_to_num((logs - median) / max(spread, _OUTLIERS.spread))
     return scores
 
 
-def _usual_invalid(episodes: Sequence[EpisodeSummary], settings: SuspicionSettings) -> float:
-    """The largest fraction of invalid frames that is usual in this dataset."""
-    fractions = np.array([e.invalid for e in episodes] or [0.0])
-    median = float(np.median(fractions))
-    spread = MAD_TO_STD * float(np.median(np.abs(fractions - median)))
-    return median + max(settings.invalid, settings.outliers.deviations * spread)
-
-
-def _defects(episode: EpisodeSummary, usual: float, settings: SuspicionSettings) -> list[str]:
+def _defects(episode: EpisodeSummary, usual: float) -> list[str]:
+    """What is wrong with an episode; `usual` is the largest usual fraction of invalid frames."""
     all_frames = episode.frames + episode.left_out
     tests = (
         (episode.flagged, 'flagged by the operator'),
         (bool(episode.gaps), f'{episode.gaps} {"gap" if episode.gaps == 1 else "gaps"} in time'),
         (episode.lost > 0, f'{episode.lost:.0f} messages lost'),
         (episode.invalid > usual, f'a stream invalid in {episode.invalid:.0%} of it'),
-        (episode.saturated > settings.saturated, f'at a limit in {episode.saturated:.0%} of it'),
+        (episode.saturated > _SATURATED, f'at a limit in {episode.saturated:.0%} of it'),
         (
-            episode.left_out > settings.left_out * all_frames,
+            episode.left_out > _LEFT_OUT * all_frames,
             f'{episode.left_out} of {all_frames} frames left out',
         ),
     )
     return [text for true, text in tests if true]
 
 
-def _outliers(episode: EpisodeSummary, scores: dict[str, float], limit: float) -> list[str]:
-    found = []
+def _outliers(episode: EpisodeSummary, scores: dict[str, float]) -> list[str]:
+    found, limit = [], _OUTLIERS.deviations
     if abs(scores['duration']) > limit:
         size = 'long' if scores['duration'] > 0 else 'short'
         found.append(f'unusually {size}: {episode.duration:.1f} s')

@@ -17,21 +17,15 @@ WIDTH = 200
 """Largest width of a thumbnail [pixel]."""
 
 
-def thumbnails(dataset: Dataset, episodes: Iterable[int]) -> Iterator[Thumbnail]:
+def thumbnails_of(dataset: Dataset, episodes: Iterable[int]) -> Iterator[Thumbnail]:
     """First, middle and last frame of each of `episodes`, of every camera."""
     for index in episodes:
-        entry = dataset.episodes[index]
-        moments = {'first': 0, 'middle': (entry.length - 1) // 2, 'last': entry.length - 1}
+        first, last = dataset.episodes[index].start, dataset.episodes[index].stop - 1
+        moments = {'first': first, 'middle': (first + last) // 2, 'last': last}
         for camera, store in dataset.images.items():
-            for moment, frame in moments.items():
-                row = entry.start + frame
-                there = bool(dataset.valid[camera][row])
-                yield Thumbnail(
-                    camera=camera,
-                    episode=index,
-                    moment=moment,
-                    jpeg=_small(store, row) if there else b'',
-                )
+            for moment, row in moments.items():
+                jpeg = _small(store, row) if dataset.valid[camera][row] else b''
+                yield Thumbnail(camera=camera, episode=index, moment=moment, jpeg=jpeg)
 
 
 def _small(store: Any, row: int) -> bytes:

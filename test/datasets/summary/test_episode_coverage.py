@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.datasets.summary.episode_coverage import CoverageSettings, choose, coverage_of
+from il_ros.datasets.summary.episode_coverage import choose, coverage_of
 
 
 def paths(*starts, frames=50, size=3):
@@ -92,8 +92,8 @@ def test_projection_finds_the_plane_in_which_states_differ():
 
 def test_of_many_a_seeded_choice_is_compared():
     columns, borders = paths(*np.linspace(1, 9, 30), frames=5)
-    few = CoverageSettings(episodes=7, points=11)
-    one, same, other = (coverage_of(columns, borders, seed=s, settings=few) for s in (1, 1, 2))
+    few = {'episodes': 7, 'points': 11}
+    one, same, other = (coverage_of(columns, borders, seed=s, **few) for s in (1, 1, 2))
     assert len(one.episodes) == 7
     assert len(one.points) == len(one.progress) == 11
     assert set(one.nearest.tolist()) <= set(one.episodes.tolist())

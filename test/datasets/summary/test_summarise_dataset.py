@@ -9,8 +9,7 @@ from made_episodes import CONTRACT, made
 from il_ros.core.frames import NS
 from il_ros.datasets.manifest import LeftOut
 from il_ros.datasets.memory_dataset import dataset_of
-from il_ros.datasets.summary.episode_coverage import CoverageSettings
-from il_ros.datasets.summary.summarise_dataset import SummarySettings, summarise
+from il_ros.datasets.summary.summarise_dataset import summarise
 from il_ros.datasets.summary.thumbnails import WIDTH, _small
 
 
@@ -23,7 +22,7 @@ def wave(seed, frames=60, **entry):
 
 
 def summary(*episodes, **options):
-    return summarise(dataset_of(CONTRACT, list(episodes)), 'set', SummarySettings(**options))
+    return summarise(dataset_of(CONTRACT, list(episodes)), 'set', **options)
 
 
 def stream(found, key):
@@ -146,7 +145,7 @@ def test_statistics_that_the_manifest_lacks_are_computed():
     )
     told = summarise(dataset, 'set').features
     assert summarise(bare, 'set').features == told
-    few = summarise(bare, 'set', SummarySettings(frames=60))
+    few = summarise(bare, 'set', frames=60)
     assert any('Statistics that the manifest lacks' in note for note in few.notes)
 
 
@@ -162,7 +161,7 @@ def test_what_was_left_out_and_what_the_steps_did():
 
 def test_it_is_the_same_every_time_and_says_what_it_left_out():
     episodes = [wave(i) for i in range(20)]
-    options = {'frames': 300, 'coverage': CoverageSettings(episodes=8), 'seed': 3}
+    options = {'frames': 300, 'compared': 8, 'seed': 3}
     one, same = summary(*episodes, **options), summary(*episodes, **options)
     assert one.episodes == same.episodes
     np.testing.assert_array_equal(one.coverage.points, same.coverage.points)
@@ -211,7 +210,7 @@ def test_thumbnails_are_small_and_of_three_moments(camera_contract, camera_episo
     episodes = [camera_episode(i, 6) for i in range(4)]
     episodes[2] = camera_episode(2, 6, flagged=True)
     dataset = dataset_of(camera_contract, episodes)
-    images = summarise(dataset, settings=SummarySettings(thumbnails=2)).thumbnails
+    images = summarise(dataset, thumbnails=2).thumbnails
     assert [image.episode for image in images[:6]] == [2] * 6
     assert len({image.episode for image in images}) == 2
     assert [image.moment for image in images[:3]] == ['first', 'middle', 'last']
@@ -234,7 +233,7 @@ def test_large_images_are_scaled_down():
 def test_bounded_by_what_is_looked_at():
     """A thousand episodes: only as many frames as asked for are read of streams and actions."""
     episodes = [wave(i, 20, measures={'jerk': 0.1}) for i in range(1000)]
-    found = summary(*episodes, frames=2000, coverage=CoverageSettings(episodes=200))
+    found = summary(*episodes, frames=2000, compared=200)
     assert len(found.episodes) == 1000
     assert found.joints[0].counts.sum() == 2000
     assert len(found.coverage.episodes) == 200
