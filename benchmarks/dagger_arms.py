@@ -34,8 +34,8 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
-from il_ros.interactive.arm_rounds import LiveEnv, ScoredEnv, loading
-from il_ros.interactive.arm_scores import RoundScores, ScoredRule, ScoresConfig
+from il_ros.interactive.arm_rounds import LiveEnv, loading
+from il_ros.interactive.arm_scores import RoundScores, ScoredEnv, ScoredRule, ScoresConfig
 from il_ros.interactive.budget import Budget
 from il_ros.interactive.chunk_learner import TRAINING, ChunkLearner
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, RoundResult

@@ -29,7 +29,7 @@ from il_ros.core.config import require_ranges
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.augmentation.augmentation import NO_AUGMENTATION, Augmentation, describe
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.policies.bundle import INFO_FILE, Bundle
+from il_ros.policies.bundle import INFO_FILE
 from il_ros.policies.bundle_writer import save_bundle
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_sizes
 from il_ros.policies.torch_networks import Mlp, choose_device
@@ -72,14 +72,12 @@ class BcResult:
 
     Attributes:
         policy: The policy, with the weights of the best epoch, on the CPU.
-        config: What it was trained by.
         train_episodes: Indices of the dataset's episodes that were trained on.
         held_out_episodes: Indices of those that were not.
         metrics: Losses, epochs, frames, samples per second, seconds.
     """
 
     policy: MlpPolicy
-    config: BcConfig
     train_episodes: tuple[int, ...]
     held_out_episodes: tuple[int, ...]
     metrics: dict[str, float]
@@ -130,8 +128,13 @@ def train_bc(
             cancelled=cancelled,
         )
     return BcResult(
-        policy=_policy(dataset, config, prepared, network),
-        config=config,
+        policy=MlpPolicy(
+            dataset.contract,
+            config.policy,
+            weights={name: w.cpu().numpy().copy() for name, w in network.state_dict().items()},
+            inputs=prepared.inputs,
+            outputs=prepared.outputs,
+        ),
         train_episodes=tuple(split[0]),
         held_out_episodes=tuple(split[1]),
         metrics=metrics,
@@ -175,22 +178,18 @@ def train_bundle(
         log_dir=log_dir,
         cancelled=cancelled,
     )
-    bundle = _bundle(result, data, augmentation)
-    save_bundle(bundle, out, overwrite=overwrite)
-    return result.metrics['best_loss']
-
-
-def _bundle(result: BcResult, dataset: Dataset, augmentation: Augmentation) -> Bundle:
-    return make_bundle(
+    bundle = make_bundle(
         result.policy,
-        dataset,
+        data,
         algorithm='bc',
-        config={**asdict(result.config), 'augmentation': describe(augmentation)},
+        config={**asdict(config), 'augmentation': describe(augmentation)},
         metrics=result.metrics,
         trained_on=result.train_episodes,
         held_out=result.held_out_episodes,
-        score_channels=result.config.score_channels,
+        score_channels=config.score_channels,
     )
+    save_bundle(bundle, out, overwrite=overwrite)
+    return result.metrics['best_loss']
 
 
 def _samples(
@@ -244,16 +243,6 @@ def _resume(network: Mlp, start: MlpPolicy, prepared: ChunkData) -> None:
     arrays |= {f'layers.{i}.bias': biases[i] for i in layers}
     network.load_state_dict(
         {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
-    )
-
-
-def _policy(dataset: Dataset, config: BcConfig, prepared: ChunkData, network: Mlp) -> MlpPolicy:
-    return MlpPolicy(
-        dataset.contract,
-        config.policy,
-        weights={name: w.cpu().numpy().copy() for name, w in network.state_dict().items()},
-        inputs=prepared.inputs,
-        outputs=prepared.outputs,
     )
 
 

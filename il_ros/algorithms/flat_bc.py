@@ -9,7 +9,7 @@ EnsembleDAgger and ThriftyDAgger go by; their mean also errs less than one of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -105,20 +105,18 @@ def train_flat(
         raise IlRosError('no step has a label', where='training', fix='ask the expert more often')
     inputs = Normalizer.fit(data.x[used], varies=VARIES, clip=config.clip)
     outputs = Normalizer.fit(data.y[used], varies=VARIES, clip=np.inf)
-    device = choose_device(config.device)
-    source = _drawn(
-        inputs.normalize(data.x[used]),
-        outputs.normalize(_intervals(data)[used]),
-        data.weight[used],
-        config.seed,
-        device,
-    )
+    source = _Drawn(data, inputs, outputs, config)
+    device = source.batch.x.device
     with torch_threads(config.threads):
         network = _network(source.batch, config, start, inputs, outputs).to(device)
         nothing = source.batch.at(torch.arange(0, device=device))
         fit(network, source, nothing, loss=_loss(config), config=config)
     return FlatPolicy(
-        _networks(network, config),
+        Networks(
+            [weight.detach().cpu().numpy().transpose(0, 2, 1) for weight in network.weights],
+            [bias.detach().cpu().numpy()[:, 0] for bias in network.biases],
+            config.activation,
+        ),
         inputs=inputs,
         outputs=outputs,
         low=data.low,
@@ -126,22 +124,32 @@ def train_flat(
     )
 
 
-@dataclass(kw_only=True)
 class _Drawn:
     """Samples of each epoch: all of them once, or as many drawn by unequal weights."""
 
-    batch: Batch
-    weight: torch.Tensor | None
-    random: torch.Generator = field(repr=False)
+    def __init__(
+        self, data: FlatData, inputs: Normalizer, outputs: Normalizer, config: FlatBcConfig
+    ) -> None:
+        device, used = choose_device(config.device), data.weight > 0
+        x = inputs.normalize(data.x[used])
+        y = outputs.normalize(_intervals(data)[used])
+        self.batch = Batch(
+            x=torch.from_numpy(x.astype(np.float32)).to(device),
+            y=torch.from_numpy(y.astype(np.float32)).to(device),
+            mask=torch.ones((len(x), 1), device=device),
+        )
+        self._weight = torch.from_numpy(data.weight[used].astype(np.float64)).to(device)
+        self._unequal = bool((self._weight != self._weight[0]).any())
+        self._random = torch.Generator(device).manual_seed(config.seed)
 
     def __len__(self) -> int:
         return len(self.batch)
 
     def draw(self, epoch: int) -> Batch:
         """See `training_loop.BatchSource`."""
-        if self.weight is None:
+        if not self._unequal:
             return self.batch
-        rows = torch.multinomial(self.weight, len(self), replacement=True, generator=self.random)
+        rows = torch.multinomial(self._weight, len(self), replacement=True, generator=self._random)
         return self.batch.at(rows)
 
 
@@ -154,16 +162,6 @@ def _intervals(data: FlatData) -> Array:
     y = np.asarray(data.y, np.float64)
     least = np.where(y <= data.low, -np.inf, y)
     return np.stack([least, np.where(y >= data.high, np.inf, y)], axis=1)
-
-
-def _drawn(x: Array, y: Array, weight: Array, seed: int, device: torch.device) -> _Drawn:
-    to = [torch.from_numpy(each.astype(np.float32)).to(device) for each in (x, y)]
-    each = torch.from_numpy(weight.astype(np.float64)).to(device)
-    return _Drawn(
-        batch=Batch(x=to[0], y=to[1], mask=torch.ones((len(x), 1), device=device)),
-        weight=None if bool((each == each[0]).all()) else each,
-        random=torch.Generator(device).manual_seed(seed),
-    )
 
 
 def _loss(config: FlatBcConfig) -> Loss:
@@ -205,11 +203,3 @@ def _copy_into(parameters: nn.ParameterList, arrays: Sequence[Array]) -> None:
     with torch.no_grad():
         for parameter, array in zip(parameters, arrays, strict=True):
             parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def _networks(network: SideBySide, config: FlatBcConfig) -> Networks:
-    return Networks(
-        [weight.detach().cpu().numpy().transpose(0, 2, 1) for weight in network.weights],
-        [bias.detach().cpu().numpy()[:, 0] for bias in network.biases],
-        config.activation,
-    )

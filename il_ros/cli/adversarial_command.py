@@ -14,7 +14,7 @@ from rich.table import Table
 from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import Rate
-from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig
+from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig, SearchResult, Trial
 from il_ros.rollouts.adversarial.search_findings import (
     by_size,
     cases_of,
@@ -23,7 +23,6 @@ from il_ros.rollouts.adversarial.search_findings import (
     replay_list,
 )
 from il_ros.rollouts.adversarial.search_space import load_space
-from il_ros.rollouts.adversarial.search_trials import SearchResult, Trial
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, run_cases

@@ -20,7 +20,8 @@ from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
-from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun, LiveEnv, ScoredEnv
+from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun, LiveEnv
+from il_ros.interactive.arm_scores import ScoredEnv
 from il_ros.interactive.chunk_learner import TRAINING
 from il_ros.interactive.retraining import (
     DECISION,

@@ -14,19 +14,14 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.coaching_report import CoachedRound, write_coaching_report
 from il_ros.evaluation.intervals import Rate
-from il_ros.interactive.arm_scores import HasScorer, RoundScores, ScoredRule, ScoresConfig
+from il_ros.interactive.arm_scores import RoundScores, ScoredEnv, ScoredRule, ScoresConfig
 from il_ros.interactive.chunk_learner import TRAINING, ChunkActor, ChunkLearner
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, RoundsConfig
-from il_ros.interactive.episode_env import EpisodeEnv
 from il_ros.interactive.round_journal import RoundJournal
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_bundle
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.sim.randomisation import NOTHING, Randomisation
-
-
-class ScoredEnv(EpisodeEnv, HasScorer, Protocol):
-    """An episode env of an arm, whose steps may be scored."""
 
 
 class LiveEnv(ScoredEnv, Protocol):

@@ -30,8 +30,9 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.interactive.arm_episode_env import FrameScorer
-from il_ros.interactive.arm_transitions import labelled_dataset, succeeded, whole_dataset
+from il_ros.interactive.arm_transitions import dataset_of_steps, succeeded
 from il_ros.interactive.chunk_learner import ChunkActor
+from il_ros.interactive.episode_env import EpisodeEnv
 from il_ros.monitors.calibrated_scores import WINDOW, FittedScores
 from il_ros.monitors.conformal_thresholds import (
     CalibrationError,
@@ -123,10 +124,11 @@ class RoundScores:
     @cached_property
     def _calibrated(self) -> tuple[FittedScores, ConformalThresholds, int]:
         """Scores fitted to all labels, their threshold, and ticks of the longest good episode."""
-        config, policy, seed = self.config, self._policy, self._now.seed
-        data, labelled = labelled_dataset(self._contract, self._task, self._now.steps)
-        whole, numbers = whole_dataset(self._contract, self._task, self._now.steps)
-        good = [i for i, n in enumerate(numbers) if went_well(_episode(self._now.steps, n))]
+        config, policy, seed, steps = self.config, self._policy, self._now.seed, self._now.steps
+        data, labelled = dataset_of_steps(self._contract, self._task, steps, labelled=True)
+        whole, numbers = dataset_of_steps(self._contract, self._task, steps, labelled=False)
+        episodes = [steps.take(steps.episode == number) for number in numbers]
+        good = [i for i, episode in enumerate(episodes) if went_well(episode)]
         self._require(len(good))
         held_out = []
         for part in range(config.folds):
@@ -161,12 +163,8 @@ def went_well(steps: Transitions) -> bool:
     return succeeded(steps) and bool(by_expert.all() or not by_expert.any())
 
 
-def _episode(steps: Transitions, number: int) -> Transitions:
-    return steps.take(steps.episode == number)
-
-
-class HasScorer(Protocol):
-    """An episode env that asks a scorer about each frame.
+class ScoredEnv(EpisodeEnv, Protocol):
+    """An episode env of an arm that asks a scorer about each frame.
 
     Attributes:
         scorer: The scorer; None for no scores.
@@ -185,7 +183,7 @@ class ScoredRule(QueryRule):
     """
 
     def __init__(
-        self, rule: QueryRule, env: HasScorer, scorer: Callable[[RoundContext], FrameScorer]
+        self, rule: QueryRule, env: ScoredEnv, scorer: Callable[[RoundContext], FrameScorer]
     ) -> None:
         self._rule, self._env, self._scorer = rule, env, scorer
 

@@ -38,13 +38,19 @@ def columns(contract: Contract) -> dict[str, slice]:
     return places
 
 
-def labelled_dataset(
-    contract: Contract, task: str, steps: Transitions
+def dataset_of_steps(
+    contract: Contract, task: str, steps: Transitions, *, labelled: bool
 ) -> tuple[Dataset, list[int]]:
-    """The labelled steps alone as a dataset in memory, with the expert's answers as its labels.
+    """Steps as a dataset in memory, with the expert's answers as its labels.
 
     What the policy did there is in it, for the record; training uses the labels instead
     (`algorithms/chunk_dataset.py`).
+
+    Args:
+        contract: What the observations and actions are.
+        task: Name of the task, for the record.
+        steps: Whole episodes.
+        labelled: Whether to take the labelled steps alone.
 
     Returns:
         The dataset, and the number of each of its episodes in `steps`.
@@ -52,17 +58,7 @@ def labelled_dataset(
     Raises:
         DatasetError: If no step is labelled.
     """
-    return _dataset(contract, task, steps, steps.labelled)
-
-
-def whole_dataset(contract: Contract, task: str, steps: Transitions) -> tuple[Dataset, list[int]]:
-    """All steps as a dataset in memory; see `labelled_dataset`."""
-    return _dataset(contract, task, steps, np.ones(len(steps), np.bool_))
-
-
-def _dataset(
-    contract: Contract, task: str, steps: Transitions, chosen: NDArray[np.bool_]
-) -> tuple[Dataset, list[int]]:
+    chosen = steps.labelled if labelled else np.ones(len(steps), np.bool_)
     numbers = [int(n) for n in dict.fromkeys(steps.episode[chosen].tolist())]
     if not numbers:
         raise DatasetError('no step has a label', where='training', fix='ask the expert more often')

@@ -14,7 +14,7 @@ from il_ros.algorithms.query_rules import Array
 from il_ros.algorithms.transitions import Transitions
 from il_ros.core.config import require_ranges
 from il_ros.core.contract import Contract
-from il_ros.interactive.arm_transitions import columns, labelled_dataset
+from il_ros.interactive.arm_transitions import columns, dataset_of_steps
 from il_ros.interactive.learner import Arrays
 from il_ros.policies.bundle import Bundle, policy_identity
 from il_ros.policies.mlp import MlpPolicy, relative_joints
@@ -114,7 +114,7 @@ class ChunkLearner:
         train_fraction: float = 1.0,
     ) -> ChunkActor:
         """See `Learner.fit`."""
-        data, _ = labelled_dataset(self.contract, self.task, steps)
+        data, _ = dataset_of_steps(self.contract, self.task, steps, labelled=True)
         epochs = max(1, round(self.config.epochs * train_fraction))
         before = start.policies if start is not None else ()
         policies = []
@@ -156,7 +156,7 @@ class ChunkLearner:
             algorithm: How, for the record: the name of the rule.
             scored: Whether scores are fitted; a policy of one round does without.
         """
-        data, _ = labelled_dataset(self.contract, self.task, steps)
+        data, _ = dataset_of_steps(self.contract, self.task, steps, labelled=True)
         return make_bundle(
             actor.policy,
             data,

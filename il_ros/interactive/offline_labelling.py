@@ -44,11 +44,6 @@ def relabel(
     return replace(steps, expert=expert, asked=asked)
 
 
-def waiting(journal: RoundJournal, round_: int) -> int:
-    """Steps of a round whose labels are still to come."""
-    return sum(int(steps.waiting.sum()) for steps in journal.episodes(round_))
-
-
 def label_waiting(journal: RoundJournal, round_: int, answer: Answer) -> int:
     """Let the expert answer what a round has asked, episode by episode.
 

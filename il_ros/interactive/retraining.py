@@ -116,18 +116,12 @@ class Trials:
 
     def plan(self, count: int) -> list[PlannedEpisode]:
         """So many episodes, on seeds that are kept for trials and calibration."""
-        seeds, ranges = draw_seeds('calibration', count), self.randomisation
-        if ranges == NOTHING:
-            return [PlannedEpisode(suite=SUITE, case=EpisodeCase(seed=seed)) for seed in seeds]
-        return [
-            PlannedEpisode(
-                suite=SUITE,
-                case=EpisodeCase(
-                    seed=seed, name='randomised', perturbations=tuple(ranges.draw(seed))
-                ),
-            )
-            for seed in seeds
-        ]
+        name = '' if self.randomisation == NOTHING else 'randomised'
+        cases = (
+            EpisodeCase(seed=seed, name=name, perturbations=tuple(self.randomisation.draw(seed)))
+            for seed in draw_seeds('calibration', count)
+        )
+        return [PlannedEpisode(suite=SUITE, case=case) for case in cases]
 
 
 class Retraining:

@@ -22,40 +22,38 @@ No-Regret Online Learning).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.experts import Expert
+from il_ros.experts import EXPERTS, make_expert
+from il_ros.rollouts.drivers import PolicyDriver
+from il_ros.rollouts.episode_runner import EpisodeRunner
 
 Array = NDArray[np.float64]
 
 
-class ActionError:
-    """Compares one policy with one expert.
+def action_error(runner: EpisodeRunner, task: str) -> Callable[[Array], float] | None:
+    """Compares the runner's policy with the task's expert, who sees the true observations.
 
-    Args:
-        expert: The expert to ask; it sees the true observations.
-        action_std: Standard deviation of the demonstrated actions, shape (N,) [rad or m], above 0.
-        period: Control period [s].
+    Returns:
+        The normalised action error of a chunk, shape (H, N) [rad or m], at this instant of the
+        runner's episode. None where there is no policy that knows its spread, or no expert.
     """
+    driver, contract = runner.driver, runner.contract
+    if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not contract.arm:
+        return None
+    action_std = driver.policy.action_std()
+    if action_std is None:
+        return None
+    expert = make_expert(task, contract.arm)
 
-    def __init__(self, expert: Expert, action_std: Array, period: float) -> None:
-        self._expert, self._action_std, self._period = expert, action_std, period
+    def error(chunk: Array) -> float:
+        ideal = expert.act(runner.truth(), horizon=1, dt=contract.period)
+        return normalised_error(chunk[0], ideal[0], action_std)
 
-    def of(self, chunk: Array, truth: Mapping[str, Array]) -> float:
-        """Normalised action error of a chunk, shape (H, N) [rad or m].
-
-        Args:
-            chunk: The policy's answer.
-            truth: The true observations at that instant, by key.
-
-        Raises:
-            IlRosError: If an observation that the expert needs is missing.
-        """
-        ideal = self._expert.act(truth, horizon=1, dt=self._period)
-        return normalised_error(chunk[0], ideal[0], self._action_std)
+    return error
 
 
 def normalised_error(action: Array, ideal: Array, action_std: Array) -> float:

@@ -74,7 +74,7 @@ class EpisodeRunner:
         perturbations: Sequence[Perturbation] = (),
         *,
         name: str = '',
-        watch: Watch | None = None,
+        watch: Watch = lambda frame, chunk: None,
         over: Callable[[], bool] = lambda: False,
     ) -> Rollout:
         """Run one episode to the goal, the time limit, or shortly after a stop by the filter.
@@ -88,26 +88,33 @@ class EpisodeRunner:
             watch: Called with each frame and its answer, before the arm moves on.
             over: Called before each period; the episode ends when it returns true.
         """
-        world, record = self._begin(seed, perturbations)
-        alarm: float | None = None
+        world, alarm, reason = self._world, None, ''
+        no_command = np.full(len(world.names), np.nan)
+        periods: list[tuple[Frame, Array | None, Array]] = []
+        self._reset(seed, perturbations)
         while not (world.state().done or self._settled(alarm) or over()):
-            self._period(record, watch)
+            now = world.time
+            frame, chunk, action = self._tick(now)
+            if frame is not None:
+                periods.append((frame, chunk, no_command if action is None else action))
+                watch(frame, chunk)
+            world.step(self.safety_filter.setpoints(_stamp(now) / NS + self._offsets))
             if alarm is None and self.safety_filter.stopped:
-                alarm, record.reason = record.time, self.safety_filter.stopped
+                alarm, reason = now, self.safety_filter.stopped
         state = world.state()
         return Rollout(
             seed=seed,
             perturbation=name,
-            frames=tuple(record.frames),
-            chunks=tuple(record.chunks),
-            actions=np.array(record.actions).reshape(-1, len(world.names)),
+            frames=tuple(frame for frame, _, _ in periods),
+            chunks=tuple(chunk for _, chunk, _ in periods),
+            actions=np.array([action for _, _, action in periods]).reshape(-1, len(world.names)),
             success=state.success and alarm is None,
             progress=state.progress,
             duration=state.time if alarm is None else alarm,
             elapsed=state.time,
             violations=state.violations,
             alarm=alarm,
-            reason=record.reason,
+            reason=reason,
         )
 
     def truth(self) -> dict[str, Array]:
@@ -128,40 +135,23 @@ class EpisodeRunner:
             return False
         return self._world.time >= alarm + AFTER_ALARM - 1e-9
 
-    def _begin(
-        self, seed: int, perturbations: Sequence[Perturbation]
-    ) -> tuple[World, _EpisodeRecord]:
-        world = self._world
-        world.reset(seed, perturbations)
+    def _reset(self, seed: int, perturbations: Sequence[Perturbation]) -> None:
+        self._world.reset(seed, perturbations)
         self._feeder.reset()
         self.driver.reset()
-        self.safety_filter.reset(world.posture())
-        return world, _EpisodeRecord()
+        self.safety_filter.reset(self._world.posture())
 
-    def _period(self, record: _EpisodeRecord, watch: Watch | None) -> None:
-        world = self._world
-        record.time = world.time
-        stamp = NS + round(world.time * NS)
-        frame = self._feeder.feed(world.observe(), stamp)
+    def _tick(self, now: float) -> tuple[Frame | None, Array | None, Array | None]:
+        """The frame of this instant, the driver's answer to it, and the command."""
+        stamp = _stamp(now)
+        frame = self._feeder.feed(self._world.observe(), stamp)
         begin = time.perf_counter()
         chunk = None if frame is None else self.driver.act(frame)
         self.latency = time.perf_counter() - begin
         invalid = () if frame is None else self._feeder.invalid(frame)
-        action = self.safety_filter.tick(frame, chunk, stamp / NS, invalid)
-        if frame is not None:
-            record.frames.append(frame)
-            record.chunks.append(chunk)
-            record.actions.append(np.full(len(world.names), np.nan) if action is None else action)
-            if watch is not None:
-                watch(frame, chunk)
-        world.step(self.safety_filter.setpoints(stamp / NS + self._offsets))
+        return frame, chunk, self.safety_filter.tick(frame, chunk, stamp / NS, invalid)
 
 
-class _EpisodeRecord:
-    """Frames, answers and commands of an episode so far."""
-
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self.chunks: list[Array | None] = []
-        self.actions: list[Array] = []
-        self.time, self.reason = 0.0, ''
+def _stamp(time_: float) -> int:
+    """Time since the reset [s] as a stamp [ns]; an episode begins at one second."""
+    return NS + round(time_ * NS)

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from il_ros.core.frames import Frame
 from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
-from il_ros.experts import EXPERTS, make_expert
 from il_ros.policies.bundle import load_bundle
-from il_ros.rollouts.action_error import ActionError
-from il_ros.rollouts.drivers import PolicyDriver
+from il_ros.rollouts.action_error import action_error
 from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
 from il_ros.rollouts.episode_runner import EpisodeRunner
 from il_ros.rollouts.in_process_monitor import InProcessMonitor
@@ -77,7 +75,7 @@ class InProcessEvaluator:
 
 def run_case(runner: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase) -> EpisodeResult:
     """Run one case and return the result that the report needs."""
-    trace = _Trace(runner, action_error(runner, task))
+    trace = _Trace(runner, task)
     rollout = runner.run(case.seed, case.perturbations, name=case.name, watch=trace.record)
     return EpisodeResult(
         suite=suite,
@@ -100,18 +98,6 @@ def run_case(runner: EpisodeRunner, *, suite: str, task: str, case: EpisodeCase)
     )
 
 
-def action_error(runner: EpisodeRunner, task: str) -> ActionError | None:
-    """Compares the runner's policy with the task's expert; None if either is missing."""
-    driver = runner.driver
-    arm = runner.contract.arm
-    if not isinstance(driver, PolicyDriver) or task not in EXPERTS or not arm:
-        return None
-    action_std = driver.policy.action_std()
-    if action_std is None:
-        return None
-    return ActionError(make_expert(task, arm), action_std, runner.contract.period)
-
-
 class _Trace:
     """Measurements of each frame of an episode.
 
@@ -123,8 +109,8 @@ class _Trace:
             measured.
     """
 
-    def __init__(self, runner: EpisodeRunner, error: ActionError | None) -> None:
-        self._runner, self._error = runner, error
+    def __init__(self, runner: EpisodeRunner, task: str) -> None:
+        self._runner, self._error = runner, action_error(runner, task)
         self.scores: list[float] = []
         self.scored = False
         self.latencies: list[float] = []
@@ -138,10 +124,7 @@ class _Trace:
         self.scored |= verdict is not None and bool(verdict.scores.names)
         self.latencies.append(np.nan if chunk is None else self._runner.latency)
         if self._error is not None:
-            policy_drives = verdict is not None and verdict.watched
-            self.errors.append(self._error_of(chunk) if policy_drives else np.nan)
-
-    def _error_of(self, chunk: Array | None) -> float:
-        if chunk is None or self._error is None:
-            return np.nan
-        return self._error.of(chunk, self._runner.truth())
+            if chunk is not None and verdict is not None and verdict.watched:
+                self.errors.append(self._error(chunk))
+            else:
+                self.errors.append(np.nan)

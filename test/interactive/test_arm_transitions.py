@@ -6,7 +6,7 @@ from il_ros.algorithms.chunk_dataset import chunk_samples
 from il_ros.algorithms.transitions import join
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
-from il_ros.interactive.arm_transitions import columns, labelled_dataset, observed, whole_dataset
+from il_ros.interactive.arm_transitions import columns, dataset_of_steps, observed
 
 
 def test_an_observation_is_what_the_contract_says_side_by_side(task):
@@ -25,7 +25,7 @@ def test_labelled_steps_are_a_dataset_with_the_answers_as_labels(task):
         made_steps(task, 4),
         made_steps(task, 7, by_expert=False, asked=asked, ending='cut', round_=1),
     ])  # fmt: skip
-    data, numbers = labelled_dataset(task.contract, 'made', steps)
+    data, numbers = dataset_of_steps(task.contract, 'made', steps, labelled=True)
     assert numbers == [4, 7]
     assert [entry.id for entry in data.episodes] == ['made_0_4', 'made_1_7']
     assert [entry.length for entry in data.episodes] == [20, 7]
@@ -37,7 +37,7 @@ def test_labelled_steps_are_a_dataset_with_the_answers_as_labels(task):
 
 def test_training_sees_the_answers_and_never_what_the_policy_did(task):
     steps = made_steps(task, 7, by_expert=False, asked=np.arange(20) < 5)
-    data, _ = whole_dataset(task.contract, 'made', steps)
+    data, _ = dataset_of_steps(task.contract, 'made', steps, labelled=False)
     samples = chunk_samples(data, 2)
     assert samples.mask[:5].all()
     assert not samples.mask[5:].any()
@@ -47,7 +47,7 @@ def test_training_sees_the_answers_and_never_what_the_policy_did(task):
 def test_what_was_not_seen_is_not_valid(task):
     steps = made_steps(task, 1)
     steps.observation[3, columns(task.contract)['goal']] = np.nan
-    data, _ = whole_dataset(task.contract, 'made', steps)
+    data, _ = dataset_of_steps(task.contract, 'made', steps, labelled=False)
     assert data.valid['goal'].tolist() == [i != 3 for i in range(20)]
     assert data.valid['arm'].all()
 
@@ -55,4 +55,4 @@ def test_what_was_not_seen_is_not_valid(task):
 def test_without_a_label_there_is_nothing_to_learn(task):
     steps = made_steps(task, 1, by_expert=False, asked=np.zeros(20, bool))
     with pytest.raises(DatasetError, match=r'no step has a label.*ask the expert more often'):
-        labelled_dataset(task.contract, 'made', steps)
+        dataset_of_steps(task.contract, 'made', steps, labelled=True)

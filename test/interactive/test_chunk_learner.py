@@ -7,7 +7,7 @@ from made_steps import SMALL, made_steps
 from il_ros.algorithms.transitions import join
 from il_ros.calibration import fit_scores
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.arm_transitions import labelled_dataset, observed
+from il_ros.interactive.arm_transitions import dataset_of_steps, observed
 from il_ros.interactive.chunk_learner import ChunkLearner
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_bundle
@@ -112,7 +112,7 @@ def test_a_learner_without_a_network_is_refused(task):
 
 def test_to_the_scores_what_the_expert_answered_is_normal(learner, task, actor):
     steps = join([made_steps(task, n, by_expert=False, round_=1) for n in range(6)])
-    data, _ = labelled_dataset(task.contract, 'made', steps)
+    data, _ = dataset_of_steps(task.contract, 'made', steps, labelled=True)
     channels = (('tce', 'tce', 'observation'),)
     scores = fit_scores.fit_bank(actor.policy, data, range(6), channels)
     here = steps.observation[:, :2]

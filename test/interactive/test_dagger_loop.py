@@ -17,7 +17,7 @@ from il_ros.interactive.budget import Budget, Spent
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
 from il_ros.interactive.episode_env import EpisodeOutcome, GymEpisodeEnv, StepContext
 from il_ros.interactive.learner import FlatLearner
-from il_ros.interactive.offline_labelling import label_waiting, waiting
+from il_ros.interactive.offline_labelling import label_waiting
 from il_ros.interactive.round_journal import RoundJournal
 
 SHORT = DaggerLoopConfig(rounds=2, episodes=2, evaluations=2, evaluate_every=1)
@@ -217,9 +217,9 @@ def test_labels_may_come_later(tmp_path):
     with pytest.raises(IlRosError, match=r"round 1: \d+ steps wait for the expert's labels; to fi"):
         run(tmp_path / 'night', config, env=env)
     with RoundJournal(tmp_path / 'night', {'rule': 'dagger', 'settings': []}) as journal:
-        asked = waiting(journal, 1)
+        asked = join(journal.episodes(1)).waiting.sum()
         assert label_waiting(journal, 1, lambda seen: np.array([*map(point_expert, seen)])) == asked
-        assert waiting(journal, 1) == 0
+        assert not join(journal.episodes(1)).waiting.any()
     _, late = run(tmp_path / 'night', config, env=env)
     assert late.spent.labels == asked == late.steps - PointMass.horizon
     # The learner drove in both, so late labels are those that would have been given at once.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from il_ros.evaluation.episode_measures import action_error as summed
-from il_ros.rollouts.action_error import ActionError, normalised_error
+from il_ros.rollouts import action_error as action_error_module
+from il_ros.rollouts.action_error import action_error, normalised_error
 from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases
-from il_ros.rollouts.in_process_evaluator import action_error, run_case
+from il_ros.rollouts.in_process_evaluator import run_case
 from il_ros.rollouts.rollout_pool import EpisodeSetup
 from il_ros.sim.perturbations import Perturbation
 
@@ -19,23 +20,27 @@ def test_the_definition_by_hand():
     assert error == pytest.approx(np.sqrt((0.25 + 4.0) / 2))
 
 
-def test_the_first_step_counts_and_the_expert_is_asked_for_no_more():
-    class Ideal:
-        def act(self, observation, *, horizon, dt):
-            assert (horizon, dt, observation) == (1, 0.05, {'a': 1})
-            return np.array([[1.0, 1.0]])
-
-    chunk = np.array([[1.0, 3.0], [99.0, 99.0]])
-    assert ActionError(Ideal(), np.array([1.0, 2.0]), 0.05).of(chunk, {'a': 1}) == pytest.approx(
-        np.sqrt(1 / 2)
-    )
-
-
 @pytest.fixture(scope='module')
 def runner(reach_bundle):
     return EpisodeSetup(
         contract=REACH, task='reach', bundle=reach_bundle, safety_filter='limits'
     ).make_runner()
+
+
+def test_the_first_step_counts_and_the_expert_is_asked_for_no_more(runner, monkeypatch):
+    asked = []
+
+    class Ideal:
+        def act(self, observation, *, horizon, dt):
+            asked.append((observation, horizon, dt))
+            return np.ones((1, 8))
+
+    monkeypatch.setattr(action_error_module, 'make_expert', lambda task, arm: Ideal())
+    monkeypatch.setattr(runner, 'truth', lambda: {'a': 1})
+    monkeypatch.setattr(runner.driver.policy, 'action_std', lambda: np.array([1.0, 2.0] * 4))
+    chunk = np.array([[1.0, 3.0] * 4, [99.0, 99.0] * 4])
+    assert action_error(runner, 'reach')(chunk) == pytest.approx(np.sqrt(1 / 2))
+    assert asked == [({'a': 1}, 1, runner.contract.period)]
 
 
 def errors(runner, case):

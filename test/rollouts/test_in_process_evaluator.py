@@ -8,10 +8,11 @@ from il_ros.core.errors import BundleError, UnknownNameError
 from il_ros.experts import make_expert
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_bundle
+from il_ros.rollouts.action_error import action_error
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_cases import plan_suites
 from il_ros.rollouts.episode_runner import EpisodeRunner
-from il_ros.rollouts.in_process_evaluator import InProcessEvaluator, action_error
+from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
 from il_ros.rollouts.safety_filters import NoFilter
 from il_ros.sim.perturbations import Perturbation
 
@@ -88,9 +89,8 @@ def test_a_policy_is_measured_against_the_expert_of_its_own_arm():
     contract = load_contract(Path('config/contracts/ur5e_reach.yaml'))
     runner = EpisodeRunner(contract, 'reach', PolicyDriver(Still(contract)), NoFilter())
     runner.run(0)
-    truth = runner.truth()
-    ideal = make_expert('reach', 'ur5e').act(truth, horizon=1, dt=contract.period)
+    ideal = make_expert('reach', 'ur5e').act(runner.truth(), horizon=1, dt=contract.period)
     assert ideal.shape == (1, 7)
     error = action_error(runner, 'reach')
-    assert error.of(ideal, truth) == 0.0
-    assert error.of(ideal + 0.5, truth) == pytest.approx(0.5)
+    assert error(ideal) == 0.0
+    assert error(ideal + 0.5) == pytest.approx(0.5)

@@ -15,9 +15,13 @@ import yaml
 
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.intervals import Rate, rate_fields
-from il_ros.rollouts.adversarial.adversarial_search import SearchConfig
+from il_ros.rollouts.adversarial.adversarial_search import (
+    SearchConfig,
+    SearchResult,
+    Trial,
+    severity,
+)
 from il_ros.rollouts.adversarial.search_space import SearchSpace
-from il_ros.rollouts.adversarial.search_trials import SearchResult, Trial, severity
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.sim.perturbations import KINDS, Perturbation
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import draw_seeds
-from il_ros.rollouts.adversarial.search_parameters import Parameter, bounds_of, make_parameter
-from il_ros.sim.perturbations import KINDS, Perturbation
+from il_ros.sim.perturbations import KINDS, Kind, Perturbation
 
 Array = NDArray[np.float64]
+
+DIGITS = 4  # significant digits of every number, so that a written list replays exactly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +46,14 @@ class PerturbationTemplate:
         for i, item in enumerate(self.value):
             yield f'value[{i}]', item
 
-    def filled(self, numbers: Mapping[str, float]) -> Perturbation:
-        """The perturbation with these numbers, by their place."""
+    def filled(self, name: str, numbers: Mapping[str, float]) -> Perturbation:
+        """The perturbation of this name with its numbers, by name and place: `push.start`."""
         return Perturbation(
             kind=self.kind,
             target=self.target,
-            start=numbers['start'],
-            duration=numbers['duration'],
-            value=tuple(numbers[f'value[{i}]'] for i in range(len(self.value))),
+            start=numbers[f'{name}.start'],
+            duration=numbers[f'{name}.duration'],
+            value=tuple(numbers[f'{name}.value[{i}]'] for i in range(len(self.value))),
         )
 
 
@@ -68,11 +69,6 @@ class Scenes:
     count: int = 10
     first: int = 0
 
-    @property
-    def seeds(self) -> range:
-        """The seeds."""
-        return draw_seeds('adversarial', self.count, self.first)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchBounds:
@@ -85,6 +81,103 @@ class SearchBounds:
 
     perturbations: Mapping[str, PerturbationTemplate]
     scenes: Scenes = field(default_factory=Scenes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One number to search.
+
+    Attributes:
+        name: Name of the perturbation and place of the number, such as `push.value[0]`.
+        low: Lower bound.
+        high: Upper bound.
+        neutral: The value that disturbs nothing; None for a start, which has no size.
+        log: Whether the scale is logarithmic, as for factors.
+    """
+
+    name: str
+    low: float
+    high: float
+    neutral: float | None
+    log: bool
+
+    def value(self, share: float) -> float:
+        """The number at this fraction, 0 to 1, of the way from the lower to the upper bound."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        number = low + share * (high - low)
+        rounded = float(f'{math.exp(number) if self.log else number:.{DIGITS}g}')
+        return min(max(rounded, self.low), self.high)
+
+    def share(self, value: float) -> float:
+        """The number's position between the bounds, clipped to 0 to 1."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        return min(max((self._scaled(value) - low) / (high - low), 0.0), 1.0)
+
+    def size(self, value: float) -> float:
+        """Distance from the neutral value, relative to the distance of the farther bound."""
+        if self.neutral is None:
+            return 0.0
+        neutral = self._scaled(self.neutral)
+        farthest = max(abs(self._scaled(bound) - neutral) for bound in (self.low, self.high))
+        return abs(self._scaled(value) - neutral) / farthest
+
+    @property
+    def resting(self) -> float:
+        """The position while other numbers are tested: neutral, or half-way for a time."""
+        if self.neutral is None or self.name.endswith('.duration'):
+            return 0.5
+        return self.share(self.neutral)
+
+    def _scaled(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+def bounds_of(item: object, where: str) -> tuple[float, float]:
+    """Read bounds, [low, high]; a single number is both of them.
+
+    Raises:
+        IlRosError: If the item is neither.
+    """
+    ends = item if isinstance(item, list | tuple) else [item, item]
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+    if not numbers or len(ends) != 2:
+        raise IlRosError(f'got {item!r}', where=where, allowed='a number, or [low, high]')
+    low, high = map(float, ends)
+    if isinstance(item, list | tuple) and not -math.inf < low < high < math.inf:
+        raise IlRosError(f'got {item!r}', where=where, allowed='[low, high], finite, low < high')
+    return low, high
+
+
+def make_parameter(
+    perturbation: str, place: str, bounds: tuple[float, float], kind: Kind, where: str
+) -> Parameter:
+    """Make the parameter of the number at `place` (start, duration, value[i]).
+
+    Raises:
+        IlRosError: If the number has no size to search between these bounds.
+    """
+    name, (low, high) = f'{perturbation}.{place}', bounds
+    if place in ('start', 'duration') and kind.episode:
+        raise IlRosError(
+            'the perturbation lasts for the whole episode',
+            where=f'{where}.{place}',
+            fix='leave it out',
+        )
+    if place == 'start':
+        return Parameter(name=name, low=low, high=high, neutral=None, log=False)
+    neutral = 0.0 if place == 'duration' else kind.neutral
+    if neutral is None:
+        raise IlRosError(
+            'the number has no size to search', where=f'{where}.{place}', fix='fix the number'
+        )
+    log = neutral == 1.0
+    if log and low <= 0.0:
+        raise IlRosError(
+            f'got {low:g} as lower bound of a factor',
+            where=f'{where}.{place}',
+            allowed='above 0: factors are searched on a logarithmic scale',
+        )
+    return Parameter(name=name, low=low, high=high, neutral=neutral, log=log)
 
 
 class SearchSpace:
@@ -104,20 +197,19 @@ class SearchSpace:
 
     def __init__(self, bounds: SearchBounds, *, where: str = '') -> None:
         self._templates = dict(bounds.perturbations)
-        self._fixed: dict[str, dict[str, float]] = {name: {} for name in self._templates}
-        self._free: dict[str, list[str]] = {name: [] for name in self._templates}
-        parameters: list[Parameter] = []
-        for name, template in self._templates.items():
-            place = f'{where}.perturbations.{name}'
-            parameters += self._parameters(name, template, place)
-        self.parameters = tuple(parameters)
-        if not parameters:
+        self._fixed: dict[str, float] = {}
+        self.parameters = tuple(
+            parameter
+            for name, template in self._templates.items()
+            for parameter in self._parameters(name, template, f'{where}.perturbations.{name}')
+        )
+        if not self.parameters:
             raise IlRosError(
                 'nothing to search: every number is fixed',
                 where=f'{where}.perturbations',
                 fix='give one of them bounds, [low, high]',
             )
-        self.seeds = bounds.scenes.seeds
+        self.seeds = draw_seeds('adversarial', bounds.scenes.count, bounds.scenes.first)
         if not self.seeds:
             raise IlRosError('got no scene', where=f'{where}.scenes.count', allowed='at least 1')
 
@@ -128,15 +220,8 @@ class SearchSpace:
 
     def perturbations(self, values: Mapping[str, float]) -> tuple[Perturbation, ...]:
         """The perturbations with these numbers, in the order of the file."""
-        return tuple(
-            template.filled(
-                {
-                    **self._fixed[name],
-                    **{place: values[f'{name}.{place}'] for place in self._free[name]},
-                }
-            )
-            for name, template in self._templates.items()
-        )
+        numbers = {**self._fixed, **values}
+        return tuple(template.filled(name, numbers) for name, template in self._templates.items())
 
     def size(self, values: Mapping[str, float]) -> float:
         """Size of a disturbance, 0 to 1: root mean square over the numbers that have a size.
@@ -150,10 +235,10 @@ class SearchSpace:
 
     def alone(self, parameter: Parameter, value: float) -> tuple[Perturbation, ...]:
         """One perturbation with this number; its other numbers are neutral, its times half-way."""
-        name = parameter.name.rsplit('.', 1)[0]
+        name = parameter.name.rpartition('.')[0]
         resting = self.values([p.resting for p in self.parameters])
-        disturbed = self.perturbations({**resting, parameter.name: value})
-        return (disturbed[list(self._templates).index(name)],)
+        numbers = {**self._fixed, **resting, parameter.name: value}
+        return (self._templates[name].filled(name, numbers),)
 
     def has_effect(self, parameter: Parameter) -> bool:
         """Whether a number has an effect by itself; a duration does if there is no value."""
@@ -170,18 +255,18 @@ class SearchSpace:
                 allowed=sorted(KINDS),
             )
         kind, parameters = KINDS[template.kind], []
-        ends: tuple[dict[str, float], dict[str, float]] = ({}, {})
+        lowest: dict[str, float] = {}
+        highest: dict[str, float] = {}
         for place, item in template.numbers():
             low, high = bounds_of(item, f'{where}.{place}')
-            ends[0][place], ends[1][place] = low, high
+            lowest[f'{name}.{place}'], highest[f'{name}.{place}'] = low, high
             if low == high:
-                self._fixed[name][place] = low
+                self._fixed[f'{name}.{place}'] = low
             else:
-                self._free[name].append(place)
                 parameters.append(make_parameter(name, place, (low, high), kind, where))
-        for end in ends:
+        for end in (lowest, highest):
             try:
-                template.filled(end)
+                template.filled(name, end)
             except IlRosError as problem:
                 raise IlRosError(
                     problem.problem, where=where, allowed=problem.allowed, fix=problem.fix

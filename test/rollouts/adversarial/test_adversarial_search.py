@@ -13,7 +13,7 @@ import yaml
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
-from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig
+from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig, severity
 from il_ros.rollouts.adversarial.search_findings import (
     cases_of,
     facts,
@@ -22,7 +22,6 @@ from il_ros.rollouts.adversarial.search_findings import (
     summary,
 )
 from il_ros.rollouts.adversarial.search_space import SearchBounds, SearchSpace
-from il_ros.rollouts.adversarial.search_trials import severity
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from il_ros.core.config import parse
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
-from il_ros.rollouts.adversarial.search_parameters import Parameter
-from il_ros.rollouts.adversarial.search_space import SearchBounds, SearchSpace, load_space
+from il_ros.rollouts.adversarial.search_space import (
+    Parameter,
+    SearchBounds,
+    SearchSpace,
+    load_space,
+)
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 
