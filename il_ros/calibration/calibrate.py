@@ -53,13 +53,8 @@ def calibrate(
     and thresholds made of the rest are too low.
 
     Args:
-        scores: The scores of the policy.
         policy: The policy, which answers the frames of the episodes anew.
-        dataset: Where the episodes are.
-        episodes: Which ones.
         source: What they are: held-out `demonstrations`, or `rollouts` of the policy.
-        policy_id: Identity of the policy.
-        config: Settings; the defaults if None.
 
     Raises:
         DatasetError: If one of them did not succeed.
@@ -108,9 +103,7 @@ def calibrate_bundle(
     """Set the thresholds of the bundle at `path`; nothing else of it changes.
 
     Args:
-        path: Its folder.
         rollouts: Successful episodes of its policy, none of them trained on.
-        config: Settings; the defaults if None.
         where: What an error says the rollouts are.
 
     Raises:

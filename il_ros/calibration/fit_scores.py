@@ -76,9 +76,7 @@ def fit_bank(
     """Fit scores to the episodes (indices) that a policy was trained on.
 
     Args:
-        policy: The policy.
         dataset: What it was trained on.
-        episodes: The episodes that it was trained on.
         channels: Which scores, and what each one looks at; by default `DEFAULT_CHANNELS`, without
             `tce` where a chunk is one step, so that two of them have nothing in common.
         seed: Seed of whatever a fit draws.

@@ -130,11 +130,6 @@ def replay(reader: EpisodeReader, bundle: Bundle, config: MonitorConfig) -> Repl
     policy made them, else it answers the frames anew. Where the bag does not say who drove, the
     policy is taken to have driven all along.
 
-    Args:
-        reader: An open bag.
-        bundle: The bundle, calibrated.
-        config: Settings of the monitor.
-
     Raises:
         BundleError: If the bundle is not calibrated.
         DatasetError: If the bag lacks a topic of the contract, has no frame, or is damaged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
 import numpy as np
@@ -14,10 +15,11 @@ from il_ros.core.kinematics import Outline
 from il_ros.core.limits import Array
 
 
+@dataclass(frozen=True, eq=False)
 class Geometry:
     """The tool centre points, points that stand for the links, and how far two arms are apart.
 
-    Args:
+    Attributes:
         tools: Tool centre points of joint positions (T, N): (T, 3) [m, base frame] of one tool, or
             (T, L, 3) of L of them.
         outline: Points all over the arm (T, P, 3) of joint positions (T, N); none where only the
@@ -32,21 +34,15 @@ class Geometry:
         clearance: Of a pair, the distances between the arms.
     """
 
-    def __init__(
-        self,
-        tools: Callable[[Array], Array],
-        outline: Callable[[Array], Array] | None = None,
-        *,
-        parts: tuple[str, ...] = (),
-        radius: Array | float = 0.0,
-        moves: NDArray[np.bool_] | None = None,
-        names: tuple[str, ...] = ('tool centre point',),
-        sides: Mapping[str, NDArray[np.bool_]] | None = None,
-        clearance: Clearance | None = None,
-    ) -> None:
-        self.tools, self.outline, self.names = tools, outline, names
-        self.parts, self.radius, self.moves = parts, radius, moves
-        self.sides, self.clearance = sides or {}, clearance
+    tools: Callable[[Array], Array]
+    outline: Callable[[Array], Array] | None = None
+    _: KW_ONLY
+    parts: tuple[str, ...] = ()
+    radius: Array | float = 0.0
+    moves: NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = ('tool centre point',)
+    sides: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    clearance: Clearance | None = None
 
     @classmethod
     def of_arm(cls, arm: AnyArm) -> Self:

@@ -44,7 +44,6 @@ def chunk_content(
     """Whether a chunk is from whom it should be, for this arm, and made of numbers.
 
     Args:
-        chunk: The chunk.
         source: The source that it came in through.
         names: The commanded joints, in order.
         contract_hash: Hash of the contract that the monitor works under.
@@ -278,7 +277,6 @@ def workspace(
 
     Args:
         point: A tool centre point, shape (3,), or L of them, shape (L, 3) [m, base frame].
-        limits: Has the box.
         what: What is looked at, for the text; what is measured by default.
         names: What each of the L tools is called.
         margin: How far inside [m].
@@ -299,11 +297,10 @@ def into_zones(points: Array, limits: Limits, margin: Array | float) -> Array:
 
     Args:
         points: Points all over the arm, shape (T, P, 3) [m, base frame].
-        limits: Has the zones, Z of them.
         margin: Shape (P,), or one for all [m].
 
     Returns:
-        Shape (T, Z, P); zero or less is outside.
+        Shape (T, Z, P) for Z zones; zero or less is outside.
     """
     # Axes first: a minimum over the last three numbers costs three times as much.
     low = np.array([zone.min for zone in limits.keep_out]).T[:, None, :, None]
@@ -324,7 +321,6 @@ def keep_out(
 
     Args:
         points: Points all over the arm, shape (P, 3) or (T, P, 3) [m, base frame].
-        limits: Has the zones.
         parts: What each of the P points belongs to.
         margin: How far from a zone's sides each point has to be, shape (P,), or one for all [m].
         what: What is looked at, for the text; what is measured by default.
@@ -354,9 +350,7 @@ def separation(
 
     Args:
         gaps: Distances between their parts, shape (Q,) [m].
-        limits: Has the least distance.
         parts: The left and the right part of each of the Q distances.
-        margin: See above.
         what: What is looked at, for the text; what is measured by default.
     """
     least = limits.separation + margin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -111,11 +112,7 @@ class ChunkIntake:
     """The chunks of one source.
 
     Args:
-        source: Whose chunks.
-        names: The commanded joints, in order.
-        contract_hash: Hash of the contract that chunks have to be made for.
-        policy_id: The policy that is calibrated; empty lets any through.
-        config: Settings.
+        content: The check of what a chunk holds.
 
     Attributes:
         follower: Has the newest good chunks.
@@ -123,17 +120,9 @@ class ChunkIntake:
     """
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        names: tuple[str, ...],
-        contract_hash: str,
-        policy_id: str,
-        config: MonitorConfig,
+        self, source: Source, content: Callable[[Chunk], Fault | None], config: MonitorConfig
     ) -> None:
-        self._source = source
-        self._names, self._contract_hash, self._policy_id = names, contract_hash, policy_id
-        self._config = config
+        self._source, self._content, self._config = source, content, config
         self.follower = ChunkFollower(config.chunk_blend)
         self.bad: Fault | None = None
         self.begin(-inf)
@@ -142,7 +131,6 @@ class ChunkIntake:
         """Check a chunk and follow it if it is newer than the last.
 
         Args:
-            chunk: The chunk.
             now: Time of the last tick [s]; None before the first.
             forgive: Whether a good chunk makes up for a bad one before it; not while driving.
         """
@@ -184,13 +172,7 @@ class ChunkIntake:
 
     def _judge(self, chunk: Chunk, now: float | None) -> Fault | None:
         try:
-            fault = checks.chunk_content(
-                chunk,
-                source=self._source,
-                names=self._names,
-                contract_hash=self._contract_hash,
-                policy_id=self._policy_id,
-            )
+            fault = self._content(chunk)
             if fault or now is None:
                 return fault
             # Stamped ahead, it would outrank every good one to come. The present is at most a step

@@ -159,16 +159,11 @@ class CalibrationRecord:
 
     Attributes:
         rule: How scores are taken together; thresholds of another rule would mean something else.
-        stop: Where it is stopped, see `ConformalThresholds`; for a single score in its own unit.
-        warn: Where it is warned of, as a ratio; at most 1.
-        loc: Where each score usually is, K rows of T ticks.
-        scale: How far above that it goes, K rows of T ticks.
-        begin: First tick at which each score has to be a number.
+        stop, warn, loc, scale, begin, maxima: Those of `ConformalThresholds`, K rows of T ticks.
         alpha: Largest rate of nominal episodes with a false alarm.
         warn_alpha: Largest rate of nominal episodes with a warning.
         window: Ticks that the scores are averaged over.
         varying: Whether the thresholds follow the course of an episode.
-        maxima: Nonconformity values of the episodes that were not spent on `loc` and `scale`.
         longest: Frames of the longest calibration episode.
         episodes: Ids of all calibration episodes.
         seeds: Their seeds, where they have any.

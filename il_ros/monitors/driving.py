@@ -29,7 +29,6 @@ class Driving:
         limits: What the arm may do.
         intakes: The chunks of each source.
         dt: Control period [s].
-        config: Settings.
         fallback: The contract's.
         moves: Which joints the fallback moves, (N,); a gripper keeps what it holds.
 

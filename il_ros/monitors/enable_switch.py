@@ -40,14 +40,14 @@ class EnableSwitch:
         if not held:
             self._armed = True
 
-    def reset(self) -> None:
-        """Count no earlier reading: the switch has to be let go first."""
-        self._held, self._armed = False, False
+    def reset(self, *, clock_jumped: bool = False) -> None:
+        """Count no earlier reading: the switch has to be let go first.
 
-    def clock_jumped(self) -> None:
-        """Count no earlier reading, and take the time that the device reports next."""
-        self.reset()
-        self._heard = -inf
+        After a jump of the clock any time that the device reports next is newer.
+        """
+        self._held, self._armed = False, False
+        if clock_jumped:
+            self._heard = -inf
 
     def silent(self, now: float) -> Fault | None:
         """Whether nothing has come from the device for too long at `now` [s]."""
@@ -98,24 +98,16 @@ class EnableSwitches:
         """The arm goes to the first device that is not silent and whose switch is held, if any."""
         self._owner, self.lost = self._asking(now), False
 
-    def reset(self) -> None:
+    def reset(self, *, clock_jumped: bool = False) -> None:
         """See `EnableSwitch.reset`."""
         self._owner, self.lost = None, False
         for switch in self._switches.values():
-            switch.reset()
-
-    def clock_jumped(self) -> None:
-        """See `EnableSwitch.clock_jumped`."""
-        self._owner, self.lost = None, False
-        for switch in self._switches.values():
-            switch.clock_jumped()
+            switch.reset(clock_jumped=clock_jumped)
 
     def silent(self, now: float) -> Fault | None:
         """Whether the device that got the arm is silent at `now` [s]."""
         return self._owner.silent(now) if self._owner is not None else None
 
     def _asking(self, now: float) -> EnableSwitch | None:
-        switches = self._switches.values()
-        return next(
-            (switch for switch in switches if switch.held and switch.silent(now) is None), None
-        )
+        asking = (one for one in self._switches.values() if one.held and one.silent(now) is None)
+        return next(asking, None)

@@ -36,11 +36,7 @@ class DriverHandover:
         self._begin = 0.0
 
     def begin(self, *, clutch: bool = False) -> None:
-        """A new driver begins with its next target.
-
-        Args:
-            clutch: Whether the shift stays for as long as this driver drives.
-        """
+        """A new driver begins with its next target; with `clutch` the shift stays all along."""
         self._pending, self._clutch, self._offset = True, clutch, None
 
     def apply(self, target: Array, velocity: Array, at: float, there: Array) -> tuple[Array, Array]:
@@ -80,11 +76,7 @@ class DriverHandover:
 
 
 class Trail:
-    """Where the arm was commanded to be, for the last seconds of driving.
-
-    Args:
-        seconds: How far back it reaches [s].
-    """
+    """Where the arm was commanded to be, for the last `seconds` [s] of driving."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -104,11 +96,9 @@ class Trail:
         self._points.clear()
 
     def back(self, speed: float, move: NDArray[np.bool_]) -> Retreat | None:
-        """The way back at a fraction `speed` of its original speed; None without a way.
+        """The way back at a fraction `speed` (0 to 1) of its speed; None without a way.
 
-        Args:
-            speed: Fraction, above 0 and at most 1.
-            move: Which joints go back, (N,): a gripper keeps what it holds.
+        Only the joints in `move`, (N,), go back: a gripper keeps what it holds.
         """
         if len(self._points) < 2:
             return None
@@ -162,13 +152,13 @@ FallbackMotion = Retreat | ToPosture
 def fallback_motion(
     fallback: Fallback, *, trail: Trail, start: Array, limits: Limits, move: NDArray[np.bool_]
 ) -> FallbackMotion | None:
-    """The motion that a contract's fallback asks for from `start` (N,); None where there is none.
+    """The motion that a contract's fallback asks for; None where there is none.
 
     Args:
         fallback: The contract's.
         trail: Where the arm was.
         start: Commanded position at the end of this tick, shape (N,).
-        limits: Of the arm.
+        limits: What the arm may do.
         move: Which joints move, (N,).
     """
     if fallback.kind == 'retreat':

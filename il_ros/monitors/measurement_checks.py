@@ -99,7 +99,6 @@ class MeasurementChecks:
 
     Args:
         limits: What the arm may do.
-        config: Settings.
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
         delay: How much later than the plan the arm moves [s].

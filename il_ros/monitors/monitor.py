@@ -7,6 +7,7 @@ a protective stop; it is not a safety-rated function.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import inf, isfinite
 
 import numpy as np
@@ -48,7 +49,6 @@ class Monitor:
             kinematic model, and then workspace and keep-out zones are not checked.
         calibration: Scores and thresholds of the policy; None when it is not calibrated, and then
             any policy's chunks are taken.
-        config: Settings.
         fallback: What to do when the scores stop the policy.
         setpoints: Whether a command is good for one period only, so that a stop has to be sent.
         delay: How far the arm lags the plan [s].
@@ -77,15 +77,15 @@ class Monitor:
         self._watch = ScoreWatch(calibration, config)
         moves = geometry.moves if geometry else None
         moves = np.full(len(limits.names), True) if moves is None else moves
+        content = partial(
+            checks.chunk_content,
+            names=planned.names,
+            contract_hash=contract_hash,
+            policy_id=calibration.policy_id if calibration else '',
+        )
         sources: tuple[Source, ...] = ('policy', 'expert')
         self._intakes = {
-            source: ChunkIntake(
-                source,
-                names=planned.names,
-                contract_hash=contract_hash,
-                policy_id=calibration.policy_id if calibration else '',
-                config=config,
-            )
+            source: ChunkIntake(source, partial(content, source=source), config)
             for source in sources
         }
         self._driving = Driving(
@@ -178,12 +178,7 @@ class Monitor:
             return self.emergency(now, f'{type(error).__name__}: {error}')
 
     def emergency(self, now: float, text: str = 'asked for by the caller') -> Verdict:
-        """Stop because of something that no check foresaw; never raises.
-
-        Args:
-            now: The present [s].
-            text: What happened.
-        """
+        """Stop at time `now` [s] for what `text` says and no check foresaw; never raises."""
         now = self._usable(now)
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
@@ -240,7 +235,7 @@ class Monitor:
                 # clock. What was sent last ends in a standstill; nothing could do so more surely.
                 self._motion.release()
             self._driving.forget()
-            self._switches.clock_jumped()
+            self._switches.reset(clock_jumped=True)
         return fault
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:

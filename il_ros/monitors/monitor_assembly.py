@@ -23,7 +23,6 @@ def make_monitor(
     Args:
         contract: Joints, limits, arm, fallback.
         calibration: Scores and thresholds of the policy; None without any.
-        config: Settings.
 
     Raises:
         UnknownNameError: If the contract names an arm that is not known.
@@ -79,7 +78,6 @@ def monitor_input(
 
     Args:
         contract: What the frame's observations are.
-        frame: The frame.
         stamp: Its stamp as the monitor counts time [s].
         invalid: One text for each required stream that is not valid.
         score_input: What the scores see of it, by the same clock; none where nothing is scored.

@@ -90,7 +90,6 @@ class ScoreWatch:
 
     Args:
         calibration: Its scores and thresholds; None when it is not calibrated: nothing is found.
-        config: Settings.
     """
 
     def __init__(self, calibration: Calibration | None, config: MonitorConfig) -> None:
@@ -162,11 +161,7 @@ class ScoreWatch:
         return f'{reading.channel} {value:.3g} is {share}, warning from {reading.warn:.2f}'
 
     def begin(self, *, midway: bool = False) -> None:
-        """Forget earlier ticks: the policy is to drive from its next tick on.
-
-        Args:
-            midway: Whether an episode goes on, somewhere in it; else it begins.
-        """
+        """Forget earlier ticks: the policy begins to drive, maybe `midway` in an episode."""
         if self._calibration is not None:
             thresholds = self._calibration.thresholds
             self._thresholds = thresholds.anywhere() if midway else thresholds
@@ -212,12 +207,7 @@ def _most_anomalous(ratios: Array) -> int:
 
 
 class _Warning:
-    """Begins when N of M ticks were above the level, ends after a while well below it.
-
-    Args:
-        config: N, M, how far below, and how long.
-        level: The level.
-    """
+    """Begins when N of M ticks were above the level, ends after a while well below it."""
 
     def __init__(self, config: MonitorConfig, level: float) -> None:
         self._level, self._dwell = level, config.dwell

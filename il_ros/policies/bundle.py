@@ -33,8 +33,6 @@ CALIBRATION_FILE = 'calibration.safetensors'
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
-_COPY_AGAIN = 'copy the bundle again, or train again'
-
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a policy depends on."""
@@ -147,7 +145,6 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
     """Read a bundle and check that all of it is there and belongs together.
 
     Args:
-        path: The bundle's folder.
         contract: The contract in use; none to take the bundle's own.
         device: `cpu`, `cuda`, or `auto` for cuda where there is one.
 
@@ -161,7 +158,7 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
     made_for = parse_contract(info.contract, source=str(path / INFO_FILE))
     if contract is not None:
         require_same(contract, made_for, where=str(path))
-    policy_class = _known('policy', info.policy, POLICIES, path)
+    policy_class = _policy_class(info.policy, path)
     policy = policy_class.load(made_for, info.config, _read(path, POLICY_FILE, info), device)
     scores = _load_scores(path, info, made_for) if info.channels else None
     bundle = Bundle(
@@ -202,7 +199,7 @@ def read_info(path: Path) -> BundleInfo:
             fix='make one by "il_ros train bc"',
         ) from None
     except (OSError, ValueError) as problem:
-        raise BundleError(f'damaged: {problem}', where=str(file), fix=_COPY_AGAIN) from None
+        raise _damaged(file, f'damaged: {problem}') from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
         fix = 'train the policy again'
@@ -217,38 +214,34 @@ def read_info(path: Path) -> BundleInfo:
 def _read(path: Path, name: str, info: BundleInfo) -> Arrays:
     expected = info.files.get(name)
     if expected is None:
-        raise BundleError('missing', where=str(path / name), fix=_COPY_AGAIN)
+        raise _damaged(path / name, 'missing')
     return read_arrays(path / name, bytes=expected.bytes, sha256=expected.sha256)
 
 
 def read_arrays(file: Path, *, bytes: int, sha256: str) -> Arrays:
-    """Arrays of one file of a bundle.
-
-    Args:
-        file: The file.
-        bytes: How large it has to be.
-        sha256: The hash that its content has to have (hex).
+    """Arrays of one file of a bundle, which has to be of this size and hash (hex).
 
     Raises:
         BundleError: If it is missing, cut or changed.
     """
     if not file.is_file():
-        raise BundleError('missing', where=str(file), fix=_COPY_AGAIN)
+        raise _damaged(file, 'missing')
     content = file.read_bytes()
     if len(content) != bytes:
-        raise BundleError(
-            f'{len(content)} bytes', where=str(file), allowed=f'{bytes} bytes', fix=_COPY_AGAIN
-        )
+        raise _damaged(file, f'{len(content)} bytes', f'{bytes} bytes')
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
-        raise BundleError(
-            f'SHA-256 {digest[:16]}', where=str(file), allowed=sha256[:16], fix=_COPY_AGAIN
-        )
+        raise _damaged(file, f'SHA-256 {digest[:16]}', sha256[:16])
     try:
         arrays: Arrays = safetensors.numpy.load(content)
     except Exception as problem:  # safetensors has no error type of its own for all cases
-        raise BundleError(f'not safetensors: {problem}', where=str(file), fix=_COPY_AGAIN) from None
+        raise _damaged(file, f'not safetensors: {problem}') from None
     return arrays
+
+
+def _damaged(file: Path, problem: str, allowed: str = '') -> BundleError:
+    fix = 'copy the bundle again, or train again'
+    return BundleError(problem, where=str(file), allowed=allowed, fix=fix)
 
 
 def _load_scores(path: Path, info: BundleInfo, contract: Contract) -> FittedScores:
@@ -274,9 +267,9 @@ def _require_whole(bundle: Bundle, file: Path) -> None:
         ) from None
 
 
-def _known(kind: str, name: str, registry: Mapping[str, str], path: Path) -> type[Policy]:
+def _policy_class(name: str, path: Path) -> type[Policy]:
     try:
-        found: type[Policy] = lookup(kind, name, registry)
+        found: type[Policy] = lookup('policy', name, POLICIES)
     except UnknownNameError as problem:
         raise UnknownNameError(
             problem.problem,

@@ -53,7 +53,6 @@ class ScoreInputs:
         """The score input of one frame.
 
         Args:
-            frame: The frame.
             chunk: The policy's newest answer, shape (H, N) [rad or m]; None where there is none.
             chunk_time: Stamp of the observation that it answers, since `epoch` [s].
             samples: Its further answers to that observation, shape (S, H, N); see

@@ -49,7 +49,7 @@ def test_a_device_that_repeats_itself_is_silent():
 
 def test_after_a_jump_of_the_clock_any_time_is_taken():
     switch = heard((False, 99.0), (True, 99.1))
-    switch.clock_jumped()
+    switch.reset(clock_jumped=True)
     switch.hear(False, 2.0)
     switch.hear(True, 2.1)
     assert switch.held
@@ -140,7 +140,7 @@ def test_all_devices_are_reset_together():
     switches.reset()
     switches.hear('a', True, 1.2)
     assert not switches.any_held(1.2)
-    switches.clock_jumped()
+    switches.reset(clock_jumped=True)
     switches.hear('a', False, 0.1)
     switches.hear('a', True, 0.2)
     assert switches.any_held(0.2)

@@ -55,11 +55,7 @@ class ClusteredMahalanobis(Score):
         return float(np.sqrt(z @ z))
 
     def nearest(self, score_input: ScoreInput) -> int | None:
-        """Which cluster is the nearest, 0..K-1; None where the features are not known.
-
-        Raises:
-            IlRosError: If there are not D features.
-        """
+        """Which cluster is the nearest, 0..K-1; None where the features are not known."""
         x = features_of(score_input, len(self._centre), self._where)
         if x is None:
             return None

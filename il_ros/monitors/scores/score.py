@@ -158,7 +158,6 @@ def load_arrays(arrays: Mapping[str, Array], where: str, **shapes: str) -> list[
     """Saved arrays, checked, in double precision and in the order of `shapes`.
 
     Args:
-        arrays: What was saved.
         where: Name of the score, for the error.
         shapes: By name, a letter for each dimension, as in ``whitenings='KDD'``; one letter is
             one number throughout, never zero.
