@@ -19,20 +19,11 @@ from il_ros.monitors.conformal_thresholds import (
 WARN_ALPHA = 0.1
 """Largest rate of nominal episodes with a warning, where none other is asked for."""
 
-_SCALING = 5
-"""Fewest episodes that bring several scores to one scale."""
-
-_SCALING_VARYING = 10
-"""Fewest episodes that say how scores go up and down in the course of an episode."""
-
-_SHARE = 5
-"""One episode in so many is spent on scales, where there are more than enough."""
-
-_AROUND = 10
-"""Ticks before and behind one that a band of that tick is drawn from."""
-
-_NARROWEST = 0.1
-"""Least width of a band that varies, as a share of the width over whole episodes."""
+_SCALING = 5  # fewest episodes that bring several scores to one scale
+_SCALING_VARYING = 10  # fewest that say how scores go up and down in the course of an episode
+_SHARE = 5  # one episode in so many is spent on scales, where there are more than enough
+_AROUND = 10  # ticks before and behind one that a band of that tick is drawn from
+_NARROWEST = 0.1  # least width of a band that varies, as a share of the width over whole episodes
 
 
 def episodes_needed(alpha: float, channels: int = 1, *, varying: bool = False) -> int:
@@ -221,8 +212,7 @@ def levels(traces: Sequence[Array], *, varying: bool) -> tuple[Array, Array]:
     # Beyond the middle one of the lengths fewer and fewer episodes would speak.
     ticks = range(int(np.median([len(trace) for trace in traces])))
     around = [_level(traces, max(0, t - _AROUND), t + _AROUND + 1) for t in ticks]
-    locs = np.stack([level[0] for level in around], axis=1)
-    scales = np.stack([level[1] for level in around], axis=1)
+    locs, scales = (np.stack(parts, axis=1) for parts in zip(*around, strict=True))
     known = np.isfinite(locs) & np.isfinite(scales)
     floor = _NARROWEST * scale[:, None]
     return (
@@ -236,9 +226,8 @@ def _level(traces: Sequence[Array], first: int, end: int) -> tuple[Array, Array]
     parts = [trace[first:end] for trace in traces if len(trace) > first]
     joined = np.concatenate(parts)
     known = np.isfinite(joined)
+    tops = np.array([np.where(np.isfinite(p), p, -inf).max(axis=0) for p in parts])
     with np.errstate(invalid='ignore', divide='ignore'):
         loc = np.where(known, joined, 0.0).sum(axis=0) / known.sum(axis=0)
-    tops = np.array([np.where(np.isfinite(p), p, -inf).max(axis=0) for p in parts])
-    heights = np.where(np.isfinite(tops), tops - loc, 0.0)
-    with np.errstate(invalid='ignore', divide='ignore'):
+        heights = np.where(np.isfinite(tops), tops - loc, 0.0)
         return loc, heights.sum(axis=0) / np.isfinite(tops).sum(axis=0)

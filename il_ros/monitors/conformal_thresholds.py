@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 
-_FEW, _FAR = 10, 1.5
-"""One episode in so many is few, and so many times above the next is far."""
+_FEW, _FAR = 10, 1.5  # one episode in so many is few; so many times above the next is far
 
 
 class CalibrationError(IlRosError):

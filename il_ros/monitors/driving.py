@@ -126,13 +126,9 @@ class Driving:
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(now)[0], self._fallback.speed
         if not slowly:
-            return self._jump(position - here) or (position, velocity)
+            way, time = where(self._moves, position - here, 0.0), self._config.jump
+            fault = checks.jump(way, self._limits, self._dt + time) if time else None
+            return fault or (position, velocity)
         most = fraction * self._limits.velocity
         step = clip(fraction * (position - here), -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)
-
-    def _jump(self, distance: Array) -> Fault | None:
-        extra_time = self._config.jump
-        if not extra_time:
-            return None
-        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + extra_time)

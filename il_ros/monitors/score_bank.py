@@ -114,20 +114,19 @@ class ScoreBank:
                 where='score bank',
                 allowed='one or more different names',
             )
-        self._needs = frozenset[InputPart]().union(*(channel.needs for channel in channels))
         self._windows = [ScoreWindow(window) for _ in channels]
         self._chunk_time: float | None = None
         self.reset()
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[InputPart]:
         """Parts of a score input that some channel cannot do without."""
-        return self._needs
+        return frozenset().union(*(channel.needs for channel in self.channels))
 
-    @property
+    @cached_property
     def uses_policy_output(self) -> bool:
         """Whether some channel reads what the policy answers."""
-        return bool(self._needs & _ANSWER)
+        return bool(self.needs & _ANSWER)
 
     @property
     def counts(self) -> NDArray[np.int64]:

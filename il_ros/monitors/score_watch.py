@@ -188,7 +188,7 @@ class ScoreWatch:
             ratios=ratios,
             score=score,
             warn=thresholds.warn,
-            channel='' if isnan(score) else bank.names[_most_anomalous(ratios)],
+            channel='' if isnan(score) else bank.names[int(np.nanargmax(ratios))],
             exceeded=score > 1.0,
         )
 
@@ -198,12 +198,6 @@ class ScoreWatch:
         if not factor or calibration is None or self._ticks <= factor * calibration.longest:
             return ''
         return f'overdue: {self._ticks} ticks, {factor:g} times the longest good episode'
-
-
-def _most_anomalous(ratios: Array) -> int:
-    """Which of these ratios is the largest number; one of them is a number."""
-    known = [(-inf if isnan(ratio) else ratio) for ratio in ratios.tolist()]
-    return known.index(max(known))
 
 
 class _Warning:

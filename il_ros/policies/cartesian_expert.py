@@ -192,16 +192,9 @@ def require_keys(observation: Mapping[str, Array], keys: tuple[str, ...], *, whe
 def joint_speed(
     arm: Arm, pace: Pace, wish: ToolCommand, *, q: Array, frames: Array, before: Array, dt: float
 ) -> Array:
-    """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before`.
+    """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before` (n,) over `dt` [s].
 
-    Args:
-        arm: Whose joints they are.
-        pace: How fast they move.
-        wish: What the tool should do.
-        q: Where they are, shape (n,) [rad].
-        frames: Of the arm's chain there, shape (n + 1, 4, 4).
-        before: How fast they moved before, shape (n,) [rad/s].
-        dt: For how long [s].
+    The joints are at `q` (n,) [rad], the frames of the arm's chain at `frames` (n + 1, 4, 4).
     """
     turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
     twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])

@@ -79,13 +79,9 @@ class FlatPolicy:
         """Make it again from what `arrays` gave."""
         found = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
         layers = range(sum(name.startswith('network.weight_') for name in found))
-        networks = Networks(
-            [found[f'network.weight_{i}'] for i in layers],
-            [found[f'network.bias_{i}'] for i in layers],
-            activation,
-        )
+        named = [found[f'network.{kind}_{i}'] for kind in ('weight', 'bias') for i in layers]
         return cls(
-            networks,
+            Networks.of(named, activation),
             inputs=Normalizer.from_arrays('inputs', arrays),
             outputs=Normalizer.from_arrays('outputs', arrays),
             low=found['low'],

@@ -76,12 +76,9 @@ class Policy(ABC):
     def load(
         cls, contract: Contract, config: Mapping[str, Any], arrays: Arrays, device: str
     ) -> Policy:
-        """Make it again from `config` and `arrays`.
+        """Make it again, under the contract it was trained under, from its `config` and `arrays`.
 
         Args:
-            contract: The contract it was trained under.
-            config: What `config` gave.
-            arrays: What `arrays` gave.
             device: `cpu`, `cuda`, or `auto` for cuda where there is one.
 
         Raises:
