@@ -31,6 +31,7 @@ class Driving:
         dt: Control period [s].
         fallback: The contract's.
         moves: Which joints the fallback moves, (N,); a gripper keeps what it holds.
+        delay: How far the arm lags the plan [s]; chunks are in the arm's time.
 
     Attributes:
         trail: Where the arm was commanded to be by the source that drives.
@@ -45,9 +46,10 @@ class Driving:
         config: MonitorConfig,
         fallback: Fallback,
         moves: NDArray[bool_],
+        delay: float = 0.0,
     ) -> None:
         self._limits, self._dt, self._config = limits, dt, config
-        self._fallback, self._moves = fallback, moves
+        self._fallback, self._moves, self._delay = fallback, moves, delay
         self._intakes = intakes
         self._handover = DriverHandover(config.handover, limits.velocity, limits.acceleration, dt)
         self.trail = Trail(fallback.seconds)
@@ -111,8 +113,19 @@ class Driving:
         """Whether the fallback's motion has ended."""
         return self._way is None or now - self._way_begin > self._way.duration + _SETTLE
 
-    def fallback_target(self, now: float) -> Target | None:
-        """Where the fallback wants the joints at the end of this tick; None: come to rest."""
+    def pull(self, source: Source | None, now: float, frame_stamp: float) -> Target | Fault | None:
+        """The target at the end of this tick, as the source or the fallback gives it.
+
+        Args:
+            source: Who drives; None for the fallback.
+            now: The present [s].
+            frame_stamp: Stamp of the newest frame [s].
+
+        Returns:
+            Position and velocity (N,); a fault; or None: come to rest.
+        """
+        if source is not None:
+            return self._intakes[source].pull(now, self._dt + self._delay, frame_stamp)
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
     def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:
@@ -126,9 +139,13 @@ class Driving:
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(now)[0], self._fallback.speed
         if not slowly:
-            way, time = where(self._moves, position - here, 0.0), self._config.jump
-            fault = checks.jump(way, self._limits, self._dt + time) if time else None
-            return fault or (position, velocity)
+            return self._jump(position - here) or (position, velocity)
         most = fraction * self._limits.velocity
         step = clip(fraction * (position - here), -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)
+
+    def _jump(self, distance: Array) -> Fault | None:
+        extra_time = self._config.jump
+        if not extra_time:
+            return None
+        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + extra_time)

@@ -95,6 +95,7 @@ class Monitor:
             config=config,
             fallback=fallback or Fallback(),
             moves=moves,
+            delay=delay,
         )
         self._rest = Rest(
             self._motion, tracking_error=config.tracking_error, moves=moves, delay=delay
@@ -282,12 +283,9 @@ class Monitor:
         )
 
     def _wanted(self, frame: MonitorInput, now: float) -> Target | Fault | None:
-        if self.mode is Mode.FALLBACK:
-            return self._driving.fallback_target(now)
-        if not self.mode.driving:
+        if not (self.mode.driving or self.mode is Mode.FALLBACK):
             return None
-        # Chunks are in the arm's time.
-        return self._intakes[_DRIVERS[self.mode]].pull(now, self._dt + self._delay, frame.stamp)
+        return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
 
     def _react(self, fault: Fault | None, reading: ScoreReading, now: float) -> bool:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
