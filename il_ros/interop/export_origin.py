@@ -72,7 +72,10 @@ def origin_of(dataset: Dataset) -> ExportOrigin:
         contract_hash=dataset.contract.hash,
         data_hash=manifest.data_hash,
         files=manifest.files,
-        records=hash_texts(to_json(record_of(dataset, i)) for i in range(len(manifest.episodes))),
+        records=hash_texts(
+            record_text(entry, dataset.events[i] if dataset.events else ())
+            for i, entry in enumerate(dataset.episodes)
+        ),
         image_format=manifest.image_format,
         left_out=manifest.left_out,
         preprocessing=manifest.preprocessing,
@@ -80,10 +83,9 @@ def origin_of(dataset: Dataset) -> ExportOrigin:
     )
 
 
-def record_of(dataset: Dataset, episode: int) -> EpisodeRecord:
-    """What an export of `dataset` says of one episode."""
-    events = dataset.events[episode] if dataset.events else ()
-    return EpisodeRecord(entry=dataset.episodes[episode], events=events)
+def record_text(entry: EpisodeEntry, events: Iterable[Event]) -> str:
+    """What an export says of one episode, as a line of JSON."""
+    return to_json(EpisodeRecord(entry=entry, events=tuple(events)))
 
 
 def hash_texts(texts: Iterable[str]) -> str:

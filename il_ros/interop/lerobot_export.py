@@ -17,7 +17,7 @@ from il_ros.core.images import decode
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
-from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
+from il_ros.interop.export_origin import origin_of, record_text, to_json
 from il_ros.interop.foreign_images import blank
 from il_ros.interop.lerobot_statistics import Histogram, Summary, sample_rows, side_by_side, summary
 from il_ros.interop.lerobot_writer import (
@@ -57,14 +57,26 @@ def export_lerobot(
     _refuse_depth(dataset.contract, images)
     tasks = _tasks(dataset)
     with new_folder(out, overwrite=overwrite, marker=layout.INFO, error=DatasetError) as folder:
-        with _Export(folder, dataset.contract, images) as export:
-            for index in range(len(dataset.episodes)):
-                task = tasks.index(_task(dataset, index))
-                export.add(dataset.episode_arrays(index), task, tasks)
-            export.finish()
+        histograms = _write_episodes(folder, dataset, images, tasks)
         write_tasks(folder / layout.TASKS, tasks)
-        _write_meta(folder, dataset, images, len(tasks), export.histograms)
+        _write_meta(folder, dataset, images, len(tasks), histograms)
     return out
+
+
+def _write_episodes(
+    folder: Path, dataset: Dataset, images: Images, tasks: Sequence[str]
+) -> dict[str, Histogram]:
+    """Write `data/`, `videos/`, `meta/episodes/` and our records; gives counts of all pixels."""
+    export = _Export(folder, dataset.contract, images)
+    try:
+        for index in range(len(dataset.episodes)):
+            task = tasks.index(_task(dataset, index))
+            export.add(dataset.episode_arrays(index), task, tasks)
+        export.close(whole=True)
+    finally:
+        # After an error the folder goes away; its files have to be closed all the same.
+        export.close(whole=False)
+    return export.histograms
 
 
 class _Export:
@@ -91,40 +103,30 @@ class _Export:
             first_index=self._frames,
             task_index=task,
         )
-        place = self._data.add(table)
-        clips = {key: video.add(filled[key]) for key, video in self._videos.items()}
-        self._table.add(
-            index=self._episodes,
-            first=self._frames,
-            length=episode.frames,
-            task=tasks[task],
-            place=place,
-            clips=clips,
-            stats=self._statistics(episode),
-        )
-        self._records.write(
-            to_json(EpisodeRecord(entry=episode.entry, events=episode.events)) + '\n'
-        )
+        row = {
+            'episode_index': self._episodes,
+            'tasks': [tasks[task]],
+            'length': episode.frames,
+            'dataset_from_index': self._frames,
+            'dataset_to_index': self._frames + episode.frames,
+            **layout.place('meta/episodes', 0),
+            **self._data.add(table),
+        }
+        for key, video in self._videos.items():
+            row |= video.add(filled[key])
+        for column, found in self._statistics(episode).items():
+            row |= {f'stats/{column}/{name}': value for name, value in (found or {}).items()}
+        self._table.add(row)
+        self._records.write(record_text(episode.entry, episode.events) + '\n')
         self._frames += episode.frames
         self._episodes += 1
 
-    def finish(self) -> None:
-        """Write what is still held back."""
+    def close(self, *, whole: bool) -> None:
+        """Close the files, with what is still held back if they are to be `whole`."""
         for video in self._videos.values():
-            video.close()
+            video.close(whole=whole)
         self._data.close()
-        self._table.close()
-        self._records.close()
-
-    def __enter__(self) -> _Export:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # After an error the folder goes away; its files have to be closed all the same.
-        for video in self._videos.values():
-            video.abandon()
-        self._data.close()
-        self._table.abandon()
+        self._table.close(whole=whole)
         self._records.close()
 
     def _statistics(self, episode: EpisodeArrays) -> dict[str, Summary | None]:

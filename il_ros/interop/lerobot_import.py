@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from il_ros.interop.export_origin import (
     read_origin,
     recoded,
 )
-from il_ros.interop.feature_mapping import FeatureMapping, ForeignFeature
+from il_ros.interop.feature_mapping import FeatureMapping
 from il_ros.interop.foreign_files import reading
 from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
 from il_ros.interop.lerobot_reader import (
@@ -37,68 +37,57 @@ from il_ros.interop.lerobot_reader import (
 from il_ros.interop.mp4_files import frames_at
 
 
-@contextmanager
-def open_lerobot(path: Path) -> Iterator[LerobotImport]:
+def open_lerobot(path: Path) -> AbstractContextManager[LerobotImport]:
     """Open a LeRobot folder to import it.
 
     Raises:
         DatasetError: If it is damaged, of another version, or names files outside its folder.
     """
-    yield LerobotImport(LerobotDataset(path))
+    return nullcontext(LerobotImport(path))
 
 
-class LerobotImport:
+class LerobotImport(LerobotDataset):
     """The episodes of a LeRobot dataset: an `ImportSource`."""
 
     action = layout.ACTION
 
-    def __init__(self, source: LerobotDataset) -> None:
-        self._source, self._path = source, source.path
-
     def origin(self) -> ExportOrigin | None:
         """What `export_lerobot` wrote of itself, if it made the dataset."""
-        where = self._path / layout.ORIGIN
+        where = self.path / layout.ORIGIN
         return (
-            read_origin(text_of(self._path, layout.ORIGIN), str(where)) if where.exists() else None
+            read_origin(text_of(self.path, layout.ORIGIN), str(where)) if where.exists() else None
         )
 
     def lossy(self, contract: Contract) -> list[str]:
         """Keys of images that are in videos."""
-        return [
-            key for key in contract.images if self._source.is_video(layout.column_of(contract, key))
-        ]
+        return [key for key in contract.images if self.is_video(layout.column_of(contract, key))]
 
     def feature_of(self, contract: Contract, key: str) -> str:
         """The column of a key."""
         return layout.column_of(contract, key)
 
-    def features(self) -> Mapping[str, ForeignFeature]:
-        """Its features by name."""
-        return self._source.features()
-
     def exported(self, contract: Contract, origin: ExportOrigin) -> Iterator[EpisodeArrays]:
         """Each episode as it was exported."""
-        where = self._path / layout.RECORDS
-        lines = text_of(self._path, layout.RECORDS).splitlines()
-        if len(lines) != len(self._source.episodes):
+        where = self.path / layout.RECORDS
+        lines = text_of(self.path, layout.RECORDS).splitlines()
+        if len(lines) != len(self.episodes):
             raise DatasetError(f'{len(lines)} lines', where=str(where), allowed='one an episode')
         columns = [layout.ACTION, layout.ACTION_RAW, layout.STAMP, layout.SOURCE]
         columns += [layout.VALID, layout.AGE]
         columns += [layout.column_of(contract, key) for key in contract.inputs]
         records = own_records(lines, origin, where)
-        for record, (episode, table) in zip(records, self._source.tables(columns), strict=True):
+        for record, (episode, table) in zip(records, self.tables(columns), strict=True):
             with reading(episode.data, WHAT):
                 arrays = self._exported(contract, origin, record, episode, table)
             yield arrays
 
     def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
         """Each episode by a mapping, with stamps made from `timestamp`."""
-        sizes = {name: int(np.prod(f.shape)) for name, f in self.features().items()}
         columns = [part.feature for part in mapping.streams.values()]
         columns += [*mapping.images.values(), mapping.action.feature, 'timestamp']
-        for episode, table in self._source.tables(columns):
+        for episode, table in self.tables(columns):
             with reading(episode.data, WHAT):
-                arrays = self._foreign(contract, mapping, sizes, episode, table)
+                arrays = self._foreign(contract, mapping, episode, table)
             yield arrays
 
     def _exported(
@@ -114,42 +103,39 @@ class LerobotImport:
 
         keys, joints = list(contract.inputs), len(contract.action.names)
         codes = array(layout.SOURCE, 1, np.uint8)[:, 0]
-        age = array(layout.AGE, len(keys), np.float32)
-        flags = array(layout.VALID, len(keys), np.bool_)
-        valid = {key: flags[:, i] for i, key in enumerate(keys)}
+        valid = dict(zip(keys, array(layout.VALID, len(keys), np.bool_).T, strict=True))
         columns = {key: layout.column_of(contract, key) for key in keys}
         return EpisodeArrays(
             entry=record.entry,
             values={k: array(columns[k], s.size, np.float32) for k, s in contract.streams.items()},
             valid=valid,
-            age={key: age[:, i] for i, key in enumerate(keys)},
+            age=dict(zip(keys, array(layout.AGE, len(keys), np.float32).T, strict=True)),
             stamp=array(layout.STAMP, 1, np.int64)[:, 0],
             action=array(layout.ACTION, joints, np.float32),
             action_raw=array(layout.ACTION_RAW, joints, np.float32),
             source=recoded(codes, origin.sources, str(episode.data)),
             images={
-                key: self._images(contract.images[key], columns[key], episode, table, valid[key])
-                for key in contract.images
+                key: self._images(stream, columns[key], episode, table, valid[key])
+                for key, stream in contract.images.items()
             },
             events=record.events,
         )
 
     def _foreign(
-        self,
-        contract: Contract,
-        mapping: FeatureMapping,
-        sizes: Mapping[str, int],
-        episode: LerobotEpisode,
-        table: Any,
+        self, contract: Contract, mapping: FeatureMapping, episode: LerobotEpisode, table: Any
     ) -> EpisodeArrays:
-        every = np.ones(episode.length, bool)
+        features, every = self.features(), np.ones(episode.length, bool)
+
+        def numbers(name: str) -> NDArray[Any]:
+            return as_array(table[name], name, int(np.prod(features[name].shape)), None)
+
         return foreign_episode(
             contract,
             mapping,
             id=f'episode_{episode.index:06d}',
-            bag=self._path,
+            bag=self.path,
             task=episode.task,
-            numbers=lambda name: as_array(table[name], name, sizes[name], None),
+            numbers=numbers,
             images=lambda key, name: self._images(
                 contract.images[key], name, episode, table, every
             ),
@@ -165,13 +151,13 @@ class LerobotImport:
         valid: NDArray[np.bool_],
     ) -> tuple[bytes, ...]:
         """Those of one camera; what is marked invalid is a blank one and not taken."""
-        if not self._source.is_video(name):
+        if not self.is_video(name):
             return tuple(
                 kept_image(stream, blob, episode.data) if there else b''
                 for blob, there in zip(image_bytes(table[name], name), valid, strict=True)
             )
         path, start = episode.videos[name]
-        frames = frames_at(path, start, episode.length, self._source.rate)
+        frames = frames_at(path, start, episode.length, self.rate)
         return tuple(
             _encoded(stream, f, path) if v else b'' for f, v in zip(frames, valid, strict=True)
         )

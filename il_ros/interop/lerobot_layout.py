@@ -110,6 +110,18 @@ def info_of(contract: Contract, *, images: str, counts: dict[str, int]) -> dict[
     }
 
 
+def place(name: str, number: int) -> dict[str, Any]:
+    """What `meta/episodes` says of where in `name` an episode is: in the file of this number."""
+    chunk, file = divmod(number, CHUNK)
+    return {f'{name}/chunk_index': chunk, f'{name}/file_index': file}
+
+
+def numbered(root: Path, template: str, number: int, **values: str) -> Path:
+    """The file of this number by one of our own path templates."""
+    chunk, file = divmod(number, CHUNK)
+    return inside(root, template, chunk_index=chunk, file_index=file, **values)
+
+
 def inside(root: Path, template: str, **values: int | str) -> Path:
     """The file that a path template names; templates are data and may name any file.
 

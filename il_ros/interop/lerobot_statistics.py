@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.streams import ImageStream
 
-QUANTILES = {'q01': 0.01, 'q10': 0.10, 'q50': 0.50, 'q90': 0.90, 'q99': 0.99}
-NAMES = ('min', 'max', 'mean', 'std', *QUANTILES)
+QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
+NAMES = ('min', 'max', 'mean', 'std', 'q01', 'q10', 'q50', 'q90', 'q99')
 
 Summary = dict[str, Any]
 
@@ -33,7 +33,7 @@ def summary(values: NDArray[Any]) -> Summary | None:
         if not len(column):
             return None
         columns.append(_of_column(column))
-    found: Summary = {name: [column[name] for column in columns] for name in NAMES}
+    found: Summary = dict(zip(NAMES, np.transpose(columns).tolist(), strict=True))
     return found | {'count': [len(table)]}
 
 
@@ -75,7 +75,8 @@ class Histogram:
         if not self._images:
             return None
         colours = [_of_counts(counts) for counts in self._counts] * (3 // self._colours)
-        found: Summary = {name: [[[colour[name]]] for colour in colours] for name in NAMES}
+        shaped = np.transpose(colours)[..., None, None].tolist()
+        found: Summary = dict(zip(NAMES, shaped, strict=True))
         return found | {'count': [self._images]}
 
 
@@ -87,26 +88,17 @@ def sample_rows(valid: NDArray[np.bool_], most: int = 16) -> NDArray[np.int64]:
     return rows
 
 
-def _of_column(column: NDArray[np.float64]) -> dict[str, float]:
-    quantiles = np.quantile(column, list(QUANTILES.values()))
-    return {
-        'min': float(column.min()),
-        'max': float(column.max()),
-        'mean': float(column.mean()),
-        'std': float(column.std()),
-        **{name: float(q) for name, q in zip(QUANTILES, quantiles, strict=True)},
-    }
+def _of_column(column: NDArray[np.float64]) -> list[float]:
+    """The numbers that `NAMES` names."""
+    quantiles = np.quantile(column, QUANTILES)
+    return [column.min(), column.max(), column.mean(), column.std(), *quantiles]
 
 
-def _of_counts(counts: NDArray[np.int64]) -> dict[str, float]:
+def _of_counts(counts: NDArray[np.int64]) -> list[float]:
+    """The numbers that `NAMES` names, of pixels counted by value."""
     levels, total = np.arange(256) / 255.0, counts.sum()
-    mean = float((counts * levels).sum() / total)
-    below = np.cumsum(counts) / total
-    there = np.flatnonzero(counts)
-    return {
-        'min': float(levels[there[0]]),
-        'max': float(levels[there[-1]]),
-        'mean': mean,
-        'std': float(np.sqrt((counts * (levels - mean) ** 2).sum() / total)),
-        **{k: float(levels[np.searchsorted(below, q)]) for k, q in QUANTILES.items()},
-    }
+    mean = (counts * levels).sum() / total
+    std = np.sqrt((counts * (levels - mean) ** 2).sum() / total)
+    there = levels[counts > 0]
+    quantiles = levels[np.searchsorted(np.cumsum(counts) / total, QUANTILES)]
+    return [there[0], there[-1], mean, std, *quantiles]

@@ -15,8 +15,8 @@ from il_ros.core.images import decode
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.foreign_files import library
-from il_ros.interop.lerobot_statistics import NAMES, Summary
-from il_ros.interop.mp4_files import Clip, VideoFile
+from il_ros.interop.lerobot_statistics import NAMES
+from il_ros.interop.mp4_files import VideoFile
 
 _MB = 1 << 20
 _GROUP = 16 * _MB  # a reader has a row group in memory, whatever it wants of it
@@ -26,30 +26,26 @@ class DataFiles:
     """`data/`: episodes one after another, a new file once one is large."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._file = folder, -1
+        self._folder, self._number = folder, -1
+        self._path = folder
         self._writer: Any = None
 
-    def add(self, table: Any) -> tuple[int, int]:
-        """Append rows (pyarrow.Table); gives the indices of the folder and of the file."""
+    def add(self, table: Any) -> dict[str, Any]:
+        """Append rows (pyarrow.Table); gives what `meta/episodes` says of where they are."""
         if self._writer is None or self._path.stat().st_size >= layout.DATA_MB * _MB:
             self.close()
-            self._file += 1
+            self._number += 1
+            self._path = layout.numbered(self._folder, layout.DATA, self._number)
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = library('pyarrow.parquet').ParquetWriter(str(self._path), table.schema)
         rows = max(1, min(1000, _GROUP * table.num_rows // max(1, table.nbytes)))
         self._writer.write_table(table, row_group_size=rows)
-        return divmod(self._file, layout.CHUNK)
+        return layout.place('data', self._number)
 
     def close(self) -> None:
         """End the file."""
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
-
-    @property
-    def _path(self) -> Path:
-        chunk, file = divmod(self._file, layout.CHUNK)
-        return layout.inside(self._folder, layout.DATA, chunk_index=chunk, file_index=file)
 
 
 class VideoFiles:
@@ -57,38 +53,27 @@ class VideoFiles:
 
     def __init__(self, folder: Path, contract: Contract, key: str) -> None:
         self._folder, self._rate, self._stream = folder, contract.rate, contract.images[key]
-        self._column, self._index = layout.column_of(contract, key), -1
+        self._column, self._number = layout.column_of(contract, key), -1
         self._file: VideoFile | None = None
 
-    def add(self, blobs: Sequence[bytes]) -> Clip:
-        """Append the encoded images of an episode."""
+    def add(self, blobs: Sequence[bytes]) -> dict[str, Any]:
+        """Append the encoded images of an episode; gives what `meta/episodes` says of them."""
         if self._file is None or self._file.path.stat().st_size >= layout.VIDEO_MB * _MB:
             self.close()
-            self._index += 1
-            self._file = VideoFile(self._path(), self._rate, self._stream.size)
-        file, first = self._file, self._file.frames
+            self._number += 1
+            path = layout.numbered(self._folder, layout.VIDEO, self._number, video_key=self._column)
+            self._file = VideoFile(path, self._rate, self._stream.size)
+        file, start = self._file, self._file.seconds
         for blob in blobs:
             file.add(decode(blob, self._stream.encoding))
-        chunk, index = divmod(self._index, layout.CHUNK)
-        return Clip(
-            chunk=chunk, file=index, start=file.seconds(first), stop=file.seconds(file.frames)
-        )
+        name = f'videos/{self._column}'
+        times = {f'{name}/from_timestamp': start, f'{name}/to_timestamp': file.seconds}
+        return layout.place(name, self._number) | times
 
-    def close(self) -> None:
-        """End the file."""
+    def close(self, *, whole: bool = True) -> None:
+        """End the file; one that is not to be `whole` is closed in whatever state it is."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def abandon(self) -> None:
-        """Close the file, whatever state it is in."""
-        if self._file is not None:
-            self._file.abandon()
-
-    def _path(self) -> Path:
-        chunk, file = divmod(self._index, layout.CHUNK)
-        names: dict[str, int | str] = {'chunk_index': chunk, 'file_index': file}
-        return layout.inside(self._folder, layout.VIDEO, video_key=self._column, **names)
+            self._file.close(whole=whole)
 
 
 _FLUSH = 100  # episodes of which the metadata is kept until it is written
@@ -166,48 +151,17 @@ class EpisodeTable:
         self._schema = _episode_schema(contract, images)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer: Any = library('pyarrow.parquet').ParquetWriter(str(path), self._schema)
-        self._contract = contract
 
-    def add(
-        self,
-        *,
-        index: int,
-        first: int,
-        length: int,
-        task: str,
-        place: tuple[int, int],
-        clips: Mapping[str, Clip],
-        stats: Mapping[str, Summary | None],
-    ) -> None:
+    def add(self, row: dict[str, Any]) -> None:
         """Write one episode's row."""
-        row: dict[str, Any] = {
-            'episode_index': index,
-            'tasks': [task],
-            'length': length,
-            'data/chunk_index': place[0],
-            'data/file_index': place[1],
-            'dataset_from_index': first,
-            'dataset_to_index': first + length,
-            'meta/episodes/chunk_index': 0,
-            'meta/episodes/file_index': 0,
-        }
-        for key, clip in clips.items():
-            start = f'videos/{layout.column_of(self._contract, key)}'
-            row |= {f'{start}/chunk_index': clip.chunk, f'{start}/file_index': clip.file}
-            row |= {f'{start}/from_timestamp': clip.start, f'{start}/to_timestamp': clip.stop}
-        for column, found in stats.items():
-            row |= {f'stats/{column}/{name}': value for name, value in (found or {}).items()}
         self._rows.append(row)
         if len(self._rows) >= _FLUSH:
             self._flush()
 
-    def close(self) -> None:
-        """Write the rest."""
-        self._flush()
-        self._writer.close()
-
-    def abandon(self) -> None:
-        """Close the file without what is held back."""
+    def close(self, *, whole: bool = True) -> None:
+        """Close the file, with what is held back if it is to be `whole`."""
+        if whole:
+            self._flush()
         self._writer.close()
 
     def _flush(self) -> None:
@@ -234,14 +188,12 @@ def _episode_schema(contract: Contract, images: str) -> Any:
     pa = library('pyarrow')
     whole, real = pa.int64(), pa.float64()
     fields: dict[str, Any] = {'episode_index': whole, 'tasks': pa.list_(pa.string())}
-    for name in ('length', 'data/chunk_index', 'data/file_index', 'dataset_from_index'):
-        fields[name] = whole
-    for name in ('dataset_to_index', 'meta/episodes/chunk_index', 'meta/episodes/file_index'):
-        fields[name] = whole
+    fields |= dict.fromkeys(('length', 'dataset_from_index', 'dataset_to_index'), whole)
+    fields |= dict.fromkeys([*layout.place('data', 0), *layout.place('meta/episodes', 0)], whole)
     for key in contract.images if images == 'video' else ():
-        start = f'videos/{layout.column_of(contract, key)}'
-        fields |= {f'{start}/chunk_index': whole, f'{start}/file_index': whole}
-        fields |= {f'{start}/from_timestamp': real, f'{start}/to_timestamp': real}
+        name = f'videos/{layout.column_of(contract, key)}'
+        fields |= dict.fromkeys(layout.place(name, 0), whole)
+        fields |= {f'{name}/from_timestamp': real, f'{name}/to_timestamp': real}
     numbers = [layout.STATE, layout.ACTION]
     numbers += [layout.column_of(contract, key) for key in contract.streams]
     colours = [

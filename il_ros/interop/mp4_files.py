@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,6 @@ from il_ros.interop.foreign_files import library, reading
 CODEC = 'h264'
 # A key frame every second frame and constant quality, as LeRobot chooses for random access.
 OPTIONS = {'g': '2', 'crf': '18', 'bf': '0'}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """Where an episode is in the videos of one camera.
-
-    Attributes:
-        chunk: Index of the folder.
-        file: Index of the file in it.
-        start: Time of its first frame in the file [s].
-        stop: Time at which its last frame ends [s].
-    """
-
-    chunk: int
-    file: int
-    start: float
-    stop: float
 
 
 class VideoFile:
@@ -69,17 +51,15 @@ class VideoFile:
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
-    def seconds(self, frames: int) -> float:
-        """Time of the frame with this index [s]."""
-        return float(frames / self._rate)
+    @property
+    def seconds(self) -> float:
+        """How long it is [s]."""
+        return float(self.frames / self._rate)
 
-    def close(self) -> None:
-        """Write what the encoder still holds, and the file's index."""
-        self._container.mux(self._stream.encode())
-        self._container.close()
-
-    def abandon(self) -> None:
-        """Close the file, whatever state it is in."""
+    def close(self, *, whole: bool = True) -> None:
+        """Close the file, with what the encoder still holds if it is to be `whole`."""
+        if whole:
+            self._container.mux(self._stream.encode())
         self._container.close()
 
 
@@ -108,18 +88,12 @@ def frames_at(path: Path, start: float, count: int, rate: float) -> Iterator[NDA
         stream.thread_type = 'AUTO'
         if start > 0:
             container.seek(int(start / stream.time_base), stream=stream)
-        times = (start + i / rate for i in range(count))
-        yield from _nearest(container.decode(stream), times, 0.5 / rate, path)
-
-
-def _nearest(
-    frames: Iterable[Any], times: Iterable[float], tolerance: float, path: Path
-) -> Iterator[NDArray[np.uint8]]:
-    source = iter(frames)
-    frame = next(source, None)
-    for time in times:
-        while frame is not None and frame.time < time - tolerance:
-            frame = next(source, None)
-        if frame is None or frame.time > time + tolerance:
-            raise DatasetError(f'no frame at {time:.3f} s', where=str(path), fix='get it again')
-        yield frame.to_ndarray(format='rgb24')
+        frames = container.decode(stream)
+        frame = next(frames, None)
+        for i in range(count):
+            time = start + i / rate
+            while frame is not None and frame.time < time - 0.5 / rate:
+                frame = next(frames, None)
+            if frame is None or frame.time > time + 0.5 / rate:
+                raise DatasetError(f'no frame at {time:.3f} s', where=str(path), fix='get it again')
+            yield frame.to_ndarray(format='rgb24')

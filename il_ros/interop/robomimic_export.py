@@ -21,7 +21,7 @@ from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import robomimic_layout as layout
-from il_ros.interop.export_origin import EpisodeRecord, origin_of, to_json
+from il_ros.interop.export_origin import origin_of, record_text, to_json
 from il_ros.interop.foreign_files import library
 
 _SPARE = 1 << 20  # bytes
@@ -140,7 +140,7 @@ def _pixels(demo: Any, contract: Contract, episode: EpisodeArrays) -> None:
 
 
 def _side(group: Any, contract: Contract, episode: EpisodeArrays) -> None:
-    group[layout.RECORD] = to_json(EpisodeRecord(entry=episode.entry, events=episode.events))
+    group[layout.RECORD] = record_text(episode.entry, episode.events)
     for name in ('stamp', 'source', 'action', 'action_raw'):
         group[name] = getattr(episode, name)
     for key in contract.privileged:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.episode_arrays import EpisodeArrays
@@ -52,7 +51,7 @@ class RobomimicImport:
         """What `export_robomimic` wrote of itself, if it made the file."""
         if layout.SIDE not in self._file:
             return None
-        text = layout.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}', self._path)
+        text = layout.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}')
         return read_origin(text, str(self._path))
 
     def lossy(self, contract: Contract) -> list[str]:
@@ -65,35 +64,38 @@ class RobomimicImport:
 
     def features(self) -> Mapping[str, ForeignFeature]:
         """Features of the first demonstration."""
-        first = layout.demos(self._file, self._path)[0]
-        return layout.features(self._demo(first), self._path)
+        first = layout.demos(self._file)[0]
+        return layout.features(self._demo(first))
 
     def exported(self, contract: Contract, origin: ExportOrigin) -> Iterator[EpisodeArrays]:
         """Each episode as it was exported."""
-        names = layout.demos(self._file, self._path)
+        names = layout.demos(self._file)
         places = [f'{layout.SIDE}/{name}/{layout.RECORD}' for name in names]
-        texts = [layout.text(self._file, place, self._path) for place in places]
+        texts = [layout.text(self._file, place) for place in places]
         for name, record in zip(names, own_records(texts, origin, self._path), strict=True):
             yield self._exported(contract, origin, name, record)
 
     def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
         """Each episode by a mapping, with stamps made from the contract's rate."""
-        for name in layout.demos(self._file, self._path):
+        for name in layout.demos(self._file):
             yield self._foreign(contract, mapping, name)
 
     def _demo(self, name: str) -> Any:
-        return layout.member(self._file, f'data/{name}', self._path)
+        return layout.member(self._file, f'data/{name}')
 
     def _exported(
         self, contract: Contract, origin: ExportOrigin, name: str, record: EpisodeRecord
     ) -> EpisodeArrays:
-        path = self._path
         demo = self._demo(name)
-        side = layout.member(self._file, f'{layout.SIDE}/{name}', path)
-        frames = layout.length(demo, path)
+        side = layout.member(self._file, f'{layout.SIDE}/{name}')
+        frames = layout.length(demo)
 
         def array(group: Any, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-            return _typed(layout.numbers(group, name, frames, path), name, dtype, path)
+            values = layout.numbers(group, name, frames)
+            if values.dtype != dtype:
+                problem = f'{name} of type {values.dtype}'
+                raise layout.refused(group, problem, np.dtype(dtype).name)
+            return values
 
         values = {key: array(demo, f'obs/{key}', np.float32) for key in contract.observations}
         for key in contract.privileged:
@@ -107,7 +109,7 @@ class RobomimicImport:
             stamp=array(side, 'stamp', np.int64),
             action=array(side, 'action', np.float32),
             action_raw=array(side, 'action_raw', np.float32),
-            source=recoded(array(side, 'source', np.uint8), origin.sources, str(path)),
+            source=recoded(array(side, 'source', np.uint8), origin.sources, str(self._path)),
             images={
                 key: self._blobs(contract.images[key], side, key, valid[key])
                 for key in contract.images
@@ -116,18 +118,18 @@ class RobomimicImport:
         )
 
     def _foreign(self, contract: Contract, mapping: FeatureMapping, name: str) -> EpisodeArrays:
-        path, demo = self._path, self._demo(name)
-        frames = layout.length(demo, path)
+        demo = self._demo(name)
+        frames = layout.length(demo)
 
         def numbers(feature: str) -> NDArray[Any]:
             place = feature if feature == layout.ACTIONS else f'obs/{feature}'
-            return layout.numbers(demo, place, frames, path)
+            return layout.numbers(demo, place, frames)
 
         return foreign_episode(
             contract,
             mapping,
             id=name,
-            bag=path,
+            bag=self._path,
             numbers=numbers,
             images=lambda key, feature: self._images(contract.images[key], demo, feature, frames),
             stamp=np.round(np.arange(frames) * (NS / contract.rate)).astype(np.int64),
@@ -136,13 +138,10 @@ class RobomimicImport:
     def _blobs(
         self, stream: ImageStream, side: Any, key: str, valid: NDArray[np.bool_]
     ) -> tuple[bytes, ...]:
-        stored = layout.array(side, f'images/{key}', self._path)
+        stored = layout.array(side, f'images/{key}')
         if stored.shape != valid.shape or stored.dtype != library('h5py').vlen_dtype(np.uint8):
-            raise DatasetError(
-                f'images/{key} of shape {stored.shape}',
-                where=str(self._path),
-                allowed=f'bytes in {len(valid)} rows',
-            )
+            problem = f'images/{key} of shape {stored.shape}'
+            raise layout.refused(side, problem, f'bytes in {len(valid)} rows')
         return tuple(
             kept_image(stream, stored[row].tobytes(), self._path) if there else b''
             for row, there in enumerate(valid)
@@ -151,7 +150,7 @@ class RobomimicImport:
     def _images(
         self, stream: ImageStream, demo: Any, feature: str, frames: int
     ) -> tuple[bytes, ...]:
-        stored = layout.array(demo, f'obs/{feature}', self._path)
+        stored = layout.array(demo, f'obs/{feature}')
         wanted = (3,) if stream.encoding == 'rgb8' else (1,)
         dtype = np.uint16 if stream.encoding == '16UC1' else np.uint8
         if (
@@ -159,10 +158,10 @@ class RobomimicImport:
             or stored.shape[3:] not in (wanted, () if wanted == (1,) else wanted)
             or stored.dtype != dtype
         ):
-            raise DatasetError(
+            raise layout.refused(
+                demo,
                 f'{feature} of type {stored.dtype} and shape {stored.shape}',
-                where=str(self._path),
-                allowed=f'{np.dtype(dtype)} of shape ({frames}, height, width, {wanted[0]})',
+                f'{np.dtype(dtype)} of shape ({frames}, height, width, {wanted[0]})',
             )
         encoded = []
         for row in range(frames):
@@ -172,11 +171,3 @@ class RobomimicImport:
                 encoded_as(stream, pixels if wanted == (3,) else pixels.reshape(pixels.shape[:2]))
             )
         return tuple(encoded)
-
-
-def _typed(values: NDArray[Any], name: str, dtype: type[np.generic], where: Path) -> NDArray[Any]:
-    if values.dtype != dtype:
-        raise DatasetError(
-            f'{name} of type {values.dtype}', where=str(where), allowed=np.dtype(dtype).name
-        )
-    return values

@@ -9,7 +9,6 @@ the group `il_ros`, which robomimic never looks into.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,20 +27,25 @@ _EXPANDS = 1100
 _DEMO = re.compile(r'demo_(\d{1,9})')
 
 
-def demos(file: Any, where: Path) -> list[str]:
+def refused(group: Any, problem: str, allowed: str = '', fix: str = '') -> DatasetError:
+    """The error for what is wrong with the file of a group."""
+    return DatasetError(problem, where=str(group.file.filename), allowed=allowed, fix=fix)
+
+
+def demos(file: Any) -> list[str]:
     """Names of the demonstrations, by number.
 
     Raises:
         DatasetError: If there is none.
     """
-    group = member(file, 'data', where)
+    group = member(file, 'data')
     names = [name for name in group if _DEMO.fullmatch(name)]
     if not names:
-        raise DatasetError('no data/demo_0', where=str(where), allowed='a robomimic dataset')
+        raise refused(group, 'no data/demo_0', 'a robomimic dataset')
     return sorted(names, key=lambda name: int(name[5:]))
 
 
-def member(group: Any, path: str, where: Path) -> Any:
+def member(group: Any, path: str) -> Any:
     """A member of a group; a link into another file is refused.
 
     Raises:
@@ -51,93 +55,82 @@ def member(group: Any, path: str, where: Path) -> Any:
     for name in path.split('/'):
         link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
-            raise DatasetError(f'no {path} in it', where=str(where), allowed='a robomimic dataset')
+            raise refused(group, f'no {path} in it', 'a robomimic dataset')
         if not isinstance(link, h5py.HardLink):
-            raise DatasetError(
-                f'{path} is a link',
-                where=str(where),
-                allowed='everything in the one file',
-                fix='copy it with h5repack or h5copy',
-            )
+            fix = 'copy it with h5repack or h5copy'
+            raise refused(group, f'{path} is a link', 'everything in the one file', fix)
         group = group[name]
     return group
 
 
-def array(group: Any, path: str, where: Path) -> Any:
+def array(group: Any, path: str) -> Any:
     """A dataset of a group, not read yet.
 
     Raises:
         DatasetError: If it is missing, no dataset, or has its numbers in another file.
     """
-    found = member(group, path, where)
+    found = member(group, path)
     if not isinstance(found, library('h5py').Dataset):
-        raise DatasetError(f'{path} is a group', where=str(where), allowed='an array')
+        raise refused(group, f'{path} is a group', 'an array')
     virtual = found.is_virtual and any(s.file_name != '.' for s in found.virtual_sources())
     if virtual or found.external:
-        raise DatasetError(
-            f'{path} has its numbers in another file',
-            where=str(where),
-            allowed='everything in the one file',
-        )
+        problem = f'{path} has its numbers in another file'
+        raise refused(group, problem, 'everything in the one file')
     return found
 
 
-def numbers(group: Any, path: str, frames: int, where: Path) -> NDArray[Any]:
+def numbers(group: Any, path: str, frames: int) -> NDArray[Any]:
     """An array of numbers with one row a frame, in memory.
 
     Raises:
         DatasetError: If it has another length or does not hold numbers.
     """
-    found = array(group, path, where)
+    found = array(group, path)
     if not found.shape or found.shape[0] != frames or found.dtype.kind not in 'fiub':
-        raise DatasetError(
-            f'{path} of type {found.dtype} and shape {found.shape}',
-            where=str(where),
-            allowed=f'numbers in {frames} rows',
-        )
+        problem = f'{path} of type {found.dtype} and shape {found.shape}'
+        raise refused(group, problem, f'numbers in {frames} rows')
     stored = found.id.get_storage_size()
     if found.nbytes > _EXPANDS * max(stored, 1 << 16) and not found.is_virtual:
-        raise DatasetError(
-            f'{path} claims {found.nbytes} bytes, {stored} are stored', where=str(where)
-        )
+        raise refused(group, f'{path} claims {found.nbytes} bytes, {stored} are stored')
     values: NDArray[Any] = found[()]
     return values
 
 
-def text(group: Any, path: str, where: Path) -> str:
+def text(group: Any, path: str) -> str:
     """A text of a group.
 
     Raises:
         DatasetError: If it is missing or no text.
     """
-    value = array(group, path, where)[()]
+    value = array(group, path)[()]
     if not isinstance(value, bytes):
-        raise DatasetError(f'{path} is no text', where=str(where))
+        raise refused(group, f'{path} is no text')
     return value.decode('utf-8')
 
 
-def length(demo: Any, where: Path) -> int:
+def length(demo: Any) -> int:
     """How many frames a demonstration has, by `num_samples` or else by its actions.
 
     Raises:
         DatasetError: If the two disagree, or there are none.
     """
-    rows = array(demo, ACTIONS, where).shape
+    rows = array(demo, ACTIONS).shape
     stated = int(demo.attrs.get('num_samples', rows[0] if rows else 0))
     if not rows or stated != rows[0] or stated < 1:
         raise DatasetError(
-            f'num_samples {stated}, actions of shape {rows}', where=f'{where}{demo.name}'
+            f'num_samples {stated}, actions of shape {rows}',
+            where=f'{demo.file.filename}{demo.name}',
         )
     return stated
 
 
-def features(demo: Any, where: Path) -> dict[str, ForeignFeature]:
+def features(demo: Any) -> dict[str, ForeignFeature]:
     """Features of a demonstration: `actions`, and the observations by key."""
-    frame = array(demo, ACTIONS, where).shape[1:]
+    frame = array(demo, ACTIONS).shape[1:]
     found = {ACTIONS: ForeignFeature(shape=tuple(frame))}
-    observations = member(demo, 'obs', where)
+    observations = member(demo, 'obs')
     for key in observations:
-        stored = array(observations, key, where)
+        stored = array(observations, key)
         shape = tuple(stored.shape[1:])
         image = len(shape) in (2, 3) and stored.dtype in (np.uint8, np.uint16)
         found[key] = ForeignFeature(shape=shape, image=image)
