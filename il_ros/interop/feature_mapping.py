@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +112,13 @@ def _number(given: Any) -> Any:
         return given
 
 
+def required_keys(contract: Contract) -> set[str]:
+    """Keys that every dataset of a contract has to have."""
+    return {k for k, s in contract.inputs.items() if s.required and k not in contract.privileged}
+
+
 def mapping_by_name(
-    contract: Contract, features: Iterable[str], name_of: Callable[[str], str], action: str
+    contract: Contract, features: Collection[str], name_of: Callable[[str], str], action: str
 ) -> FeatureMapping:
     """The columns of a dataset that calls its features as we would.
 
@@ -123,9 +128,8 @@ def mapping_by_name(
         name_of: The feature of a key.
         action: The feature of the action.
     """
-    there = set(features)
-    needed = {k for k, s in contract.inputs.items() if s.required and k not in contract.privileged}
-    keys = [key for key in contract.inputs if key in needed or name_of(key) in there]
+    needed = required_keys(contract)
+    keys = [key for key in contract.inputs if key in needed or name_of(key) in features]
     return FeatureMapping(
         streams={k: FeatureSlice(feature=name_of(k)) for k in keys if k in contract.streams},
         images={k: name_of(k) for k in keys if k in contract.images},
@@ -151,9 +155,7 @@ def check_mapping(
         if not found.image:
             raise DatasetError(f'{feature} holds no images', where=f'{where}: {key}')
     action = _resolved(columns.action, len(contract.action.names), features, f'{where}: action')
-    return FeatureMapping(
-        streams=streams, images=columns.images, action=action, outcome=columns.outcome
-    )
+    return replace(columns, streams=streams, action=action)
 
 
 def pick(column: FeatureSlice, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -178,19 +180,15 @@ def pick(column: FeatureSlice, values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _check_keys(columns: FeatureMapping, contract: Contract, where: str) -> None:
-    for mapped, known in ((columns.streams, contract.streams), (columns.images, contract.images)):
-        for key in mapped:
+    for given, known in ((columns.streams, contract.streams), (columns.images, contract.images)):
+        for key in given:
             if key not in known:
                 raise DatasetError(
                     f'no key {key!r} in contract {contract.name}', where=where, allowed=known
                 )
-    missing = [
-        key
-        for key, stream in contract.inputs.items()
-        if stream.required
-        and key not in contract.privileged
-        and key not in {**columns.streams, **columns.images}
-    ]
+    mapped = {*columns.streams, *columns.images}
+    needed = required_keys(contract)
+    missing = [key for key in contract.inputs if key in needed - mapped]
     if missing:
         raise DatasetError(
             f'no feature for {", ".join(missing)}, which the contract requires',
@@ -225,26 +223,16 @@ def _resolved(
             allowed=f'{size}, as the contract has it',
             fix='choose them by index or names',
         )
-    for name in ('scale', 'offset'):
-        _check_factors(getattr(column, name), size, f'{where}.{name}')
+    for name, numbers in (('scale', column.scale), ('offset', column.offset)):
+        place = f'{where}.{name}'
+        if len(numbers) not in (0, 1, size):
+            allowed = f'1, {size}' if size > 1 else '1'
+            raise DatasetError(f'{len(numbers)} numbers', where=place, allowed=allowed)
+        if not np.isfinite(numbers).all():
+            got = ', '.join(f'{number:g}' for number in numbers)
+            raise DatasetError(f'got {got}', where=place, allowed='finite numbers')
     whole = len(index) == available and index == tuple(every)
-    return FeatureSlice(
-        feature=column.feature,
-        index=() if whole else index,
-        scale=column.scale,
-        offset=column.offset,
-    )
-
-
-def _check_factors(numbers: tuple[float, ...], size: int, where: str) -> None:
-    if len(numbers) not in (0, 1, size):
-        raise DatasetError(
-            f'{len(numbers)} numbers', where=where, allowed=f'1, {size}' if size > 1 else '1'
-        )
-    if not np.isfinite(numbers).all():
-        raise DatasetError(
-            f'got {", ".join(f"{n:g}" for n in numbers)}', where=where, allowed='finite numbers'
-        )
+    return replace(column, index=() if whole else index, names=())
 
 
 def _named(column: FeatureSlice, feature: ForeignFeature, where: str) -> tuple[int, ...]:

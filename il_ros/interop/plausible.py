@@ -10,6 +10,7 @@ import numpy as np
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.interop.feature_mapping import required_keys
 
 _ROUNDING = 1e-4  # of a joint's range
 
@@ -29,7 +30,7 @@ def plausible(
             rounding, or if a stream that the contract requires is valid nowhere.
     """
     actions = _Actions(contract)
-    needed = {k for k, s in contract.inputs.items() if s.required and k not in contract.privileged}
+    needed = required_keys(contract)
     for episode in episodes:
         actions.add(episode)
         needed -= {key for key in needed if episode.valid[key].any()}

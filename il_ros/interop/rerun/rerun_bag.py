@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +44,9 @@ class _Rows:
     def moments(self, ticks: NDArray[np.int64]) -> RowTimes:
         return moments_at(np.array(self.stamps, dtype=np.int64), ticks)
 
-    def clear(self) -> None:
-        self.stamps.clear()
-        self.values.clear()
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Status:
-    mode: str
-    fault: str
-    reason: str
-    triggered: bool
-
-    @property
-    def text(self) -> str:
-        """What it says, in a line."""
-        said = ': '.join(part for part in (self.mode, self.fault, self.reason) if part)
-        return f'{said} (triggered)' if self.triggered else said
-
-    @property
-    def level(self) -> str:
-        """How much it matters."""
-        return 'WARN' if self.triggered or self.mode in ('hold', 'alarm', 'fallback') else 'INFO'
+_Read = Callable[[BagMessage], tuple[str, Any]]
+"""Gives what a message is shown as: the key of its rows, and the value of its row."""
 
 
 def view_bag(reader: EpisodeReader, out: Path) -> dict[str, int]:
@@ -112,153 +94,117 @@ class _Viewer:
         frames = frames_of(messages, self._contract, [clock])
         self._ticks = np.array([frame.stamp for frame in frames], dtype=np.int64)
         self._rows: dict[str, _Rows] = defaultdict(_Rows)
-        self._events: list[Event] = []
         self._failures: dict[str, list[str]] = defaultdict(list)
-        self._takers = self._all_takers()
 
     def show(self) -> None:
         """Go through the bag once; only images are written on the way."""
-        for message in self._reader.messages(self._takers):
-            for name, take in self._takers[message.topic]:
+        readers = self._readers()
+        for message in self._reader.messages(readers):
+            for name, stamped, read in readers[message.topic]:
                 try:
-                    take(message)
+                    key, value = read(message)
+                    stamp = header_stamp(message.data) if stamped else 0
                 except (IlRosError, AttributeError) as problem:  # a type of another version
                     self._failures[name].append(str(problem))
+                    continue
+                rows = self._rows[key]
+                rows.stamps.append(stamp or message.receive)
+                rows.values.append(value)
+                if key in self._contract.images and len(rows.values) >= _IMAGES_AT_ONCE:
+                    self._flush_images(key)
         for key in self._contract.images:
             self._flush_images(key)
         for key in self._contract.streams:
-            rows = self._rows.get(key)
-            if rows is not None:
+            if rows := self._rows.get(key):
                 values = np.array(rows.values)
                 show_stream(self._file, self._contract, key, rows.moments(self._ticks), values)
         for kind in ('policy', 'expert', 'label', 'executed'):
             self._show_actions(kind)
         self._show_status()
         self._show_scores()
-        show_events(self._file, tuple(sorted(self._events, key=lambda e: e.stamp)), self._ticks)
+        self._show_events()
         self._show_failures()
 
-    def _all_takers(self) -> dict[str, list[tuple[str, Callable[[BagMessage], None]]]]:
-        takers: dict[str, list[tuple[str, Callable[[BagMessage], None]]]] = defaultdict(list)
+    def _readers(self) -> dict[str, list[tuple[str, bool, _Read]]]:
+        """By topic: a name for errors, whether the message has a stamp, and what reads it."""
+        readers: dict[str, list[tuple[str, bool, _Read]]] = defaultdict(list)
         for key, stream in self._contract.streams.items():
-            takers[stream.topic].append((key, self._stream_taker(key, stream)))
+            stamped = decoder_for(stream.type).stamped
+            readers[stream.topic].append((key, stamped, _stream_reader(key, stream)))
         for key, image in self._contract.images.items():
             made = image.compressed_topic in self._reader.relative_topics
             topic = image.compressed_topic if made else image.topic
-            takers[topic].append((key, self._image_taker(key, image)))
-        chunks = {
-            'policy': topics.POLICY_CHUNK,
-            'expert': topics.EXPERT_CHUNK,
-            'label': topics.EXPERT_LABEL,
-            'executed': self._contract.action.executed,
-        }
-        for kind, topic in chunks.items():
-            if self._is(topic, topics.TYPES[topics.POLICY_CHUNK]):
-                takers[topic].append((topic, self._chunk_taker(kind)))
-        for topic, take in (
-            (topics.MONITOR_STATUS, self._status),
-            (topics.MONITOR_SCORES, self._scores),
-            (topics.EVENTS, self._event),
+            readers[topic].append((key, True, _image_reader(key, image)))
+        chunk = topics.TYPES[topics.POLICY_CHUNK]
+        for topic, type_name, read in (
+            (topics.POLICY_CHUNK, chunk, partial(self._chunk, 'policy')),
+            (topics.EXPERT_CHUNK, chunk, partial(self._chunk, 'expert')),
+            (topics.EXPERT_LABEL, chunk, partial(self._chunk, 'label')),
+            (self._contract.action.executed, chunk, partial(self._chunk, 'executed')),
+            (topics.MONITOR_STATUS, topics.TYPES[topics.MONITOR_STATUS], self._status),
+            (topics.MONITOR_SCORES, topics.TYPES[topics.MONITOR_SCORES], self._scores),
+            (topics.EVENTS, topics.TYPES[topics.EVENTS], self._event),
         ):
-            if self._is(topic, topics.TYPES[topic]):
-                takers[topic].append((topic, take))
-        return takers
+            if self._reader.topics.get(self._reader.absolute(topic)) == type_name:
+                readers[topic].append((topic, True, read))
+        return readers
 
-    def _is(self, topic: str, type_name: str) -> bool:
-        """Whether the bag has the topic, with the type that it has here."""
-        return self._reader.topics.get(self._reader.absolute(topic)) == type_name
+    def _chunk(self, kind: str, message: BagMessage) -> tuple[str, Any]:
+        names, chunk = self._contract.action.names, self._reader.deserialize(message)
+        if tuple(chunk.names) != names or len(chunk.positions) < len(names):
+            raise DatasetError(f'got joints {list(chunk.names)}', allowed=names)
+        return f'action/{kind}', np.asarray(chunk.positions, dtype=np.float64)[: len(names)]
 
-    def _stream_taker(self, key: str, stream: Stream) -> Callable[[BagMessage], None]:
-        decoder, rows = decoder_for(stream.type), self._rows
-
-        def take(message: BagMessage) -> None:
-            value = decoder.decode(message.data, stream.fields, stream.names)
-            stamp = header_stamp(message.data) if decoder.stamped else 0
-            rows[key].stamps.append(stamp or message.receive)
-            rows[key].values.append(value)
-
-        return take
-
-    def _image_taker(self, key: str, image: ImageStream) -> Callable[[BagMessage], None]:
-        decoder, rows = ImageDecoder(image), self._rows
-
-        def take(message: BagMessage) -> None:
-            blob = compressed_bytes(message.data) if message.type == COMPRESSED_IMAGE else b''
-            if blob[:2] not in _ENCODED:
-                blob = decoder.encoded(message.data, message.type)
-            rows[key].stamps.append(header_stamp(message.data) or message.receive)
-            rows[key].values.append(blob)
-            if len(rows[key].values) >= _IMAGES_AT_ONCE:
-                self._flush_images(key)
-
-        return take
-
-    def _chunk_taker(self, kind: str) -> Callable[[BagMessage], None]:
-        names = self._contract.action.names
-
-        def take(message: BagMessage) -> None:
-            chunk = self._reader.deserialize(message)
-            if tuple(chunk.names) != names or len(chunk.positions) < len(names):
-                raise DatasetError(f'got joints {list(chunk.names)}', allowed=names)
-            rows = self._rows[f'action/{kind}']
-            rows.stamps.append(header_stamp(message.data) or message.receive)
-            rows.values.append(np.asarray(chunk.positions, dtype=np.float64)[: len(names)])
-
-        return take
-
-    def _status(self, message: BagMessage) -> None:
+    def _status(self, message: BagMessage) -> tuple[str, Any]:
+        """The mode, all that the monitor says in one line, and how much it matters."""
         found = self._reader.deserialize(message)
-        rows = self._rows[topics.MONITOR_STATUS]
-        rows.values.append(
-            _Status(
-                mode=topics.name_of(found.mode, topics.MODES),
-                fault=_fault_name(found.fault),
-                reason=found.reason,
-                triggered=bool(found.triggered),
-            )
-        )
-        rows.stamps.append(header_stamp(message.data) or message.receive)
+        mode = topics.name_of(found.mode, topics.MODES)
+        text = ': '.join(part for part in (mode, _fault_name(found.fault), found.reason) if part)
+        if found.triggered:
+            text += ' (triggered)'
+        warn = found.triggered or mode in ('hold', 'alarm', 'fallback')
+        return topics.MONITOR_STATUS, (mode, text, 'WARN' if warn else 'INFO')
 
-    def _scores(self, message: BagMessage) -> None:
+    def _scores(self, message: BagMessage) -> tuple[str, Any]:
         """The scores of a tick, all together and each by itself, in units of their thresholds."""
         found = self._reader.deserialize(message)
-        rows = self._rows[f'{topics.MONITOR_SCORES} {" ".join(found.names)}']
         with np.errstate(divide='ignore', invalid='ignore'):
             shares = np.asarray(found.values) / np.asarray(found.thresholds)
-        rows.values.append([found.score, *shares])
-        rows.stamps.append(header_stamp(message.data) or message.receive)
+        return f'{topics.MONITOR_SCORES} {" ".join(found.names)}', [found.score, *shares]
 
-    def _event(self, message: BagMessage) -> None:
+    def _event(self, message: BagMessage) -> tuple[str, Any]:
         event = self._reader.deserialize(message)
         kind = EVENT_KINDS[event.kind] if event.kind < len(EVENT_KINDS) else f'kind {event.kind}'
-        stamp = header_stamp(message.data) or message.receive
-        self._events.append(Event(stamp=stamp, kind=kind, text=event.text))
+        return topics.EVENTS, (kind, event.text)
 
     def _flush_images(self, key: str) -> None:
-        rows, depth = self._rows[key], self._contract.images[key].encoding == '16UC1'
+        rows, depth = self._rows.pop(key, _Rows()), self._contract.images[key].encoding == '16UC1'
         moments = rows.moments(self._ticks)
-        self._file.images(entity('camera', key), moments, list(rows.values), depth=depth)
-        rows.clear()
+        self._file.images(entity('camera', key), moments, rows.values, depth=depth)
 
     def _show_actions(self, kind: str) -> None:
-        rows = self._rows.get(f'action/{kind}')
-        if rows is None:
-            return
-        values, moments = np.array(rows.values), rows.moments(self._ticks)
-        for i, name in enumerate(self._contract.action.names):
-            show_joint(self._file, name, kind, moments, values[:, i])
+        if rows := self._rows.get(f'action/{kind}'):
+            values, moments = np.array(rows.values), rows.moments(self._ticks)
+            for i, name in enumerate(self._contract.action.names):
+                show_joint(self._file, name, kind, moments, values[:, i])
 
     def _show_status(self) -> None:
-        rows = self._rows.get(topics.MONITOR_STATUS)
-        if rows is None:
-            return
+        rows = self._rows[topics.MONITOR_STATUS]
         moments = rows.moments(self._ticks)
-        found: list[_Status] = rows.values
-        self._file.states('control/mode', moments, [status.mode for status in found])
-        said = [(status.text, status.level) for status in found]
+        self._file.states('control/mode', moments, [mode for mode, _, _ in rows.values])
+        said = [(text, level) for _, text, level in rows.values]
         new = [i for i, now in enumerate(said) if not i or said[i - 1] != now]
         texts, levels = [said[i][0] for i in new], [said[i][1] for i in new]
-        self._file.texts('monitor/status', moments.take(np.array(new)), texts, levels)
+        self._file.texts('monitor/status', moments.take(np.array(new, int)), texts, levels)
+
+    def _show_events(self) -> None:
+        rows = self._rows[topics.EVENTS]
+        events = [
+            Event(stamp=stamp, kind=kind, text=text)
+            for stamp, (kind, text) in zip(rows.stamps, rows.values, strict=True)
+        ]
+        events.sort(key=lambda event: event.stamp)
+        show_events(self._file, tuple(events), self._ticks)
 
     def _show_scores(self) -> None:
         for name, rows in self._rows.items():
@@ -277,6 +223,23 @@ class _Viewer:
         start = int(self._ticks[0]) if len(self._ticks) else 0
         moments = moments_at(np.full(len(texts), start, dtype=np.int64), self._ticks)
         self._file.texts('events/unreadable', moments, texts, ['ERROR'] * len(texts))
+
+
+def _stream_reader(key: str, stream: Stream) -> _Read:
+    decoder = decoder_for(stream.type)
+    return lambda message: (key, decoder.decode(message.data, stream.fields, stream.names))
+
+
+def _image_reader(key: str, image: ImageStream) -> _Read:
+    decoder = ImageDecoder(image)
+
+    def read(message: BagMessage) -> tuple[str, Any]:
+        blob = compressed_bytes(message.data) if message.type == COMPRESSED_IMAGE else b''
+        if blob[:2] not in _ENCODED:
+            blob = decoder.encoded(message.data, message.type)
+        return key, blob
+
+    return read
 
 
 def _fault_name(fault: int | str) -> str:
