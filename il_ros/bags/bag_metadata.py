@@ -65,7 +65,7 @@ class BagTopic:
     definition: bytes
     schema_encoding: str = 'ros2msg'
     message_encoding: str = 'cdr'
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(slots=True)
@@ -119,22 +119,18 @@ class BagMetadata:
     """What the `metadata.yaml` of a bag says.
 
     Attributes:
-        storage: `mcap` or `sqlite3`.
         files: Names of its files, in order, each in the bag's own folder.
         topics: Messages by topic.
         messages: Messages of all topics.
         duration: [ns]
         compression_mode: `message`, `file`, or empty.
-        compression_format: `zstd`, or empty.
     """
 
-    storage: str
     files: tuple[str, ...]
     topics: Mapping[str, int]
     messages: int
     duration: int
     compression_mode: str = ''
-    compression_format: str = ''
 
 
 def describe_topic(
@@ -297,13 +293,11 @@ def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
         name = str(entry['topic_metadata']['name'])
         topics[name] = topics.get(name, 0) + int(entry['message_count'])
     return BagMetadata(
-        storage=str(data['storage_identifier']),
         files=tuple(_inside(str(name), where) for name in data['relative_file_paths']),
         topics=topics,
         messages=int(data['message_count']),
         duration=int(data['duration']['nanoseconds']),
         compression_mode=str(data.get('compression_mode') or '').lower().replace('none', ''),
-        compression_format=str(data.get('compression_format') or ''),
     )
 
 

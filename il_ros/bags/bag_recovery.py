@@ -23,6 +23,7 @@ from il_ros.bags.bag_check import (
 )
 from il_ros.bags.bag_metadata import (
     METADATA_FILE,
+    MessageCount,
     bag_information,
     write_metadata,
 )
@@ -31,7 +32,7 @@ from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import EPISODE_FILE, KEPT
 from il_ros.bags.mcap_file import Storage, is_full
 from il_ros.bags.part_folder import command, lock, lock_folder, whole_path
-from il_ros.bags.recovered_info import compression_mode, count_of, topic_key, topics_of, write_info
+from il_ros.bags.recovered_info import compression_mode, topics_of, write_info
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError
@@ -142,11 +143,13 @@ def _alone(bag: Path) -> Iterator[None]:
 def _describe(content: BagContent, name: str) -> list[str]:
     """Write what is missing or wrong next to sound files; gives the names of what was kept."""
     kept = _keep(content)
-    topics = topics_of(content)
-    counts = [(topic, sum(count_of(s, topic) for s in content.scans)) for topic in topics]
+    counts = dict.fromkeys(topics_of(content), 0)
+    for scan in content.scans:
+        for channel, topic in scan.topics.items():
+            counts[topic] += scan.counts.get(channel, MessageCount()).messages
     information = bag_information(
         {scan.path.name: scan.count for scan in content.scans},
-        counts,
+        counts.items(),
         storage='sqlite3' if content.scans[0].path.suffix == '.db3' else 'mcap',
         compression_mode=compression_mode(content),
     )
@@ -229,11 +232,11 @@ def _copy_messages(content: BagContent, folder: Path) -> None:
     writer = BagWriter(folder, storage, lambda number: names[number])
     writer.compression_mode = compression_mode(content)
     try:
-        topics = {topic_key(topic): writer.add(topic) for topic in topics_of(content)}
+        topics = {topic: writer.add(topic) for topic in topics_of(content)}
         for number, scan in enumerate(scans):
             if number:
                 writer.next_file()
-            handles = {channel: topics[topic_key(topic)] for channel, topic in scan.topics.items()}
+            handles = {channel: topics[topic] for channel, topic in scan.topics.items()}
             _copy_file(scan, handles, writer)
         writer.close()
     finally:

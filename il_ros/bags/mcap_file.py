@@ -15,7 +15,7 @@ from mcap.writer import CompressionType, Writer
 
 from il_ros.bags.bag_metadata import BagTopic
 from il_ros.bags.mcap_summary import append_summary
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, IlRosError, unwritable
 
 _COMPRESSION = {'none': CompressionType.NONE, 'zstd': CompressionType.ZSTD}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -227,7 +227,7 @@ class McapFile:
             self.whole = self.size = self._out.position
         return result
 
-    def _refused(self, problem: OSError) -> DatasetError:
+    def _refused(self, problem: OSError) -> IlRosError:
         """The error for what the disk refused; a full one gets the half chunk's room back."""
         if is_full(problem):
             with contextlib.suppress(OSError):  # the file may be closed already
@@ -240,7 +240,7 @@ def is_full(problem: OSError) -> bool:
     return problem.errno in _FULL
 
 
-def disk_error(path: Path, problem: OSError) -> DatasetError:
+def disk_error(path: Path, problem: OSError) -> IlRosError:
     """What to tell about a write that the system refused."""
     if is_full(problem):
         return DiskFullError(
@@ -248,8 +248,4 @@ def disk_error(path: Path, problem: OSError) -> DatasetError:
             where=str(path),
             fix='end the episode, what came before is kept; then make room',
         )
-    return DatasetError(
-        f'cannot be written: {problem.strerror}',
-        where=str(path),
-        fix='choose a folder that you may write to, on a disk with room',
-    )
+    return unwritable(path, problem, DatasetError)

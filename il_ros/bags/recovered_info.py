@@ -7,7 +7,6 @@ from pathlib import Path
 
 from il_ros.bags.bag_check import BagContent, in_span
 from il_ros.bags.bag_metadata import BagTopic
-from il_ros.bags.bag_scan import FileScan
 from il_ros.bags.episode_info import (
     EPISODE_FILE,
     FORMAT,
@@ -23,28 +22,7 @@ from il_ros.core.errors import IlRosError
 
 def topics_of(content: BagContent) -> list[BagTopic]:
     """The topics of all files, each once."""
-    found = {topic_key(t): t for scan in content.scans for t in scan.topics.values()}
-    return list(found.values())
-
-
-def topic_key(topic: BagTopic) -> tuple[object, ...]:
-    """What makes two topics of different files one."""
-    return (
-        topic.name,
-        topic.type,
-        topic.definition,
-        topic.message_encoding,
-        tuple(sorted(topic.metadata.items())),
-    )
-
-
-def count_of(scan: FileScan, topic: BagTopic) -> int:
-    """Messages of a topic in a file."""
-    return sum(
-        count.messages
-        for channel, count in scan.counts.items()
-        if channel in scan.topics and topic_key(scan.topics[channel]) == topic_key(topic)
-    )
+    return list(dict.fromkeys(t for scan in content.scans for t in scan.topics.values()))
 
 
 def compression_mode(content: BagContent) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,24 +104,33 @@ def import_dataset(
         origin = source.origin() if mapping is None else None
         if origin is not None:
             contract = own_contract(origin, contract, path)
-            episodes, lossy = source.exported(contract, origin), source.lossy(contract)
-            with _whole(out, overwrite=overwrite) as folder:
-                made = _write(folder, contract, episodes, origin)
-                _require_unchanged(made, origin, path, lossy)
-            return load_dataset(out)
-        if contract is None:
-            raise DatasetError(
-                'nothing in it says what its numbers mean', where=str(path), fix='give a contract'
+            episodes = source.exported(contract, origin)
+        else:
+            contract, episodes = _foreign_episodes(source, contract, mapping, path)
+        with new_folder(
+            out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError
+        ) as folder:
+            made = _write(
+                folder, contract, episodes, origin or ExportOrigin(contract=contract.text)
             )
-        features, given = source.features(), contract
-        mapping = mapping or mapping_by_name(
-            given, features, lambda key: source.feature_of(given, key), source.action
+            if origin is not None:
+                _require_unchanged(made, origin, path, source.lossy(contract))
+    return load_dataset(out)
+
+
+def _foreign_episodes(
+    source: ImportSource, contract: Contract | None, mapping: FeatureMapping | None, path: Path
+) -> tuple[Contract, Iterator[EpisodeArrays]]:
+    if contract is None:
+        raise DatasetError(
+            'nothing in it says what its numbers mean', where=str(path), fix='give a contract'
         )
-        mapping = check_mapping(mapping, given, features, str(path))
-        episodes = plausible(source.foreign(given, mapping), given, path)
-        with _whole(out, overwrite=overwrite) as folder:
-            _write(folder, given, episodes, ExportOrigin(contract=given.text))
-        return load_dataset(out)
+    features = source.features()
+    mapping = mapping or mapping_by_name(
+        contract, features, partial(source.feature_of, contract), source.action
+    )
+    mapping = check_mapping(mapping, contract, features, str(path))
+    return contract, plausible(source.foreign(contract, mapping), contract, path)
 
 
 def foreign_episode(
@@ -175,10 +185,6 @@ def foreign_episode(
         source=np.full(frames, SOURCES.index('demonstrator'), np.uint8),
         images={key: pictures.get(key, (b'',) * frames) for key in contract.images},
     )  # fmt: skip
-
-
-def _whole(out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
-    return new_folder(out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError)
 
 
 def _write(

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import SOURCES, Event
 from il_ros.datasets.manifest import EpisodeEntry, ImageFormat, LeftOut, with_fractions
+
+T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,11 +146,10 @@ def read_origin(text: str, where: str) -> ExportOrigin:
     Raises:
         DatasetError: If it is damaged or of another version.
     """
-    found: ExportOrigin = _parsed(ExportOrigin, text, where)
-    return found
+    return _parsed(ExportOrigin, text, where)
 
 
-def _parsed(cls: type[Any], text: str, where: str) -> Any:
+def _parsed(cls: type[T], text: str, where: str) -> T:
     try:
         data = json.loads(text)
     except ValueError as problem:

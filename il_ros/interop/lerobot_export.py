@@ -89,12 +89,17 @@ class _Export:
         self._videos = {key: VideoFiles(folder, contract, key) for key in videos}
         self._table = EpisodeTable(folder / layout.EPISODES, contract, images)
         self._records = _open(folder / layout.RECORDS)
+        # In the place of a missing image: lerobot's readers do not take an empty one.
+        self._black = {key: blank(stream) for key, stream in contract.images.items()}
         self._frames = self._episodes = 0
         self.histograms = {key: Histogram(stream) for key, stream in contract.images.items()}
 
     def add(self, episode: EpisodeArrays, task: int, tasks: Sequence[str]) -> None:
         """Write one episode."""
-        filled = {k: _filled(self._contract, k, episode.images[k]) for k in self._contract.images}
+        filled = {
+            key: [blob or black for blob in episode.images[key]]
+            for key, black in self._black.items()
+        }
         table = data_table(
             self._contract,
             episode,
@@ -161,12 +166,6 @@ def _task(dataset: Dataset, index: int) -> str:
 
 def _tasks(dataset: Dataset) -> list[str]:
     return list(dict.fromkeys(_task(dataset, i) for i in range(len(dataset.episodes))))
-
-
-def _filled(contract: Contract, key: str, blobs: Sequence[bytes]) -> list[bytes]:
-    """A black image where there is none: lerobot's readers do not take an empty one."""
-    missing = blank(contract.images[key])
-    return [blob or missing for blob in blobs]
 
 
 def _numbers(

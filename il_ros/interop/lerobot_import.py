@@ -54,9 +54,8 @@ class LerobotImport(LerobotDataset):
     def origin(self) -> ExportOrigin | None:
         """What `export_lerobot` wrote of itself, if it made the dataset."""
         where = self.path / layout.ORIGIN
-        return (
-            read_origin(text_of(self.path, layout.ORIGIN), str(where)) if where.exists() else None
-        )
+        text = text_of(self.path, layout.ORIGIN) if where.exists() else None
+        return read_origin(text, str(where)) if text is not None else None
 
     def lossy(self, contract: Contract) -> list[str]:
         """Keys of images that are in videos."""
@@ -78,8 +77,7 @@ class LerobotImport(LerobotDataset):
         records = own_records(lines, origin, where)
         for record, (episode, table) in zip(records, self.tables(columns), strict=True):
             with reading(episode.data, WHAT):
-                arrays = self._exported(contract, origin, record, episode, table)
-            yield arrays
+                yield self._exported(contract, origin, record, episode, table)
 
     def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
         """Each episode by a mapping, with stamps made from `timestamp`."""
@@ -87,8 +85,7 @@ class LerobotImport(LerobotDataset):
         columns += [*mapping.images.values(), mapping.action.feature, 'timestamp']
         for episode, table in self.tables(columns):
             with reading(episode.data, WHAT):
-                arrays = self._foreign(contract, mapping, episode, table)
-            yield arrays
+                yield self._foreign(contract, mapping, episode, table)
 
     def _exported(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from il_ros.interop.feature_mapping import ForeignFeature
 from il_ros.interop.foreign_files import library, reading
 
 WHAT = 'a LeRobot dataset, version 3.0'
+_BATCH = 256  # rows that are in memory besides those of an episode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +90,7 @@ class LerobotDataset:
         wanted = [name for name in dict.fromkeys(columns) if not self.is_video(name)]
         for path, episodes in groupby(self.episodes, key=lambda episode: episode.data):
             with reading(path, 'a data file of ' + WHAT):
-                rows = Rows(path, [*wanted, 'episode_index'])
-            try:
-                for episode in episodes:
-                    with reading(path, 'a data file of ' + WHAT):
-                        table = rows.take(episode.length, episode.index)
-                    yield episode, table
-            finally:
-                rows.close()
+                yield from _rows_of(path, [*wanted, 'episode_index'], episodes)
 
     def _episodes(self) -> tuple[LerobotEpisode, ...]:
         # The same files hold the statistics of each episode, which are much larger.
@@ -161,57 +155,37 @@ def text_of(root: Path, name: str) -> str:
         ) from None
 
 
-_BATCH = 256  # rows that are in memory besides those of an episode
-
-
-class Rows:
-    """The rows of one data file, taken one episode after the other.
-
-    Args:
-        path: The file.
-        columns: Columns to read.
-    """
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._file: Any = library('pyarrow.parquet').ParquetFile(str(path))
-        missing = [name for name in columns if name not in self._file.schema_arrow.names]
+def _rows_of(
+    path: Path, columns: list[str], episodes: Iterable[LerobotEpisode]
+) -> Iterator[tuple[LerobotEpisode, Any]]:
+    """Each episode of one data file with its rows (pyarrow.Table)."""
+    pa = library('pyarrow')
+    with library('pyarrow.parquet').ParquetFile(str(path)) as file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
-            self._file.close()
             raise DatasetError(f'no columns {", ".join(missing)}', where=str(path))
-        self._batches: Iterator[Any] = self._file.iter_batches(_BATCH, columns=list(columns))
-        self._path, self._rest = path, None
-
-    def take(self, rows: int, episode: int) -> Any:
-        """The next `rows` rows (pyarrow.Table), which have to be those of one episode.
-
-        Raises:
-            DatasetError: If there are fewer, or rows of another episode.
-        """
-        pa = library('pyarrow')
-        parts, count = ([self._rest], self._rest.num_rows) if self._rest is not None else ([], 0)
-        while count < rows:
-            batch = next(self._batches, None)
-            if batch is None:
+        batches = file.iter_batches(_BATCH, columns=columns)
+        held: list[Any] = []
+        for episode in episodes:
+            while (count := sum(part.num_rows for part in held)) < episode.length:
+                batch = next(batches, None)
+                if batch is None:
+                    raise DatasetError(
+                        f'episode {episode.index} ends after {count} of {episode.length} rows',
+                        where=str(path),
+                    )
+                held.append(pa.Table.from_batches([batch]))
+            table = pa.concat_tables(held)
+            held = [table.slice(episode.length)]
+            rows = table.slice(0, episode.length)
+            indices = set(rows['episode_index'].to_pylist())
+            if indices != {episode.index}:
                 raise DatasetError(
-                    f'episode {episode} ends after {count} of {rows} rows', where=str(self._path)
+                    f'rows of episodes {sorted(map(str, indices))[:3]}',
+                    where=str(path),
+                    allowed=f'episode {episode.index} there, as meta/episodes says',
                 )
-            parts.append(pa.Table.from_batches([batch]))
-            count += batch.num_rows
-        table = pa.concat_tables(parts)
-        self._rest = table.slice(rows)
-        found = table.slice(0, rows)
-        indices = set(found['episode_index'].to_pylist())
-        if indices != {episode}:
-            raise DatasetError(
-                f'rows of episodes {sorted(map(str, indices))[:3]}',
-                where=str(self._path),
-                allowed=f'episode {episode} there, as meta/episodes says',
-            )
-        return found
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+            yield episode, rows
 
 
 def as_array(column: Any, name: str, size: int, dtype: type[np.generic] | None) -> NDArray[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from il_ros.core.atomic_files import new_file
 from il_ros.core.atomic_folders import free_space, require_free
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.core.images import decode
-from il_ros.core.streams import ImageStream
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.episode_arrays import EpisodeArrays
@@ -59,15 +57,17 @@ def export_robomimic(
         DatasetError: If the file cannot be written, or a command to be scaled is out of limits.
     """
     h5py = library('h5py')
-    if not 0 <= held_out < 1:
-        raise DatasetError(f'got {held_out}', where='held_out', allowed='0 <= x < 1')
+    require(0 <= held_out < 1, held_out, 'held_out', '0 <= x < 1', DatasetError)
     _require_room(dataset, out)
     contract, split = dataset.contract, dataset.split(held_out, seed)
     if out.is_dir() or not overwrite:
         require_free(out, error=DatasetError)
     with new_file(out, DatasetError) as path, h5py.File(str(path), 'w') as file:
-        data, side = _head(file, dataset)
-        data.attrs['actions_scaled'] = scale_actions
+        data, side = file.create_group('data'), file.create_group(layout.SIDE)
+        side[layout.ORIGIN] = to_json(origin_of(dataset))
+        data.attrs['total'], data.attrs['actions_scaled'] = dataset.frames, scale_actions
+        environment = {'env_name': contract.name, 'type': _GYM, 'env_kwargs': {}}
+        data.attrs['env_args'] = json.dumps(environment)
         for index in range(len(dataset.episodes)):
             name, episode = f'demo_{index}', dataset.episode_arrays(index)
             demo = data.create_group(name)
@@ -78,14 +78,6 @@ def export_robomimic(
             if chosen:
                 file[f'mask/{name}'] = np.array([f'demo_{i}' for i in chosen], dtype='S')
     return out
-
-
-def _head(file: Any, dataset: Dataset) -> tuple[Any, Any]:
-    data, side = file.create_group('data'), file.create_group(layout.SIDE)
-    side[layout.ORIGIN] = to_json(origin_of(dataset))
-    environment = {'env_name': dataset.contract.name, 'type': _GYM, 'env_kwargs': {}}
-    data.attrs['total'], data.attrs['env_args'] = dataset.frames, json.dumps(environment)
-    return data, side
 
 
 def _demonstration(demo: Any, contract: Contract, episode: EpisodeArrays, scale: bool) -> None:
@@ -147,12 +139,8 @@ def _side(group: Any, contract: Contract, episode: EpisodeArrays) -> None:
         group[f'privileged/{key}'] = episode.values[key]
     for key in contract.inputs:
         group[f'valid/{key}'], group[f'age/{key}'] = episode.valid[key], episode.age[key]
-    _blobs(group, contract.images, episode)
-
-
-def _blobs(group: Any, images: Mapping[str, ImageStream], episode: EpisodeArrays) -> None:
     kind = library('h5py').vlen_dtype(np.uint8)
-    for key in images:
+    for key in contract.images:
         stored = group.create_dataset(f'images/{key}', (episode.frames,), kind)
         for row, blob in enumerate(episode.images[key]):
             stored[row] = np.frombuffer(blob, np.uint8)

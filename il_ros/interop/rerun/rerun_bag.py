@@ -115,9 +115,9 @@ class _Viewer:
         for key in self._contract.images:
             self._flush_images(key)
         for key in self._contract.streams:
-            if rows := self._rows.get(key):
-                values = np.array(rows.values)
-                show_stream(self._file, self._contract, key, rows.moments(self._ticks), values)
+            if key in self._rows:
+                values, moments = np.array(self._rows[key].values), self._moments(key)
+                show_stream(self._file, self._contract, key, moments, values)
         for kind in ('policy', 'expert', 'label', 'executed'):
             self._show_actions(kind)
         self._show_status()
@@ -177,14 +177,18 @@ class _Viewer:
         kind = EVENT_KINDS[event.kind] if event.kind < len(EVENT_KINDS) else f'kind {event.kind}'
         return topics.EVENTS, (kind, event.text)
 
+    def _moments(self, key: str) -> RowTimes:
+        return self._rows[key].moments(self._ticks)
+
     def _flush_images(self, key: str) -> None:
         rows, depth = self._rows.pop(key, _Rows()), self._contract.images[key].encoding == '16UC1'
         moments = rows.moments(self._ticks)
         self._file.images(entity('camera', key), moments, rows.values, depth=depth)
 
     def _show_actions(self, kind: str) -> None:
-        if rows := self._rows.get(f'action/{kind}'):
-            values, moments = np.array(rows.values), rows.moments(self._ticks)
+        key = f'action/{kind}'
+        if key in self._rows:
+            values, moments = np.array(self._rows[key].values), self._moments(key)
             for i, name in enumerate(self._contract.action.names):
                 show_joint(self._file, name, kind, moments, values[:, i])
 
