@@ -10,7 +10,7 @@ from std_srvs.srv import Trigger
 from il_ros.action import TeachPolicy
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.interactive.drift_test import DriftConfig, DriftResult, DriftTest, PolicyRuns
 from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
@@ -48,10 +48,8 @@ class CoachNode(ManagedNode):
 
     def configure(self) -> None:
         """Read what was done before, and listen to the monitor."""
-        if self._config.on_drift not in ON_DRIFT:
-            raise IlRosError(
-                f'got {self._config.on_drift!r}', where='parameter on_drift', allowed=ON_DRIFT
-            )
+        on_drift = self._config.on_drift
+        require(on_drift in ON_DRIFT, on_drift, 'parameter on_drift', ON_DRIFT)
         contract = load_contract(self._config.contract)
         self._coaching = GraphTeaching(
             contract, self._config, self.get_namespace(), self._work.stop

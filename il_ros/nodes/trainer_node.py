@@ -13,7 +13,7 @@ from il_ros.action import TrainPolicy
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.training_settings import TrainingProgress
 from il_ros.core.config import override
-from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.ros.deferred_action import DeferredAction, WorkResult, WorkThread
 from il_ros.ros.managed_node import ManagedNode, steady_timer
@@ -119,10 +119,8 @@ class TrainerNode(ManagedNode):
     def _inside(self, path: str) -> Path:
         root = Path(self._config.root).resolve()
         resolved = (root / path).resolve()
-        if not path or not resolved.is_relative_to(root):
-            raise IlRosError(
-                f'got {path!r}', where='path', allowed=f'a folder inside {root} (parameter root)'
-            )
+        inside = path and resolved.is_relative_to(root)
+        require(inside, path, 'path', f'a folder inside {root} (parameter root)')
         return resolved
 
 

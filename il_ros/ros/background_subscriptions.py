@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -52,28 +51,16 @@ class BackgroundSubscriptions:
         topic: str,
         callback: Callable[[Any], None],
         qos: QoSProfile,
-        *,
-        raw: bool = False,
-        events: SubscriptionEventCallbacks | None = None,
+        **options: Any,
     ) -> Any:
-        """Subscribe to a relative topic of the owner; before `start`, or in the intake's thread.
+        """Subscribe to a relative topic of the owner, as `Node.create_subscription` does.
 
-        Args:
-            kind: Class of the messages.
-            topic: Name of the topic.
-            callback: Takes each message.
-            qos: Quality of service.
-            raw: Whether the callback takes the message's bytes.
-            events: Callbacks for what the middleware reports.
-
-        Returns:
-            The subscription; to be destroyed in the intake's thread, where no callback runs.
+        To be called before `start`, or in the intake's thread; that is also where the subscription
+        may be destroyed, as none of its callbacks runs then.
         """
         # An absolute name was resolved before: remapping it again could lead elsewhere.
         name = topic if topic.startswith('/') else self._owner.resolve_topic_name(topic)
-        return self.node.create_subscription(
-            kind, name, callback, qos, raw=raw, event_callbacks=events
-        )
+        return self.node.create_subscription(kind, name, callback, qos, **options)
 
     def call(self, work: Callable[[], T], timeout: float) -> T | None:
         """Do something in the intake's thread; gives its result, none if that took too long."""

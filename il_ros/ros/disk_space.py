@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rclpy.node import Node
+
 from il_ros.bags.part_folder import command, is_locked
 from il_ros.core.atomic_folders import free_space
 from il_ros.core.errors import IlRosError
@@ -63,11 +65,12 @@ class DiskSpace:
         parts = [part for part in sorted(self._root.glob('.*.part')) if part.is_dir()]
         return [part for part in parts if not is_locked(part)]
 
-    def crashed(self) -> str:
-        """That there are orphans, in words; empty if there are none."""
-        orphans, check = self.orphans(), command('il_ros', 'bags', 'check', self._root)
-        text = f'{len(orphans)} unfinished episodes of an earlier crash in {self._root}'
-        return f'{text}: see "{check}"' if orphans else ''
+    def warn_of_crash(self, node: Node) -> None:
+        """Log that there are orphans, if there are any."""
+        if orphans := self.orphans():
+            text = f'{len(orphans)} unfinished episodes of an earlier crash in {self._root}'
+            check = command('il_ros', 'bags', 'check', self._root)
+            node.get_logger().warning(f'{text}: see "{check}"')
 
 
 def mib(size: int) -> str:

@@ -90,8 +90,7 @@ class FlightRecorder:
         self._node, self._contract, self._config = node, contract, config
         self._root = Path(config.directory)
         self._room = DiskSpace(self._root, config.min_free)
-        if crashed := self._room.crashed():
-            node.get_logger().warning(crashed)
+        self._room.warn_of_crash(node)
         self._rotation = SnapshotRotation(self._root, node.get_fully_qualified_name())
         self._kinds = event_codes(('fallback', *filter(None, config.events)))
         self._pre_roll = PreRoll(config.before, config.memory // 3, lasting=True)

@@ -67,11 +67,6 @@ class GraphEpisode:
     trace: MonitorTrace
     bag: str = ''
 
-    @property
-    def violations(self) -> dict[str, int]:
-        """Counted constraint violations by kind."""
-        return dict(zip(self.state.violation_kinds, self.state.violation_counts, strict=True))
-
 
 class GraphClient(ServiceClient):
     """Runs episodes on a graph, whose monitor it follows.
@@ -111,12 +106,13 @@ class GraphClient(ServiceClient):
         After an alarm commands are waited for as long as there are any (a stop, giving way): an arm
         that was moved away is not commanded any more.
         """
-        timeout = _COMMAND if self.trace.alarm is None else _LAST_COMMAND
-        wait, longest = not self._let_go, to_duration(timeout)
+        request = {
+            'steps': steps,
+            'wait_for_command': not self._let_go,
+            'timeout': to_duration(_COMMAND if self.trace.alarm is None else _LAST_COMMAND),
+        }
         try:
-            return self._call(
-                'simulator/step', steps=steps, wait_for_command=wait, timeout=longest
-            ).state
+            return self._call('simulator/step', **request).state
         except IlRosError:
             # Only an alarm, also one that came in the meantime, is a reason to go on without.
             if self._let_go or self.trace.alarm is None:
@@ -360,12 +356,10 @@ class GraphClient(ServiceClient):
         for attempt in range(_PATIENCE):
             self.step(2)
             try:
-                self.set_mode('idle', resume=True)
+                return self.set_mode('idle', resume=True)
             except IlRosError:
                 if attempt == _PATIENCE - 1:
                     raise
-            else:
-                return
 
     def _on_status(self, message: MonitorStatus) -> None:
         since = self._since_reset(message)

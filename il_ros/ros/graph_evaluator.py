@@ -79,7 +79,7 @@ class GraphEvaluator:
             success=success,
             duration=elapsed,
             progress=state.progress,
-            violations=episode.violations,
+            violations=dict(zip(state.violation_kinds, state.violation_counts, strict=True)),
             fallback=trace.alarm is not None,
             fallback_time=trace.alarm,
             reason=why_it_ended(trace.reason, success),

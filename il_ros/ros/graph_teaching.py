@@ -15,7 +15,7 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.transitions import POLICY, Transitions, join
 from il_ros.core.config import override
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.evaluation.coaching_report import CoachedRound
 from il_ros.evaluation.intervals import Rate
 from il_ros.interactive.arm_rounds import ArmRounds, DaggerRun
@@ -232,10 +232,8 @@ class GraphTeaching:
     def _plan(self, old: Path, rounds: int, drift: DriftResult | None) -> RetrainingPlan:
         # Rounds after the demonstrations that are over.
         done = max(0, len(list(self._folder.glob('round_*/result.json'))) - 1)
-        if rounds and rounds < done:
-            raise IlRosError(
-                f'got {rounds}', where='rounds', allowed=f'{done}, which are done, or more'
-            )
+        enough = not rounds or rounds >= done
+        require(enough, rounds, 'rounds', f'{done}, which are done, or more')
         return RetrainingPlan(
             old=str(old.resolve()),
             old_id=load_bundle(old, self._contract).policy_id,

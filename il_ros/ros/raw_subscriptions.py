@@ -178,7 +178,7 @@ class RawSubscriptions:
             raw=True,
             # No message_lost among them: taking it while it happens deadlocks the process in the
             # rmw_fastrtps of Kilted (ros2/rmw_fastrtps#890). The sequence numbers tell the same.
-            events=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         topic.handles.append(handle)
 

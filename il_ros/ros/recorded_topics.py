@@ -59,13 +59,13 @@ def planned_topics(contract: Contract, resolve: Callable[[str], str]) -> dict[st
         IlRosError: If a type is not installed.
     """
     types = {contract.action.executed: topics.TYPES[topics.POLICY_CHUNK], **topics.TYPES}
-    planned = {resolve(name): _topic(kind) for name, kind in types.items()}
+    planned = {resolve(name): recorded_topic(kind) for name, kind in types.items()}
     streams = contract.inputs.values()
     for stream in streams:
         name = resolve(stream.topic)
         rate = max([stream.rate, *(s.rate for s in streams if s.topic == stream.topic)])
         image = stream if isinstance(stream, ImageStream) and stream.record == 'jpeg' else None
-        planned[name] = _topic(
+        planned[name] = recorded_topic(
             stream.type,
             rate=0.0 if stream.latched else rate,
             latched=any(s.latched for s in streams if s.topic == stream.topic),
@@ -93,16 +93,12 @@ def _refuse_mixed(
             )  # fmt: skip
 
 
-def extra_topic(type_name: str) -> RecordedTopic:
-    """A topic that nothing is known of but its type.
+def recorded_topic(type_name: str, **more: Any) -> RecordedTopic:
+    """A topic of this type, with what else is known of it.
 
     Raises:
         IlRosError: If the type is not installed.
     """
-    return _topic(type_name, optional=True)
-
-
-def _topic(type_name: str, **more: Any) -> RecordedTopic:
     return RecordedTopic(type=type_name, definition=definition_of(type_name), **more)
 
 

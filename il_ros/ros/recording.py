@@ -126,14 +126,10 @@ class Recording:
         flagged: bool = False,
         patience: float = math.inf,
     ) -> Path:
-        """Write what waits and end the episode; after `take` is no longer called.
+        """Write what waits and end the episode, as `EpisodeWriter.close` does.
 
-        Args:
-            outcome: How it ended.
-            reason: Why it ended so.
-            notes: What the operator wrote at the end.
-            flagged: Whether the operator wants it looked at.
-            patience: How long what waits for the disk may take [s]; the rest is counted as lost.
+        To be called when `take` is no longer. What waits for the disk may take `patience` [s]; the
+        rest is counted as lost.
 
         Raises:
             DatasetError: If the disk refuses.

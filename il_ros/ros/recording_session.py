@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from rclpy.serialization import deserialize_message, serialize_message
 
@@ -19,7 +19,7 @@ from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.bags.mcap_file import Storage
 from il_ros.core import topics
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import NS
 from il_ros.msg import EpisodeEvent, MonitorStatus
 from il_ros.ros.disk_space import DiskSpace
@@ -39,6 +39,7 @@ _MOST = float(1 << 50)
 _PATIENCE = 1.0  # s
 _QUIET, _LONGEST_WAY = 0.02, 0.1  # s
 _LONGEST = 86400.0  # s
+_COMPRESSIONS = ('none', 'zstd')
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """In the order of the constants of srv/StopEpisode.srv."""
 _MODES = {
@@ -119,9 +120,15 @@ class RecordingSession:
         self._node, self._contract, self._config = node, contract, config
         self._root = Path(config.directory).absolute()
         self._room = DiskSpace(self._root, config.min_free)
-        if crashed := self._room.crashed():
-            node.get_logger().warning(crashed)
-        self._storage = _storage(config)
+        self._room.warn_of_crash(node)
+        compression = config.compression
+        require(compression in _COMPRESSIONS, compression, 'parameter compression', _COMPRESSIONS)
+        self._storage = Storage(
+            compression=cast(Any, compression),
+            chunk_size=config.chunk_size,
+            max_file_size=config.max_file_size,
+            reserve=config.reserve,
+        )
         names = [stream.topic for stream in contract.inputs.values()]
         names.append(topics.MONITOR_STATUS)
         resolved = {name: node.resolve_topic_name(name) for name in names}
@@ -147,11 +154,8 @@ class RecordingSession:
             raise IlRosError(
                 f'{self.recording.writer.path.name} is being recorded', fix='stop it first'
             )
-        if not 0.0 <= max_duration <= _LONGEST:
-            raise IlRosError(
-                f'got {max_duration}', where='max_duration',
-                allowed=f'0 (the parameter of that name) to {_LONGEST:.0f} s',
-            )  # fmt: skip
+        allowed = f'0 (the parameter of that name) to {_LONGEST:.0f} s'
+        require(0.0 <= max_duration <= _LONGEST, max_duration, 'max_duration', allowed)
         warning = self._room.require()
         self.listener.look()
         self._require_fresh()
@@ -176,7 +180,8 @@ class RecordingSession:
         """
         recording = self.recording
         if recording is None:
-            raise self._none_recorded()
+            before = f'; the last one ended by itself, {self._by_itself}' if self._by_itself else ''
+            raise IlRosError(f'no episode is being recorded{before}', fix='start one first')
         missed = self._say(EpisodeEvent.STOP, f'{outcome}; {reason}' if reason else outcome)
         self._settle(recording)
         self.listener.release()
@@ -276,23 +281,6 @@ class RecordingSession:
             return 'in control: not known, no monitor'
         mode = deserialize_message(data, MonitorStatus).mode
         return f'in control: {_MODES.get(mode, mode)}'
-
-    def _none_recorded(self) -> IlRosError:
-        before = f'; the last one ended by itself, {self._by_itself}' if self._by_itself else ''
-        return IlRosError(f'no episode is being recorded{before}', fix='start one first')
-
-
-def _storage(config: RecorderConfig) -> Storage:
-    if config.compression not in ('none', 'zstd'):
-        raise IlRosError(
-            f'got {config.compression!r}', where='parameter compression', allowed='none, zstd'
-        )
-    return Storage(
-        compression='zstd' if config.compression == 'zstd' else 'none',
-        chunk_size=config.chunk_size,
-        max_file_size=config.max_file_size,
-        reserve=config.reserve,
-    )
 
 
 def episode_id(task: str, seed: int | None = None) -> str:

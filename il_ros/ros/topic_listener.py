@@ -17,7 +17,7 @@ from il_ros.ros.kept_samples import CLOCK, ClockInstant, LatchedSamples, PreRoll
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_loss import RawSample
 from il_ros.ros.raw_subscriptions import RawSubscriptions, SubscribedTopic
-from il_ros.ros.recorded_topics import RecordedTopic, extra_topic, offered, planned_topics
+from il_ros.ros.recorded_topics import RecordedTopic, offered, planned_topics, recorded_topic
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_preconditions import RequiredTopic, not_fresh
 
@@ -234,7 +234,7 @@ class TopicListener:
             raise IlRosError(f'it has several types: {", ".join(types)}')
         if name in {compressed(plan) for plan, topic in self._planned.items() if topic.image}:
             raise IlRosError('the images of the contract are stored on it')
-        topic = extra_topic(types[0])
+        topic = recorded_topic(types[0], optional=True)
         self._planned[name] = topic
         if name not in self._subscriptions.topics:  # the clock is listened to already
             self._subscriptions.add(name, topic.type)

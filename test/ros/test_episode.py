@@ -30,7 +30,7 @@ def conversion(episode):
 
 def test_the_expert_reaches_the_goal_within_every_limit(recorded):
     assert recorded.state.success
-    assert set(recorded.violations.values()) == {0}
+    assert set(recorded.state.violation_counts) == {0}
 
 
 def test_the_bag_says_what_it_holds(recorded, contract):
@@ -75,7 +75,7 @@ def test_a_lost_sensor_stops_the_arm_and_says_which(client):
     assert not episode.state.success
     assert episode.trace.alarm == pytest.approx(1.25, abs=0.15)
     assert 'object_pose (object_pose)' in episode.trace.reason
-    assert set(episode.violations.values()) == {0}
+    assert set(episode.state.violation_counts) == {0}
 
 
 @pytest.mark.real_time  # without joints the simulator waits for nobody
@@ -84,7 +84,7 @@ def test_lost_joints_stop_the_arm_too(client):
     episode = client.episode(9, 'expert', lost)
     assert episode.trace.alarm == pytest.approx(1.3, abs=0.3)
     assert episode.trace.reason
-    assert set(episode.violations.values()) == {0}
+    assert set(episode.state.violation_counts) == {0}
 
 
 def test_the_policy_does_not_get_the_arm_without_a_bundle(client):

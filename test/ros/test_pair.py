@@ -25,8 +25,8 @@ def episode(domain, tmp_path_factory):
 
 def test_a_bar_is_handed_over_within_every_limit(episode):
     assert episode.state.success
-    assert 'separation' in episode.violations
-    assert set(episode.violations.values()) == {0}
+    assert 'separation' in episode.state.violation_kinds
+    assert set(episode.state.violation_counts) == {0}
 
 
 def test_the_bag_holds_both_arms_and_what_both_were_commanded(episode):
