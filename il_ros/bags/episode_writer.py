@@ -33,7 +33,7 @@ from il_ros.bags.part_folder import leave, lock, part_of, release, reserve
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.errors import DatasetError, IlRosError, require
 
 __all__ = ['DiskFullError', 'EpisodeWriter', 'Storage', 'absolute']
 
@@ -80,12 +80,9 @@ class EpisodeWriter:
         start_ns: int = 0,
     ) -> None:
         plain = episode_id and not episode_id.startswith('.') and '/' not in episode_id
-        if not plain or episode_id.endswith(KEPT):
-            raise DatasetError(
-                f'got {episode_id!r}',
-                where='episode_id',
-                allowed=f'a plain folder name, not ending in {KEPT}',
-            )
+        fine = plain and not episode_id.endswith(KEPT)
+        allowed = f'a plain folder name, not ending in {KEPT}'
+        require(fine, episode_id, 'episode_id', allowed, DatasetError)
         self.path = root / episode_id
         self.part = part_of(self.path)
         # rosbag2 names the MCAP file after its folder, so the folder inside has the final name.

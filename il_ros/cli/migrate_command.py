@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from il_ros.core.atomic_files import write_atomic
-from il_ros.core.config import read_yaml, renamed_keys
+from il_ros.core.config import read_json, read_yaml, renamed_keys
 from il_ros.core.errors import IlRosError
 from il_ros.core.migration import Migration, rename_keys
 from il_ros.core.registry import load
@@ -255,10 +254,7 @@ def _conversion(unit: Path, kind: str) -> Migration:
 
 
 def _format(path: Path) -> Any:
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as problem:
-        raise IlRosError(f'cannot be read: {problem}', where=str(path)) from None
+    data = read_json(path)
     return data.get('format') if isinstance(data, dict) else None
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.manifest import EpisodeEntry
 
@@ -203,10 +203,8 @@ def _by_fraction(
 ) -> dict[str, list[int]]:
     wanted = {name: float(fraction) for name, fraction in fractions.items()}  # type: ignore[arg-type]
     good = bool(wanted) and all(fraction > 0 for fraction in wanted.values())  # not NaN either
-    if not good or sum(wanted.values()) > 1 + 1e-9:
-        raise DatasetError(
-            f'got {wanted}', where='parts', allowed='fractions above 0, together at most 1'
-        )
+    fine = good and sum(wanted.values()) <= 1 + 1e-9
+    require(fine, wanted, 'parts', 'fractions above 0, together at most 1', DatasetError)
     # An episode without a hash counts as a bag of its own.
     bags = [entry.sha256 or f'{i}' for i, entry in enumerate(dataset.episodes)]
     order = np.random.default_rng(seed).permutation(sorted(set(bags), key=bags.index)).tolist()

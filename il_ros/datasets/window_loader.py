@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.core.frames import GAP, NS
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_arrays import pixels_spec
@@ -228,10 +228,8 @@ def _pixels(store: ImageStore, places: tuple[int, int]) -> NDArray[Any]:
 
 def _check(dataset: Dataset, config: WindowConfig) -> None:
     for name in ('observation_horizon', 'action_horizon', 'batch', 'threads'):
-        if getattr(config, name) < 1:
-            raise DatasetError(
-                f'got {getattr(config, name)}', where=f'windows.{name}', allowed='1 or more'
-            )
+        value = getattr(config, name)
+        require(value >= 1, value, f'windows.{name}', '1 or more', DatasetError)
     for name, known in (('keys', dataset.values), ('images', dataset.images)):
         for key in getattr(config, name) or ():
             if key not in known:

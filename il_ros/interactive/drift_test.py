@@ -18,7 +18,7 @@ from math import comb
 from typing import ClassVar
 
 from il_ros.core.config import require_ranges
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,7 @@ class DriftTest:
     """
 
     def __init__(self, alpha: float, config: DriftConfig) -> None:
-        if not 0 < alpha < 1:
-            raise IlRosError(f'got {alpha}', where='alpha', allowed='0 < x < 1')
+        require(0 < alpha < 1, alpha, 'alpha', '0 < x < 1')
         self._alpha, self._level = alpha, config.level
         self._runs: deque[bool] = deque(maxlen=config.window)
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, TypeVar
 
 from il_ros.calibration.calibrate import calibrate_bundle
 from il_ros.core.atomic_files import write_atomic
-from il_ros.core.config import parse
+from il_ros.core.config import parse, read_json
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.datasets.dataset import Dataset
 from il_ros.evaluation.episode_result import EpisodeResult
@@ -280,9 +280,4 @@ def _dump(record: RetrainingPlan | PromotionDecision) -> str:
 
 
 def _read(path: Path, kind: type[T]) -> T | None:
-    try:
-        return parse(kind, json.loads(path.read_text(encoding='utf-8')), where=path.name)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as problem:
-        raise IlRosError(f'cannot be read: {problem}', where=str(path)) from None
+    return parse(kind, read_json(path), where=path.name) if path.exists() else None

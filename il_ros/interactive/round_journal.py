@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.transitions import COLUMNS, Transitions
 from il_ros.core.atomic_files import write_atomic
+from il_ros.core.config import read_json
 from il_ros.core.errors import DatasetError
 from il_ros.core.journal_folder import JournalFolder
 from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
@@ -103,12 +104,7 @@ class RoundJournal(JournalFolder):
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as problem:
-        raise DatasetError(
-            f'cannot be read: {problem}', where=str(path), fix='remove it, and run again'
-        ) from None
+    found = read_json(path, DatasetError, fix='remove it, and run again')
     if not isinstance(found, dict):
         raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
     return found

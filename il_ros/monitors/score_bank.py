@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
 from il_ros.monitors.conformal_thresholds import ScoreWindow
@@ -57,10 +57,8 @@ class Channel:
             UnknownNameError: If a kind of score is not known.
             IlRosError: If arrays are missing or do not belong together.
         """
-        if len(spec) != 3 or spec[2] not in get_args(On):
-            raise IlRosError(
-                f'got {list(spec)}', where='channels', allowed=f'name, kind, one of {get_args(On)}'
-            )
+        fine = len(spec) == 3 and spec[2] in get_args(On)
+        require(fine, list(spec), 'channels', f'name, kind, one of {get_args(On)}')
         name, kind, on = spec
         start = f'score.{name}.'
         learned = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

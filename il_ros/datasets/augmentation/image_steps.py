@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.datasets.augmentation.augmentation_step import Array, Samples, require_within
 
 Images = NDArray[Any]
@@ -78,8 +78,7 @@ class Crop(ImageStep):
     keys: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.shift < 0:
-            raise DatasetError(f'got {self.shift}', where='crop.shift', allowed='0 or more')
+        require(self.shift >= 0, self.shift, 'crop.shift', '0 or more', DatasetError)
         require_within(self.zoom, 0.0, 0.9, 'crop.zoom')
 
     def change(self, images: Images, rng: np.random.Generator) -> Images:
@@ -231,8 +230,7 @@ class Cutout(ImageStep):
     def __post_init__(self) -> None:
         require_within(self.probability, 0.0, 1.0, 'cutout.probability')
         require_within(self.size, 0.0, 1.0, 'cutout.size')
-        if self.count < 1:
-            raise DatasetError(f'got {self.count}', where='cutout.count', allowed='1 or more')
+        require(self.count >= 1, self.count, 'cutout.count', '1 or more', DatasetError)
 
     def change(self, images: Images, rng: np.random.Generator) -> Images:
         """Images with parts of them hidden."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.arms import Arm, get_arm, require_single
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.datasets.augmentation.augmentation_step import (
     Array,
@@ -88,10 +88,8 @@ class PerturbState:
         self._columns = _position_columns(contract)
         self._tool = {key: _pose_parts(contract, key) for key in settings.tool}
         self._clear = {key: _point_part(contract, settings, key) for key in settings.clear}
-        if not 0.0 <= settings.recovery < np.inf:
-            raise DatasetError(
-                f'got {settings.recovery}', where='perturbation.recovery', allowed='0 or more [s]'
-            )
+        recovery, where = settings.recovery, 'perturbation.recovery'
+        require(0.0 <= recovery < np.inf, recovery, where, '0 or more [s]', DatasetError)
         self._arm = _arm(contract, needed=bool(self._tool or self._clear))
 
     def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
@@ -195,8 +193,7 @@ def _bounds(contract: Contract, settings: StatePerturbation) -> Array:
         where = f'perturbation.offset.{joint}'
         if joint not in names:
             raise DatasetError('no commanded joint', where=where, allowed=names)
-        if not 0.0 <= offset < np.inf:
-            raise DatasetError(f'got {offset}', where=where, allowed='0 or more [rad or m]')
+        require(0.0 <= offset < np.inf, offset, where, '0 or more [rad or m]', DatasetError)
     return np.array([settings.offset.get(name, 0.0) for name in names])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.datasets.augmentation.augmentation_step import Array, observed_key, parts
 
 _AXES = ('x', 'y', 'z')
@@ -221,8 +221,7 @@ def _joint(symmetry: Mirror, name: str, known: tuple[str, ...]) -> MirrorJoint:
         raise DatasetError(
             f'sign {joint.sign:g}, offset {joint.offset:g}', where=where, allowed='sign 1 or -1'
         )
-    if joint.take and joint.take not in known:
-        raise DatasetError(f'got {joint.take!r}', where=f'{where}.take', allowed=known)
+    require(not joint.take or joint.take in known, joint.take, f'{where}.take', known, DatasetError)
     return joint
 
 
@@ -235,14 +234,10 @@ def _declared(symmetry: Mirror, contract: Contract, key: str) -> tuple[str, NDAr
             f'{source} has another size', where=f'{where}.take', allowed=f'{size} numbers'
         )
     order = np.array(wanted.permutation or range(size), dtype=np.intp)
-    if sorted(order.tolist()) != list(range(size)):
-        raise DatasetError(
-            f'got {order.tolist()}',
-            where=f'{where}.permutation',
-            allowed=f'each of 0 to {size - 1} once',
-        )
-    if wanted.signs and (len(wanted.signs) != size or not set(wanted.signs) <= {1.0, -1.0}):
-        raise DatasetError(
-            f'got {list(wanted.signs)}', where=f'{where}.signs', allowed=f'1 or -1, {size} of them'
-        )
+    fine = sorted(order.tolist()) == list(range(size))
+    allowed = f'each of 0 to {size - 1} once'
+    require(fine, order.tolist(), f'{where}.permutation', allowed, DatasetError)
+    fine = len(wanted.signs) in (0, size) and set(wanted.signs) <= {1.0, -1.0}
+    allowed = f'1 or -1, {size} of them'
+    require(fine, list(wanted.signs), f'{where}.signs', allowed, DatasetError)
     return source, order

@@ -16,7 +16,7 @@ import numpy as np
 from cmaes import CMA
 from numpy.typing import NDArray
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.rollouts.adversarial.search_space import Parameter, SearchSpace
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
@@ -50,12 +50,9 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         counts = (self.random, self.searches, self.generations, self.boundaries, self.seed)
-        if min(counts) < 0 or self.random < 1 or not self.sigma > 0:
-            raise IlRosError(
-                f'got {self}',
-                where='search',
-                allowed='counts and seed of at least 0, random of at least 1, sigma above 0',
-            )
+        fine = min(counts) >= 0 and self.random >= 1 and self.sigma > 0
+        allowed = 'counts and seed of at least 0, random of at least 1, sigma above 0'
+        require(fine, self, 'search', allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
