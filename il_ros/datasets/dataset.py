@@ -75,11 +75,6 @@ class Dataset:
         """Episodes in order."""
         return self.manifest.episodes
 
-    def observation_matrix(self, keys: Iterable[str] | None = None) -> Array:
-        """Observations of `keys` (all of the contract's) side by side, float32 (F, D)."""
-        chosen = self.contract.observations if keys is None else keys
-        return np.concatenate([self.values[key] for key in chosen], axis=1)
-
     def rows(self, episodes: Iterable[int]) -> NDArray[np.int64]:
         """Indices of the frames of the episodes with these indices, in order."""
         chosen = [self.episodes[i] for i in episodes]
@@ -94,16 +89,22 @@ class Dataset:
                 there are two or more, and none is held out of one.
             seed: Seed of the choice.
         """
-        # Parts of one bag are near to one another: they stay on one side.
-        bags: dict[str, list[int]] = {}
-        for index, entry in enumerate(self.episodes):
-            bags.setdefault(entry.sha256 or f'{index}', []).append(index)
-        groups = list(bags.values())
+        groups = self.by_bag()
         held = min(max(1, round(fraction * len(groups))), len(groups) - 1) if fraction > 0 else 0
         order = np.random.default_rng(seed).permutation(len(groups)).tolist()
         parts = (order[held:], order[:held])
         kept, out = (sorted(i for group in part for i in groups[group]) for part in parts)
         return kept, out
+
+    def by_bag(self) -> list[list[int]]:
+        """Episodes by index, those of one recording together: they are near to one another.
+
+        One without a hash counts as a recording of its own.
+        """
+        bags: dict[str, list[int]] = {}
+        for index, entry in enumerate(self.episodes):
+            bags.setdefault(entry.sha256 or f'{index}', []).append(index)
+        return list(bags.values())
 
     def episode_arrays(self, episode: int, *, images: bool = True) -> EpisodeArrays:
         """One episode in memory, by its index; without its images unless `images` is set."""
@@ -187,11 +188,11 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
         events=_read_events(path / EVENTS_FILE, len(manifest.episodes)),
     )
     if verify:
-        verify_dataset(dataset, path)
+        _verify(dataset, path)
     return dataset
 
 
-def verify_dataset(dataset: Dataset, path: Path) -> None:
+def _verify(dataset: Dataset, path: Path) -> None:
     """Read all files of a dataset in `path`, and compare them with the hashes in its manifest.
 
     Raises:

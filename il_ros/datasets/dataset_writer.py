@@ -196,10 +196,13 @@ class DatasetWriter:
             hashes,
             image_format=self.image_format,
             labels=self.labels,
-            left_out=left_out,
             statistics=statistics_of(columns),
-            preprocessing=preprocessing,
-            steps=steps,
+        )
+        manifest = replace(
+            manifest,
+            left_out=tuple(left_out),
+            preprocessing=preprocessing or {},
+            steps=steps or {},
             reading=reading,
         )
         (self._folder / MANIFEST_FILE).write_text(dump_manifest(manifest), encoding='utf-8')

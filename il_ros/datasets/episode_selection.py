@@ -93,80 +93,75 @@ class _Evaluation:
         return found
 
     def _value(self, node: ast.expr) -> Any:
-        kinds: Mapping[type[ast.expr], Callable[[Any], Any]] = {
-            ast.Constant: self._constant,
-            ast.Name: self._name,
-            ast.Attribute: self._attribute,
-            ast.List: self._items,
-            ast.Tuple: self._items,
-            ast.BoolOp: self._bool,
-            ast.UnaryOp: self._unary,
-            ast.BinOp: self._arithmetic,
-            ast.Compare: self._compare,
-        }
-        if type(node) not in kinds:
-            _fail(
-                self.query,
-                f'{ast.unparse(node)!r} cannot be used',
-                'fields, numbers, texts, lists, comparisons, in, and, or, not, + - * /',
-            )
-        return kinds[type(node)](node)
+        value: Any
+        match node:
+            case ast.Constant(value=str() | int() | float() | None as constant):
+                value = constant
+            case ast.Constant(value=constant):
+                self._refuse(constant, 'numbers, texts, True, False, None')
+            case ast.Name(id=name):
+                value = self._field(name)
+            case ast.Attribute():
+                value = self._part(node)
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                value = [self._value(item) for item in items]
+            case ast.BoolOp(op=op, values=conditions):
+                # `all` and `any` stop where Python would, so that one part may guard the next.
+                parts = (self.holds(condition) for condition in conditions)
+                value = all(parts) if isinstance(op, ast.And) else any(parts)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                value = not self.holds(operand)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                value = -self._value(operand)
+            case ast.UnaryOp():
+                self._refuse(ast.unparse(node), 'not, -')
+            case ast.BinOp():
+                value = self._arithmetic(node)
+            case ast.Compare():
+                value = self._compare(node)
+            case _:
+                allowed = 'fields, numbers, texts, lists, comparisons, in, and, or, not, + - * /'
+                self._refuse(ast.unparse(node), allowed)
+        return value
 
-    def _constant(self, node: ast.Constant) -> Any:
-        if not isinstance(node.value, str | int | float | bool | None):
-            _fail(self.query, f'{node.value!r} cannot be used', 'numbers, texts, True, False, None')
-        return node.value
+    def _refuse(self, text: object, allowed: str) -> NoReturn:
+        _fail(self.query, f'{text!r} cannot be used', allowed)
 
-    def _name(self, node: ast.Name) -> Any:
+    def _field(self, name: str) -> Any:
         fields = fields_of(self.entry)
-        if node.id not in fields:
-            _fail(self.query, f'no field {node.id!r}', FIELDS)
-        if node.id in _GROUPS:
-            _fail(self.query, f'{node.id} has parts', [f'{node.id}.{k}' for k in fields[node.id]])
-        return fields[node.id]
+        if name not in fields:
+            _fail(self.query, f'no field {name!r}', FIELDS)
+        if name in _GROUPS:
+            _fail(self.query, f'{name} has parts', [f'{name}.{k}' for k in fields[name]])
+        return fields[name]
 
-    def _attribute(self, node: ast.Attribute) -> Any:
+    def _part(self, node: ast.Attribute) -> Any:
+        name = ast.unparse(node)
         if not isinstance(node.value, ast.Name) or node.value.id not in _GROUPS:
-            _fail(self.query, f'no field {ast.unparse(node)!r}', FIELDS)
+            _fail(self.query, f'no field {name!r}', FIELDS)
         group = getattr(self.entry, node.value.id)
         if node.value.id == 'sources':  # one that was never in control is not listed
             return group.get(node.attr, 0.0)
         if node.attr not in group:
             _fail(
                 self.query,
-                f'episode {self.entry.id} has no field {ast.unparse(node)!r}',
-                [f'{node.value.id}.{name}' for name in group] or 'no measure: it has none',
+                f'episode {self.entry.id} has no field {name!r}',
+                [f'{node.value.id}.{known}' for known in group] or 'no measure: it has none',
             )
         return group[node.attr]
-
-    def _items(self, node: ast.List | ast.Tuple) -> list[Any]:
-        return [self._value(item) for item in node.elts]
-
-    def _bool(self, node: ast.BoolOp) -> bool:
-        # `all` and `any` stop where Python would, so that one part may guard the next.
-        parts = (self.holds(part) for part in node.values)
-        return all(parts) if isinstance(node.op, ast.And) else any(parts)
-
-    def _unary(self, node: ast.UnaryOp) -> Any:
-        if isinstance(node.op, ast.Not):
-            return not self.holds(node.operand)
-        value = self._value(node.operand)
-        if isinstance(node.op, ast.USub):
-            return -value
-        _fail(self.query, f'{ast.unparse(node)!r} cannot be used', 'not, -')
 
     def _arithmetic(self, node: ast.BinOp) -> Any:
         left, right = self._value(node.left), self._value(node.right)
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if type(node.op) not in _ARITHMETIC or not numbers:
-            _fail(self.query, f'{ast.unparse(node)!r} cannot be used', '+ - * / of numbers')
+            self._refuse(ast.unparse(node), '+ - * / of numbers')
         return _ARITHMETIC[type(node.op)](left, right)
 
     def _compare(self, node: ast.Compare) -> bool:
         left = self._value(node.left)
         for kind, part in zip(node.ops, node.comparators, strict=True):
             if type(kind) not in _COMPARE:
-                _fail(self.query, f'{ast.unparse(node)!r} cannot be used', '== != < <= > >= in')
+                self._refuse(ast.unparse(node), '== != < <= > >= in')
             right = self._value(part)
             if not _COMPARE[type(kind)](left, right):
                 return False
@@ -187,15 +182,12 @@ def choose_parts(
     Raises:
         DatasetError: If a part would be empty, or an episode is unknown or in two parts.
     """
-    chosen = _by_fraction(dataset, parts, seed) if _are_fractions(parts) else _by_id(dataset, parts)
+    fractions = all(isinstance(part, int | float) for part in parts.values())
+    chosen = _by_fraction(dataset, parts, seed) if fractions else _by_id(dataset, parts)
     for name, episodes in chosen.items():
         if not episodes:
             raise DatasetError('no episode in it', where=f'part {name}', fix='ask for more')
     return chosen
-
-
-def _are_fractions(parts: Mapping[str, object]) -> bool:
-    return all(isinstance(part, int | float) for part in parts.values())
 
 
 def _by_fraction(
@@ -205,16 +197,13 @@ def _by_fraction(
     good = bool(wanted) and all(fraction > 0 for fraction in wanted.values())  # not NaN either
     fine = good and sum(wanted.values()) <= 1 + 1e-9
     require(fine, wanted, 'parts', 'fractions above 0, together at most 1', DatasetError)
-    # An episode without a hash counts as a bag of its own.
-    bags = [entry.sha256 or f'{i}' for i, entry in enumerate(dataset.episodes)]
-    order = np.random.default_rng(seed).permutation(sorted(set(bags), key=bags.index)).tolist()
+    bags = dataset.by_bag()
+    order = np.random.default_rng(seed).permutation(len(bags)).tolist()
     edges = np.round(np.cumsum([0.0, *wanted.values()]) * len(order)).astype(int)
-    part_of = {
-        bag: name
+    return {
+        name: sorted(i for bag in order[start:stop] for i in bags[bag])
         for name, start, stop in zip(wanted, edges, edges[1:], strict=False)
-        for bag in order[start:stop]
     }
-    return {name: [i for i, bag in enumerate(bags) if part_of.get(bag) == name] for name in wanted}
 
 
 def _by_id(dataset: Dataset, parts: Mapping[str, object]) -> dict[str, list[int]]:

@@ -72,41 +72,21 @@ class StreamingStatistics:
         """Take a block of shape (B, D)."""
         values = block.astype(np.float64)
         known = np.isfinite(values)
-        part = StreamingStatistics(values.shape[1])
-        part.count = known.sum(axis=0, dtype=np.int64)
-        part.mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(part.count, 1)
-        part.squares = (np.where(known, values - part.mean, 0.0) ** 2).sum(axis=0)
-        part.min = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
-        part.max = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
-        self.merge(part)
-
-    def merge(self, other: StreamingStatistics) -> None:
-        """Take what `other` has seen, as if it had been seen here."""
-        count = self.count + other.count
-        fraction = other.count / np.maximum(count, 1)
-        apart = other.mean - self.mean
-        self.squares = self.squares + other.squares + apart**2 * self.count * fraction
+        count = known.sum(axis=0, dtype=np.int64)
+        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1)
+        squares = (np.where(known, values - mean, 0.0) ** 2).sum(axis=0)
+        fraction, apart = count / np.maximum(self.count + count, 1), mean - self.mean
+        self.squares = self.squares + squares + apart**2 * self.count * fraction
         self.mean = self.mean + apart * fraction
-        self.count = count
-        self.min = np.minimum(self.min, other.min)
-        self.max = np.maximum(self.max, other.max)
+        self.count = self.count + count
+        lowest = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+        highest = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
+        self.min, self.max = np.minimum(self.min, lowest), np.maximum(self.max, highest)
 
     @property
     def std(self) -> Array:
         """Standard deviation of each feature, shape (D,); 0 without values."""
         return np.asarray(np.sqrt(self.squares / np.maximum(self.count, 1)))
-
-    def result(self, quantiles: Mapping[str, Array] | None = None) -> FeatureStatistics:
-        """What was found, with `quantiles` that were found otherwise."""
-        known = self.count > 0
-        return FeatureStatistics(
-            count=tuple(self.count.tolist()),
-            mean=_row(self.mean, known),
-            std=_row(self.std, known),
-            min=_row(self.min, known),
-            max=_row(self.max, known),
-            quantiles={name: _row(q, known) for name, q in (quantiles or {}).items()},
-        )
 
 
 def statistics_of(columns: Mapping[str, NDArray[np.generic]]) -> dict[str, FeatureStatistics]:
@@ -131,7 +111,16 @@ def _statistics(column: NDArray[np.generic]) -> FeatureStatistics:
     moments = StreamingStatistics(size)
     for block in blocks():
         moments.update(block)
-    return moments.result(_quantiles(blocks, moments))
+    known = moments.count > 0
+    quantiles = _quantiles(blocks, moments)
+    return FeatureStatistics(
+        count=tuple(moments.count.tolist()),
+        mean=_row(moments.mean, known),
+        std=_row(moments.std, known),
+        min=_row(moments.min, known),
+        max=_row(moments.max, known),
+        quantiles={name: _row(values, known) for name, values in quantiles.items()},
+    )
 
 
 def _quantiles(blocks: _Blocks, moments: StreamingStatistics) -> dict[str, Array]:

@@ -160,10 +160,6 @@ def make_manifest(
     statistics: Mapping[str, FeatureStatistics],
     image_format: ImageFormat = 'jpeg',
     labels: int = 0,
-    left_out: Iterable[LeftOut] = (),
-    preprocessing: Mapping[str, Any] | None = None,
-    steps: Mapping[str, Mapping[str, float]] | None = None,
-    reading: BagReadOptions | None = None,
 ) -> Manifest:
     """A manifest of episodes that follow one another; `files` are hashes by name."""
     placed, (ordinary, privileged) = _renumbered(entries), observation_sizes(contract)
@@ -179,11 +175,7 @@ def make_manifest(
         rate=contract.rate,
         frames=placed[-1].stop,
         episodes=placed,
-        left_out=tuple(left_out),
         statistics=statistics,
-        preprocessing=preprocessing or {},
-        steps=steps or {},
-        reading=reading,
         files=files,
         versions={
             'il_ros': __version__,

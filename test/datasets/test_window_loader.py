@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_episodes import observation_matrix
 
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset_writer import save_dataset
@@ -24,7 +25,7 @@ def dataset(camera_contract, camera_episode):
 def test_a_window_holds_what_was_seen_and_what_was_done_next(dataset):
     with WindowLoader(dataset, WindowConfig(observation_horizon=3, action_horizon=4)) as windows:
         sample = windows.at([3])
-    state = dataset.observation_matrix()
+    state = observation_matrix(dataset)
     np.testing.assert_array_equal(sample.state[0], state[[1, 2, 3]])
     np.testing.assert_array_equal(sample.actions[0], dataset.action[[3, 4, 5, 6]])
     assert sample.mask.tolist() == [[True] * 4]
@@ -39,7 +40,7 @@ def test_a_window_holds_what_was_seen_and_what_was_done_next(dataset):
 def test_beyond_the_ends_and_beyond_a_gap_the_nearest_step_is_repeated(dataset):
     with WindowLoader(dataset, WindowConfig(observation_horizon=3, action_horizon=4)) as windows:
         first, last, before, behind = (windows.at([frame]) for frame in (7, 6, 10, 13))
-    action, state = dataset.action, dataset.observation_matrix()
+    action, state = dataset.action, observation_matrix(dataset)
     np.testing.assert_array_equal(first.state[0], state[[7, 7, 7]])
     np.testing.assert_array_equal(last.actions[0], action[[6, 6, 6, 6]])
     assert last.mask.tolist() == [[True, False, False, False]]

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from made_episodes import observation_matrix
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError, DatasetError
@@ -75,7 +76,7 @@ def test_the_columns_are_those_that_lerobot_publishes(exported):
 def test_values_that_are_not_valid_stay_nan_in_the_table(exported):
     dataset, folder = exported
     stored = np.array(column(folder, 'observation.state').to_pylist(), np.float32)
-    np.testing.assert_array_equal(stored, dataset.observation_matrix())
+    np.testing.assert_array_equal(stored, observation_matrix(dataset))
     assert np.isnan(stored).any()
 
 
@@ -384,7 +385,7 @@ ours = load_dataset(Path(sys.argv[2]))
 assert len(theirs) == ours.frames
 for i in range(ours.frames):
     item = theirs[i]
-    np.testing.assert_array_equal(item['observation.state'].numpy(), ours.observation_matrix()[i])
+    np.testing.assert_array_equal(item['observation.state'].numpy(), observation_matrix(ours)[i])
     np.testing.assert_array_equal(item['action'].numpy(), ours.action[i])
     assert item['il_ros.stamp'].item() == ours.stamp[i]
     if ours.valid['wrist'][i]:

@@ -79,3 +79,8 @@ def made(action, measured=None, *, steps=None, invalid=(), events=(), **entry):
             Event(stamp=NS + round(time * PERIOD), kind=kind, text='') for kind, time in events
         ),
     )
+
+
+def observation_matrix(dataset):
+    """All observations of the contract side by side, float32 (F, D)."""
+    return np.concatenate([dataset.values[key] for key in dataset.contract.observations], axis=1)

@@ -86,11 +86,15 @@ def filter_actions(
         DatasetError: If a joint is not the contract's, or the cut-off frequency is not below half
             the contract's rate.
     """
+    from scipy.signal import sosfiltfilt
+
     check_filter(contract, settings)
-    chosen = _chosen(contract, settings, grippers)
     if not settings.cutoff:
         return episode, {}
-    sections, settle = _design(contract, settings), _settle(contract, settings)
+    named = np.array([name in settings.joints for name in contract.action.names])
+    chosen = named if settings.joints else ~grippers
+    sections = _design(contract, settings)
+    settle = int(np.ceil(max(_SETTLE * contract.rate / settings.cutoff, 6 * settings.order)))
     raw = episode.action_raw.astype(np.float64)
     filtered, short, frames = raw.copy(), 0, 0
     pieces = _pieces(contract, episode)
@@ -98,19 +102,11 @@ def filter_actions(
         if stop - start <= settle:
             short, frames = short + 1, frames + stop - start
             continue
-        part = _limited(contract, raw[start:stop], _run(sections, raw[start:stop], settle))
-        filtered[start:stop, chosen] = part[:, chosen]
+        part = sosfiltfilt(sections, raw[start:stop], axis=0, padtype='odd', padlen=settle)
+        filtered[start:stop, chosen] = _limited(contract, raw[start:stop], part)[:, chosen]
     effect: Effect = {'pieces': len(pieces), 'short_pieces': short, 'short_frames': frames}
     effect |= _effect(contract, chosen, pieces, raw, filtered)
     return replace(episode, action=filtered.astype(np.float32)), effect
-
-
-def _chosen(
-    contract: Contract, settings: ActionFilter, grippers: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    if not settings.joints:
-        return ~grippers
-    return np.array([name in settings.joints for name in contract.action.names], dtype=bool)
 
 
 def _design(contract: Contract, settings: ActionFilter) -> Array:
@@ -123,16 +119,6 @@ def _design(contract: Contract, settings: ActionFilter) -> Array:
     warped = wanted / (np.sqrt(2) - 1) ** (0.5 / settings.order)
     cutoff = np.arctan(warped) * contract.rate / np.pi
     return np.asarray(butter(settings.order, cutoff, fs=contract.rate, output='sos'))
-
-
-def _settle(contract: Contract, settings: ActionFilter) -> int:
-    return int(np.ceil(max(_SETTLE * contract.rate / settings.cutoff, 6 * settings.order)))
-
-
-def _run(sections: Array, raw: Array, settle: int) -> Array:
-    from scipy.signal import sosfiltfilt
-
-    return np.asarray(sosfiltfilt(sections, raw, axis=0, padtype='odd', padlen=settle))
 
 
 def _limited(contract: Contract, raw: Array, filtered: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,27 +24,18 @@ from il_ros.datasets.preprocessing.segmentation import Idle
 
 Measures = dict[str, float]
 
-EPISODE_MEASURES: Mapping[str, str] = {
-    'gaps': '',
-    'usable_fraction': '',
-    'invalid_fraction': '',
-    'loss': '',
-}
-"""Measures of a whole episode, with their units; each part of it has the same."""
+EPISODE_MEASURES = ('gaps', 'usable_fraction', 'invalid_fraction', 'loss')
+"""Measures of a whole episode; each part of it has the same."""
 
-PART_MEASURES: Mapping[str, str] = {
-    'duration': 's',
-    'jerk': '',
-    'log_dimensionless_jerk': '',
-    'spectral_arc_length': '',
-    'idle_fraction': '',
-    'position_limit_fraction': '',
-    'velocity_limit_fraction': '',
-    'saturated_fraction': '',
-    'tracking_error': 'rad or m',
-    'path_efficiency': '',
-}
-"""Measures of each part, with their units."""
+PART_MEASURES = (
+    'duration', 'jerk', 'log_dimensionless_jerk', 'spectral_arc_length', 'idle_fraction',
+    'position_limit_fraction', 'velocity_limit_fraction', 'saturated_fraction', 'tracking_error',
+    'path_efficiency',
+)  # fmt: skip
+"""Measures of each part."""
+
+UNITS = {'duration': ' s', 'tracking_error': ' rad or m'}
+"""Units of the measures that have one, with a space before them."""
 
 FAMILIES = ('invalid_fraction.', 'loss.')
 """Measures of one stream begin with one of these; its key follows."""
@@ -123,19 +114,13 @@ def part_measures(
 
 def check_names(names: Iterable[str]) -> None:
     """Refuse, as a ValueError, a name that no measure has."""
-    known = {**EPISODE_MEASURES, **PART_MEASURES}
+    known = (*EPISODE_MEASURES, *PART_MEASURES)
     for name in names:
         if (new := fraction_name(name)) != name:
             raise ValueError(f'{name!r} is now {new!r}; write {new!r} instead')
         if name not in known and not name.startswith(FAMILIES):
             families = ', '.join(f'{family}<stream>' for family in FAMILIES)
             raise ValueError(f'no measure {name!r}; allowed: {", ".join(known)}, {families}')
-
-
-def unit(name: str) -> str:
-    """The unit of a measure, with a space before it; empty if it has none."""
-    found = PART_MEASURES.get(name, '')
-    return f' {found}' if found else ''
 
 
 def _smoothness(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_]) -> Measures:

@@ -13,7 +13,7 @@ from il_ros.bags.episode_info import Outcome
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.manifest import EpisodeEntry
-from il_ros.datasets.preprocessing.quality_measures import FAMILIES, check_names, unit
+from il_ros.datasets.preprocessing.quality_measures import FAMILIES, UNITS, check_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def bound_reasons(measures: Mapping[str, float], settings: Quality) -> list[str]
     """Why measures leave an episode out, one clause each; empty if it stays."""
     reasons = []
     for name, bounds in settings.bounds.items():
-        value, suffix = measures.get(name), unit(name)
+        value, suffix = measures.get(name), UNITS.get(name, '')
         if value is None:
             continue
         if bounds.max is not None and value > bounds.max:
@@ -158,7 +158,7 @@ def find_outliers(entries: Iterable[EpisodeEntry], settings: Outliers) -> dict[s
 
 
 def _unlike(name: str, value: float, median: float, limit: float) -> str:
-    suffix, low, high = unit(name), median - limit, median + limit
+    suffix, low, high = UNITS.get(name, ''), median - limit, median + limit
     return (
         f'{name} {value:.4g}{suffix}, where the median is {median:.4g}{suffix} and not to be an '
         f'outlier means {low:.4g} .. {high:.4g}{suffix}'

@@ -103,7 +103,7 @@ def _episodes(dataset: Dataset, bags: BagTopics) -> list[EpisodeSummary]:
 def _measures(dataset: Dataset, index: int) -> Mapping[str, float]:
     """What the build measured; of episodes that came another way it is measured now."""
     known = dataset.episodes[index].measures
-    if not PART_MEASURES.keys().isdisjoint(known):
+    if not known.keys().isdisjoint(PART_MEASURES):
         return known
     settings, contract = Preprocessing(), dataset.contract
     grippers = gripper_joints(contract, settings.grippers)
