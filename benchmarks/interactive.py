@@ -31,7 +31,7 @@ from benchmarks.dagger_arms_tables import rows
 from benchmarks.rows import ROOT, RUNS, Row
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.query_rules import make_rule
-from il_ros.algorithms.torch_tools import torch_threads
+from il_ros.algorithms.training_loop import torch_threads
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.budget import Budget

@@ -19,8 +19,7 @@ from torch import nn
 from il_ros.algorithms.augmented_chunks import AugmentedChunks
 from il_ros.algorithms.chunk_dataset import Batch, ChunkData, chunk_data
 from il_ros.algorithms.export import make_bundle
-from il_ros.algorithms.torch_tools import torch_threads
-from il_ros.algorithms.training_loop import BatchSource, Loss, fit
+from il_ros.algorithms.training_loop import BatchSource, Loss, fit, torch_threads
 from il_ros.algorithms.training_settings import OptimiserConfig, TrainingProgress
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.calibration.fit_scores import channels_named

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from il_ros.algorithms.chunk_dataset import Batch
-from il_ros.algorithms.torch_tools import torch_threads
-from il_ros.algorithms.training_loop import Loss, fit
+from il_ros.algorithms.training_loop import Loss, fit, torch_threads
 from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.config import require_ranges

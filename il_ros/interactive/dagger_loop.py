@@ -25,7 +25,7 @@ from il_ros.algorithms.query_rules import (
     RoundContext,
 )
 from il_ros.algorithms.transitions import Transitions, join
-from il_ros.core.config import require_ranges
+from il_ros.core.config import parse, require_ranges
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.budget import Budget, Spent
@@ -288,9 +288,7 @@ class DaggerLoop(Generic[A]):
         """The policy alone, on seeds that are used for nothing else."""
         saved = self._journal.result(round_)
         if saved is not None:
-            return RoundResult(
-                **{**saved, 'spent': Spent(**saved['spent']), 'gains': tuple(saved['gains'])}
-            )
+            return parse(RoundResult, saved, where=f'result of round {round_}')
         every = self.config.evaluate_every
         due = last or (every and round_ % every == 0)
         seeds = SEEDS['nominal'][: self.config.evaluations if due else 0]
@@ -310,8 +308,7 @@ class DaggerLoop(Generic[A]):
         budget, labels = self.config.budget, self.config.labels
         if not labels:
             return budget
-        before = Spent.of(self._episodes, self._env.period).labels
-        return replace(budget, labels=min(budget.labels, before + labels))
+        return replace(budget, labels=min(budget.labels, self._spent().labels + labels))
 
     def _spent(self) -> Spent:
         return Spent.of(self._episodes, self._env.period)

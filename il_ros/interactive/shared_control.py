@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class SharedControl:
         """What to do, shape (A,); None when the budget is used up."""
         if self._actor is not None and self._budget.used_up(self.spent):
             return None
-        question = _Question(context.ask)
+        question = cache(context.ask)  # the expert is asked at most once
         members, own = self._answers(context.observation)
         step = QueryContext(
             tick=self.count,
@@ -87,8 +87,9 @@ class SharedControl:
         decision = self._rule.decide(step)
         if context.human:  # who holds the switch drives, whatever the rule says
             decision = replace(decision, driver='expert', ask=True, noise=None)
-        answer = question() if decision.ask or decision.driver == 'expert' else question.answer
-        return self._record(context, decision, own, answer, question.asked)
+        asked_by_rule = question.cache_info().currsize > 0
+        asked = asked_by_rule or decision.ask or decision.driver == 'expert'
+        return self._record(context, decision, own, question() if asked else None, asked)
 
     def steps(self, ending: Ending, *, round_: int, episode: int, lead: int) -> Transitions:
         """The whole episode.
@@ -167,19 +168,6 @@ class SharedControl:
 
     def _column(self, name: str) -> Floats:
         return np.array([row[name] for row in self._rows], np.float32)
-
-
-class _Question:
-    """The expert, asked at most once."""
-
-    def __init__(self, ask: Callable[[], Array | None]) -> None:
-        self._ask, self.asked = ask, False
-        self.answer: Array | None = None
-
-    def __call__(self) -> Array | None:
-        if not self.asked:
-            self.answer, self.asked = self._ask(), True
-        return self.answer
 
 
 def _scaled(answer: Array | None, factor: Array) -> Array | None:

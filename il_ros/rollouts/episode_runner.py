@@ -8,17 +8,17 @@ The same seed, driver and safety filter give the same episode, bit for bit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.frames import NS, Frame
+from il_ros.core.errors import ContractError
+from il_ros.core.frames import NS, Frame, FrameBuilder, describe_invalid
 from il_ros.core.images import Renderer
 from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
-from il_ros.rollouts.frame_feeder import FrameFeeder
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.safety_filters import SafetyFilter
 from il_ros.sim.perturbations import Perturbation
@@ -27,6 +27,56 @@ from il_ros.sim.world import World
 
 Array = NDArray[np.float64]
 Watch = Callable[[Frame, Array | None], None]
+
+
+class FrameFeeder:
+    """Feeds the frame builder once per control period, in the way of subscriptions.
+
+    A lost sample silences its topic with every stream on it. A tick waits for such a stream for the
+    contract's grace, then continues without it.
+
+    Args:
+        contract: Contract of the arm.
+        keys: Observations in the frames; those of a policy by default.
+    """
+
+    def __init__(self, contract: Contract, keys: Iterable[str] | None = None) -> None:
+        self.builder = FrameBuilder(contract, keys)
+        self._contract = contract
+        self._grace = round(contract.grace * NS)
+        self._topics = list(contract.by_topic(self.builder.keys).values())
+
+    def reset(self) -> None:
+        """Forget every sample at the start of an episode."""
+        self.builder.reset()
+
+    def feed(self, readings: Mapping[str, Array | None], stamp: int) -> Frame | None:
+        """Build the frame of this instant; None if the stream that paces the ticks was lost.
+
+        Args:
+            readings: A sample for each key; None if it was lost.
+            stamp: Time of the samples [ns].
+
+        Raises:
+            ContractError: If the simulator has no such observation.
+        """
+        frames: list[Frame] = []
+        for keys in self._topics:
+            if missing := [key for key in keys if key not in readings]:
+                raise ContractError(
+                    'the simulator has no such observation',
+                    where=missing[0],
+                    allowed=sorted(readings),
+                )
+            lost = any(readings[key] is None for key in keys)
+            for key in () if lost else keys:
+                frames += self.builder.add(key, readings[key], header=stamp, receive=stamp)
+        frames += self.builder.poll(stamp + self._grace)
+        return frames[-1] if frames else None
+
+    def invalid(self, frame: Frame) -> tuple[str, ...]:
+        """One sentence for each required stream that is not valid in `frame`."""
+        return tuple(describe_invalid(self._contract, frame, self.builder.rejected))
 
 
 class EpisodeRunner:

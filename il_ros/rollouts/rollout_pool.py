@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -132,8 +132,8 @@ def stream(
         processes: Number of processes; with one, the jobs run in this process.
     """
     if processes <= 1 or len(jobs) < 2:
-        runners: dict[EpisodeSetup, EpisodeRunner] = {}
-        yield from (_with_runner(runners, job) for job in jobs)
+        runner_of = cache(EpisodeSetup.make_runner)
+        yield from (work(runner_of(setup)) for setup, work in jobs)
         return
     # A forked child would share the parent's threads and locks (torch, DDS).
     context = multiprocessing.get_context('spawn')
@@ -145,21 +145,12 @@ def _episode(runner: EpisodeRunner, case: EpisodeCase) -> Rollout:
     return runner.run(case.seed, case.perturbations, name=case.name)
 
 
-def _with_runner(
-    runners: dict[EpisodeSetup, EpisodeRunner],
-    job: tuple[EpisodeSetup, Callable[[EpisodeRunner], T]],
-) -> T:
-    setup, work = job
-    if setup not in runners:
-        runners[setup] = setup.make_runner()
-    return work(runners[setup])
-
-
-_runners: dict[EpisodeSetup, EpisodeRunner] = {}  # of this worker process
+_runner_of = cache(EpisodeSetup.make_runner)  # in a worker process
 
 
 def _in_worker(job: tuple[EpisodeSetup, Callable[[EpisodeRunner], T]]) -> T:
-    return _with_runner(_runners, job)
+    setup, work = job
+    return work(_runner_of(setup))
 
 
 def count_outcomes(rollouts: Iterable[Rollout]) -> dict[str, int]:

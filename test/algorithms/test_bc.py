@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from il_ros.algorithms.bc import BcConfig, train_bc, train_bundle
-from il_ros.algorithms.torch_tools import warmup_cosine
+from il_ros.algorithms.training_loop import warmup_cosine
 from il_ros.cli import monitor_command as monitor_cli
 from il_ros.cli import train_command as cli
 from il_ros.core.config import override

@@ -9,7 +9,7 @@ from torch import nn
 
 from il_ros.algorithms.bc import BcConfig, train_bc
 from il_ros.algorithms.chunk_dataset import chunk_data
-from il_ros.algorithms.torch_tools import torch_threads, warmup_cosine
+from il_ros.algorithms.training_loop import torch_threads, warmup_cosine
 from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.core.errors import IlRosError
 from il_ros.policies.mlp import MlpConfig, network_sizes

@@ -4,8 +4,7 @@ import pytest
 from coaching import PointMass, point_expert
 
 from il_ros.core.errors import IlRosError
-from il_ros.interactive.episode_env import GymEpisodeEnv
-from il_ros.interactive.simulated_operator import SimulatedOperator, SimulatedOperatorConfig
+from il_ros.interactive.episode_env import GymEpisodeEnv, SimulatedOperator, SimulatedOperatorConfig
 
 
 def still(sight):

@@ -7,7 +7,7 @@ import pytest
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import NS
-from il_ros.rollouts.frame_feeder import FrameFeeder
+from il_ros.rollouts.episode_runner import FrameFeeder
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.world import World
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from coaching import some_steps
 
-from il_ros.algorithms.correction_weights import CorrectionWeights, sampling_weights
 from il_ros.core.errors import IlRosError
+from il_ros.interactive.learner import CorrectionWeights, sampling_weights
 
 
 def steps():
