@@ -64,7 +64,7 @@ class FlightRecorderNode(ManagedNode):
         values: dict[str, object] = {
             'snapshot': recording.writer.path.name if recording else '',
             'snapshots written': recorder.written,
-            'kept [MiB]': recorder.kept >> 20,
+            'kept [MiB]': recorder.pre_roll.bytes >> 20,
             'waiting for the disk [MiB]': recording.waiting >> 20 if recording else 0,
             'lost': recording.lost if recording else 0,
         }

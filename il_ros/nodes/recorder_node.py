@@ -81,12 +81,7 @@ class RecorderNode(ManagedNode):
         session = self._session
         if session is None or session.recording is None:
             return
-        try:
-            reason = session.why_end()
-        except OSError as problem:  # a disk that does not answer
-            reason = str(problem)
-        if not reason and self._action.cancelled:
-            reason = 'cancelled'
+        reason = session.why_end() or ('cancelled' if self._action.cancelled else '')
         if reason:
             self.get_logger().warning(f'the episode ends: {reason}')
             try:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.task import Future
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
-from il_ros.experts.teleop.device_reading import DeviceReading
+from il_ros.experts.teleop.device_reading import DeviceReading, Press
 from il_ros.experts.teleop.devices import load_config, make_device, make_pilot
 from il_ros.experts.teleop.keyboard import KeyboardConfig, help_text
 from il_ros.experts.teleop.operator import Operator
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.ros.device_input import DeviceInput
 from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
-from il_ros.ros.episode_buttons import EpisodeButtons
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import chunk_message, chunk_positions, fill_stamp, to_ns
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.spin import run_node
+from il_ros.srv import StartEpisode, StopEpisode
 
+_OUTCOMES: dict[Press, int] = {
+    'success': StopEpisode.Request.SUCCESS,
+    'failure': StopEpisode.Request.FAILURE,
+    'discard': StopEpisode.Request.DISCARDED,
+}
 _WATCH = 0.02  # s
 _TELL = 0.015  # s between two messages of an enable switch that does not change
 _FRESH = 0.5  # s that a command is remembered for
@@ -69,7 +76,8 @@ class TeleopNode(ManagedNode):
         self._said, self._told, self._refusal = False, 0.0, ''
         self._chunks = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         self._takeover = self.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
-        self._episodes = EpisodeButtons(self, self._config.task)
+        self._start = self.create_client(StartEpisode, 'recorder/start')
+        self._stop = self.create_client(StopEpisode, 'recorder/stop')
         executed = contract.action.executed
         self.create_subscription(ActionChunk, executed, self._on_executed, CHUNKS)
         FrameSource(self, contract, self._on_frame, contract.action.position)
@@ -100,7 +108,33 @@ class TeleopNode(ManagedNode):
         self._operator.hear(reading, self._now())
         self._tell()
         for press in reading.pressed:
-            self._episodes.press(press)
+            self._press(press)
+
+    def _press(self, press: Press) -> None:
+        """Begin an episode, or end it with an outcome; other buttons are not for the recorder."""
+        if press == 'start':
+            self._ask(press, self._start, StartEpisode.Request(task=self._config.task))
+        elif press in _OUTCOMES:
+            reason = f'the operator pressed {press}'
+            request = StopEpisode.Request(outcome=_OUTCOMES[press], reason=reason)
+            self._ask(press, self._stop, request)
+
+    def _ask(self, press: Press, client: Any, request: Any) -> None:
+        """Ask the recorder for what is pressed, and log what it answers."""
+        log = self.get_logger()
+        if not client.service_is_ready():
+            log.error(f'{press} is lost: no recorder answers at {client.srv_name}')
+            return
+
+        def answered(future: Future) -> None:
+            answer = future.result()
+            if answer is None or not answer.success:
+                why = answer.message if answer else 'no answer'
+                log.error(f'{press} is refused by the recorder: {why}')
+            else:
+                log.info(f'{press}: {answer.path} {answer.message}'.rstrip())
+
+        client.call_async(request).add_done_callback(answered)
 
     def _on_problem(self, problem: IlRosError) -> None:
         self.get_logger().error(f'nothing is commanded: {problem}', throttle_duration_sec=5.0)

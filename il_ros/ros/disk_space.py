@@ -24,22 +24,21 @@ class DiskSpace:
 
     @property
     def free(self) -> int:
-        """Room on the disk [bytes].
-
-        Raises:
-            OSError: If the disk does not answer.
-        """
-        return free_space(self._root)
+        """Room on the disk [bytes]; 0 while the disk does not answer."""
+        try:
+            return free_space(self._root)
+        except OSError:
+            return 0
 
     def require(self) -> str:
         """Make the folder; gives a warning if room is short, empty if not.
 
         Raises:
             IlRosError: If there is too little.
-            OSError: If the folder cannot be made.
+            OSError: If the folder cannot be made, or the disk does not answer.
         """
         self._root.mkdir(parents=True, exist_ok=True)
-        free = self.free
+        free = free_space(self._root)
         if free < self._least:
             raise IlRosError(
                 f'{mib(free)} of room left', where=str(self._root),
@@ -49,8 +48,11 @@ class DiskSpace:
         return self.short()
 
     def gone(self) -> str:
-        """That too little is left, in words; empty if there is enough."""
-        free = self.free
+        """That too little is left, or the disk does not answer; empty if there is enough."""
+        try:
+            free = free_space(self._root)
+        except OSError as problem:
+            return str(problem)
         return f'the disk is nearly full: {mib(free)} left' if free < self._least else ''
 
     def short(self) -> str:

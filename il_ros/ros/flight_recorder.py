@@ -78,6 +78,7 @@ class FlightRecorder:
 
     Attributes:
         listener: Hears every topic; to be opened and closed.
+        pre_roll: The seconds before an event.
         recording: The snapshot that is being written, if there is one.
         problem: What went wrong with the last snapshot; empty if nothing.
         written: Snapshots since the start.
@@ -93,8 +94,8 @@ class FlightRecorder:
         self._room.warn_of_crash(node)
         self._rotation = SnapshotRotation(self._root, node.get_fully_qualified_name())
         self._kinds = event_codes(('fallback', *filter(None, config.events)))
-        self._pre_roll = PreRoll(config.before, config.memory // 3, lasting=True)
-        self.listener = TopicListener(node, contract, config.topics, self._pre_roll)
+        self.pre_roll = PreRoll(config.before, config.memory // 3, lasting=True)
+        self.listener = TopicListener(node, contract, config.topics, self.pre_roll)
         self.recording: Recording | None = None
         self._ending = False
         self._notes: list[str] = []
@@ -140,16 +141,7 @@ class FlightRecorder:
 
     def shortcoming(self) -> str:
         """What stands in the way of whole snapshots, in words; empty if nothing."""
-        try:
-            gone = self._room.gone()
-        except OSError as problem:
-            gone = str(problem)
-        return self.problem or gone or self._cut()
-
-    @property
-    def kept(self) -> int:
-        """Size of what is kept of the seconds before an event [bytes]."""
-        return self._pre_roll.bytes
+        return self.problem or self._room.gone() or self._cut()
 
     def _begin(self, event: EpisodeEvent) -> None:
         notes = '\n'.join(filter(None, (describe(event), self._cut())))
@@ -185,10 +177,7 @@ class FlightRecorder:
         self._until = min(time.monotonic() + self._config.after, self._latest)
 
     def _is_over(self, recording: Recording) -> bool:
-        try:
-            early = str(recording.problem or '') or self._room.gone()
-        except OSError as problem:
-            early = str(problem)
+        early = str(recording.problem or '') or self._room.gone()
         if early:
             self._notes.append(f'ended early: {early}')
             self._fail(f'{recording.writer.path.name} ended early: {early}')
@@ -212,7 +201,7 @@ class FlightRecorder:
             self.hear(event)
 
     def _cut(self) -> str:
-        topics = ', '.join(self._pre_roll.cut)
+        topics = ', '.join(self.pre_roll.cut)
         told = f'memory is too small for all the seconds of {topics} before an event'
         return told if topics else ''
 

@@ -22,6 +22,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.images import decode
 from il_ros.core.streams import ImageStream
+from il_ros.ros import disk_space
 from il_ros.ros.disk_space import DiskSpace
 from il_ros.ros.kept_samples import CLOCK, ClockInstant, LatchedSamples, PreRoll
 from il_ros.ros.message_loss import MessageCounts, PublisherSequences, RawSample, sample_of
@@ -418,6 +419,17 @@ def test_what_comes_after_the_disk_is_full_is_counted(tmp_path, monkeypatch):
     recording.close('unknown', 'full')
     assert 'the disk is full' in str(recording.problem)
     assert recording.counts['/a'].overflow == 2
+
+
+def test_a_disk_that_does_not_answer_has_no_room_and_says_why(tmp_path, monkeypatch):
+    def no_answer(_):
+        raise OSError('stale file handle')
+
+    monkeypatch.setattr(disk_space, 'free_space', no_answer)
+    disk = DiskSpace(tmp_path, 0)
+    assert (disk.free, disk.gone()) == (0, 'stale file handle')
+    with pytest.raises(OSError, match='stale file handle'):
+        disk.require()
 
 
 def test_orphans_are_those_that_nobody_records(tmp_path):
