@@ -64,7 +64,9 @@ def search(
     def run(case: EpisodeCase) -> Rollout:
         return runner.run(case.seed, case.perturbations, name=case.name)
 
-    with Progress(*_COLUMNS, console=console, transient=True) as progress:
+    text = TextColumn('{task.completed:.0f} episodes, {task.description}')
+    columns = text, BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task('', total=None)
 
         def watch(trial: Trial) -> None:
@@ -124,13 +126,6 @@ def replay(
     return 0
 
 
-_COLUMNS = (
-    TextColumn('{task.completed:.0f} episodes, {task.description}'),
-    BarColumn(),
-    TimeElapsedColumn(),
-)
-
-
 def _say(console: Console, found: SearchResult, listed: Sequence[Trial]) -> None:
     console.print(f'undisturbed, failed: {_share(found.of("undisturbed"))}')
     console.print(f'random disturbances, failed: {_share(found.of("random"))}')
@@ -147,5 +142,5 @@ def _say(console: Console, found: SearchResult, listed: Sequence[Trial]) -> None
     console.print(f'{len(listed)} failures listed{least}')
 
 
-def _share(trials: Sequence[Trial]) -> str:
-    return str(Rate.of(not trial.success for trial in trials) or 'none ran')
+def _share(episodes: Sequence[Trial] | Sequence[Rollout]) -> str:
+    return str(Rate.of(not one.success for one in episodes) or 'none ran')

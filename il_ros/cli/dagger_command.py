@@ -120,14 +120,9 @@ def dagger(
         if against.bundle is not None:
             trials = _trials(client, contract, task, out / 'trials', ranges)
             verdict = _compare(against.bundle, against.trials, rounds, journal, trials)
-    options = (
-        *_changed(run, DaggerRun()),
-        *_changed(training, TRAINING, 'training.'),
-        *_changed(against, Against(), 'against.'),
-        *([f'--randomisation {randomisation}'] if randomisation else []),
-        '--in-process' if in_process else '--start' if start else f'--namespace {namespace}',
-    )
-    command = f'il_ros dagger --contract {contract} --task {task} --out {out} {" ".join(options)}'
+    way = '--in-process' if in_process else '--start' if start else f'--namespace {namespace}'
+    options = ' '.join([*_options(run, training, against, randomisation), way])
+    command = f'il_ros dagger --contract {contract} --task {task} --out {out} {options}'
     page = rounds.report(results, command)
     console.print(f'bundle: {rounds.bundle}\ncurves: {page}')
     if against.bundle is not None:
@@ -194,6 +189,16 @@ def _trials(
     return Trials(
         runner=runner, rollouts=rollouts, task=task, run='in process', randomisation=ranges
     )
+
+
+def _options(
+    run: DaggerRun, training: BcConfig, against: Against, randomisation: Path | None
+) -> Iterator[str]:
+    yield from _changed(run, DaggerRun())
+    yield from _changed(training, TRAINING, 'training.')
+    yield from _changed(against, Against(), 'against.')
+    if randomisation:
+        yield f'--randomisation {randomisation}'
 
 
 def _line(one: CoachedRound) -> str:

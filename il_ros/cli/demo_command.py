@@ -17,7 +17,7 @@ from rich.console import Console
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset_command import build
 from il_ros.cli.evaluate_command import FLOOR
-from il_ros.cli.evaluation_run import run_plan, write_evaluation
+from il_ros.cli.evaluation_run import graph_evaluator, run_plan, write_evaluation
 from il_ros.cli.monitor_command import calibrate
 from il_ros.cli.record_command import run_recording
 from il_ros.cli.running_graph import graph
@@ -77,14 +77,7 @@ def demo(
     with graph(
         contract, start=True, log=out / 'log', task=task, directory=out / 'episodes'
     ) as client:
-        with _step(console, f'1/5 record {demonstrations} demonstrations'):
-            seeds = draw_seeds('demonstrations', demonstrations)
-            bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
-        with _step(console, '2/5 train by behaviour cloning'):
-            build(bags, out / 'dataset')
-            bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
-        with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
-            _calibrate(client, out, rollouts, console)
+        _teach(client, out, console, demonstrations, rollouts, noise=noise, seed=seed)
         loaded = load_bundle(out / 'bundle', load_contract(contract))
         run = f'{over_graph} of each suite over the graph, the others in process'
         identity = evaluation_identity(loaded, cases, task=task, heuristic=floor, run=run)
@@ -92,13 +85,10 @@ def demo(
             _step(console, f'4/5 evaluate {len(on_graph)} episodes over the graph'),
             EvaluationJournal(out, identity, anew=True) as journal,
         ):
-            from il_ros.ros.graph_evaluator import GraphEvaluator
-
-            runner = GraphEvaluator(client, task, out / 'bundle', floor)
+            runner = graph_evaluator(client, task, out / 'bundle', floor)
             run_plan(runner, on_graph, journal, task, console)
-    in_process = InProcessEvaluator(
-        contract, task, out / 'bundle', floor, processes=worker_count(0, len(plan))
-    )
+    processes = worker_count(0, len(plan))
+    in_process = InProcessEvaluator(contract, task, out / 'bundle', floor, processes=processes)
     with (
         _step(console, f'4/5 evaluate the other {len(plan) - len(on_graph)} in process'),
         EvaluationJournal(out, identity) as journal,
@@ -106,28 +96,40 @@ def demo(
         one_thread()  # as every process does, so that an episode is the same in whichever it runs
         run_plan(in_process, plan, journal, task, console)
     with _step(console, '5/5 report'):
+        maker = VideoMaker(in_process.setups(SUITES), cases, exact=False)
+        videos, notes = maker.make_videos(out, journal.episodes), [how_they_ran(plan, on_graph)]
+        command = f'il_ros demo --out {out} --task {task} --arm {loaded.contract.arm} --seed {seed}'
         summary = write_evaluation(
-            journal.episodes,
-            out,
-            loaded,
-            videos=VideoMaker(in_process.setups(SUITES), cases, exact=False).make_videos(
-                out, journal.episodes
-            ),
-            command=f'il_ros demo --out {out} --task {task} --arm {loaded.contract.arm} '
-            f'--seed {seed}',
-            notes=[how_they_ran(plan, on_graph)],
+            journal.episodes, out, loaded, videos=videos, command=command, notes=notes
         )
     console.print(f'{summary["headline"]}', style='bold')
     console.print(f'all in {time.monotonic() - begin:.0f} s; report: {out / "report.html"}')
     return 0
 
 
-def _calibrate(client: GraphClient, out: Path, rollouts: int, console: Console) -> None:
-    client.load(out / 'bundle')
-    seeds = draw_seeds('calibration', rollouts)
-    bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
-    build(bags, out / 'rollouts')
-    calibrate(out / 'bundle', out / 'rollouts')
+def _teach(
+    client: GraphClient,
+    out: Path,
+    console: Console,
+    demonstrations: int,
+    rollouts: int,
+    *,
+    noise: float,
+    seed: int,
+) -> None:
+    """Record demonstrations, train on them, and calibrate the monitor on the policy's rollouts."""
+    with _step(console, f'1/5 record {demonstrations} demonstrations'):
+        seeds = draw_seeds('demonstrations', demonstrations)
+        bags = run_recording(client, seeds, source='expert', noise=noise, console=console)
+    with _step(console, '2/5 train by behaviour cloning'):
+        build(bags, out / 'dataset')
+        bc(out / 'dataset', out / 'bundle', BcConfig(seed=seed))
+    with _step(console, f'3/5 calibrate the monitor on {rollouts} rollouts'):
+        client.load(out / 'bundle')
+        seeds = draw_seeds('calibration', rollouts)
+        bags = run_recording(client, seeds, source='policy', noise=0.0, console=console)
+        build(bags, out / 'rollouts')
+        calibrate(out / 'bundle', out / 'rollouts')
 
 
 def first_of_each_suite(plan: Sequence[PlannedEpisode], count: int) -> list[PlannedEpisode]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from il_ros.cli.evaluation_run import run_plan, write_evaluation
+from il_ros.cli.evaluation_run import graph_evaluator, run_plan, write_evaluation
 from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.datasets.process_pool import worker_count
@@ -75,26 +75,18 @@ def evaluate(
     )
     run = 'in process' if in_process else 'graph'
     identity = evaluation_identity(loaded, cases, task=task, heuristic=heuristic, run=run)
-    with EvaluationJournal(out, identity, anew=overwrite) as journal:
+    with EvaluationJournal(out, identity, anew=overwrite) as journal, ExitStack() as stack:
         if remaining_episodes(plan, journal, task):
-            with ExitStack() as stack:
-                evaluator: Evaluator = in_processes
-                if not in_process:
-                    client = stack.enter_context(
-                        graph(contract, start=start, namespace=namespace, task=task)
-                    )
-                    from il_ros.ros.graph_evaluator import GraphEvaluator
-
-                    evaluator = GraphEvaluator(client, task, bundle, heuristic)
-                run_plan(evaluator, plan, journal, task, console)
+            evaluator: Evaluator = in_processes
+            if not in_process:
+                running = graph(contract, start=start, namespace=namespace, task=task)
+                evaluator = graph_evaluator(stack.enter_context(running), task, bundle, heuristic)
+            run_plan(evaluator, plan, journal, task, console)
         results = journal.episodes
-    made = VideoMaker(
-        in_processes.setups(episode.suite for episode in results),
-        cases,
-        exact=in_process,
-        config=videos,
-        processes=worker_count(processes, videos.count),
-    ).make_videos(out, results)
+    setups = in_processes.setups(episode.suite for episode in results)
+    workers = worker_count(processes, videos.count)
+    maker = VideoMaker(setups, cases, exact=in_process, config=videos, processes=workers)
+    made = maker.make_videos(out, results)
     if made.missing and videos.count:
         console.print(f'no videos: {made.missing}')
     command = (

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -26,6 +26,16 @@ from il_ros.evaluation.suites import SUITES
 from il_ros.policies.bundle import Bundle
 from il_ros.rollouts.episode_cases import PlannedEpisode
 from il_ros.rollouts.evaluator import Evaluator, remaining_episodes
+
+if TYPE_CHECKING:
+    from il_ros.ros.graph_client import GraphClient
+
+
+def graph_evaluator(client: GraphClient, task: str, bundle: Path, heuristic: str) -> Evaluator:
+    """An evaluator over a running graph; what needs ROS is imported only here."""
+    from il_ros.ros.graph_evaluator import GraphEvaluator
+
+    return GraphEvaluator(client, task, bundle, heuristic)
 
 
 def run_plan(

@@ -7,9 +7,8 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -22,8 +21,7 @@ from il_ros.core.registry import load
 _BACKUP = '.bak'
 
 
-@dataclass(frozen=True, kw_only=True)
-class FolderKind:
+class FolderKind(NamedTuple):
     """A kind of folder that this package writes.
 
     Attributes:
@@ -42,30 +40,28 @@ class FolderKind:
 
 FOLDERS = {
     'bag': FolderKind(
-        marker='episode.json',
-        formats='il_ros.bags.episode_info:FORMATS',
-        fix='read it with the version that wrote it',
+        'episode.json',
+        'il_ros.bags.episode_info:FORMATS',
+        'read it with the version that wrote it',
     ),
     'dataset': FolderKind(
-        marker='manifest.json',
-        formats='il_ros.datasets.manifest:FORMATS',
-        fix='build it again from its bags, by "il_ros dataset build"',
+        'manifest.json',
+        'il_ros.datasets.manifest:FORMATS',
+        'build it again from its bags, by "il_ros dataset build"',
     ),
     'bundle': FolderKind(
-        marker='bundle.json',
-        formats='il_ros.policies.bundle:FORMAT',
-        fix='train the policy again, by "il_ros train bc"',
-        convert='il_ros.algorithms.bundle_migration:convert_bundle',
+        'bundle.json',
+        'il_ros.policies.bundle:FORMAT',
+        'train the policy again, by "il_ros train bc"',
+        'il_ros.algorithms.bundle_migration:convert_bundle',
     ),
     'journal of an evaluation': FolderKind(
-        marker='evaluation.json',
-        formats='il_ros.evaluation.evaluation_journal:FORMAT',
-        fix='evaluate again',
+        'evaluation.json', 'il_ros.evaluation.evaluation_journal:FORMAT', 'evaluate again'
     ),
     'journal of interactive training': FolderKind(
-        marker='coaching.json',
-        formats='il_ros.interactive.round_journal:FORMAT',
-        fix='train again, or finish with the version that began',
+        'coaching.json',
+        'il_ros.interactive.round_journal:FORMAT',
+        'train again, or finish with the version that began',
     ),
 }
 FILES = {
@@ -109,12 +105,11 @@ def migrate(
         raise IlRosError('no such file or folder', where=str(missing[0]), fix='check the path')
     if out is not None:
         paths = tuple(_copied(path, out) for path in paths)
+    write = in_place or out is not None
     units = [unit for path in paths for unit in _units(path, kind)]
+    results = [_migrate_one(*unit, write=write, keep=in_place) for unit in units]
     if not units:
         print('nothing there that this package wrote')
-    results = [
-        _migrate_one(*unit, write=in_place or out is not None, keep=in_place) for unit in units
-    ]
     if 1 in results:
         print(f'{results.count(1)} to convert: run again with --in-place or --out FOLDER')
     return max(results, default=0)
@@ -139,11 +134,7 @@ def _migrate_one(unit: Path, kind: str, *, write: bool, keep: bool) -> int:
 
 
 def _copied(path: Path, out: Path) -> Path:
-    """Copy a file or a folder into the folder `out`.
-
-    Raises:
-        IlRosError: If something of this name is there already.
-    """
+    """Copy a file or a folder into the folder `out`."""
     target = out / path.resolve().name
     if os.path.lexists(target):
         raise IlRosError('exists already', where=str(target), fix='choose another --out')
@@ -159,9 +150,6 @@ def _units(path: Path, kind: str) -> Iterator[tuple[Path, str]]:
     """Everything of a known kind at or below `path`, with its kind; deepest first.
 
     A file's kind is left empty where it may be several, which `_file_kind` refuses.
-
-    Raises:
-        IlRosError: If `path` itself is a file of no known kind.
     """
     if path.is_file():
         yield path, kind or _file_kind(path)
@@ -192,11 +180,7 @@ def _kinds_by_keys(path: Path) -> list[str]:
 
 
 def _file_kind(path: Path) -> str:
-    """The kind of a YAML file, known by its keys.
-
-    Raises:
-        IlRosError: If it is of no kind, or if it is not clear what is to be renamed in it.
-    """
+    """The kind of a YAML file, known by its keys; none may be renamed in two ways."""
     kinds = _kinds_by_keys(path)
     if not kinds:
         raise IlRosError(
@@ -234,11 +218,7 @@ def _known_keys(kind: str) -> set[str]:
 
 
 def _conversion(unit: Path, kind: str) -> Migration:
-    """How a file or a folder becomes up to date.
-
-    Raises:
-        IlRosError: If it cannot, or is damaged.
-    """
+    """How a file or a folder becomes up to date."""
     if kind in FILES:
         text, changes = _converted_text(unit, kind)
         return Migration(changes=changes, write=lambda target: write_atomic(target, text))
@@ -246,28 +226,18 @@ def _conversion(unit: Path, kind: str) -> Migration:
     if folder.convert:
         conversion: Migration = load(folder.convert)(unit)
         return conversion
-    found, known = _format(unit / folder.marker), load(folder.formats)
+    data, known = read_json(unit / folder.marker), load(folder.formats)
+    found = data.get('format') if isinstance(data, dict) else None
     known = known if isinstance(known, tuple) else (known,)
     if found not in known:
         raise IlRosError(f'format {found}', where=str(unit), allowed=known, fix=folder.fix)
     return Migration(changes=(), write=lambda target: None)
 
 
-def _format(path: Path) -> Any:
-    data = read_json(path)
-    return data.get('format') if isinstance(data, dict) else None
-
-
 def _replace(unit: Path, conversion: Migration, *, keep: bool) -> None:
     """Write the converted copy whole, then put it in the place of the original.
 
-    Args:
-        unit: The file or folder.
-        conversion: How it is converted.
-        keep: Whether the original stays, under a name of its own.
-
-    Raises:
-        IlRosError: If that name is taken.
+    With `keep` the original stays, under a name of its own.
     """
     backup = unit.with_name(unit.name + _BACKUP)
     if os.path.lexists(backup):

@@ -16,6 +16,7 @@ from il_ros.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from il_ros.calibration.replay import Replay, Tick
 from il_ros.calibration.replay import replay as replay_bag
 from il_ros.core.atomic_files import write_atomic
+from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset import load_dataset
@@ -67,19 +68,29 @@ def replay(
         bundle: Calibrated bundle of a policy.
         json: JSON file with every tick.
     """
-    loaded = load_bundle(bundle)
-    if loaded.calibration is None:
-        raise BundleError(
-            'is not calibrated',
-            where=str(bundle),
-            fix='run "il_ros monitor calibrate" on rollouts of its policy',
-        )
+    loaded = load_calibrated(bundle)
     with EpisodeReader(bag, loaded.contract) as reader:
         found = replay_bag(reader, loaded, MonitorConfig())
     if json is not None:
         write_atomic(json, _dump(found, loaded))
     _say_replay(Console(), found)
     return 0
+
+
+def load_calibrated(path: Path, contract: Contract | None = None) -> Bundle:
+    """Load a bundle whose scores have thresholds.
+
+    Raises:
+        BundleError: If they have none, or as `load_bundle`.
+    """
+    bundle = load_bundle(path, contract)
+    if bundle.calibration is None:
+        raise BundleError(
+            'is not calibrated',
+            where=str(path),
+            fix='run "il_ros monitor calibrate" on rollouts of its policy',
+        )
+    return bundle
 
 
 def _say_limit(console: Console, bundle: Bundle, limit: CalibrationRecord) -> None:
@@ -135,11 +146,10 @@ def _agreement(found: Replay) -> str:
     if not found.reported:
         return 'the bag does not say what the monitor said then'
     first, then = found.first('stop'), found.stopped()
-    stops = 'the stop agrees' if (first.stamp if first else None) == then else 'the stop differs: '
-    if stops.endswith(' '):
-        stops += (
-            f'then {_moment(found, then)}, now {_moment(found, first.stamp if first else None)}'
-        )
+    now = first.stamp if first else None
+    stops = 'the stop agrees'
+    if now != then:
+        stops = f'the stop differs: then {_moment(found, then)}, now {_moment(found, now)}'
     differences = found.differences()
     if not len(differences):
         return f'what the monitor said then: {stops}; no score to compare'

@@ -14,13 +14,13 @@ from rich.progress import track
 from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
+from il_ros.cli.monitor_command import load_calibrated
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import BundleError
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.score_quality import Estimate, ScoreResult, table
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.bundle import Bundle
 from il_ros.rollouts.episode_cases import nominal_cases, perturbed_cases
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, count_outcomes, run_cases
@@ -55,13 +55,7 @@ def evaluate(
         episodes: Number of nominal episodes, and of disturbed ones.
         processes: Number of episodes simulated in parallel.
     """
-    loaded, console = load_bundle(bundle, load_contract(contract)), Console()
-    if loaded.calibration is None:
-        raise BundleError(
-            'is not calibrated',
-            where=str(bundle),
-            fix='run "il_ros monitor calibrate" on rollouts of its policy',
-        )
+    loaded, console = load_calibrated(bundle, load_contract(contract)), Console()
     cases = [
         *nominal_cases(episodes),
         *perturbed_cases(episodes, load_perturbations(perturbations)),

@@ -36,9 +36,7 @@ def duration_chart(episodes: Sequence[EpisodeSummary]) -> Figure:
             color=[colour(_OUTCOMES[name]) for name in drawn_outcomes],
             label=[f'{name} ({len(durations)})' for name, durations in drawn_outcomes.items()],
         )
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        axes.set(title='Durations', xlabel='duration [s]', ylabel='episodes')
-        axes.grid(visible=False, axis='x')
+        _name_histogram(axes, 'Durations', 'duration [s]')
         if len(drawn_outcomes) > 1:
             figure.legend(loc='outside lower left', ncols=4)
     return figure
@@ -79,13 +77,8 @@ def distance_chart(coverage: Coverage) -> Figure:
             label=f'the same, below {coverage.duplicate:g}',
         )
         axes.set_xlim(left=0)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        axes.set(
-            title='Distance to the most similar episode',
-            xlabel='distance [standard deviations]',
-            ylabel='episodes',
-        )
-        axes.grid(visible=False, axis='x')
+        title = 'Distance to the most similar episode'
+        _name_histogram(axes, title, 'distance [standard deviations]')
         figure.legend(loc='outside lower left')
     return figure
 
@@ -150,6 +143,12 @@ def ends_chart(coverage: Coverage, odd: Sequence[int]) -> Figure:
         _name_components(axes, coverage, 'Where episodes start and end')
         figure.legend(loc='outside lower left', ncols=3)
     return figure
+
+
+def _name_histogram(axes: Axes, title: str, xlabel: str) -> None:
+    axes.set(title=title, xlabel=xlabel, ylabel='episodes')
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes.grid(visible=False, axis='x')
 
 
 def _name_components(axes: Axes, coverage: Coverage, title: str) -> None:

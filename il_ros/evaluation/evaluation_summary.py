@@ -9,9 +9,8 @@ from statistics import median
 from typing import Any
 
 from il_ros.core.errors import EvaluationError
-from il_ros.evaluation.episode_measures import measures
+from il_ros.evaluation.episode_measures import compare_with_expert, measures
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.expert_comparison import compare
 from il_ros.evaluation.failure_detection import (
     Groups,
     WatchedPair,
@@ -62,7 +61,7 @@ def summarise(
         'notes': notes_on(groups),
         **_sections(groups, pairs, measured),
         'perturbations': by_kind(pairs),
-        'comparison': compare(groups['nominal'], groups['expert']),
+        'comparison': compare_with_expert(groups['nominal'], groups['expert']),
         'training': dict(training) if training else None,
         'targets': asdict(TARGETS),
         'confidence': CONFIDENCE,

@@ -64,7 +64,6 @@ def compare_evaluations(
     *,
     suites: Sequence[str] = (),
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> dict[str, Any]:
     """Compare two evaluations episode by episode.
 
@@ -73,7 +72,6 @@ def compare_evaluations(
         b: The evaluation to compare with it.
         suites: Suites to compare; by default all suites of either that a policy drives.
         seed: Seed of the bootstrap.
-        confidence: Confidence of every interval; 1 minus the significance level.
 
     Returns:
         JSON values: 'a', 'b' (folder, identity), 'differs' (keys in which their identities differ),
@@ -95,12 +93,9 @@ def compare_evaluations(
         'a': {'folder': a.folder, 'identity': dict(a.identity)},
         'b': {'folder': b.folder, 'identity': dict(b.identity)},
         'differs': sorted(k for k in shared if a.identity.get(k) != b.identity.get(k)),
-        'confidence': confidence,
+        'confidence': CONFIDENCE,
         'power': POWER,
-        'suites': {
-            name: compare_suite(some, seed=seed, confidence=confidence)
-            for name, some in pairs.items()
-        },
+        'suites': {name: compare_suite(some, seed=seed) for name, some in pairs.items()},
     }
 
 
@@ -149,9 +144,7 @@ def _cases(keys: Sequence[CaseKey]) -> str:
     return f'{", ".join(tasks)}: seeds {seed_ranges([seed for _, seed, _ in keys])}{more}'
 
 
-def compare_suite(
-    pairs: Sequence[EpisodePair], *, seed: int = 0, confidence: float = CONFIDENCE
-) -> dict[str, Any]:
+def compare_suite(pairs: Sequence[EpisodePair], *, seed: int = 0) -> dict[str, Any]:
     """Compare B with A on these pairs.
 
     Returns:
@@ -162,9 +155,9 @@ def compare_suite(
         succeed.
     """
     table = PairedOutcomes.of([(a.success, b.success) for a, b in pairs])
-    low, high = difference_interval(table, confidence)
+    low, high = difference_interval(table)
     p_value = mcnemar(table)
-    significant = p_value <= 1 - confidence
+    significant = p_value <= 1 - CONFIDENCE
     better = 'better' if table.difference > 0 else 'worse'
     return {
         'pairs': table.pairs,
@@ -180,21 +173,20 @@ def compare_suite(
         'p_value': p_value,
         'verdict': better if significant else 'open',
         'discordant': table.discordant,
-        'pairs_needed': pairs_needed(table.difference, table.discordant, confidence=confidence),
+        'pairs_needed': pairs_needed(table.difference, table.discordant),
         'pairs_needed_for': {
-            str(size): pairs_needed(size, max(table.discordant, size), confidence=confidence)
-            for size in DIFFERENCES
+            str(size): pairs_needed(size, max(table.discordant, size)) for size in DIFFERENCES
         },
-        'time': _time(pairs, seed, confidence),
+        'time': _time(pairs, seed),
     }
 
 
-def _time(pairs: Sequence[EpisodePair], seed: int, confidence: float) -> dict[str, Any] | None:
+def _time(pairs: Sequence[EpisodePair], seed: int) -> dict[str, Any] | None:
     """Mean of the paired differences of completion times [s], B minus A."""
     differences = np.array([b.duration - a.duration for a, b in pairs if a.success and b.success])
     if not len(differences):
         return None
-    low, high = bootstrap(differences, np.mean, seed=seed, confidence=confidence)
+    low, high = bootstrap(differences, np.mean, seed=seed)
     return {
         'pairs': len(differences),
         'difference_s': float(differences.mean()),

@@ -157,20 +157,16 @@ def bootstrap(
     statistic: Callable[..., Any],
     *,
     seed: int,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
 ) -> tuple[float, float] | tuple[None, None]:
     """Percentile interval of a statistic of independent values.
 
-    The values are resampled with replacement, `resamples` times (Efron and Tibshirani 1993, An
+    The values are resampled with replacement, RESAMPLES times (Efron and Tibshirani 1993, An
     Introduction to the Bootstrap, ch. 13). With few values the interval is too narrow.
 
     Args:
         values: Shape (n,).
         statistic: Such as `np.mean`: takes an array and an `axis`.
         seed: Seed of the resampling.
-        confidence: Confidence of the interval, in (0, 1).
-        resamples: Number of bootstrap samples.
 
     Returns:
         Both ends; (None, None) for fewer than two values.
@@ -178,8 +174,8 @@ def bootstrap(
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return None, None
-    rows = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
+    rows = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     resampled = statistic(values[rows], axis=-1)
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)

@@ -12,13 +12,18 @@ _SEEN = ('demonstrations', 'calibration', 'corrections')
 
 def notes_on(groups: Groups) -> list[str]:
     """List what is missing, unpaired, or makes the result look better than it is."""
-    return [
-        *(f'{suite}: no episode was run.' for suite in SUITES if not groups[suite]),
-        *_already_seen(groups),
-        *_unpaired(groups),
-        *_watched_after_all(groups),
-        *_mixed(groups),
-    ]
+    notes = [f'{suite}: no episode was run.' for suite in SUITES if not groups[suite]]
+    notes += [*_already_seen(groups), *_unpaired(groups)]
+    count = sum(episode.fallback for episode in groups['ood_unwatched'])
+    if count:
+        notes.append(
+            f'ood_unwatched: {count} episodes fell back although no monitor should have run; '
+            'they do not show what the policy does alone.'
+        )
+    tasks = sorted({episode.task for group in groups.values() for episode in group})
+    if len(tasks) > 1:
+        notes.append(f'The rates mix the tasks {", ".join(tasks)}.')
+    return notes
 
 
 def seed_ranges(seeds: Sequence[int]) -> str:
@@ -56,18 +61,3 @@ def _unpaired(groups: Groups) -> Iterator[str]:
             )
     if pairs and not any(pair.failed for pair in pairs):
         yield 'ood: the policy failed no perturbed episode, so detection was not tested.'
-
-
-def _watched_after_all(groups: Groups) -> Iterator[str]:
-    count = sum(episode.fallback for episode in groups['ood_unwatched'])
-    if count:
-        yield (
-            f'ood_unwatched: {count} episodes fell back although no monitor should have run; '
-            'they do not show what the policy does alone.'
-        )
-
-
-def _mixed(groups: Groups) -> Iterator[str]:
-    tasks = sorted({episode.task for group in groups.values() for episode in group})
-    if len(tasks) > 1:
-        yield f'The rates mix the tasks {", ".join(tasks)}.'

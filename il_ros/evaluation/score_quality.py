@@ -94,9 +94,6 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f'{self.value:.3f} ({self.low:.3f} to {self.high:.3f})'
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreResult:
@@ -245,19 +242,20 @@ def _estimate(value: float, drawn: Array) -> Estimate:
 
 def table(results: Mapping[str, ScoreResult]) -> str:
     """A Markdown table with one row per score."""
-    head = (
-        'score', 'AUROC', 'detected', 'quiet on good', 'balanced accuracy',
-        'time-weighted accuracy', 'detection time share', 'false alarms, nominal',
-        'false alarms, perturbed',
-    )  # fmt: skip
-    lines = ['| ' + ' | '.join(head) + ' |', '|' + ' --- |' * len(head)]
+    measures = {
+        'AUROC': 'auroc',
+        'detected': 'true_positives',
+        'quiet on good': 'true_negatives',
+        'balanced accuracy': 'balanced_accuracy',
+        'time-weighted accuracy': 'time_weighted_accuracy',
+        'detection time share': 'detection_share',
+        'false alarms, nominal': 'nominal_false_alarms',
+        'false alarms, perturbed': 'perturbed_false_alarms',
+    }
+    lines = ['| score | ' + ' | '.join(measures) + ' |', '|' + ' --- |' * (len(measures) + 1)]
     for name, result in results.items():
-        figures = (
-            result.auroc, result.true_positives, result.true_negatives, result.balanced_accuracy,
-            result.time_weighted_accuracy, result.detection_share, result.nominal_false_alarms,
-            result.perturbed_false_alarms,
-        )  # fmt: skip
-        lines.append('| ' + ' | '.join([name, *map(_cell, figures)]) + ' |')
+        cells = [_cell(getattr(result, measure)) for measure in measures.values()]
+        lines.append('| ' + ' | '.join([name, *cells]) + ' |')
     return '\n'.join(lines) + '\n'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from il_ros.core.errors import EvaluationError, UnknownNameError
@@ -87,22 +87,3 @@ def draw_seeds(part: str, count: int, start: int = 0) -> range:
 def nominal_seeds(count: int, start: int = 0) -> range:
     """Take `count` seeds that no policy was trained or calibrated on; see `draw_seeds`."""
     return draw_seeds('nominal', count, start)
-
-
-def ood_cases(
-    count: int, perturbations: Sequence[str], start: int = 0
-) -> tuple[tuple[int, str], ...]:
-    """Pair `count` ood seeds with the perturbations in turn, so that all kinds occur equally often.
-
-    Raises:
-        EvaluationError: If there is no perturbation, or there are too few seeds.
-    """
-    if not perturbations:
-        raise EvaluationError(
-            'no perturbation to draw from',
-            where='perturbations',
-            allowed='at least one',
-            fix='name the perturbations for the simulator to apply',
-        )
-    seeds = draw_seeds('ood', count, start)
-    return tuple((seed, perturbations[i % len(perturbations)]) for i, seed in enumerate(seeds))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
-from il_ros.core.errors import UnknownNameError
+from il_ros.core.errors import EvaluationError, UnknownNameError
 from il_ros.evaluation.failure_detection import CaseKey
-from il_ros.evaluation.suites import SUITES, nominal_seeds, ood_cases
+from il_ros.evaluation.suites import SUITES, draw_seeds, nominal_seeds
 from il_ros.sim.perturbations import Perturbation
 
 
@@ -89,7 +90,14 @@ def perturbed_cases(
     Raises:
         EvaluationError: If there is no perturbation.
     """
+    if not perturbations:
+        raise EvaluationError(
+            'no perturbation to draw from',
+            where='perturbations',
+            allowed='at least one',
+            fix='name the perturbations for the simulator to apply',
+        )
     return [
         EpisodeCase(seed=seed, name=name, perturbations=tuple(perturbations[name]))
-        for seed, name in ood_cases(count, tuple(perturbations), start)
+        for seed, name in zip(draw_seeds('ood', count, start), cycle(perturbations), strict=False)
     ]

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,7 +54,7 @@ def double(folder: Path) -> Migration:
 @pytest.fixture
 def kinds(monkeypatch):
     monkeypatch.setitem(FILES, 'settings', f'{__name__}:Settings')
-    convertible = replace(FOLDERS['bundle'], convert=f'{__name__}:double')
+    convertible = FOLDERS['bundle']._replace(convert=f'{__name__}:double')
     monkeypatch.setitem(FOLDERS, 'bundle', convertible)
     migrate_command._reader.cache_clear()
     yield

@@ -3,7 +3,7 @@ from itertools import combinations
 import pytest
 
 from il_ros.core.errors import EvaluationError, UnknownNameError
-from il_ros.evaluation.suites import SEEDS, SUITES, draw_seeds, nominal_seeds, ood_cases
+from il_ros.evaluation.suites import SEEDS, SUITES, draw_seeds, nominal_seeds
 
 
 def test_no_seed_serves_two_purposes():
@@ -50,13 +50,3 @@ def test_an_unknown_part_is_refused():
         "unknown part of the seeds 'training'; "
         'allowed: demonstrations, calibration, corrections, nominal, ood, adversarial'
     )
-
-
-def test_perturbations_take_turns():
-    assert ood_cases(3, ('push', 'bias')) == (
-        (400_000, 'push'),
-        (400_001, 'bias'),
-        (400_002, 'push'),
-    )
-    with pytest.raises(EvaluationError, match='perturbations: no perturbation to draw from'):
-        ood_cases(3, ())
