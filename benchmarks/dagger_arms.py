@@ -19,7 +19,6 @@ from benchmarks.dagger_arms_tables import METHODS, Run, plot, rows, table
 from benchmarks.rows import ROOT, RUNS, Row, machine, save, show
 from il_ros.algorithms.bc import BcConfig
 from il_ros.algorithms.query_rules import (
-    Array,
     DemonstrationRule,
     DriverName,
     QueryRule,
@@ -32,6 +31,7 @@ from il_ros.cli.running_graph import graph
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.evaluation.suites import nominal_seeds
 from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
 from il_ros.interactive.arm_rounds import LiveEnv, loading

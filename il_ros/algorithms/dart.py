@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.algorithms.query_rules import (
-    Array,
     QueryContext,
     QueryDecision,
     QueryRule,
     RoundContext,
 )
 from il_ros.core.config import require_ranges
+from il_ros.core.limits import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,12 +23,11 @@ from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.core.observation_features import VARIES, Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
 from il_ros.policies.flat import FlatPolicy
 from il_ros.policies.torch_networks import SideBySide, choose_device
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

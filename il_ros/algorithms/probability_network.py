@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from il_ros.algorithms.query_rules import Array
+from il_ros.core.limits import Array
 from il_ros.monitors.scores.score_networks import Forward, Networks, fit_networks
 
 _BATCH = 128

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from il_ros.algorithms.transitions import Transitions
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
 
-Array = NDArray[np.float64]
 DriverName = Literal['policy', 'expert']
 
 

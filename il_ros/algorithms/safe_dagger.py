@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.probability_network import ProbabilityNetwork
 from il_ros.algorithms.query_rules import (
-    Array,
     QueryContext,
     QueryDecision,
     QueryRule,
     RoundContext,
 )
 from il_ros.core.config import require_ranges
+from il_ros.core.limits import Array
 
 _HIDDEN, _STEPS = (32, 32), 600  # of the classifier
 

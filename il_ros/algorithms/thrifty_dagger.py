@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.probability_network import ProbabilityNetwork
 from il_ros.algorithms.query_rules import (
-    Array,
     QueryContext,
     QueryDecision,
     QueryRule,
@@ -31,6 +30,7 @@ from il_ros.algorithms.query_rules import (
 )
 from il_ros.algorithms.transitions import ENDINGS, POLICY, Transitions
 from il_ros.core.config import require_ranges
+from il_ros.core.limits import Array
 
 _HIDDEN, _SWEEPS, _STEPS = (64, 64), 4, 300  # of the probability of success
 _SUCCESS, _FAILURE, _CUT = (ENDINGS.index(name) for name in ('success', 'failure', 'cut'))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.core.observation_features import Normalizer
 
-Array = NDArray[np.float64]
 Normalizers = tuple[Normalizer, Normalizer]
 """Of the inputs and of the outputs of a network."""
 

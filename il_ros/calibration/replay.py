@@ -8,20 +8,19 @@ from math import nan
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import header_stamp
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.bag_conversion import frames_of
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.policies.bundle import Bundle
 from il_ros.policies.score_inputs import ScoreInputs
 
-Array = NDArray[np.float64]
 T = TypeVar('T')
 
 _POLICY = topics.MODES.index('policy')

@@ -18,9 +18,9 @@ from il_ros.core.contract import Contract, Demonstration
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.frames import GAP, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import SOURCES
 
-Array = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
 # What the monitor commands on its own account is no demonstration.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
+
 _Blocks = Callable[[], Iterator[Array]]
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)

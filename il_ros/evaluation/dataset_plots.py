@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from il_ros.core.dataset_summary import Coverage, EpisodeSummary, JointSummary
-from il_ros.evaluation.json_values import Array
+from il_ros.core.limits import Array
 from il_ros.evaluation.svg import colour, new_figure
 
 # Success is common; the other outcomes stand out. The order is that of the stack, from below.

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from il_ros.core.limits import Array
 from il_ros.core.smoothness import log_dimensionless_jerk, spectral_arc_length
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.failure_detection import EpisodePair, same_case
 from il_ros.evaluation.intervals import Rate, rate_fields
-from il_ros.evaluation.json_values import Array
 from il_ros.evaluation.paired_statistics import bootstrap
 
 SEED = 0

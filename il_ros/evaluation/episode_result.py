@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from il_ros.core.errors import EvaluationError
+from il_ros.core.limits import Array
 from il_ros.evaluation import json_values as jv
-from il_ros.evaluation.json_values import Array
 
 AFTER_ALARM = 1.0
 """How long an episode continues after the monitor stopped it [s], to see that the arm rests."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_measures import arc_length, finite, jerk
 from il_ros.evaluation.episode_result import EpisodeResult
-from il_ros.evaluation.json_values import Array
 
 
 def episodes_csv(episodes: Iterable[EpisodeResult]) -> str:

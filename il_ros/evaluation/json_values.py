@@ -12,10 +12,10 @@ from sys import float_info
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+from il_ros.core.limits import Array
 
 T = TypeVar('T')
-Array = NDArray[np.float64]
 
 _INFINITIES = {'Infinity': inf, '-Infinity': -inf}
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from il_ros.core.errors import EvaluationError
+from il_ros.core.limits import Array
 from il_ros.evaluation.intervals import CONFIDENCE, wilson
-from il_ros.evaluation.json_values import Array
 
 RESAMPLES = 10_000
 """Bootstrap samples: the ends of an interval then vary by about a hundredth of its width."""

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.failure_detection import WatchedPair
-from il_ros.evaluation.json_values import Array
 from il_ros.evaluation.svg import colour, new_figure
 
 BINS = 160

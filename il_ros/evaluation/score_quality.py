@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import EvaluationError
+from il_ros.core.limits import Array
 from il_ros.evaluation.intervals import CONFIDENCE, Rate, rate_fields
-from il_ros.evaluation.json_values import Array
 
 RESAMPLES = 1000  # of the bootstrap
 SEED = 0

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
+from il_ros.core.limits import Array
 from il_ros.evaluation.suites import SEEDS
 from il_ros.experts import make_expert
 from il_ros.interactive.arm_transitions import observed
@@ -27,9 +27,6 @@ from il_ros.rollouts.in_process_monitor import InProcessMonitor, limits_monitor
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import NOTHING, Randomisation
-
-Array = NDArray[np.float64]
-
 
 LEARNED = ('demonstrations', 'corrections')
 """Parts of `SEEDS` whose episodes are learned from; all others only try or evaluate a policy."""

@@ -15,12 +15,12 @@ from il_ros.algorithms.transitions import ENDINGS, Transitions
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.memory_dataset import dataset_of
 
-Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 

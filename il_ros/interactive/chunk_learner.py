@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.bc import BcConfig, train_bc
 from il_ros.algorithms.export import make_bundle
-from il_ros.algorithms.query_rules import Array
 from il_ros.algorithms.transitions import Transitions
 from il_ros.core.config import require_ranges
 from il_ros.core.contract import Contract
+from il_ros.core.limits import Array
 from il_ros.interactive.arm_transitions import columns, dataset_of_steps
 from il_ros.interactive.learner import Arrays
 from il_ros.policies.bundle import Bundle, policy_identity

@@ -27,9 +27,10 @@ from il_ros.algorithms.query_rules import (
 from il_ros.algorithms.transitions import Transitions, join
 from il_ros.core.config import parse, require_ranges
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.budget import Budget, Spent
-from il_ros.interactive.episode_env import Array, EpisodeEnv, StepContext
+from il_ros.interactive.episode_env import EpisodeEnv, StepContext
 from il_ros.interactive.learner import A, Learner
 from il_ros.interactive.round_journal import RoundJournal
 from il_ros.interactive.shared_control import SharedControl

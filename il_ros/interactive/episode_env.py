@@ -8,13 +8,11 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.algorithms.query_rules import DriverName
 from il_ros.algorithms.transitions import Ending
 from il_ros.core.errors import IlRosError
-
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 
 @dataclass(frozen=True, kw_only=True)

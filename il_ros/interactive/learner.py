@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
-from il_ros.algorithms.query_rules import Actor, Array
+from il_ros.algorithms.query_rules import Actor
 from il_ros.algorithms.transitions import Transitions
 from il_ros.core.config import require_ranges
+from il_ros.core.limits import Array
 from il_ros.policies.flat import FlatPolicy
 
 Arrays = Mapping[str, NDArray[np.generic]]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from il_ros.algorithms.query_rules import (
     Actor,
-    Array,
     DriverName,
     QueryContext,
     QueryDecision,
     QueryRule,
 )
 from il_ros.algorithms.transitions import ENDINGS, EXPERT, POLICY, Ending, Floats, Transitions
+from il_ros.core.limits import Array
 from il_ros.interactive.budget import Budget, Spent
 from il_ros.interactive.episode_env import StepContext
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
@@ -20,6 +19,7 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
@@ -41,8 +41,6 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.world import World
 from il_ros.srv import ResetWorld, StepWorld
-
-Array = NDArray[np.float64]
 
 # Between two episodes, so that what was sensed before a reset is too old to use after it.
 _GAP = NS // 4

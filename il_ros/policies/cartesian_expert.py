@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm, Arm, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_about, rotation_vector
 from il_ros.core.kinematics import jacobian_of, resolve
-
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 DOWN = matrix_about(0, math.pi)  # the tool's rotation when it points straight down
 

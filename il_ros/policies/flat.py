@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.core.observation_features import Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
 from il_ros.policies.policy import hash_arrays
-
-Array = NDArray[np.float64]
 
 
 class FlatPolicy:

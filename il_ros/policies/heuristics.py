@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import AnyArm
+from il_ros.core.limits import Array
 from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, toward
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

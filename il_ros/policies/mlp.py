@@ -14,11 +14,11 @@ from il_ros.core.config import parse
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.policy import Arrays, Policy
 
-Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 

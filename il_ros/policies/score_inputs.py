@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.arms import get_arm, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.monitors.calibrated_scores import FittedScores, NoveltyFeatures
 from il_ros.monitors.scores.score import InputPart, ScoreInput
 from il_ros.policies.heuristics import Straight
 from il_ros.policies.policy import Policy
-
-Array = NDArray[np.float64]
 
 
 class ScoreInputs:

@@ -25,13 +25,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.experts import EXPERTS, make_expert
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_runner import EpisodeRunner
-
-Array = NDArray[np.float64]
 
 
 def action_error(runner: EpisodeRunner, task: str) -> Callable[[Array], float] | None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
+from il_ros.core.limits import Array
 from il_ros.experts import make_any
 from il_ros.monitors.monitor_input import Source
 from il_ros.policies.policy import Policy
-
-Array = NDArray[np.float64]
 
 
 class Driver(Protocol):

@@ -17,6 +17,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import NS, Frame, FrameBuilder, describe_invalid
 from il_ros.core.images import Renderer
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
 from il_ros.rollouts.rollout import Rollout
@@ -25,7 +26,6 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.world import World
 
-Array = NDArray[np.float64]
 Watch = Callable[[Frame, Array | None], None]
 
 

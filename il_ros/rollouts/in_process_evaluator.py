@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.frames import Frame
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
 from il_ros.policies.bundle import load_bundle
@@ -18,8 +18,6 @@ from il_ros.rollouts.episode_cases import EpisodeCase, PlannedEpisode
 from il_ros.rollouts.episode_runner import EpisodeRunner
 from il_ros.rollouts.in_process_monitor import InProcessMonitor
 from il_ros.rollouts.rollout_pool import EpisodeSetup, FilterName, stream
-
-Array = NDArray[np.float64]
 
 
 class InProcessEvaluator:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
@@ -23,7 +23,6 @@ from il_ros.policies.policy import Policy
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.sim.controller import TrajectoryController
 
-Array = NDArray[np.float64]
 ScoreInputOf = Callable[[Frame], ScoreInput]
 
 _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError, DatasetError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.manifest import LeftOut
@@ -26,8 +26,6 @@ from il_ros.policies.policy import Policy
 from il_ros.rollouts.episode_cases import PlannedEpisode
 from il_ros.rollouts.rollout import Rollout, episode_data
 from il_ros.sim.metaworld_env import MetaWorldEnv
-
-Array = NDArray[np.float64]
 
 
 class MetaWorldRunner:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.rollouts.rollout import Rollout
-
-Array = NDArray[np.float64]
 
 CLOSE = 0.005
 """Largest accepted distance from the commands on a graph [rad, m]: less than one video pixel."""

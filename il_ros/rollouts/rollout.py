@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.memory_dataset import EpisodeFrames
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from math import inf, nan
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.frames import NS
+from il_ros.core.limits import Array
 from il_ros.evaluation.score_quality import ScoreResult, ScoreTrace
 from il_ros.monitors.conformal_thresholds import ConformalThresholds, mean_ratio
 from il_ros.monitors.monitor_config import MonitorConfig
@@ -21,8 +21,6 @@ from il_ros.monitors.score_bank import ScoreBank
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.rollouts.rollout import Rollout
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

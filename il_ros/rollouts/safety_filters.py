@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.frames import Frame
-
-Array = NDArray[np.float64]
+from il_ros.core.limits import Array
 
 
 class SafetyFilter(Protocol):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.core.images import Renderer, animate, caption
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.report_videos import (
     EpisodeVideo,
@@ -35,7 +36,6 @@ from il_ros.rollouts.rollout_pool import EpisodeSetup, stream
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 
-Array = NDArray[np.float64]
 Perturbations = Mapping[str, Sequence[Perturbation]]
 
 

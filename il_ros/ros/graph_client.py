@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.parameter import Parameter, parameter_value_to_python
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.msg import ActionChunk, MonitorScores, MonitorStatus, Observation, TaskState
 from il_ros.msg import Perturbation as PerturbationMsg
@@ -27,7 +27,6 @@ from il_ros.ros.service_client import ServiceClient
 from il_ros.sim.perturbations import Perturbation
 from il_ros.srv import SetMode, StopEpisode
 
-Array = NDArray[np.float64]
 # Control periods between two looks at the monitor: after an alarm the arm brakes for longer than
 # that, so none of them waits for a command that does not come any more.
 _BLOCK = 2

@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.algorithms.transitions import Ending
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_build import build_dataset
 from il_ros.evaluation.episode_result import EpisodeResult
@@ -63,8 +63,6 @@ from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.randomisation import NOTHING, Randomisation
 from il_ros.sim.tasks import floor_of
 from il_ros.srv import StopEpisode
-
-Array = NDArray[np.float64]
 
 DEVICE = 'coach'
 """The coach's name among the devices with an enable switch."""

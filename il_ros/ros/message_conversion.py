@@ -10,15 +10,13 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time as TimeMsg
 from diagnostic_msgs.msg import KeyValue
-from numpy.typing import NDArray
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.msg import ActionChunk, Observation
-
-Array = NDArray[np.float64]
 
 
 def to_ns(stamp: TimeMsg | Duration) -> int:

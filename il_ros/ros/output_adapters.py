@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
-from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -16,13 +15,12 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.kinematics import resolve
+from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
 from il_ros.core.trajectory import Trajectory
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.ros.message_conversion import doubles, to_duration, to_ns, to_stamp
-
-Array = NDArray[np.float64]
 
 _STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
 _DAMPING = 0.02  # of the simulated servoing

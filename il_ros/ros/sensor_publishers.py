@@ -7,7 +7,6 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -15,11 +14,11 @@ from il_ros.core.arms import get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import Composite, decoder_for
 from il_ros.core.errors import ContractError
+from il_ros.core.limits import Array
 from il_ros.ros.message_conversion import doubles, fill_stamp
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_OUT
 
-Array = NDArray[np.float64]
 Values = Mapping[str, Array | None]
 
 # Which of the simulator's observations of an arm fill a JointState, in the order of its joints.

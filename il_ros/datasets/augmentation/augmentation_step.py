@@ -13,9 +13,9 @@ from il_ros.core.arms import Arm
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError
+from il_ros.core.limits import Array
 from il_ros.core.streams import Stream
 
-Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 

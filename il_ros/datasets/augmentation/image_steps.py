@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError, require
-from il_ros.datasets.augmentation.augmentation_step import Array, Samples, require_within
+from il_ros.core.limits import Array
+from il_ros.datasets.augmentation.augmentation_step import Samples, require_within
 
 Images = NDArray[Any]
 

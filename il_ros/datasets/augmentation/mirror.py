@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from il_ros.core.arms import Arm, get_arm, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.limits import Array
 from il_ros.datasets.augmentation.augmentation_step import (
-    Array,
     Floats,
     Samples,
     beyond,

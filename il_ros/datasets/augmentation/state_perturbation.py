@@ -20,8 +20,8 @@ from il_ros.core.arms import Arm, get_arm, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, require
 from il_ros.core.geometry import quaternion_from_matrix
+from il_ros.core.limits import Array
 from il_ros.datasets.augmentation.augmentation_step import (
-    Array,
     Floats,
     Samples,
     beyond,

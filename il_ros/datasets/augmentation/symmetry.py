@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, require
-from il_ros.datasets.augmentation.augmentation_step import Array, observed_key, parts
+from il_ros.core.limits import Array
+from il_ros.datasets.augmentation.augmentation_step import observed_key, parts
 
 _AXES = ('x', 'y', 'z')
 _PSEUDO = ('wrench.torque', 'twist.angular')

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.preprocessing.joint_motion import contiguous
 from il_ros.datasets.preprocessing.step_effects import Effect
-
-Array = NDArray[np.float64]
 
 # Beyond the ends a piece is continued, point-mirrored, for as many periods of the cut-off
 # frequency; by then what the filter remembers of its start has died down.

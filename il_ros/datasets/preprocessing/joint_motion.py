@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import GAP, NS
+from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import EpisodeArrays
 
-Array = NDArray[np.float64]
 Range = tuple[int, int]
 """Rows from the first number up to, but without, the second."""
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.dataset_summary import Coverage
+from il_ros.core.limits import Array
 
-Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _MOST = 5.0  # standard deviations that one number of a state may be from its mean

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.dataset_summary import Coverage, EpisodeSummary
+from il_ros.core.limits import Array
 from il_ros.datasets.preprocessing.quality_rules import Outliers, median_and_spread
-
-Array = NDArray[np.float64]
 
 _OUTLIERS = Outliers()  # from where on a duration, a jerk or a distance is an outlier
 

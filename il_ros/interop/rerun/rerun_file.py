@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 
 if TYPE_CHECKING:
     import rerun as rr
 
-Array = NDArray[np.float64]
 
 TIME, FRAME = 'time', 'frame'
 """Names of the two time lines: stamps [ns since the epoch], and number of the frame."""

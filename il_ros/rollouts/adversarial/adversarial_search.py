@@ -14,15 +14,14 @@ from typing import Literal
 
 import numpy as np
 from cmaes import CMA
-from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError, require
+from il_ros.core.limits import Array
 from il_ros.rollouts.adversarial.search_space import Parameter, SearchSpace
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.rollout import Rollout
 from il_ros.sim.perturbations import Perturbation
 
-Array = NDArray[np.float64]
 NOTHING: Mapping[str, float] = MappingProxyType({})
 Phase = Literal['undisturbed', 'random', 'cma_es', 'boundary']
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.sim.perturbations import KINDS, Kind, Perturbation
-
-Array = NDArray[np.float64]
 
 DIGITS = 4  # significant digits of every number, so that a written list replays exactly
 
