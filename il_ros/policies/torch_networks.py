@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     'silu': nn.functional.silu,
@@ -89,8 +89,8 @@ def choose_device(device: str) -> torch.device:
     Raises:
         IlRosError: If the device is unknown or not there.
     """
-    if device not in ('auto', 'cpu', 'cuda'):
-        raise IlRosError(f'got {device!r}', where='device', allowed=('auto', 'cpu', 'cuda'))
+    kinds = ('auto', 'cpu', 'cuda')
+    require(device in kinds, device, 'device', kinds)
     there = torch.cuda.is_available()
     if device == 'cuda' and not there:
         raise IlRosError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.monitors.scores.score import NominalData, ScoreInput
-from il_ros.monitors.scores.score_features import Standard, training_features, training_spread
+from il_ros.monitors.scores.score_features import training_spread
 from il_ros.monitors.scores.score_networks import (
     Floats,
     Forward,
@@ -45,27 +45,22 @@ class EnsembleDisagreement(NetworkScore):
     _where = 'ensemble score'
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', 'spread': 'N', **Networks.shapes('DABC')}
 
-    def fit(self, nominal: NominalData) -> Self:
-        """Fit the members to what the expert did next, and take the unit of it."""
-        X, spread = training_features(nominal), training_spread(nominal)
-        if len(X) != len(nominal.chunks):
+    def _fitted(self, Z: Array, nominal: NominalData) -> list[Array]:
+        """The unit of what the expert did next, and members, each fitted to its own draw of it."""
+        spread = training_spread(nominal)
+        if len(Z) != len(nominal.chunks):
             raise IlRosError(
-                f'{len(X)} features and {len(nominal.chunks)} chunks',
+                f'{len(Z)} features and {len(nominal.chunks)} chunks',
                 where=self._where,
                 allowed='one chunk for each frame',
             )
-        standard = Standard.fit(X, self._where)
-        networks = self._fitted(standard.of_frames(X), nominal)
-        return self._learn([standard.mean, standard.scale, spread, *networks.arrays().values()])
-
-    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
-        """The members, each on its own draw of the episodes."""
         actions = nominal.actions.reshape(len(Z), -1)
         random, sizes = np.random.default_rng(nominal.seed), (Z.shape[1], *_HIDDEN)
         start = Networks.random((*sizes, actions.shape[1]), _MEMBERS, self._activation, random)
         pools = [_bootstrap(nominal.lengths, random) for _ in range(_MEMBERS)]
         loss = _imitation(Z, actions, pools)
-        return fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
+        members = fit_networks(start, loss, steps=_STEPS, seed=nominal.seed)
+        return [spread, *members.arrays().values()]
 
     def _of(self, z: Array) -> float:
         """Root mean square over steps and joints of the members' standard deviation.
@@ -81,7 +76,7 @@ class EnsembleDisagreement(NetworkScore):
 
         In units of `spread`, for the features of one frame, shape (D,).
         """
-        z = self._standard.of(ScoreInput(time=0.0, features=features))
+        z = self._standardised(ScoreInput(time=0.0, features=features))
         assert z is not None
         return self._networks(z).reshape(self._networks.count, -1, len(self.spread))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -41,13 +42,14 @@ class FlowDensity(NetworkScore):
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABD')}
     _activation = 'tanh'
 
-    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+    def _fitted(self, Z: Array, nominal: NominalData) -> Iterable[Array]:
         """The velocity field at t = 0."""
         D, random = Z.shape[1], np.random.default_rng(nominal.seed)
         start = Networks.random((D + 1, *_HIDDEN, D), 1, self._activation, random)
         field = fit_networks(start, _flow_matching(Z), steps=_STEPS, seed=nominal.seed)
         first, *weights = field.weights
-        return Networks([first[:, :, :D], *weights], field.biases, self._activation)
+        kept = Networks([first[:, :, :D], *weights], field.biases, self._activation)
+        return kept.arrays().values()
 
     def _of(self, z: Array) -> float:
         """Squared norm of the one-step noise."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
-from il_ros.monitors.scores.score_features import Standard, training_features
+from il_ros.monitors.scores.score import NominalData
+from il_ros.monitors.scores.score_features import StandardisedScore
 
 _POINTS = 2000  # of the coreset
 _FRAMES = 50_000  # the coreset is chosen from; with more, drawn at random
 _NEAREST = 3  # two odd training frames vouch for nothing
 
 
-class NearestNeighbours(Score):
+class NearestNeighbours(StandardisedScore):
     """Distance to the k-th nearest frame of a coreset of the training frames.
 
     Sun et al. 2022, 'Out-of-distribution detection with deep nearest neighbors', but for two
@@ -34,20 +33,14 @@ class NearestNeighbours(Score):
     _where = 'knn score'
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', 'points': 'MD'}
 
-    def fit(self, nominal: NominalData) -> Self:
-        """Choose the coreset (M, D)."""
-        X = training_features(nominal)
-        standard, random = Standard.fit(X, self._where), np.random.default_rng(nominal.seed)
-        Z = standard.of_frames(X)
+    def _fitted(self, Z: Array, nominal: NominalData) -> list[Array]:
+        """The coreset (M, D)."""
+        random = np.random.default_rng(nominal.seed)
         Z = Z[np.sort(random.permutation(len(Z))[:_FRAMES])]
-        points = Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))]
-        return self._learn([standard.mean, standard.scale, points])
+        return [Z[k_centres(Z, _POINTS, int(random.integers(len(Z))))]]
 
-    def score(self, score_input: ScoreInput) -> float:
+    def _of(self, z: Array) -> float:
         """Euclidean distance to the k-th nearest point, in spreads of the features."""
-        z = self._standard.of(score_input)
-        if z is None:
-            return nan
         # Half the squared distance but for half the square of z, which is the same for all points.
         half = self._half - self._rough @ z.astype(np.float32)
         for _ in range(self._closer):
@@ -56,8 +49,8 @@ class NearestNeighbours(Score):
         return float(np.sqrt(apart @ apart))
 
     def _use(self, arrays: Sequence[Array]) -> None:
-        mean, scale, points = arrays
-        self._standard, self._points = Standard(mean, scale, self._where), points
+        super()._use(arrays)
+        self._points = points = arrays[2]
         # Single precision finds the same neighbours in half the time.
         self._rough = points.astype(np.float32)
         self._half = np.float32(0.5) * np.einsum('ij,ij->i', self._rough, self._rough)

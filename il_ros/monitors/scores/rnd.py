@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ class RandomNetworkDistillation(NetworkScore):
     _where = 'rnd score'
     _shapes: ClassVar = {'mean': 'D', 'scale': 'D', **Networks.shapes('DABC')}
 
-    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
+    def _fitted(self, Z: Array, nominal: NominalData) -> Iterable[Array]:
         """The target and, next to it, the predictor that is fitted to it."""
         random = np.random.default_rng(nominal.seed)
         sizes = (Z.shape[1], *_HIDDEN, _OUTPUTS)
@@ -46,7 +47,7 @@ class RandomNetworkDistillation(NetworkScore):
             steps=_STEPS,
             seed=nominal.seed,
         )
-        return Networks.side_by_side(target, predictor)
+        return Networks.side_by_side(target, predictor).arrays().values()
 
     def _of(self, z: Array) -> float:
         """Root mean square error of the prediction; 1 is the spread of what it predicts."""

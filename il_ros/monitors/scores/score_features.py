@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from math import nan
 from typing import ClassVar, Self
 
 import numpy as np
@@ -75,36 +77,38 @@ def scales_of(X: Array) -> Array:
     return np.where(deviation <= 1e-6 * size, 1e-3 * size, deviation)
 
 
-class Standard:
-    """Features with zero mean and unit spread over the training frames.
+class StandardisedScore(Score):
+    """A score of features with zero mean and unit spread over the training frames; no memory.
 
-    Args:
-        mean: Mean of each feature, shape (D,).
-        scale: Spread of each feature, shape (D,).
-        where: Whose they are, for errors.
+    The first two of its arrays are their mean and spread, shape (D,) each.
     """
 
-    def __init__(self, mean: Array, scale: Array, where: str) -> None:
-        self.mean, self.scale, self._where = mean, scale, where
-        self._rate = 1.0 / scale
+    def fit(self, nominal: NominalData) -> Self:
+        """Fit to the standardised features of all frames."""
+        X = training_features(nominal)
+        mean, scale = X.mean(axis=0), scales_of(X)
+        return self._learn([mean, scale, *self._fitted((X - mean) * (1.0 / scale), nominal)])
 
-    @classmethod
-    def fit(cls, X: Array, where: str) -> Self:
-        """Mean and spread of training frames (F, D)."""
-        return cls(X.mean(axis=0), scales_of(X), where)
+    @abstractmethod
+    def _fitted(self, Z: Array, nominal: NominalData) -> Iterable[Array]:
+        """The other arrays, fitted to standardised features Z (F, D) of the nominal data."""
 
-    def of(self, score_input: ScoreInput) -> Array | None:
-        """Standardised features of a tick, shape (D,); None where they are not known.
+    def score(self, score_input: ScoreInput) -> float:
+        """See the class."""
+        z = self._standardised(score_input)
+        return nan if z is None else self._of(z)
 
-        Raises:
-            IlRosError: If there are not D of them.
-        """
-        x = features_of(score_input, len(self.mean), self._where)
-        return None if x is None else (x - self.mean) * self._rate
+    @abstractmethod
+    def _of(self, z: Array) -> float:
+        """The score of standardised features (D,)."""
 
-    def of_frames(self, X: Array) -> Array:
-        """Standardised features of many frames, shape (F, D)."""
-        return (X - self.mean) * self._rate
+    def _standardised(self, score_input: ScoreInput) -> Array | None:
+        """Standardised features of a tick, shape (D,); None where they are not known."""
+        x = features_of(score_input, len(self._mean), self._where)
+        return None if x is None else (x - self._mean) * self._rate
+
+    def _use(self, arrays: Sequence[Array]) -> None:
+        self._mean, self._rate = arrays[0], 1.0 / arrays[1]
 
 
 class SpreadUnits(Score):

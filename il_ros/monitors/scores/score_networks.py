@@ -6,18 +6,15 @@ of a score go through each layer in one call.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import nan
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
-from il_ros.monitors.scores.score import NominalData, Score, ScoreInput
-from il_ros.monitors.scores.score_features import Standard, training_features
+from il_ros.monitors.scores.score_features import StandardisedScore
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -180,32 +177,11 @@ def _forward(weights: list[Tensor], biases: list[Tensor], activation: Activation
     return forward
 
 
-class NetworkScore(Score):
-    """A score that networks give of the standardised features; it has no memory."""
+class NetworkScore(StandardisedScore):
+    """A score that networks give of the standardised features."""
 
     _activation: ClassVar[Activation] = 'relu'
 
-    def fit(self, nominal: NominalData) -> Self:
-        """Fit the networks to the standardised features of all frames."""
-        X = training_features(nominal)
-        standard = Standard.fit(X, self._where)
-        networks = self._fitted(standard.of_frames(X), nominal)
-        return self._learn([standard.mean, standard.scale, *networks.arrays().values()])
-
-    @abstractmethod
-    def _fitted(self, Z: Array, nominal: NominalData) -> Networks:
-        """The networks, fitted to standardised features Z (F, D) of the nominal data."""
-
-    def score(self, score_input: ScoreInput) -> float:
-        """See the class."""
-        z = self._standard.of(score_input)
-        return nan if z is None else self._of(z)
-
-    @abstractmethod
-    def _of(self, z: Array) -> float:
-        """The score of standardised features (D,)."""
-
     def _use(self, arrays: Sequence[Array]) -> None:
-        mean, scale, *layers = arrays
-        self._standard = Standard(mean, scale, self._where)
-        self._networks = Networks.of(layers, self._activation)
+        super()._use(arrays)
+        self._networks = Networks.of(arrays[2:], self._activation)

@@ -1,6 +1,7 @@
 """Features on one scale, and training data that fits together."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from il_ros.core.errors import IlRosError
 from il_ros.monitors.scores.score import NominalData, ScoreInput
 from il_ros.monitors.scores.score_features import (
-    Standard,
+    StandardisedScore,
     scales_of,
     training_features,
     training_spread,
@@ -20,6 +21,25 @@ NORMAL = NominalData(
     position=np.zeros((3, 2)),
     chunks=np.ones((3, 4, 2)),
 )
+
+
+class Spy(StandardisedScore):
+    """Keeps the standardised features that it is fitted to and asked about."""
+
+    _where = 'x score'
+    _shapes: ClassVar = {'mean': 'D', 'scale': 'D'}
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def _fitted(self, Z, nominal):
+        self.seen.append(Z)
+        return []
+
+    def _of(self, z):
+        self.seen.append(z)
+        return 0.0
 
 
 def test_training_data_that_fits_together_is_taken():
@@ -59,10 +79,12 @@ def test_actions_that_do_not_fit_are_refused(change, text):
 
 def test_standardised_by_hand():
     # Feature 0 has mean 2 and spread 2; feature 1 never varies: a thousandth of its size, 10.
-    standard = Standard.fit(np.array([[0.0, 10.0], [4.0, 10.0]]), 'x score')
-    z = standard.of(ScoreInput(time=0.0, features=np.array([5.0, 10.02])))
-    np.testing.assert_allclose(z, [1.5, 2.0])
-    np.testing.assert_allclose(standard.of_frames(np.array([[0.0, 10.0]])), [[-1.0, 0.0]])
+    features = np.array([[0.0, 10.0], [4.0, 10.0], [0.0, 10.0], [4.0, 10.0]])
+    nominal = replace(NORMAL, features=features, lengths=[4])
+    spy = Spy().fit(nominal)
+    spy.score(ScoreInput(time=0.0, features=np.array([5.0, 10.02])))
+    np.testing.assert_allclose(spy.seen[1], [1.5, 2.0])
+    np.testing.assert_allclose(spy.seen[0], [[-1.0, 0.0], [1.0, 0.0]] * 2)
 
 
 def test_rounding_noise_is_no_spread():
@@ -71,7 +93,8 @@ def test_rounding_noise_is_no_spread():
 
 
 def test_no_features_are_not_known_and_others_are_refused():
-    standard = Standard(np.zeros(2), np.ones(2), 'x score')
-    assert standard.of(ScoreInput(time=0.0)) is None
+    spy = Spy.from_arrays({'mean': np.zeros(2), 'scale': np.ones(2)})
+    assert np.isnan(spy.score(ScoreInput(time=0.0)))
+    assert not spy.seen
     with pytest.raises(IlRosError, match=r'^x score: features have shape \(3,\); allowed: \(2,\)$'):
-        standard.of(ScoreInput(time=0.0, features=np.zeros(3)))
+        spy.score(ScoreInput(time=0.0, features=np.zeros(3)))
