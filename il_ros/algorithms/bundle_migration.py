@@ -1,4 +1,8 @@
-"""Bundles of format 2, whose settings have other names, as bundles of this version."""
+"""Bundles of formats 2 and 3 as bundles of this version.
+
+Settings of format 2 have other names. In both an MLP averages its overlapping chunks itself (the
+setting `blend`), which is now the monitor's part (`MonitorConfig.chunk_blend`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,11 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError
 from il_ros.core.migration import Migration, rename_keys
+from il_ros.core.registry import lookup
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.scores.score import SCORES
 from il_ros.policies.bundle import (
+    CONVERTIBLE,
     FORMAT,
     INFO_FILE,
     POLICY_FILE,
@@ -23,14 +31,13 @@ from il_ros.policies.bundle import (
 from il_ros.policies.mlp import MlpConfig, MlpPolicy
 from il_ros.policies.policy import hash_arrays
 
-_OLD = 2
-
 
 def convert_bundle(folder: Path) -> Migration:
-    """How a bundle becomes one of the current format: settings renamed, its identity with them.
+    """How a bundle becomes one of the current format: other settings, and its identity with them.
 
     The identity of a policy covers its settings, so that it changes, and with it what the
-    thresholds belong to. Weights, scores and thresholds stay bit for bit.
+    thresholds belong to. Weights and scores stay bit for bit, and thresholds too, unless a score
+    reads chunks and these were averages of several.
 
     Args:
         folder: The bundle's folder.
@@ -46,15 +53,15 @@ def convert_bundle(folder: Path) -> Migration:
         raise BundleError(f'cannot be read: {problem}', where=str(file)) from None
     if found == FORMAT:
         return Migration(changes=(), write=lambda target: None)
-    if found != _OLD:
+    if found not in CONVERTIBLE:
         newer = isinstance(found, int) and found > FORMAT
         raise BundleError(
             f'format {found}',
             where=str(file),
-            allowed=f'{_OLD}, {FORMAT}',
+            allowed=', '.join(map(str, (*CONVERTIBLE, FORMAT))),
             fix='update il_ros: a newer version wrote it' if newer else 'train the policy again',
         )
-    changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, was {_OLD}',)
+    changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, was {found}',)
     if kind == MlpPolicy.kind:
         data, renamed = _renamed(data, folder)
         changes += renamed
@@ -72,7 +79,8 @@ def _renamed(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[
     """The content of `bundle.json` with new settings and the new identity, and what changed."""
     file = folder / INFO_FILE
     try:
-        old, calibration, training = data['policy_id'], data['calibration'], data['training']
+        old, training = data['policy_id'], data['training']
+        calibration, channels = data['calibration'], data['channels']
         contract = parse_contract(data['contract'], source=str(file))
         arrays = read_arrays(folder / POLICY_FILE, **data['files'][POLICY_FILE])
         config, changes = _rename(data['config'], MlpConfig, f'{INFO_FILE}.config')
@@ -84,15 +92,36 @@ def _renamed(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[
         raise BundleError(
             f'the policy is not {old}', where=str(file), fix='it was changed by hand: train again'
         )
+    blend = config.pop('blend', 0.0)
+    settings.get('policy', {}).pop('blend', None)
+    if blend:
+        changes = (*changes, _blend_text(blend))
     new = policy_identity(MlpPolicy.load(contract, config, arrays, 'cpu'))
     changed: dict[str, Any] = {
         'policy_id': new,
         'config': config,
         'training': {**training, 'config': settings},
     }
-    if calibration is not None:
+    if calibration is not None and blend and _read_chunks(channels):
+        changed['calibration'] = None
+        more += (
+            f'{INFO_FILE}.calibration: removed, its scores read averaged chunks; '
+            'run il_ros monitor calibrate',
+        )
+    elif calibration is not None:
         changed['calibration'] = {**calibration, 'policy_id': new}
     return data | changed, (*changes, *more, f'{INFO_FILE}.policy_id: {new}, was {old}')
+
+
+def _blend_text(blend: float) -> str:
+    text = f'{INFO_FILE}.config.blend: removed, the monitor averages chunks (chunk_blend)'
+    default = MonitorConfig.chunk_blend
+    return text if blend == default else f'{text}; set chunk_blend to {blend}, not {default}'
+
+
+def _read_chunks(channels: Any) -> bool:
+    """Whether a score of a bundle reads the policy's chunks."""
+    return any('chunk' in lookup('score', kind, SCORES).needs for _, kind, _ in channels)
 
 
 def _rename(settings: Any, cls: type, where: str) -> tuple[Any, tuple[str, ...]]:

@@ -101,7 +101,6 @@ def dagger(
             )
     settings: dict[str, Any] = {
         'horizon': training.policy.horizon,
-        'blend': training.policy.blend,
         'noise': run.noise,
         'randomisation': ranges,
     }

@@ -3,6 +3,10 @@
 A dataclass whose fields were renamed lists them, so that an old key is answered with the new one::
 
     renamed: ClassVar[dict[str, str]] = {'old_key': 'new_key'}
+
+and one that has left the dataclass is listed with the place where it is set now::
+
+    moved: ClassVar[dict[str, str]] = {'old_key': 'the parameter new_key of the monitor'}
 """
 
 from __future__ import annotations
@@ -151,7 +155,7 @@ def renamed_keys(cls: type) -> dict[str, str]:
 def refuse_renamed(
     cls: type, key: object, *, where: str, hint: str = '', error: type[IlRosError] = IlRosError
 ) -> None:
-    """Raise if `key` is the old name of a field of `cls`.
+    """Raise if `key` is the old name of a field of `cls`, or of one that has left it.
 
     Args:
         cls: The dataclass.
@@ -161,8 +165,11 @@ def refuse_renamed(
         error: Kind of error to raise.
 
     Raises:
-        IlRosError: (as `error`) With the new name.
+        IlRosError: (as `error`) With the new name or place.
     """
+    place = vars(cls).get('moved', {}).get(str(key))
+    if place is not None:
+        raise error(f'{key!r} is now {place}', where=where, fix=f'remove it here{hint}')
     new = renamed_keys(cls).get(str(key))
     if new is not None:
         raise error(f'{key!r} is now {new!r}', where=where, fix=f'write {new!r} instead{hint}')

@@ -1,8 +1,8 @@
 """Episodes of a simulated arm in this process, behind a monitor (`episode_env.EpisodeEnv`).
 
 A control period is as on the graph: the frame is built, the action source answers it with a chunk,
-the monitor's hard checks and limits say what is commanded, and the arm moves. Who drives, learner
-or expert, is decided before the monitor, for which they are one driver.
+the monitor's hard checks and limits say what is commanded, and the arm moves. Where the expert is
+to drive, it takes the arm from the learner at the monitor, as on the graph.
 """
 
 from __future__ import annotations
@@ -53,8 +53,6 @@ class ArmEpisodeEnv:
         contract: What the topics mean, and which arm it is.
         task: Name of the simulator's task; its expert has the same name.
         horizon: Steps of a chunk, H.
-        blend: Weight of each chunk relative to the one after it, where they overlap: that of the
-            policy which is trained (`MlpConfig.blend`), whose actor has no memory of its own.
         noise: Standard deviation of the joints' disturbance [rad].
         randomisation: What differs from episode to episode besides the scene, in all of them.
 
@@ -74,7 +72,6 @@ class ArmEpisodeEnv:
         task: str,
         *,
         horizon: int = MlpConfig.horizon,
-        blend: float = MlpConfig.blend,
         noise: float = NOISE,
         randomisation: Randomisation = NOTHING,
     ) -> None:
@@ -87,7 +84,7 @@ class ArmEpisodeEnv:
         self._contract, self._horizon, self._randomisation = contract, horizon, randomisation
         self._expert = make_expert(task, contract.arm)
         self._driver = _SourceDriver(contract, horizon, self._ask)
-        self._monitor = limits_monitor(contract, 'policy', blend=blend)
+        self._monitor = limits_monitor(contract, 'policy')
         self._runner = EpisodeRunner(contract, task, self._driver, self._monitor)
 
     def run(self, seed: int, source: ActionSource) -> EpisodeOutcome:
@@ -153,6 +150,7 @@ class _SourceDriver:
             observation=observed(self._contract, frame), ask=self._ask, scores=scores
         )
         flat = self._action_source(context)
+        self._monitor.driver = self._action_source.driver
         if flat is None:
             self._ended = True
             return None

@@ -18,6 +18,7 @@ Target = tuple[Array, Array]
 """Position [rad or m] and velocity [rad/s or m/s] wanted of the joints, each of shape (N,)."""
 
 _MOST = 64  # chunks that are blended
+_NEGLIGIBLE = 1e-3  # weight of a chunk, relative to the newest
 
 
 class ChunkFollower:
@@ -27,10 +28,14 @@ class ChunkFollower:
     differences at the steps. Past the last step the target rests there. Steps that are past are
     never gone back to.
 
+    Overlapping chunks are averaged at each instant (temporal ensembling, Zhao et al. 2023, section
+    IV-B, with the newest chunk weighing most). A chunk that is a steps older than the newest has
+    the weight blend^a, however many chunks arrived in between. A single chunk can come to rest
+    between two phases of a task, where half of the demonstrations wait and the other half go on;
+    older chunks carry the motion over.
+
     Args:
-        blend: Weight of each chunk relative to the one after it in the mean of what overlapping
-            chunks say about an instant (temporal ensembling, Zhao et al. 2023, section IV-B, with
-            the newest weighing most); 0 follows the newest alone.
+        blend: Weight of a chunk relative to one that is a step newer; 0 follows the newest alone.
     """
 
     def __init__(self, blend: float = 0.0) -> None:
@@ -51,8 +56,10 @@ class ChunkFollower:
         return True
 
     def reset(self, not_before: float = np.inf) -> None:
-        """Follow nothing that is stamped before `not_before` [s]."""
-        while self._followed and self._followed[0].chunk.stamp < not_before:
+        """Follow the newest chunk alone, and nothing that is stamped before `not_before` [s]."""
+        newest = self.chunk
+        keep = newest is not None and newest.stamp >= not_before
+        while len(self._followed) > keep:
             self._followed.popleft()
 
     def exhausted(self, t: float) -> bool:
@@ -71,15 +78,28 @@ class ChunkFollower:
         position, velocity = newest.at(t)
         if len(self._followed) == 1:
             return position, velocity
-        total, weight = 1.0, 1.0
+        total = 1.0
         for older in list(self._followed)[-2::-1]:
-            weight *= self._blend
-            if t > older.end or weight < 1e-3:  # nothing to say any more, nor those before it
-                break
+            age = (newest.chunk.stamp - older.chunk.stamp) / newest.chunk.step_dt
+            weight = self._blend**age
+            if weight < _NEGLIGIBLE:
+                break  # so are all before it
+            if t > older.last_motion:
+                continue
             p, v = older.at(t)
             position, velocity = position + weight * p, velocity + weight * v
             total += weight
         return position / total, velocity / total
+
+    def newest(self, t: float) -> tuple[Array, Array]:
+        """What the newest chunk alone wants at `t` [s]; see `target`.
+
+        Returns:
+            The position (N,), and by how much it differs from what the chunk before wants.
+        """
+        position = self._followed[-1].at(t)[0]
+        before = self._followed[-2].at(t)[0] if len(self._followed) > 1 else position
+        return position, position - before
 
 
 class _Followed:
@@ -90,6 +110,9 @@ class _Followed:
         self.chunk = chunk
         self._first = chunk.stamp + chunk.step_dt
         self.end = chunk.stamp + chunk.step_dt * steps
+        # At its last step a chunk rests, because what follows is not known. Among chunks that know
+        # what follows, it has no say there. Half a step: instants are not exact.
+        self.last_motion = self.end - chunk.step_dt / 2
         self._last = steps - 1
         self._positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
         self._velocity = np.zeros_like(self._positions)

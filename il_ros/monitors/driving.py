@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from numpy import bool_, clip, where
+from numpy import bool_, clip, where, zeros
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
@@ -56,6 +56,9 @@ class Driving:
         self._way: FallbackMotion | None = None
         self._way_begin = 0.0
         self._slow_since = inf
+        # The newest chunk's target less that of all that overlap; less that of the chunk before.
+        self._newest: Array = zeros(len(limits.names))
+        self._change: Array = self._newest
 
     @property
     def waiting(self) -> bool:
@@ -124,22 +127,31 @@ class Driving:
         Returns:
             Position and velocity (N,); a fault; or None: come to rest.
         """
+        self._newest = self._change = zeros(len(self._limits.names))
         if source is not None:
-            return self._intakes[source].pull(now, self._dt + self._delay, frame_stamp)
+            lead, intake = self._dt + self._delay, self._intakes[source]
+            target = intake.pull(now, lead, frame_stamp)
+            if isinstance(target, tuple):
+                newest, self._change = intake.follower.newest(now + lead)
+                self._newest = newest - target[0]
+            return target
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
     def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:
         """The target without a jump from the previous driver's, and slower while the monitor warns.
 
-        Slower means a fraction of each step, within the same fraction of the speed limits. A
-        target out of reach is a fault, except for a gripper, which opens from one step to the
-        next, and for an arm that lags because it goes slowly.
+        Slower means a fraction of each step, within the same fraction of the speed limits; the
+        newest chunk alone counts, since older ones are of an arm that kept its speed. A target out
+        of reach is a fault, and so is a jump of that size from one chunk to the next, which their
+        mean would hide; except for a gripper, which opens from one step to the next, and for an
+        arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(now)[0], self._fallback.speed
         if not slowly:
-            return self._jump(position - here) or (position, velocity)
+            return self._jump(position - here) or self._jump(self._change) or (position, velocity)
+        position = position + self._newest
         most = fraction * self._limits.velocity
         step = clip(fraction * (position - here), -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)

@@ -20,8 +20,8 @@ class MonitorConfig:
     Attributes:
         frame_age: Largest age of the newest frame at a tick [s]; older is a missed deadline.
         chunk_age: Largest age of the newest chunk of the driving source [s].
-        chunk_blend: Weight of each chunk relative to the one after it, in the mean of what
-            overlapping chunks say about an instant; 0 follows the newest alone.
+        chunk_blend: Temporal ensembling: weight of a chunk relative to one a step newer, in the
+            mean of the driving source's overlapping chunks; 0 follows the newest alone.
         jump: A target is a fault where a joint of the arm cannot reach it, at its speed limit,
             within one tick plus this time [s]; 0 for any target.
         future: How far in the future a frame or chunk may be stamped [s].
@@ -64,7 +64,7 @@ class MonitorConfig:
 
     frame_age: float = _within(0.2, 0.0, 10.0)
     chunk_age: float = _within(0.3, 0.0, 60.0)
-    chunk_blend: float = _within(0.0, 0.0, 0.99)
+    chunk_blend: float = _within(0.75, 0.0, 0.99)
     jump: float = _within(0.2, 0.0, 10.0)
     future: float = _within(0.05, 0.0, 1.0)
     clock_step: float = _within(0.5, 0.0, 10.0)

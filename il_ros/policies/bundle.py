@@ -26,7 +26,10 @@ from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
 
-FORMAT = 3
+FORMAT = 4
+CONVERTIBLE = (2, 3)
+"""Formats that `il_ros migrate` converts."""
+
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
 CALIBRATION_FILE = 'calibration.safetensors'
@@ -203,7 +206,7 @@ def read_info(path: Path) -> BundleInfo:
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
         fix = 'train the policy again'
-        if found == FORMAT - 1:
+        if found in CONVERTIBLE:
             fix = f'run il_ros migrate {path}'
         elif isinstance(found, int) and found > FORMAT:
             fix = 'update il_ros on this machine: a newer version wrote it'

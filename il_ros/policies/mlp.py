@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
-from il_ros.core.frames import NS, Frame
+from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.core.observation_features import Features, Normalizer
-from il_ros.policies.blend import ChunkBlend
 from il_ros.policies.policy import Arrays, Policy
 
 Floats = NDArray[np.float32]
@@ -37,14 +36,10 @@ class MlpConfig:
             makes a lag of the arm part of the command, as it was in the demonstration.
         exclude_keys: Keys of observations that the network does not see; None for those of speeds
             and forces (`motion_keys`).
-        blend: Weight of each chunk relative to the one a period newer, in the mean of what the
-            last H chunks say about the same moment (temporal ensembling, Zhao et al. 2023); 0
-            takes the newest chunk alone. A single chunk can come to rest between two phases of a
-            task, where one half of the demonstrations waits and the other half goes on; older
-            chunks carry the motion over.
     """
 
     renamed: ClassVar[dict[str, str]] = {'hidden': 'hidden_dims', 'leave_out': 'exclude_keys'}
+    moved: ClassVar[dict[str, str]] = {'blend': 'the parameter chunk_blend of the monitor'}
 
     hidden_dims: tuple[int, ...] = (256, 256)
     activation: Literal['silu', 'relu'] = 'silu'
@@ -53,7 +48,6 @@ class MlpConfig:
     clip: float = 5.0
     absolute: tuple[str, ...] = ('gripper_position',)
     exclude_keys: tuple[str, ...] | None = None
-    blend: float = 0.75
 
 
 class MlpPolicy(Policy):
@@ -90,7 +84,6 @@ class MlpPolicy(Policy):
         self._weights = dict(weights)
         self._relative = relative_joints(contract, config)
         self._shape = (config.horizon, len(contract.action.names))
-        self._blend = ChunkBlend(config.horizon, config.blend, NS / contract.rate)
         self._check()
         self._network = NumpyMlp(config, weights)
         self._forward: Callable[[Floats], Floats] = (
@@ -103,7 +96,7 @@ class MlpPolicy(Policy):
         chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
         if self._relative.any():
             chunk += self._relative * frame.vector(self.contract.action.position)
-        return self._blend.add(frame.stamp, chunk)
+        return chunk
 
     def input_of(self, raw: NDArray[np.floating]) -> Floats:
         """What the network sees, shape (..., D), of observations of `features.keys` (..., R)."""
@@ -112,7 +105,7 @@ class MlpPolicy(Policy):
     def answers(self, x: Floats) -> Array:
         """What the network says of inputs (B, D) by itself, shape (B, H, N) [rad or m].
 
-        Nothing is blended, and a joint that is predicted as a change is one: see `MlpConfig`.
+        A joint that is predicted as a change is one: see `MlpConfig`.
         """
         rows = [self._network(row).reshape(self._shape) for row in x]
         return self.outputs.restore(np.array(rows).reshape(-1, *self._shape))
@@ -125,10 +118,6 @@ class MlpPolicy(Policy):
     def action_std(self) -> Array:
         """See `Policy.action_std`; 1 for a joint that hardly ever moved."""
         return np.asarray(self.outputs.scale[0])
-
-    def reset(self) -> None:
-        """Forget the last chunks."""
-        self._blend.reset()
 
     def config(self) -> dict[str, Any]:
         """See `Policy.config`."""

@@ -31,14 +31,19 @@ _MODES: dict[Source, Mode] = {'policy': Mode.POLICY, 'expert': Mode.EXPERT}
 class InProcessMonitor:
     """The monitor in this process; a simulated trajectory controller executes its plans.
 
+    An expert takes the arm from the policy, and gives it back, by an enable switch, as on a graph.
+
     Args:
         contract: Contract of the arm.
-        source: Source of the chunks.
+        source: Source whose mode an episode begins in.
         make: Makes the monitor of an episode.
         policy_id: Identity of the policy; empty for an expert.
         score_input: Makes the input of the scores from a frame; None without scores.
         samples: The policy's further answers to the last frame; see `Policy.samples`.
         patience: Time to wait for a frame before ticking without one [s], as the node does.
+
+    Attributes:
+        driver: Source of the chunks from the next tick on.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class InProcessMonitor:
         patience: float = MonitorConfig.frame_age,
     ) -> None:
         self._contract, self._source, self._make = contract, source, make
+        self.driver = source
         self._policy_id, self._score_input, self._samples = policy_id, score_input, samples
         self._patience = patience
         self.verdict: Verdict | None = None
@@ -75,7 +81,7 @@ class InProcessMonitor:
             self._contract.action.names, posture, period=self._contract.period
         )
         self._last_frame = -np.inf
-        self._driven = False
+        self._driven, self.driver = False, self._source
         self.verdict, self.stopped = None, ''
 
     def tick(
@@ -83,16 +89,19 @@ class InProcessMonitor:
     ) -> Array | None:
         """See `SafetyFilter.tick`."""
         if chunk is not None:
-            self._monitor.offer(self._chunk(chunk, now), self._source)
+            self._monitor.offer(self._chunk(chunk, now), self.driver)
         if frame is None and now - self._last_frame <= self._patience:
             return None
         tick_input = self._input(frame, now, invalid)
+        if self._driven:
+            self._hand_over(now)
         verdict = self._monitor.tick(tick_input, now)
         if not self._driven and self._enter(now):
+            self._hand_over(now)
             verdict = self._monitor.tick(tick_input, now)
         if verdict.plan is not None:
             self._follow(verdict.plan, now)
-        if self._driven and not self.stopped and verdict.mode is not _MODES[self._source]:
+        if self._driven and not self.stopped and verdict.mode is not _MODES[self.driver]:
             self.stopped = verdict.reason
         self.verdict = verdict
         return verdict.target_end
@@ -108,14 +117,20 @@ class InProcessMonitor:
         self._controller.follow(contract.action.names, trajectory, now)
 
     def _enter(self, now: float) -> bool:
-        """Request the driver's mode; after a refusal the next tick requests it again."""
+        """Request the mode of an episode; after a refusal the next tick requests it again."""
         try:
             self._monitor.discard_before(now)
             self._monitor.request(_MODES[self._source])
         except ModeRefused:
             return False
+        # A switch counts once it was seen to be let go.
+        self._monitor.enable_switch(False, now - self._contract.period)
         self._driven = True
         return True
+
+    def _hand_over(self, now: float) -> None:
+        """Report the enable switch: held while the expert drives in an episode of the policy."""
+        self._monitor.enable_switch(self.driver != self._source, now)
 
     def _chunk(self, positions: Array, now: float) -> Chunk:
         return Chunk(
@@ -125,7 +140,7 @@ class InProcessMonitor:
             positions=positions,
             contract_hash=self._contract.hash,
             policy_id=self._policy_id,
-            source=self._source,
+            source=self.driver,
             samples=self._samples(),
         )
 
@@ -140,18 +155,17 @@ class InProcessMonitor:
         )
 
 
-def limits_monitor(
-    contract: Contract, source: Source, *, policy_id: str = '', blend: float = 0.0
-) -> InProcessMonitor:
+def limits_monitor(contract: Contract, source: Source, *, policy_id: str = '') -> InProcessMonitor:
     """The monitor with its hard checks only: neither a score nor a long episode causes a stop.
 
     Args:
         contract: Contract of the arm.
         source: Source of the chunks.
         policy_id: Identity of the policy; empty for an expert.
-        blend: See `MonitorConfig.chunk_blend`.
     """
-    config = MonitorConfig(novelty=False, allow_uncalibrated=True, overdue=0.0, chunk_blend=blend)
+    config = MonitorConfig(
+        novelty=False, allow_uncalibrated=True, overdue=0.0, takeover_return=True
+    )
     return InProcessMonitor(
         contract, source, lambda: make_monitor(contract, None, config), policy_id=policy_id
     )

@@ -1,6 +1,6 @@
 """Episodes of MetaWorld's tasks: demonstrations by its experts, and evaluations of policies.
 
-No arm is commanded, so there is no monitor and there are no perturbations.
+No arm is commanded, so there are no perturbations and no monitor but its temporal ensembling.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from il_ros.datasets.manifest import LeftOut
 from il_ros.datasets.memory_dataset import usable_arrays
 from il_ros.evaluation.episode_result import EpisodeResult, why_it_ended
 from il_ros.evaluation.suites import SUITES
+from il_ros.monitors.chunk_follower import ChunkFollower
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk
 from il_ros.policies.policy import Policy
 from il_ros.rollouts.episode_cases import PlannedEpisode
 from il_ros.rollouts.rollout import Rollout, episode_data
@@ -64,19 +67,22 @@ class MetaWorldRunner:
         random = np.random.default_rng(seed)
         frames: list[Frame] = []
         chunks: list[Array] = []
+        actions: list[Array] = []
+        follower = ChunkFollower(MonitorConfig.chunk_blend)
         self.latencies = []
         ended = False
         while not ended:
             frames.append(self._frame(observation, len(frames)))
             chunks.append(self._answer(frames[-1]))
-            action = chunks[-1][0] + noise * random.standard_normal(chunks[-1].shape[1])
+            actions.append(self._followed(follower, frames[-1], chunks[-1]))
+            action = actions[-1] + noise * random.standard_normal(len(actions[-1]))
             observation, _, terminated, truncated, info = self.env.step(action)
             ended = terminated or truncated
         return Rollout(
             seed=seed,
             frames=tuple(frames),
             chunks=tuple(chunks),
-            actions=np.array([chunk[0] for chunk in chunks]),
+            actions=np.array(actions),
             success=info['is_success'],
             progress=info['progress'],
             duration=len(frames) * self.env.period,
@@ -91,6 +97,20 @@ class MetaWorldRunner:
             valid=dict.fromkeys(keys, True),
             age=dict.fromkeys(keys, 0.0),
         )
+
+    def _followed(self, follower: ChunkFollower, frame: Frame, positions: Array) -> Array:
+        """The action of this step, (N,), from the newest chunk and those that it overlaps."""
+        chunk = Chunk(
+            stamp=frame.stamp / NS,
+            step_dt=self.env.period,
+            names=self.contract.action.names,
+            positions=positions,
+            contract_hash=self.contract.hash,
+            policy_id='',
+            source='expert' if self.policy is None else 'policy',
+        )
+        follower.offer(chunk)
+        return follower.target(chunk.stamp + chunk.step_dt)[0]
 
     def _answer(self, frame: Frame) -> Array:
         begin = time.perf_counter()

@@ -10,9 +10,8 @@ An operator with an enable switch of their own goes first: while they hold it th
 chunks are the labels, and the expert is not asked.
 
 The expert is asked by its service alone. Its answer is published with the stamp of the frame: the
-monitor follows it where the expert drives, and the bag holds it as the frame's label. Where the
-expert drives, its overlapping answers are blended as the policy node blends its own, with the noise
-that a rule may add; then the monitor gets the blend, and the label is published next to it
+monitor follows it where the expert drives, and the bag holds it as the frame's label. Where a rule
+adds noise to what the expert does, the monitor gets that, and the label is published next to it
 (`expert/label`).
 """
 
@@ -44,8 +43,6 @@ from il_ros.interactive.retraining import Trials
 from il_ros.monitors.enable_switch import EnableSwitches
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.msg import ActionChunk, MonitorScores, Takeover, TaskState
-from il_ros.policies.blend import ChunkBlend
-from il_ros.policies.mlp import MlpConfig
 from il_ros.rollouts.demonstrations import NOISE
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.graph_client import GraphClient
@@ -78,7 +75,6 @@ def graph_episode_env(
     contract: Contract,
     *,
     horizon: int,
-    blend: float = MlpConfig.blend,
     novelty: bool = False,
     noise: float = NOISE,
     randomisation: Randomisation = NOTHING,
@@ -89,8 +85,6 @@ def graph_episode_env(
         client: Talks to the graph.
         contract: What the topics mean.
         horizon: Steps of an answer, H.
-        blend: Weight of each answer relative to the one after it, where they overlap and the expert
-            drives: that of the policy which is trained (`MlpConfig.blend`).
         novelty: Whether the monitor's scores may stop the policy; they need calibrated bundles.
         noise: Standard deviation of the joints' disturbance where it is learned from [rad].
         randomisation: What differs from episode to episode besides the scene, in all of them.
@@ -108,7 +102,6 @@ def graph_episode_env(
                 client,
                 contract,
                 horizon=horizon,
-                blend=blend,
                 noise=noise,
                 randomisation=randomisation,
             )
@@ -161,7 +154,6 @@ class GraphEpisodeEnv:
         client: Talks to the graph.
         contract: What the topics mean.
         horizon: Steps of an answer, H.
-        blend: See `graph_episode_env`.
         noise: Standard deviation of the joints' disturbance [rad], in every episode that may be
             learned from and never in one that evaluates (`SEEDS`); see `ArmEpisodeEnv`.
         randomisation: What differs from episode to episode besides the scene, in all of them.
@@ -178,7 +170,6 @@ class GraphEpisodeEnv:
         contract: Contract,
         *,
         horizon: int,
-        blend: float,
         noise: float = NOISE,
         randomisation: Randomisation = NOTHING,
     ) -> None:
@@ -194,8 +185,6 @@ class GraphEpisodeEnv:
         self._executed: dict[int, str] = {}
         self._asked: tuple[int, Array] | None = None
         self._answer: ActionChunk | None = None  # the expert's, until it is published
-        self._blend = ChunkBlend(horizon, blend, NS * self.period)  # of what the expert does
-        self._published = 0  # stamp of the answer before [ns]
         self._scores: dict[str, float] = {}
         self._switches = EnableSwitches(MonitorConfig.takeover_age)
         self._now = 0.0  # stamp of the newest frame [s]
@@ -339,17 +328,11 @@ class GraphEpisodeEnv:
         chunk, self._answer = self._answer, None
         if chunk is None:
             return
-        stamp = to_ns(chunk.header.stamp)
-        if stamp - self._published > 1.5 * NS * self.period:
-            self._blend.reset()  # its answers from before others drove unasked are past
-        self._published = stamp
         answer = np.minimum(np.maximum(chunk_positions(chunk).reshape(-1), self.low), self.high)
-        wanted = (answer if action is None else action).reshape(self._horizon, -1)
-        does = self._blend.add(stamp, wanted).reshape(-1)
-        if action is not None and not np.array_equal(does, answer):
+        if action is not None and not np.array_equal(action, answer):
             self._labels.publish(chunk)
             chunk = copy(chunk)
-            chunk.positions = doubles(does)
+            chunk.positions = doubles(action)
         self._chunks.publish(chunk)
 
     def _persons(self, frame: Frame) -> Array:

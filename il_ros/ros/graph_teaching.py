@@ -251,7 +251,6 @@ class GraphTeaching:
             client,
             self._contract,
             horizon=self._training.policy.horizon,
-            blend=self._training.policy.blend,
             noise=self._run.noise,
             randomisation=self._ranges,
         ) as place:

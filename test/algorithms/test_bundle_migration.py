@@ -1,16 +1,20 @@
-"""A bundle that the version before wrote (format 2), as this one reads it."""
+"""Bundles that earlier versions wrote, as this one reads them."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from il_ros.algorithms.bundle_migration import convert_bundle
 from il_ros.cli.main import main
-from il_ros.core.errors import BundleError
+from il_ros.core.contract import parse_contract
+from il_ros.core.errors import BundleError, IlRosError
 from il_ros.policies.bundle import load_bundle
+from il_ros.policies.policy import hash_arrays
 
 OLD = Path(__file__).parents[1] / 'support/bundle_format_2'
 ANSWER = [  # of the version that wrote it, to a frame of zeros before normalisation [rad, m]
@@ -24,13 +28,16 @@ def old(tmp_path):
     return Path(shutil.copytree(OLD, tmp_path / 'old'))
 
 
+KNN, TCE = ('knn', 'knn', 'observation'), ('tce', 'tce', 'observation')
+
+
 def edit(folder, **changes):
     file = folder / 'bundle.json'
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def test_an_old_bundle_is_refused_with_the_command_that_converts_it(old):
-    with pytest.raises(BundleError, match='format 2; allowed: 3; to fix: run il_ros migrate'):
+    with pytest.raises(BundleError, match='format 2; allowed: 4; to fix: run il_ros migrate'):
         load_bundle(old)
 
 
@@ -40,6 +47,7 @@ def test_the_command_converts_it_and_the_policy_answers_as_it_did(old, capsys):
     assert 'bundle.json.config.hidden: now hidden_dims' in said
     assert 'bundle.json.training.config.held_out: now val_fraction' in said
     bundle = load_bundle(old)
+    assert 'bundle.json.config.blend: removed, the monitor averages chunks (chunk_blend)\n' in said
     assert bundle.policy.mlp_config.hidden_dims == (4,)
     assert bundle.policy.mlp_config.exclude_keys == ('joint_velocity',)
     assert bundle.training.config['policy']['hidden_dims'] == [4]
@@ -52,7 +60,7 @@ def test_the_command_converts_it_and_the_policy_answers_as_it_did(old, capsys):
 
 def test_the_thresholds_belong_to_the_same_policy_afterwards(old, tmp_path):
     identity = json.loads((old / 'bundle.json').read_text())['policy_id']
-    edit(old, calibration={'policy_id': identity, 'alpha': 0.02})
+    edit(old, calibration={'policy_id': identity, 'alpha': 0.02}, channels=[KNN])
     conversion = convert_bundle(old)
     assert conversion.changes[-1].endswith(f', was {identity}')
     with pytest.raises(BundleError, match='calibration'):
@@ -62,10 +70,42 @@ def test_the_thresholds_belong_to_the_same_policy_afterwards(old, tmp_path):
     assert data['policy_id'] != identity
 
 
+def test_thresholds_of_scores_that_read_averaged_chunks_are_removed(old, tmp_path):
+    identity = json.loads((old / 'bundle.json').read_text())['policy_id']
+    edit(old, calibration={'policy_id': identity, 'alpha': 0.02}, channels=[KNN, TCE])
+    conversion = convert_bundle(old)
+    assert any(
+        change.endswith(
+            'calibration: removed, its scores read averaged chunks; run il_ros monitor calibrate'
+        )
+        for change in conversion.changes
+    )
+    with contextlib.suppress(IlRosError):  # the scores' arrays are not there
+        conversion.write(tmp_path / 'new')
+    assert json.loads((tmp_path / 'new/bundle.json').read_text())['calibration'] is None
+
+
+def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old, tmp_path):
+    convert_bundle(old).write(tmp_path / 'current')
+    data = json.loads((tmp_path / 'current/bundle.json').read_text())
+    config = data['config'] | {'blend': 0.5}
+    arrays = safetensors.numpy.load((old / 'policy.safetensors').read_bytes())
+    contract = parse_contract(data['contract'], source='test')
+    plain = json.dumps(config, sort_keys=True)
+    identity = hash_arrays(sorted(arrays.items()), 'mlp', plain, contract.hash)[:16]
+    edit(tmp_path / 'current', format=3, config=config, policy_id=identity)
+    with pytest.raises(BundleError, match='format 3; allowed: 4; to fix: run il_ros migrate'):
+        load_bundle(tmp_path / 'current')
+    conversion = convert_bundle(tmp_path / 'current')
+    assert 'set chunk_blend to 0.5, not 0.75' in conversion.changes[1]
+    conversion.write(tmp_path / 'new')
+    assert load_bundle(tmp_path / 'new').policy_id == data['policy_id']
+
+
 def test_a_bundle_that_was_changed_or_is_older_is_not_converted(old):
     edit(old, format=1)
     with pytest.raises(
-        BundleError, match='format 1; allowed: 2, 3; to fix: train the policy again'
+        BundleError, match='format 1; allowed: 2, 3, 4; to fix: train the policy again'
     ):
         convert_bundle(old)
     edit(old, format=2, policy_id='0' * 16)

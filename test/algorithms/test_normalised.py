@@ -10,9 +10,12 @@ from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.algorithms.chunk_dataset import chunk_targets
 from il_ros.cli.monitor_command import calibrate
 from il_ros.core.errors import BundleError, ContractError
+from il_ros.core.frames import NS
 from il_ros.datasets.dataset_writer import save_dataset
+from il_ros.monitors.chunk_follower import ChunkFollower
 from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk
 from il_ros.policies.bundle import load_bundle
 from il_ros.policies.mlp import MlpConfig
 
@@ -33,14 +36,30 @@ def test_targets_are_the_actions_as_they_are():
     assert mask[5].all()
 
 
+def followed(follower, contract, frame, positions):
+    """The action that the newest chunks give for one step."""
+    chunk = Chunk(
+        stamp=frame.stamp / NS,
+        step_dt=contract.period,
+        names=contract.action.names,
+        positions=positions,
+        contract_hash='',
+        policy_id='',
+        source='policy',
+    )
+    assert follower.offer(chunk)
+    return follower.target(chunk.stamp + chunk.step_dt)[0]
+
+
 def test_a_policy_of_it_goes_towards_unseen_goals(trained):
     policy = load_bundle(trained / 'bundle').policy
     for goal in np.array([[0.1, 0.7, 0.25], [-0.15, 0.55, 0.15]]):
         policy.reset()
-        hand = np.array([0.0, 0.6, 0.2])
+        hand, follower = np.array([0.0, 0.6, 0.2]), ChunkFollower(MonitorConfig.chunk_blend)
         far = np.linalg.norm(goal - hand)
         for step in range(60):
-            action = policy.act(free_hand.frame(step, hand, goal))[0]
+            frame = free_hand.frame(step, hand, goal)
+            action = followed(follower, policy.contract, frame, policy.act(frame))
             hand = hand + 0.01 * np.clip(action[:3], -1, 1)
         assert np.linalg.norm(goal - hand) < 0.5 * far
         assert action[3] == pytest.approx(1.0, abs=0.2)

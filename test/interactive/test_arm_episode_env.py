@@ -19,8 +19,17 @@ def env():
     return ArmEpisodeEnv(CONTRACT, 'reach', horizon=4)
 
 
-def ask(context):
-    return context.ask()
+class Acting:
+    """An action source: a function of the context, and who drives by it."""
+
+    def __init__(self, function, driver='policy'):
+        self._function, self.driver = function, driver
+
+    def __call__(self, context):
+        return self._function(context)
+
+
+ask = Acting(lambda context: context.ask(), 'expert')
 
 
 def joints(rollout):
@@ -60,7 +69,7 @@ def test_the_learner_does_not_see_what_the_expert_sees():
         sizes.add(len(context.observation))
         return context.ask()
 
-    outcome = ArmEpisodeEnv(contract, 'reach', horizon=4).run(NOMINAL, source)
+    outcome = ArmEpisodeEnv(contract, 'reach', horizon=4).run(NOMINAL, Acting(source))
     assert outcome.gain == 1.0
     assert sizes == {sum(stream.size for stream in observations.values())}
 
@@ -72,10 +81,10 @@ def test_a_source_that_leaves_ends_the_episode(env):
         seen.append(context)
         return context.ask() if len(seen) < 4 else None
 
-    rollout = env.rollout(NOMINAL, source)
+    rollout = env.rollout(NOMINAL, Acting(source))
     assert len(seen) == len(rollout.frames) == 4
     seen.clear()
-    assert env.run(NOMINAL, source).ending == 'cut'
+    assert env.run(NOMINAL, Acting(source)).ending == 'cut'
 
 
 def test_an_arm_that_holds_runs_into_the_time_limit(env):
@@ -84,7 +93,7 @@ def test_an_arm_that_holds_runs_into_the_time_limit(env):
     def hold(context):
         return np.tile(np.append(context.observation[here], 0.04), 4)
 
-    outcome = env.run(NOMINAL, hold)
+    outcome = env.run(NOMINAL, Acting(hold))
     assert (outcome.ending, outcome.gain) == ('cut', 0.0)
 
 
@@ -95,11 +104,11 @@ def test_what_the_monitor_stops_has_failed_and_nobody_is_asked_on(env):
         asked.append(1)
         return context.ask() if len(asked) < 5 else np.full(32, np.nan)
 
-    rollout = env.rollout(NOMINAL, wild)
+    rollout = env.rollout(NOMINAL, Acting(wild))
     assert rollout.alarm is not None
     assert len(rollout.frames) == len(asked) < 15
     asked.clear()
-    assert env.run(NOMINAL, wild).ending == 'failure'
+    assert env.run(NOMINAL, Acting(wild)).ending == 'failure'
 
 
 class Counting:
@@ -126,12 +135,35 @@ def test_steps_that_are_learned_from_have_scores():
         (NOMINAL, [{}, {}, {}]),
     ):
         scores.clear()
-        env.run(seed, source)
+        env.run(seed, Acting(source))
         assert scores == expected
 
 
-def test_overlapping_chunks_are_blended_as_the_policy_would(env):
-    newest = ArmEpisodeEnv(CONTRACT, 'reach', horizon=4, blend=0.0)
-    blended, plain = joints(env.rollout(NOMINAL, ask)), joints(newest.rollout(NOMINAL, ask))
-    np.testing.assert_array_equal(blended[:2], plain[:2])  # one chunk, and the first command
-    assert not np.array_equal(blended[:10], plain[:10])
+def test_it_does_not_matter_in_whose_mode_one_source_drives(env):
+    by_expert = env.rollout(NOMINAL, ask)
+    by_learner = env.rollout(NOMINAL, Acting(lambda context: context.ask()))
+    np.testing.assert_array_equal(joints(by_expert), joints(by_learner))
+
+
+class Turns:
+    """The expert drives `first` steps, then the learner, who wants the posture of its begin."""
+
+    def __init__(self, first):
+        self.first, self.step, self.driver = first, 0, 'expert'
+
+    def __call__(self, context):
+        self.driver = 'expert' if self.step < self.first else 'policy'
+        if self.step == self.first:
+            self.here = np.tile(np.append(context.observation[:7], 0.04), 4)
+        self.step += 1
+        return context.ask() if self.driver == 'expert' else self.here
+
+
+def test_the_learner_takes_the_arm_over_in_motion_and_brings_it_to_rest(env):
+    rollout = env.rollout(NOMINAL, Turns(6))
+    assert rollout.alarm is None
+    commands = rollout.actions[6:]
+    speeds = np.abs(np.diff(commands, axis=0)).max(axis=1) / CONTRACT.period
+    assert np.abs(np.diff(rollout.actions[3:6], axis=0)).max() / CONTRACT.period > 0.2
+    # A handover of 0.5 s, and the way the arm needs to brake and come back.
+    assert speeds[12:].max() < 0.01

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from il_ros.monitors.chunk_follower import ChunkFollower
+from il_ros.monitors.chunk_follower import ChunkFollower, ChunkIntake
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk
 
 
@@ -89,14 +92,59 @@ def test_overlapping_chunks_are_averaged_with_the_newest_weighing_most():
     assert follower.target(10.35)[0][0] == 3  # the older one has nothing to say any more
 
 
+@given(
+    st.lists(st.tuples(st.floats(0.01, 0.5), st.floats(-1, 1)), min_size=1, max_size=20),
+    st.floats(0, 0.99),
+    st.floats(0, 0.6),
+)
+def test_the_mean_stays_among_what_the_chunks_say(steps, blend, ahead):
+    follower, stamp, said = ChunkFollower(blend), 10.0, []
+    for wait, value in steps:
+        stamp += wait
+        said.append(value)
+        follower.offer(chunk([value] * 4, stamp=stamp))
+        position, velocity = follower.target(stamp + ahead)
+        assert min(said) - 1e-9 <= position[0] <= max(said) + 1e-9
+        assert velocity[0] == 0
+
+
+@pytest.mark.parametrize('between', [(), (10.1,), (10.02, 10.04, 10.18)])
+def test_an_older_chunk_weighs_by_its_age_however_many_are_in_between(between):
+    """Zero in all but the oldest: what is left of it shows its weight."""
+    zeros = [chunk([0] * 6, stamp=stamp) for stamp in (*between, 10.2)]
+    follower = blended(0.5, chunk([1] * 6), *zeros)
+    weights = [0.5 ** ((10.2 - stamp) / 0.1) for stamp in (10.0, *between, 10.2)]
+    assert follower.target(10.3)[0][0] == pytest.approx(weights[0] / sum(weights))
+
+
+def test_the_rest_at_the_end_of_an_older_chunk_does_not_slow_the_motion():
+    follower, step = ChunkFollower(0.75), np.arange(1, 9)
+    for tick in range(20):  # every chunk goes on with the same motion, one unit a step
+        follower.offer(chunk(tick + step, stamp=10 + 0.1 * tick))
+        position, velocity = follower.target(10 + 0.1 * (tick + 1))
+        assert position[0] == pytest.approx(tick + 1)
+        assert velocity[0] == pytest.approx(10.0)
+
+
 def test_without_blending_the_newest_alone_is_followed():
     follower = blended(0.0, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
     assert follower.target(10.25)[0][0] == 3
 
 
-def test_what_is_too_old_is_dropped_and_newer_stays():
+def test_a_reset_keeps_the_newest_alone_where_it_is_new_enough():
     follower = blended(0.5, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
-    follower.reset(not_before=10.05)
+    follower.reset(not_before=9.0)
     assert follower.target(10.25)[0][0] == 3
     follower.reset(not_before=10.15)
     assert follower.chunk is None
+
+
+def test_who_takes_the_arm_goes_on_from_the_newest_chunk_alone():
+    intake = ChunkIntake('policy', lambda _: None, MonitorConfig())
+    for sent in (chunk([0] * 8), chunk([3] * 8, stamp=10.1)):
+        intake.offer(sent, now=10.1, forgive=False)
+    assert intake.pull(10.1, 0.1, 10.1)[0][0] == pytest.approx(3 / 1.75)
+    intake.begin(10.1)
+    assert intake.pull(10.1, 0.1, 10.1)[0][0] == 3
+    intake.begin(10.2)
+    assert intake.pull(10.2, 0.1, 10.2) is None  # nothing yet

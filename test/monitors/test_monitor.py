@@ -648,6 +648,15 @@ def test_who_leads_the_arm_at_its_speed_limit_is_no_jump():
         assert rig.tick().mode is Mode.POLICY
 
 
+def test_a_jump_of_one_chunk_is_a_fault_though_the_mean_with_older_ones_is_within_reach():
+    rig = Rig(jump=0.02)
+    rig.drive(ticks=8, goal=0.0)
+    most = 0.95 * 2.0 * (DT + 0.02)
+    rig.offer(1.5 * most)  # of the mean 0.28 times that
+    verdict = rig.tick()
+    assert_stops(rig, verdict, 'wanted')
+
+
 def test_the_way_of_a_tick_is_no_jump_however_long_a_tick_is():
     rig = Rig(jump=0.02)  # at 0.95 of 2 rad/s less than half the way of a tick
     rig.drive(ticks=1, goal=0.0)

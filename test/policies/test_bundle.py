@@ -194,10 +194,10 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         (7, 'update il_ros'),
     ):
         edit(path, format=other)
-        text = rf'bundle\.json: format {other}; allowed: 3; to fix: {fix}'
+        text = rf'bundle\.json: format {other}; allowed: 4; to fix: {fix}'
         with pytest.raises(BundleError, match=text):
             load_bundle(path)
-    edit(path, format=3, extra=1)
+    edit(path, format=4, extra=1)
     with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
         load_bundle(path)
 
@@ -221,7 +221,7 @@ def test_an_unknown_policy_or_score_is_named_with_those_that_are_known(path):
 
 def test_a_configuration_that_was_changed_by_hand_is_noticed(path):
     config = json.loads((path / 'bundle.json').read_text())['config']
-    edit(path, config=config | {'blend': 0.1})
+    edit(path, config=config | {'clip': 4.0})
     with pytest.raises(BundleError, match='it was changed by hand: train or calibrate again'):
         load_bundle(path)
     edit(path, config=config | {'hidden_dims': [9]})

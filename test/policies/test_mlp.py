@@ -67,14 +67,21 @@ def test_joints_are_relative_to_where_they_are_but_for_the_absolute_ones(task):
     np.testing.assert_allclose(other - one, np.tile([0.3, 0.0], (4, 1)), atol=1e-12)
 
 
-def test_chunks_are_blended_until_reset(task):
+def test_an_answer_depends_on_its_frame_alone(task):
     policy, _ = make(task)
-    first = policy.act(task.frame(0))
-    blended = policy.act(task.frame(1, a=0.3))
-    policy.reset()
     alone = policy.act(task.frame(1, a=0.3))
-    assert not np.allclose(blended, alone)
-    np.testing.assert_allclose(blended[0], (alone[0] + 0.75 * first[1]) / 1.75)
+    policy.act(task.frame(2))
+    np.testing.assert_array_equal(policy.act(task.frame(3, a=0.3)), alone)
+
+
+def test_a_weight_of_blending_is_refused_with_the_place_where_it_is_now(task):
+    policy, _ = make(task)
+    with pytest.raises(BundleError) as caught:
+        MlpPolicy.load(task.contract, policy.config() | {'blend': 0.5}, policy.arrays(), 'cpu')
+    assert str(caught.value) == (
+        "policy.config.blend: 'blend' is now the parameter chunk_blend of the monitor; "
+        'to fix: remove it here, or run il_ros migrate'
+    )
 
 
 def test_an_optional_observation_may_be_missing_a_required_one_not(task):

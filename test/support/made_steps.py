@@ -11,7 +11,7 @@ from il_ros.policies.mlp import MlpConfig
 
 SMALL = replace(
     TRAINING,
-    policy=MlpConfig(hidden_dims=(24,), horizon=2, absolute=('hand',), blend=0.0),
+    policy=MlpConfig(hidden_dims=(24,), horizon=2, absolute=('hand',)),
     epochs=60,
     batch_size=32,
     learning_rate=5e-3,
