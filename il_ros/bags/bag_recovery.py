@@ -31,7 +31,7 @@ from il_ros.bags.bag_scan import FileScan, is_bag, is_being_written, read_blocks
 from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import EPISODE_FILE, KEPT
 from il_ros.bags.mcap_file import Storage, is_full
-from il_ros.bags.part_folder import command, lock, lock_folder, whole_path
+from il_ros.bags.part_folder import LOCK_FILE, command, lock, whole_path
 from il_ros.bags.recovered_info import compression_mode, topics_of, write_info
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
@@ -127,7 +127,7 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
 def _alone(bag: Path) -> Iterator[None]:
     """Lock out other processes: by the recorder's lock in a hidden folder, else on the folder."""
     try:
-        descriptor = lock(bag) if part_target(bag) else lock_folder(bag)
+        descriptor = lock(bag / LOCK_FILE if part_target(bag) else bag)
     except BlockingIOError:
         raise DatasetError(
             'is being recorded, or recovered', where=str(bag), fix='wait for its end'

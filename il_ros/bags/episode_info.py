@@ -180,17 +180,16 @@ def salvage_episode_info(folder: Path) -> dict[str, Any]:
         OSError: If it cannot be read.
     """
     data = _members((folder / EPISODE_FILE).read_text(encoding='utf-8', errors='replace'))
-    needed = {'episode_id': '', 'contract': '', 'contract_hash': ''}
+    needed: dict[str, Any] = {'episode_id': '', 'contract': '', 'contract_hash': ''}
     fields = _salvaged(EpisodeInfo, data, needed)
     topics = data.get('topics')
     if isinstance(topics, dict):
-        fields['topics'] = {name: _salvaged_topic(topic) for name, topic in topics.items()}
+        needed = {'type': '', 'messages': 0}
+        fields['topics'] = {
+            name: TopicInfo(**(needed | _salvaged(TopicInfo, topic, needed)))
+            for name, topic in topics.items()
+        }
     return fields
-
-
-def _salvaged_topic(data: object) -> TopicInfo:
-    needed: dict[str, Any] = {'type': '', 'messages': 0}
-    return TopicInfo(**(needed | _salvaged(TopicInfo, data, needed)))
 
 
 def _salvaged(cls: type[T], data: object, needed: Mapping[str, object]) -> dict[str, Any]:

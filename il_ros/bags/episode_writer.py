@@ -29,7 +29,7 @@ from il_ros.bags.episode_info import (
     write_episode_info,
 )
 from il_ros.bags.mcap_file import DiskFullError, Storage, disk_error
-from il_ros.bags.part_folder import leave, lock, part_of, release, reserve
+from il_ros.bags.part_folder import LOCK_FILE, leave, lock, part_of, release, reserve
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.contract import Contract
@@ -262,7 +262,7 @@ class EpisodeWriter:
         opened = contextlib.ExitStack()  # what has to be closed if it cannot begin
         try:
             self._folder.mkdir(parents=True)
-            self._lock = lock(self.part, wait=True)
+            self._lock = lock(self.part / LOCK_FILE, wait=True)
             opened.callback(os.close, self._lock)
             reserve(self.part, self._storage.reserve)
             write_episode_info(self._folder, self.info)

@@ -159,11 +159,10 @@ def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
         with suppress(_BrokenError):  # a chunk whose first byte is damaged
             return _chunk(body, offset, end, checked=True)
     if opcode == Opcode.MESSAGE:
-        messages: list[Message] = []
-        _take_message(memoryview(body), 0, length, messages)
-        if _is_message_index(messages[0], length):
+        message = _message(memoryview(body), 0, length)
+        if _is_message_index(message, length):
             raise _BrokenError('a message index that says it is a message')
-        return McapBlock(offset=offset, end=end, messages=messages)
+        return McapBlock(offset=offset, end=end, messages=[message])
     if opcode not in _PARSED:
         return McapBlock(offset=offset, end=end)
     record = _parse(opcode, body)
@@ -173,14 +172,7 @@ def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
 
 
 def _chunk(body: bytes, offset: int, end: int, *, checked: bool = False) -> McapBlock:
-    """The content of a chunk, if its sizes, its checksum and its records are all in order.
-
-    Args:
-        body: Its bytes.
-        offset: Where its record begins in the file.
-        end: Where that ends.
-        checked: Whether it has to have a checksum; others may be without.
-    """
+    """The content of a chunk that is in order; a `checked` one has to have a checksum."""
     compression, data, size, crc = _compressed(body)
     if checked and not crc:
         raise _BrokenError('a chunk without a checksum')
@@ -199,7 +191,7 @@ def _chunk(body: bytes, offset: int, end: int, *, checked: bool = False) -> Mcap
         if position > size:
             raise _BrokenError('half a record in a chunk')
         if opcode == Opcode.MESSAGE:
-            _take_message(view, start, length, piece.messages)
+            piece.messages.append(_message(view, start, length))
         elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
             piece.definitions.append(_parse(opcode, content[start:position]))  # type: ignore[arg-type]
     return piece
@@ -239,11 +231,11 @@ def _is_message_index(message: Message, length: int) -> bool:
     return whole and offset < LIMIT  # in a message the time of publishing stands there
 
 
-def _take_message(view: memoryview, start: int, length: int, out: list[Message]) -> None:
+def _message(view: memoryview, start: int, length: int) -> Message:
     if length < _MESSAGE.size:
         raise _BrokenError('a message without its head')
     channel, sequence, log, publish = _MESSAGE.unpack_from(view, start)
-    out.append((channel, sequence, log, publish, view[start + _MESSAGE.size : start + length]))
+    return channel, sequence, log, publish, view[start + _MESSAGE.size : start + length]
 
 
 def _parse(opcode: int, body: bytes | memoryview) -> Definition | Other:

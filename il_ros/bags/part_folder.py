@@ -26,36 +26,23 @@ def part_of(path: Path) -> Path:
     return path.with_name(f'.{path.name}.part')
 
 
-def lock(part: Path, *, wait: bool = False) -> int:
-    """Hold the lock of a hidden folder, so that it is not recovered; gives a descriptor to close.
+def lock(path: Path, *, wait: bool = False) -> int:
+    """Hold a lock, so that a bag is not recovered meanwhile; gives a descriptor to close.
 
     The kernel lets go of it when the process ends, however it ends.
 
     Args:
-        part: The hidden folder.
+        path: The lock file in a hidden folder, or the folder of a bag itself.
         wait: Whether to wait for it; in a new folder only a check can hold it, and only briefly.
 
     Raises:
         BlockingIOError: If a process holds it, which then records or recovers this episode.
-        OSError: If the folder cannot be written.
+        OSError: If it cannot be opened.
     """
-    descriptor = os.open(part / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
-    return _hold(descriptor, 0 if wait else fcntl.LOCK_NB)
-
-
-def lock_folder(folder: Path) -> int:
-    """Hold a lock on a folder itself; gives a descriptor to close.
-
-    Raises:
-        BlockingIOError: If a process holds it.
-        OSError: If the folder cannot be read.
-    """
-    return _hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_NB)
-
-
-def _hold(descriptor: int, how: int) -> int:
+    flags = os.O_RDONLY if path.is_dir() else os.O_CREAT | os.O_RDWR
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         os.close(descriptor)
         raise

@@ -27,6 +27,7 @@ from il_ros.bags.episode_info import (
     EpisodeInfo,
     Outcome,
     read_episode_info,
+    require_folder,
     write_episode_info,
 )
 from il_ros.bags.part_folder import whole_path
@@ -171,12 +172,7 @@ def _one(path: Path) -> Path:
         DatasetError: If it is not a bag; for a folder of bags it names some.
     """
     path = whole_path(path)
-    if not path.is_dir():
-        raise DatasetError(
-            'not a folder' if path.exists() else 'no such folder',
-            where=str(path),
-            allowed='the folder of a bag',
-        )
+    require_folder(path)
     if not os.access(path, os.R_OK | os.X_OK):
         raise DatasetError('cannot be read: Permission denied', where=str(path))
     if is_bag(path) or part_target(path):

@@ -75,12 +75,14 @@ def features_of(contract: Contract, images: str) -> dict[str, dict[str, Any]]:
             features[column] = _image(stream, images)
         else:
             features[column] = _numbers('float32', names[key])
-    features[STAMP] = _numbers('int64', None)
-    features[SOURCE] = _numbers('uint8', None)
-    features[VALID] = _numbers('bool', keys)
-    features[AGE] = _numbers('float32', keys)
-    features[ACTION_RAW] = _numbers('float32', joints)
-    features['timestamp'] = _numbers('float32', None)
+    features |= {
+        STAMP: _numbers('int64', None),
+        SOURCE: _numbers('uint8', None),
+        VALID: _numbers('bool', keys),
+        AGE: _numbers('float32', keys),
+        ACTION_RAW: _numbers('float32', joints),
+        'timestamp': _numbers('float32', None),
+    }
     return features | {name: _numbers('int64', None) for name in INDICES}
 
 

@@ -112,25 +112,22 @@ class LerobotDataset:
         if length < 1:
             raise DatasetError(f'episode {index} of {length} frames', where=str(self.path))
         texts = row.get('tasks') or [tasks.get(0, '')]
-        file = {'chunk_index': int(row['data/chunk_index'])}
-        file['file_index'] = int(row['data/file_index'])
         return LerobotEpisode(
             index=index,
             length=length,
             task=str(texts[0]),
-            data=layout.inside(self.path, self._data, **file),
+            data=layout.inside(self.path, self._data, **_place(row, 'data')),
             videos={name: self._clip(row, name) for name in self._features if self.is_video(name)},
         )
 
     def _clip(self, row: Mapping[str, Any], name: str) -> tuple[Path, float]:
         start = f'videos/{name}'
-        names: dict[str, int | str] = {
-            'video_key': name,
-            'chunk_index': int(row[f'{start}/chunk_index']),
-            'file_index': int(row[f'{start}/file_index']),
-        }
-        path = layout.inside(self.path, self._video, **names)
+        path = layout.inside(self.path, self._video, video_key=name, **_place(row, start))
         return path, float(row[f'{start}/from_timestamp'])
+
+
+def _place(row: Mapping[str, Any], name: str) -> dict[str, int]:
+    return {index: int(row[f'{name}/{index}']) for index in ('chunk_index', 'file_index')}
 
 
 def _names(given: Any) -> tuple[str, ...]:

@@ -1,16 +1,13 @@
 """Bags with bytes and values that nobody meant."""
 
 import json
-import os
 import shutil
-from functools import partial
 
 import pytest
 import yaml
 from bag_faults import (
     messages_of,
     state_of,
-    write_episode,
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -20,18 +17,6 @@ from il_ros.bags.bag_check import assess_bag
 from il_ros.bags.bag_recovery import recover
 from il_ros.bags.mcap_scan import whole_blocks
 from il_ros.core.errors import DatasetError
-
-
-@pytest.fixture
-def episode(open_writer):
-    return partial(write_episode, open_writer)
-
-
-@pytest.fixture
-def no_sync(monkeypatch):
-    """Hundreds of recoveries in seconds: this machine does not lose power during a test."""
-    monkeypatch.setattr(os, 'fsync', lambda _: None)
-    monkeypatch.setattr(os, 'fdatasync', lambda _: None)
 
 
 @settings(

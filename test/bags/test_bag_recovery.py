@@ -8,7 +8,6 @@ import shlex
 import shutil
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from bag_faults import (
     state_of,
     text,
     whole_chunks,
-    write_episode,
 )
 from mcap.reader import make_reader
 from mcap.records import Chunk
@@ -39,18 +37,6 @@ from il_ros.bags.bag_recovery import recover
 from il_ros.bags.episode_info import MessageLoss, find_episodes, read_episode_info
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.errors import DatasetError, IlRosError
-
-
-@pytest.fixture
-def episode(open_writer):
-    return partial(write_episode, open_writer)
-
-
-@pytest.fixture
-def no_sync(monkeypatch):
-    """Hundreds of recoveries in seconds: this machine does not lose power during a test."""
-    monkeypatch.setattr(os, 'fsync', lambda _: None)
-    monkeypatch.setattr(os, 'fdatasync', lambda _: None)
 
 
 @pytest.fixture

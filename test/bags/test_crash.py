@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 from bag_faults import (
@@ -15,7 +14,6 @@ from bag_faults import (
     number,
     state_of,
     text,
-    write_episode,
 )
 
 from il_ros.bags import EpisodeReader
@@ -24,12 +22,6 @@ from il_ros.bags.bag_recovery import recover
 from il_ros.bags.episode_info import read_episode_info
 from il_ros.bags.mcap_file import DiskFullError, Storage
 from il_ros.core.errors import DatasetError
-
-
-@pytest.fixture
-def episode(open_writer):
-    return partial(write_episode, open_writer)
-
 
 RECORD = """
 import sys

@@ -117,7 +117,7 @@ def test_old_names_of_what_is_no_demonstration_are_known(contract, messages, nam
     data = bytes(old_chunk(messages.header(7 * MS), [0.5, 1.5], name))
     source = ExecutedActions(contract)
     source.add(bags.BagMessage(topic='t', type=CHUNK, receive=0, data=data, interfaces=1))
-    assert source._stamps == []
+    assert source._commands == []
 
 
 def test_a_chunk_that_ends_early_is_refused(contract, messages):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from episode_fixtures import *  # noqa: F403
+from episode_fixtures import TEXT
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.images import encode
@@ -12,30 +13,17 @@ from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.manifest import EpisodeEntry, LeftOut
 
-STATE_TEXT = """
-version: 1
-name: test
-base_frame: base
-rate: 20.0
-clock: position
-observations:
-  position: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
-             names: [a, b], rate: 20.0}
-  speed: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
-          names: [a, b], rate: 20.0}
+WRENCH = """  wrench: {topic: wrench, type: geometry_msgs/msg/WrenchStamped, fields: [wrench.force],
+           rate: 20.0}
+"""
+GOAL_AND_WIDTH = """
   goal: {topic: goal, type: geometry_msgs/msg/PointStamped, fields: [point], required: false}
   width: {topic: gripper, type: sensor_msgs/msg/JointState, fields: [position], names: [g]}
-privileged:
-  object: {topic: truth, type: geometry_msgs/msg/PoseStamped,
-           fields: [pose.position, pose.orientation], rate: 20.0, required: false}
-action:
-  names: [a, b]
-  position: [position]
-  velocity: [speed]
-  limits: {position_min: [-2, -1], position_max: [2, 3], velocity: [1, 1],
-           acceleration: [1, 1], jerk: [1, 1]}
-workspace: {min: [0, 0, 0], max: [1, 1, 1]}
-"""
+""".lstrip('\n')
+SIDES = 'position_min: [-1, -1], position_max: [1, 1]'
+STATE_TEXT = TEXT.replace(WRENCH, GOAL_AND_WIDTH).replace(
+    SIDES, 'position_min: [-2, -1], position_max: [2, 3]'
+)
 IMAGES_TEXT = """
 images:
   wrist: {topic: wrist/image, encoding: rgb8, size: [32, 48], record: jpeg, required: false}

@@ -9,7 +9,7 @@ import pytest
 from made_episodes import observation_matrix
 
 from il_ros.core.contract import parse_contract
-from il_ros.core.errors import ContractError, DatasetError
+from il_ros.core.errors import DatasetError
 from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.lerobot_export import export_lerobot
@@ -33,20 +33,6 @@ def column(folder, name):
 def edit_info(folder, **changes):
     path = folder / 'meta/info.json'
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def test_a_round_trip_gives_the_same_bits(exported, same, tmp_path):
-    dataset, folder = exported
-    same(dataset, import_lerobot(folder, tmp_path / 'back'))
-
-
-def test_so_does_one_of_a_dataset_of_pixels_and_one_without_images(
-    make_dataset, same, texts, tmp_path
-):
-    for name, text, kind in (('raw', texts.images, 'raw'), ('plain', '', 'jpeg')):
-        dataset = make_dataset(texts.state + text, name=name, image_format=kind)
-        folder = export_lerobot(dataset, tmp_path / f'{name}_lerobot')
-        same(dataset, import_lerobot(folder, tmp_path / f'{name}_back'))
 
 
 def test_the_columns_are_those_that_lerobot_publishes(exported):
@@ -167,29 +153,6 @@ def test_large_data_goes_into_several_files(make_dataset, same, texts, tmp_path,
     folder = export_lerobot(dataset, tmp_path / 'videos', images='video')
     assert len(list((folder / 'videos').rglob('*.mp4'))) == 6
     assert import_lerobot(folder, tmp_path / 'again').frames == 24
-
-
-def test_nothing_is_replaced_unasked_and_nothing_is_left_of_a_failure(
-    exported, tmp_path, monkeypatch
-):
-    dataset, folder = exported
-    with pytest.raises(DatasetError, match='exists already'):
-        export_lerobot(dataset, folder)
-
-    def full(*_, **__):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr('il_ros.interop.lerobot_export.data_table', full)
-    with pytest.raises(DatasetError, match='No space left on device'):
-        export_lerobot(dataset, folder, overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ['dataset', 'lerobot']
-    assert (folder / 'meta/info.json').exists()
-
-
-def test_a_dataset_of_another_contract_is_refused(exported, texts, tmp_path):
-    _, folder = exported
-    with pytest.raises(ContractError, match='they differ in'):
-        import_lerobot(folder, tmp_path / 'back', contract=parse_contract(texts.state))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from il_ros.core.contract import parse_contract
-from il_ros.core.errors import ContractError, DatasetError
+from il_ros.core.errors import DatasetError
 from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.robomimic_export import export_robomimic
@@ -29,20 +29,6 @@ def foreign(exported):
     with h5py.File(path, 'a') as file:
         del file['il_ros']
     return dataset, path
-
-
-def test_a_round_trip_gives_the_same_bits(exported, same, tmp_path):
-    dataset, path = exported
-    same(dataset, import_robomimic(path, tmp_path / 'back'))
-
-
-def test_so_does_one_of_a_dataset_of_pixels_and_one_without_images(
-    make_dataset, same, texts, tmp_path
-):
-    for name, text, kind in (('raw', texts.images, 'raw'), ('plain', '', 'jpeg')):
-        dataset = make_dataset(texts.state + text, name=name, image_format=kind)
-        path = export_robomimic(dataset, tmp_path / f'{name}.hdf5')
-        same(dataset, import_robomimic(path, tmp_path / f'{name}_back'))
 
 
 def test_the_layout_is_the_one_that_robomimic_publishes(exported):
@@ -100,29 +86,6 @@ def test_images_are_pixels_and_the_next_ones_a_view_of_them(exported):
             np.testing.assert_array_equal(later[:-1], stored[1:])
             np.testing.assert_array_equal(later[-1], stored[-1])
             assert later.is_virtual
-
-
-def test_nothing_is_replaced_unasked_and_nothing_is_left_of_a_failure(
-    exported, tmp_path, monkeypatch
-):
-    dataset, path = exported
-    before = path.read_bytes()
-    with pytest.raises(DatasetError, match='exists already'):
-        export_robomimic(dataset, path)
-
-    def full(*_, **__):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr('il_ros.interop.robomimic_export._side', full)
-    with pytest.raises(DatasetError, match='No space left on device'):
-        export_robomimic(dataset, path, overwrite=True)
-    assert path.read_bytes() == before
-    assert sorted(os.listdir(tmp_path)) == ['dataset', 'demos.hdf5']
-
-
-def test_a_file_of_another_contract_is_refused(exported, texts, tmp_path):
-    with pytest.raises(ContractError, match='they differ in'):
-        import_robomimic(exported[1], tmp_path / 'back', contract=parse_contract(texts.state))
 
 
 @pytest.mark.parametrize(
