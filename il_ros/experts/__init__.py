@@ -8,8 +8,6 @@ from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
 from il_ros.policies.cartesian_expert import Expert
 
-__all__ = ['EXPERTS', 'HEURISTICS', 'Expert', 'make_any', 'make_expert']
-
 # By the name of the task.
 EXPERTS = {
     'reach': 'il_ros.experts.reach_expert:ReachExpert',

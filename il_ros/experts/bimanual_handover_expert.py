@@ -139,7 +139,8 @@ class BimanualHandoverExpert:
         chunk = np.empty((horizon, len(self.arm.names)))
         for row in chunk:
             wishes = self.decide(scene)
-            held = self._holder(scene)
+            hands = scene.right, scene.left
+            held = next((hand for hand in hands if self._holds(scene, hand)), None)
             for hand, wish in zip((scene.left, scene.right), wishes, strict=True):
                 before, turned = hand.tool, hand.yaw
                 gripper = self._move(hand, wish, scene, dt)
@@ -164,9 +165,13 @@ class BimanualHandoverExpert:
 
     def _wait(self, scene: HandoverScene) -> ToolCommand:
         hand = scene.right
+        return ToolCommand(
+            linear=self._to_park(hand), yaw=self._along(hand, 0.0), gripper=self._open(hand)
+        )
+
+    def _to_park(self, hand: HandState) -> Array:
         aim = np.array([hand.end * self.park[0], 0.0, self.park[1]])
-        linear = toward(aim - hand.tool, self.pace.gain, self.pace.linear)
-        return ToolCommand(linear=linear, yaw=self._along(hand, 0.0), gripper=self._open(hand))
+        return toward(aim - hand.tool, self.pace.gain, self.pace.linear)
 
     def _offer(self, scene: HandoverScene) -> ToolCommand:
         """The left hand brings the bar to where it changes hands, and keeps it there."""
@@ -186,8 +191,7 @@ class BimanualHandoverExpert:
         """The left hand opens, rises off the bar, and withdraws."""
         hand = scene.left
         free = ramp(hand.gripper, self.half + 0.004, self.half + 0.012)
-        aim = np.array([hand.end * self.park[0], 0.0, self.park[1]])
-        velocity = free * toward(aim - hand.tool, self.pace.gain, self.pace.linear)
+        velocity = free * self._to_park(hand)
         velocity[:2] *= self._parted(scene)
         return ToolCommand(
             linear=velocity, yaw=self._along(hand, scene.turn), gripper=self._open(hand)
@@ -243,13 +247,6 @@ class BimanualHandoverExpert:
     def _holds(self, scene: HandoverScene, hand: HandState) -> bool:
         error = self._to_end(scene, hand)
         return float(np.linalg.norm(error)) < 0.03 and hand.gripper < self.half + 0.0015
-
-    def _holder(self, scene: HandoverScene) -> HandState | None:
-        """With whom the bar moves."""
-        for hand in (scene.right, scene.left):
-            if self._holds(scene, hand):
-                return hand
-        return None
 
     def _along(self, hand: HandState, turn: float) -> float:
         """Turn of a tool [rad] whose fingers close across a bar that is turned by `turn`."""

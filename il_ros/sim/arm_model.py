@@ -2,7 +2,7 @@
 
 The bodies follow the Denavit-Hartenberg chain of the arm, so the model's forward kinematics are the
 chain's. The servos stand for the arm's internal joint controller: gravity is compensated, torque
-is limited, and a moving set-point is followed without lag (see `Servo`). What is an arm's own is
+is limited, and a moving set-point is followed without lag (see `ArmModel`). What is an arm's own is
 in `il_ros.sim.robots`.
 """
 
@@ -60,44 +60,30 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Servo:
-    """Joint position servos: stiffness and damping, shape (n + 1,), gripper last.
-
-    The damping acts on the error of the speed: a set-point's own speed is fed forward, as
-    an arm's internal controller does, by leading the set-point by `damping / stiffness` seconds.
-
-    Attributes:
-        stiffness: Torque or force for an error of the position [N m/rad, N/m].
-        damping: Torque or force for an error of the speed [N m s/rad, N s/m].
-        armature: Rotor inertia seen at each of the arm's joints [kg m^2].
-    """
-
-    stiffness: Array
-    damping: Array
-    armature: float = 0.1
-
-    @property
-    def lead(self) -> Array:
-        """How far ahead of the set-point the servo is commanded, shape (n + 1,) [s]."""
-        return self.damping / self.stiffness
-
-
-@dataclass(frozen=True, kw_only=True)
 class ArmModel:
     """How a known arm looks and moves in the simulator.
+
+    The damping of its servos acts on the error of the speed: a set-point's own speed is fed
+    forward, as an arm's internal controller does, by leading the set-point by `damping /
+    stiffness` seconds.
 
     Attributes:
         base: What it stands on.
         links: What each joint moves, n of them.
         gripper: What is on the last link.
-        servo: What moves the joints.
+        stiffness: Torque or force of each servo for an error of the position, shape (n + 1,),
+            gripper last [N m/rad, N/m].
+        damping: Torque or force for an error of the speed, shape (n + 1,) [N m s/rad, N s/m].
+        armature: Rotor inertia seen at each of the arm's joints [kg m^2].
         view: Where the table and the camera are.
     """
 
     base: Base
     links: tuple[Link, ...]
     gripper: Gripper
-    servo: Servo
+    stiffness: Array
+    damping: Array
+    armature: float = 0.1
     view: View = field(default_factory=View)
 
 
@@ -110,32 +96,30 @@ def drawn_robot(arm: AnyArm, model: ArmModel) -> Robot:
 
     return Robot(
         name=arm.name,
-        limbs=tuple(_limb(limb, model) for limb in arm.limbs),
+        limbs=tuple(
+            Limb(
+                names=limb.names,
+                stroke=(limb.position_min[-1], limb.position_max[-1]),
+                foot=limb.prefix + model.links[0].name,
+                hand=limb.prefix + model.gripper.hand,
+                load=model.gripper.mass,
+                load_at=np.array([0.0, 0.0, model.gripper.mass_z]),
+                prefix=limb.prefix,
+                feels=limb.feels,
+            )
+            for limb in arm.limbs
+        ),
         home=arm.home,
-        lead=np.tile(model.servo.lead, len(arm.limbs)),
+        lead=np.tile(model.damping / model.stiffness, len(arm.limbs)),
         add=add,
         view=model.view,
-    )
-
-
-def _limb(arm: Arm, model: ArmModel) -> Limb:
-    gripper = model.gripper
-    return Limb(
-        names=arm.names,
-        stroke=(arm.position_min[-1], arm.position_max[-1]),
-        foot=arm.prefix + model.links[0].name,
-        hand=arm.prefix + gripper.hand,
-        load=gripper.mass,
-        load_at=np.array([0.0, 0.0, gripper.mass_z]),
-        prefix=arm.prefix,
-        feels=arm.feels,
     )
 
 
 def _add_arm(spec: Any, arm: Arm, model: ArmModel) -> None:
     body = _add_base(spec, arm, model.base)
     for index, link in enumerate(model.links):
-        body = _add_link(body, arm, index, link, model.servo)
+        body = _add_link(body, arm, index, link, model.armature)
     hand = add_gripper(body, arm, model.gripper)
     _exclude_contacts(spec, arm, model)
     _add_servos(spec, arm, model)
@@ -167,7 +151,7 @@ def _exclude_contacts(spec: Any, arm: Arm, model: ArmModel) -> None:
             spec.add_exclude(bodyname1=name, bodyname2=arm.prefix + finger)
 
 
-def _add_link(parent: Any, arm: Arm, index: int, link: Link, servo: Servo) -> Any:
+def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) -> Any:
     body = parent.add_body(
         name=arm.prefix + link.name,
         pos=arm.chain.fixed[index, :3, 3],
@@ -179,7 +163,7 @@ def _add_link(parent: Any, arm: Arm, index: int, link: Link, servo: Servo) -> An
         axis=[0, 0, 1],
         range=[arm.position_min[index], arm.position_max[index]],
         limited=True,
-        armature=servo.armature,
+        armature=armature,
         actgravcomp=True,
         actfrclimited=True,
         actfrcrange=[-arm.torque[index], arm.torque[index]],
@@ -216,7 +200,7 @@ def _add_servos(spec: Any, arm: Arm, model: ArmModel) -> None:
     joint, tendon = mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_TENDON
     targets = [*((name, joint) for name in arm.joints), (tendon_name, tendon)]
     for (target, transmission), force, kp, kv in zip(
-        targets, arm.torque, model.servo.stiffness, model.servo.damping, strict=True
+        targets, arm.torque, model.stiffness, model.damping, strict=True
     ):
         servo = spec.add_actuator(
             name=target,

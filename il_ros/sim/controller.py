@@ -110,10 +110,12 @@ class TrajectoryController:
         self._check(trajectory, now, len(names))
         position, velocity, acceleration = (column[0] for column in self._sample([now]))
         knots: list[Knot] = [(now, position, velocity, acceleration)]
-        for i, offset in enumerate(trajectory.times):
-            time = trajectory.start + float(offset)
+        parts = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
+        zeros = np.zeros((len(trajectory.times), len(order)))
+        points = [zeros if part is None else part[:, order] for part in parts]
+        for time, *point in zip(trajectory.start + trajectory.times, *points, strict=True):
             if time > now + 1e-9:
-                knots.append((time, *self._point(trajectory, i, order)))
+                knots.append((float(time), *point))
         self._knots = knots
         self._coefficients = [
             _quintic(before[1:], after[1:], after[0] - before[0])
@@ -141,16 +143,6 @@ class TrajectoryController:
         if sorted(names) != sorted(self._names):
             raise IlRosError(f'joints {list(names)}', where='trajectory', allowed=self._names)
         return [list(names).index(name) for name in self._names]
-
-    def _point(
-        self, trajectory: Trajectory, i: int, order: list[int]
-    ) -> tuple[Array, Array, Array]:
-        zeros = np.zeros(len(order))
-        velocity, acceleration = (
-            zeros if part is None else part[i][order]
-            for part in (trajectory.velocities, trajectory.accelerations)
-        )
-        return trajectory.positions[i][order], velocity, acceleration
 
     @staticmethod
     def _check(trajectory: Trajectory, now: float, n: int) -> None:

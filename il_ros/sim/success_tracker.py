@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.sim.tasks import Task
+from il_ros.sim.tasks.task import Task
 
 HOLD = 0.25  # how long the goal must stay reached for success [s]
 

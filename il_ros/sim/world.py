@@ -24,7 +24,8 @@ from il_ros.sim.robots import make_robot
 from il_ros.sim.scene_cameras import CameraConfig, Cameras, Choice
 from il_ros.sim.sensing import Sensing
 from il_ros.sim.success_tracker import SuccessTracker
-from il_ros.sim.tasks import Task, default_arm, make_task
+from il_ros.sim.tasks import default_arm, make_task
+from il_ros.sim.tasks.task import Task
 from il_ros.sim.violations import Violations
 
 START_NOISE = 0.05  # largest offset of each joint from the home posture at the start [rad]

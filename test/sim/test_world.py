@@ -16,9 +16,10 @@ from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.robots.franka import FRANKA
 from il_ros.experts import make_expert
 from il_ros.sim.perturbations import Perturbation
-from il_ros.sim.tasks import TASKS, Draw, make_task
+from il_ros.sim.tasks import TASKS, make_task
 from il_ros.sim.tasks.pick_place import PickPlace
 from il_ros.sim.tasks.reach import add_goal
+from il_ros.sim.tasks.task import Draw
 from il_ros.sim.violations import Violations
 from il_ros.sim.world import World
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from il_ros.core.errors import IlRosError
-from il_ros.experts.teleop.device_reading import Press
+from il_ros.experts.teleop.device_reading import PRESSES, Press
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,7 @@ class ButtonState:
         down = frozenset(name for name, i in used if i < len(buttons) and buttons[i])
         before = down if self.read == -math.inf else self.down
         self.down, self.read = down, now
-        presses: tuple[Press, ...] = get_args(Press)
-        return tuple(press for press in presses if press in down - before)
+        return tuple(press for press in PRESSES if press in down - before)
 
     @property
     def held(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ Press = Literal[
     'gripper_toggle', 'faster', 'slower', 'start', 'success', 'failure', 'discard'
 ]  # fmt: skip
 """What a button does once each time it is pressed."""
+PRESSES: tuple[Press, ...] = get_args(Press)
 
 TwistFrame = Literal['base', 'tool']
 """The frame of a twist: the arm's base or the tool."""

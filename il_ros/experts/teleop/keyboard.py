@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, fields
-from typing import get_args
 
 import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.buttons import HoldTimer, SpeedScale
-from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
+from il_ros.experts.teleop.device_reading import PRESSES, DeviceReading, Press, TwistFrame
 from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
 _STOP = ' '
@@ -126,14 +125,13 @@ class Keyboard:
 
     def keys(self, text: str, now: float) -> DeviceReading:
         """The reading at `now` [s] of the characters received since the last call."""
-        presses: tuple[Press, ...] = get_args(Press)
         pressed: list[Press] = []
         for key in _SEQUENCE.sub('', text):
             name = self._names.get(key, '')
             if key == _STOP:
                 self._stop(pressed)
-            elif name in presses and not self._repeats(name, now):
-                pressed += [press for press in presses if press == name]
+            elif name in PRESSES and not self._repeats(name, now):
+                pressed += [press for press in PRESSES if press == name]
             if name:
                 self._last[name] = now
         self.speed_fraction = self._config.speed.changed(self.speed_fraction, pressed)
@@ -151,7 +149,7 @@ class Keyboard:
 
     def _stop(self, pressed: list[Press]) -> None:
         """Release all keys and do not toggle the gripper; keys of the recorder stay."""
-        self._last = {name: at for name, at in self._last.items() if name in get_args(Press)}
+        self._last = {name: at for name, at in self._last.items() if name in PRESSES}
         self._held.end()
         while 'gripper_toggle' in pressed:
             pressed.remove('gripper_toggle')

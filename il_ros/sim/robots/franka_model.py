@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from il_ros.sim.arm_model import ArmModel, Base, Link, Servo
+from il_ros.sim.arm_model import ArmModel, Base, Link
 from il_ros.sim.gripper import Gripper
 
 FRANKA = ArmModel(
@@ -38,8 +38,6 @@ FRANKA = ArmModel(
         mount=0.107,
         turn=-math.pi / 4,
     ),
-    servo=Servo(
-        stiffness=np.array([4500.0, 4500.0, 3500.0, 3500.0, 2000.0, 2000.0, 2000.0, 5000.0]),
-        damping=np.array([200.0, 200.0, 120.0, 120.0, 40.0, 40.0, 30.0, 70.0]),
-    ),
+    stiffness=np.array([4500.0, 4500.0, 3500.0, 3500.0, 2000.0, 2000.0, 2000.0, 5000.0]),
+    damping=np.array([200.0, 200.0, 120.0, 120.0, 40.0, 40.0, 30.0, 70.0]),
 )

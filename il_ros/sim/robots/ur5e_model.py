@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from il_ros.sim.arm_model import ArmModel, Base, Link, Servo
+from il_ros.sim.arm_model import ArmModel, Base, Link
 from il_ros.sim.gripper import Gripper
 
 UR5E = ArmModel(
@@ -38,8 +38,6 @@ UR5E = ArmModel(
         fingers=('gripper_leftfinger', 'gripper_rightfinger'),
         mirror='gripper_finger_joint2',
     ),
-    servo=Servo(
-        stiffness=np.array([4500.0, 4500.0, 3500.0, 2000.0, 2000.0, 2000.0, 5000.0]),
-        damping=np.array([200.0, 200.0, 120.0, 40.0, 40.0, 30.0, 70.0]),
-    ),
+    stiffness=np.array([4500.0, 4500.0, 3500.0, 2000.0, 2000.0, 2000.0, 5000.0]),
+    damping=np.array([200.0, 200.0, 120.0, 40.0, 40.0, 30.0, 70.0]),
 )

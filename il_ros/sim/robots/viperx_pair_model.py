@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from il_ros.core.robots.viperx_pair import ELBOW, KNEE
-from il_ros.sim.arm_model import ArmModel, Base, Link, Servo
+from il_ros.sim.arm_model import ArmModel, Base, Link
 from il_ros.sim.gripper import Gripper
 from il_ros.sim.robot import View
 
@@ -49,10 +49,8 @@ VIPERX = ArmModel(
         height=0.04,
         finger=(0.01, 0.0095, 0.05),
     ),
-    servo=Servo(
-        stiffness=np.array([1500.0, 2500.0, 2000.0, 800.0, 800.0, 400.0, 5000.0]),
-        damping=np.array([60.0, 100.0, 70.0, 20.0, 20.0, 10.0, 70.0]),
-        armature=0.05,
-    ),
+    stiffness=np.array([1500.0, 2500.0, 2000.0, 800.0, 800.0, 400.0, 5000.0]),
+    damping=np.array([60.0, 100.0, 70.0, 20.0, 20.0, 10.0, 70.0]),
+    armature=0.05,
     view=View(table=(0.0, 0.0), camera=(0.0, -1.0, 0.75), axes=(1, 0, 0, 0, 0.5, 0.8660254)),
 )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.registry import lookup
-from il_ros.sim.tasks.task import Draw, Task
-
-__all__ = ['PAIR_TASKS', 'TASKS', 'Draw', 'Task', 'default_arm', 'floor_of', 'make_task']
+from il_ros.sim.tasks.task import Task
 
 TASKS = {
     'reach': 'il_ros.sim.tasks.reach:Reach',
