@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from il_ros.core.arms import DEFAULT_ARM, get_arm
 from il_ros.core.registry import lookup
 from il_ros.policies.cartesian_expert import Expert
@@ -26,33 +24,21 @@ HEURISTICS = {
 }
 
 
-def make_expert(task: str, arm: str | None = None) -> Expert:
-    """The scripted expert of a task, for the arm of this name; by default its own.
-
-    Raises:
-        UnknownNameError: If the task has no expert or the arm is unknown; it lists the known
-            ones.
-        IlRosError: If the arm's name is empty and the expert needs one, or if the task is for
-            another number of arms.
-    """
-    return _made(task, EXPERTS, arm)
-
-
-def make_any(name: str, arm: str | None = None) -> Expert:
+def make_expert(name: str, arm: str | None = None) -> Expert:
     """The scripted expert of a task, or a heuristic for any task.
 
     `hold` stays where it is, `straight` moves straight to the target.
 
+    Args:
+        name: Of the task or of the heuristic.
+        arm: Name of the arm, by default its own; empty where there is none.
+
     Raises:
         UnknownNameError: If neither has this name or the arm is unknown; it lists those that exist.
-        IlRosError: If the arm's name is empty and what was asked for needs one.
+        IlRosError: If the arm's name is empty and what was asked for needs one, or if it is for
+            another number of arms.
     """
-    return _made(name, EXPERTS | HEURISTICS, arm)
-
-
-def _made(name: str, registry: Mapping[str, str], arm: str | None) -> Expert:
-    """What the registry has, with its arm: its default without a name, none for an empty one."""
-    make = lookup('expert', name, registry)
+    make = lookup('expert', name, EXPERTS | HEURISTICS)
     if arm is None:
         arm = getattr(make, 'default_arm', DEFAULT_ARM)
     expert: Expert = make(arm=get_arm(arm) if arm else None)

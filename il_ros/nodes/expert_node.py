@@ -12,7 +12,7 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
-from il_ros.experts import make_any
+from il_ros.experts import make_expert
 from il_ros.msg import ActionChunk
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
@@ -48,7 +48,7 @@ class ExpertNode(ManagedNode):
         """Load the expert; offer its service."""
         self._contract = load_contract(self._config.contract)
         self._arm = self._contract.arm
-        self._expert = make_any(self._config.expert, self._arm)
+        self._expert = make_expert(self._config.expert, self._arm)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         FrameSource(self, self._contract, self._on_frame, self._contract.streams)
         self.serve(QueryExpert, '~/query', self._on_query)
@@ -81,11 +81,11 @@ class ExpertNode(ManagedNode):
     def _check(self, changes: dict[str, str]) -> None:
         """An expert of a new name has to be there."""
         for name in changes.values():
-            make_any(name, self._arm)
+            make_expert(name, self._arm)
 
     def _change(self, changes: dict[str, str]) -> None:
         for name in changes.values():
-            self._expert = make_any(name, self._arm)
+            self._expert = make_expert(name, self._arm)
 
 
 main = partial(run_node, ExpertNode)

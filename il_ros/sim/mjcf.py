@@ -8,7 +8,8 @@ controller, and gravity is compensated.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,6 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
         _check_tool(data, path, arm, home)
     stiffness, damping = _gains(model, data, len(home))
     load_at = data.xmat[hand].reshape(3, 3).T @ (data.subtree_com[hand] - data.xpos[hand])
-
-    def add(scene: Any) -> None:
-        _attach(scene, path)
-        for name, kp, kv in zip(limits.names, stiffness, damping, strict=True):
-            servo = scene.add_actuator(
-                name=name, target=PREFIX + name, trntype=mujoco.mjtTrn.mjTRN_JOINT
-            )
-            servo.set_to_position(kp=kp, kv=kv)
-        tool = scene.site(PREFIX + TOOL)
-        tool.name = TOOL
-        add_sensors(scene, tool.parent, load_at)
-
     low, high = model.joint(limits.names[-1]).range
     return Robot(
         name=path.stem,
@@ -84,7 +73,12 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
         ),
         home=home,
         lead=damping / stiffness,
-        add=add,
+        add=partial(
+            _add,
+            path=path,
+            servos=tuple(zip(limits.names, stiffness, damping, strict=True)),
+            load_at=load_at,
+        ),
     )
 
 
@@ -193,7 +187,10 @@ def _gains(model: Any, data: Any, n: int) -> tuple[Array, Array]:
     return stiffness, damping
 
 
-def _attach(scene: Any, path: Path) -> None:
+def _add(
+    scene: Any, path: Path, servos: Iterable[tuple[str, float, float]], load_at: Array
+) -> None:
+    """Add the file's arm, servos (name, stiffness, damping), and sensors to the scene."""
     spec = _specification(path)
     for unused in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(unused)
@@ -205,3 +202,11 @@ def _attach(scene: Any, path: Path) -> None:
     scene.attach(spec, prefix=PREFIX, frame=scene.worldbody.add_frame())
     for name in cameras - {''}:  # they are asked for by these names
         scene.camera(PREFIX + name).name = name
+    for name, kp, kv in servos:
+        servo = scene.add_actuator(
+            name=name, target=PREFIX + name, trntype=mujoco.mjtTrn.mjTRN_JOINT
+        )
+        servo.set_to_position(kp=kp, kv=kv)
+    tool = scene.site(PREFIX + TOOL)
+    tool.name = TOOL
+    add_sensors(scene, tool.parent, load_at)

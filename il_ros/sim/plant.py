@@ -15,7 +15,7 @@ from il_ros.core.geometry import pose
 from il_ros.core.limits import Array
 from il_ros.sim import variations
 from il_ros.sim.perturbations import KINDS, Perturbation
-from il_ros.sim.robot import Robot, external_wrench, set_posture
+from il_ros.sim.robot import Robot, set_posture
 from il_ros.sim.scene import build_model
 from il_ros.sim.tasks.task import Draw, Task
 
@@ -188,7 +188,7 @@ class Plant:
             Positions, velocities, tools and wrenches, as `Violations.motion` takes them.
         """
         each = sensors.reshape(*sensors.shape[:-1], -1, SENSORS)
-        wrench = [external_wrench(each[..., i, :], limb) for i, limb in enumerate(self._limbs)]
+        wrench = [limb.external_wrench(each[..., i, :]) for i, limb in enumerate(self._limbs)]
         velocity = 1 + self.model.nq  # behind the time and the positions
         return (
             states[..., 1 + self._columns],
@@ -237,7 +237,7 @@ class Plant:
             own = {**self._joints_of(data, i), 'tcp_pose': poses[..., i, :]}
             if limb.feels:
                 sensors = data.sensordata[..., None, SENSORS * i : SENSORS * (i + 1)]
-                own['wrench'] = external_wrench(sensors, limb)[..., 0, :]
+                own['wrench'] = limb.external_wrench(sensors)[..., 0, :]
             scene |= {limb.prefix + key: value for key, value in own.items()}
         for i, key in enumerate(self._observed, start=len(self._limbs)):
             scene[key] = poses[..., i, :]

@@ -38,12 +38,20 @@ class Limb:
     prefix: str = ''
     feels: bool = True
 
-    @cached_property
-    def compensation(self) -> Array:
-        """What force, torque and acceleration at the wrist are worth as an external wrench (9, 6).
+    def external_wrench(self, sensors: Array) -> Array:
+        """Wrench that the surroundings put on the hand, shape (..., 6) [N, N m], in its frame.
 
-        The force on the hand is minus the one measured and m a; its torque r x m a.
+        The tool's own weight and inertia are taken out with its known mass and measured
+        acceleration, as a robot's load compensation does; torques are about the wrist.
+
+        Args:
+            sensors: Force, torque and acceleration of the tool, shape (..., 9 or more).
         """
+        return sensors[..., :9] @ self._compensation
+
+    @cached_property
+    def _compensation(self) -> Array:
+        """The force on the hand is minus the one measured and m a; its torque r x m a (9, 6)."""
         x, y, z = self.load_at
         about = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
         return np.vstack([-np.eye(6), self.load * np.hstack([np.eye(3), about])])
@@ -140,16 +148,3 @@ def set_posture(model: Any, qpos: Array, posture: Array, columns: NDArray[np.int
             qpos[one] = model.qpos0[one] + offset + slope * (qpos[other] - model.qpos0[other])
         elif one in columns and other not in columns and slope:
             qpos[other] = model.qpos0[other] + (qpos[one] - model.qpos0[one] - offset) / slope
-
-
-def external_wrench(sensors: Array, limb: Limb) -> Array:
-    """Wrench that the surroundings put on the hand, shape (..., 6) [N, N m], in its frame.
-
-    The tool's own weight and inertia are taken out with its known mass and measured acceleration,
-    as a robot's load compensation does; torques are about the wrist.
-
-    Args:
-        sensors: Force, torque and acceleration of the tool, shape (..., 9 or more).
-        limb: Whose wrist it is.
-    """
-    return sensors[..., :9] @ limb.compensation

@@ -109,13 +109,7 @@ class World:
         self._robot = _robot(arm, model, self.limits)
         self.names = self._robot.names
         self.period = 1.0 / rate
-        self.substeps = round(self.period / timestep)
-        if self.substeps < 1 or abs(self.substeps * timestep - self.period) > 1e-9:
-            raise IlRosError(
-                f'a period of {self.period} s is no multiple of the physics step of {timestep} s',
-                where='simulator',
-                fix='choose a rate whose period is a multiple of the physics step',
-            )
+        self.substeps = _substeps(self.period, timestep)
         if self.limits.names != self.names:
             raise IlRosError(
                 f'limits for joints {", ".join(self.limits.names)}',
@@ -129,6 +123,9 @@ class World:
         self._cameras = Cameras(self.plant.model, renderer)
         self.cameras = self._cameras.names
         self.reset(0)
+        self._check_task()
+
+    def _check_task(self) -> None:
         try:
             self.state()
         except KeyError as missing:
@@ -256,6 +253,17 @@ class World:
 
     def _look(self) -> dict[str, Array]:
         return {**self.plant.scene(), 'goal_position': self._goal.copy()}
+
+
+def _substeps(period: float, timestep: float) -> int:
+    substeps = round(period / timestep)
+    if substeps < 1 or abs(substeps * timestep - period) > 1e-9:
+        raise IlRosError(
+            f'a period of {period} s is no multiple of the physics step of {timestep} s',
+            where='simulator',
+            fix='choose a rate whose period is a multiple of the physics step',
+        )
+    return substeps
 
 
 def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:

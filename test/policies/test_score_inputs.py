@@ -9,7 +9,7 @@ from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS, Frame
 from il_ros.core.observation_features import Features, Normalizer
-from il_ros.experts import make_any
+from il_ros.experts import make_expert
 from il_ros.monitors.calibrated_scores import NoveltyFeatures
 from il_ros.policies.score_inputs import ScoreInputs
 
@@ -74,7 +74,7 @@ def test_the_reference_goes_straight_where_arm_and_observations_allow(follower, 
     plain = NoveltyFeatures(contract, Normalizer(mean=np.zeros(size), scale=np.ones(size)))
     inputs = ScoreInputs(follower(contract), plain, ('reference',), 5)
     found = inputs.of_frame(frame).reference
-    expected = make_any('straight', contract.arm).act(values, horizon=5, dt=contract.period)
+    expected = make_expert('straight', contract.arm).act(values, horizon=5, dt=contract.period)
     np.testing.assert_array_equal(found, expected)
     frame.valid['goal_position'] = False
     assert inputs.of_frame(frame).reference is None
