@@ -22,7 +22,7 @@ import yaml
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
 from il_ros.core.errors import ContractError, require
-from il_ros.core.limits import Array, KeepOut, Limits
+from il_ros.core.limits import Array, Box, Limits, Zone
 from il_ros.core.streams import ImageStream, Stream
 
 
@@ -145,30 +145,6 @@ class Action:
     executed: str = 'monitor/executed'
     output: OutputConfig = field(default_factory=OutputConfig)
     demonstration: Demonstration | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    """An axis-aligned box in the base frame.
-
-    Attributes:
-        min: Lower corner [m].
-        max: Upper corner [m].
-    """
-
-    min: tuple[float, float, float]
-    max: tuple[float, float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Zone(Box):
-    """A box that no part of the arm may enter.
-
-    Attributes:
-        name: What is there, for messages.
-    """
-
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,10 +287,7 @@ class Contract:
             workspace_max=np.array(self.workspace.max),
             force=self.wrench.force if self.wrench else math.inf,
             torque=self.wrench.torque if self.wrench else math.inf,
-            keep_out=tuple(
-                KeepOut(name=zone.name, min=np.array(zone.min), max=np.array(zone.max))
-                for zone in self.workspace.keep_out
-            ),
+            keep_out=self.workspace.keep_out,
             separation=self.workspace.separation,
             **bounds,
         )

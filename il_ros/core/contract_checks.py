@@ -13,7 +13,8 @@ from il_ros.core.registry import names_of
 from il_ros.core.streams import check_image, check_stream
 
 if TYPE_CHECKING:
-    from il_ros.core.contract import Action, Box, Contract, Fallback, JointBounds
+    from il_ros.core.contract import Action, Contract, Fallback, JointBounds
+    from il_ros.core.limits import Box
 
 VERSION = 1
 OUTPUT_ADAPTERS = ('joint_trajectory', 'forward_command', 'twist')

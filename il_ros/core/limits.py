@@ -12,18 +12,27 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepOut:
+class Box:
+    """An axis-aligned box in the base frame.
+
+    Attributes:
+        min: Lower corner [m].
+        max: Upper corner [m].
+    """
+
+    min: tuple[float, float, float]
+    max: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone(Box):
     """A box that no part of the arm may enter.
 
     Attributes:
-        name: What is there.
-        min: Lower corner, shape (3,) [m], in the arm's base frame.
-        max: Upper corner, shape (3,) [m].
+        name: What is there, for messages.
     """
 
     name: str
-    min: Array
-    max: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,5 +78,5 @@ class Limits(JointLimits):
     workspace_max: Array
     force: float
     torque: float
-    keep_out: tuple[KeepOut, ...] = ()
+    keep_out: tuple[Zone, ...] = ()
     separation: float = 0.0

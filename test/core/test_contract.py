@@ -47,7 +47,7 @@ def test_keep_out_zones_and_the_fallback_are_read():
         )
     )
     (zone,) = contract.limits.keep_out
-    assert (zone.name, zone.max.tolist()) == ('post', [0.1, 0.1, 1.0])
+    assert (zone.name, zone.max) == ('post', (0.1, 0.1, 1.0))
     assert contract.fallback.posture == tuple(posture)
     assert parse_contract(TEXT).fallback.kind == 'hold'
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.core.limits import KeepOut, Limits
+from il_ros.core.limits import Limits, Zone
 from il_ros.monitors import checks
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.scores.score import ScoreInput
@@ -170,7 +170,7 @@ def test_speed_and_acceleration():
 
 
 POST = replace(
-    LIMITS, keep_out=(KeepOut(name='post', min=np.array([0.4, 0, 0]), max=np.array([0.5, 0.1, 1])),)
+    LIMITS, keep_out=(Zone(name='post', min=np.array([0.4, 0, 0]), max=np.array([0.5, 0.1, 1])),)
 )
 
 

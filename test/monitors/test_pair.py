@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from il_ros.core.contract import WrenchLimits, load_contract
 from il_ros.core.errors import ContractError
-from il_ros.core.limits import KeepOut
+from il_ros.core.limits import Zone
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
@@ -96,7 +96,7 @@ def test_what_is_measured_is_judged_by_every_tool_link_and_distance(seed):
         rng.uniform(LIMITS.position_min, LIMITS.position_max),
         HOME + rng.uniform(0.0, 1.2) * FORWARD + rng.normal(0.0, 0.2, 14),
     ).clip(LIMITS.position_min, LIMITS.position_max)
-    zone = KeepOut(name='post', min=np.array([-0.05, 0.1, 0.0]), max=np.array([0.05, 0.2, 0.5]))
+    zone = Zone(name='post', min=np.array([-0.05, 0.1, 0.0]), max=np.array([0.05, 0.2, 0.5]))
     limits = replace(LIMITS, keep_out=(zone,))
     measured = MeasurementChecks(limits, MonitorConfig(), dt=DT, geometry=PAIR)
     fault = measured.judge(MonitorInput(stamp=0.0, position=q), None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.core.limits import KeepOut
+from il_ros.core.limits import Zone
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
@@ -107,9 +107,7 @@ def test_an_arm_that_stands_too_near_may_leave_but_not_go_nearer():
 
 def test_it_may_leave_a_keep_out_zone_that_it_stands_too_near():
     reach = (ARM.outline(FRANKA.home[None])[0, :, 1] + ARM.radius).max()  # the hand, sideways
-    zone = KeepOut(
-        name='bin', min=np.array([0.0, reach + 0.005, 0.0]), max=np.array([1.0, 1.0, 1.0])
-    )
+    zone = Zone(name='bin', min=np.array([0.0, reach + 0.005, 0.0]), max=np.array([1.0, 1.0, 1.0]))
     assert motion(zone).drive(FRANKA.home - 0.02 * BASE, np.zeros(8), 0.0) is None
     fault = motion(zone).drive(FRANKA.home + 0.02 * BASE, np.zeros(8), 0.0)
     assert fault.text.startswith('planned motion: fr3_hand: within 0.05')
@@ -120,7 +118,7 @@ def test_a_link_stops_before_a_keep_out_zone_that_the_tool_would_pass_under():
     # Beside the elbow, high above the tool.
     elbow = FRANKA.chain.frames(FRANKA.home[:7])[3, :3, 3]
     low = np.array([elbow[0] - 0.3, 0.2, elbow[2] - 0.05])
-    zone = KeepOut(name='shelf', min=low, max=low + np.array([0.6, 0.3, 0.2]))
+    zone = Zone(name='shelf', min=low, max=low + np.array([0.6, 0.3, 0.2]))
     made = motion(zone)
     fault, angle = turn(made)
     assert fault.kind == 'keep_out'
@@ -132,7 +130,7 @@ def test_a_link_stops_before_a_keep_out_zone_that_the_tool_would_pass_under():
 
 @pytest.mark.parametrize('speed', [0.5, 1.0, 2.4])
 def test_a_thin_zone_is_not_jumped_over(speed):
-    zone = KeepOut(
+    zone = Zone(
         name='post', min=TIP + np.array([-0.05, 0.2, -0.5]), max=TIP + np.array([0.05, 0.21, 0.5])
     )
     made = motion(zone)
@@ -144,8 +142,8 @@ def test_a_thin_zone_is_not_jumped_over(speed):
 def test_between_the_looks_no_motion_leaves_the_workspace_or_touches_a_zone():
     rng = np.random.default_rng(3)
     zones = (
-        KeepOut(name='post', min=np.array([0.3, 0.3, 0.0]), max=np.array([0.35, 0.35, 0.9])),
-        KeepOut(name='shelf', min=np.array([0.4, -0.6, 0.4]), max=np.array([0.9, -0.3, 0.45])),
+        Zone(name='post', min=np.array([0.3, 0.3, 0.0]), max=np.array([0.35, 0.35, 0.9])),
+        Zone(name='shelf', min=np.array([0.4, -0.6, 0.4]), max=np.array([0.9, -0.3, 0.45])),
     )
     box = (np.array([0.25, -0.45, 0.1]), np.array([0.65, 0.4, 0.6]))
     faults = set()
