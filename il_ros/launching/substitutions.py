@@ -79,7 +79,7 @@ def expand(template: Template, scope: Scope, where: str) -> str:
 
 def unescape(text: str) -> str:
     """Take away the backslash before every escaped character."""
-    return re.sub(r'\\(.)', r'\1', text)
+    return re.sub(r'(?s)\\(.)', r'\1', text)
 
 
 def _var(scope: Scope, where: str, name: str) -> str:
@@ -138,21 +138,17 @@ class _Parser:
 
     def template(self, stop: str = '') -> Template:
         """Read literal text and calls until the end, or until a character of `stop`."""
+        literal = re.compile(rf'(?s:\\.|\\\Z|(?!\$\()[^\\{stop}])+')
         parts: list[str | Call] = []
-        literal = ''
-        while self._at < len(self._text) and self._text[self._at] not in stop:
+        while self._at < len(self._text):
             if self._text.startswith('$(', self._at):
-                parts += [literal] if literal else []
                 parts.append(self._substitution())
-                literal = ''
+            elif match := literal.match(self._text, self._at):
+                self._at = match.end()
+                parts.append(unescape(match[0]))
             else:
-                literal += self._character()
-        return (*parts, literal) if literal or not parts else tuple(parts)
-
-    def _character(self) -> str:
-        escaped = self._text[self._at] == '\\' and self._at + 1 < len(self._text)
-        self._at += 2 if escaped else 1
-        return self._text[self._at - 1]
+                break
+        return tuple(parts) or ('',)
 
     def _substitution(self) -> Call:
         start = self._at
@@ -161,27 +157,25 @@ class _Parser:
             raise self._malformed(start)
         self._at = match.end()
         arguments = []
-        while self._text[self._at : self._at + 1] == ' ':
-            self._at += 1
+        while self._took(' '):
             arguments.append(self._argument(start))
-        if self._text[self._at : self._at + 1] != ')':
+        if not self._took(')'):
             raise self._malformed(start)
-        self._at += 1
         return self._checked(Call(name=match[1], arguments=tuple(arguments)))
 
     def _argument(self, start: int) -> Template:
-        quote = self._text[self._at : self._at + 1]
-        if quote not in ("'", '"') or not quote:
-            argument = self.template(stop=' ()"\'')
-            if argument == ('',):
-                raise self._malformed(start)
-            return argument
-        self._at += 1
-        argument = self.template(stop=quote)
-        if self._text[self._at : self._at + 1] != quote:
+        quote = next((mark for mark in ("'", '"') if self._took(mark)), '')
+        argument = self.template(stop=quote or ' ()"\'')
+        complete = self._took(quote) if quote else argument != ('',)
+        if not complete:
             raise self._malformed(start)
-        self._at += 1
         return argument
+
+    def _took(self, character: str) -> bool:
+        """Pass over the character if it comes next."""
+        comes = self._text.startswith(character, self._at)
+        self._at += comes
+        return comes
 
     def _checked(self, call: Call) -> Call:
         known = SUBSTITUTIONS.get(call.name)
