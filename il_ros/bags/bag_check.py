@@ -18,11 +18,12 @@ from il_ros.bags.bag_metadata import (
     read_metadata,
     total,
 )
-from il_ros.bags.bag_scan import FileScan, bag_files, is_bag, is_being_written, scan_file
+from il_ros.bags.bag_scan import FileScan, bag_files, is_being_written, scan_file
 from il_ros.bags.episode_info import (
     EPISODE_FILE,
     KEPT,
     EpisodeInfo,
+    is_bag,
     read_episode_info,
     require_folder,
 )

@@ -16,7 +16,7 @@ from rosbags.interfaces import QosDurability, QosHistory, QosLiveliness, QosReli
 from rosbags.typesys.store import Typestore
 
 from il_ros.core.atomic_files import write_atomic
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 
 METADATA_FILE = 'metadata.yaml'
 VERSION = 9
@@ -169,8 +169,7 @@ def _whole_profile(topic: str, given: Mapping[str, object]) -> dict[str, object]
         names = [member.name.lower() for member in enum]
         if isinstance(value, int) and value in {int(m.value) for m in enum}:  # before version 9
             value = enum(value).name.lower()
-        if value not in names:
-            raise DatasetError(f'got {value!r}', where=f'{topic}: QoS.{key}', allowed=names)
+        require(value in names, value, f'{topic}: QoS.{key}', names, DatasetError)
         filled[key] = value
     return filled
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,8 @@ class EpisodeReader:
 
     def __enter__(self) -> EpisodeReader:
         store = get_typestore(Stores.ROS2_JAZZY)
-        try:
+        with _reading(self.path):
             self._bag = self._stack.enter_context(AnyReader([self.path], default_typestore=store))
-        except Exception as problem:  # rosbags lets errors of its parsers through
-            raise _damaged(self.path, problem) from None
         self.topics = {c.topic: c.msgtype for c in self._bag.connections}
         return self
 
@@ -162,7 +160,7 @@ class EpisodeReader:
         if not chosen:
             return
         versions = {c.id: _interfaces(c) for c in chosen}
-        try:
+        with _reading(self.path):
             for connection, receive, data in self._bag.messages(chosen):
                 yield BagMessage(
                     topic=relative[connection.topic],
@@ -171,10 +169,6 @@ class EpisodeReader:
                     data=data,
                     interfaces=versions[connection.id],
                 )
-        except (GeneratorExit, IlRosError):
-            raise
-        except Exception as problem:  # a cut file shows as one of many errors of rosbags
-            raise _damaged(self.path, problem) from None
 
     def deserialize(self, message: BagMessage) -> Any:
         """A message as an object with the fields of its type.
@@ -183,10 +177,8 @@ class EpisodeReader:
             DatasetError: If its bytes do not fit its type.
         """
         assert self._bag is not None, 'use it as a context manager'
-        try:
+        with _reading(self.path):
             return self._bag.deserialize(message.data, message.type)
-        except Exception as problem:  # one of many errors of rosbags
-            raise _damaged(self.path, problem) from None
 
 
 def _interfaces(connection: Connection) -> int:
@@ -207,9 +199,16 @@ def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Cont
     return given or recorded  # type: ignore[return-value]
 
 
-def _damaged(path: Path, problem: Exception) -> DatasetError:
-    return DatasetError(
-        f'damaged bag: {type(problem).__name__} {" ".join(str(problem).split())}',
-        where=str(path),
-        fix='run "il_ros bags recover" on it, or leave it out',
-    )
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of rosbags and of its parsers, which are many, into one."""
+    try:
+        yield
+    except IlRosError:
+        raise
+    except Exception as problem:
+        raise DatasetError(
+            f'damaged bag: {type(problem).__name__} {" ".join(str(problem).split())}',
+            where=str(path),
+            fix='run "il_ros bags recover" on it, or leave it out',
+        ) from None

@@ -27,9 +27,9 @@ from il_ros.bags.bag_metadata import (
     bag_information,
     write_metadata,
 )
-from il_ros.bags.bag_scan import FileScan, is_bag, is_being_written, read_blocks
+from il_ros.bags.bag_scan import FileScan, is_being_written, read_blocks
 from il_ros.bags.bag_writer import BagWriter
-from il_ros.bags.episode_info import EPISODE_FILE, KEPT
+from il_ros.bags.episode_info import EPISODE_FILE, KEPT, is_bag
 from il_ros.bags.mcap_file import Storage, is_full
 from il_ros.bags.part_folder import LOCK_FILE, command, lock, whole_path
 from il_ros.bags.recovered_info import compression_mode, topics_of, write_info

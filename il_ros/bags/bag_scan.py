@@ -17,7 +17,7 @@ from pathlib import Path
 from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
 from mcap.writer import MCAP0_MAGIC
 
-from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, MessageCount, total
+from il_ros.bags.bag_metadata import BagTopic, MessageCount, total
 from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, whole_blocks
 from il_ros.core.errors import DatasetError
 
@@ -119,17 +119,6 @@ def bag_files(folder: Path) -> list[Path]:
                 fix='do not trust this bag; or put the file itself here',
             )
     return sorted((entry for entry in found if entry.is_file()), key=_numbered)
-
-
-def is_bag(folder: Path) -> bool:
-    """Whether a folder is a bag, damaged or not."""
-    if not folder.is_dir():
-        return False
-    names = {entry.name for entry in folder.iterdir()}
-    endings = (*SUFFIXES, *(f'{suffix}.zstd' for suffix in SUFFIXES))
-    return bool(names & {METADATA_FILE, 'episode.json'}) or any(
-        name.endswith(endings) and not name.startswith('.') for name in names
-    )
 
 
 def is_being_written(path: Path) -> bool:

@@ -253,10 +253,16 @@ def require_folder(path: Path) -> None:
         )
 
 
-def _is_episode(path: Path) -> bool:
-    names = (METADATA_FILE, EPISODE_FILE)
-    if not path.is_dir() or path.name.endswith(KEPT):
+def is_bag(folder: Path) -> bool:
+    """Whether a folder is a bag, damaged or not."""
+    if not folder.is_dir():
         return False
-    return any((path / name).exists() for name in names) or any(
-        any(path.glob(pattern)) for pattern in STORAGE_FILES
+    names = {entry.name for entry in folder.iterdir()}
+    endings = tuple(pattern.removeprefix('*') for pattern in STORAGE_FILES)
+    return bool(names & {METADATA_FILE, EPISODE_FILE}) or any(
+        name.endswith(endings) and not name.startswith('.') for name in names
     )
+
+
+def _is_episode(path: Path) -> bool:
+    return is_bag(path) and not path.name.endswith(KEPT)

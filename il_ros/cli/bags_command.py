@@ -21,11 +21,11 @@ from il_ros.bags.bag_check import (
 )
 from il_ros.bags.bag_check import check as check_bags
 from il_ros.bags.bag_recovery import recover as recover_bag
-from il_ros.bags.bag_scan import is_bag
 from il_ros.bags.episode_info import (
     FORMAT,
     EpisodeInfo,
     Outcome,
+    is_bag,
     read_episode_info,
     require_folder,
     write_episode_info,

@@ -56,11 +56,11 @@ class ImportSource(Protocol):
 
     def lossy(self, contract: Contract) -> list[str]:
         """Keys of images that cannot come out the same."""
-        ...
+        return []
 
     def feature_of(self, contract: Contract, key: str) -> str:
         """The feature that holds a key, if it carries our name."""
-        ...
+        return key
 
     def features(self) -> Mapping[str, ForeignFeature]:
         """Its features by name."""

@@ -15,7 +15,7 @@ from il_ros.core.frames import NS
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.interop import robomimic_layout as layout
-from il_ros.interop.dataset_import import foreign_episode
+from il_ros.interop.dataset_import import ImportSource, foreign_episode
 from il_ros.interop.export_origin import (
     EpisodeRecord,
     ExportOrigin,
@@ -39,8 +39,8 @@ def open_robomimic(path: Path) -> Iterator[RobomimicImport]:
         yield RobomimicImport(file, path)
 
 
-class RobomimicImport:
-    """The episodes of a robomimic file: an `ImportSource`."""
+class RobomimicImport(ImportSource):
+    """The episodes of a robomimic file."""
 
     action = layout.ACTIONS
 
@@ -53,14 +53,6 @@ class RobomimicImport:
             return None
         text = layout.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}')
         return read_origin(text, str(self._path))
-
-    def lossy(self, contract: Contract) -> list[str]:
-        """None: images are kept as they are."""
-        return []
-
-    def feature_of(self, contract: Contract, key: str) -> str:
-        """The key itself."""
-        return key
 
     def features(self) -> Mapping[str, ForeignFeature]:
         """Features of the first demonstration."""

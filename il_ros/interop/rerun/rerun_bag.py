@@ -23,14 +23,13 @@ from il_ros.datasets.bag_conversion import EVENT_KINDS, frames_of
 from il_ros.datasets.episode_arrays import Event
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.interop.rerun.rerun_dataset import (
-    about,
     moments_at,
+    rerun_episode,
     show_events,
     show_joint,
     show_stream,
 )
 from il_ros.interop.rerun.rerun_file import RerunFile, RowTimes, entity
-from il_ros.interop.rerun.rerun_layout import layout
 
 _IMAGES_AT_ONCE = 64
 _ENCODED = (b'\xff\xd8', b'\x89P')
@@ -76,12 +75,9 @@ def view_bag(reader: EpisodeReader, out: Path) -> dict[str, int]:
         notes=info.notes if info else '',
         bag=str(reader.path),
     )
-    with RerunFile(out, entry.id) as file:
-        file.about('episode', about(contract, entry))
+    with rerun_episode(out, contract, entry) as file:
         _Viewer(reader, file).show()
-        file.box('world/workspace', contract.workspace.min, contract.workspace.max)
-        file.blueprint(layout(contract, file.entities))
-        return file.entities
+    return file.entities
 
 
 class _Viewer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,29 +59,33 @@ def view_dataset(dataset: Dataset, episode: int, out: Path) -> dict[str, int]:
     arrays = dataset.episode_arrays(episode, images=False)
     contract = dataset.contract
     moments = RowTimes(stamp=arrays.stamp, frame=np.arange(arrays.frames, dtype=np.int64))
-    with RerunFile(out, arrays.entry.id) as file:
-        file.about('episode', about(contract, arrays.entry))
+    with rerun_episode(out, contract, arrays.entry) as file:
         for key, values in arrays.values.items():
             show_stream(file, contract, key, moments, values)
         _show_actions(file, contract, arrays, moments)
         _show_images(file, dataset, arrays.entry, moments)
-        show_ages(file, contract, arrays, moments)
+        ages = [np.where(arrays.valid[k], arrays.age[k], np.nan) for k in contract.inputs]
+        file.numbers('quality/age', moments, np.stack(ages, axis=1), list(contract.inputs))
         show_events(file, arrays.events, arrays.stamp)
+    return file.entities
+
+
+@contextmanager
+def rerun_episode(out: Path, contract: Contract, entry: EpisodeEntry) -> Iterator[RerunFile]:
+    """A recording with what one wants to know of an episode before looking, and its layout."""
+    with RerunFile(out, entry.id) as file:
+        known = {
+            'episode': entry.id,
+            'task': entry.task,
+            'outcome': entry.outcome,
+            'contract': f'{contract.name} {contract.hash[:12]}',
+            'notes': entry.notes,
+            'bag': entry.bag,
+        }
+        file.about('episode', known)
+        yield file
         file.box('world/workspace', contract.workspace.min, contract.workspace.max)
         file.blueprint(layout(contract, file.entities))
-        return file.entities
-
-
-def about(contract: Contract, entry: EpisodeEntry) -> dict[str, object]:
-    """What one wants to know of an episode before looking at it."""
-    return {
-        'episode': entry.id,
-        'task': entry.task,
-        'outcome': entry.outcome,
-        'contract': f'{contract.name} {contract.hash[:12]}',
-        'notes': entry.notes,
-        'bag': entry.bag,
-    }
 
 
 def show_stream(
@@ -109,14 +114,6 @@ def show_joint(
     """One line of one joint, shape (R,): a measurement or a command."""
     colour = _COLOURS.get(kind, (204, 121, 167))
     file.numbers(entity('joint', joint, kind), moments, values[:, None], [kind], [colour])
-
-
-def show_ages(
-    file: RerunFile, contract: Contract, arrays: EpisodeArrays, moments: RowTimes
-) -> None:
-    """How old each stream's sample was at each frame [s]; NaN where it was not valid."""
-    ages = [np.where(arrays.valid[key], arrays.age[key], np.nan) for key in contract.inputs]
-    file.numbers('quality/age', moments, np.stack(ages, axis=1), list(contract.inputs))
 
 
 def show_events(file: RerunFile, events: tuple[Event, ...], ticks: NDArray[np.int64]) -> None:
