@@ -107,7 +107,8 @@ def chunk_data(
     raw = features.of_arrays(dataset.values)
     seen = [raw[rows], *(features.of_arrays(samples.values) for samples in also)]
     inputs = Normalizer.fit(np.concatenate(seen), varies=VARIES, clip=config.clip)
-    targets, mask = chunk_targets(dataset, config)
+    demonstrated = chunk_samples(dataset, config.horizon)
+    targets, mask = relative_targets(dataset.contract, config, demonstrated), demonstrated.mask
     known = [np.where(mask[..., None], targets, np.nan)[rows]]
     for samples in also:
         wanted = relative_targets(dataset.contract, config, samples)
@@ -120,19 +121,6 @@ def chunk_data(
         inputs=inputs,
         outputs=outputs,
     )
-
-
-def chunk_targets(
-    dataset: Dataset, config: MlpConfig
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The H commands that followed each frame, in the policy's terms.
-
-    Returns:
-        Targets, shape (F, H, N) [rad or m], and whether each step is known, shape (F, H); see
-        `chunk_samples`.
-    """
-    samples = chunk_samples(dataset, config.horizon)
-    return relative_targets(dataset.contract, config, samples), samples.mask
 
 
 def chunk_samples(dataset: Dataset, horizon: int) -> Samples:

@@ -30,6 +30,7 @@ from il_ros.core.npz_files import load_arrays, save_arrays, unreadable
 MANIFEST = 'coaching.json'
 FORMAT = 2
 _SCORE = 'score.'
+_FIX = 'remove it, and run again'
 
 
 class RoundJournal(JournalFolder):
@@ -87,7 +88,12 @@ class RoundJournal(JournalFolder):
     def result(self, round_: int) -> dict[str, Any] | None:
         """What `save_result` was told; None if nothing was, yet."""
         path = self._round(round_) / 'result.json'
-        return _read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        found = read_json(path, DatasetError, fix=_FIX)
+        if not isinstance(found, dict):
+            raise DatasetError('no mapping', where=str(path), fix=_FIX)
+        return found
 
     @property
     def finished(self) -> int:
@@ -101,13 +107,6 @@ class RoundJournal(JournalFolder):
 
     def _round(self, round_: int) -> Path:
         return self.folder / f'round_{round_:03d}'
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    found = read_json(path, DatasetError, fix='remove it, and run again')
-    if not isinstance(found, dict):
-        raise DatasetError('no mapping', where=str(path), fix='remove it, and run again')
-    return found
 
 
 def save_steps(path: Path, steps: Transitions) -> None:

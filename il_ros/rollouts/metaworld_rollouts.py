@@ -218,21 +218,16 @@ class MetaWorldEvaluator:
         """Run the planned episodes of the suites `nominal` and `expert` in order."""
         for one in plan:
             runner = self._runners[SUITES[one.suite].controller]
-            yield run_case(runner, suite=one.suite, task=self._task, seed=one.case.seed)
-
-
-def run_case(runner: MetaWorldRunner, *, suite: str, task: str, seed: int) -> EpisodeResult:
-    """Run one scene and return the result that the report needs."""
-    rollout = runner.run(seed)
-    return EpisodeResult(
-        suite=suite,
-        task=task,
-        seed=seed,
-        success=rollout.success,
-        duration=rollout.elapsed,
-        progress=rollout.progress,
-        reason=why_it_ended('', rollout.success),
-        times=rollout.times,
-        scores=np.full(len(rollout.frames), np.nan),
-        latencies=np.array(runner.latencies),
-    )
+            rollout = runner.run(one.case.seed)
+            yield EpisodeResult(
+                suite=one.suite,
+                task=self._task,
+                seed=one.case.seed,
+                success=rollout.success,
+                duration=rollout.elapsed,
+                progress=rollout.progress,
+                reason=why_it_ended('', rollout.success),
+                times=rollout.times,
+                scores=np.full(len(rollout.frames), np.nan),
+                latencies=np.array(runner.latencies),
+            )

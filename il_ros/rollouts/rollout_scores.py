@@ -66,8 +66,22 @@ class ScoredRollout:
 def score_rollouts(
     bank: ScoreBank, score_inputs: ScoreInputs, rollouts: Iterable[Rollout]
 ) -> list[ScoredRollout]:
-    """Compute every score of a bank for each rollout."""
-    return [_scored(bank, score_inputs, rollout) for rollout in rollouts]
+    """Compute every score of a bank for each rollout, up to a stop of the policy."""
+    scored = []
+    for rollout in rollouts:
+        values, times = bank.trace(score_inputs_of(score_inputs, rollout)), rollout.times
+        before = times < rollout.duration - 1e-9
+        scored.append(
+            ScoredRollout(
+                values=values[before],
+                times=times[before],
+                failed=not rollout.success,
+                perturbation=rollout.perturbation,
+                duration=rollout.duration,
+                gated=rollout.alarm is not None,
+            )
+        )
+    return scored
 
 
 def score_inputs_of(score_inputs: ScoreInputs, rollout: Rollout) -> Iterator[ScoreInput]:
@@ -77,20 +91,6 @@ def score_inputs_of(score_inputs: ScoreInputs, rollout: Rollout) -> Iterator[Sco
         if answer is not None:
             chunk, time = answer, frame.stamp / NS
         yield score_inputs.of_frame(frame, chunk, time)
-
-
-def _scored(bank: ScoreBank, score_inputs: ScoreInputs, rollout: Rollout) -> ScoredRollout:
-    values, times = bank.trace(score_inputs_of(score_inputs, rollout)), rollout.times
-    # After a stop the policy no longer drives.
-    before = times < rollout.duration - 1e-9
-    return ScoredRollout(
-        values=values[before],
-        times=times[before],
-        failed=not rollout.success,
-        perturbation=rollout.perturbation,
-        duration=rollout.duration,
-        gated=rollout.alarm is not None,
-    )
 
 
 def overdue(scored: ScoredRollout, longest: int, config: MonitorConfig) -> Array:

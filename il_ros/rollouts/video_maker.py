@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,18 @@ from il_ros.evaluation.report_videos import (
 from il_ros.evaluation.worst_episodes import worst_episodes
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.episode_runner import EpisodeRunner
-from il_ros.rollouts.repetition import command_distance, difference
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, stream
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 
 Perturbations = Mapping[str, Sequence[Perturbation]]
+
+CLOSE = 0.005
+"""Largest accepted distance from the commands on a graph [rad, m]: less than one video pixel."""
+
+LATE = 2
+"""Largest accepted difference from the end of the episode on a graph [periods]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +93,7 @@ class VideoMaker:
     Args:
         setups: Driver, task and safety filter of each suite.
         perturbations: Perturbations by name.
-        exact: Whether the episodes were run in process; see `repetition.difference`.
+        exact: Whether the episodes were run in process; see `difference`.
         config: Settings.
         processes: Number of videos made at once.
     """
@@ -206,3 +212,58 @@ class _Camera:
         caption(image, f'{time:.1f} s{" stopped" if self._runner.safety_filter.stopped else ""}')
         self.images.append(image)
         self.times.append(time)
+
+
+def difference(evaluated: EpisodeResult, repeated: Rollout, period: float, *, exact: bool) -> str:
+    """List what differs between an evaluated episode and its repetition; empty if nothing does.
+
+    Args:
+        evaluated: The evaluated episode.
+        repeated: The repetition, run in process.
+        period: Control period [s].
+        exact: Whether the episode was also run in process, so that everything must be equal. Over
+            a graph the last digits differ and contacts can amplify them: outcomes must be equal,
+            commands within `CLOSE`, and times within `LATE`.
+    """
+    late = 0.0 if exact else LATE * period + 1e-6
+    violations = dict(evaluated.violations) != dict(repeated.violations)
+    differences = {
+        'success': evaluated.success != repeated.success,
+        'stop by the monitor': _other_time(evaluated.fallback_time, repeated.alarm, late),
+        'duration': abs(evaluated.duration - repeated.elapsed) > late,
+        'progress': exact and evaluated.progress != repeated.progress,
+        'violations': exact and violations,
+        'commands': _other_commands(evaluated, repeated, period, exact),
+    }
+    return ', '.join(name for name, differs in differences.items() if differs)
+
+
+def command_distance(evaluated: EpisodeResult, repeated: Rollout, period: float) -> float:
+    """Largest distance of the two runs' commands at the same tick [rad, m]; NaN without any."""
+    here, there = (
+        _by_tick(evaluated.times, evaluated.joints, period),
+        _by_tick(repeated.times, repeated.actions, period),
+    )
+    ticks = sorted(here.keys() & there.keys())
+    steps = np.abs(np.array([here[tick] - there[tick] for tick in ticks])).ravel()
+    known = steps[np.isfinite(steps)]
+    return float(known.max()) if known.size else nan
+
+
+def _by_tick(times: Array, commands: Array, period: float) -> dict[int, Array]:
+    # An episode without commands has no rows.
+    return dict(zip(np.rint(times / period).astype(int).tolist(), commands, strict=False))
+
+
+def _other_time(one: float | None, other: float | None, late: float) -> bool:
+    if one is None or other is None:
+        return one is not other
+    return abs(one - other) > late
+
+
+def _other_commands(
+    evaluated: EpisodeResult, repeated: Rollout, period: float, exact: bool
+) -> bool:
+    if exact:
+        return not np.array_equal(evaluated.joints, repeated.actions, equal_nan=True)
+    return not command_distance(evaluated, repeated, period) <= CLOSE  # NaN counts as a difference

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from il_ros.algorithms.bc import BcConfig, train_bc
-from il_ros.algorithms.chunk_dataset import chunk_data, chunk_samples, chunk_targets
+from il_ros.algorithms.chunk_dataset import chunk_data, chunk_samples, relative_targets
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.episode_arrays import SOURCES
 from il_ros.datasets.memory_dataset import assemble
@@ -16,7 +16,8 @@ CONFIG = MlpConfig(horizon=3, absolute=('hand',))
 
 def test_targets_are_the_next_commands_relative_to_where_the_arm_is(task):
     dataset = task.dataset([1, 2], length=5)
-    targets, mask = chunk_targets(dataset, CONFIG)
+    samples = chunk_samples(dataset, CONFIG.horizon)
+    targets, mask = relative_targets(task.contract, CONFIG, samples), samples.mask
     assert targets.shape == (10, 3, 2)
     arm = dataset.values['arm'][:, 0]
     np.testing.assert_allclose(targets[1, :, 0], dataset.action[1:4, 0] - arm[1], atol=1e-6)
@@ -31,7 +32,7 @@ def test_steps_beyond_a_gap_are_not_known(task):
     actions[3] = np.nan
     dataset = assemble(task.contract, [replace(whole, actions=actions)])
     assert dataset.frames == 5
-    _, mask = chunk_targets(dataset, CONFIG)
+    mask = chunk_samples(dataset, CONFIG.horizon).mask
     assert mask.tolist() == [
         [True, True, True],
         [True, True, False],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.algorithms.chunk_dataset import chunk_targets
+from il_ros.algorithms.chunk_dataset import chunk_samples, relative_targets
 from il_ros.cli.monitor_command import calibrate
 from il_ros.core.errors import BundleError, ContractError
 from il_ros.core.frames import NS
@@ -31,9 +31,10 @@ def trained(tmp_path_factory):
 
 def test_targets_are_the_actions_as_they_are():
     dataset = free_hand.dataset([1, 2])
-    targets, mask = chunk_targets(dataset, MlpConfig(horizon=3))
+    samples = chunk_samples(dataset, 3)
+    targets = relative_targets(dataset.contract, MlpConfig(horizon=3), samples)
     np.testing.assert_allclose(targets[5], dataset.action[5:8])
-    assert mask[5].all()
+    assert samples.mask[5].all()
 
 
 def followed(follower, contract, frame, positions):

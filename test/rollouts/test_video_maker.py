@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from il_ros.rollouts import video_maker
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.in_process_evaluator import run_case
-from il_ros.rollouts.repetition import CLOSE, command_distance, difference
 from il_ros.rollouts.rollout_pool import EpisodeSetup
-from il_ros.rollouts.video_maker import VideoConfig, VideoMaker
+from il_ros.rollouts.video_maker import CLOSE, VideoConfig, VideoMaker, command_distance, difference
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import OpenGl
 
