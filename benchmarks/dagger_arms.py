@@ -32,7 +32,7 @@ from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.evaluation.suites import nominal_seeds
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.interactive.arm_episode_env import ArmEpisodeEnv
 from il_ros.interactive.arm_rounds import LiveEnv, loading
 from il_ros.interactive.arm_scores import RoundScores, ScoredEnv, ScoredRule, ScoresConfig
@@ -170,7 +170,7 @@ class Study:
 
     def _alone(self, place: ScoredEnv) -> Run:
         """The expert in the episodes in which the policies are judged."""
-        seeds = nominal_seeds(self.sizes.evaluations)
+        seeds = draw_seeds('nominal', self.sizes.evaluations)
         gains = tuple(place.run(seed, Demonstrator()).gain for seed in seeds)
         facts = {'task': self.task, 'method': 'expert', 'seed': self.seed}
         return Run(**facts, labels=0, takeovers=0, steps=0, gains=gains)

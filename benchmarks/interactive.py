@@ -33,7 +33,7 @@ from il_ros.algorithms.flat_bc import FlatBcConfig, FlatData, train_flat
 from il_ros.algorithms.query_rules import make_rule
 from il_ros.algorithms.training_loop import torch_threads
 from il_ros.core.atomic_files import write_atomic
-from il_ros.evaluation.suites import nominal_seeds
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.interactive.budget import Budget
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig, evaluate
 from il_ros.interactive.episode_env import GymEpisodeEnv, StepContext
@@ -191,7 +191,7 @@ def dagger(name: str, experts: Path, labels: int, episodes: int, seed: int = 0) 
         loop = DaggerLoop(episode_env, learner, make_rule('dagger'), journal, config)
         actor, result = loop.run()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
-    seeds = nominal_seeds(episodes)
+    seeds = draw_seeds('nominal', episodes)
     return Run(
         gain=fmean(evaluate(episode_env, actor, seeds)),
         expert=fmean(_returns(episode_env, expert, seeds)),

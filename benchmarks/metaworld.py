@@ -20,7 +20,7 @@ from il_ros.cli.main import guarded
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.suites import draw_seeds, nominal_seeds
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.metaworld_rollouts import MetaWorldRunner, record_experts
 from il_ros.sim.metaworld_env import task_names
@@ -65,7 +65,7 @@ def measure(task: str, column: str, sizes: MetaworldSizes, folder: Path) -> Rate
         if column == 'bc':
             policy = load_bundle(_bundle(task, sizes, folder)).policy
         runner = MetaWorldRunner(load_contract(CONTRACT), task, policy)
-        seeds = nominal_seeds(sizes.bc if column == 'bc' else sizes.expert)
+        seeds = draw_seeds('nominal', sizes.bc if column == 'bc' else sizes.expert)
         rollouts = [runner.run(seed) for seed in seeds]
         path.parent.mkdir(parents=True, exist_ok=True)
         solved = sum(rollout.success for rollout in rollouts)

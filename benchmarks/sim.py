@@ -26,7 +26,7 @@ from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.suites import nominal_seeds
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.experts import EXPERTS, make_expert
 from il_ros.rollouts.episode_cases import nominal_cases, plan_suites
 from il_ros.rollouts.in_process_evaluator import InProcessEvaluator
@@ -210,7 +210,7 @@ def _experts(name: str, sizes: SimSizes, runs: Path) -> Row:
         target=0.95,
         better='more',
         how=f'the worst: {worst}; ' + ', '.join(f'{task} {rate}' for task, rate in rates.items())
-        + f'; seeds {nominal_seeds(seeds)}',
+        + f'; seeds {draw_seeds("nominal", seeds)}',
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from il_ros.core.contract import load_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.process_pool import worker_count
 from il_ros.evaluation.intervals import Rate
-from il_ros.evaluation.suites import draw_seeds, nominal_seeds
+from il_ros.evaluation.suites import draw_seeds
 from il_ros.rollouts.demonstrations import demonstrate
 from il_ros.rollouts.episode_cases import nominal_cases
 from il_ros.rollouts.rollout import Rollout
@@ -166,7 +166,7 @@ def connector_lines(table: TaskTable) -> Iterator[str]:
 
 
 def _of_connector(outcome: dict[str, Any], connector: str) -> Rate | None:
-    seeds = [s for s in nominal_seeds(outcome['episodes']) if _connector(s) == connector]
+    seeds = [s for s in draw_seeds('nominal', outcome['episodes']) if _connector(s) == connector]
     return Rate.of(seed not in outcome['failed_seeds'] for seed in seeds)
 
 

@@ -15,6 +15,7 @@ from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from il_ros.calibration.replay import Replay, Tick
 from il_ros.calibration.replay import replay as replay_bag
+from il_ros.cli.terminal import say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError
@@ -52,7 +53,7 @@ def calibrate(
     data = load_dataset(dataset, contract=load_bundle(bundle).contract)
     config = CalibrationConfig(alpha=alpha, warn_alpha=warn_alpha, window=window, varying=varying)
     loaded, limit = calibrate_bundle(bundle, data, config, where=str(dataset))
-    _say_limit(Console(), loaded, limit)
+    _say_limit(loaded, limit)
     return 0
 
 
@@ -73,7 +74,7 @@ def replay(
         found = replay_bag(reader, loaded, MonitorConfig())
     if json is not None:
         write_atomic(json, _dump(found, loaded))
-    _say_replay(Console(), found)
+    _say_replay(found)
     return 0
 
 
@@ -93,27 +94,25 @@ def load_calibrated(path: Path, contract: Contract | None = None) -> Bundle:
     return bundle
 
 
-def _say_limit(console: Console, bundle: Bundle, limit: CalibrationRecord) -> None:
+def _say_limit(bundle: Bundle, limit: CalibrationRecord) -> None:
     assert bundle.scores is not None
     spent = len(limit.episodes) - len(limit.maxima)
-    console.print(
+    say(
         f'policy {bundle.policy_id}: {len(limit.maxima)} episodes for the threshold, {spent} for '
-        f'the scale of the scores',
-        soft_wrap=True,
+        'the scale of the scores'
     )
     thresholds = limit.thresholds
     for k, channel in enumerate(bundle.scores.channels):
         ticks = range(thresholds.loc.shape[1])
         stops = [thresholds.at(tick)[k] for tick in ticks]
         warns = [thresholds.at(tick, limit.warn)[k] for tick in ticks]
-        console.print(
+        say(
             f'{channel.name}: stops above {_span(stops)} (alpha {limit.alpha:g}), warns above '
-            f'{_span(warns)} (alpha {limit.warn_alpha:g})',
-            soft_wrap=True,
+            f'{_span(warns)} (alpha {limit.warn_alpha:g})'
         )
     odd, times = limit.odd
     if odd:
-        console.print(
+        Console().print(
             f'careful: {", ".join(odd)} set these thresholds, {times:.1f} times above what the '
             'other episodes would: look whether the policy had to try again there, and record '
             'more rollouts',
@@ -127,19 +126,19 @@ def _span(values: list[float]) -> str:
     return low if low == high else f'{low} to {high}'
 
 
-def _say_replay(console: Console, found: Replay) -> None:
+def _say_replay(found: Replay) -> None:
     chunks = 'the chunks in the bag' if found.same_policy else "the bundle's own chunks, made anew"
     driven = sum(tick.driving for tick in found.ticks)
-    console.print(f'{len(found.ticks)} frames, {driven} driven by the policy; {chunks}')
+    say(f'{len(found.ticks)} frames, {driven} driven by the policy; {chunks}')
     table = Table('score', 'largest, of its threshold', 'at')
     for name, (share, seconds) in found.largest().items():
         table.add_row(name, f'{share:.2f}', f'{seconds:.2f} s')
-    console.print(table)
+    Console().print(table)
     for kind, text in (('warning', 'would have warned'), ('stop', 'would have stopped')):
         first = found.first(kind)
         when = f'at {found.seconds(first):.2f} s: {getattr(first, kind)}' if first else 'never'
-        console.print(f'{text} {when}', soft_wrap=True)
-    console.print(_agreement(found), soft_wrap=True)
+        say(f'{text} {when}')
+    say(_agreement(found))
 
 
 def _agreement(found: Replay) -> str:

@@ -35,7 +35,7 @@ class Suite:
     """
 
     controller: str
-    watched: bool
+    watched: bool = False
     seeds: str
     title: str
 
@@ -44,15 +44,9 @@ SUITES: Mapping[str, Suite] = {
     'nominal': Suite(
         controller='policy', watched=True, seeds='nominal', title='policy, unseen seeds'
     ),
-    'expert': Suite(
-        controller='expert', watched=False, seeds='nominal', title='expert (the ceiling)'
-    ),
-    'heuristic': Suite(
-        controller='heuristic', watched=False, seeds='nominal', title='heuristic (the floor)'
-    ),
-    'ood_unwatched': Suite(
-        controller='policy', watched=False, seeds='ood', title='policy, perturbed, no monitor'
-    ),
+    'expert': Suite(controller='expert', seeds='nominal', title='expert (the ceiling)'),
+    'heuristic': Suite(controller='heuristic', seeds='nominal', title='heuristic (the floor)'),
+    'ood_unwatched': Suite(controller='policy', seeds='ood', title='policy, perturbed, no monitor'),
     'ood': Suite(
         controller='policy', watched=True, seeds='ood', title='policy, perturbed, with monitor'
     ),
@@ -82,8 +76,3 @@ def draw_seeds(part: str, count: int, start: int = 0) -> range:
             fix='ask for fewer seeds or a smaller offset',
         )
     return whole[start : start + count]
-
-
-def nominal_seeds(count: int, start: int = 0) -> range:
-    """Take `count` seeds that no policy was trained or calibrated on; see `draw_seeds`."""
-    return draw_seeds('nominal', count, start)

@@ -8,7 +8,7 @@ from itertools import cycle
 
 from il_ros.core.errors import EvaluationError, UnknownNameError
 from il_ros.evaluation.failure_detection import CaseKey
-from il_ros.evaluation.suites import SUITES, draw_seeds, nominal_seeds
+from il_ros.evaluation.suites import SUITES, draw_seeds
 from il_ros.sim.perturbations import Perturbation
 
 
@@ -79,7 +79,7 @@ def plan_suites(
 
 def nominal_cases(count: int, start: int = 0) -> list[EpisodeCase]:
     """Undisturbed episodes on seeds reserved for evaluation, beginning at index `start`."""
-    return [EpisodeCase(seed=seed) for seed in nominal_seeds(count, start)]
+    return [EpisodeCase(seed=seed) for seed in draw_seeds('nominal', count, start)]
 
 
 def perturbed_cases(

@@ -3,7 +3,7 @@ from itertools import combinations
 import pytest
 
 from il_ros.core.errors import EvaluationError, UnknownNameError
-from il_ros.evaluation.suites import SEEDS, SUITES, draw_seeds, nominal_seeds
+from il_ros.evaluation.suites import SEEDS, SUITES, draw_seeds
 
 
 def test_no_seed_serves_two_purposes():
@@ -26,8 +26,8 @@ def test_suites_that_are_compared_share_their_seeds():
 
 
 def test_draws_consecutive_seeds():
-    assert list(nominal_seeds(3)) == [300_000, 300_001, 300_002]
-    assert list(nominal_seeds(2, 5)) == [300_005, 300_006]
+    assert list(draw_seeds('nominal', 3)) == [300_000, 300_001, 300_002]
+    assert list(draw_seeds('nominal', 2, 5)) == [300_005, 300_006]
     assert list(draw_seeds('calibration', 1)) == [100_000]
     assert len(draw_seeds('ood', 100_000)) == 100_000
 
@@ -35,7 +35,7 @@ def test_draws_consecutive_seeds():
 @pytest.mark.parametrize(('count', 'start'), [(100_001, 0), (1, 100_000), (-1, 0), (1, -1)])
 def test_a_draw_that_leaves_its_range_is_refused(count, start):
     with pytest.raises(EvaluationError) as caught:
-        nominal_seeds(count, start)
+        draw_seeds('nominal', count, start)
     assert str(caught.value) == (
         f'seeds.nominal: {count} seeds from offset {start} do not fit; '
         'allowed: offset and count of at least 0, together at most 100000; '
