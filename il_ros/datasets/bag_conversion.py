@@ -75,9 +75,9 @@ def convert(
     start = reader.info.start_ns if reader.info else 0
     for message in reader.messages(wanted):
         kept = message.receive >= start
-        sample = samples.of(message)
-        seen.add(sample, kept=kept)
-        images.take(extra.add(sample, kept=kept))
+        decoded = samples.of(message)
+        seen.add(message.receive, decoded, kept=kept)
+        images.take(extra.add(message.receive, decoded, kept=kept))
         if message.topic == source.topic and kept:
             source.add(message)
         if message.topic == topics.EVENTS:
@@ -111,27 +111,14 @@ def frames_of(
     frames = _Frames(contract, contract.observations if keys is None else keys)
     samples = _Samples(contract, frames.builder.keys, {})
     for message in messages:
-        frames.add(samples.of(message))
+        frames.add(message.receive, samples.of(message))
     frames.finish()
     return frames.frames
 
 
-@dataclass(slots=True)  # not frozen: one is made for every message
-class _Sample:
-    """A message with what each key takes of it.
-
-    Attributes:
-        received: When the recorder received it [ns].
-        header: The stamp in its header [ns], or `received` where it has none.
-        values: The value of each key; of an image the message, for pixels are decoded when a
-            frame has chosen them.
-        errors: Why a key has no value.
-    """
-
-    received: int
-    header: int
-    values: Mapping[str, Any]
-    errors: Mapping[str, IlRosError]
+Decoded = tuple[int, Mapping[str, Any], Mapping[str, IlRosError]]
+"""The header stamp of a message [ns], or when it was received; the value of each key, which of an
+image is the message, for pixels are decoded when a frame has chosen them; why a key has none."""
 
 
 class _Samples:
@@ -158,7 +145,7 @@ class _Samples:
         self._decoders = {topic: TopicDecoder(group) for topic, group in streams.items()}
         self.topics = {*self._decoders, *self._images}
 
-    def of(self, message: BagMessage) -> _Sample:
+    def of(self, message: BagMessage) -> Decoded:
         """What the keys take of a message."""
         header = message.receive
         values: dict[str, Any] = {}
@@ -172,7 +159,7 @@ class _Samples:
         if decoder := self._decoders.get(message.topic):
             header, numbers, missing = decoder.decode(message.data, message.receive)
             values, errors = values | numbers, errors | missing
-        return _Sample(message.receive, header, values, errors)
+        return header, values, errors
 
 
 class _Frames:
@@ -184,28 +171,26 @@ class _Frames:
         self._contract, self._received = contract, 0
         self._since: int | None = None
 
-    def add(self, sample: _Sample, *, kept: bool = True) -> list[Frame]:
-        """Take a sample; give the frames that became due, from the first `kept` tick on."""
-        self._received = sample.received
-        if kept and self._since is None and self._contract.clock in sample.values:
-            self._since = self._tick_of(sample)
+    def add(self, received: int, decoded: Decoded, *, kept: bool = True) -> list[Frame]:
+        """Take a message; give the frames that became due, from the first `kept` tick on."""
+        self._received = received
+        header, values, errors = decoded
+        if kept and self._since is None and self._contract.clock in values:
+            align = self._contract.inputs[self._contract.clock].align
+            stamp = header if align.time == 'header' else received
+            self._since = stamp - round(NS * align.latency)
         due: list[Frame] = []
         mine = self.builder.keys
-        if sample.errors:
-            self.builder.rejected |= {k: str(e) for k, e in sample.errors.items() if k in mine}
-        for key, value in sample.values.items():
+        if errors:
+            self.builder.rejected |= {k: str(e) for k, e in errors.items() if k in mine}
+        for key, value in values.items():
             if key in mine:
-                due += self.builder.add(key, value, header=sample.header, receive=sample.received)
+                due += self.builder.add(key, value, header=header, receive=received)
         return self._keep(due)
 
     def finish(self) -> list[Frame]:
         """Give the frame that waited for what did not come any more."""
         return self._keep(self.builder.poll(self._received + round(NS * self._contract.grace)))
-
-    def _tick_of(self, sample: _Sample) -> int:
-        align = self._contract.inputs[self._contract.clock].align
-        stamp = sample.header if align.time == 'header' else sample.received
-        return stamp - round(NS * align.latency)
 
     def _keep(self, frames: list[Frame]) -> list[Frame]:
         frames = [f for f in frames if self._since is not None and f.stamp >= self._since]

@@ -135,7 +135,13 @@ def write_shard(
     """
     arrays: dict[str, NDArray[Any]] = {}
     for index, episode in enumerate(episodes):
-        arrays |= {f'{index}.{name}': array for name, array in _pack(episode, contract).items()}
+        labels = 0 if episode.label is None else episode.label.shape[1]
+        packed = episode.columns(contract, labels)
+        for key, images in episode.images.items():
+            packed[f'{key}.images'] = np.frombuffer(b''.join(images), np.uint8)
+            packed[f'{key}.lengths'] = np.array([len(image) for image in images], np.int64)
+        packed['events'] = np.frombuffer(dump_events(episode.events).encode(), np.uint8)
+        arrays |= {f'{index}.{name}': array for name, array in packed.items()}
     meta = json.dumps(dataclasses.asdict(replace(shard, path=None)))
     arrays['meta'] = np.frombuffer(meta.encode(), np.uint8)
     temporary = path.with_suffix(f'.{secrets.token_hex(4)}.tmp')
@@ -255,18 +261,5 @@ def _contract(text: str) -> Contract:
     return parse_contract(text)
 
 
-def _pack(episode: EpisodeArrays, contract: Contract) -> dict[str, NDArray[Any]]:
-    packed = episode.columns(contract, 0 if episode.label is None else episode.label.shape[1])
-    for key, images in episode.images.items():
-        packed[f'{key}.images'] = np.frombuffer(b''.join(images), np.uint8)
-        packed[f'{key}.lengths'] = np.array([len(image) for image in images], np.int64)
-    packed['events'] = np.frombuffer(dump_events(episode.events).encode(), np.uint8)
-    return packed
-
-
 def _cut(blob: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[bytes, ...]:
-    ends = np.cumsum(lengths).tolist()
-    whole = blob.data
-    return tuple(
-        bytes(whole[end - length : end]) for end, length in zip(ends, lengths.tolist(), strict=True)
-    )
+    return tuple(part.tobytes() for part in np.split(blob, np.cumsum(lengths)[:-1]))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError, require
-from il_ros.core.frames import GAP, NS
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.dataset_arrays import pixels_spec
 from il_ros.datasets.image_store import ImageStore, RawImages
+from il_ros.datasets.preprocessing.joint_motion import contiguous
 
 _AHEAD = 2  # batches that are made while another is used
 
@@ -267,11 +267,10 @@ class FrameIndex:
         lengths = [entry.length for entry in dataset.episodes]
         self._first = np.repeat([entry.start for entry in dataset.episodes], lengths)
         self._last = np.repeat([entry.stop - 1 for entry in dataset.episodes], lengths)
-        # Frames between two gaps have one number. Each step is tested by itself, as `gaps` does: a
-        # rate that is off by a little adds up over a long horizon, and no step is missing for that.
-        steps = np.diff(np.asarray(dataset.stamp))
-        broken = (steps > GAP * NS / dataset.contract.rate) | (steps <= 0)
-        self._piece = np.concatenate([[0], np.cumsum(broken)])
+        # Frames between two gaps have one number. Each step is tested by itself: a rate that is off
+        # by a little adds up over a long horizon, and no step is missing for that.
+        pieces = contiguous(dataset.contract, np.asarray(dataset.stamp))
+        self._piece = np.repeat(np.arange(len(pieces)), [stop - start for start, stop in pieces])
 
     def following(self, frames: NDArray[Any], horizon: int) -> FrameSteps:
         """Each frame and the `horizon - 1` frames after it, in order."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from il_ros.core.arms import Arm
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.core.limits import Array
 from il_ros.core.streams import Stream
 
@@ -113,10 +113,5 @@ def observed_key(contract: Contract, key: str, where: str) -> Stream:
 
 
 def require_within(value: float, low: float, high: float, where: str) -> None:
-    """Refuse a setting that is out of range (both ends belong to it).
-
-    Raises:
-        DatasetError: With the range.
-    """
-    if not low <= value <= high:
-        raise DatasetError(f'got {value}', where=where, allowed=f'{low:g} to {high:g}')
+    """Refuse a setting that is not within `low` and `high`, by a DatasetError."""
+    require(low <= value <= high, value, where, f'{low:g} to {high:g}', DatasetError)

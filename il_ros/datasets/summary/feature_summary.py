@@ -11,7 +11,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.dataset_summary import FeatureSummary, JointSummary
 from il_ros.core.streams import Stream
 from il_ros.datasets.dataset import Dataset
-from il_ros.datasets.feature_statistics import FeatureStatistics, Row, statistics_of
+from il_ros.datasets.feature_statistics import FeatureStatistics, statistics_of
 
 BINS = 40
 """Bins of an action's histogram between its limits."""
@@ -35,14 +35,10 @@ def summarise_joints(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[JointSu
         # A float32 of a limit may lie a rounding beyond it.
         slack = 1e-6 * max(1.0, abs(lower), abs(upper))
         outside = int(((known < lower - slack) | (known > upper + slack)).sum())
+        counts = counts.astype(np.float64)
         found.append(
             JointSummary(
-                name=name,
-                lower=lower,
-                upper=upper,
-                edges=edges,
-                counts=counts.astype(np.float64),
-                outside=outside,
+                name=name, lower=lower, upper=upper, edges=edges, counts=counts, outside=outside
             )
         )
     return tuple(found)
@@ -72,14 +68,10 @@ def feature_names(contract: Contract, key: str) -> list[str]:
     if key == 'action':
         return list(contract.action.names)
     stream = contract.streams[key]
-    names = _pose_names(stream) if not stream.names else _joint_names(stream)
+    names = _pose_names(stream) if not stream.names else list(stream.names)
+    if stream.names and len(stream.fields) > 1:
+        names = [f'{field} {name}' for field in stream.fields for name in stream.names]
     return names if len(names) == stream.size else [str(i) for i in range(stream.size)]
-
-
-def _joint_names(stream: Stream) -> list[str]:
-    if len(stream.fields) == 1:
-        return list(stream.names)
-    return [f'{field} {name}' for field in stream.fields for name in stream.names]
 
 
 def _pose_names(stream: Stream) -> list[str]:
@@ -92,19 +84,19 @@ def _pose_names(stream: Stream) -> list[str]:
 
 
 def _features(contract: Contract, key: str, table: FeatureStatistics) -> list[FeatureSummary]:
-    def number(row: Row, i: int) -> float:
-        value = row[i]
-        return np.nan if value is None else float(value)
-
     return [
         FeatureSummary(
             key=key,
             name=name,
-            mean=number(table.mean, i),
-            std=number(table.std, i),
-            min=number(table.min, i),
-            max=number(table.max, i),
-            quantiles={fraction: number(row, i) for fraction, row in table.quantiles.items()},
+            mean=_number(table.mean[i]),
+            std=_number(table.std[i]),
+            min=_number(table.min[i]),
+            max=_number(table.max[i]),
+            quantiles={fraction: _number(row[i]) for fraction, row in table.quantiles.items()},
         )
         for i, name in enumerate(feature_names(contract, key))
     ]
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
