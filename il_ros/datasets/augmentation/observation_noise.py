@@ -9,8 +9,13 @@ import numpy as np
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
-from il_ros.datasets.augmentation.augmentation_step import Samples, observed_key, parts
-from il_ros.datasets.augmentation.rotations import from_vector, turned
+from il_ros.datasets.augmentation.augmentation_step import (
+    Samples,
+    from_vector,
+    observed_key,
+    parts,
+    turned,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ from il_ros.datasets.augmentation.augmentation_step import (
     parts,
     require_within,
     tool_poses,
+    turned,
 )
-from il_ros.datasets.augmentation.rotations import turned
 from il_ros.datasets.preprocessing.joint_motion import measured_positions
 
 _POSE = ('pose.position', 'pose.orientation')

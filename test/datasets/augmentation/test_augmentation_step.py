@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from il_ros.datasets.augmentation.rotations import from_vector, turned
+from il_ros.datasets.augmentation.augmentation_step import from_vector, turned
 
 seeds = st.integers(0, 2**31).map(np.random.default_rng)
 
