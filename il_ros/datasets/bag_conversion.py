@@ -122,13 +122,7 @@ image is the message, for pixels are decoded when a frame has chosen them; why a
 
 
 class _Samples:
-    """Decodes the messages of a bag, each once for all keys.
-
-    Args:
-        contract: What the messages mean.
-        keys: Keys of streams and images.
-        camera_topics: Topics of the images, by key.
-    """
+    """Decodes the messages of a bag, each once for all keys, of streams and of images."""
 
     def __init__(
         self, contract: Contract, keys: Iterable[str], camera_topics: Mapping[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,7 +86,7 @@ def pixels_spec(stream: ImageStream) -> ArraySpec:
     return ArraySpec(dtype=np.dtype(kind), shape=(*stream.size, *colours))
 
 
-class ArrayFile:
+class ArrayFile(AbstractContextManager['ArrayFile']):
     """An `.npy` file that grows by rows; nothing of it is kept in memory.
 
     Args:
@@ -123,9 +124,6 @@ class ArrayFile:
         self._file.close()
         return _named_digest(self._digest, self._spec, self._rows)
 
-    def __enter__(self) -> ArrayFile:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
@@ -139,7 +137,7 @@ class ArrayFile:
         npy.write_array_header_1_0(self._file, header)  # type: ignore[no-untyped-call]
 
 
-class BlobFile:
+class BlobFile(AbstractContextManager['BlobFile']):
     """Pieces of bytes of any length, one after another, and where each begins.
 
     Args:
@@ -167,9 +165,6 @@ class BlobFile:
         """Give the hashes of the bytes and of the offsets (hex)."""
         self._file.close()
         return self._digest.hexdigest(), self._offsets.close()
-
-    def __enter__(self) -> BlobFile:
-        return self
 
     def __exit__(self, *_: object) -> None:
         try:

@@ -120,14 +120,8 @@ def prepare_bags(
 ) -> tuple[Contract, list[Shard]]:
     """Convert and preprocess `bags`, with the arguments of `build_dataset`.
 
-    Args:
-        bags: Where the episodes are.
-        job: What is done to each of them; its bag and contract are filled in here.
-        contract: The contract to read by, if it is given.
-        outcomes: Outcomes of the episodes to take.
-        jobs: Processes.
-        on_episode: Called after each bag.
-        used_ids: Ids that no new episode may get. Different episodes always get different ids.
+    `job` says how; its bag and contract are filled in here. Different episodes always get different
+    ids, none of `used_ids` among them.
 
     Returns:
         The contract that they were read by, and the shard of each bag, in order.

@@ -135,13 +135,9 @@ def _quantiles(blocks: _Blocks, moments: StreamingStatistics) -> dict[str, Array
 
 
 def _narrow(blocks: _Blocks, low: Array, high: Array, rank: Array) -> tuple[Array, Array]:
-    """For each of Q ranks the bin in which the value of that rank lies, each shape (Q, D).
+    """For each rank, from 1, the bin in which the value of that rank lies, each shape (Q, D).
 
-    Args:
-        blocks: Gives the blocks, each shape (B, D).
-        low: Lower end of the interval that is divided, shape (1 or Q, D).
-        high: Upper end of it, likewise.
-        rank: Rank of the value that is looked for, from 1; shape (Q, D).
+    The bins divide the intervals from `low` to `high`, shape (1 or Q, D) each.
     """
     below, counts = _histogram(blocks, low, high)
     width = (high - low) / BINS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +69,7 @@ class WindowConfig:
     threads: int = 2
 
 
-class WindowLoader:
+class WindowLoader(AbstractContextManager['WindowLoader']):
     """Random access to the windows of a dataset.
 
     `epoch` goes through all of them in an order that its number and the seed determine; `at` gives
@@ -109,9 +109,6 @@ class WindowLoader:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __enter__(self) -> WindowLoader:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -119,23 +116,14 @@ class WindowLoader:
         """End the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch; the last one may be smaller."""
-        return math.ceil(len(self) / self.config.batch)
-
-    def order(self, epoch: int, *, shuffle: bool = True) -> NDArray[np.int64]:
-        """The frames of an epoch in order, shape (len(self),)."""
-        if not shuffle:
-            return self.frames
-        return np.random.default_rng((self._seed, epoch)).permutation(self.frames)
-
     def epoch(self, epoch: int = 0, *, shuffle: bool = True) -> Iterator[WindowBatch]:
         """All windows once, in batches; later batches are made while one is used.
 
         The arrays of a batch are reused: copy one that you keep beyond the next.
         """
-        order, size = self.order(epoch, shuffle=shuffle), self.config.batch
+        order, size = self.frames, self.config.batch
+        if shuffle:
+            order = np.random.default_rng((self._seed, epoch)).permutation(order)
         parts = [order[start : start + size] for start in range(0, len(order), size)]
         buffers = [self._buffer(size) for _ in range(min(_AHEAD + 2, len(parts)))]
         waiting: list[tuple[WindowBatch, list[Future[None]]]] = []
@@ -154,7 +142,11 @@ class WindowLoader:
     def _buffer(self, size: int) -> WindowBatch:
         steps, horizon = self.config.observation_horizon, self.config.action_horizon
         width = sum(column.shape[1] for column in self._columns)
-        pixels = {key: _pixels(store, (size, steps)) for key, store in self._images.items()}
+        pixels = {}
+        for key, store in self._images.items():
+            spec = pixels_spec(store.stream)
+            shape = (size, steps, *spec.shape[:2], *(spec.shape[2:] or (1,)))
+            pixels[key] = np.zeros(shape, spec.dtype)
         return WindowBatch(
             frames=np.zeros(size, np.int64),
             state=np.zeros((size, steps, width), np.float32),
@@ -218,12 +210,6 @@ def _first(buffer: WindowBatch, count: int) -> WindowBatch:
         actions=buffer.actions[:count],
         mask=buffer.mask[:count],
     )
-
-
-def _pixels(store: ImageStore, places: tuple[int, int]) -> NDArray[Any]:
-    column = pixels_spec(store.stream)
-    colours = column.shape[2:] or (1,)
-    return np.zeros((*places, *column.shape[:2], *colours), column.dtype)
 
 
 def _check(dataset: Dataset, config: WindowConfig) -> None:

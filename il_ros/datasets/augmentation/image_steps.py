@@ -36,7 +36,7 @@ class ImageStep(ABC):
     keys: tuple[str, ...] | None
 
     @abstractmethod
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
+    def _change(self, images: Images, rng: np.random.Generator) -> Images:
         """Changed images of one key: as many, of the same shape and dtype."""
 
     def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
@@ -57,7 +57,7 @@ class ImageStep(ABC):
                 allowed=possible or 'no image: this policy, or this contract, sees none',
                 fix='leave it out' if not possible else 'correct its keys',
             )
-        changed = {key: self.change(images[key], rng) for key in wanted}
+        changed = {key: self._change(images[key], rng) for key in wanted}
         return replace(samples, images={**images, **changed})
 
 
@@ -82,8 +82,7 @@ class Crop(ImageStep):
         require(self.shift >= 0, self.shift, 'crop.shift', '0 or more', DatasetError)
         require_within(self.zoom, 0.0, 0.9, 'crop.zoom')
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Cropped images."""
+    def _change(self, images: Images, rng: np.random.Generator) -> Images:
         zoomed = self._zoomed(images, rng) if self.zoom > 0.0 else images
         return self._shifted(zoomed, rng)
 
@@ -142,8 +141,7 @@ class Colour(ImageStep):
             require_within(getattr(self, name), 0.0, 1.0, f'colour.{name}')
         require_within(self.hue, 0.0, 0.5, 'colour.hue')
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images of other colours."""
+    def _change(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         count, mono = len(images), images.ndim == 3
@@ -196,8 +194,7 @@ class Blur(ImageStep):
         require_within(self.probability, 0.0, 1.0, 'blur.probability')
         require_within(self.sigma, 0.1, 100.0, 'blur.sigma')
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Blurred images."""
+    def _change(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         chosen = rng.random(len(images)) < self.probability
@@ -233,8 +230,7 @@ class Cutout(ImageStep):
         require_within(self.size, 0.0, 1.0, 'cutout.size')
         require(self.count >= 1, self.count, 'cutout.count', '1 or more', DatasetError)
 
-    def change(self, images: Images, rng: np.random.Generator) -> Images:
-        """Images with parts of them hidden."""
+    def _change(self, images: Images, rng: np.random.Generator) -> Images:
         import cv2
 
         count, height, width = images.shape[:3]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, require
 from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.preprocessing.joint_motion import contiguous
@@ -51,8 +51,7 @@ def check_filter(contract: Contract, settings: ActionFilter) -> None:
     """
     names = contract.action.names
     for name in settings.joints:
-        if name not in names:
-            raise DatasetError(f'got {name!r}', where='filter.joints', allowed=names)
+        require(name in names, name, 'filter.joints', names, DatasetError)
     if settings.cutoff >= contract.rate / 2:
         raise DatasetError(
             f'got {settings.cutoff:g} Hz',
@@ -82,8 +81,7 @@ def filter_actions(
         the motion about each piece's mean) that was removed.
 
     Raises:
-        DatasetError: If a joint is not the contract's, or the cut-off frequency is not below half
-            the contract's rate.
+        DatasetError: As `check_filter`.
     """
     from scipy.signal import sosfiltfilt
 

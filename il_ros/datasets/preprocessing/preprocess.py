@@ -216,15 +216,7 @@ def _parts_as_episodes(
     rows: NDArray[np.int64],
     frames: int,
 ) -> Iterator[EpisodeArrays]:
-    """The parts as episodes of their own.
-
-    Args:
-        contract: Rate.
-        kept: The usable frames.
-        ranges: The parts, as rows of `kept`.
-        rows: Where each row of `kept` lay in the episode.
-        frames: How many frames the episode had.
-    """
+    """The `ranges` of `kept` as episodes; `rows` are where those of `kept` lay in all `frames`."""
     done, since = 0, -1
     for number, (start, stop) in enumerate(ranges, start=1):
         last = number == len(ranges)
