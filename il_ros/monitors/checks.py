@@ -229,24 +229,15 @@ def space(
     """
     if geometry is None:
         return None
-    what, prefix = ('planned motion', 'planned motion: ') if planned else ('', '')
     tools, clearance = geometry.tools(postures), geometry.clearance
-    row = _first_outside(beyond_workspace(tools, limits, margin), planned)
-    if row is not None:
-        return workspace(tools[row], limits, what=what, names=geometry.names, margin=margin)
-    if clearance is not None:
-        gaps = clearance.gaps(postures)
-        row = _first_outside(limits.separation + margin - gaps, planned)
-        if row is not None:
-            parts = clearance.parts
-            return separation(gaps[row], limits, parts=parts, margin=margin, what=prefix)
-    if not limits.keep_out or geometry.outline is None:
-        return None
+    fault = workspace(tools, limits, names=geometry.names, margin=margin, planned=planned)
+    if fault is None and clearance is not None:
+        gaps, parts = clearance.gaps(postures), clearance.parts
+        fault = separation(gaps, limits, parts=parts, margin=margin, planned=planned)
+    if fault or not limits.keep_out or geometry.outline is None:
+        return fault
     points, near = geometry.outline(postures), geometry.radius + margin
-    row = _first_outside(into_zones(points, limits, near), planned)
-    if row is None:
-        return None
-    return keep_out(points[row], limits, parts=geometry.parts, margin=near, what=prefix)
+    return keep_out(points, limits, parts=geometry.parts, margin=near, planned=planned)
 
 
 def _first_outside(outside: Array, planned: bool) -> int | None:
@@ -266,29 +257,31 @@ def beyond_workspace(points: Array, limits: Limits, margin: float) -> Array:
 
 
 def workspace(
-    point: Array,
+    tools: Array,
     limits: Limits,
     *,
-    what: str = '',
     names: tuple[str, ...] = ('tool centre point',),
     margin: float = 0.0,
+    planned: bool = False,
 ) -> Fault | None:
     """Whether each tool is inside the workspace box, `margin` [m] away from its sides.
 
     Args:
-        point: A tool centre point, shape (3,), or L of them, shape (L, 3) [m, base frame].
-        what: What is looked at, for the text; what is measured by default.
+        tools: Tool centre points, (T, 3) of one tool or (T, L, 3) of L of them [m, base frame].
         names: What each of the L tools is called.
-        margin: How far inside [m].
+        planned: See `space`.
     """
-    low, high = limits.workspace_min + margin, limits.workspace_max - margin
-    inside = (point >= low) & (point <= high)
-    if inside.all():
+    row = _first_outside(beyond_workspace(tools, limits, margin), planned)
+    if row is None:
         return None
-    tool, i = divmod(int(np.argmin(inside)), 3)
-    which = ', '.join(filter(None, (what, names[tool] if not what or len(names) > 1 else '')))
-    x = point.reshape(-1, 3)[tool, i]
-    text = f'{which}: {"xyz"[i]} = {x:.3f} m, workspace {low[i]:.3f} .. {high[i]:.3f} m'
+    low, high = limits.workspace_min + margin, limits.workspace_max - margin
+    points = tools[row].reshape(-1, 3)
+    tool, i = divmod(int(np.argmin((points >= low) & (points <= high))), 3)
+    which = ['planned motion'] if planned else []
+    if len(names) > 1 or not planned:
+        which.append(names[tool])
+    place = f'{"xyz"[i]} = {points[tool, i]:.3f} m'
+    text = f'{", ".join(which)}: {place}, workspace {low[i]:.3f} .. {high[i]:.3f} m'
     return Fault('workspace', text)
 
 
@@ -315,25 +308,24 @@ def keep_out(
     *,
     parts: tuple[str, ...],
     margin: Array | float,
-    what: str = '',
+    planned: bool = False,
 ) -> Fault | None:
     """Whether every point of the arm is outside every keep-out zone, `margin` [m] away from it.
 
     Args:
-        points: Points all over the arm, shape (P, 3) or (T, P, 3) [m, base frame].
+        points: Points all over the arm, shape (T, P, 3) [m, base frame].
         parts: What each of the P points belongs to.
         margin: How far from a zone's sides each point has to be, shape (P,), or one for all [m].
-        what: What is looked at, for the text; what is measured by default.
+        planned: See `space`.
     """
-    if not limits.keep_out:
+    inside = into_zones(points, limits, margin)
+    row = _first_outside(inside, planned)
+    if row is None:
         return None
-    points = points.reshape(-1, *points.shape[-2:])
-    clear = into_zones(points, limits, margin) <= 0.0
-    if clear.all():
-        return None
-    row, zone, i = (int(x) for x in np.unravel_index(int(np.argmin(clear)), clear.shape))
+    zone, i = divmod(int(np.argmin(inside[row] <= 0.0)), len(parts))
     near = np.broadcast_to(margin, len(parts))[i]
     at = ', '.join(f'{x:.3f}' for x in points[row, i])
+    what = 'planned motion: ' if planned else ''
     text = f'{what}{parts[i]}: within {near:.3f} m of {limits.keep_out[zone].name!r}, at {at} m'
     return Fault('keep_out', text)
 
@@ -344,21 +336,23 @@ def separation(
     *,
     parts: tuple[tuple[str, str], ...],
     margin: float = 0.0,
-    what: str = '',
+    planned: bool = False,
 ) -> Fault | None:
     """Whether two arms keep their distance, and `margin` [m] more.
 
     Args:
-        gaps: Distances between their parts, shape (Q,) [m].
+        gaps: Distances between their parts, shape (T, Q) [m].
         parts: The left and the right part of each of the Q distances.
-        what: What is looked at, for the text; what is measured by default.
+        planned: See `space`.
     """
     least = limits.separation + margin
-    if (gaps >= least).all():
+    row = _first_outside(least - gaps, planned)
+    if row is None:
         return None
-    i = int(np.argmin(gaps))  # which is a NaN, if there is one
+    i = int(np.argmin(gaps[row]))  # which is a NaN, if there is one
     one, other = parts[i]
-    text = f'{what}{one}: {gaps[i]:.3f} m from {other}, limit {least:.3f} m'
+    what = 'planned motion: ' if planned else ''
+    text = f'{what}{one}: {gaps[row, i]:.3f} m from {other}, limit {least:.3f} m'
     return Fault('separation', text)
 
 

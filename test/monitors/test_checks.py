@@ -7,6 +7,7 @@ import pytest
 
 from il_ros.core.limits import Limits, Zone
 from il_ros.monitors import checks
+from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.scores.score import ScoreInput
 
@@ -140,12 +141,16 @@ def test_joint_limits_and_tracking():
 
 
 def test_workspace():
-    assert checks.workspace(np.array([0.2, 0.5, 0.0]), LIMITS) is None
-    fault = checks.workspace(np.array([0.5, 0.0, -0.1]), LIMITS)
+    assert checks.workspace(np.array([[0.2, 0.5, 0.0]]), LIMITS) is None
+    fault = checks.workspace(np.array([[0.5, 0.0, -0.1]]), LIMITS)
     assert fault.text == 'tool centre point: z = -0.100 m, workspace 0.000 .. 0.700 m'
-    fault = checks.workspace(np.array([0.205, 0, 0.3]), LIMITS, what='plan', margin=0.01)
-    assert fault.text == 'plan: x = 0.205 m, workspace 0.210 .. 0.790 m'
-    assert checks.workspace(np.full(3, np.nan), LIMITS).kind == 'workspace'
+    way = np.array([[0.3, 0.0, 0.3], [0.205, 0.0, 0.3]])
+    fault = checks.workspace(way, LIMITS, margin=0.01, planned=True)
+    assert fault.text == 'planned motion: x = 0.205 m, workspace 0.210 .. 0.790 m'
+    assert checks.workspace(way[1:], LIMITS, margin=0.01).kind == 'workspace'
+    assert checks.workspace(way[::-1], LIMITS, margin=0.01, planned=True) is None  # it leaves
+    assert checks.workspace(np.full((1, 3), np.nan), LIMITS).kind == 'workspace'
+    assert checks.workspace(np.full((2, 3), np.nan), LIMITS, planned=True).kind == 'workspace'
 
 
 def test_wrench():
@@ -176,20 +181,28 @@ POST = replace(
 
 def test_keep_out_zones_name_the_zone_the_part_and_the_place():
     parts = ('elbow', 'tool')
-    points = np.array([[0.2, 0.0, 0.5], [0.38, 0.05, 0.5]])
-    assert checks.keep_out(points, LIMITS, parts=parts, margin=9.0) is None  # no zone
+    points = np.array([[[0.2, 0.0, 0.5], [0.38, 0.05, 0.5]]])
     assert checks.keep_out(points, POST, parts=parts, margin=0.019) is None
     fault = checks.keep_out(points, POST, parts=parts, margin=0.021)
     assert fault.kind == 'keep_out'
     assert fault.text == "tool: within 0.021 m of 'post', at 0.380, 0.050, 0.500 m"
-    motion = np.stack([points, points + np.array([0.1, 0.0, 0.0])])
-    fault = checks.keep_out(motion, POST, parts=parts, margin=0.0, what='planned motion: ')
+    motion = np.concatenate([points, points + np.array([0.1, 0.0, 0.0])])
+    fault = checks.keep_out(motion, POST, parts=parts, margin=0.0, planned=True)
     assert fault.text.startswith("planned motion: tool: within 0.000 m of 'post', at 0.480")
-    assert checks.keep_out(np.full((2, 3), np.nan), POST, parts=parts, margin=0.0) is not None
+    assert checks.keep_out(np.full((1, 2, 3), np.nan), POST, parts=parts, margin=0.0) is not None
+
+
+def test_without_a_zone_nothing_is_kept_out():
+    def points(q):
+        return np.tile([0.45, 0.05, 0.5], (len(q), 1, 1))
+
+    arm = Geometry(lambda q: points(q)[:, 0], points, parts=('tool',), radius=9.0)
+    assert checks.space(arm, LIMITS, np.zeros((1, 2))) is None
+    assert checks.space(arm, POST, np.zeros((1, 2))).kind == 'keep_out'
 
 
 def test_each_part_has_a_margin_of_its_own():
-    points, parts = np.array([[0.38, 0.05, 0.5], [0.38, 0.05, 0.5]]), ('thin', 'thick')
+    points, parts = np.array([[[0.38, 0.05, 0.5], [0.38, 0.05, 0.5]]]), ('thin', 'thick')
     margin = np.array([0.01, 0.03])
     assert checks.keep_out(points, POST, parts=parts, margin=margin - 0.011) is None
     fault = checks.keep_out(points, POST, parts=parts, margin=margin)

@@ -68,22 +68,25 @@ def test_each_tool_and_each_part_is_where_its_chain_has_it():
 
 
 def test_a_fault_of_the_workspace_names_the_tool():
-    tools = np.array([[0.0, 0.0, 0.2], [0.1, 0.5, 0.2]])
+    tools = np.array([[[0.0, 0.0, 0.2], [0.1, 0.5, 0.2]]])
     fault = checks.workspace(tools, LIMITS, names=PAIR.names)
     assert fault.text == 'right tool centre point: y = 0.500 m, workspace -0.400 .. 0.400 m'
-    fault = checks.workspace(tools, LIMITS, names=PAIR.names, what='planned motion')
+    inside = tools[:, :1].repeat(2, 1)
+    way = np.concatenate([inside, tools])
+    fault = checks.workspace(way, LIMITS, names=PAIR.names, planned=True)
     assert fault.text.startswith('planned motion, right tool centre point: y = 0.500 m')
-    assert checks.workspace(tools[:1].repeat(2, 0), LIMITS, names=PAIR.names) is None
+    assert checks.workspace(inside, LIMITS, names=PAIR.names) is None
 
 
 def test_a_fault_of_the_distance_names_both_parts():
     parts = (('left_a', 'right_a'), ('left_a', 'right_b'))
-    assert checks.separation(np.array([0.02, 0.3]), LIMITS, parts=parts) is None
-    fault = checks.separation(np.array([0.3, 0.0199]), LIMITS, parts=parts)
+    assert checks.separation(np.array([[0.02, 0.3]]), LIMITS, parts=parts) is None
+    fault = checks.separation(np.array([[0.3, 0.0199]]), LIMITS, parts=parts)
     assert fault == checks.Fault('separation', 'left_a: 0.020 m from right_b, limit 0.020 m')
-    fault = checks.separation(np.array([0.025, 0.3]), LIMITS, parts=parts, margin=0.01, what='p: ')
-    assert fault.text == 'p: left_a: 0.025 m from right_a, limit 0.030 m'
-    assert checks.separation(np.array([0.3, np.nan]), LIMITS, parts=parts).kind == 'separation'
+    gaps = np.array([[0.3, 0.3], [0.025, 0.3]])
+    fault = checks.separation(gaps, LIMITS, parts=parts, margin=0.01, planned=True)
+    assert fault.text == 'planned motion: left_a: 0.025 m from right_a, limit 0.030 m'
+    assert checks.separation(np.array([[0.3, np.nan]]), LIMITS, parts=parts).kind == 'separation'
 
 
 @settings(max_examples=200, deadline=None)
