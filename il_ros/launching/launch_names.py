@@ -6,6 +6,7 @@ import re
 
 from il_ros.launching.launch_document import LaunchError
 
+_ALLOWED = 'letters, digits and _, not starting with a digit'
 _NODE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _NAMESPACE = re.compile(r'/|(/[A-Za-z_][A-Za-z0-9_]*)+')
 
@@ -25,11 +26,7 @@ def joined(base: str | None, namespace: str | None, where: str) -> str | None:
         namespace = f'/{above}/{namespace or ""}' if above else f'/{namespace or ""}'
     namespace = namespace.rstrip('/') or '/'
     if not _NAMESPACE.fullmatch(namespace):
-        raise LaunchError(
-            f'{namespace!r} is not a valid namespace',
-            where=where,
-            allowed='parts of letters, digits and _, not starting with a digit, joined by /',
-        )
+        raise _invalid(namespace, 'namespace', f'parts of {_ALLOWED}, joined by /', where)
     return namespace
 
 
@@ -40,12 +37,12 @@ def node(name: str, where: str) -> str:
         LaunchError: If ROS would refuse it.
     """
     if not _NODE.fullmatch(name):
-        raise LaunchError(
-            f'{name!r} is not a valid node name',
-            where=where,
-            allowed='letters, digits and _, not starting with a digit',
-        )
+        raise _invalid(name, 'node name', _ALLOWED, where)
     return name
+
+
+def _invalid(name: str, kind: str, allowed: str, where: str) -> LaunchError:
+    return LaunchError(f'{name!r} is not a valid {kind}', where=where, allowed=allowed)
 
 
 def fully_qualified(namespace: str | None, name: str | None) -> str | None:
