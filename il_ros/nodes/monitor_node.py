@@ -32,7 +32,7 @@ from il_ros.ros.message_conversion import (
     to_ns,
     to_seconds,
 )
-from il_ros.ros.monitor_reports import CODES, MonitorReports, stream_values
+from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import CHUNKS, COMMAND, EVENTS
@@ -345,10 +345,6 @@ class MonitorNode(ManagedNode):
                 f'the mode is {self._monitor.mode}', allowed='idle', fix='ask for idle first'
             )
 
-    def _counted(self) -> dict[str, int]:
-        chunks = {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
-        return {'frames': self._frames, **chunks}
-
     def _report(self) -> Report:
         report = self._reports.diagnosis()
         silent = self._elapsed() - self._seen
@@ -356,14 +352,17 @@ class MonitorNode(ManagedNode):
             return STALE, f'no observation for {silent:.1f} s', {'policy_id': self._policy_id}
         level, text, values = report
         invalid = '; '.join(self._source.invalid(self._frame)) if self._frame else ''
+        ages = self._frame.age if self._frame else {}
+        counts = {'frames': self._frames}
+        counts |= {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
         more: dict[str, object] = {
             'policy_id': self._policy_id,
             'ticks': self._ticks,
-            **{f'{name} [Hz]': rate for name, rate in self._rates.update(self._counted()).items()},
+            **{f'{name} [Hz]': rate for name, rate in self._rates.update(counts).items()},
             'frames without an answer': self._unanswered,
             'invalid': invalid,
             **{f'{m} latency p95 [s]': f'{x.value:.4f}' for m, x in self._latency.items()},
-            **stream_values(self._frame),
+            **{f'age {key}': f'{age:.3f}' for key, age in ages.items()},
         }
         return max(level, WARN) if invalid else level, text, {**values, **more}
 

@@ -154,20 +154,13 @@ class SimulatorNode(ManagedNode):
         self._clock.publish(ClockMsg(clock=to_stamp(stamp)))
         self._state.publish(self._task_state())
         if self._privileged.get_subscription_count():
-            self._privileged.publish(self._truth(stamp))
+            values = self._world.privileged()
+            valid, age = dict.fromkeys(values, True), dict.fromkeys(values, 0.0)
+            frame = Frame(stamp=stamp, values=values, valid=valid, age=age)
+            self._privileged.publish(observation_message(frame, self._contract.base_frame))
         self._images.publish(stamp)
         # Without joints there is no tick that a command could answer.
         self._asked = self._sensors.publish(self._world.observe(), stamp)
-
-    def _truth(self, stamp: int) -> Observation:
-        values = self._world.privileged()
-        frame = Frame(
-            stamp=stamp,
-            values=values,
-            valid=dict.fromkeys(values, True),
-            age=dict.fromkeys(values, 0.0),
-        )
-        return observation_message(frame, self._contract.base_frame)
 
     def _task_state(self) -> TaskState:
         state = self._world.state()

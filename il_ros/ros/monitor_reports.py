@@ -7,7 +7,7 @@ from rclpy.publisher import Publisher
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
-from il_ros.core.frames import NS, Frame
+from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
@@ -175,10 +175,3 @@ class MonitorReports:
             self._node.get_logger().info(text)
         kind = EpisodeEvent.FALLBACK if stopped else EpisodeEvent.MODE
         self._events.publish(fill_stamp(EpisodeEvent(kind=kind, text=text), stamp))
-
-
-def stream_values(frame: Frame | None) -> dict[str, object]:
-    """Age of each stream of the newest frame [s], for diagnostics."""
-    if frame is None:
-        return {}
-    return {f'age {key}': f'{age:.3f}' for key, age in frame.age.items()}

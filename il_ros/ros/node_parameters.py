@@ -122,17 +122,12 @@ def _descriptor(
     low, high = field.metadata.get('min'), field.metadata.get('max')
     if low is None and high is None:
         return descriptor
+    most = 2**31 if hint is int else 1e9
+    limits = {'from_value': hint(low or 0), 'to_value': hint(most if high is None else high)}
     if hint is int:
-        descriptor.integer_range = [
-            IntegerRange(from_value=int(low or 0), to_value=int(2**31 if high is None else high))
-        ]
+        descriptor.integer_range = [IntegerRange(**limits)]
     else:
-        descriptor.floating_point_range = [
-            FloatingPointRange(
-                from_value=float(0 if low is None else low),
-                to_value=float(1e9 if high is None else high),
-            )
-        ]
+        descriptor.floating_point_range = [FloatingPointRange(**limits)]
     return descriptor
 
 
