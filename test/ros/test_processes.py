@@ -110,7 +110,7 @@ def an_observation_the_simulator_lacks(data):
     ('node', 'change', 'extra', 'texts'),
     [
         ('simulator', an_unknown_key, {}, ("bad.yaml.observations.wrench: unknown key 'colour'",
-                                           'allowed: topic, type, fields', 'to fix: correct or')),
+                                           'allowed: topic, type, rate', 'to fix: correct or')),
         ('simulator', an_observation_the_simulator_lacks, {}, ('sonar: the simulator has no such',
                                                                'allowed: joint_position')),
         ('simulator', None, {'task': 'juggle'}, ("unknown task 'juggle'", 'pick_place, push')),
