@@ -92,10 +92,7 @@ def record_text(entry: EpisodeEntry, events: Iterable[Event]) -> str:
 
 def hash_texts(texts: Iterable[str]) -> str:
     """SHA-256 of texts, one after another (hex)."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode())
-    return digest.hexdigest()
+    return hashlib.sha256(''.join(texts).encode()).hexdigest()
 
 
 def own_records(

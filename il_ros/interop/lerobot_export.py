@@ -88,7 +88,7 @@ class _Export:
         videos = contract.images if images == 'video' else {}
         self._videos = {key: VideoFiles(folder, contract, key) for key in videos}
         self._table = EpisodeTable(folder / layout.EPISODES, contract, images)
-        self._records = _open(folder / layout.RECORDS)
+        self._records = (folder / layout.RECORDS).open('w', encoding='utf-8')
         # In the place of a missing image: lerobot's readers do not take an empty one.
         self._black = {key: blank(stream) for key, stream in contract.images.items()}
         self._frames = self._episodes = 0
@@ -153,11 +153,6 @@ def _refuse_depth(contract: Contract, images: Images) -> None:
         raise DatasetError(
             f'{", ".join(depth)} has 16 bits a pixel, a video has 8', fix='export with images=image'
         )
-
-
-def _open(path: Path) -> Any:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open('w', encoding='utf-8')
 
 
 def _task(dataset: Dataset, index: int) -> str:
