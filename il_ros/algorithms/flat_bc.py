@@ -22,7 +22,7 @@ from il_ros.algorithms.training_loop import Loss, fit, torch_threads
 from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.algorithms.warm_start import renormalised, require_same_shapes
 from il_ros.core.config import require_ranges
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.limits import Array
 from il_ros.core.observation_features import VARIES, Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
@@ -55,13 +55,9 @@ class FlatBcConfig(OptimiserConfig):
         """See `OptimiserConfig.check`."""
         super().check()
         require_ranges(self, 'config', {'members': 'more than 0'})
-        for name, fine, allowed in (
-            ('hidden_dims', min(self.hidden_dims, default=1) > 0, 'widths of more than 0'),
-            ('val_fraction', self.val_fraction == 0, '0'),
-        ):
-            if not fine:
-                got = getattr(self, name)
-                raise IlRosError(f'got {got}', where=f'config.{name}', allowed=allowed)
+        positive = min(self.hidden_dims, default=1) > 0
+        require(positive, self.hidden_dims, 'config.hidden_dims', 'widths of more than 0')
+        require(self.val_fraction == 0, self.val_fraction, 'config.val_fraction', '0')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,11 +99,9 @@ def join(parts: Sequence[Transitions]) -> Transitions:
     return Transitions(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS},
         scores={
-            name: np.concatenate([part.scores.get(name, _unknown(part)) for part in parts])
+            name: np.concatenate(
+                [part.scores.get(name, np.full(len(part), np.nan, np.float32)) for part in parts]
+            )
             for name in names
         },
     )
-
-
-def _unknown(part: Transitions) -> Floats:
-    return np.full(len(part), np.nan, np.float32)

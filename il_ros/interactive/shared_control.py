@@ -74,10 +74,11 @@ class SharedControl:
         if self._actor is not None and self._budget.used_up(self.spent):
             return None
         question = cache(context.ask)  # the expert is asked at most once
-        members, own = self._answers(context.observation)
+        seen = context.observation
+        members, own = self._answers(seen)
         step = QueryContext(
             tick=self.count,
-            features=self._features(context.observation),
+            features=self._actor.features(seen) if self._actor else seen,
             action=own / self._action_std,
             members=members / self._action_std,
             scores=context.scores,
@@ -124,9 +125,6 @@ class SharedControl:
         )
         steps.before_takeover[:] = leading(steps.takeovers, lead)
         return steps
-
-    def _features(self, observation: Array) -> Array:
-        return observation if self._actor is None else self._actor.features(observation)
 
     def _answers(self, observation: Array) -> tuple[Array, Array]:
         """What the networks would do, shape (M, A), and what the learner would, shape (A,)."""

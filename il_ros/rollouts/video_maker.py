@@ -6,7 +6,7 @@ recorded afterwards. A repetition that differs from the evaluated episode is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
@@ -31,12 +31,10 @@ from il_ros.evaluation.report_videos import (
 from il_ros.evaluation.worst_episodes import worst_episodes
 from il_ros.rollouts.episode_cases import EpisodeCase
 from il_ros.rollouts.episode_runner import EpisodeRunner
+from il_ros.rollouts.evaluator import Perturbations
 from il_ros.rollouts.rollout import Rollout
 from il_ros.rollouts.rollout_pool import EpisodeSetup, stream
-from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
-
-Perturbations = Mapping[str, Sequence[Perturbation]]
 
 CLOSE = 0.005
 """Largest accepted distance from the commands on a graph [rad, m]: less than one video pixel."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.limits import Array
 from il_ros.evaluation.suites import draw_seeds
 from il_ros.sim.perturbations import KINDS, Kind, Perturbation
@@ -136,11 +136,10 @@ def bounds_of(item: object, where: str) -> tuple[float, float]:
     """
     ends = item if isinstance(item, list | tuple) else [item, item]
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
-    if not numbers or len(ends) != 2:
-        raise IlRosError(f'got {item!r}', where=where, allowed='a number, or [low, high]')
+    require(numbers and len(ends) == 2, item, where, 'a number, or [low, high]')
     low, high = map(float, ends)
-    if isinstance(item, list | tuple) and not -math.inf < low < high < math.inf:
-        raise IlRosError(f'got {item!r}', where=where, allowed='[low, high], finite, low < high')
+    ordered = item is not ends or -math.inf < low < high < math.inf
+    require(ordered, item, where, '[low, high], finite, low < high')
     return low, high
 
 
