@@ -54,7 +54,7 @@ def append_bags(
         ContractError: If a bag was recorded under another contract.
     """
     bags = tuple(bags)
-    path = require_free(path, overwrite=True, marker=MANIFEST_FILE, inputs=bags, error=DatasetError)
+    path = _free(path, bags, overwrite=True)
     old = load_dataset(path, verify=True)
     manifest = old.manifest
     settings = parse(
@@ -117,6 +117,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
     fresh, twice = _fresh(datasets, paths)
     ids = unique_ids(dataset.episodes[index].id for dataset, index in fresh)
     labels = max(dataset.manifest.labels for dataset in datasets)
+    readings = [dataset.manifest.reading for dataset in datasets]
     with DatasetWriter.like(first, out, overwrite=overwrite, labels=labels) as writer:
         for (dataset, index), name in zip(fresh, ids, strict=True):
             writer.copy(dataset, index, name=name)
@@ -124,7 +125,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Datas
             left_out=(*_still_out(datasets), *twice),
             preprocessing=first.manifest.preprocessing,
             steps={} if twice else _total_steps(d.manifest.steps for d in datasets),
-            reading=_common([dataset.manifest.reading for dataset in datasets]),
+            reading=readings[0] if all(one == readings[0] for one in readings) else None,
         )
 
 
@@ -242,7 +243,3 @@ def _total_steps(steps: Iterable[Effects]) -> Effects:
     """What the steps did to several sets together; nothing where one of them does not say it."""
     steps = list(steps)
     return total_effects(steps) if all(steps) else {}
-
-
-def _common(readings: Sequence[BagReadOptions | None]) -> BagReadOptions | None:
-    return readings[0] if all(reading == readings[0] for reading in readings) else None

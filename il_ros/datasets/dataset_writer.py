@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from il_ros.datasets.manifest import (
     EpisodeEntry,
     ImageFormat,
     LeftOut,
-    dump_manifest,
     make_manifest,
 )
 
@@ -205,7 +205,9 @@ class DatasetWriter:
             steps=steps or {},
             reading=reading,
         )
-        (self._folder / MANIFEST_FILE).write_text(dump_manifest(manifest), encoding='utf-8')
+        # In ASCII: a bag's notes may hold what UTF-8 has no code for.
+        text = json.dumps(asdict(manifest), indent=1) + '\n'
+        (self._folder / MANIFEST_FILE).write_text(text, encoding='utf-8')
         self._finished = True
         self._stack.close()
         return load_dataset(self.path)

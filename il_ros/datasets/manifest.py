@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
@@ -200,11 +199,6 @@ def observation_sizes(contract: Contract) -> tuple[Mapping[str, int], Mapping[st
         {key: stream.size for key, stream in contract.observations.items()},
         {key: stream.size for key, stream in contract.privileged.items()},
     )
-
-
-def dump_manifest(manifest: Manifest) -> str:
-    """A manifest as JSON; in ASCII, as a bag's notes may hold what UTF-8 has no code for."""
-    return json.dumps(dataclasses.asdict(manifest), indent=1) + '\n'
 
 
 def damaged_dataset(

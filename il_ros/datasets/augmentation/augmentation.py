@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,23 +74,22 @@ def load_augmentation(*paths: Path) -> Augmentation:
         DatasetError: If a file cannot be read, has an unknown key, or says again what another has
             said.
     """
-    together = NO_AUGMENTATION
+    steps: dict[str, Any] = {}
     source: dict[str, Path] = {}
     for path in paths:
         data = read_yaml(path, DatasetError)
         found = parse(Augmentation, data, where=path.name, error=DatasetError)
-        for field in fields(found):
-            step = getattr(found, field.name)
+        for name, step in vars(found).items():
             if step is None:
                 continue
-            if field.name in source:
+            if name in source:
                 raise DatasetError(
-                    f'{source[field.name].name} has it too',
-                    where=f'{path.name}.{field.name}',
+                    f'{source[name].name} has it too',
+                    where=f'{path.name}.{name}',
                     fix='leave one of the two files out',
                 )
-            together, source[field.name] = replace(together, **{field.name: step}), path
-    return together
+            steps[name], source[name] = step, path
+    return Augmentation(**steps)
 
 
 def describe(augmentation: Augmentation) -> Mapping[str, Any] | None:
