@@ -18,6 +18,7 @@ Target = tuple[Array, Array]
 """Position [rad or m] and velocity [rad/s or m/s] wanted of the joints, each of shape (N,)."""
 
 _MOST = 64  # chunks that are blended
+_ROUNDING = 1e-6  # s by which the same instant may differ
 _NEGLIGIBLE = 1e-3  # weight of a chunk, relative to the newest
 
 
@@ -110,9 +111,9 @@ class _Followed:
         self.chunk = chunk
         self._first = chunk.stamp + chunk.step_dt
         self.end = chunk.stamp + chunk.step_dt * steps
-        # At its last step a chunk rests, because what follows is not known. Among chunks that know
-        # what follows, it has no say there. Half a step: instants are not exact.
-        self.last_motion = self.end - chunk.step_dt / 2
+        # A chunk slows down to rest at its last step, because what follows is not known. Among
+        # chunks that know what follows, it has no say from the step before on.
+        self.last_motion = self.end - chunk.step_dt + _ROUNDING
         self._last = steps - 1
         self._positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
         self._velocity = np.zeros_like(self._positions)

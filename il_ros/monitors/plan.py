@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import ruckig
+from numpy.typing import NDArray
 
 from il_ros.core.limits import Array, Limits
 
@@ -155,19 +156,23 @@ class Planner:
         state = plan.at(start)
         goal = np.clip(target, self._limits.position_min, self._limits.position_max)
         speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt))
-        problem = ''
         # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
-        # motion to a rest at the goal does not.
-        for velocity, in_time in ((speed, True), (np.zeros_like(speed), False)):
+        # motion to a rest at the goal does not. It is for those joints alone that need it: a
+        # gripper at its limit must not change how the arm moves.
+        in_time = np.full(len(goal), True)
+        for _ in range(2):
+            velocity = np.where(in_time, speed, 0.0)
             try:
                 candidate = self._motion(state, start, goal, velocity, dt, in_time=in_time)
             except ruckig.RuckigError as error:
-                problem = str(error).strip()
+                problem, in_time = str(error).strip(), np.full(len(goal), False)
                 continue
             # Were the first to use up the tolerance, nothing would be left for the next tick.
-            problem = self._violation(candidate, POSITION_TOLERANCE * (0.01 if in_time else 1.0))
+            tolerance = POSITION_TOLERANCE * np.where(in_time, 0.01, 1.0)
+            problem, inside = self._violation(candidate, tolerance)
             if not problem:
                 return candidate
+            in_time &= inside
         return replace(plan, problem=problem)
 
     def stop(self, plan: Plan, start: float) -> Plan:
@@ -175,23 +180,30 @@ class Planner:
         state = plan.at(start)
         try:
             candidate = _assemble(start, state, *self._tail(state))
-            problem = self._violation(candidate, POSITION_TOLERANCE)
+            problem, _ = self._violation(candidate, np.full(len(state[0]), POSITION_TOLERANCE))
         except ruckig.RuckigError as error:
             problem = str(error).strip()
         return replace(plan, problem=problem) if problem else candidate
 
     def _motion(
-        self, state: State, start: float, goal: Array, speed: Array, dt: float, *, in_time: bool
+        self,
+        state: State,
+        start: float,
+        goal: Array,
+        speed: Array,
+        dt: float,
+        *,
+        in_time: NDArray[np.bool_],
     ) -> Plan:
         rows, reached = [], []
-        columns = zip(*(x.tolist() for x in (*state, goal, speed)), strict=True)
-        for joint, (p, v, a, goal_p, goal_v) in zip(self._joints, columns, strict=True):
+        columns = zip(*(x.tolist() for x in (*state, goal, speed, in_time)), strict=True)
+        for joint, (p, v, a, goal_p, goal_v, on_time) in zip(self._joints, columns, strict=True):
             joint.current_position, joint.current_velocity = [p], [v]
             joint.current_acceleration = [a]
             joint.target_position, joint.target_velocity = [goal_p], [goal_v]
             # Stretching a motion of no length to dt would make ruckig wiggle around the goal.
             there = max(abs(p - goal_p), abs(v), abs(a), abs(goal_v)) < POSITION_TOLERANCE
-            joint.minimum_duration = dt if in_time and not there else None
+            joint.minimum_duration = dt if on_time and not there else None
             self._one.calculate(joint, self._path)
             (profile,) = self._path.profiles[0]
             brake = profile.brake
@@ -234,7 +246,13 @@ class Planner:
         top = np.minimum(top, self._limits.velocity * _HEADROOM)
         return np.clip(velocity, -top, top)
 
-    def _violation(self, plan: Plan, tolerance: float) -> str:
+    def _violation(self, plan: Plan, tolerance: Array) -> tuple[str, NDArray[np.bool_]]:
+        """What a plan would exceed, empty for nothing, and which joints stay inside, (N,).
+
+        Args:
+            plan: The plan.
+            tolerance: How far each joint may be outside its position limits, (N,) [rad or m].
+        """
         limits = self._limits
         lowest, highest, speed = plan.extremes()
         checks = (
@@ -244,12 +262,14 @@ class Planner:
             ('acceleration', np.abs(plan.pieces[3]).max(axis=0), limits.acceleration * _SLACK),
             ('jerk', np.abs(plan.pieces[4]).max(axis=0), limits.jerk * _SLACK),
         )
+        problem, all_inside = '', np.full(len(limits.names), True)
         for what, value, limit in checks:
             inside = value <= limit
-            if not inside.all():  # not a number is not inside either
+            if not (inside.all() or problem):  # not a number is not inside either
                 joint = limits.names[int(np.argmin(inside))]
-                return f'planned motion would exceed the {what} limit of {joint}'
-        return ''
+                problem = f'planned motion would exceed the {what} limit of {joint}'
+            all_inside &= inside
+        return problem, all_inside
 
 
 def _without_run_up(state: State, goal: Array, velocity: Array, dt: float) -> Array:

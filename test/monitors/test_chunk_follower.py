@@ -88,8 +88,8 @@ def blended(blend, *chunks):
 
 def test_overlapping_chunks_are_averaged_with_the_newest_weighing_most():
     follower = blended(0.5, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
-    assert follower.target(10.25)[0][0] == pytest.approx((3 + 0.5 * 0) / 1.5)
-    assert follower.target(10.35)[0][0] == 3  # the older one has nothing to say any more
+    assert follower.target(10.2)[0][0] == pytest.approx((3 + 0.5 * 0) / 1.5)
+    assert follower.target(10.25)[0][0] == 3  # the older one has nothing to say any more
 
 
 @given(
@@ -106,6 +106,18 @@ def test_the_mean_stays_among_what_the_chunks_say(steps, blend, ahead):
         position, velocity = follower.target(stamp + ahead)
         assert min(said) - 1e-9 <= position[0] <= max(said) + 1e-9
         assert velocity[0] == 0
+
+
+@pytest.mark.parametrize('lead', [0.1, 0.125, 0.15, 0.2])
+def test_what_is_followed_does_not_depend_on_the_last_digit_of_a_time(lead):
+    """A tick asks about instants at which a chunk begins or ceases to have a say."""
+    wanted = []
+    for begin in (0.0, 0.1 + 0.2, 1796034188.077192983, 123.45):
+        follower = ChunkFollower(0.75)
+        for tick, value in enumerate((0, 5, -3, 8, 1)):
+            follower.offer(chunk(value + np.arange(4.0) ** 2, stamp=begin + 0.1 * tick))
+        wanted.append(np.ravel(follower.target(begin + 0.4 + lead)))
+    np.testing.assert_allclose(wanted, [wanted[0]] * 4, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize('between', [(), (10.1,), (10.02, 10.04, 10.18)])
@@ -128,7 +140,7 @@ def test_the_rest_at_the_end_of_an_older_chunk_does_not_slow_the_motion():
 
 def test_without_blending_the_newest_alone_is_followed():
     follower = blended(0.0, chunk([0, 0, 0]), chunk([3, 3, 3], stamp=10.1))
-    assert follower.target(10.25)[0][0] == 3
+    assert follower.target(10.2)[0][0] == 3
 
 
 def test_a_reset_keeps_the_newest_alone_where_it_is_new_enough():

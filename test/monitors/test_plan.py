@@ -106,6 +106,25 @@ def test_a_slow_joint_does_not_hold_back_the_others():
     assert reached[2] > 0.03  # 0.1 m/s and 0.05 s
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=25))
+def test_what_the_gripper_is_asked_does_not_change_how_the_arm_moves(sequence):
+    planner, t = Planner(LIMITS), 0.0
+    both = alone = planner.hold(MIDDLE, t)
+    for target, velocity, wait, halt in sequence:
+        t += wait * DT
+        if halt:
+            both, alone = planner.stop(both, t), planner.stop(alone, t)
+        else:
+            arm, arm_speed = target.copy(), velocity.copy()
+            arm[2], arm_speed[2] = MIDDLE[2], 0.0
+            both = planner.towards(both, t, target, velocity, DT)
+            alone = planner.towards(alone, t, arm, arm_speed, DT)
+        times = t + np.linspace(0.0, 1.0, 21)
+        for with_gripper, without in zip(both.at(times), alone.at(times), strict=True):
+            np.testing.assert_allclose(with_gripper[:, :2], without[:, :2], rtol=0, atol=1e-9)
+
+
 def test_left_alone_it_brakes_after_one_tick():
     planner = Planner(LIMITS)
     plan = planner.hold(MIDDLE, 0.0)

@@ -193,7 +193,7 @@ def test_an_episode_with_handovers_is_the_same_in_one_process(place, reach, roun
         np.array(each.observations)[:, columns(reach)['joint_position']]
         for each in (on_graph, alone)
     ]
-    np.testing.assert_allclose(*joints, atol=1e-4)
+    np.testing.assert_allclose(*joints, rtol=0, atol=1e-6)
 
 
 def test_an_alarm_ends_the_episode_as_a_failure(place):
