@@ -31,7 +31,7 @@ from il_ros.bags.episode_info import (
     write_episode_info,
 )
 from il_ros.bags.part_folder import whole_path
-from il_ros.cli.terminal import cell, printable, say
+from il_ros.cli.printing import cell, printable, say
 from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.bags.episode_info import Outcome
-from il_ros.cli.terminal import cell, progress_bars
+from il_ros.cli.printing import cell, progress_bars
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets import dataset_operations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from il_ros.cli.terminal import say
+from il_ros.cli.printing import say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.atomic_folders import resolved
 from il_ros.datasets.dataset import load_dataset

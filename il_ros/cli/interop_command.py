@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from il_ros.cli.terminal import say
+from il_ros.cli.printing import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset

@@ -15,7 +15,7 @@ from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from il_ros.calibration.replay import Replay, Tick
 from il_ros.calibration.replay import replay as replay_bag
-from il_ros.cli.terminal import say
+from il_ros.cli.printing import say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError

@@ -8,7 +8,7 @@ import tyro
 
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.bags.episode_info import find_episodes
-from il_ros.cli.terminal import say
+from il_ros.cli.printing import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import load_dataset
