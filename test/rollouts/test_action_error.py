@@ -54,7 +54,7 @@ def test_a_policy_that_is_shown_something_else_is_further_from_the_expert(runner
     as_is = errors(runner, EpisodeCase(seed=seed))
     elsewhere = errors(runner, EpisodeCase(seed=seed, name='shown', perturbations=(shown,)))
     assert np.isfinite(as_is.action_errors).sum() >= len(as_is.times) - 1
-    assert 0 < summed([as_is], 0.95)['mean'] < summed([elsewhere], 0.95)['mean']
+    assert 0 < summed([as_is])['mean'] < summed([elsewhere])['mean']
     assert as_is.latencies.shape == as_is.times.shape
     assert (as_is.latencies > 0).all()
 

@@ -313,7 +313,7 @@ WRONG = [
         "parameter on_drift: got 'ever'; allowed: watch, propose, start",
     ),
     ({'bundle': '/nowhere'}, '/nowhere: no such folder'),
-    ({'settings': "['ruls=dagger']"}, "settings: got 'ruls=dagger'; allowed: rule=..."),
+    ({'settings': "['ruls=dagger']"}, "settings: got 'ruls=dagger'; allowed: demonstrations=..."),
     ({'randomisation': '/no.yaml'}, '/no.yaml: no such file'),
 ]
 ONE_AFTER_ANOTHER = """
