@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import comb
+from math import comb, exp, log, log1p
 from typing import ClassVar
 
 from il_ros.core.config import require_ranges
@@ -107,7 +107,7 @@ def upper_tail(trials: int, successes: int, probability: float) -> float:
     return min(
         1.0,
         sum(
-            comb(trials, k) * probability**k * (1.0 - probability) ** (trials - k)
+            exp(log(comb(trials, k)) + k * log(probability) + (trials - k) * log1p(-probability))
             for k in range(successes, trials + 1)
         ),
     )

@@ -50,7 +50,7 @@ class CommandPath:
         self._timestep = timestep
         self._rng = rng
         self._grippers = np.arange(len(hold)) == len(hold) - 1 if grippers is None else grippers
-        longest = max((self._rows(p) for p in self._delays), default=0)
+        longest = sum(self._rows(p) for p in self._delays)  # they add up
         self._history = np.tile(hold, (longest, 1))
         self._end = hold.copy()  # of the last period, as it was commanded
         self._short: Array = np.zeros(len(hold))  # how far a scale puts the servos off

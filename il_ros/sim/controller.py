@@ -1,7 +1,8 @@
 """What a robot's controller does with commands, and when they stop.
 
 Trajectories are taken as a joint_trajectory_controller takes them: it refuses what ros2_controllers
-refuses, follows quintic (or cubic, or linear) splines through the points, and rests on the last.
+refuses, follows splines through the points, and rests on the last: quintic ones where points have
+accelerations, cubic ones where they have velocities alone, and straight lines where they have none.
 Single positions and velocities are taken as the position and speed interfaces of an arm take them
 (servoj and speedj of a UR): they hold for `TIMEOUT` periods, then the arm brakes.
 """
@@ -22,6 +23,7 @@ Knot = tuple[float, Array, Array, Array]  # time, position, velocity, accelerati
 
 TIMEOUT = 2.0  # control periods after a position or velocity at which the arm begins to brake
 MOMENT = 1e-3  # shortest time that braking takes [s]
+_AT_ONCE = 1e-9  # time within which no point can be reached [s]
 
 
 class TrajectoryController:
@@ -114,11 +116,12 @@ class TrajectoryController:
         zeros = np.zeros((len(trajectory.times), len(order)))
         points = [zeros if part is None else part[:, order] for part in parts]
         for time, *point in zip(trajectory.start + trajectory.times, *points, strict=True):
-            if time > now + 1e-9:
+            if time > now + _AT_ONCE:
                 knots.append((float(time), *point))
+        spline = _linear if parts[1] is None else _cubic if parts[2] is None else _quintic
         self._knots = knots
         self._coefficients = [
-            _quintic(before[1:], after[1:], after[0] - before[0])
+            spline(before[1:], after[1:], after[0] - before[0])
             for before, after in itertools.pairwise(knots)
         ]
 
@@ -153,11 +156,12 @@ class TrajectoryController:
         parts = [trajectory.positions, trajectory.velocities, trajectory.accelerations]
         if shape[0] == 0 or any(part is not None and part.shape != shape for part in parts):
             refuse(f'points do not have {n} values each')
-        if any(part is not None and not np.all(np.isfinite(part)) for part in parts):
+        numbers = [np.array(trajectory.start), trajectory.times, *parts]
+        if not all(part is None or np.isfinite(part).all() for part in numbers):
             refuse('a value is not finite')
         if np.any(np.diff(trajectory.times) <= 0) or trajectory.times[0] < 0:
             refuse('times of the points do not increase')
-        if trajectory.start + float(trajectory.times[-1]) < now:
+        if trajectory.start + float(trajectory.times[-1]) <= now + _AT_ONCE:
             refuse('it ends in the past')
         if trajectory.velocities is not None and np.any(np.abs(trajectory.velocities[-1]) > 1e-6):
             refuse('the last point still moves')
@@ -177,6 +181,19 @@ def _quintic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> A
         (-30 * h + 14 * v * t - 2 * a * t * t) / (2 * t**4),
         (12 * h - 6 * v * t + a * t * t) / (2 * t**5),
     ])  # fmt: skip
+
+
+def _cubic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> Array:
+    """Coefficients, shape (6, N), of the cubic between two positions and velocities."""
+    (p0, v0, _), (p1, v1, _) = before, after
+    h, zeros = p1 - p0, np.zeros((2, len(p0)))
+    square, cube = (3 * h - (2 * v0 + v1) * t) / t**2, ((v0 + v1) * t - 2 * h) / t**3
+    return np.concatenate([[p0, v0, square, cube], zeros])
+
+
+def _linear(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> Array:
+    """Coefficients, shape (6, N), of the straight line between two positions."""
+    return _parabola(before[0], (after[0] - before[0]) / t, np.zeros(len(before[0])))
 
 
 def _parabola(position: Array, velocity: Array, acceleration: Array) -> Array:

@@ -85,8 +85,9 @@ KINDS = {
     'action_delay': Kind('delay of the command [s]', (1,)),
     'action_scale': Kind("factor on each period's commanded motion", (1,), neutral=1.0),
     'command_noise': Kind('standard deviation of the joint offset [rad]', (1,)),
-    'friction_scale': _factor("factor on the object's friction"),
-    'mass_scale': _factor("factor on the body's mass", target='body'),
+    'friction_scale': _factor("factor on the object's friction", low=0.0),
+    # Without mass a body flies apart.
+    'mass_scale': _factor("factor on the body's mass", target='body', low=0.001),
     'gain_scale': _factor("factor on the servos' stiffness and damping", low=0.0),
     'damping_scale': _factor(
         "factor on the joints' damping, unknown to the servos' feed-forward", low=0.0

@@ -37,7 +37,7 @@ class Sensing:
     ) -> None:
         self._perturbations = [p for p in perturbations if p.kind in KINDS]
         self._rng = rng
-        self._frozen: dict[str, Array] = {}
+        self._frozen: dict[int, Array] = {}  # last reading before each freeze, by its place
         for p in self._perturbations:
             if p.target not in scene:
                 raise UnknownNameError(
@@ -60,19 +60,19 @@ class Sensing:
         """
         scene = self._noisy(scene, time)
         seen: dict[str, Array | None] = {**scene}
-        for p in self._perturbations:
-            value = seen[p.target]
-            if not p.active(time) or value is None:
+        for place, p in enumerate(self._perturbations):
+            value, active = seen[p.target], p.active(time)
+            if value is None:
                 continue
-            if p.kind == 'sensor_bias':
+            if p.kind == 'sensor_freeze':
+                if not (active and place in self._frozen):
+                    self._frozen[place] = value.copy()
+                if active:
+                    seen[p.target] = self._frozen[place].copy()
+            elif active and p.kind == 'sensor_bias':
                 seen[p.target] = value + np.array(p.value)
-            elif p.kind == 'sensor_freeze':
-                seen[p.target] = self._frozen.setdefault(p.target, value).copy()
-            elif p.kind == 'sensor_dropout':
+            elif active and p.kind == 'sensor_dropout':
                 seen[p.target] = None
-        for p in self._perturbations:
-            if p.kind == 'sensor_freeze' and not p.active(time):
-                self._frozen[p.target] = scene[p.target].copy()
         return seen
 
     def _noisy(self, scene: Mapping[str, Array], time: float) -> Mapping[str, Array]:

@@ -39,7 +39,7 @@ class Violations:
         self.counts = {kind: np.zeros(hold.shape[:-1], np.int64) for kind in kinds}
         self._clearance, self._least = clearance, limits.separation
         self._period = period
-        self._last, self._speed = hold, np.zeros(hold.shape)
+        self._last, self._speed = hold.copy(), np.zeros(hold.shape)
         self._acceleration, speed = TOLERANCE * limits.acceleration, TOLERANCE * limits.velocity
         # What `motion` judges, side by side: joints, speeds, tools, squares of forces and torques.
         arms, n = 1 if clearance is None else 2, len(speed)

@@ -1,7 +1,12 @@
 """The simulated controller follows what it is sent, refuses what a real one refuses, and stops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.trajectory import Trajectory
@@ -171,3 +176,144 @@ def test_refuses_what_a_joint_trajectory_controller_refuses(controller, names, c
     with pytest.raises(IlRosError, match=text):
         controller.follow(names, trajectory(**changes), now=1.0)
     np.testing.assert_array_equal(controller.positions(np.array([5.0])), np.zeros((1, 2)))
+
+
+def test_positions_alone_are_joined_by_straight_lines(controller):
+    # One unit in half a second, then another one in a second.
+    points = {'times': np.array([0.5, 1.5]), 'velocities': None, 'accelerations': None}
+    controller.follow(NAMES, trajectory(**points), now=1.0)
+    reached = controller.positions(1.0 + np.array([0.125, 0.25, 0.5, 1.0, 1.5, 9.0]))
+    share = np.array([0.125, 0.25, 0.5, 0.75, 1.0, 1.0])[:, None]
+    np.testing.assert_allclose(reached, share * [1.0, 2.0], atol=1e-12)
+
+
+def test_positions_with_velocities_are_joined_by_cubics(controller):
+    # Rest to rest over one second by one unit: 3 t^2 - 2 t^3; at a quarter 3/16 - 2/64 = 10/64.
+    rest = {'velocities': np.zeros((1, 2)), 'accelerations': None}
+    one = trajectory(times=np.array([1.0]), positions=np.array([[1.0, 2.0]]), **rest)
+    controller.follow(NAMES, one, now=1.0)
+    np.testing.assert_allclose(controller.positions(np.array([1.25]))[0], [10 / 64, 20 / 64])
+    # From speed 1 to rest over one second by half a unit: t - t^2 / 2.
+    controller.hold(np.zeros(2))
+    controller.command_velocity(np.array([1.0, 1.0]), now=0.0)
+    half = trajectory(start=0.0, times=np.array([1.0]), positions=np.full((1, 2), 0.5), **rest)
+    controller.follow(NAMES, half, now=0.0)
+    np.testing.assert_allclose(controller.positions(np.array([0.5]))[0], 0.375, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'start': np.nan},
+        {'start': np.inf},
+        {'times': np.array([0.5, np.nan])},
+        {'times': np.array([np.nan, 1.0])},
+        {'times': np.array([0.5, np.inf])},
+        {'accelerations': np.full((2, 2), np.nan)},
+        {'velocities': np.array([[np.nan, 0.0], [0.0, 0.0]])},
+    ],
+)
+def test_a_number_that_is_none_is_refused_wherever_it_stands(controller, changes):
+    with pytest.raises(IlRosError, match='trajectory: a value is not finite'):
+        controller.follow(NAMES, trajectory(**changes), now=1.0)
+    np.testing.assert_array_equal(controller.positions(np.array([5.0])), np.zeros((1, 2)))
+
+
+def test_a_trajectory_that_ends_now_cannot_be_followed_and_does_not_stop_the_motion(controller):
+    controller.command_velocity(np.array([1.0, 0.0]), now=1.0)
+    before = controller.positions(np.arange(1.0, 3.0, 0.01))
+    with pytest.raises(IlRosError, match='it ends in the past'):
+        controller.follow(NAMES, trajectory(start=0.05), now=1.05)
+    np.testing.assert_array_equal(controller.positions(np.arange(1.0, 3.0, 0.01)), before)
+
+
+numbers = st.floats(-1.0, 1.0)
+values = arrays(np.float64, 2, elements=numbers)
+
+
+@st.composite
+def trajectories(draw, degree=None):
+    """A trajectory that may be followed from 0 s on; its first point is never due at once."""
+    count = draw(st.integers(1, 4))
+    gaps = draw(st.lists(st.floats(0.05, 1.0), min_size=count, max_size=count))
+    degree = draw(st.sampled_from([1, 3, 5])) if degree is None else degree
+    rows = arrays(np.float64, (count, 2), elements=numbers)
+    velocities, accelerations = draw(rows), draw(rows)
+    velocities[-1] = 0.0
+    return Trajectory(
+        start=draw(st.floats(0.0, 1.0)),
+        times=np.cumsum(gaps),
+        positions=draw(rows),
+        velocities=velocities if degree > 1 else None,
+        accelerations=accelerations if degree > 3 else None,
+    )
+
+
+refused = st.sampled_from([
+    ('command', (np.array([np.nan, 0.0]),)),
+    ('command_velocity', (np.zeros(3),)),
+    ('follow', (('a',), trajectory())),
+    ('follow', (NAMES, trajectory(start=-1e6))),
+    ('follow', (NAMES, trajectory(velocities=np.ones((2, 2))))),
+    ('follow', (NAMES, trajectory(times=np.array([1.0, 1.0])))),
+])  # fmt: skip
+accepted = st.one_of(
+    st.tuples(st.just('command'), st.tuples(values)),
+    st.tuples(st.just('command_velocity'), st.tuples(values)),
+    st.tuples(st.just('follow'), st.tuples(st.just(NAMES), trajectories())),
+)
+orders = st.tuples(st.just(True), accepted) | st.tuples(st.just(False), refused)
+
+
+def later(trajectory, now):
+    return replace(trajectory, start=now + trajectory.start)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0.0, 2.0), orders), max_size=8))
+def test_in_any_order_of_commands_the_set_points_never_jump_and_come_to_rest(steps):
+    controller = TrajectoryController(NAMES, np.zeros(2), period=PERIOD, acceleration=LIMIT)
+    now = 0.0
+    for wait, (valid, (name, given_)) in steps:
+        now += wait
+        ahead = now + np.array([*np.linspace(0.0, 3.0, 40), 1e3, 2e3])
+        before = controller.positions(ahead)
+        arguments = given_ if name != 'follow' else (given_[0], later(given_[1], now))
+        if not valid:
+            with pytest.raises(IlRosError):
+                getattr(controller, name)(*arguments, now)
+            np.testing.assert_array_equal(controller.positions(ahead), before)
+            continue
+        getattr(controller, name)(*arguments, now)
+        after = controller.positions(ahead)
+        np.testing.assert_allclose(after[0], before[0], atol=1e-9)
+        assert np.isfinite(after).all()
+        np.testing.assert_array_equal(after[-1], after[-2])
+        if name == 'follow':
+            np.testing.assert_array_equal(after[-1], arguments[1].positions[-1])
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.floats(0.01, 2.0), trajectories(5)), min_size=1, max_size=5))
+def test_one_trajectory_after_the_other_is_followed_without_a_step_in_speed(steps):
+    controller = TrajectoryController(NAMES, np.zeros(2), period=PERIOD, acceleration=LIMIT)
+    now, h = 0.0, 1e-6
+    for wait, trajectory_ in steps:
+        now += wait
+        before = np.diff(controller.positions(np.array([now - h, now])), axis=0) / h
+        controller.follow(NAMES, later(trajectory_, now), now)
+        after = np.diff(controller.positions(np.array([now, now + h])), axis=0) / h
+        # Within h the speed changes by an acceleration of 1e4 at most: 20 / 0.05^2.
+        np.testing.assert_allclose(after, before, atol=2e4 * h)
+
+
+@given(trajectories(), st.permutations(NAMES))
+def test_the_order_of_the_joints_in_a_message_makes_no_difference(given_, names):
+    order, ahead = [NAMES.index(name) for name in names], np.linspace(0.0, 6.0, 50)
+    columns = ('positions', 'velocities', 'accelerations')
+    parts = {name: getattr(given_, name) for name in columns}
+    swapped = {name: None if part is None else part[:, order] for name, part in parts.items()}
+    one, other = (TrajectoryController(NAMES, np.zeros(2), period=PERIOD) for _ in range(2))
+    one.follow(NAMES, given_, 0.0)
+    other.follow(names, replace(given_, **swapped), 0.0)
+    np.testing.assert_array_equal(one.positions(ahead), other.positions(ahead))

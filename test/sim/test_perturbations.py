@@ -35,6 +35,8 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known():
         ({'kind': 'sensor_dropout', 'target': 'wrench', 'start': -1.0}, 'allowed: start >= 0'),
         ({'kind': 'action_delay', 'value': (0.1,), 'duration': 0.0}, 'duration > 0'),
         ({'kind': 'mass_scale', 'value': (2.0,), 'target': 'table'}, "unknown body 'table'"),
+        ({'kind': 'mass_scale', 'value': (0.0,), 'target': 'object'}, 'numbers from 0.001: factor'),
+        ({'kind': 'friction_scale', 'value': (-0.5,)}, 'numbers from 0: factor on the object'),
         (
             {'kind': 'colour', 'value': (0.0, 0.5, 2.0), 'target': 'table'},
             r'colour: value .* allowed: 3 finite numbers from 0 to 1: red',
