@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import comb, exp, log, log1p
+from math import exp, lgamma, log, log1p
 from typing import ClassVar
 
 from il_ros.core.config import require_ranges
@@ -104,13 +104,17 @@ class DriftTest:
 
 def upper_tail(trials: int, successes: int, probability: float) -> float:
     """P(Binomial(trials, probability) >= successes)."""
-    return min(
-        1.0,
-        sum(
-            exp(log(comb(trials, k)) + k * log(probability) + (trials - k) * log1p(-probability))
-            for k in range(successes, trials + 1)
-        ),
+    # By logarithms: in a long window the coefficients are larger than a float holds.
+    once, never = log(probability), log1p(-probability)
+    logs = (
+        lgamma(trials + 1)
+        - lgamma(k + 1)
+        - lgamma(trials - k + 1)
+        + k * once
+        + (trials - k) * never
+        for k in range(successes, trials + 1)
     )
+    return min(1.0, sum(map(exp, logs)))
 
 
 class PolicyRuns:

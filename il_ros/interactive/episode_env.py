@@ -11,6 +11,7 @@ import numpy as np
 
 from il_ros.algorithms.query_rules import DriverName
 from il_ros.algorithms.transitions import Ending
+from il_ros.core.config import require_ranges
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 
@@ -99,6 +100,10 @@ class SimulatedOperatorConfig:
     worried: float = 0.3
     reaction: int = 5
     least: int = 20
+
+    def __post_init__(self) -> None:
+        ranges = {'worried': '0 to inf', 'reaction': '1 or more', 'least': '1 or more'}
+        require_ranges(self, 'operator', ranges)
 
 
 class SimulatedOperator:

@@ -257,7 +257,8 @@ def learned_from(rounds: Rounds) -> dict[str, Any]:
 
 def retrainings(folder: Path) -> list[Retraining]:
     """All in a folder, in order; the last may not be decided yet."""
-    return [Retraining(path.parent) for path in sorted(folder.glob(f'retraining_*/{PLAN}'))]
+    number = '[0-9]' * 3
+    return [Retraining(path.parent) for path in sorted(folder.glob(f'retraining_{number}/{PLAN}'))]
 
 
 def promoted(folder: Path) -> Path | None:
@@ -272,7 +273,8 @@ def newest(folder: Path) -> Retraining:
     known = retrainings(folder)
     if known and known[-1].decision is None:
         return known[-1]
-    return Retraining(folder / f'retraining_{len(known):03d}')
+    number = int(known[-1].folder.name[-3:]) + 1 if known else 0
+    return Retraining(folder / f'retraining_{number:03d}')
 
 
 def _dump(record: RetrainingPlan | PromotionDecision) -> str:

@@ -65,6 +65,8 @@ class RoundJournal(JournalFolder):
         path = self._round(round_) / f'episode_{number:05d}.npz'
         if bag:
             write_atomic(path.with_suffix('.json'), json.dumps({'bag': bag}, indent=1) + '\n')
+        elif not path.exists():  # an attempt that was broken off may have left its own
+            path.with_suffix('.json').unlink(missing_ok=True)
         save_steps(path, steps)
 
     def bags(self) -> list[Path]:
@@ -74,7 +76,7 @@ class RoundJournal(JournalFolder):
             for path in sorted(self.folder.glob('round_*/episode_*.npz'))
             if path.with_suffix('.json').exists()
         ]
-        return [Path(json.loads(note.read_text(encoding='utf-8'))['bag']) for note in notes]
+        return [_bag(note) for note in notes]
 
     def policy(self, round_: int) -> dict[str, NDArray[Any]] | None:
         """Arrays of what was learned after a round; None if nothing was, yet."""
@@ -88,12 +90,7 @@ class RoundJournal(JournalFolder):
     def result(self, round_: int) -> dict[str, Any] | None:
         """What `save_result` was told; None if nothing was, yet."""
         path = self._round(round_) / 'result.json'
-        if not path.exists():
-            return None
-        found = read_json(path, DatasetError, fix=_FIX)
-        if not isinstance(found, dict):
-            raise DatasetError('no mapping', where=str(path), fix=_FIX)
-        return found
+        return _mapping(path) if path.exists() else None
 
     @property
     def finished(self) -> int:
@@ -107,6 +104,20 @@ class RoundJournal(JournalFolder):
 
     def _round(self, round_: int) -> Path:
         return self.folder / f'round_{round_:03d}'
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    found = read_json(path, DatasetError, fix=_FIX)
+    if not isinstance(found, dict):
+        raise DatasetError('no mapping', where=str(path), fix=_FIX)
+    return found
+
+
+def _bag(note: Path) -> Path:
+    bag = _mapping(note).get('bag')
+    if not isinstance(bag, str):
+        raise DatasetError('names no bag', where=str(note), fix=_FIX)
+    return Path(bag)
 
 
 def save_steps(path: Path, steps: Transitions) -> None:

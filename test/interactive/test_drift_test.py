@@ -81,3 +81,29 @@ def test_a_fault_tells_nothing():
 
 def test_what_is_not_calibrated_has_no_runs():
     assert hear(PolicyRuns(), [('', True, False, False), ('', False, True, False)]) == [None, None]
+
+
+@pytest.mark.parametrize(('trials', 'successes'), [(2000, 130), (2000, 2000), (5000, 0), (1, 1)])
+def test_a_long_window_has_a_p_value_too(trials, successes):
+    expected = binom.sf(successes - 1, trials, 0.05)
+    assert upper_tail(trials, successes, 0.05) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_window_of_thousands_of_runs_confirms_a_drift():
+    test = DriftTest(0.05, DriftConfig(window=2000))
+    test._runs.extend([False] * 1900)
+    results = [test.add(stopped=True) for _ in range(200)]
+    # Of 2000 runs 100 are to be expected, with a standard deviation of 10; the level is at 131.
+    assert [one.stopped for one in results if not one.confirmed][-1] in range(126, 136)
+    assert results[-1].confirmed
+
+
+@given(st.lists(st.tuples(st.sampled_from(['', 'a', 'b']), *[st.booleans()] * 3), max_size=30))
+def test_each_run_of_a_calibrated_policy_is_counted_once(said):
+    """Counted again from the whole record: a run is a stretch of one policy that drives."""
+    heard = hear(PolicyRuns(), said)
+    drivers = [policy if driving else '' for policy, driving, _, _ in said]
+    for tick, (before, now) in enumerate(zip(['', *drivers], drivers, strict=False)):
+        _, driving, stopped, fault = said[tick]
+        ends = before not in ('', now) and not fault
+        assert heard[tick] is ((stopped and not driving) if ends else None)

@@ -2,6 +2,8 @@ import gymnasium
 import numpy as np
 import pytest
 from coaching import PointMass, point_expert
+from hypothesis import given
+from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
 from il_ros.interactive.episode_env import GymEpisodeEnv, SimulatedOperator, SimulatedOperatorConfig
@@ -85,3 +87,41 @@ def test_an_env_says_when_the_person_wants_to_drive():
 
     GymEpisodeEnv(PointMass(), point_expert, person=person).run(0, watching)
     assert humans[:6] == [False, False, True, True, True, False]
+
+
+@given(
+    st.lists(st.floats(-1, 1), max_size=60), st.integers(1, 6), st.integers(1, 8), st.floats(0, 1)
+)
+def test_an_operator_drives_whole_turns_and_looks_before_each(actions, reaction, least, worried):
+    config = SimulatedOperatorConfig(worried=worried, reaction=reaction, least=least)
+    operator, drives = SimulatedOperator(lambda seen: np.zeros(1), config), []
+    for action in actions:
+        drives.append(operator.drives)
+        operator.see(np.zeros(1), np.array([action]))
+    edges = np.flatnonzero(np.diff([False, *drives]))
+    turns = [edges[i : i + 2] for i in range(0, len(edges), 2)]
+    last = 0
+    for turn in turns:
+        begin = turn[0]
+        assert begin - last >= reaction  # it has watched the learner for so long
+        assert np.mean(np.abs(actions[begin - reaction : begin])) > worried
+        if len(turn) == 2:
+            last = turn[1]
+            assert last - begin == least
+    for end in range(reaction, len(actions)):
+        if not any(drives[end - reaction : end + 1]):
+            assert np.mean(np.abs(actions[end - reaction : end])) <= worried + 1e-12
+
+
+@pytest.mark.parametrize(
+    ('setting', 'text'),
+    [
+        ({'reaction': 0}, 'operator.reaction: got 0; allowed: 1 or more'),
+        ({'least': 0}, 'operator.least: got 0; allowed: 1 or more'),
+        ({'worried': -0.1}, 'operator.worried: got -0.1; allowed: 0 to inf'),
+    ],
+)
+def test_an_operator_who_never_could_take_over_is_refused(setting, text):
+    with pytest.raises(IlRosError) as caught:
+        SimulatedOperatorConfig(**setting)
+    assert str(caught.value) == text

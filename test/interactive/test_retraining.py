@@ -231,3 +231,14 @@ def test_a_plan_of_the_version_before_names_the_new_key(tmp_path):
     )
     with pytest.raises(IlRosError, match=r"'shift' is now 'drift'"):
         _ = Retraining(tmp_path).plan
+
+
+def test_a_retraining_that_was_removed_does_not_bring_back_a_decided_one(tmp_path, bundle):
+    for _ in range(3):
+        judged(newest(tmp_path).folder, bundle, (3, 0), (3, 0), count=4)
+    assert [one.folder.name[-3:] for one in retrainings(tmp_path)] == ['000', '001', '002']
+    shutil.rmtree(tmp_path / 'retraining_000')
+    assert newest(tmp_path).folder.name == 'retraining_003'
+    (tmp_path / 'retraining_001').rename(tmp_path / 'retraining_1_of_may')  # kept, for the record
+    assert newest(tmp_path).plan is None
+    assert [one.folder.name[-3:] for one in retrainings(tmp_path)] == ['002']

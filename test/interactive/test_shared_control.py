@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from coaching import Asked, Linear
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.algorithms.query_rules import DemonstrationRule, QueryDecision, QueryRule
 from il_ros.algorithms.transitions import ENDINGS, EXPERT, POLICY
@@ -162,3 +164,56 @@ def test_the_spent_of_the_record_is_what_the_supervisor_counted():
 def test_steps_before_an_event_are_marked():
     events = np.array([0, 0, 0, 1, 0, 0, 1, 0], bool)
     assert leading(events, 2).tolist() == [False, True, True, False, True, True, False, False]
+
+
+decisions = st.builds(
+    decided,
+    st.sampled_from(['policy', 'expert']),
+    st.booleans(),
+    noise=st.none() | st.lists(st.floats(-3, 3), min_size=2, max_size=2).map(np.array),
+    scores=st.dictionaries(st.sampled_from(['risk', 'doubt']), st.floats(0, 2)),
+)
+contexts = st.tuples(st.none() | st.just((0.5, -5.0)), st.booleans())
+budgets = st.builds(
+    Budget,
+    labels=st.integers(1, 9) | st.just(np.inf),
+    takeovers=st.integers(1, 4) | st.just(np.inf),
+    minutes=st.floats(0.05, 1.0) | st.just(np.inf),
+)
+
+
+@settings(max_examples=80)
+@given(st.lists(st.tuples(decisions, contexts), min_size=1, max_size=15), budgets)
+def test_whatever_a_rule_decides_the_record_and_the_count_agree(steps_, budget):
+    shared, _ = supervised(*[decision for decision, _ in steps_], budget=budget)
+    done, seen = [], []
+    for _, (answer, human) in steps_:
+        action = shared(now := context(answer=answer, human=human))
+        if action is None:
+            assert budget.used_up(shared.spent)
+            break
+        done.append(action)
+        seen.append((now, human, shared.driver))
+    record = ended(shared, 'success')
+    np.testing.assert_allclose(record.executed, done, rtol=1e-6)
+    assert (np.abs(done) <= 1.0).all()
+    assert shared.count == len(record) == len(done)
+    # As much was spent as the record says, and at most one step above the budget never.
+    spent = Spent.of([record], 6.0)
+    assert (spent.labels, spent.takeovers) == (shared.spent.labels, shared.spent.takeovers)
+    assert spent.minutes == pytest.approx(shared.spent.minutes)
+    assert spent.labels <= budget.labels
+    assert spent.takeovers <= budget.takeovers
+    assert spent.minutes <= budget.minutes + 0.1 + 1e-9  # one step of 6 s
+    for i, (now, human, driver) in enumerate(seen):
+        asked = bool(record.asked[i])
+        assert now.ask.count == asked
+        assert record.labelled[i] == (asked and now.ask.answer is not None)
+        assert (driver == 'expert') == (record.source[i] == EXPERT)
+        if driver == 'expert':
+            assert record.labelled[i]
+        if human and now.ask.answer is not None:  # who holds the switch drives, without noise
+            assert driver == 'expert'
+            np.testing.assert_allclose(done[i], [0.5, -1.0])
+    marked = [any(record.takeovers[i + 1 : i + 3]) for i in range(len(record))]
+    assert record.before_takeover.tolist() == marked
