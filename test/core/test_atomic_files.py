@@ -1,8 +1,10 @@
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from il_ros.core.atomic_files import write_atomic
+from il_ros.core.atomic_files import new_file, write_alone, write_atomic
 from il_ros.core.errors import IlRosError
 
 
@@ -78,3 +80,52 @@ def test_a_path_without_a_name_is_refused_like_any_folder(tmp_path, monkeypatch)
     with pytest.raises(IlRosError, match='cannot be written: Is a directory'):
         write_atomic('.', 'x')
     assert os.listdir(tmp_path) == []
+
+
+def test_a_pipe_or_a_device_is_refused_and_stays_what_it_is(tmp_path, monkeypatch):
+    """A rename would put a file in its place: /dev/null as a file harms every process."""
+    monkeypatch.setattr(os, 'replace', lambda *_: pytest.fail('it was about to be replaced'))
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'link').symlink_to('pipe')
+    for path in (tmp_path / 'pipe', tmp_path / 'link', Path(os.devnull), Path('/dev/absent')):
+        with pytest.raises(IlRosError, match=f'{path}: not a file; to fix: name a file'):
+            write_atomic(path, 'x')
+    assert sorted(os.listdir(tmp_path)) == ['link', 'pipe']
+
+
+def test_a_link_is_replaced_and_what_it_led_to_stays(tmp_path):
+    (tmp_path / 'old').write_text('old')
+    for target in ('old', 'nowhere', 'link'):
+        link = tmp_path / 'link'
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        write_atomic(link, 'new')
+        assert not link.is_symlink()
+        assert link.read_text() == 'new'
+    assert (tmp_path / 'old').read_text() == 'old'
+
+
+@pytest.mark.parametrize('problem', [OSError(errno.ENOSPC, 'No space left on device'), ValueError])
+def test_an_error_while_the_file_is_filled_leaves_nothing(tmp_path, problem):
+    path = write_atomic(tmp_path / 'a.txt', 'old')
+    expected = IlRosError if isinstance(problem, OSError) else problem
+
+    def fill():
+        with new_file(path) as temporary:
+            temporary.write_text('half')
+            raise problem
+
+    with pytest.raises(expected):
+        fill()
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_only_one_process_writes_until_its_file_is_closed(tmp_path):
+    path = tmp_path / 'journal'
+    with path.open('w') as first, path.open('w') as second:
+        write_alone(first.fileno(), 'the journal')
+        with pytest.raises(IlRosError, match='the journal: another process is writing here'):
+            write_alone(second.fileno(), 'the journal')
+        first.close()
+        write_alone(second.fileno(), 'the journal')
