@@ -56,7 +56,7 @@ class BcConfig(OptimiserConfig):
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
         super().check()
-        ranges = {'huber': 'more than 0', 'noise': '0 or more', 'ema_decay': '0 <= x < 1'}
+        ranges = {'huber': 'more than 0', 'noise': '0 or more'}
         require_ranges(self, 'config', ranges, finite=True)
         channels_named(self.score_channels, 'config.score_channels')
         if self.policy.horizon < 1 or min(self.policy.hidden_dims, default=1) < 1:

@@ -56,11 +56,11 @@ class OptimiserConfig:
         Raises:
             IlRosError: It names the setting.
         """
-        positive = (
-            'epochs', 'batch_size', 'learning_rate', 'patience', 'max_grad_norm', 'threads',
-        )  # fmt: skip
-        fractions = {'warmup': '0 <= x < 1', 'val_fraction': '0 <= x < 1'}
-        require_ranges(self, 'config', dict.fromkeys(positive, 'more than 0') | fractions)
+        positive = ('epochs', 'batch_size', 'learning_rate', 'patience', 'threads')
+        fractions = ('warmup', 'val_fraction', 'ema_decay')
+        ranges = dict.fromkeys(positive, 'more than 0') | dict.fromkeys(fractions, '0 <= x < 1')
+        require_ranges(self, 'config', ranges | {'weight_decay': '0 or more'}, finite=True)
+        require_ranges(self, 'config', {'max_grad_norm': 'more than 0'})  # infinity: not clipped
 
 
 @dataclass(frozen=True, kw_only=True)

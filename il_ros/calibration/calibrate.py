@@ -57,7 +57,7 @@ def calibrate(
         source: What they are: held-out `demonstrations`, or `rollouts` of the policy.
 
     Raises:
-        DatasetError: If one of them did not succeed.
+        DatasetError: If one of them did not succeed, or is given twice.
         CalibrationError: If they are too few for `alpha`, or a score is not finite.
     """
     config = config or CalibrationConfig()
@@ -68,6 +68,12 @@ def calibrate(
             f'{", ".join(failed[:5])} did not succeed',
             where='calibration',
             fix='build the dataset of successful episodes only',
+        )
+    if len({entry.id for entry in entries}) < len(entries):
+        raise DatasetError(
+            'an episode is given twice',
+            where='calibration',
+            allowed='different episodes: the promise of the thresholds counts them',
         )
     thresholds = joint_thresholds(
         traces(scores, policy, dataset, episodes, config.window),

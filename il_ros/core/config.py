@@ -43,7 +43,11 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
         raise error('no such file', where=str(path), fix='check the path') from None
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f'cannot be read: {problem}', where=str(path)) from None
-    except yaml.YAMLError as problem:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as problem:  # ValueError: month 13
         raise error(f'not YAML: {problem}', where=str(path), fix='correct the syntax') from None
 
 
@@ -220,7 +224,7 @@ def _leaves(data: Mapping[str, Any], prefix: str = '') -> Iterable[str]:
 def _value(text: str, setting: str) -> Any:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise IlRosError(f'got {setting!r}: {problem}', where='settings') from None
     if isinstance(value, str):  # YAML takes 1e-3, without a point, for a text
         with contextlib.suppress(ValueError):

@@ -343,7 +343,7 @@ def parse_contract(text: str, *, source: str = 'contract') -> Contract:
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise ContractError(f'not YAML: {problem}', where=source) from None
     contract = parse(Contract, data, where=source, error=ContractError)
     object.__setattr__(contract, 'text', text)

@@ -164,13 +164,34 @@ class Normalizer:
         }
 
     @classmethod
-    def from_arrays(cls, prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> Normalizer:
-        """Make it again from what `arrays` gave."""
-        return cls(
-            mean=np.asarray(arrays[f'{prefix}.mean'], dtype=np.float64),
-            scale=np.asarray(arrays[f'{prefix}.scale'], dtype=np.float64),
-            clip=float(np.asarray(arrays[f'{prefix}.clip'], dtype=np.float64)[0]),
-        )
+    def from_arrays(
+        cls,
+        prefix: str,
+        arrays: Mapping[str, NDArray[np.generic]],
+        *,
+        where: str = '',
+        error: type[IlRosError] = IlRosError,
+    ) -> Normalizer:
+        """Make it again from what `arrays` gave.
+
+        Raises:
+            IlRosError: (as `error`) If one is missing, or they do not make a normaliser.
+        """
+        names = [f'{prefix}.{part}' for part in ('mean', 'scale', 'clip')]
+        for name in names:
+            if name not in arrays:
+                raise error(f'no array {name!r}', where=where, fix='train again')
+        mean, scale, clip = (np.asarray(arrays[name], dtype=np.float64) for name in names)
+        positive = (scale > 0).all() and (clip > 0).all()
+        finite = np.isfinite(mean).all() and np.isfinite(scale).all()
+        if mean.shape != scale.shape or clip.shape != (1,) or not (positive and finite):
+            raise error(
+                f'wrong arrays: {prefix}.mean {mean.shape}, .scale {scale.shape}, .clip {clip}',
+                where=where,
+                allowed='finite means, as many positive scales, one positive clip',
+                fix='train again',
+            )
+        return cls(mean=mean, scale=scale, clip=float(clip[0]))
 
 
 def _layout(streams: list[Stream]) -> tuple[list[Index], list[Index], int]:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.core.observation_features import Features, Normalizer
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
-from il_ros.monitors.score_bank import Channel, ScoreBank, Spec
+from il_ros.monitors.score_bank import LONGEST, Channel, ScoreBank, Spec
 
 WINDOW = 5
 """Ticks that the scores are averaged over, where no other number is asked for."""
@@ -32,12 +32,17 @@ class NoveltyFeatures:
     Args:
         contract: Says what the observations are.
         normalizer: Mean and spread of the training frames, shape (D,).
+
+    Raises:
+        IlRosError: If the normaliser is of another shape.
     """
 
     def __init__(self, contract: Contract, normalizer: Normalizer) -> None:
         self.contract = contract
         self.normalizer = normalizer
         self._features = Features(contract)
+        size = self._features.size
+        require(normalizer.mean.shape == (size,), normalizer.mean.shape, 'features', f'({size},)')
 
     @classmethod
     def fit(cls, contract: Contract, values: Mapping[str, NDArray[np.floating]]) -> NoveltyFeatures:
@@ -114,10 +119,8 @@ class FittedScores:
         Raises:
             IlRosError: If they do not belong together.
         """
-        try:
-            normalizer = Normalizer.from_arrays('features', arrays)
-        except KeyError as missing:
-            raise IlRosError(f'no array {missing}', where='scores', fix='train again') from None
+        require(0 < horizon <= LONGEST, horizon, 'horizon', f'1 to {LONGEST}')
+        normalizer = Normalizer.from_arrays('features', arrays, where='scores')
         channels = tuple(Channel.from_arrays(spec, arrays) for spec in specs)
         ScoreBank(channels, WINDOW)  # refuses none, or two of one name
         features = NoveltyFeatures(contract, normalizer)

@@ -168,6 +168,9 @@ class CalibrationRecord:
         seeds: Their seeds, where they have any.
         source: What they were: held-out `demonstrations`, or `rollouts` of the policy.
         policy_id: Identity of the policy that the thresholds are for.
+
+    Raises:
+        ValueError: If these cannot have come out of a calibration.
     """
 
     rule: Literal['mean']
@@ -186,6 +189,14 @@ class CalibrationRecord:
     seeds: tuple[int, ...]
     source: str
     policy_id: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= self.warn_alpha < 1:
+            raise ValueError(f'alpha {self.alpha} and warn_alpha {self.warn_alpha}')
+        if not all(0 <= tick < self.longest for tick in self.begin):
+            raise ValueError(f'begin {self.begin}, of at most {self.longest} frames')
+        if not all(map(isfinite, self.maxima)) or len(self.maxima) > len(self.episodes):
+            raise ValueError(f'maxima {self.maxima} of {len(self.episodes)} episodes')
 
     @property
     def thresholds(self) -> ConformalThresholds:

@@ -21,6 +21,9 @@ On = Literal['observation', 'embedding']
 Spec = tuple[str, str, On]
 """Name of a channel, its kind of score in the registry, and what the score looks at."""
 
+LONGEST = 100_000
+"""Most steps of a chunk, and most ticks of a window: over an hour at 20 Hz, a slip beyond that."""
+
 _ANSWER: frozenset[InputPart] = frozenset({'chunk', 'samples'})
 
 
@@ -100,10 +103,11 @@ class ScoreBank:
         window: Ticks that each one is averaged over.
 
     Raises:
-        IlRosError: If there is no channel, or two of one name.
+        IlRosError: If there is no channel, or two of one name, or the window is out of range.
     """
 
     def __init__(self, channels: Sequence[Channel], window: int) -> None:
+        require(0 < window <= LONGEST, window, 'window', f'1 to {LONGEST}')
         self.channels, self.window = tuple(channels), window
         self.names = tuple(channel.name for channel in channels)
         if not self.names or len(set(self.names)) < len(self.names):

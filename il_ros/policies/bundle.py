@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
-from il_ros.core.errors import BundleError, IlRosError, UnknownNameError
+from il_ros.core.errors import BundleError, IlRosError, UnknownNameError, require
+from il_ros.core.frames import Frame
 from il_ros.core.registry import lookup
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
@@ -33,6 +34,8 @@ CONVERTIBLE = (2, 3)
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
 CALIBRATION_FILE = 'calibration.safetensors'
+
+_CHANGED = 'it was changed by hand: train or calibrate again'
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -159,6 +162,12 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
     path = Path(path)
     info = read_info(path)
     made_for = parse_contract(info.contract, source=str(path / INFO_FILE))
+    if info.contract_hash != made_for.hash:
+        raise BundleError(
+            f'contract_hash {info.contract_hash}, its contract has {made_for.hash}',
+            where=str(path / INFO_FILE),
+            fix=_CHANGED,
+        )
     if contract is not None:
         require_same(contract, made_for, where=str(path))
     policy_class = _policy_class(info.policy, path)
@@ -172,7 +181,7 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
         raise BundleError(
             f'policy {bundle.policy_id}, but it says {", ".join(sorted(found))}',
             where=str(path / INFO_FILE),
-            fix='it was changed by hand: train or calibrate again',
+            fix=_CHANGED,
         )
     _require_whole(bundle, path / INFO_FILE)
     return bundle
@@ -201,7 +210,7 @@ def read_info(path: Path) -> BundleInfo:
             allowed='the folder of a bundle',
             fix='make one by "il_ros train bc"',
         ) from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise _damaged(file, f'damaged: {problem}') from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
@@ -229,7 +238,10 @@ def read_arrays(file: Path, *, bytes: int, sha256: str) -> Arrays:
     """
     if not file.is_file():
         raise _damaged(file, 'missing')
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as problem:
+        raise _damaged(file, f'cannot be read: {problem}') from None
     if len(content) != bytes:
         raise _damaged(file, f'{len(content)} bytes', f'{bytes} bytes')
     digest = hashlib.sha256(content).hexdigest()
@@ -261,13 +273,32 @@ def _load_scores(path: Path, info: BundleInfo, contract: Contract) -> FittedScor
 
 
 def _require_whole(bundle: Bundle, file: Path) -> None:
-    """A calibration that does not fit the scores is found now, not when the robot is to move."""
+    """What does not fit together is found now, not when the robot is to move."""
     try:
+        require(bundle.scores or not bundle.threshold, 'thresholds', 'scores', 'scores for them')
         _ = bundle.calibration
+        _rehearse(bundle)
     except (IlRosError, ValueError, IndexError) as problem:
         raise BundleError(
             f'calibration: {problem}', where=str(file), fix='calibrate the policy again'
         ) from None
+
+
+def _rehearse(bundle: Bundle) -> None:
+    """Let the scores see one frame of zeros, as the policy's contract has them."""
+    if bundle.scores is None or bundle.score_inputs is None:
+        return
+    streams = bundle.contract.observations
+    frame = Frame(
+        stamp=0,
+        values={key: np.zeros(stream.size) for key, stream in streams.items()},
+        valid=dict.fromkeys(streams, True),
+        age=dict.fromkeys(streams, 0.0),
+    )
+    chunk = np.zeros((bundle.scores.horizon, len(bundle.contract.action.names)))
+    bank = bundle.scores.bank()
+    bank.read(bundle.score_inputs.of_frame(frame, chunk))
+    bank.reset()
 
 
 def _policy_class(name: str, path: Path) -> type[Policy]:

@@ -139,11 +139,16 @@ class MlpPolicy(Policy):
             for name, array in arrays.items()
             if name.startswith('network.')
         }
-        try:
-            inputs = Normalizer.from_arrays('inputs', arrays)
-            outputs = Normalizer.from_arrays('outputs', arrays)
-        except KeyError as missing:
-            raise BundleError(f'no array {missing}', where='policy', fix='train again') from None
+        if broken := [name for name, array in weights.items() if not np.isfinite(array).all()]:
+            raise BundleError(
+                f'weights that are not finite: {", ".join(broken)}',
+                where='policy',
+                fix='train again',
+            )
+        inputs, outputs = (
+            Normalizer.from_arrays(name, arrays, where='policy', error=BundleError)
+            for name in ('inputs', 'outputs')
+        )
         return cls(contract, parsed, weights=weights, inputs=inputs, outputs=outputs, device=device)
 
     def _check(self) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from il_ros.algorithms.bc import BcConfig, train_bc
 from il_ros.algorithms.chunk_dataset import chunk_data
+from il_ros.algorithms.flat_bc import FlatBcConfig
 from il_ros.algorithms.training_loop import torch_threads, warmup_cosine
 from il_ros.algorithms.training_settings import OptimiserConfig
 from il_ros.core.errors import IlRosError
@@ -65,3 +66,23 @@ def test_settings_that_make_no_sense_are_refused(name):
     with pytest.raises(IlRosError) as caught:
         config.check()
     assert str(caught.value) == f'config.{name}: got 0; allowed: more than 0'
+
+
+@pytest.mark.parametrize('config', [OptimiserConfig(), FlatBcConfig(), CONFIG])
+@pytest.mark.parametrize(
+    ('name', 'value', 'allowed'),
+    [
+        ('ema_decay', 1.0, '0 <= x < 1'),  # the average would never leave the first weights
+        ('ema_decay', -0.1, '0 <= x < 1'),
+        ('warmup', 1.0, '0 <= x < 1'),
+        ('val_fraction', 1.0, '0 <= x < 1'),
+        ('weight_decay', -1e-4, '0 or more'),  # weights would grow
+        ('learning_rate', float('nan'), 'more than 0'),
+        ('learning_rate', float('inf'), 'more than 0'),
+        ('max_grad_norm', float('nan'), 'more than 0'),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_every_algorithm(config, name, value, allowed):
+    with pytest.raises(IlRosError) as caught:
+        replace(config, **{name: value}).check()
+    assert str(caught.value) == f'config.{name}: got {value}; allowed: {allowed}'

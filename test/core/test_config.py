@@ -174,6 +174,13 @@ def test_a_renamed_setting_is_answered_with_its_new_name(setting, text):
     assert str(caught.value).startswith(text)
 
 
+@pytest.mark.parametrize('text', ['since: 2020-13-45', '[' * 600, 'a: [', '\x00'])
+def test_text_that_only_looks_like_yaml_is_an_error_of_ours(tmp_path, text):
+    (tmp_path / 'x.yaml').write_text(text)
+    with pytest.raises(IlRosError, match=r'x\.yaml: not YAML: '):
+        read_yaml(tmp_path / 'x.yaml')
+
+
 def test_read_yaml_says_what_is_wrong_with_the_file(tmp_path):
     with pytest.raises(IlRosError, match='no such file; to fix: check the path'):
         read_yaml(tmp_path / 'x.yaml')

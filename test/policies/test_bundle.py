@@ -4,60 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_bundles import CHANNELS, edit_info, make_bundle, make_limit, make_policy
 
-from il_ros.calibration.calibrate import CalibrationConfig, calibrate
-from il_ros.calibration.fit_scores import fit_bank, traces
+from il_ros.calibration.fit_scores import traces
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, ContractError, IlRosError, UnknownNameError
-from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies import bundle as policies_bundle
-from il_ros.policies.bundle import Bundle, Training, load_bundle
+from il_ros.policies.bundle import load_bundle
 from il_ros.policies.bundle_writer import save_bundle, save_threshold
-from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
 
-CHANNELS = (
-    ('look', 'clustered_mahalanobis', 'observation'), ('answer', 'tce', 'observation'),
-)  # fmt: skip
 FIX = 'to fix: copy the bundle again, or train again'
-
-
-def make_policy(task, seed=0):
-    config, rng = MlpConfig(hidden_dims=(8,), horizon=2), np.random.default_rng(seed)
-    size, shape = Features(task.contract).size, (2, 2)
-    shapes = network_shapes(config, size, shape)
-    weights = {
-        name: rng.standard_normal(s).astype(np.float32)
-        for name, s in shapes.items()
-        if name not in ('inputs', 'outputs')
-    }
-    inputs = Normalizer(mean=np.zeros(size), scale=np.ones(size), clip=5.0)
-    outputs = Normalizer(mean=np.zeros(shape), scale=np.ones(shape))
-    return MlpPolicy(task.contract, config, weights=weights, inputs=inputs, outputs=outputs)
 
 
 @pytest.fixture(scope='module')
 def bundle(task):
-    training = Training(
-        algorithm='bc', config={'epochs': 1}, metrics={'best_loss': 0.5}, data_hash='ab',
-        episodes=('e0',), seeds=(0,), held_out=(),
-    )  # fmt: skip
-    policy = make_policy(task)
-    scores = fit_bank(policy, task.dataset(range(5)), range(5), CHANNELS)
-    return Bundle(policy=policy, training=training, scores=scores)
+    return make_bundle(task)
 
 
 @pytest.fixture
 def path(bundle, tmp_path):
     save_bundle(bundle, tmp_path / 'bundle')
     return tmp_path / 'bundle'
-
-
-def make_limit(task, bundle, first=50, **options):
-    return calibrate(
-        bundle.scores, bundle.policy, task.dataset(range(first, first + 20)), range(20),
-        source='rollouts', policy_id=bundle.policy_id,
-        config=CalibrationConfig(alpha=0.1, **options),
-    )  # fmt: skip
 
 
 def test_what_is_saved_is_loaded_and_acts_the_same(task, bundle, path):
@@ -170,11 +137,6 @@ def test_a_cut_changed_or_missing_file_is_named(path, name):
         load_bundle(path)
 
 
-def edit(path, **changes):
-    file = path / 'bundle.json'
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-
-
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.99])
 def test_a_cut_description_is_named(path, share):
     whole = (path / 'bundle.json').read_text()
@@ -193,38 +155,38 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         (2, 'run il_ros migrate'),
         (7, 'update il_ros'),
     ):
-        edit(path, format=other)
+        edit_info(path, format=other)
         text = rf'bundle\.json: format {other}; allowed: 4; to fix: {fix}'
         with pytest.raises(BundleError, match=text):
             load_bundle(path)
-    edit(path, format=4, extra=1)
+    edit_info(path, format=4, extra=1)
     with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
         load_bundle(path)
 
 
 def test_an_unknown_policy_or_score_is_named_with_those_that_are_known(path):
-    edit(path, policy='diffusion')
+    edit_info(path, policy='diffusion')
     with pytest.raises(UnknownNameError) as caught:
         load_bundle(path)
     assert str(caught.value).startswith(
         f"{path / 'bundle.json'}: unknown policy 'diffusion'; allowed: mlp; to fix: use one of"
     )
-    edit(path, policy='mlp', channels=[['look', 'guess', 'observation']])
+    edit_info(path, policy='mlp', channels=[['look', 'guess', 'observation']])
     with pytest.raises(IlRosError) as caught:
         load_bundle(path)
     assert str(caught.value).startswith(f"{path}: unknown score 'guess'; allowed: ")
     assert 'mahalanobis' in str(caught.value)
-    edit(path, channels=[['other', 'tce', 'observation']])
+    edit_info(path, channels=[['other', 'tce', 'observation']])
     with pytest.raises(IlRosError, match=f'{path}: .*; to fix: train the policy again'):
         load_bundle(path)
 
 
 def test_a_configuration_that_was_changed_by_hand_is_noticed(path):
     config = json.loads((path / 'bundle.json').read_text())['config']
-    edit(path, config=config | {'clip': 4.0})
+    edit_info(path, config=config | {'clip': 4.0})
     with pytest.raises(BundleError, match='it was changed by hand: train or calibrate again'):
         load_bundle(path)
-    edit(path, config=config | {'hidden_dims': [9]})
+    edit_info(path, config=config | {'hidden_dims': [9]})
     with pytest.raises(BundleError, match=r'wrong arrays: layers\.0\.weight'):
         load_bundle(path)
 
