@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import UnknownNameError
+from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.frames import NS
 from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.rollouts.demonstrations import demonstrate
@@ -125,3 +127,99 @@ def test_demonstrations_are_a_dataset():
     lag = np.abs(dataset.action[i : i + 10, :7] - dataset.values['joint_position'][i + 1 : i + 11])
     assert 1e-4 < lag.max() < 0.1
     assert math.isclose(float(dataset.stamp[i]), NS)
+
+
+def short(runner, seed=7, perturbations=(), periods=20, **others):
+    """The first periods of an episode."""
+    left = iter(range(periods))
+    return runner.run(seed, perturbations, over=lambda: next(left, None) is None, **others)
+
+
+def test_an_episode_that_is_over_at_once_has_no_frame_and_ends_without_success(runner):
+    rollout = short(runner, periods=0)
+    assert (rollout.frames, rollout.chunks, rollout.actions.shape) == ((), (), (0, 8))
+    assert (rollout.outcome, rollout.duration, rollout.violated) == ('time limit', 0.0, 0)
+    assert rollout.times.shape == (0,)
+
+
+LOST = st.builds(
+    Perturbation,
+    kind=st.just('sensor_dropout'),
+    target=st.sampled_from(['joint_position', 'goal_position', 'wrench']),
+    start=st.integers(0, 15).map(lambda tick: tick * 0.05),
+    duration=st.integers(1, 9).map(lambda ticks: ticks * 0.05 - 0.01),
+)
+
+
+@settings(max_examples=12)
+@given(st.lists(LOST, max_size=4))
+def test_whatever_is_lost_each_tick_with_joints_has_a_frame_and_what_was_commanded(runner, lost):
+    rollout = short(runner, perturbations=lost)
+    heard = [
+        tick
+        for tick in range(20)
+        if not any(p.target == 'joint_position' and p.active(tick * 0.05) for p in lost)
+    ]
+    assert [frame.stamp for frame in rollout.frames] == [NS + tick * NS // 20 for tick in heard]
+    assert len(rollout.chunks) == len(rollout.actions) == len(heard)
+    for frame, chunk, action in zip(rollout.frames, rollout.chunks, rollout.actions, strict=True):
+        assert (chunk is None) == (not frame.all_valid(runner.driver.keys))
+        np.testing.assert_array_equal(action, np.full(8, np.nan) if chunk is None else chunk[0])
+    assert rollout.elapsed == pytest.approx(1.0)
+    assert rollout.alarm is None
+
+
+class BrokenError(Exception):
+    """Something that nobody foresaw."""
+
+
+@pytest.mark.parametrize('place', ['driver', 'watcher', 'over', 'filter'])
+def test_an_episode_that_was_broken_off_leaves_nothing_to_the_next(monkeypatch, place):
+    runner = EpisodeRunner(CONTRACT, 'reach', ExpertDriver('reach', CONTRACT), NoFilter())
+    expected = short(runner)
+    count = iter(range(100))
+
+    def breaks(*_):
+        if next(count) == 7:
+            raise BrokenError
+        return None if place in ('driver', 'filter') else False
+
+    with monkeypatch.context() as patch:
+        if place == 'driver':
+            patch.setattr(runner.driver, 'act', breaks)
+        if place == 'filter':
+            patch.setattr(runner.safety_filter, 'tick', breaks)
+        callbacks = {'watcher': {'watch': breaks}, 'over': {'over': breaks}}
+        with pytest.raises(BrokenError):
+            runner.run(3, **callbacks.get(place, {}))
+    again = short(runner)
+    np.testing.assert_array_equal(again.actions, expected.actions)
+    for frame, other in zip(again.frames, expected.frames, strict=True):
+        np.testing.assert_equal(frame.values, other.values)
+        assert frame.age == other.age
+
+
+def test_a_perturbation_that_the_task_lacks_is_refused_and_the_runner_goes_on(runner):
+    expected = short(runner)
+    for wrong in (
+        Perturbation(kind='sensor_dropout', target='weather'),
+        Perturbation(kind='mass_scale', target='object', value=(2.0,)),
+        Perturbation(kind='camera_offset', target='roof', value=(0.0,) * 6),
+    ):
+        with pytest.raises(IlRosError, match=f'perturbation {wrong.kind}'):
+            runner.run(7, [wrong])
+        np.testing.assert_array_equal(short(runner).actions, expected.actions)
+
+
+def test_an_answer_that_is_no_number_is_not_sent(runner):
+    class Confused(ExpertDriver):
+        def act(self, frame):
+            chunk = super().act(frame)
+            return chunk * np.nan if frame.stamp > NS + NS // 4 else chunk
+
+    confused = EpisodeRunner(CONTRACT, 'reach', Confused('reach', CONTRACT), NoFilter())
+    rollout = short(confused)
+    assert np.isfinite(rollout.actions[:6]).all()
+    assert np.isnan(rollout.actions[6:]).all()
+    still = [frame.values['joint_position'] for frame in rollout.frames[-4:]]
+    assert np.ptp(still, axis=0).max() < 1e-2

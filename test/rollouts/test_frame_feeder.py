@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import ContractError
@@ -81,3 +83,42 @@ def test_a_bias_reaches_the_frame(world):
     wrong = frame.values['goal_position'] - world.privileged()['goal_position']
     np.testing.assert_allclose(wrong, [0.1, 0.0, 0.0])
     world.reset(3)
+
+
+KEYS = sorted(CONTRACT.observations)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sets(st.sampled_from(KEYS), max_size=3), max_size=12))
+def test_in_any_order_of_losses_a_frame_says_how_old_each_reading_is(losses):
+    feeder, heard = FrameFeeder(CONTRACT), dict.fromkeys(KEYS, -np.inf)
+    topics = CONTRACT.by_topic(KEYS).values()
+    for tick, lost in enumerate(losses):
+        stamp = NS + tick * PERIOD
+        silent = {key for keys in topics if lost & {*keys} for key in keys}
+        heard |= {key: stamp for key in KEYS if key not in silent}
+        sizes = {key: CONTRACT.streams[key].size for key in KEYS}
+        readings = {k: None if k in lost else np.full(n, tick + 1.0) for k, n in sizes.items()}
+        frame = feeder.feed(readings, stamp)
+        assert (frame is None) == (CONTRACT.clock in silent)
+        if frame is None:
+            continue
+        assert frame.stamp == stamp
+        for key in KEYS:
+            age = (stamp - heard[key]) / NS
+            assert frame.valid[key] == (age <= 0.2 + 1e-9)
+            if frame.valid[key]:
+                assert frame.age[key] == pytest.approx(age)
+                assert (frame.values[key] == (heard[key] - NS) // PERIOD + 1).all()
+        invalid = [key for key in CONTRACT.observations if not frame.valid[key]]
+        assert len(feeder.invalid(frame)) == len(invalid)
+
+
+def test_an_episode_hears_nothing_of_the_one_before(world):
+    feeder, _ = looks(world, 3)
+    feeder.reset()
+    readings = {**world.observe(), 'object_pose': None}
+    frame = feeder.feed(readings, NS)
+    assert not frame.valid['object_pose']
+    (text,) = feeder.invalid(frame)
+    assert text.startswith('object_pose (object_pose): ')
