@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 from coaching import LeastSquares, PointMass, point_expert
 
+from il_ros.algorithms import safe_dagger, thrifty_dagger
 from il_ros.algorithms.dagger import DaggerConfig
 from il_ros.algorithms.flat_bc import FlatBcConfig
 from il_ros.algorithms.query_rules import make_rule
@@ -15,11 +18,18 @@ from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.evaluation.suites import SEEDS
 from il_ros.interactive.budget import Budget, Spent
 from il_ros.interactive.dagger_loop import DaggerLoop, DaggerLoopConfig
-from il_ros.interactive.episode_env import EpisodeOutcome, GymEpisodeEnv, StepContext
+from il_ros.interactive.episode_env import (
+    EpisodeOutcome,
+    GymEpisodeEnv,
+    SimulatedOperator,
+    SimulatedOperatorConfig,
+    StepContext,
+)
 from il_ros.interactive.learner import FlatLearner
 from il_ros.interactive.offline_labelling import label_waiting
 from il_ros.interactive.round_journal import RoundJournal
 
+SHIFTS = (-0.3, -0.1, 0.1, 0.3, 0.0)
 SHORT = DaggerLoopConfig(rounds=2, episodes=2, evaluations=2, evaluate_every=1)
 
 
@@ -298,3 +308,136 @@ def test_an_episode_that_the_env_ends_at_once_is_none(tmp_path):
 
 def test_dagger_s_own_defaults_are_those_of_its_configuration():
     assert make_rule('dagger').config == DaggerConfig()
+
+
+@pytest.mark.parametrize(
+    ('rule', 'settings'),
+    [
+        ('dagger', ['schedule=linear', 'rounds=3', 'ask=0.5']),
+        ('safe_dagger', []),
+        ('lazy_dagger', []),
+        ('ensemble_dagger', []),
+        ('thrifty_dagger', []),
+        ('hg_dagger', []),
+        ('dart', []),
+    ],
+)
+def test_every_rule_goes_on_after_a_crash_as_if_there_had_been_none(
+    tmp_path, monkeypatch, rule, settings
+):
+    monkeypatch.setattr(safe_dagger, '_STEPS', 40)
+    monkeypatch.setattr(thrifty_dagger, '_STEPS', 20)
+
+    class Mortal(GymEpisodeEnv):
+        """Its process dies at the beginning of the n-th episode."""
+
+        def __init__(self, last):
+            operator = SimulatedOperator(point_expert, SimulatedOperatorConfig(least=5))
+            super().__init__(PointMass(), point_expert, person=operator, limit='success')
+            self._left = last
+
+        def run(self, seed, source):
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+            return super().run(seed, source)
+
+    class Ensemble(LeastSquares):
+        """Its networks differ by what they were shifted by; as exact as one."""
+
+        def fit(self, steps, **how):
+            return replace(super().fit(steps, **how), shifts=SHIFTS)
+
+        def load(self, arrays):
+            return replace(super().load(arrays), shifts=SHIFTS)
+
+    config = replace(SHORT, episodes=3, evaluate_every=0, labels=90)
+    how = {'rule': rule, 'settings': settings}
+    _, expected = run(tmp_path / 'whole', config, **how, env=Mortal(99), learner=Ensemble())
+    for last in (3, 6):  # in the first round and in the second one
+        folder = tmp_path / str(last)
+        with contextlib.suppress(Killed):
+            run(folder, config, **how, env=Mortal(last), learner=Ensemble())
+        assert run(folder, config, **how, env=Mortal(99), learner=Ensemble())[1] == expected
+
+
+def test_more_rounds_go_on_from_those_that_are_there(tmp_path):
+    _, whole = run(tmp_path / 'whole', replace(SHORT, rounds=3))
+    for rounds in (0, 1, 3):
+        learner = LeastSquares()
+        _, result = run(tmp_path / 'grown', replace(SHORT, rounds=rounds), learner=learner)
+        assert learner.fits == (1, 1, None, 2)[rounds]
+    assert result == whole
+
+
+def test_a_budget_that_is_used_up_ends_the_rounds_and_a_larger_one_goes_on(tmp_path):
+    small = replace(SHORT, rounds=5, budget=Budget(labels=30))
+    _, first = run(tmp_path, small)
+    assert first.spent.labels == 30
+    assert 1 <= first.round < 5
+    _, more = run(tmp_path, replace(small, budget=Budget(labels=90)))
+    assert more.spent.labels == 90
+    assert first.round < more.round < 5
+
+
+def test_a_full_disk_is_named_leaves_nothing_half_done_and_the_run_goes_on(tmp_path, monkeypatch):
+    _, expected = run(tmp_path / 'whole')
+    files = sorted(
+        path.relative_to(tmp_path / 'whole') for path in (tmp_path / 'whole').rglob('*.*')
+    )
+    sync, left = os.fsync, [0]
+
+    def full(descriptor):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(atomic_files.os, 'fsync', full)
+    for at in range(1, 24, 3):
+        folder, left[0] = tmp_path / str(at), at
+        with pytest.raises(IlRosError, match=rf'{at}.*: cannot be written: No space left'):
+            run(folder)
+        assert not [path for path in folder.rglob('*') if path.suffix == '.tmp']
+        left[0] = 0
+        assert run(folder)[1] == expected
+        assert sorted(path.relative_to(folder) for path in folder.rglob('*.*')) == files
+
+
+def test_each_policy_is_made_ready_before_it_first_acts_and_again_after_a_crash(tmp_path):
+    events = []
+
+    class Watched(GymEpisodeEnv):
+        last = 99
+
+        def run(self, seed, source):
+            if len(events) >= self.last:
+                raise Killed
+            events.append(next(name for name, seeds in SEEDS.items() if seed in seeds))
+            return super().run(seed, source)
+
+    def teach(folder):
+        env = Watched(PointMass(), point_expert)
+        with RoundJournal(folder, {}) as journal:
+            loop = DaggerLoop(
+                env, LeastSquares(), make_rule('dagger'), journal,
+                replace(SHORT, rounds=1, evaluations=1),
+                before_use=lambda round_, actor, steps: events.append((round_, len(steps))),
+            )  # fmt: skip
+            return loop.run()[1]
+
+    result = teach(tmp_path / 'whole')
+    count = PointMass.horizon
+    expected = [
+        'demonstrations', (0, count), 'nominal', 'corrections', 'corrections',
+        (1, result.steps), 'nominal',
+    ]  # fmt: skip
+    assert events == expected
+    events.clear()
+    Watched.last = 4  # the second correction is never begun
+    with pytest.raises(Killed):
+        teach(tmp_path / 'cut')
+    events.clear()
+    Watched.last = 99
+    assert teach(tmp_path / 'cut') == result
+    assert events == [(0, count), 'corrections', (1, result.steps), 'nominal']
