@@ -8,7 +8,6 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import UnknownNameError
 from il_ros.sim.perturbations import PATTERNS, Perturbation
 
 # Fields of the model that are changed here; a reset puts them back. The headlight shines with every
@@ -40,9 +39,6 @@ def vary(model: Any, p: Perturbation, servos: NDArray[np.intp], joints: NDArray[
         p: What is to be changed.
         servos: Which actuators move an arm; the grippers' are left alone.
         joints: The degrees of freedom that they act on.
-
-    Raises:
-        UnknownNameError: If the scene has no such camera.
     """
     if p.kind == 'gain_scale':
         model.actuator_gainprm[servos, 0] *= p.value[0]
@@ -93,12 +89,7 @@ def add_patterns(spec: Any) -> None:
 
 
 def _move_camera(model: Any, p: Perturbation) -> None:
-    names = [model.camera(i).name for i in range(model.ncam)]
-    if p.target not in names:
-        raise UnknownNameError(
-            f'unknown camera {p.target!r}', where=f'perturbation {p.kind}', allowed=names
-        )
-    camera, turn = names.index(p.target), np.array(p.value[3:])
+    camera, turn = model.camera(p.target).id, np.array(p.value[3:])
     shift, quaternion, turned = np.zeros(3), np.zeros(4), np.zeros(4)
     before = model.cam_quat[camera].copy()
     mujoco.mju_rotVecQuat(shift, np.array(p.value[:3]), before)

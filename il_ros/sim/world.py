@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.clearance import Clearance
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Array, Limits
 from il_ros.sim.command_path import CommandPath, checked
@@ -122,6 +122,7 @@ class World:
         self._timestep = timestep
         self._cameras = Cameras(self.plant.model, renderer)
         self.cameras = self._cameras.names
+        self._scene: dict[str, Array] = {}
         self.reset(0)
         self._check_task()
 
@@ -146,8 +147,20 @@ class World:
 
         Raises:
             UnknownNameError: If a perturbation names no observation or camera of this task.
-            IlRosError: If a perturbation needs an object and the task has none.
+            IlRosError: If a perturbation needs an object and the task has none. After an error
+                the episode before goes on as it was.
         """
+        for p in perturbations:
+            if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
+                self.plant.body(p)
+            elif KINDS[p.kind].target == 'camera' and p.target not in self.cameras:
+                raise UnknownNameError(
+                    f'unknown camera {p.target!r}',
+                    where=f'perturbation {p.kind}',
+                    allowed=self.cameras,
+                )
+        noise = RandomStream.SENSOR_NOISE.generator(seed)
+        sensing = Sensing(perturbations, self._scene, noise)
         rng = np.random.default_rng(seed)
         outside = [p for p in perturbations if p.kind == 'object_outside']
         draw = self.task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
@@ -159,9 +172,6 @@ class World:
         start[grippers] = np.maximum(
             start[grippers], [limb.stroke[0] for limb in self._robot.limbs]
         )
-        for p in perturbations:
-            if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
-                self.plant.body(p)
         self._seed, self._ticks, self.start = seed, 0, start
         self._perturbations = tuple(perturbations)
         self.plant.reset(start, draw, perturbations)
@@ -171,9 +181,7 @@ class World:
         self._violations = Violations(self.limits, start, self.period, self.clearance)
         self._scene = self._look()
         self._outcome = SuccessTracker(self.task, self._scene, self.period)
-        self.sensing = Sensing(
-            perturbations, self._scene, RandomStream.SENSOR_NOISE.generator(seed)
-        )
+        self.sensing = sensing
         self._seen = self.sensing.observe(self._scene, self.time)
 
     def step(self, targets: Array) -> None:

@@ -439,3 +439,32 @@ def test_it_steps_faster_than_real_time_by_far(place):
         place.step(target)
     # The goal is 1,000 steps a second on one core; a crowded machine must not fail the test.
     assert 100 / (time.process_time() - start) > 300
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        Perturbation(kind='sensor_dropout', target='weather'),
+        Perturbation(kind='sensor_bias', target='wrench', value=(1.0, 2.0)),
+        Perturbation(kind='mass_scale', target='object', value=(2.0,)),
+        Perturbation(kind='push', target='object', value=(1.0, 0.0, 0.0)),
+        Perturbation(kind='camera_offset', target='roof', value=(0.1,) * 6),
+    ],
+    ids=lambda wrong: wrong.kind,
+)
+def test_a_refused_reset_leaves_the_episode_as_it_was(reach, wrong):
+    def episode(disturb):
+        reach.reset(3, [Perturbation(kind='sensor_noise', target='wrench', value=(0.1,))])
+        seen = []
+        for tick, block in enumerate(moved(reach, 1, 0.1, 8)):
+            if disturb and tick == 4:
+                others = Perturbation(kind='gain_scale', value=(0.1,))
+                with pytest.raises(IlRosError, match=f'perturbation {wrong.kind}'):
+                    reach.reset(9, [others, wrong])
+            reach.step(block)
+            seen.append(np.concatenate([*reach.observe().values(), *reach.privileged().values()]))
+        return np.array(seen), reach.state()
+
+    (expected, state), (seen, after) = episode(False), episode(True)
+    np.testing.assert_array_equal(seen, expected)
+    assert after == state
