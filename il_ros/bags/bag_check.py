@@ -175,9 +175,9 @@ def assess_bag(folder: Path) -> BagFinding:
     """Report what is wrong with one bag."""
     folder = whole_path(folder)
     part = part_target(folder)
-    if part is not None and is_locked(folder):
-        return BagFinding(path=folder, state='running', problem='is being recorded')
     try:
+        if part is not None and is_locked(folder):
+            return BagFinding(path=folder, state='running', problem='is being recorded')
         inner = inner_folder(folder)
         if part is not None and not is_bag(inner):
             return _empty_part(folder, part)

@@ -28,7 +28,15 @@ _ENUMS = {
     'liveliness': QosLiveliness,
 }
 # The YAML parser in Python recurses: a file made to go deep ends in a RecursionError.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 _FOREVER = {'sec': 9223372036, 'nsec': 854775807}
 _PROFILE: Mapping[str, Any] = {
     'history': 'keep_last',
@@ -224,7 +232,7 @@ def _topic_metadata(topic: BagTopic) -> dict[str, object]:
     try:
         profiles = yaml.safe_load(topic.metadata.get('offered_qos_profiles', '') or '[]')
         qos = offered_qos(topic.name, profiles or [])
-    except (yaml.YAMLError, TypeError, ValueError, DatasetError):
+    except (*_DAMAGE, yaml.YAMLError, DatasetError):
         qos = []  # of a foreign bag; players then choose a profile themselves
     return {
         'name': topic.name,
@@ -289,15 +297,22 @@ def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
         raise newer(f'version {data["version"]}', where, f'up to {VERSION}')
     topics: dict[str, int] = {}
     for entry in data['topics_with_message_count']:
-        name = str(entry['topic_metadata']['name'])
+        name = _text(entry['topic_metadata']['name'])
         topics[name] = topics.get(name, 0) + int(entry['message_count'])
     return BagMetadata(
-        files=tuple(_inside(str(name), where) for name in data['relative_file_paths']),
+        files=tuple(_inside(_text(name), where) for name in data['relative_file_paths']),
         topics=topics,
         messages=int(data['message_count']),
         duration=int(data['duration']['nanoseconds']),
-        compression_mode=str(data.get('compression_mode') or '').lower().replace('none', ''),
+        compression_mode=_text(data.get('compression_mode') or '').lower().replace('none', ''),
     )
+
+
+def _text(value: object) -> str:
+    # The text of a list of aliases of lists of aliases would fill the memory.
+    if isinstance(value, dict | list):
+        raise TypeError(f'a {type(value).__name__} in the place of a text')
+    return str(value)
 
 
 def _inside(name: str, where: str) -> str:

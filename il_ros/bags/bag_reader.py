@@ -151,6 +151,8 @@ class EpisodeReader:
     def messages(self, topics: Iterable[str]) -> Iterator[BagMessage]:
         """Messages of `topics` (relative names), in the order in which they were received.
 
+        Of a bag that was split, one file comes after the other.
+
         Raises:
             DatasetError: If the bag turns out to be damaged.
         """

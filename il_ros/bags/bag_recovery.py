@@ -219,7 +219,12 @@ def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
         kept = target.with_name(target.name + KEPT)
         require_free(kept, error=DatasetError)
         bag.rename(kept)
-    publish(new, target)
+    try:
+        publish(new, target)
+    except OSError:
+        if keep and not target.exists():
+            kept.rename(bag)
+        raise
     if bag != target and not keep:
         shutil.rmtree(bag)
 

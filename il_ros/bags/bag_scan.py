@@ -93,7 +93,8 @@ def scan_file(path: Path) -> FileScan:
     """
     try:
         return _scan_db(path) if path.suffix == '.db3' else _scan_mcap(path)
-    except (OSError, sqlite3.Error, ValueError, OverflowError) as problem:
+    # A database may have other columns than those of rosbag2, and anything in them.
+    except (OSError, sqlite3.Error, ValueError, OverflowError, LookupError, TypeError) as problem:
         raise DatasetError(
             f'cannot be read: {problem}',
             where=str(path),
@@ -107,7 +108,9 @@ def bag_files(folder: Path) -> list[Path]:
     Raises:
         DatasetError: If one leads out of the folder.
     """
-    found = [entry for entry in folder.iterdir() if entry.suffix in SUFFIXES]
+    # Hidden ones are no part of a bag: some systems leave `._NAME.mcap` next to each copied file.
+    entries = (entry for entry in folder.iterdir() if not entry.name.startswith('.'))
+    found = [entry for entry in entries if entry.suffix in SUFFIXES]
     root = folder.resolve()
     for entry in found:
         target = Path(os.path.realpath(entry))
@@ -264,7 +267,7 @@ def _scan_db(path: Path) -> FileScan:
             'SELECT topic_id, COUNT(*), SUM(LENGTH(data)), MIN(timestamp), MAX(timestamp) '
             'FROM messages GROUP BY topic_id'
         ):
-            scan.counts[number] = MessageCount(*count)
+            scan.counts[number] = MessageCount(*map(int, count))
         for (data,) in base.execute('SELECT data FROM messages LIMIT 1'):
             scan.packed = isinstance(data, bytes) and data.startswith(_ZSTD)
     return scan

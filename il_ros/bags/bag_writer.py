@@ -17,7 +17,7 @@ from il_ros.bags.bag_metadata import (
     write_metadata,
     yaml_text,
 )
-from il_ros.bags.mcap_file import DiskFullError, McapFile, Storage
+from il_ros.bags.mcap_file import DiskError, DiskFullError, McapFile, Storage
 from il_ros.core.atomic_files import sync
 from il_ros.core.errors import DatasetError
 
@@ -48,16 +48,15 @@ class BagWriter:
         folder: Where to.
         storage: How.
         name: Name of the file of a number.
-        on_full: Called when the disk is full, to make room for the end of the file.
+        on_full: Called when the disk refuses more, to make room for the end of the file.
 
     Attributes:
         topics: Topics in the order of their handles.
         compression_mode: `message` if the messages are given compressed (zstd).
 
     Raises:
-        DiskFullError: From every method that writes. The bag is then cut back to its last whole
-            chunk; `close` still works.
-        DatasetError: If the disk refuses for another reason.
+        DiskError: From every method that writes, a DiskFullError if the disk is full. The bag is
+            then cut back to its last whole chunk; `close` still works.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class BagWriter:
         self._current = ''  # name of the newest file
         self._kept = MessageCount()  # of that file, at the end of its last whole chunk
         self._file: McapFile | None = None
-        self._full: DiskFullError | None = None
+        self._refused: DiskError | None = None
         self.next_file()
 
     @property
@@ -106,7 +105,7 @@ class BagWriter:
                 self._mark()
             if self._storage.max_file_size and file.size >= self._storage.max_file_size:
                 self.next_file()
-        except DiskFullError as problem:
+        except DiskError as problem:
             raise self._cut_back(problem) from None
 
     def add_record(self, record: Attachment | Metadata) -> None:
@@ -150,8 +149,8 @@ class BagWriter:
 
     @property
     def _open(self) -> McapFile:
-        if self._full is not None:
-            raise self._full
+        if self._refused is not None:
+            raise self._refused
         if self._file is None:
             raise DatasetError('is closed', where=str(self._folder), fix='start a new episode')
         return self._file
@@ -174,14 +173,14 @@ class BagWriter:
     def _cutting_back(self) -> Iterator[None]:
         try:
             yield
-        except DiskFullError as problem:
+        except DiskError as problem:
             raise self._cut_back(problem) from None
 
-    def _cut_back(self, problem: DiskFullError) -> DiskFullError:
+    def _cut_back(self, problem: DiskError) -> DiskError:
         """Go back to the last whole chunk, and end the file with the room that was kept."""
-        if self._full is not None:
-            return self._full
-        self._full = problem
+        if self._refused is not None:
+            return self._refused
+        self._refused = problem
         for topic in self.topics:
             topic.count = topic.kept
         if self._counts:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import yaml
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -43,6 +43,8 @@ Data: TypeAlias = bytes | memoryview
 _STRING = 'std_msgs/msg/String'
 _SEPARATOR = re.compile(r'^=+[ \t]*$', re.MULTILINE)  # rosbags takes it 80 characters long only
 _PACKAGES = ('il_ros', 'mcap', 'rosbags', 'rclpy')
+_LONGEST = 200  # bytes of an id: names of files and hidden folders are made of it
+_END_OF_TIME = 1 << 63  # [ns]; readers have 64 bits with a sign
 
 
 class EpisodeWriter:
@@ -80,8 +82,9 @@ class EpisodeWriter:
         start_ns: int = 0,
     ) -> None:
         plain = episode_id and not episode_id.startswith('.') and '/' not in episode_id
-        fine = plain and not episode_id.endswith(KEPT)
-        allowed = f'a plain folder name, not ending in {KEPT}'
+        short = len(episode_id.encode(errors='replace')) <= _LONGEST
+        fine = plain and short and '\0' not in episode_id and not episode_id.endswith(KEPT)
+        allowed = f'a plain folder name, not ending in {KEPT}, of at most {_LONGEST} bytes'
         require(fine, episode_id, 'episode_id', allowed, DatasetError)
         self.path = root / episode_id
         self.part = part_of(self.path)
@@ -157,24 +160,29 @@ class EpisodeWriter:
             data: The message's CDR bytes.
             receive_ns: When it was received [ns]; the log time of MCAP.
             source_ns: When it was published [ns], if the middleware says; the publish time of
-                MCAP, which otherwise is the log time.
+                MCAP, which otherwise is the log time. A publisher's clock may be anything: what
+                is no time of MCAP counts as not said.
             sequence: The publisher's number of it; only its lowest 32 bits are kept.
 
         Raises:
-            DatasetError: If the topic was not announced, or the disk refuses.
+            DatasetError: If the topic was not announced, `receive_ns` is negative or no number of
+                63 bits, or the disk refuses.
             DiskFullError: If the disk is full. What came before the open chunk is kept; `close`
                 still works.
         """
+        if not 0 <= receive_ns < _END_OF_TIME:
+            raise DatasetError(f'received at {receive_ns} ns', where=topic, allowed='0 to 2^63 - 1')
         if not self._begun:
             self._require_open()
             self._begin(receive_ns)
+        published = source_ns if 0 < source_ns < _END_OF_TIME else receive_ns
         try:
             handle = self._handles[topic]
         except KeyError:
             raise DatasetError(
                 'not announced', where=topic, allowed=self._handles, fix='call add_topic first'
             ) from None
-        self._bag.write(handle, receive_ns, data, source_ns or receive_ns, sequence & 0xFFFFFFFF)
+        self._bag.write(handle, receive_ns, data, published, sequence & 0xFFFFFFFF)
 
     def flush(self) -> None:
         """End the open chunk and wait until it is on the disk: from then on it survives all.
@@ -208,9 +216,12 @@ class EpisodeWriter:
             The episode's folder.
 
         Raises:
-            DatasetError: If the disk refuses; the hidden folder then stays, with what there is.
+            DatasetError: If `outcome` is none, and the episode stays open; or if the disk refuses,
+                and the hidden folder stays, with what there is.
         """
         self._require_open()
+        outcomes = get_args(Outcome)
+        require(outcome in outcomes, outcome, 'outcome', outcomes, DatasetError)
         self._closed = True
         try:
             with contextlib.suppress(DiskFullError):

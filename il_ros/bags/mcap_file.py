@@ -52,7 +52,11 @@ class Storage:
             )
 
 
-class DiskFullError(DatasetError):
+class DiskError(DatasetError):
+    """The disk refused a write; what was whole by then is kept, and the episode can be ended."""
+
+
+class DiskFullError(DiskError):
     """The disk is full; what was whole by then is kept, and the episode can be ended."""
 
 
@@ -248,4 +252,4 @@ def disk_error(path: Path, problem: OSError) -> IlRosError:
             where=str(path),
             fix='end the episode, what came before is kept; then make room',
         )
-    return unwritable(path, problem, DatasetError)
+    return unwritable(path, problem, DiskError)
