@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class FeatureMapping:
     streams: Mapping[str, FeatureSlice]
     images: Mapping[str, str] = field(default_factory=dict)
     action: FeatureSlice
-    outcome: str = 'success'
+    outcome: Literal['success', 'failure', 'discarded', 'unknown'] = 'success'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,11 @@ def load_mapping(path: Path) -> FeatureMapping:
     Raises:
         DatasetError: With the dotted path of what is wrong.
     """
-    data = _with_lists(read_yaml(path, DatasetError))
+    data = read_yaml(path, DatasetError)
+    if isinstance(data, dict):
+        data = data | {key: _with_lists(data[key]) for key in ('action',) if key in data}
+        if isinstance(streams := data.get('streams'), dict):
+            data['streams'] = {key: _with_lists(part) for key, part in streams.items()}
     try:
         return parse(FeatureMapping, data, where=path.name, error=DatasetError)
     except DatasetError as problem:
@@ -94,10 +98,10 @@ def load_mapping(path: Path) -> FeatureMapping:
 
 
 def _with_lists(data: Any) -> Any:
-    """A mapping file in which `scale` and `offset` are lists, whatever is in them."""
+    """A feature's part of a file, in which `scale` and `offset` are lists, whatever is in them."""
     if not isinstance(data, dict):
         return data
-    return {k: _numbers(v) if k in ('scale', 'offset') else _with_lists(v) for k, v in data.items()}
+    return {k: _numbers(v) if k in ('scale', 'offset') else v for k, v in data.items()}
 
 
 def _numbers(given: Any) -> Any:
@@ -210,6 +214,8 @@ def _resolved(
     if feature.image:
         raise DatasetError(f'{column.feature} holds images, not numbers', where=where)
     available = math.prod(feature.shape)
+    if column.index and column.names:
+        raise DatasetError('both index and names', where=where, allowed='one of them')
     # A damaged shape may claim any number of numbers: never list them.
     every = range(min(available, size + 1))
     index = column.index or _named(column, feature, where) or tuple(every)

@@ -36,20 +36,19 @@ def kept_image(stream: ImageStream, blob: bytes, where: Path) -> bytes:
     """
     with reading(where, f'images of {stream.encoding}'):
         pixels = decode(blob, stream.encoding)
-    require_size(stream, pixels, where)
+    require_size(stream, pixels.shape[:2], where)
     return blob if blob.startswith(_MAGIC) else encode(pixels, 'png')
 
 
-def require_size(stream: ImageStream, pixels: NDArray[Any], where: Path) -> None:
-    """Refuse pixels that have not the contract's size.
+def require_size(stream: ImageStream, size: tuple[int, ...], where: Path) -> None:
+    """Refuse an image of another height and width than the contract's.
 
     Raises:
-        DatasetError: If they have not.
+        DatasetError: If it is of another.
     """
-    if pixels.shape[:2] != tuple(stream.size):
-        height, width = pixels.shape[:2]
+    if size != tuple(stream.size):
         raise DatasetError(
-            f'an image of {height} x {width}',
+            f'an image of {" x ".join(map(str, size))}',
             where=str(where),
             allowed=f'{stream.size[0]} x {stream.size[1]}, as the contract has it',
             fix='set size in the contract to what the dataset holds',

@@ -161,7 +161,7 @@ class LerobotImport(LerobotDataset):
 
 
 def _encoded(stream: ImageStream, pixels: NDArray[np.uint8], path: Path) -> bytes:
-    require_size(stream, pixels, path)
+    require_size(stream, pixels.shape[:2], path)
     if stream.encoding == '16UC1':
         raise DatasetError(
             'a video has 8 bits a pixel', where=str(path), allowed='images of 16 bits, as PNG'
@@ -172,9 +172,11 @@ def _encoded(stream: ImageStream, pixels: NDArray[np.uint8], path: Path) -> byte
 
 
 def _stamps(seconds: NDArray[Any], episode: LerobotEpisode) -> NDArray[np.int64]:
-    # A float32 has no more than microseconds to give.
-    stamps: NDArray[np.int64] = np.round(seconds.astype(np.float64) * 1e6).astype(np.int64) * 1000
-    if not np.isfinite(seconds).all() or (np.diff(stamps) <= 0).any():
+    # Nanoseconds of 63 bits end there. A float32 has no more than microseconds to give.
+    known = np.asarray(np.abs(seconds) < 9.2e9)
+    exact = np.where(known, seconds, 0).astype(np.float64)
+    stamps: NDArray[np.int64] = np.round(exact * 1e6).astype(np.int64) * 1000
+    if not known.all() or (np.diff(stamps) <= 0).any():
         raise DatasetError(
             f'timestamps of episode {episode.index} do not increase', where=str(episode.data)
         )

@@ -192,6 +192,7 @@ def as_array(column: Any, name: str, size: int, dtype: type[np.generic] | None) 
         DatasetError: If it has gaps, or not `size` numbers of type `dtype` in each row.
     """
     pa = library('pyarrow')
+    library('pyarrow.compute')
     rows = len(column)
     flat = column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):
@@ -199,6 +200,13 @@ def as_array(column: Any, name: str, size: int, dtype: type[np.generic] | None) 
     while pa.types.is_nested(flat.type) and not pa.types.is_struct(flat.type):
         if flat.null_count:
             raise DatasetError('rows without a value', where=name)
+        lengths = pa.compute.list_value_length(flat).unique()
+        if len(lengths) > 1:  # the numbers of one row would be taken for those of another
+            raise DatasetError(
+                f'rows of {min(lengths.to_pylist())} to {max(lengths.to_pylist())} numbers',
+                where=name,
+                allowed=f'{size} in each row',
+            )
         flat = flat.flatten()
     array: NDArray[Any] = flat.to_numpy(zero_copy_only=False)
     if flat.null_count or array.dtype == object or array.size != rows * size:

@@ -69,8 +69,9 @@ class RobomimicImport(ImportSource):
 
     def foreign(self, contract: Contract, mapping: FeatureMapping) -> Iterator[EpisodeArrays]:
         """Each episode by a mapping, with stamps made from the contract's rate."""
+        features = self.features()
         for name in layout.demos(self._file):
-            yield self._foreign(contract, mapping, name)
+            yield self._foreign(contract, mapping, name, features)
 
     def _demo(self, name: str) -> Any:
         return layout.member(self._file, f'data/{name}')
@@ -109,13 +110,23 @@ class RobomimicImport(ImportSource):
             events=record.events,
         )
 
-    def _foreign(self, contract: Contract, mapping: FeatureMapping, name: str) -> EpisodeArrays:
+    def _foreign(
+        self,
+        contract: Contract,
+        mapping: FeatureMapping,
+        name: str,
+        features: Mapping[str, ForeignFeature],
+    ) -> EpisodeArrays:
         demo = self._demo(name)
         frames = layout.length(demo)
 
         def numbers(feature: str) -> NDArray[Any]:
             place = feature if feature == layout.ACTIONS else f'obs/{feature}'
-            return layout.numbers(demo, place, frames)
+            values, shape = layout.numbers(demo, place, frames), features[feature].shape
+            if values.shape[1:] != shape:
+                problem = f'{name}/{place} of shape {values.shape}'
+                raise layout.refused(demo, problem, str((frames, *shape)))
+            return values
 
         return foreign_episode(
             contract,
@@ -155,10 +166,11 @@ class RobomimicImport(ImportSource):
                 f'{feature} of type {stored.dtype} and shape {stored.shape}',
                 f'{np.dtype(dtype)} of shape ({frames}, height, width, {wanted[0]})',
             )
+        # Before anything is read: a row of pixels that nobody stored may be of any size.
+        require_size(stream, stored.shape[1:3], self._path)
         encoded = []
         for row in range(frames):
             pixels = stored[row]
-            require_size(stream, pixels, self._path)
             encoded.append(
                 encoded_as(stream, pixels if wanted == (3,) else pixels.reshape(pixels.shape[:2]))
             )

@@ -9,6 +9,7 @@ the group `il_ros`, which robomimic never looks into.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,18 @@ def numbers(group: Any, path: str, frames: int) -> NDArray[Any]:
     if not found.shape or found.shape[0] != frames or found.dtype.kind not in 'fiub':
         problem = f'{path} of type {found.dtype} and shape {found.shape}'
         raise refused(group, problem, f'numbers in {frames} rows')
-    stored = found.id.get_storage_size()
-    if found.nbytes > _EXPANDS * max(stored, 1 << 16) and not found.is_virtual:
-        raise refused(group, f'{path} claims {found.nbytes} bytes, {stored} are stored')
-    values: NDArray[Any] = found[()]
+    values: NDArray[Any] = _stored(group, path, found)
     return values
+
+
+def _stored(group: Any, path: str, found: Any) -> Any:
+    """All that an array holds, unless it claims more than the file can hold."""
+    # A virtual one stores nothing itself: its numbers are anywhere in the file.
+    whole = found.is_virtual
+    stored = Path(group.file.filename).stat().st_size if whole else found.id.get_storage_size()
+    if found.nbytes > _EXPANDS * max(stored, 1 << 16):
+        raise refused(group, f'{path} claims {found.nbytes} bytes, {stored} are stored')
+    return found[()]
 
 
 def text(group: Any, path: str) -> str:
@@ -102,7 +110,7 @@ def text(group: Any, path: str) -> str:
     Raises:
         DatasetError: If it is missing or no text.
     """
-    value = array(group, path)[()]
+    value = _stored(group, path, array(group, path))
     if not isinstance(value, bytes):
         raise refused(group, f'{path} is no text')
     return value.decode('utf-8')

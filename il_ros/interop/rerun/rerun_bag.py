@@ -164,6 +164,9 @@ class _Viewer:
     def _scores(self, message: BagMessage) -> tuple[str, Any]:
         """The scores of a tick, all together and each by itself, in units of their thresholds."""
         found = self._reader.deserialize(message)
+        if not len(found.names) == len(found.values) == len(found.thresholds):
+            lengths = f'{len(found.names)}, {len(found.values)}, {len(found.thresholds)}'
+            raise DatasetError(f'{lengths} names, values, thresholds', allowed='as many of each')
         with np.errstate(divide='ignore', invalid='ignore'):
             shares = np.asarray(found.values) / np.asarray(found.thresholds)
         return f'{topics.MONITOR_SCORES} {" ".join(found.names)}', [found.score, *shares]

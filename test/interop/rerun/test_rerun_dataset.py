@@ -184,10 +184,11 @@ def status(stamp, mode, score, *, fault=0, reason='', triggered=False):
     return STORE.serialize_cdr(message, STATUS)
 
 
-def scores(stamp, score):
+def scores(stamp, score, names=('knn', 'tce'), values=None, thresholds=(2.0, 4.0)):
     message = STORE.types[SCORES](
-        header=header(stamp), names=['knn', 'tce'], values=np.array([score, 1.0]),
-        thresholds=np.array([2.0, 4.0]), score=score, driving=True,
+        header=header(stamp), names=list(names),
+        values=np.array((score, 1.0) if values is None else values),
+        thresholds=np.array(thresholds), score=score, driving=True,
     )  # fmt: skip
     return STORE.serialize_cdr(message, SCORES)
 
@@ -313,3 +314,47 @@ def test_a_bag_without_the_clock_is_refused(tmp_path, open_writer, messages):
     ):
         view_bag(reader, tmp_path / 'b.rrd')
     assert not (tmp_path / 'b.rrd').exists()
+
+
+def test_scores_that_do_not_fit_together_are_counted_in_the_log(tmp_path, open_writer, messages):
+    writer = open_writer()
+    writer.add_topic('/monitor/scores', SCORES, (MSG / 'MonitorScores.msg').read_text())
+    wrong = [
+        {'values': (1.0,)},
+        {'thresholds': ()},
+        {'names': ('knn',)},
+        {'values': (1.0, 2.0, 3.0)},
+    ]
+    for i, parts in enumerate([{}, *wrong, {}]):
+        stamp = 10**9 + i * 50 * MS
+        writer.write('/joint_states', messages.joints(stamp, [0.0, 0.0]), stamp)
+        writer.write('/monitor/scores', scores(stamp, 0.5, **parts), stamp)
+    moving, _ = show(writer.close('success'), tmp_path)
+    assert moving['monitor/scores']['frame'] == [0, 5]
+    ((said,),) = moving['events/unreadable']['TextLog:text']
+    assert said.startswith('monitor/scores: 4 messages could not be read, the last because 2, 3, 2')
+
+
+def test_a_threshold_of_nothing_is_a_gap_and_not_an_error(tmp_path, open_writer, messages):
+    writer = open_writer()
+    writer.add_topic('/monitor/scores', SCORES, (MSG / 'MonitorScores.msg').read_text())
+    writer.write('/joint_states', messages.joints(10**9, [0.0, 0.0]), 10**9)
+    writer.write('/monitor/scores', scores(10**9, 0.0, thresholds=(0.0, 4.0)), 10**9)
+    moving, _ = show(writer.close('success'), tmp_path)
+    shown = scalars(moving['monitor/scores'])
+    assert np.isnan(shown[0, 1])
+    assert shown[0, 2] == 0.25
+
+
+def test_unknown_numbers_of_newer_versions_are_shown_as_numbers(tmp_path, open_writer, messages):
+    writer = open_writer()
+    for name, kind in (('monitor/status', 'MonitorStatus'), ('events', 'EpisodeEvent')):
+        writer.add_topic(f'/{name}', f'il_ros/msg/{kind}', (MSG / f'{kind}.msg').read_text())
+    writer.write('/joint_states', messages.joints(10**9, [0.0, 0.0]), 10**9)
+    writer.write('/monitor/status', status(10**9, 200, 0.0, fault=201), 10**9)
+    writer.write('/events', messages.event(10**9, 202, 'x'), 10**9)
+    moving, _ = show(writer.close('success'), tmp_path)
+    assert moving['events']['TextLog:text'] == [['kind 202: x']]
+    ((said,),) = moving['monitor/status']['TextLog:text']
+    assert '200' in said
+    assert '201' in said
