@@ -142,18 +142,20 @@ class Driving:
 
         Slower means a fraction of each step, within the same fraction of the speed limits; the
         newest chunk alone counts, since older ones are of an arm that kept its speed. A target out
-        of reach is a fault, and so is a jump of that size from one chunk to the next, which their
-        mean would hide; except for a gripper, which opens from one step to the next, and for an
-        arm that lags because it goes slowly.
+        of reach is a fault, and so is one of the newest chunk that is as far from what the chunk
+        before wants, which their mean would hide; except for a gripper, which opens from one step
+        to the next, and for an arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(now)[0], self._fallback.speed
+        newest = position + self._newest - here
         if not slowly:
-            return self._jump(position - here) or self._jump(self._change) or (position, velocity)
-        position = position + self._newest
+            # The chunk before may have ended: its last step, long ago, says nothing by itself.
+            both = where(abs(self._change) < abs(newest), self._change, newest)
+            return self._jump(position - here) or self._jump(both) or (position, velocity)
         most = fraction * self._limits.velocity
-        step = clip(fraction * (position - here), -most * self._dt, most * self._dt)
+        step = clip(fraction * newest, -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)
 
     def _jump(self, distance: Array) -> Fault | None:

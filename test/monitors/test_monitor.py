@@ -1283,3 +1283,16 @@ def test_a_tick_is_quick():
         costs.append(time.process_time() - begin)
         rig.tick()
     assert np.median(costs) < 2e-3  # 0.4 ms on an idle core; here it shares one
+
+
+@pytest.mark.parametrize('each', [5, 20])
+def test_a_source_that_answers_seldom_is_no_jump_as_long_as_its_chunks_fit_together(each):
+    rig = Rig(start=[-0.7, -0.7, -0.7], jump=MonitorConfig().jump, chunk_age=2.0)
+    rig.drive(ticks=1, goal=-0.7)
+    begin = rig.now
+    for tick in range(50):
+        if tick % each == 0:  # the chunk before ends where this one begins
+            ahead = rig.now - begin + DT * np.arange(1, each + 2)
+            rig.offer(positions=np.broadcast_to(-0.7 + 0.5 * ahead[:, None], (each + 1, 3)))
+        verdict = rig.tick()
+        assert verdict.mode is Mode.POLICY, verdict.reason
