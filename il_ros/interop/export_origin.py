@@ -149,7 +149,7 @@ def read_origin(text: str, where: str) -> ExportOrigin:
 def _parsed(cls: type[T], text: str, where: str) -> T:
     try:
         data = json.loads(text)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise DatasetError(f'not JSON: {problem}', where=where, fix='export it again') from None
     if cls is ExportOrigin and isinstance(data, dict) and data.get('format') != 1:
         raise DatasetError(f'format {data.get("format")}', where=where, allowed='1')

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.images import decode, encode
 from il_ros.core.streams import ImageStream
-from il_ros.interop.foreign_files import reading
 
 _MAGIC = (b'\xff\xd8', b'\x89PNG')  # how a JPEG and a PNG begin
 
@@ -34,8 +33,10 @@ def kept_image(stream: ImageStream, blob: bytes, where: Path) -> bytes:
     Raises:
         DatasetError: If it is damaged or of another size than the contract's.
     """
-    with reading(where, f'images of {stream.encoding}'):
+    try:
         pixels = decode(blob, stream.encoding)
+    except IlRosError as problem:
+        raise DatasetError(problem.problem, where=str(where), fix='get it again') from None
     require_size(stream, pixels.shape[:2], where)
     return blob if blob.startswith(_MAGIC) else encode(pixels, 'png')
 

@@ -96,3 +96,43 @@ def test_what_a_finding_counts_is_what_the_files_hold(episode):
     assert finding.seconds == pytest.approx(0.010)
     assert finding.bytes == (path / 'one.mcap').stat().st_size
     assert not finding.wrong
+
+
+@pytest.mark.parametrize('keep', [True, False])
+def test_a_recovery_that_cannot_replace_the_original_leaves_it_in_its_place(
+    episode, monkeypatch, keep
+):
+    path = episode(count=50)
+    os.truncate(path / 'one.mcap', 4000)
+    before = {entry.name: entry.read_bytes() for entry in path.iterdir()}
+
+    def refuse(*_):
+        raise OSError(5, 'Input/output error')
+
+    monkeypatch.setattr('il_ros.bags.bag_recovery.publish', refuse)
+    with pytest.raises(DatasetError, match=r'cannot be recovered: .*Input/output error'):
+        recover(path, keep=keep)
+    assert {entry.name: entry.read_bytes() for entry in path.iterdir()} == before
+    assert [entry.name for entry in path.parent.iterdir()] == ['one']
+    monkeypatch.undo()
+    recover(path, keep=keep)
+    assert state_of(path) == 'ok'
+
+
+def test_a_recovery_whose_copy_is_not_the_same_is_thrown_away(episode, monkeypatch):
+    from il_ros.bags.bag_writer import BagWriter
+
+    path = episode(count=50)
+    os.truncate(path / 'one.mcap', 4000)
+    before = (path / 'one.mcap').read_bytes()
+    real = BagWriter.write
+
+    def write(self, handle, log, data, *others):
+        changed = bytes(data[:-2]) + b'!\0'  # as bad memory might
+        real(self, handle, log, changed if others[1] == 2 else data, *others)
+
+    monkeypatch.setattr(BagWriter, 'write', write)
+    with pytest.raises(DatasetError, match='what was recovered is not what is there: other mess'):
+        recover(path)
+    assert (path / 'one.mcap').read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ['one']
