@@ -94,7 +94,7 @@ class CommandPath:
         return _between(targets, before, self._offset)
 
     def _rows(self, delay: Perturbation) -> int:
-        return max(round(delay.value[0] / self._timestep), 0)
+        return round(delay.value[0] / self._timestep)
 
 
 def _between(targets: Array, before: Array, after: Array) -> Array:

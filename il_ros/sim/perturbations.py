@@ -82,9 +82,9 @@ KINDS = {
     ),
     'sensor_dropout': Kind('none', (0,), target='observation'),
     'sensor_freeze': Kind('none', (0,), target='observation'),
-    'action_delay': Kind('delay of the command [s]', (1,)),
+    'action_delay': Kind('delay of the command [s]', (1,), low=0.0),
     'action_scale': Kind("factor on each period's commanded motion", (1,), neutral=1.0),
-    'command_noise': Kind('standard deviation of the joint offset [rad]', (1,)),
+    'command_noise': Kind('standard deviation of the joint offset [rad]', (1,), low=0.0),
     'friction_scale': _factor("factor on the object's friction", low=0.0),
     # Without mass a body flies apart.
     'mass_scale': _factor("factor on the body's mass", target='body', low=0.001),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.arms import ArmPair, get_arm
 from il_ros.core.clearance import Clearance
-from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Array, Limits
 from il_ros.sim.command_path import CommandPath, checked
@@ -147,9 +147,10 @@ class World:
 
         Raises:
             UnknownNameError: If a perturbation names no observation or camera of this task.
-            IlRosError: If a perturbation needs an object and the task has none. After an error
-                the episode before goes on as it was.
+            IlRosError: If the seed is negative, or a perturbation needs an object and the task has
+                none. After an error the episode before goes on as it was.
         """
+        require(seed >= 0, seed, 'seed', '0 or more')
         for p in perturbations:
             if KINDS[p.kind].target in ('body', 'surface') or p.kind in OF_OBJECT:
                 self.plant.body(p)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from coaching import some_steps
+from hypothesis import given
+from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError
 from il_ros.interactive.learner import CorrectionWeights, sampling_weights
@@ -51,3 +53,35 @@ def test_settings_that_make_no_sense_are_refused(setting, text):
     with pytest.raises(IlRosError) as caught:
         CorrectionWeights(**setting)
     assert str(caught.value) == text
+
+
+rows = st.tuples(*[st.booleans()] * 3, st.integers(0, 2))
+
+
+@given(
+    st.lists(rows, min_size=1, max_size=20), st.none() | st.floats(0, 1), st.floats(0, 3),
+    st.floats(0, 3),
+)  # fmt: skip
+def test_corrections_have_their_share_of_a_batch_whatever_else_is_there(
+    rows_, share, own, before_takeover
+):
+    labelled, lost, before, round_ = map(np.array, zip(*rows_, strict=True))
+    steps_ = some_steps(
+        len(rows_),
+        expert=np.where(labelled, 0.5, np.nan).astype(np.float32)[:, None],
+        executed=np.where(lost, np.nan, 0.0).astype(np.float32)[:, None],
+        before_takeover=before,
+        round=round_.astype(np.int32),
+    )
+    config = CorrectionWeights(share=share, own=own, before_takeover=before_takeover)
+    weight = sampling_weights(steps_, config)
+    assert (weight >= 0).all()
+    assert np.isfinite(weight).all()
+    assert not weight[~labelled & lost].any()  # neither a label nor an action to learn
+    plain = sampling_weights(steps_, CorrectionWeights(own=own, before_takeover=before_takeover))
+    np.testing.assert_allclose(weight.sum(), plain.sum())  # a share only moves weight
+    corrected = labelled & (round_ > 0)
+    if share is not None and 0 < plain[corrected].sum() < plain.sum():
+        assert weight[corrected].sum() == pytest.approx(share * weight.sum())
+    else:
+        np.testing.assert_array_equal(weight, plain)

@@ -37,6 +37,8 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known():
         ({'kind': 'mass_scale', 'value': (2.0,), 'target': 'table'}, "unknown body 'table'"),
         ({'kind': 'mass_scale', 'value': (0.0,), 'target': 'object'}, 'numbers from 0.001: factor'),
         ({'kind': 'friction_scale', 'value': (-0.5,)}, 'numbers from 0: factor on the object'),
+        ({'kind': 'action_delay', 'value': (-0.1,)}, 'numbers from 0: delay of the command'),
+        ({'kind': 'command_noise', 'value': (-0.1,)}, 'numbers from 0: standard deviation of the'),
         (
             {'kind': 'colour', 'value': (0.0, 0.5, 2.0), 'target': 'table'},
             r'colour: value .* allowed: 3 finite numbers from 0 to 1: red',

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.sim.perturbations import Perturbation
@@ -137,3 +139,52 @@ def test_mistakes_are_named_as_by_a_world():
         worlds.step(np.zeros((25, 8)))
     with pytest.raises(IlRosError, match='set-points: not finite'):
         worlds.step(np.full((2, 25, 8), np.nan))
+
+
+def test_a_row_whose_reset_is_refused_goes_on_as_it_was():
+    walk, seen, state = alone('reach', 4)
+    worlds = VectorWorld(World('reach'), 2)
+    worlds.reset(0, 4)
+    worlds.reset(1, 4)
+    wrong = [
+        Perturbation(kind='gain_scale', value=(0.1,)),
+        Perturbation(kind='sensor_bias', target='smell', value=(2.0,)),
+    ]
+    for tick, targets in enumerate(walk):
+        if tick in (5, 20):
+            with pytest.raises(UnknownNameError):
+                worlds.reset(1, 9, wrong)
+        worlds.step(np.stack([targets] * 2))
+    for row in range(2):
+        same(worlds, row, seen[-1], state)
+
+
+@settings(max_examples=8)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=8))
+def test_rows_that_begin_anew_at_any_time_are_worlds_of_their_own(small, resets):
+    worlds, world, walks = small
+    begun = {}
+    for row in range(3):
+        worlds.reset(row, 0)
+        begun[row] = (0, 0)
+    for tick in range(8):
+        if tick < len(resets):
+            row, seed = resets[tick]
+            worlds.reset(row, seed)
+            begun[row] = (seed, tick)
+        rows = [walks[seed][tick - since] for seed, since in begun.values()]
+        worlds.step(np.stack(rows))
+    for row, (seed, since) in begun.items():
+        world.reset(seed)
+        for targets in walks[seed][: 8 - since]:
+            world.step(targets)
+        same(worlds, row, world.observe(), world.state())
+
+
+@pytest.fixture(scope='module')
+def small():
+    world, walks = World('push'), []
+    for seed in range(4):
+        world.reset(seed)
+        walks.append(set_points(world, seed, 8))
+    return VectorWorld(World('push'), 3), world, walks

@@ -468,3 +468,10 @@ def test_a_refused_reset_leaves_the_episode_as_it_was(reach, wrong):
     (expected, state), (seen, after) = episode(False), episode(True)
     np.testing.assert_array_equal(seen, expected)
     assert after == state
+
+
+def test_a_negative_seed_is_refused(reach):
+    reach.reset(3)
+    with pytest.raises(IlRosError, match='seed: got -1; allowed: 0 or more'):
+        reach.reset(-1)
+    assert reach.state().seed == 3
