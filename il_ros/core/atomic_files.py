@@ -39,11 +39,12 @@ def new_file(path: Path, error: type[IlRosError] = IlRosError) -> Iterator[Path]
     Raises:
         IlRosError: (as `error`) If it cannot be written, or `path` is a device, a pipe or a socket.
     """
-    # A rename would put a file in the place of a device, a pipe or the link of a stream in /dev.
-    if path.parent == Path('/dev') or (path.exists() and not (path.is_file() or path.is_dir())):
-        raise error('not a file', where=str(path), fix='name a file; an existing one is replaced')
     temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
+        # A rename would put a file in the place of a device, a pipe or a stream's link in /dev.
+        if path.parent == Path('/dev') or (path.exists() and not (path.is_file() or path.is_dir())):
+            fix = 'name a file; an existing one is replaced'
+            raise error('not a file', where=str(path), fix=fix)
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync(temporary)

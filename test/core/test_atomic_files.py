@@ -68,6 +68,13 @@ def test_refusal_of_the_system_is_one_clear_error(tmp_path):
     )
 
 
+def test_a_path_that_the_system_cannot_look_at_is_refused_as_well(tmp_path):
+    # As a disk that does not answer, or a folder that may not be entered: `stat` fails already.
+    with pytest.raises(IlRosError, match='cannot be written: File name too long'):
+        write_atomic(tmp_path / ('x' * 300), 'x')
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
     (tmp_path / 'a.txt').mkdir()
     with pytest.raises(IlRosError, match=r'a\.txt: cannot be written: Is a directory'):
