@@ -13,6 +13,7 @@ from typing import Any
 
 from il_ros.algorithms.bc import BcConfig
 from il_ros.core.atomic_files import write_atomic
+from il_ros.core.config import read_json
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError
 from il_ros.core.migration import Migration, rename_keys
@@ -46,11 +47,10 @@ def convert_bundle(folder: Path) -> Migration:
         BundleError: If it is damaged, was changed by hand, or is of a format that nothing converts.
     """
     file = folder / INFO_FILE
-    try:
-        data: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
-        found, kind = data.get('format'), data.get('policy')
-    except (OSError, ValueError, AttributeError) as problem:
-        raise BundleError(f'cannot be read: {problem}', where=str(file)) from None
+    data: dict[str, Any] = read_json(file, BundleError)
+    if not isinstance(data, dict):
+        raise BundleError('cannot be read: not a mapping', where=str(file))
+    found, kind = data.get('format'), data.get('policy')
     if found == FORMAT:
         return Migration(changes=(), write=lambda target: None)
     if found not in CONVERTIBLE:
@@ -63,7 +63,10 @@ def convert_bundle(folder: Path) -> Migration:
         )
     changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, was {found}',)
     if kind == MlpPolicy.kind:
-        data, renamed = _renamed(data, folder)
+        try:
+            data, renamed = _renamed(data, folder)
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+            raise BundleError(f'damaged: {problem!r}', where=str(file), fix='train again') from None
         changes += renamed
 
     def write(target: Path) -> None:
@@ -78,15 +81,12 @@ def convert_bundle(folder: Path) -> Migration:
 def _renamed(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The content of `bundle.json` with new settings and the new identity, and what changed."""
     file = folder / INFO_FILE
-    try:
-        old, training = data['policy_id'], data['training']
-        calibration, channels = data['calibration'], data['channels']
-        contract = parse_contract(data['contract'], source=str(file))
-        arrays = read_arrays(folder / POLICY_FILE, **data['files'][POLICY_FILE])
-        config, changes = _rename(data['config'], MlpConfig, f'{INFO_FILE}.config')
-        settings, more = _rename(training['config'], BcConfig, f'{INFO_FILE}.training.config')
-    except (KeyError, TypeError) as problem:
-        raise BundleError(f'damaged: {problem!r}', where=str(file), fix='train again') from None
+    old, training = data['policy_id'], data['training']
+    calibration, channels = data['calibration'], data['channels']
+    contract = parse_contract(data['contract'], source=str(file))
+    arrays = read_arrays(folder / POLICY_FILE, **data['files'][POLICY_FILE])
+    config, changes = _rename(data['config'], MlpConfig, f'{INFO_FILE}.config')
+    settings, more = _rename(training['config'], BcConfig, f'{INFO_FILE}.training.config')
     plain = json.dumps(data['config'], sort_keys=True)
     if hash_arrays(sorted(arrays.items()), data['policy'], plain, contract.hash)[:16] != old:
         raise BundleError(

@@ -56,7 +56,7 @@ class EnsembleDagger(QueryRule):
         """See `QueryRule.decide`."""
         variance = ensemble_variance(step.members)
         scores = {'ensemble_variance': variance}
-        if variance > self.config.ensemble_variance:
+        if not variance <= self.config.ensemble_variance:  # NaN is not sure
             return QueryDecision(driver='expert', ask=True, scores=scores)
         if isinf(self.config.discrepancy):
             return QueryDecision(driver='policy', ask=False, scores=scores)

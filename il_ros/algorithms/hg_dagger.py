@@ -45,4 +45,5 @@ class HgDagger(QueryRule):
     def end_episode(self, steps: Transitions) -> None:
         """Log the variances at the takeovers."""
         if 'ensemble_variance' in steps.scores:
-            self._variances += steps.scores['ensemble_variance'][steps.takeovers].tolist()
+            variances = steps.scores['ensemble_variance'][steps.takeovers]
+            self._variances += variances[np.isfinite(variances)].tolist()

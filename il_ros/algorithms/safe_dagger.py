@@ -81,7 +81,7 @@ class SafeDagger(QueryRule):
         if self._unsafe_probability is None:
             return QueryDecision(driver='policy', ask=True)
         unsafe = self._unsafe_probability(step.features)
-        by_expert = self._by_expert(step, unsafe > self.config.probability)
+        by_expert = self._by_expert(step, not unsafe <= self.config.probability)
         return QueryDecision(
             driver='expert' if by_expert else 'policy',
             ask=by_expert or checked,
@@ -108,6 +108,7 @@ def honest(now: RoundContext, memory: int, threshold: float) -> tuple[Array, NDA
     """
     steps = now.steps
     rows = steps.labelled & (steps.round > max(0, now.number - 1 - memory))
+    rows &= np.isfinite(steps.policy).all(axis=1)
     error = (steps.policy[rows] - steps.expert[rows]) / now.actor.action_std
     features = now.actor.features(steps.observation[rows])
     return features, np.asarray((error**2).mean(axis=1) > threshold)

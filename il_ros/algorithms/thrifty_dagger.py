@@ -135,7 +135,7 @@ class ThriftyDagger(QueryRule):
             agreed = answer is not None and discrepancy(step.action, answer) < limits.discrepancy
             self._by_expert = not (agreed and risk <= limits.calm)
         else:
-            self._by_expert = novelty > limits.novelty or risk > limits.risk
+            self._by_expert = not (novelty <= limits.novelty and risk <= limits.risk)
         driver = self._by_expert
         return QueryDecision(driver='expert' if driver else 'policy', ask=driver, scores=scores)
 
@@ -143,9 +143,10 @@ class ThriftyDagger(QueryRule):
         """Count the steps that the learner drove, and set the thresholds anew."""
         if 'novelty' not in steps.scores:
             return
-        driven = steps.source == POLICY
-        self._novelty += steps.scores['novelty'][driven].tolist()
-        self._risk += steps.scores['risk'][driven].tolist()
+        novelty, risk = steps.scores['novelty'], steps.scores['risk']
+        driven = (steps.source == POLICY) & np.isfinite(novelty) & np.isfinite(risk)
+        self._novelty += novelty[driven].tolist()
+        self._risk += risk[driven].tolist()
         self._set_thresholds()
 
     def _set_thresholds(self) -> None:

@@ -123,3 +123,52 @@ def test_one_that_lacks_a_part_is_called_damaged(old):
     edit(old, files={})
     with pytest.raises(BundleError, match='damaged: KeyError'):
         convert_bundle(old)
+
+
+PARTS = [
+    ('contract',), ('policy_id',), ('files',), ('files', 'policy.safetensors'),
+    ('files', 'policy.safetensors', 'bytes'), ('files', 'policy.safetensors', 'sha256'),
+    ('config',), ('config', 'hidden'), ('training',), ('training', 'config'),
+    ('training', 'config', 'policy'), ('channels',), ('channels', 0), ('channels', 0, 1),
+    ('calibration',), ('format',), (),
+]  # fmt: skip
+OTHERS = [None, True, -1, 10**400, 1.5, 'x', [], [[]], ['x'], {}, {'a': 1}]
+
+
+@pytest.mark.parametrize('part', PARTS, ids=lambda part: '.'.join(map(str, part)))
+def test_a_part_of_any_other_type_is_refused_or_makes_no_bundle(old, part):
+    """Whatever an old file holds in the place of what belongs there, there is no traceback."""
+    file = old / 'bundle.json'
+    identity = json.loads(file.read_text())['policy_id']
+    for other in OTHERS:
+        document = json.loads((OLD / 'bundle.json').read_text())
+        document |= {'channels': [list(KNN), list(TCE)], 'calibration': {'policy_id': identity}}
+        if part:
+            inner = document
+            for key in part[:-1]:
+                inner = inner[key]
+            inner[part[-1]] = other
+        file.write_text(json.dumps(document if part else other))
+        with contextlib.suppress(IlRosError):
+            convert_bundle(old)
+        if part in (('contract',), ('policy_id',), ('files',), ('config',), ('training',), ()):
+            with pytest.raises(IlRosError):
+                convert_bundle(old)
+
+
+def test_a_description_that_nests_too_deeply_is_refused(old):
+    (old / 'bundle.json').write_text('[' * 100_000)
+    with pytest.raises(BundleError, match=r'bundle\.json: cannot be read: maximum recursion depth'):
+        convert_bundle(old)
+
+
+def test_a_conversion_that_fails_leaves_the_old_bundle_as_it_was(old, monkeypatch):
+    before = {file.name: file.read_bytes() for file in old.iterdir()}
+
+    def fail(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('il_ros.algorithms.bundle_migration.write_atomic', fail)
+    assert main(['migrate', str(old), '--in-place']) != 0
+    assert {file.name: file.read_bytes() for file in old.iterdir()} == before
+    assert [path.name for path in old.parent.iterdir()] == ['old']

@@ -36,3 +36,12 @@ def test_an_episode_that_the_person_begins_is_no_takeover():
     )
     rule.end_episode(steps)
     assert math.isnan(rule.threshold)
+
+
+def test_a_takeover_of_which_the_variance_is_not_known_leaves_the_threshold():
+    rule = make_rule('hg_dagger')
+    source = np.array([POLICY, EXPERT, POLICY, EXPERT], np.uint8)
+    for variances in ([0, 2, 0, 2], [0, np.nan, 0, np.nan]):
+        scores = {'ensemble_variance': np.array(variances, np.float32)}
+        rule.end_episode(some_steps(4, source=source, scores=scores))
+        assert rule.threshold == 2.0

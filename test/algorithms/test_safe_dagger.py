@@ -55,3 +55,13 @@ def test_settings_that_make_no_sense_are_refused(name):
     for setting, allowed in (('threshold=0', 'more than 0'), ('probability=1', '0 < x < 1')):
         with pytest.raises(IlRosError, match=rf'{name}\..*; allowed: {allowed}'):
             make_rule(name, [setting])
+
+
+def test_steps_at_which_the_learner_gave_no_answer_say_nothing_of_its_safety():
+    steps = wrong_where_positive(10)
+    steps.policy[:4] = np.nan
+    features, unsafe = honest(
+        RoundContext(number=2, actor=ACTOR, steps=steps, seed=0), memory=3, threshold=0.05
+    )
+    np.testing.assert_array_equal(features, steps.observation[4:].astype(np.float64))
+    np.testing.assert_array_equal(unsafe, steps.observation[4:, 0] > 0)

@@ -95,3 +95,21 @@ def test_risk_is_learned_from_how_episodes_end():
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(IlRosError, match=r'thrifty_dagger\..*; allowed: 0 < x < 1'):
         make_rule('thrifty_dagger', [setting])
+
+
+@pytest.mark.parametrize('limits', [{}, {'novelty': 0.1, 'risk': 0.5, 'calm': 0.2}])
+def test_the_expert_comes_where_novelty_or_risk_is_not_known(limits):
+    for unknown in ({'members': [[np.nan], [np.nan]]}, {'features': (np.nan,)}):
+        assert prepared(**limits).decide(a_step(**unknown)).driver == 'expert'
+
+
+def test_a_step_whose_novelty_is_not_known_leaves_the_thresholds_as_they_are():
+    """One NaN among the scores of a round must not make every threshold NaN."""
+    rule = prepared()
+    scores = {name: np.array([0.1, 0.2, 0.3], np.float32) for name in ('novelty', 'risk')}
+    rule.end_episode(some_steps(3, scores=scores))
+    before = rule.thresholds
+    unknown = {name: np.full(3, np.nan, np.float32) for name in scores}
+    rule.end_episode(some_steps(3, scores=unknown))
+    assert rule.thresholds == before
+    assert np.isfinite([before.novelty, before.risk, before.calm]).all()

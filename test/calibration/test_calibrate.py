@@ -231,3 +231,56 @@ def test_a_plugin_whose_name_ends_like_an_embedding_is_the_score_itself(monkeypa
     assert channels_named(['word_embedding']) == (
         ('word_embedding', 'word_embedding', 'observation'),
     )
+
+
+def test_an_episode_that_counts_twice_is_refused(task, scores, policy):
+    """The promise is about as many different episodes, not one of them many times."""
+    dataset = task.dataset(range(100, 119))
+    text = 'calibration: an episode is given twice; allowed: different episodes'
+    with pytest.raises(DatasetError, match=text):
+        limit(scores, policy, dataset, [0] * 19)
+    with pytest.raises(DatasetError, match=text):
+        limit(scores, policy, dataset, [*range(18), 17])
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        ({'window': 0}, 'window: got 0; allowed: 1 to 100000'),
+        ({'window': -1}, 'window: got -1; allowed: 1 to 100000'),
+        ({'window': 10**30}, 'window: got 1000'),
+        ({'alpha': 0.0}, r'alpha is 0\.0; allowed: 0 < alpha < 1'),
+        ({'alpha': 1.0}, r'alpha is 1\.0; allowed: 0 < alpha < 1'),
+        ({'alpha': float('nan')}, 'alpha is nan; allowed: 0 < alpha < 1'),
+        ({'alpha': -0.1}, r'alpha is -0\.1'),
+        ({'warn_alpha': 0.05}, r'warn alpha is 0\.05; allowed: 0\.1 or more'),
+        ({'warn_alpha': float('nan')}, 'warn alpha is nan'),
+        ({'alpha': 1e-9}, '19 episodes are too few for alpha 1e-09; allowed: 999999999 or more'),
+    ],
+)
+def test_settings_of_which_no_threshold_comes_are_refused(task, scores, policy, options, text):
+    with pytest.raises(IlRosError, match=text):
+        limit(scores, policy, task.dataset(range(100, 119)), range(19), **options)
+
+
+def test_no_episode_at_all_is_too_few(task, scores, policy):
+    with pytest.raises(
+        CalibrationError, match=r'0 episodes are too few for alpha 0\.1; allowed: 9'
+    ):
+        limit(scores, policy, task.dataset(range(100, 103)), [])
+
+
+def test_an_episode_in_which_a_score_is_not_known_is_refused(task, scores, policy):
+    """A required observation was missing for a while: no threshold may be made without it."""
+    dataset = task.dataset(range(100, 119))
+    dataset.values['object'][35:37] = np.nan
+    with pytest.raises(CalibrationError, match='look: an episode has a score that is not finite'):
+        limit(scores, policy, dataset, range(19))
+
+
+def test_the_order_of_the_episodes_does_not_matter_to_one_score(task, scores, policy):
+    dataset = task.dataset(range(100, 119))
+    one = limit(scores, policy, dataset, range(19))
+    other = limit(scores, policy, dataset, np.random.default_rng(0).permutation(19).tolist())
+    assert (one.stop, one.warn, one.longest) == (other.stop, other.warn, other.longest)
+    assert sorted(one.maxima) == sorted(other.maxima)
