@@ -8,7 +8,13 @@ from il_ros.evaluation.suites import SEEDS, draw_seeds
 from il_ros.monitors.mode import Mode
 from il_ros.policies.bundle import load_bundle
 from il_ros.rollouts.episode_cases import EpisodeCase, nominal_cases, perturbed_cases
-from il_ros.rollouts.rollout_pool import EpisodeSetup, bundle_monitor, count_outcomes, run_cases
+from il_ros.rollouts.rollout_pool import (
+    EpisodeSetup,
+    bundle_monitor,
+    count_outcomes,
+    run_cases,
+    stream,
+)
 from il_ros.sim.perturbations import Perturbation
 
 REACH = Path('config/contracts/franka_reach.yaml')
@@ -79,3 +85,48 @@ def test_a_bundle_without_thresholds_is_not_watched(reach_bundle):
     bundle = replace(load_bundle(reach_bundle), threshold=None)
     with pytest.raises(BundleError, match=r'some/bundle: is not calibrated; .*monitor calibrate'):
         bundle_monitor(bundle, where='some/bundle')
+
+
+def test_a_setup_is_made_once_and_no_episode_is_run_before_it_is_asked_for(monkeypatch):
+    made, ran = [], []
+    monkeypatch.setattr(EpisodeSetup, 'make_runner', lambda self: made.append(self) or self)
+
+    def job(number):
+        def work(runner):
+            ran.append(number)
+            if number == 4:
+                raise KeyError(number)
+            return runner.task, number
+
+        return work
+
+    setups = [EpisodeSetup(contract=REACH, task=task) for task in ('reach', 'push')]
+    results = stream([(setups[number % 2], job(number)) for number in range(6)])
+    assert ran == made == []
+    assert [next(results) for _ in range(3)] == [('reach', 0), ('push', 1), ('reach', 2)]
+    assert (ran, made) == ([0, 1, 2], setups)
+    assert next(results) == ('push', 3)
+    with pytest.raises(KeyError):  # a fault of one is not taken for an episode of it
+        next(results)
+    assert list(results) == []
+    assert ran == [0, 1, 2, 3, 4]
+
+
+def test_nothing_to_run_needs_no_process():
+    assert list(stream([], processes=4)) == []
+    assert count_outcomes([]) == {'success': 0, 'time limit': 0, 'stopped': 0, 'violations': 0}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'contract': Path('none.yaml')}, 'none.yaml'),
+        ({'task': 'juggle'}, "'juggle'"),
+        ({'expert': 'wipe'}, "unknown expert 'wipe'"),
+        ({'bundle': Path('no/bundle')}, 'no/bundle'),
+    ],
+)
+def test_a_setup_that_cannot_be_had_is_named_when_its_runner_is_made(changes, text):
+    setup = EpisodeSetup(**{'contract': REACH, 'task': 'reach', **changes})
+    with pytest.raises(IlRosError, match=text):
+        setup.make_runner()

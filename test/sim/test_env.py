@@ -7,11 +7,14 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.experts import make_expert
-from il_ros.sim.env import TaskEnv, environment_id
+from il_ros.sim.env import JointVelocityActions, TaskEnv, environment_id
 from il_ros.sim.tasks import TASKS
 from il_ros.sim.world import World
 
@@ -155,3 +158,30 @@ def test_bad_input_is_named():
         env.step(np.full(8, np.nan))
     with pytest.raises(IlRosError, match=r"reset: options \['box'\]; allowed: none"):
         env.reset(options={'box': 1})
+
+
+@pytest.fixture(scope='module')
+def reach_world():
+    return World('reach')
+
+
+@settings(max_examples=40)
+@given(st.lists(arrays(np.float64, 8, elements=st.floats(-9, 9)), max_size=12), st.data())
+def test_whatever_the_actions_the_set_points_keep_to_speed_and_range(reach_world, actions, data):
+    reach_world.reset(0)
+    limits, moves = reach_world.limits, JointVelocityActions(reach_world)
+    moves.target = path = reach_world.posture()
+    for action in actions:
+        wrong = action.copy()
+        wrong[data.draw(st.integers(0, 7))] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+        for refused in (wrong, action[:7], np.stack([action] * 2)):
+            with pytest.raises(IlRosError, match=r'action: shape .*, or not finite'):
+                moves.moved(refused)
+            np.testing.assert_array_equal(moves.target, path)
+        way = np.concatenate([path[None], moves.moved(action)])
+        assert way.shape == (1 + reach_world.substeps, 8)
+        assert (way[1:] >= limits.position_min - 1e-12).all()
+        assert (way[1:] <= limits.position_max + 1e-12).all()
+        speed = np.abs(np.diff(way, axis=0)) * reach_world.substeps / reach_world.period
+        assert (speed <= limits.velocity * (1 + 1e-6)).all()
+        np.testing.assert_allclose(way[-1], path := moves.target)
