@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
-from il_ros.core.atomic_files import write_atomic
+from il_ros.core.atomic_files import writable_folder, write_atomic
 from il_ros.evaluation.intervals import Rate
 from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig, SearchResult, Trial
 from il_ros.rollouts.adversarial.search_findings import (
@@ -60,6 +60,7 @@ def search(
     console, space = Console(), load_space(bounds)
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter=guard)
     runner = setup.make_runner()
+    writable_folder(out)
 
     def run(case: EpisodeCase) -> Rollout:
         return runner.run(case.seed, case.perturbations, name=case.name)

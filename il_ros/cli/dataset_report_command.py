@@ -35,12 +35,12 @@ def report(
     folder = resolved(dataset)
     summary = summarise(load_dataset(folder), folder.name, seed=seed, thumbnails=thumbnails)
     command = shlex.join(['il_ros', *sys.argv[1:]])
+    if json is not None:
+        say(f'{write_atomic(json, dataset_json(summary))}')
     page = write_atomic(
         out or folder.with_name(f'{folder.name}.html'),
         render_dataset_report(summary, command=command),
     )
     odd = sum(bool(episode.reasons) for episode in summary.episodes)
     say(f'{len(summary.episodes)} episodes, {odd} suspicious: {page}')
-    if json is not None:
-        say(f'{write_atomic(json, dataset_json(summary))}')
     return 0

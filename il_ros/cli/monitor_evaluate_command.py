@@ -15,7 +15,7 @@ from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
 from il_ros.cli.monitor_command import load_calibrated
-from il_ros.core.atomic_files import write_atomic
+from il_ros.core.atomic_files import writable_folder, write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.intervals import Rate
 from il_ros.evaluation.score_quality import Estimate, ScoreResult, table
@@ -61,6 +61,7 @@ def evaluate(
         *perturbed_cases(episodes, load_perturbations(perturbations)),
     ]
     setup = EpisodeSetup(contract=contract, task=task, bundle=bundle, safety_filter='limits')
+    writable_folder(out)
     rollouts = list(
         track(
             run_cases(setup, cases, processes=processes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +56,19 @@ def new_file(path: Path, error: type[IlRosError] = IlRosError) -> Iterator[Path]
     finally:
         with suppress(OSError):  # a disk that refuses this, too
             temporary.unlink(missing_ok=True)
+
+
+def writable_folder(path: Path) -> None:
+    """Make a folder, and see that files can be written in it, before the work that they show.
+
+    Raises:
+        IlRosError: If they cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as problem:
+        raise unwritable(path, problem) from problem
 
 
 def write_alone(descriptor: int, where: str) -> None:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from il_ros.core.errors import IlRosError, require
+from il_ros.core.errors import IlRosError, reason, require
 
 T = TypeVar('T')
 
@@ -42,12 +42,8 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
     except FileNotFoundError:
         raise error('no such file', where=str(path), fix='check the path') from None
     except (OSError, UnicodeDecodeError) as problem:
-        raise error(f'cannot be read: {problem}', where=str(path)) from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as problem:  # ValueError: month 13
+        raise error(f'cannot be read: {reason(problem)}', where=str(path)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: month 13
         raise error(f'not YAML: {problem}', where=str(path), fix='correct the syntax') from None
 
 
@@ -67,7 +63,7 @@ def read_json(
         return json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as problem:
         raise error(
-            f'cannot be read: {problem}', where=str(path), allowed=allowed, fix=fix
+            f'cannot be read: {reason(problem)}', where=str(path), allowed=allowed, fix=fix
         ) from None
 
 

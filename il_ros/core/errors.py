@@ -69,10 +69,15 @@ def require(
         raise error(f'got {value!r}', where=where, allowed=allowed)
 
 
+def reason(problem: Exception) -> str:
+    """What went wrong, without the path that an OSError repeats."""
+    return problem.strerror or str(problem) if isinstance(problem, OSError) else str(problem)
+
+
 def unwritable(path: object, problem: OSError, error: type[IlRosError] = IlRosError) -> IlRosError:
     """The error for a file or folder that the system does not let us write."""
     return error(
-        f'cannot be written: {problem.strerror or problem}',
+        f'cannot be written: {reason(problem)}',
         where=str(path),
         fix='choose a folder that you may write to, on a disk with room',
     )

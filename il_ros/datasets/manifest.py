@@ -17,7 +17,7 @@ from il_ros.bags.bag_metadata import newer
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, reason
 from il_ros.core.frames import NS
 from il_ros.datasets.feature_statistics import FeatureStatistics
 
@@ -226,7 +226,9 @@ def read_manifest(folder: Path) -> Manifest:
             allowed='a dataset',
             fix='make one by "il_ros dataset build"',
         ) from None
-    except (OSError, ValueError, RecursionError) as problem:
+    except OSError as problem:
+        raise DatasetError(f'cannot be read: {reason(problem)}', where=str(path)) from None
+    except (ValueError, RecursionError) as problem:
         raise damaged_dataset(f'not JSON: {problem}', str(path)) from None
     version = data.get('format') if isinstance(data, dict) else None
     if isinstance(version, int) and version > FORMAT:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import DatasetError
+from il_ros.core.errors import DatasetError, reason
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.feature_mapping import ForeignFeature
 from il_ros.interop.foreign_files import library, reading
@@ -148,7 +148,10 @@ def text_of(root: Path, name: str) -> str:
         return path.read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as problem:
         raise DatasetError(
-            f'cannot be read: {problem}', where=str(path), allowed=WHAT, fix='check the path'
+            f'cannot be read: {reason(problem)}',
+            where=str(path),
+            allowed=WHAT,
+            fix='check the path',
         ) from None
 
 

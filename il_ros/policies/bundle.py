@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
-from il_ros.core.errors import BundleError, IlRosError, UnknownNameError, require
+from il_ros.core.errors import BundleError, IlRosError, UnknownNameError, reason, require
 from il_ros.core.frames import Frame
 from il_ros.core.registry import lookup
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
@@ -210,7 +210,11 @@ def read_info(path: Path) -> BundleInfo:
             allowed='the folder of a bundle',
             fix='make one by "il_ros train bc"',
         ) from None
-    except (OSError, ValueError, RecursionError) as problem:
+    except OSError as problem:
+        raise BundleError(
+            f'cannot be read: {reason(problem)}', where=str(file), allowed='the folder of a bundle'
+        ) from None
+    except (ValueError, RecursionError) as problem:
         raise _damaged(file, f'damaged: {problem}') from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
