@@ -31,6 +31,29 @@ T = TypeVar('T')
 _ORDER: dict[str, Callable[[float, float], bool]] = {'<': operator.lt, '<=': operator.le}
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, which takes no key twice: the last one would silently win."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        keys = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in keys:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f'the key {key.value!r} is there again in line {line}')
+            keys.add(key.value)
+        return node
+
+
+def load_yaml(text: str) -> Any:
+    """The one document in a YAML text.
+
+    Raises:
+        yaml.YAMLError: If it is none, or a mapping has a key twice.
+    """
+    return yaml.load(text, _UniqueKeys)
+
+
 def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
     """Read one YAML document with the safe loader.
 
@@ -38,7 +61,7 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
         IlRosError: (as `error`) If the file is missing, unreadable, or not YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding='utf-8'))
+        return load_yaml(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise error('no such file', where=str(path), fix='check the path') from None
     except (OSError, UnicodeDecodeError) as problem:

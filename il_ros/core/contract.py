@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from il_ros.core.config import parse, read_yaml
+from il_ros.core.config import load_yaml, parse, read_yaml
 from il_ros.core.contract_checks import check_contract
 from il_ros.core.errors import ContractError, require
 from il_ros.core.limits import Array, Box, Limits, Zone
@@ -342,7 +342,7 @@ def parse_contract(text: str, *, source: str = 'contract') -> Contract:
         ContractError: With the dotted path of what is wrong.
     """
     try:
-        data = yaml.safe_load(text)
+        data = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise ContractError(f'not YAML: {problem}', where=source) from None
     contract = parse(Contract, data, where=source, error=ContractError)

@@ -11,6 +11,7 @@ import numpy as np
 from il_ros.core.limits import Array
 from il_ros.evaluation.episode_measures import arc_length, finite, jerk
 from il_ros.evaluation.episode_result import EpisodeResult
+from il_ros.evaluation.html_pages import without_controls
 
 
 def episodes_csv(episodes: Iterable[EpisodeResult]) -> str:
@@ -56,6 +57,7 @@ def _of_known(statistic: Callable[[Array], float], values: Array) -> float | Non
 def _cell(value: str | float | None) -> object:
     if isinstance(value, float):
         return f'{value:.4f}'
-    if isinstance(value, str) and value.startswith(('=', '+', '-', '@')):
-        return f"'{value}"
+    if isinstance(value, str):
+        value = without_controls(value)  # a bare carriage return would end the row
+        return f"'{value}" if value.lstrip().startswith(('=', '+', '-', '@')) else value
     return value

@@ -223,3 +223,19 @@ def test_a_gamepad_of_the_last_version_is_refused_with_the_new_key_and_converted
     ]
     assert file.read_text() == now
     assert load_config('joy', str(file)) == load_config('joy', str(CONFIG / 'teleop/gamepad.yaml'))
+
+
+@pytest.mark.parametrize(
+    'content', ['{', '[]', 100_000 * '[', '{"format": [4]}', '{"format": null}']
+)
+@pytest.mark.parametrize('marker', sorted({kind.marker for kind in FOLDERS.values()}))
+def test_a_folder_whose_marker_is_damaged_is_said_and_stays_as_it_is(
+    tmp_path, capsys, marker, content
+):
+    (tmp_path / marker).write_text(content)
+    assert main(['migrate', str(tmp_path), '--in-place']) == 2
+    said = capsys.readouterr().out
+    assert said.startswith(f'{tmp_path}: ')
+    assert ', not converted: ' in said
+    assert [path.name for path in tmp_path.iterdir()] == [marker]
+    assert (tmp_path / marker).read_text() == content

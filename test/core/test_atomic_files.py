@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from il_ros.core.atomic_files import new_file, write_alone, write_atomic
+from il_ros.core.atomic_files import new_file, writable_folder, write_alone, write_atomic
 from il_ros.core.errors import IlRosError
 
 
@@ -136,3 +136,23 @@ def test_only_one_process_writes_until_its_file_is_closed(tmp_path):
             write_alone(second.fileno(), 'the journal')
         first.close()
         write_alone(second.fileno(), 'the journal')
+
+
+def test_a_folder_that_can_be_written_is_made_and_stays_empty(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for name in ('new/inner', 'new'):
+        writable_folder(tmp_path / name)
+    assert os.listdir(tmp_path / 'new/inner') == []
+    for name in ('file', 'file/inner', 300 * 'n'):
+        with pytest.raises(IlRosError, match=f'{name}: cannot be written: '):
+            writable_folder(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ['file', 'new']
+
+
+def test_a_folder_that_takes_no_file_is_refused(tmp_path, monkeypatch):
+    def full(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr('tempfile.TemporaryFile', full)
+    with pytest.raises(IlRosError, match='cannot be written: Read-only file system'):
+        writable_folder(tmp_path)

@@ -224,3 +224,35 @@ def test_read_json_says_what_is_wrong_with_the_file(tmp_path):
             read_json(tmp_path / 'x.json', fix='begin anew')
     (tmp_path / 'x.json').write_text('[1]')
     assert read_json(tmp_path / 'x.json') == [1]
+
+
+@pytest.mark.parametrize(
+    ('text', 'problem'),
+    [
+        ('a: 1\nb: 2\na: 3', "the key 'a' is there again in line 3"),
+        ('x:\n  - {a: 1, a: 1}', "the key 'a' is there again in line 2"),
+        ('a: 1\n"a": 2', "the key 'a' is there again in line 2"),
+        ('x: &x {a: 1}\n<<: *x\n<<: *x', "the key '<<' is there again in line 3"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_since_one_would_silently_win(tmp_path, text, problem):
+    (tmp_path / 'x.yaml').write_text(text)
+    with pytest.raises(IlRosError) as caught:
+        read_yaml(tmp_path / 'x.yaml')
+    assert (
+        str(caught.value) == f'{tmp_path}/x.yaml: not YAML: {problem}; to fix: correct the syntax'
+    )
+
+
+def test_the_same_key_in_two_mappings_and_in_what_is_merged_is_fine(tmp_path):
+    text = 'x: &x {a: 1, b: 2}\ny: {<<: *x, a: 3}\nz: [{a: 1}, {a: 1}]\n1: 0\n'
+    (tmp_path / 'x.yaml').write_text(text)
+    found = read_yaml(tmp_path / 'x.yaml')
+    assert found == {'x': {'a': 1, 'b': 2}, 'y': {'a': 3, 'b': 2}, 'z': 2 * [{'a': 1}], 1: 0}
+
+
+def test_an_error_of_the_system_names_the_path_once(tmp_path):
+    for read in (read_yaml, read_json):
+        with pytest.raises(IlRosError) as caught:
+            read(tmp_path)
+        assert str(caught.value) == f'{tmp_path}: cannot be read: Is a directory'

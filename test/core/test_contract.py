@@ -464,3 +464,9 @@ def test_a_contract_that_extends_what_it_cannot_is_refused(tmp_path, base, text)
 def test_a_text_that_travels_extends_nothing():
     with pytest.raises(ContractError, match="unknown key 'extends'"):
         parse_contract('extends: franka.yaml')
+
+
+def test_a_limit_that_is_there_twice_is_refused_and_neither_wins():
+    """Were the last in force, a workspace made smaller in the first place would not be."""
+    with pytest.raises(ContractError, match="contract: not YAML: the key 'workspace' is there aga"):
+        parse_contract(TEXT + '\nworkspace: {min: [-9, -9, -9], max: [9, 9, 9]}\n')
