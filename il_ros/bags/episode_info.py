@@ -239,8 +239,10 @@ def find_episodes(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def require_folder(path: Path) -> None:
-    """Refuse a path that is no folder.
+def require_folder(
+    path: Path, allowed: str = 'the folder of a bag, or a folder of such folders'
+) -> None:
+    """Refuse a path that is no folder; `allowed` is for the error.
 
     Raises:
         DatasetError: If it is not.
@@ -249,7 +251,7 @@ def require_folder(path: Path) -> None:
         raise DatasetError(
             'not a folder' if path.exists() else 'no such folder',
             where=str(path),
-            allowed='the folder of a bag, or a folder of such folders',
+            allowed=allowed,
         )
 
 

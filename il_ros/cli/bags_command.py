@@ -172,7 +172,7 @@ def _one(path: Path) -> Path:
         DatasetError: If it is not a bag; for a folder of bags it names some.
     """
     path = whole_path(path)
-    require_folder(path)
+    require_folder(path, 'the folder of a bag')
     if not os.access(path, os.R_OK | os.X_OK):
         raise DatasetError('cannot be read: Permission denied', where=str(path))
     if is_bag(path) or part_target(path):

@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from types import FrameType
 from typing import Any, cast
 
-from il_ros.core.config import renamed_keys
+from il_ros.core.config import moved_keys, renamed_keys
 from il_ros.core.errors import IlRosError
 from il_ros.core.registry import load
 
@@ -135,30 +135,34 @@ def _run(verb: str, rest: list[str]) -> int:
 
 
 def _refuse_old_options(call: Callable[..., Any], given: list[str]) -> None:
-    """Answer an option that has a new name with that name.
+    """Answer an option that has a new name, or another place, with that.
 
     Raises:
-        IlRosError: With the new name.
+        IlRosError: With the new name or place.
     """
-    settings = [hint for hint in typing.get_type_hints(call).values() if is_dataclass(hint)]
+    settings = list(_settings(call))
     new_names = OLD_OPTIONS | {
         old.replace('_', '-'): new.replace('_', '-')
         for cls in settings
-        for old, new in _renamed_settings(cast(type, cls))
+        for old, new in renamed_keys(cls).items()
     }
+    places = {old: place for cls in settings for old, place in moved_keys(cls).items()}
     for option in (each.partition('=')[0] for each in given if each.startswith('--')):
         parts = option.removeprefix('--').replace('_', '-').split('.')
+        place = places.get(parts[-1].replace('-', '_'))
+        if place is not None:
+            raise IlRosError(f'{option} is now {place}', fix='remove it here')
         renamed = '--' + '.'.join(new_names.get(part, part) for part in parts)
         if renamed != '--' + '.'.join(parts):
             raise IlRosError(f'{option} is now {renamed}', fix=f'write {renamed} instead')
 
 
-def _renamed_settings(cls: type) -> Iterator[tuple[str, str]]:
-    """Old and new names of all fields of a dataclass and of those nested in it."""
-    yield from renamed_keys(cls).items()
-    for hint in typing.get_type_hints(cls).values():
+def _settings(owner: Any) -> Iterator[type]:
+    """The dataclasses of settings that a function or a dataclass takes, with those in them."""
+    for hint in typing.get_type_hints(owner).values():
         if is_dataclass(hint):
-            yield from _renamed_settings(cast(type, hint))
+            yield cast(type, hint)
+            yield from _settings(hint)
 
 
 if __name__ == '__main__':

@@ -78,8 +78,9 @@ def evaluate(
     loaded = load_bundle(bundle)
     plan = plan_suites(('nominal', 'expert'), episodes, {}, floor=0)
     identity = evaluation_identity(loaded, {}, task=task, heuristic='', run=engine)
+    runs = MetaWorldEvaluator(loaded.policy, task)  # what it refuses discards no episode
     with EvaluationJournal(out, identity, anew=overwrite) as journal:
-        run_plan(MetaWorldEvaluator(loaded.policy, task), plan, journal, task, console)
+        run_plan(runs, plan, journal, task, console)
         results = journal.episodes
     command = (
         f'il_ros metaworld evaluate --bundle {bundle} --out {out} --task {task} '

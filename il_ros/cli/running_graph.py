@@ -68,13 +68,14 @@ def graph(
     Raises:
         IlRosError: If the graph lacks what every verb needs, or a node ended.
     """
+    loaded = load_contract(contract)  # a wrong one is told of before any node starts
     with ExitStack() as stack:
         if start:
             isolate()
             supervisor = _start(stack, log, {'contract': contract, **launch})
         from il_ros.ros.graph_client import GraphClient
 
-        client = stack.enter_context(GraphClient(load_contract(contract), namespace=namespace))
+        client = stack.enter_context(GraphClient(loaded, namespace=namespace))
         try:
             client.wait_for(*_NEEDED)
             yield client

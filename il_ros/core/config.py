@@ -175,6 +175,11 @@ def renamed_keys(cls: type) -> dict[str, str]:
     return {old: new for table in tables for old, new in table.items()}
 
 
+def moved_keys(cls: type) -> dict[str, str]:
+    """Key to the place where it is set now, from the ``moved`` table of a dataclass."""
+    return dict(vars(cls).get('moved', {}))
+
+
 def refuse_renamed(
     cls: type, key: object, *, where: str, hint: str = '', error: type[IlRosError] = IlRosError
 ) -> None:
@@ -190,7 +195,7 @@ def refuse_renamed(
     Raises:
         IlRosError: (as `error`) With the new name or place.
     """
-    place = vars(cls).get('moved', {}).get(str(key))
+    place = moved_keys(cls).get(str(key))
     if place is not None:
         raise error(f'{key!r} is now {place}', where=where, fix=f'remove it here{hint}')
     new = renamed_keys(cls).get(str(key))

@@ -29,6 +29,7 @@ from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
 from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
+from il_ros.datasets.dataset import EVENTS_FILE
 from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events, load_events
 from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
@@ -140,7 +141,7 @@ def write_shard(
         for key, images in episode.images.items():
             packed[f'{key}.images'] = np.frombuffer(b''.join(images), np.uint8)
             packed[f'{key}.lengths'] = np.array([len(image) for image in images], np.int64)
-        packed['events'] = np.frombuffer(dump_events(episode.events).encode(), np.uint8)
+        packed[EVENTS_FILE] = np.frombuffer(dump_events(episode.events).encode(), np.uint8)
         arrays |= {f'{index}.{name}': array for name, array in packed.items()}
     meta = json.dumps(dataclasses.asdict(replace(shard, path=None)))
     arrays['meta'] = np.frombuffer(meta.encode(), np.uint8)
@@ -191,7 +192,7 @@ def read_shard_episode(shard: Shard, index: int, contract: Contract) -> EpisodeA
                 key: _cut(columns[f'{key}.images'], columns[f'{key}.lengths'])
                 for key in contract.images
             },
-            events=load_events(columns['events'].tobytes()),
+            events=load_events(columns[EVENTS_FILE].tobytes()),
         )
     except Exception as problem:  # zip, numpy and JSON have errors of their own
         raise DatasetError(

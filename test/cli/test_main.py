@@ -14,6 +14,7 @@ from il_ros.core.registry import load
 @dataclass(frozen=True, kw_only=True)
 class Network:
     renamed: ClassVar[dict[str, str]] = {'hidden': 'hidden_dims'}
+    moved: ClassVar[dict[str, str]] = {'mean_of': 'the parameter mean of the monitor'}
 
     hidden_dims: int = 3
 
@@ -76,6 +77,12 @@ def test_an_option_with_a_new_name_is_answered_with_that_name(run, option, new, 
     text = f'error: {option} is now {new}; to fix: write {new} instead\n'
     assert run(option, *value) == (2, text)
     assert run(f'{option}=1') == (2, text)
+
+
+@pytest.mark.parametrize('option', ['--network.mean-of', '--training.network.mean_of'])
+def test_an_option_that_is_set_elsewhere_now_is_answered_with_the_place(run, option):
+    text = f'error: {option} is now the parameter mean of the monitor; to fix: remove it here\n'
+    assert run(option, '0.5') == run(f'{option}=0.5') == (2, text)
 
 
 @pytest.mark.parametrize(

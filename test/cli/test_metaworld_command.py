@@ -4,7 +4,9 @@ import free_hand
 import pytest
 from needs_metaworld import WHY, needs_metaworld
 
+from il_ros.cli import metaworld_command
 from il_ros.cli.main import main
+from il_ros.core.errors import UnknownNameError
 from il_ros.policies.bundle import load_bundle
 
 CONTRACT = str(free_hand.METAWORLD)
@@ -51,3 +53,18 @@ def test_a_task_that_does_not_exist_is_refused_with_those_that_do(tmp_path, caps
     assert main([*record, '--task', 'reach']) == 2
     assert "unknown MetaWorld task 'reach'; allowed: assembly-v3," in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_task_that_does_not_exist_discards_no_evaluation(
+    reach_bundle, tmp_path, monkeypatch, capsys
+):
+    def refuse(policy, task):
+        raise UnknownNameError(f'unknown MetaWorld task {task!r}')
+
+    monkeypatch.setattr(metaworld_command, 'require_metaworld', lambda: 'MetaWorld')
+    monkeypatch.setattr(metaworld_command, 'MetaWorldEvaluator', refuse)
+    (tmp_path / 'episodes.jsonl').write_text('a day of work')
+    verb = ['metaworld', 'evaluate', '--bundle', str(reach_bundle), '--out', str(tmp_path)]
+    assert main([*verb, '--task', 'nope', '--overwrite']) == 2
+    assert "unknown MetaWorld task 'nope'" in capsys.readouterr().err
+    assert (tmp_path / 'episodes.jsonl').read_text() == 'a day of work'

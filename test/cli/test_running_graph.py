@@ -6,7 +6,9 @@ import socket
 
 import pytest
 
+from il_ros.cli import running_graph
 from il_ros.cli.running_graph import isolate
+from il_ros.core.errors import ContractError
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +42,14 @@ def test_a_node_is_seen_as_one(monkeypatch):
     node.destroy_node()
     rclpy.shutdown(context=context)
     assert os.environ['ROS_DOMAIN_ID'] != str(used)
+
+
+def test_no_node_is_started_by_a_contract_that_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(running_graph, '_start', lambda *_: pytest.fail('nodes were started'))
+    path = tmp_path / 'wrong.yaml'
+    path.write_text('version: 1\nname: wrong\n')
+    with (
+        pytest.raises(ContractError, match=r'wrong\.yaml'),
+        running_graph.graph(path, start=True),
+    ):
+        pass

@@ -580,3 +580,12 @@ def test_the_current_folder_is_a_bag_with_a_name(record, contract, build, monkey
     monkeypatch.chdir(path)
     dataset = build([Path()], contract=contract)
     assert [(e.id, e.bag) for e in dataset.episodes] == [('take', str(path.resolve()))]
+
+
+@pytest.mark.parametrize('key', ['events', 'meta', 'images', 'lengths'])
+def test_a_stream_may_be_called_as_what_a_shard_holds_besides(key, record, contract, build):
+    bag = record('a', frames=4)
+    named = parse_contract(contract.text.replace('wrench:', f'{key}:', 1))
+    dataset = build([bag], contract=named, reading=BagReadOptions(reinterpret=True))
+    assert dataset.values[key][:, 0].tolist() == [0, 1, 2, 3]
+    assert dataset.events == ((),)
