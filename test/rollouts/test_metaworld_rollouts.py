@@ -122,7 +122,7 @@ def test_failures_of_an_expert_are_left_out_and_named(tmp_path):
         record_experts(contract, 'stick-pull-v3', tmp_path / 'none', [5])
     assert str(caught.value) == (
         f'{tmp_path / "none"}: the expert of stick-pull-v3 succeeded in none of 1 episodes; '
-        'to fix: take more episodes, other seeds or less noise'
+        'to fix: use more episodes, other seeds or less noise'
     )
     assert not (tmp_path / 'none').exists()
 
