@@ -93,6 +93,8 @@ class BackgroundSubscriptions:
         if self._thread.is_alive():
             self._thread.join(timeout=5 * WAKE)
         self.node.destroy_node()
+        if not self._thread.is_alive():  # else it would wait for a callback that blocks
+            self._executor.shutdown()  # it holds the node, and with that the DDS participant
 
     def _spin(self) -> None:
         try:

@@ -125,6 +125,8 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             action.destroy()
         self.actions.clear()
         super().destroy_node()
+        # Otherwise it keeps the node in the graph: rclpy leaves it to the garbage collector.
+        self._state_machine.destroy_when_not_in_use()
 
     def _entities(self) -> list[tuple[Any, Callable[[Any], Any]]]:
         kinds = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import Executor
@@ -37,11 +40,37 @@ def make_executor(context: rclpy.Context | None = None) -> Executor:
     return EventsExecutor(context=context)
 
 
-def run_node(factory: Callable[[], ManagedNode]) -> int:
-    """Run one node until SIGINT, SIGTERM, or its own end; gives the exit code.
+def run_node(factory: Callable[[], ManagedNode]) -> NoReturn:
+    """Run one node until SIGINT, SIGTERM, or its own end; then end the process.
 
-    A node ends itself by setting `exit_code` (see ManagedNode). Shutdown goes one way: the loop
-    ends, the node's `destroy_node` releases what it owns, and the context goes last.
+    A node ends itself by setting `exit_code` (see ManagedNode).
+    """
+    end_process(_spin(factory))
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process as `Py_FinalizeEx` does, but leave its modules to the operating system.
+
+    With torch loaded, taking them apart needs 0.6 s of processor time and more, up to 10 s on a
+    loaded machine, and a launch kills a node that is slow to end. As ever, threads and pools are
+    waited for, exit handlers run (those of multiprocessing, logging, temporary folders, coverage),
+    and output is flushed. Destructors of what still exists do not run: a node lets go of what it
+    owns in `release`.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # multiprocessing ends its forks like this
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nothing reads it any more, or it is closed
+            stream.flush()
+    os._exit(code)
+
+
+def _spin(factory: Callable[[], ManagedNode]) -> int:
+    """Run one node to its end; gives the exit code.
+
+    Shutdown goes one way: the loop ends, the node's `destroy_node` releases what it owns, then
+    goes the executor, which holds the node's handles, and the context last. With the last handle
+    goes the DDS participant; if it stayed, others would see the node until its lease ends (20 s).
     """
     stopped = threading.Event()
 
@@ -50,6 +79,7 @@ def run_node(factory: Callable[[], ManagedNode]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     node: ManagedNode | None = None
+    executor: Executor | None = None
     try:
         node = factory()
         node.stopped = stopped
@@ -68,4 +98,6 @@ def run_node(factory: Callable[[], ManagedNode]) -> int:
     finally:
         if node is not None:
             node.destroy_node()
+        if executor is not None:
+            executor.shutdown()
         rclpy.try_shutdown()

@@ -320,18 +320,20 @@ ONE_AFTER_ANOTHER = """
 import json, os, sys, tempfile
 from il_ros.nodes.coach_node import main
 for line in json.loads(sys.argv[1]):
-    sys.argv = ['coach', *line]
     with tempfile.TemporaryFile('w+') as errors:
-        os.dup2(errors.fileno(), 2)  # a node's log is not Python's
-        code = main()
+        if (child := os.fork()) == 0:  # main ends its process
+            sys.argv = ['coach', *line]
+            os.dup2(errors.fileno(), 2)  # a node's log is not Python's
+            main()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         errors.seek(0)
-        print(json.dumps([code, errors.read()]))
+        print(json.dumps([code, errors.read()]), flush=True)
 """
 
 
 @pytest.fixture(scope='module')
 def refusals(domain, tmp_path_factory):
-    """Exit code, errors and folder of a coach for each wrong set-up, all in one process."""
+    """Exit code, errors and folder of a coach for each wrong set-up; all share one import."""
     folders = [tmp_path_factory.mktemp('refused') / 'x' for _ in WRONG]
     given = {'contract': REACH.resolve(), 'task': 'reach'}
     settings = [
