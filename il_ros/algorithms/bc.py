@@ -58,6 +58,7 @@ class BcConfig(OptimiserConfig):
         super().check()
         ranges = {'huber': 'more than 0', 'noise': '0 or more'}
         require_ranges(self, 'config', ranges, finite=True)
+        require_ranges(self.policy, 'config.policy', {'clip': 'more than 0'})
         channels_named(self.score_channels, 'config.score_channels')
         if self.policy.horizon < 1 or min(self.policy.hidden_dims, default=1) < 1:
             raise IlRosError(

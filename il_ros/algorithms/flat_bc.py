@@ -54,7 +54,7 @@ class FlatBcConfig(OptimiserConfig):
     def check(self) -> None:
         """See `OptimiserConfig.check`."""
         super().check()
-        require_ranges(self, 'config', {'members': 'more than 0'})
+        require_ranges(self, 'config', {'members': 'more than 0', 'clip': 'more than 0'})
         positive = min(self.hidden_dims, default=1) > 0
         require(positive, self.hidden_dims, 'config.hidden_dims', 'widths of more than 0')
         require(self.val_fraction == 0, self.val_fraction, 'config.val_fraction', '0')

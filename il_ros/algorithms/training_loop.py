@@ -65,17 +65,22 @@ def fit(
         Losses, epochs, frames, samples per second, seconds.
 
     Raises:
-        IlRosError: If the loss stops being finite, or training is cancelled.
+        IlRosError: If there is nothing to train on, the loss stops being finite, or training is
+            cancelled.
     """
+    if not len(source):
+        raise IlRosError(
+            'no frame with a known command', where='training', fix='record more demonstrations'
+        )
     average = copy.deepcopy(network).requires_grad_(False)
     best, best_loss, best_epoch = _copy(network), math.inf, 0
     started, busy = time.perf_counter(), 0.0
     with tensorboard(log_dir) as log:
         for now in _epochs(network, average, source, held_out, loss=loss, config=config):
             decides = now.validation_loss if len(held_out) else now.training_loss
-            if not math.isfinite(decides):
+            if not math.isfinite(decides + now.training_loss):
                 raise IlRosError(
-                    f'the loss is {decides} after {now.epoch} epochs',
+                    f'the loss is {decides + now.training_loss} after {now.epoch} epochs',
                     where='training',
                     fix='lower the learning rate',
                 )

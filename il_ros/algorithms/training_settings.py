@@ -59,7 +59,8 @@ class OptimiserConfig:
         positive = ('epochs', 'batch_size', 'learning_rate', 'patience', 'threads')
         fractions = ('warmup', 'val_fraction', 'ema_decay')
         ranges = dict.fromkeys(positive, 'more than 0') | dict.fromkeys(fractions, '0 <= x < 1')
-        require_ranges(self, 'config', ranges | {'weight_decay': '0 or more'}, finite=True)
+        ranges |= {'weight_decay': '0 or more', 'seed': f'0 <= x < {2**63}'}
+        require_ranges(self, 'config', ranges, finite=True)
         require_ranges(self, 'config', {'max_grad_norm': 'more than 0'})  # infinity: not clipped
 
 

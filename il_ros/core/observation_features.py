@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.core.streams import Stream
@@ -59,7 +59,7 @@ class Features:
         optional: Which features come from streams that may be missing, bool (D,).
 
     Raises:
-        IlRosError: If one of the keys to leave out is no observation.
+        IlRosError: If one of the keys to leave out is no observation, or none is left.
     """
 
     def __init__(self, contract: Contract, exclude_keys: Collection[str] | None = None) -> None:
@@ -71,6 +71,7 @@ class Features:
                 allowed=contract.observations,
             )
         self.keys = tuple(key for key in contract.observations if key not in unused)
+        require(self.keys, tuple(unused), 'exclude_keys', 'at least one observation is left')
         self._streams = [contract.observations[key] for key in self.keys]
         self._sizes = [stream.size for stream in self._streams]
         points, quaternions, count = _layout(self._streams)

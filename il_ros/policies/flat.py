@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.observation_features import Normalizer
 from il_ros.monitors.scores.score_networks import Activation, Networks
@@ -75,10 +76,17 @@ class FlatPolicy:
     def from_arrays(
         cls, arrays: Mapping[str, NDArray[np.generic]], activation: Activation
     ) -> FlatPolicy:
-        """Make it again from what `arrays` gave."""
+        """Make it again from what `arrays` gave.
+
+        Raises:
+            IlRosError: If one is missing.
+        """
         found = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
         layers = range(sum(name.startswith('network.weight_') for name in found))
-        named = [found[f'network.{kind}_{i}'] for kind in ('weight', 'bias') for i in layers]
+        names = [f'network.{kind}_{i}' for kind in ('weight', 'bias') for i in layers]
+        if missing := [name for name in ('low', 'high', *names) if name not in found]:
+            raise IlRosError(f'no array {missing[0]!r}', where='policy', fix='train again')
+        named = [found[name] for name in names]
         return cls(
             Networks.of(named, activation),
             inputs=Normalizer.from_arrays('inputs', arrays),
