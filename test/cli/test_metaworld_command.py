@@ -55,6 +55,7 @@ def test_a_task_that_does_not_exist_is_refused_with_those_that_do(tmp_path, caps
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not WHY, reason="the bundle's simulator needs another MuJoCo")
 def test_a_task_that_does_not_exist_discards_no_evaluation(
     reach_bundle, tmp_path, monkeypatch, capsys
 ):
