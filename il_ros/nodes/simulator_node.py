@@ -262,7 +262,7 @@ class SimulatorNode(ManagedNode):
                     raise IlRosError(
                         f'no command for the observation of {self._stamp / NS:.3f} s came within '
                         f'{timeout} s on {self._contract.action.output.topic}',
-                        fix='is a monitor active and its source alive?',
+                        fix='see that a monitor is active and its source alive',
                     )
                 self._commanded.wait(min(left, WAKE))
 
