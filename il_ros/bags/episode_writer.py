@@ -28,14 +28,14 @@ from il_ros.bags.episode_info import (
     TopicInfo,
     write_episode_info,
 )
-from il_ros.bags.mcap_file import DiskFullError, Storage, disk_error
+from il_ros.bags.mcap_file import DiskError, DiskFullError, Storage, disk_error
 from il_ros.bags.part_folder import LOCK_FILE, leave, lock, part_of, release, reserve
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, IlRosError, require
 
-__all__ = ['DiskFullError', 'EpisodeWriter', 'Storage', 'absolute']
+__all__ = ['DiskError', 'EpisodeWriter', 'Storage', 'absolute']
 
 CONTRACT_TOPIC = 'contract'
 Data: TypeAlias = bytes | memoryview

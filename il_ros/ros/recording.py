@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from il_ros.bags.episode_info import MessageLoss, Outcome
-from il_ros.bags.episode_writer import DiskFullError, EpisodeWriter
+from il_ros.bags.episode_writer import DiskError, EpisodeWriter
 from il_ros.bags.jpeg_message import jpeg_message
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.streams import COMPRESSED_IMAGE, compressed
@@ -191,7 +191,7 @@ class Recording:
                 return topic
             try:
                 self.writer.add_topic(name, topic.type, topic.definition, qos=topic.qos)
-            except DiskFullError:
+            except DiskError:
                 raise
             except DatasetError as problem:
                 if not topic.optional:

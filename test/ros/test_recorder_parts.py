@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from benchmarks.camera_load import Load, contract_text
 from il_ros.bags.episode_writer import EpisodeWriter
 from il_ros.bags.jpeg_message import jpeg_message
-from il_ros.bags.mcap_file import DiskFullError
+from il_ros.bags.mcap_file import DiskError, DiskFullError
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
@@ -419,6 +419,21 @@ def test_what_comes_after_the_disk_is_full_is_counted(tmp_path, monkeypatch):
     recording.close('unknown', 'full')
     assert 'the disk is full' in str(recording.problem)
     assert recording.counts['/a'].overflow == 2
+
+
+def test_a_disk_that_refuses_an_optional_topic_ends_the_recording(tmp_path, monkeypatch):
+    """A topic of a type nobody can store is left out; a disk that fails is no such topic."""
+    optional = RecordedTopic(type='std_msgs/msg/String', optional=True)
+    recording = Recording(10, lambda _: optional, ())
+    writer = EpisodeWriter(tmp_path, 'one', CONTRACT, start_ns=50)
+
+    def refused(*_, **__):
+        raise DiskError('Input/output error', where='here')
+
+    monkeypatch.setattr(writer, 'add_topic', refused)
+    with pytest.raises(DiskError):
+        recording.begin(writer, ['/a'])
+    assert not recording.remarks
 
 
 def test_a_disk_that_does_not_answer_has_no_room_and_says_why(tmp_path, monkeypatch):
