@@ -47,7 +47,7 @@ def demo(
     task: str = 'pick_place',
     arm: str | None = None,
     demonstrations: int = 120,
-    rollouts: int = 66,
+    rollouts: int = 100,
     episodes: int = 50,
     over_graph: int = 8,
     noise: float = 0.002,
