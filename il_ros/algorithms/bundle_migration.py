@@ -32,6 +32,8 @@ from il_ros.policies.bundle import (
 from il_ros.policies.mlp import MlpConfig, MlpPolicy
 from il_ros.policies.policy import hash_arrays
 
+_OLD_BLEND = 0.75  # of a bundle that does not name it
+
 
 def convert_bundle(folder: Path) -> Migration:
     """How a bundle becomes one of the current format: other settings, and its identity with them.
@@ -92,10 +94,9 @@ def _renamed(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], tuple[
         raise BundleError(
             f'the policy is not {old}', where=str(file), fix='it was changed by hand: train again'
         )
-    blend = config.pop('blend', 0.0)
+    blend = config.pop('blend', _OLD_BLEND)
     settings.get('policy', {}).pop('blend', None)
-    if blend:
-        changes = (*changes, _blend_text(blend))
+    changes = (*changes, _blend_text(blend))
     new = policy_identity(MlpPolicy.load(contract, config, arrays, 'cpu'))
     changed: dict[str, Any] = {
         'policy_id': new,

@@ -247,7 +247,7 @@ def _leaves(data: Mapping[str, Any], prefix: str = '') -> Iterable[str]:
 
 def _value(text: str, setting: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise IlRosError(f'got {setting!r}: {problem}', where='settings') from None
     if isinstance(value, str):  # YAML takes 1e-3, without a point, for a text

@@ -215,3 +215,6 @@ class CoachNode(ManagedNode):
 
 main = partial(run_node, CoachNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

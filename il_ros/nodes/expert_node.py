@@ -90,3 +90,6 @@ class ExpertNode(ManagedNode):
 
 main = partial(run_node, ExpertNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

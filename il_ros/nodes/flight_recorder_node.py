@@ -74,3 +74,6 @@ class FlightRecorderNode(ManagedNode):
 
 main = partial(run_node, FlightRecorderNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

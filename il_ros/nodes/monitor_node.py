@@ -369,3 +369,6 @@ class MonitorNode(ManagedNode):
 
 main = partial(run_node, MonitorNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

@@ -115,3 +115,6 @@ class PolicyNode(ManagedNode):
 
 main = partial(run_node, PolicyNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

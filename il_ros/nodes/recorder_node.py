@@ -165,3 +165,6 @@ class RecorderNode(ManagedNode):
 
 main = partial(run_node, RecorderNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

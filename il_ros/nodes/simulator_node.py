@@ -273,3 +273,6 @@ class SimulatorNode(ManagedNode):
 
 main = partial(run_node, SimulatorNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

@@ -208,3 +208,6 @@ class TeleopNode(ManagedNode):
 
 main = partial(run_node, TeleopNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

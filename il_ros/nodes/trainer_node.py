@@ -134,3 +134,6 @@ def augmentation_files(settings: Iterable[KeyValue]) -> tuple[list[str], list[st
 
 main = partial(run_node, TrainerNode)
 """Run the node; gives its exit code."""
+
+if __name__ == '__main__':
+    main()

@@ -85,10 +85,11 @@ def test_thresholds_of_scores_that_read_averaged_chunks_are_removed(old, tmp_pat
     assert json.loads((tmp_path / 'new/bundle.json').read_text())['calibration'] is None
 
 
-def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old, tmp_path):
+@pytest.mark.parametrize('blend', [0.5, 0.0])
+def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old, tmp_path, blend):
     convert_bundle(old).write(tmp_path / 'current')
     data = json.loads((tmp_path / 'current/bundle.json').read_text())
-    config = data['config'] | {'blend': 0.5}
+    config = data['config'] | {'blend': blend}
     arrays = safetensors.numpy.load((old / 'policy.safetensors').read_bytes())
     contract = parse_contract(data['contract'], source='test')
     plain = json.dumps(config, sort_keys=True)
@@ -97,7 +98,7 @@ def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old,
     with pytest.raises(BundleError, match='format 3; allowed: 4; to fix: run il_ros migrate'):
         load_bundle(tmp_path / 'current')
     conversion = convert_bundle(tmp_path / 'current')
-    assert 'set chunk_blend to 0.5, not 0.75' in conversion.changes[1]
+    assert f'set chunk_blend to {blend}, not 0.75' in conversion.changes[1]
     conversion.write(tmp_path / 'new')
     assert load_bundle(tmp_path / 'new').policy_id == data['policy_id']
 
