@@ -214,7 +214,7 @@ class CoachNode(ManagedNode):
 
 
 main = partial(run_node, CoachNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -89,7 +89,7 @@ class ExpertNode(ManagedNode):
 
 
 main = partial(run_node, ExpertNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

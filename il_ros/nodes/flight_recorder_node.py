@@ -73,7 +73,7 @@ class FlightRecorderNode(ManagedNode):
 
 
 main = partial(run_node, FlightRecorderNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -368,7 +368,7 @@ class MonitorNode(ManagedNode):
 
 
 main = partial(run_node, MonitorNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -114,7 +114,7 @@ class PolicyNode(ManagedNode):
 
 
 main = partial(run_node, PolicyNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -164,7 +164,7 @@ class RecorderNode(ManagedNode):
 
 
 main = partial(run_node, RecorderNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

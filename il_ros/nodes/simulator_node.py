@@ -272,7 +272,7 @@ class SimulatorNode(ManagedNode):
 
 
 main = partial(run_node, SimulatorNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -207,7 +207,7 @@ class TeleopNode(ManagedNode):
 
 
 main = partial(run_node, TeleopNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()

@@ -133,7 +133,7 @@ def augmentation_files(settings: Iterable[KeyValue]) -> tuple[list[str], list[st
 
 
 main = partial(run_node, TrainerNode)
-"""Run the node; gives its exit code."""
+"""Run the node, then end the process with its exit code."""
 
 if __name__ == '__main__':
     main()
