@@ -38,8 +38,9 @@ demo: setup
 # Tests whose nodes keep to the clock run two files at a time, apart from all others. Files are handed out
 # whole, because what a file needs is made once, and in the order that test/conftest.py gives them.
 # OMP_NUM_THREADS: threads that wait for one another cost more than they do. 5: none was chosen.
+# HYPOTHESIS_PROFILE: the same examples each time, or new ones.
 test test-all: SLOW = $(if $(filter test,$@),and not slow)
-test test-all: PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile \
+test test-all: PYTEST = OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=$(if $(filter test,$@),same,new) $(BIN)/python -m pytest --dist loadfile \
 	--no-loadscope-reorder
 test test-all: setup
 	$(ENTER) $(PYTEST) -n logical -m 'not real_time $(SLOW)' $(ARGS) || [ $$? = 5 ]

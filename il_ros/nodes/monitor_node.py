@@ -24,6 +24,7 @@ from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.diagnostics import STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
+from il_ros.ros.graph_watch import GraphWatch
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     chunk_positions,
@@ -93,6 +94,7 @@ class MonitorNode(ManagedNode):
         self._reports = MonitorReports(self, self._contract)
         self._forget()
         self._source = FrameSource(self, self._contract, self._on_frame)
+        self._watches: tuple[GraphWatch, ...] = ()
         for mode, topic in _TOPICS.items():
             self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
@@ -268,9 +270,12 @@ class MonitorNode(ManagedNode):
             self._contract,
             frame,
             self._seconds(frame.stamp),
-            invalid=tuple(self._source.invalid(frame)),
+            invalid=(*self._source.invalid(frame), *self._problems()),
             score_input=score_input,
         )
+
+    def _problems(self) -> list[str]:
+        return [problem for watch in self._watches for problem in watch.problems()]
 
     def _command(self, verdict: Verdict, now: int) -> None:
         if verdict.plan is None:

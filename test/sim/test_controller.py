@@ -284,6 +284,8 @@ def test_in_any_order_of_commands_the_set_points_never_jump_and_come_to_rest(ste
                 getattr(controller, name)(*arguments, now)
             np.testing.assert_array_equal(controller.positions(ahead), before)
             continue
+        if name == 'command':  # from where it is: ever larger leaps take ever longer to brake from
+            arguments = (before[0] + given_[0],)
         getattr(controller, name)(*arguments, now)
         after = controller.positions(ahead)
         np.testing.assert_allclose(after[0], before[0], atol=1e-9)

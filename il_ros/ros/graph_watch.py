@@ -1,0 +1,16 @@
+"""What on the graph itself, rather than in a frame, forbids that the arm moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class GraphWatch(Protocol):
+    """Something that the monitor node keeps an eye on between ticks."""
+
+    def problems(self) -> Iterable[str]:
+        """One text for each reason why the arm must not move, for as long as it holds.
+
+        Each is a fault of the frame: it refuses every mode that commands the arm, and ends one.
+        """
