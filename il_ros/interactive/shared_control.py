@@ -17,6 +17,7 @@ from il_ros.algorithms.query_rules import (
     QueryRule,
 )
 from il_ros.algorithms.transitions import ENDINGS, EXPERT, POLICY, Ending, Floats, Transitions
+from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.interactive.budget import Budget, Spent
 from il_ros.interactive.episode_env import StepContext
@@ -70,7 +71,11 @@ class SharedControl:
         )
 
     def __call__(self, context: StepContext) -> Array | None:
-        """What to do, shape (A,); None when the budget is used up."""
+        """What to do, shape (A,); None when the budget is used up.
+
+        Raises:
+            IlRosError: If it would not be made of numbers: nobody answered, or with no number.
+        """
         if self._actor is not None and self._budget.used_up(self.spent):
             return None
         question = cache(context.ask)  # the expert is asked at most once
@@ -146,6 +151,12 @@ class SharedControl:
         if decision.noise is not None:
             action = action + decision.noise * self._action_std
         action = np.minimum(np.maximum(action, self._low), self._high)
+        if not np.isfinite(action).all():
+            raise IlRosError(
+                f'{action} is no action' if by_expert else 'nobody has an action',
+                where=f'the {"expert" if by_expert else "policy"} at step {self.count}',
+                fix='only a policy that has learned can go on where the expert gives no answer',
+            )
         self.labels += asked
         self.busy += asked
         driver: DriverName = 'expert' if by_expert else 'policy'

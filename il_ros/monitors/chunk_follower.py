@@ -42,6 +42,7 @@ class ChunkFollower:
     def __init__(self, blend: float = 0.0) -> None:
         self._blend = blend
         self._followed: deque[_Followed] = deque(maxlen=_MOST if blend else 1)
+        self._arrived = 0  # chunks since `arrivals` was asked for
 
     @property
     def chunk(self) -> Chunk | None:
@@ -54,6 +55,7 @@ class ChunkFollower:
         if newest is not None and chunk.stamp <= newest.stamp:
             return False
         self._followed.append(_Followed(chunk))
+        self._arrived += 1
         return True
 
     def reset(self, not_before: float = np.inf) -> None:
@@ -62,6 +64,7 @@ class ChunkFollower:
         keep = newest is not None and newest.stamp >= not_before
         while len(self._followed) > keep:
             self._followed.popleft()
+        self._arrived = 0
 
     def exhausted(self, t: float) -> bool:
         """Whether no step is due at `t` [s] or later: the source has fallen silent."""
@@ -92,15 +95,18 @@ class ChunkFollower:
             total += weight
         return position / total, velocity / total
 
-    def newest(self, t: float) -> tuple[Array, Array]:
-        """What the newest chunk alone wants at `t` [s]; see `target`.
+    def arrivals(self, t: float) -> list[tuple[Array, Array]]:
+        """What each chunk since the last call wants at `t` [s], oldest first; see `target`.
+
+        The newest is always among them, also where none is new.
 
         Returns:
-            The position (N,), and by how much it differs from what the chunk before wants.
+            Its position (N,), and by how much it differs from what the chunk before wants.
         """
-        position = self._followed[-1].at(t)[0]
-        before = self._followed[-2].at(t)[0] if len(self._followed) > 1 else position
-        return position, position - before
+        count, self._arrived = max(self._arrived, 1), 0
+        wanted = [followed.at(t)[0] for followed in list(self._followed)[-count - 1 :]]
+        before = wanted if len(wanted) > count else [wanted[0], *wanted]
+        return [(new, new - old) for old, new in zip(before, wanted[-count:], strict=False)]
 
 
 class _Followed:

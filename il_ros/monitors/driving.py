@@ -56,9 +56,9 @@ class Driving:
         self._way: FallbackMotion | None = None
         self._way_begin = 0.0
         self._slow_since = inf
-        # The newest chunk's target less that of all that overlap; less that of the chunk before.
-        self._newest: Array = zeros(len(limits.names))
-        self._change: Array = self._newest
+        # Of each chunk since the last tick, the newest last: its target less that of all that
+        # overlap, and less that of the chunk before.
+        self._arrived: list[tuple[Array, Array]] = []
 
     @property
     def waiting(self) -> bool:
@@ -127,13 +127,14 @@ class Driving:
         Returns:
             Position and velocity (N,); a fault; or None: come to rest.
         """
-        self._newest = self._change = zeros(len(self._limits.names))
+        still = zeros(len(self._limits.names))
+        self._arrived = [(still, still)]
         if source is not None:
             lead, intake = self._dt + self._delay, self._intakes[source]
             target = intake.pull(now, lead, frame_stamp)
             if isinstance(target, tuple):
-                newest, self._change = intake.follower.newest(now + lead)
-                self._newest = newest - target[0]
+                arrivals = intake.follower.arrivals(now + lead)
+                self._arrived = [(position - target[0], change) for position, change in arrivals]
             return target
         return self._way.at(now + self._dt - self._way_begin) if self._way else None
 
@@ -142,21 +143,28 @@ class Driving:
 
         Slower means a fraction of each step, within the same fraction of the speed limits; the
         newest chunk alone counts, since older ones are of an arm that kept its speed. A target out
-        of reach is a fault, and so is one of the newest chunk that is as far from what the chunk
-        before wants, which their mean would hide; except for a gripper, which opens from one step
-        to the next, and for an arm that lags because it goes slowly.
+        of reach is a fault, and so is one of any chunk since the last tick that is as far from what
+        the chunk before it wants, which their mean would hide; except for a gripper, which opens
+        from one step to the next, and for an arm that lags because it goes slowly.
         """
         end = now + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(now)[0], self._fallback.speed
-        newest = position + self._newest - here
         if not slowly:
-            # The chunk before may have ended: its last step, long ago, says nothing by itself.
-            both = where(abs(self._change) < abs(newest), self._change, newest)
-            return self._jump(position - here) or self._jump(both) or (position, velocity)
+            return self._jumps(position - here) or (position, velocity)
+        newest = position + self._arrived[-1][0] - here
         most = fraction * self._limits.velocity
         step = clip(fraction * newest, -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)
+
+    def _jumps(self, distance: Array) -> Fault | None:
+        """Whether the target, `distance` (N,) away, is out of reach, or one of a chunk is."""
+        fault = self._jump(distance)
+        for beside, change in self._arrived:
+            # The chunk before may have ended: its last step, long ago, says nothing by itself.
+            way = distance + beside
+            fault = fault or self._jump(where(abs(change) < abs(way), change, way))
+        return fault
 
     def _jump(self, distance: Array) -> Fault | None:
         extra_time = self._config.jump

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from il_ros.algorithms.query_rules import DemonstrationRule, QueryDecision, QueryRule
 from il_ros.algorithms.transitions import ENDINGS, EXPERT, POLICY
+from il_ros.core.errors import IlRosError
 from il_ros.interactive.budget import Budget, Spent
 from il_ros.interactive.episode_env import StepContext
 from il_ros.interactive.shared_control import SharedControl, leading
@@ -41,6 +42,23 @@ def supervised(*decisions, budget=None, spent=None, shifts=(0.0,)):
 
 def context(answer=(0.5, -0.5), **others):
     return StepContext(observation=np.array([0.2, 0.4]), ask=Asked(answer), **others)
+
+
+@pytest.mark.parametrize(
+    ('answer', 'text'),
+    [
+        (None, 'policy at step 0: nobody has an action'),
+        ((0.5, np.nan), r'expert at step 0: \[0.5 nan\] is no action'),
+    ],
+)
+def test_what_is_no_number_is_not_executed(answer, text):
+    shared = SharedControl(
+        Script(decided('expert', True)), None, low=np.full(2, -1.0), high=np.full(2, 1.0),
+        spent=Spent(), budget=Budget(), period=6.0,
+    )  # fmt: skip
+    with pytest.raises(IlRosError, match=text):
+        shared(context(answer))
+    assert shared.count == 0
 
 
 def ended(shared, ending='cut', lead=2):

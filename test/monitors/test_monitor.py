@@ -657,6 +657,24 @@ def test_a_jump_of_one_chunk_is_a_fault_though_the_mean_with_older_ones_is_withi
     assert_stops(rig, verdict, 'wanted')
 
 
+def test_a_jump_of_one_chunk_is_a_fault_though_a_good_one_follows_before_the_next_tick():
+    rig = Rig(jump=0.02)
+    rig.drive(ticks=8, goal=0.0)
+    most = 0.95 * 2.0 * (DT + 0.02)
+    rig.offer(1.5 * most)
+    rig.offer(0.0, stamp=rig.now + 1e-3)  # of the mean the bad one is 0.22 times
+    assert_stops(rig, rig.tick(), 'wanted')
+
+
+def test_a_chunk_is_compared_once_with_the_one_before_it():
+    rig = Rig(jump=0.02)
+    rig.drive(ticks=8, goal=0.0)
+    for _ in range(4):
+        rig.offer(0.0)
+        rig.offer(0.001, stamp=rig.now + 1e-3)
+        assert rig.tick().mode is Mode.POLICY
+
+
 def test_the_way_of_a_tick_is_no_jump_however_long_a_tick_is():
     rig = Rig(jump=0.02)  # at 0.95 of 2 rad/s less than half the way of a tick
     rig.drive(ticks=1, goal=0.0)
