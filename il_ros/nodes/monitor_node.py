@@ -22,7 +22,9 @@ from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.ros.diagnostics import STALE, WARN, Report, publish_diagnostics
+from il_ros.ros.command_topic_watch import CommandTopicWatch
+from il_ros.ros.controller_goal_watch import ControllerGoalWatch
+from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.graph_watch import GraphWatch
 from il_ros.ros.managed_node import ManagedNode, steady_timer
@@ -94,7 +96,9 @@ class MonitorNode(ManagedNode):
         self._reports = MonitorReports(self, self._contract)
         self._forget()
         self._source = FrameSource(self, self._contract, self._on_frame)
-        self._watches: tuple[GraphWatch, ...] = ()
+        self._command_topic = CommandTopicWatch(self, self._commands, self._note)
+        goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
+        self._watches: tuple[GraphWatch, ...] = (self._command_topic, goals)
         for mode, topic in _TOPICS.items():
             self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
@@ -277,6 +281,10 @@ class MonitorNode(ManagedNode):
     def _problems(self) -> list[str]:
         return [problem for watch in self._watches for problem in watch.problems()]
 
+    def _note(self, text: str) -> None:
+        """Something on the graph has changed that an operator should know, whatever the mode."""
+        self._reports.note(text, int(self.get_clock().now().nanoseconds))
+
     def _command(self, verdict: Verdict, now: int) -> None:
         if verdict.plan is None:
             return
@@ -290,6 +298,7 @@ class MonitorNode(ManagedNode):
                 names = [f'{code} ({mode})' for code, mode in _MODES.items()]
                 raise IlRosError(f'mode {request.mode}', allowed=names)
             self._require_source(_MODES[request.mode])
+            self._require_graph(_MODES[request.mode])
             self._monitor.request(_MODES[request.mode], resume=request.resume)
         finally:
             response.mode = CODES[self._monitor.mode]
@@ -314,6 +323,13 @@ class MonitorNode(ManagedNode):
                 where=self.resolve_topic_name(_TOPICS[mode]),
                 fix='start its node, load its bundle, and see that its observations arrive',
             )
+
+    def _require_graph(self, mode: Mode) -> None:
+        """The graph may have changed since the last tick; a stop is granted all the same."""
+        begins = mode is not Mode.IDLE and self._monitor.mode is Mode.IDLE
+        if problems := '; '.join(self._problems()) if begins or mode in _DRIVING else '':
+            where = f'mode {self._monitor.mode} to {mode}'
+            raise IlRosError(problems, where=where, fix='fix this, then repeat')
 
     def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> None:
         try:
@@ -351,6 +367,15 @@ class MonitorNode(ManagedNode):
             )
 
     def _report(self) -> Report:
+        level, text, values = self._tick_report()
+        problems = '; '.join(self._problems())
+        if not problems:
+            return level, text, values
+        # Somebody else may command the arm: an error even where this node drives nobody.
+        worst = ERROR if self._command_topic.others else WARN
+        return max(level, worst), f'{problems}; {text}', values
+
+    def _tick_report(self) -> Report:
         report = self._reports.diagnosis()
         silent = self._elapsed() - self._seen
         if report is None or (silent > self._settings.frame_age and not self._simulated):

@@ -65,6 +65,12 @@ class MonitorReports:
         )
         self._say(message, stamp)
 
+    def note(self, text: str, stamp: int) -> None:
+        """Log and publish something that is no change of mode, at `stamp` [ns]."""
+        self._node.get_logger().warning(text)
+        event = EpisodeEvent(kind=EpisodeEvent.NOTE, text=text)
+        self._events.publish(fill_stamp(event, stamp))
+
     def retire(self) -> None:
         """Take back the latched status: a monitor that is not active has no mode."""
         if self._status is not None:

@@ -9,15 +9,17 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from il_ros.msg import MonitorStatus, Takeover  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from il_ros.msg import EpisodeEvent, MonitorStatus, Takeover  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.core.frames import NS  # noqa: E402
 from il_ros.ros.message_conversion import fill_stamp, to_ns, to_stamp  # noqa: E402
-from il_ros.ros.qos import CHUNKS, COMMAND, LATCHED  # noqa: E402
+from il_ros.ros.qos import CHUNKS, COMMAND, EVENTS, LATCHED  # noqa: E402
 
 PATIENCE = 20.0
+COMMAND_TOPIC = 'arm_controller/joint_trajectory'
 
 
 class Operator:
@@ -55,6 +57,13 @@ class Operator:
             if newest and all(getattr(newest, k) == v for k, v in wanted.items()) and happened():
                 return newest
         raise AssertionError(f'{wanted} never came; last: {self.told[-1:]}')
+
+
+def wait(client, happened):
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, 'it never happened'
+        client.spin(0.02)
 
 
 @pytest.fixture(scope='module')
@@ -148,3 +157,44 @@ def test_diagnostics_are_in_the_standard_form(client):
     assert float(values['tick_p95_ms']) > 0.0
     assert float(values['age joint_position']) == 0.0
     assert values['frames without an answer'].isdigit()
+
+
+def test_a_foreign_publisher_keeps_the_arm_from_being_driven_and_stops_it(client):
+    """In IDLE it is told of and nothing begins; while the expert drives, the arm is stopped."""
+    told, events, reports = [], [], []
+    node = client.node
+    node.create_subscription(MonitorStatus, 'monitor/status', told.append, EVENTS)
+    node.create_subscription(EpisodeEvent, 'events', events.append, EVENTS)
+    node.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda array: reports.extend(array.status), 10
+    )
+    rogue = node.create_publisher(JointTrajectory, COMMAND_TOPIC, COMMAND)
+    text = f'/{COMMAND_TOPIC}: also published by {node.get_fully_qualified_name()}'
+    wait(client, lambda: text in [event.text for event in events])
+    with pytest.raises(IlRosError, match=f'mode idle to hold: {text}'):
+        client.set_mode('hold')
+
+    def erroneous():
+        bad = [report for report in reports if report.level == DiagnosticStatus.ERROR]
+        return any(report.name == 'monitor' and text in report.message for report in bad)
+
+    wait(client, erroneous)
+    node.destroy_publisher(rogue)
+    wait(client, lambda: any('alone again' in event.text for event in events))
+
+    stamp = client.reset(21)
+    client.enter('expert', stamp)
+    now = to_ns(client.step(5).header.stamp)
+    rogue = node.create_publisher(JointTrajectory, COMMAND_TOPIC, COMMAND)
+    events.clear()
+    wait(client, lambda: text in [event.text for event in events])
+    client.step(20)
+    wait(client, lambda: told and to_ns(told[-1].header.stamp) > now)
+    wait(client, lambda: told[-1].mode == MonitorStatus.ALARM)
+    assert text in told[-1].reason
+    node.destroy_publisher(rogue)
+    wait(client, lambda: any('alone again' in event.text for event in events))
+    client.step(5)
+    wait(client, lambda: told[-1].fault == MonitorStatus.FAULT_NONE)
+    assert told[-1].mode == MonitorStatus.ALARM  # it is latched
+    client.rest()
