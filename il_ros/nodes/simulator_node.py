@@ -36,6 +36,7 @@ from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.spin import WAKE, run_node
+from il_ros.sim.command_limiter import CommandLimiter
 from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
@@ -63,6 +64,14 @@ class SimulatorConfig:
     )
     tick: float = setting(
         0.01, 'Simulated time between two looks at the clock [s].', low=0.002, high=0.1
+    )
+    allow_trajectory_replacement: bool = setting(
+        False,
+        'Whether a trajectory is blended into the one before, as by a joint_trajectory_controller '
+        'with this parameter; else it replaces it, as in Jazzy and Kilted.',
+    )
+    enforce_command_limits: bool = setting(
+        False, "Whether set-points keep within the contract's speed limits, as ros2_control's."
     )
 
 
@@ -138,13 +147,16 @@ class SimulatorNode(ManagedNode):
         before = self._now
         self._world.reset(seed, perturbations)
         self._base, self._rows = before + _GAP, []
+        posture, limits = self._world.posture(), self._contract.limits
         with self._commanded:
             self._controller = TrajectoryController(
                 self._world.names,
-                self._world.posture(),
+                posture,
                 period=self._world.period,
-                acceleration=self._contract.limits.acceleration,
+                acceleration=limits.acceleration,
+                replacement=self._config.allow_trajectory_replacement,
             )
+        self._limiter = CommandLimiter(limits.velocity, self._timestep, posture)
         self._publish()
 
     def _publish(self) -> None:
@@ -191,6 +203,8 @@ class SimulatorNode(ManagedNode):
             self._clock.publish(ClockMsg(clock=to_stamp(self._now)))
             return
         setpoints, self._rows = np.concatenate(self._rows), []
+        if self._config.enforce_command_limits:
+            setpoints = self._limiter.apply(setpoints)
         self._world.step(setpoints)
         self._publish()
 

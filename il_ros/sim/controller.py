@@ -1,8 +1,9 @@
 """What a robot's controller does with commands, and when they stop.
 
-Trajectories are taken as a joint_trajectory_controller takes them: it refuses what ros2_controllers
-refuses, follows splines through the points, and rests on the last: quintic ones where points have
-accelerations, cubic ones where they have velocities alone, and straight lines where they have none.
+Trajectories are taken as ros2_controllers' joint_trajectory_controller takes them, with
+`interpolate_from_desired_state` on: it refuses what that refuses, follows splines through the
+points, and rests on the last: quintic ones where points have accelerations, cubic ones where they
+have velocities alone, and straight lines where they have none. Its update period counts as zero.
 Single positions and velocities are taken as the position and speed interfaces of an arm take them
 (servoj and speedj of a UR): they hold for `TIMEOUT` periods, then the arm brakes.
 """
@@ -23,6 +24,7 @@ Knot = tuple[float, Array, Array, Array]  # time, position, velocity, accelerati
 
 TIMEOUT = 2.0  # control periods after a position or velocity at which the arm begins to brake
 MOMENT = 1e-3  # shortest time that braking takes [s]
+_STANDING = float(np.finfo(np.float32).eps)  # most speed of a last point [rad/s or m/s]
 _AT_ONCE = 1e-9  # time within which no point can be reached [s]
 
 
@@ -35,6 +37,8 @@ class TrajectoryController:
         period: Control period: how long a move to a single position takes [s].
         acceleration: Deceleration when single positions or velocities stop coming, one for all
             joints or shape (N,) [rad/s^2 or m/s^2].
+        replacement: How a trajectory replaces another: False as in Jazzy and Kilted, True as with
+            `allow_trajectory_replacement`, which came with version 6.8.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class TrajectoryController:
         *,
         period: float = 0.05,
         acceleration: Array | float = 4.0,
+        replacement: bool = False,
     ) -> None:
         self._names = tuple(names)
+        self._replacement = replacement
         self._period = period
         self._acceleration = np.broadcast_to(np.asarray(acceleration, float), len(self._names))
         self.hold(position)
@@ -55,6 +61,7 @@ class TrajectoryController:
         zeros = np.zeros(len(self._names))
         self._knots: list[Knot] = [(-np.inf, np.array(position, dtype=float), zeros, zeros)]
         self._coefficients: list[Array] = []
+        self._blends = False  # only into a trajectory of several points
 
     def command(self, position: Array, now: float) -> None:
         """Move linearly to `position`, shape (N,), within one period.
@@ -93,15 +100,21 @@ class TrajectoryController:
             (now + last + braking, end, zeros, zeros),
         ]
         self._coefficients = [_parabola(*knot[1:]) for knot in self._knots[:-1]]
+        self._blends = False
 
     def _numbers(self, values: Array, what: str) -> Array:
         return checked(values, (len(self._names),), what, 'command')
 
     def follow(self, names: Sequence[str], trajectory: Trajectory, now: float) -> None:
-        """Replace what is being followed, from `now` on.
+        """Replace what is being followed.
 
-        The motion to the first future point starts at once, even if the trajectory is stamped in
-        the future.
+        Without `replacement` the motion to the first point starts at `now`, even if the trajectory
+        is stamped in the future. Where that point has passed, the set-point jumps to where the
+        trajectory is at `now`.
+
+        With it, what is being followed goes on until the trajectory's start, and the motion to the
+        first point starts there. A trajectory that starts in the past is followed from `now` on,
+        all of it as much later as that is.
 
         Raises:
             IlRosError: If a joint_trajectory_controller would refuse it: other joints, sizes that
@@ -110,20 +123,47 @@ class TrajectoryController:
         """
         order = self._order(names)
         self._check(trajectory, now, len(names))
-        position, velocity, acceleration = (column[0] for column in self._sample([now]))
-        knots: list[Knot] = [(now, position, velocity, acceleration)]
+        start = trajectory.start
+        if self._replacement and self._blends:
+            start = max(start, now)
         parts = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
         zeros = np.zeros((len(trajectory.times), len(order)))
         points = [zeros if part is None else part[:, order] for part in parts]
-        for time, *point in zip(trajectory.start + trajectory.times, *points, strict=True):
-            if time > now + _AT_ONCE:
-                knots.append((float(time), *point))
+        times = [float(time) for time in start + trajectory.times]
+        segments = self._lead_in(start, times[0], now)
         spline = _linear if parts[1] is None else _cubic if parts[2] is None else _quintic
-        self._knots = knots
+        knots = [knot for knot, _ in segments] + list(zip(times, *points, strict=True))
+        # Segments that go on keep their shape; all others are new.
         self._coefficients = [
-            spline(before[1:], after[1:], after[0] - before[0])
-            for before, after in itertools.pairwise(knots)
+            spline(before[1:], after[1:], after[0] - before[0]) if kept is None else kept
+            for (before, after), kept in itertools.zip_longest(
+                itertools.pairwise(knots), [kept for _, kept in segments]
+            )
         ]
+        self._knots, self._blends = knots, len(times) > 1
+
+    def _lead_in(self, start: float, first: float, now: float) -> list[tuple[Knot, Array | None]]:
+        """Knots before the first point, due at `first` [s], with the segments that are kept."""
+        if not (self._replacement and self._blends):
+            return [(self._knot(now), None)] if first > now + _AT_ONCE else []
+        going = zip(self._knots, [*self._coefficients, None], strict=True)
+        kept = [(knot, segment) for knot, segment in going if knot[0] < start - _AT_ONCE]
+        past = sum(knot[0] <= now for knot, _ in kept)
+        kept = kept[max(past - 1, 0) :]
+        if kept and kept[-1][1] is None:  # a rest
+            position = kept[-1][0][1]
+            kept[-1] = kept[-1][0], _parabola(position, 0 * position, 0 * position)
+        if first > start + _AT_ONCE:
+            return [*kept, (self._knot(start), None)]
+        return kept
+
+    def _knot(self, time: float) -> Knot:
+        position, velocity, acceleration = (column[0] for column in self._sample([time]))
+        return time, position, velocity, acceleration
+
+    def reference(self, now: float) -> tuple[Array, Array, Array]:
+        """Position, velocity and acceleration that it follows at `now` [s], each (N,)."""
+        return self._knot(now)[1:]
 
     def positions(self, times: Array) -> Array:
         """Set-points at `times` (absolute, shape (T,)), shape (T, N)."""
@@ -163,7 +203,9 @@ class TrajectoryController:
             refuse('times of the points do not increase')
         if trajectory.start + float(trajectory.times[-1]) <= now + _AT_ONCE:
             refuse('it ends in the past')
-        if trajectory.velocities is not None and np.any(np.abs(trajectory.velocities[-1]) > 1e-6):
+        if trajectory.velocities is not None and np.any(
+            np.abs(trajectory.velocities[-1]) > _STANDING
+        ):
             refuse('the last point still moves')
 
 

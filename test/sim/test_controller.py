@@ -319,3 +319,89 @@ def test_the_order_of_the_joints_in_a_message_makes_no_difference(given_, names)
     one.follow(NAMES, given_, 0.0)
     other.follow(names, replace(given_, **swapped), 0.0)
     np.testing.assert_array_equal(one.positions(ahead), other.positions(ahead))
+
+
+def rest_to_rest(**changes):
+    """Two points of a motion at 2 rad/s that ends at rest."""
+    return trajectory(
+        times=np.array([0.1, 0.5]),
+        positions=np.array([[0.2, 0.2], [0.6, 0.6]]),
+        velocities=np.array([[2.0, 2.0], [0.0, 0.0]]),
+        **changes,
+    )
+
+
+def test_a_trajectory_whose_first_point_has_passed_is_joined_where_it_is(controller):
+    # ros2_controllers' Trajectory::sample looks for the segment of the present and ignores the
+    # state before the trajectory: the set-point jumps.
+    punctual = TrajectoryController(NAMES, np.zeros(2), period=PERIOD)
+    punctual.follow(NAMES, rest_to_rest(start=1.0), now=1.0)
+    controller.follow(NAMES, rest_to_rest(start=1.0), now=1.2)
+    times = np.array([1.2, 1.3, 2.0])
+    np.testing.assert_allclose(controller.positions(times), punctual.positions(times), atol=1e-12)
+    assert controller.positions(np.array([1.2]))[0, 0] > 0.3
+
+
+def blending():
+    controller = TrajectoryController(NAMES, np.zeros(2), period=PERIOD, replacement=True)
+    controller.follow(NAMES, trajectory(), now=1.0)
+    return controller
+
+
+def test_with_replacement_what_is_followed_goes_on_until_the_new_one_starts():
+    before, controller = blending(), blending()
+    # At 1.5 s, in the middle of its way, the first one is at (0.5, 1) with a speed of (1, 2).
+    controller.follow(NAMES, rest_to_rest(start=1.75), now=1.2)
+    until = np.linspace(1.2, 1.75, 50)
+    np.testing.assert_allclose(controller.positions(until), before.positions(until), atol=1e-12)
+    reached = controller.positions(np.array([1.85, 2.25, 9.0]))
+    np.testing.assert_allclose(reached, [[0.2, 0.2], [0.6, 0.6], [0.6, 0.6]], atol=1e-12)
+    for one, other in zip(controller.reference(1.75), before.reference(1.75), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_with_replacement_a_late_trajectory_is_followed_from_its_arrival_on():
+    before, controller = blending(), blending()
+    controller.follow(NAMES, rest_to_rest(start=1.0), now=1.3)
+    here = controller.positions(np.array([1.3]))
+    np.testing.assert_allclose(here, before.positions(np.array([1.3])), atol=1e-12)
+    # Its points are due 0.1 and 0.5 s after it came, not after its start.
+    reached = controller.positions(np.array([1.4, 1.8]))
+    np.testing.assert_allclose(reached, [[0.2, 0.2], [0.6, 0.6]], atol=1e-12)
+
+
+def test_with_replacement_a_rest_after_the_end_goes_on_until_the_next_start():
+    controller = blending()
+    controller.follow(NAMES, rest_to_rest(start=5.0), now=3.0)
+    reached = controller.positions(np.array([3.0, 4.9, 5.0, 5.1]))
+    np.testing.assert_allclose(reached, [[1, 2], [1, 2], [1, 2], [0.2, 0.2]], atol=1e-12)
+
+
+def test_replacement_begins_with_the_second_trajectory():
+    # Nothing is blended into a hold: its only point is no trajectory to go on with.
+    controller = TrajectoryController(NAMES, np.zeros(2), period=PERIOD, replacement=True)
+    controller.follow(NAMES, rest_to_rest(start=1.0), now=1.2)
+    assert controller.positions(np.array([1.2]))[0, 0] > 0.3
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 2.0), trajectories(5).filter(lambda x: len(x.times) > 1)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_with_replacement_no_trajectory_that_starts_in_the_future_makes_a_step(steps):
+    controller = blending()
+    now, h = 1.0, 1e-6
+    for wait, trajectory_ in steps:
+        now += wait
+        new = later(trajectory_, now + h)
+        times = np.array([now, *np.linspace(now, new.start - h, 20), new.start, new.start + h])
+        before = controller.positions(times)
+        controller.follow(NAMES, new, now)
+        after = controller.positions(times)
+        np.testing.assert_allclose(after[:-1], before[:-1], atol=1e-8)
+        speed = np.diff(after[-3:], axis=0) / h
+        np.testing.assert_allclose(speed[1], speed[0], atol=4e4 * h)

@@ -1,0 +1,235 @@
+"""How fast an arm gets when commands reach its controller late: the monitor on a virtual clock.
+
+A joint_trajectory_controller, simulated, follows what the monitor sends while a source asks for
+quick motions back and forth. Commands are late before they are sent, because the monitor is starved
+of processor time, or in transit, after they are sent. Judged are the controller's set-points, at
+each update.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.demonstrations import CONTRACT
+from il_ros.core.contract import Contract, load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
+from il_ros.core.robots.franka import FRANKA
+from il_ros.core.trajectory import Trajectory
+from il_ros.monitors.mode import Mode, ModeRefused
+from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor_assembly import make_monitor
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import Chunk, MonitorInput
+from il_ros.monitors.planned_motion import trajectory_of
+from il_ros.sim.command_limiter import CommandLimiter
+from il_ros.sim.controller import TrajectoryController
+
+EPISODES, SMOKE = 1000, 3
+LATEST = 0.3  # s
+UPDATE = 0.002  # s, period of the controller
+_DRIVEN, _AFTER = 3.0, 1.5  # s that the source drives, and that the arm has to come to rest
+_STANDING = 1e-3  # rad/s or m/s
+_REACH = np.array([0.4, 0.25, 0.3, 0.25, 0.6, 0.5, 0.8, 0.0])  # rad, of the source's goals
+_GOAL = 0.8  # s between two goals
+_STEPS = 8  # of a chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lateness:
+    """Where commands lose time, each by a random time up to `LATEST`.
+
+    Attributes:
+        sending: Whether before they are sent; the monitor misses ticks meanwhile.
+        transit: Whether after they are sent.
+        in_order: Whether none overtakes another on its way.
+    """
+
+    sending: bool = False
+    transit: bool = False
+    in_order: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robot:
+    """How the robot's controllers are set up.
+
+    Attributes:
+        replacement: `allow_trajectory_replacement` of the joint_trajectory_controller.
+        limits: `enforce_command_limits` of the controller_manager.
+    """
+
+    replacement: bool = False
+    limits: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the set-points of an episode did.
+
+    Attributes:
+        speed: Largest share of a speed limit.
+        acceleration: Largest share of an acceleration limit.
+        at_rest: Whether they rest at the end.
+        way: Longest way of a joint [rad or m].
+    """
+
+    speed: float
+    acceleration: float
+    at_rest: bool
+    way: float
+
+
+CASES = (
+    ('sending', Lateness(sending=True), Robot()),
+    ('sending_blended', Lateness(sending=True), Robot(replacement=True)),
+    ('transit_limited', Lateness(transit=True), Robot(limits=True)),
+    ('transit_blended_limited', Lateness(transit=True), Robot(replacement=True, limits=True)),
+    ('transit', Lateness(transit=True), Robot()),
+    ('transit_blended', Lateness(transit=True), Robot(replacement=True)),
+)
+PROMISED = ('sending', 'sending_blended', 'transit_limited', 'transit_blended_limited')
+
+
+class Episode:
+    """One episode; nothing but `rng` is random."""
+
+    def __init__(
+        self, contract: Contract, lateness: Lateness, robot: Robot, rng: np.random.Generator
+    ) -> None:
+        self._contract, self._lateness, self._rng = contract, lateness, rng
+        names, self._dt = contract.action.names, contract.period
+        self._home = FRANKA.home.copy()
+        self._controller = TrajectoryController(
+            names, self._home, period=self._dt, replacement=robot.replacement
+        )
+        limiter = CommandLimiter(contract.limits.velocity, UPDATE, self._home)
+        self._limiter = limiter if robot.limits else None
+        config = MonitorConfig(allow_uncalibrated=True, novelty=False, overdue=0.0)
+        self._monitor: Monitor = make_monitor(contract, None, config)
+        self._goal = self._home
+        self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
+        self._rows: list[Array] = [self._home]
+
+    def run(self) -> Outcome:
+        """Drive, let the source fall silent, and see the arm come to rest."""
+        updates = round((_DRIVEN + _AFTER) / UPDATE)
+        every, busy_until = round(self._dt / UPDATE), 0.0
+        frame: MonitorInput | None = None
+        for update in range(updates):
+            now = update * UPDATE
+            if update % every == 0:
+                frame = self._frame(now)
+            if frame is not None and now >= busy_until:
+                busy_until = self._tick(frame, now)
+                frame = None
+            self._deliver(now)
+            self._follow(now)
+        return self._outcome()
+
+    def _frame(self, now: float) -> MonitorInput:
+        position = self._rows[-1]
+        before = self._rows[-2] if len(self._rows) > 1 else position
+        return MonitorInput(stamp=now, position=position, velocity=(position - before) / UPDATE)
+
+    def _tick(self, frame: MonitorInput, present: float) -> float:
+        """Tick once from `present` [s] on; gives when the monitor can tick again."""
+        late = self._rng.uniform(0.0, LATEST) if self._lateness.sending else 0.0
+        read = present + self._rng.uniform() * late  # when the monitor looks at the clock
+        monitor = self._monitor
+        if frame.stamp < _DRIVEN:
+            monitor.offer(self._chunk(frame), 'policy')
+        verdict = monitor.tick(frame, read)
+        if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
+            with suppress(ModeRefused):
+                monitor.request(Mode.POLICY)
+        if verdict.plan is not None:
+            start = read + self._contract.command_delay
+            self._send(trajectory_of(verdict.plan, read, self._dt, start=start), present + late)
+        return present + late
+
+    def _send(self, trajectory: Trajectory, sent: float) -> None:
+        late = self._rng.uniform(0.0, LATEST) if self._lateness.transit else 0.0
+        arrival = sent + late
+        if self._lateness.in_order and self._way:
+            arrival = max(arrival, self._way[-1][0])
+        self._way.append((arrival, trajectory))
+
+    def _deliver(self, now: float) -> None:
+        for item in sorted((x for x in self._way if x[0] <= now), key=lambda x: x[0]):
+            self._way.remove(item)
+            with suppress(IlRosError):  # the controller refuses what ends in the past
+                self._controller.follow(self._contract.action.names, item[1], now)
+
+    def _follow(self, now: float) -> None:
+        rows = self._controller.positions(np.array([now + UPDATE]))
+        self._rows.append((self._limiter.apply(rows) if self._limiter else rows)[0])
+
+    def _chunk(self, frame: MonitorInput) -> Chunk:
+        """Straight to a goal, near the speed limits."""
+        if round(frame.stamp / self._dt) % round(_GOAL / self._dt) == 0:
+            self._goal = self._home + self._rng.uniform(-1, 1, len(self._home)) * _REACH
+        most = 0.95 * self._contract.limits.velocity * self._dt
+        steps = np.arange(1, _STEPS + 1)[:, None]
+        assert frame.position is not None
+        way = np.clip(self._goal - frame.position, -most * steps, most * steps)
+        return Chunk(
+            stamp=frame.stamp,
+            step_dt=self._dt,
+            names=self._contract.action.names,
+            positions=frame.position + way,
+            contract_hash=self._contract.hash,
+            policy_id='',
+            source='policy',
+        )
+
+    def _outcome(self) -> Outcome:
+        rows, limits = np.array(self._rows), self._contract.limits
+        speed = np.diff(rows, axis=0) / UPDATE
+        acceleration = np.diff(speed, axis=0) / UPDATE
+        return Outcome(
+            speed=float((np.abs(speed) / limits.velocity).max()),
+            acceleration=float((np.abs(acceleration) / limits.acceleration).max()),
+            at_rest=bool(np.all(np.abs(speed[-50:]) < _STANDING)),
+            way=float(np.abs(rows - rows[0]).max()),
+        )
+
+
+def outcomes(episodes: int, seed: int, lateness: Lateness, robot: Robot) -> list[Outcome]:
+    """Of so many episodes."""
+    contract = load_contract(CONTRACT)
+    return [
+        Episode(contract, lateness, robot, np.random.default_rng([seed, i])).run()
+        for i in range(episodes)
+    ]
+
+
+def run(episodes: int = EPISODES, seed: int = 0) -> dict[str, float]:
+    """Worst shares of the speed limits, of so many episodes each; and whether all came to rest.
+
+    `worst_speed_share` is what is promised: late before sending with any controller, and late in
+    transit with one that is set up as documented.
+    """
+    figures, at_rest = {}, True
+    for name, lateness, robot in CASES:
+        found = outcomes(episodes, seed, lateness, robot)
+        figures[f'{name}_speed_share'] = max(outcome.speed for outcome in found)
+        figures[f'{name}_acceleration_share'] = max(outcome.acceleration for outcome in found)
+        figures[f'{name}_way_median'] = float(np.median([outcome.way for outcome in found]))
+        at_rest &= all(outcome.at_rest for outcome in found)
+    promised = max(figures[f'{name}_speed_share'] for name in PROMISED)
+    return {'worst_speed_share': promised, 'at_rest': float(at_rest), **figures}
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--episodes', type=int, default=EPISODES)
+    parser.add_argument('--seed', type=int, default=0)
+    given = parser.parse_args()
+    print(json.dumps(run(given.episodes, given.seed), indent=2))
