@@ -136,6 +136,8 @@ class MeasurementChecks:
         fault = checks.stamp(
             'frame', frame.stamp, now, max_age=config.frame_age, future=config.future
         )
+        if fault and frame.invalid:  # they may tell why it is old: a clock, a driver
+            return Fault(fault.kind, f'{fault.text}; {"; ".join(frame.invalid)}')
         return fault or checks.frame_content(frame, len(self._limits.names))
 
     def judge(self, frame: MonitorInput, plan: Plan | None) -> Fault | None:

@@ -22,6 +22,7 @@ from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.ros.clock_watch import ClockWatch
 from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
@@ -98,7 +99,10 @@ class MonitorNode(ManagedNode):
         self._source = FrameSource(self, self._contract, self._on_frame)
         self._command_topic = CommandTopicWatch(self, self._commands, self._note)
         goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
-        self._watches: tuple[GraphWatch, ...] = (self._command_topic, goals)
+        self._clocks = ClockWatch(
+            self, self._contract, self._source.delays, self._settings, self._note
+        )
+        self._watches: tuple[GraphWatch, ...] = (self._command_topic, goals, self._clocks)
         for mode, topic in _TOPICS.items():
             self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
@@ -265,6 +269,9 @@ class MonitorNode(ManagedNode):
 
     def _silence(self, silent: float, stamp: int) -> MonitorInput:
         text = f'no observation for {silent:.3f} s, allowed {self._settings.frame_age} s'
+        clock = self._contract.clock
+        if rejected := self._source.builder.rejected.get(clock):
+            text += f' ({clock}: {rejected})'
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input(self, frame: Frame) -> MonitorInput:
@@ -368,7 +375,8 @@ class MonitorNode(ManagedNode):
 
     def _report(self) -> Report:
         level, text, values = self._tick_report()
-        problems = '; '.join(self._problems())
+        values = {**values, **self._clocks.values()}
+        problems = '; '.join(self._problems() or self._clocks.warnings())
         if not problems:
             return level, text, values
         # Somebody else may command the arm: an error even where this node drives nobody.

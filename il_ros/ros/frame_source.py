@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
+from il_ros.core.stamp_delays import StampDelays
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_IN
@@ -27,6 +28,9 @@ class FrameSource:
         contract: What the topics mean.
         on_frame: Called with each frame, in the executor's thread.
         keys: Which observations; the contract's ordinary ones by default.
+
+    Attributes:
+        delays: Of each topic that is ordered by its header's stamps, from stamp to receipt.
     """
 
     def __init__(
@@ -39,8 +43,11 @@ class FrameSource:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
         self._simulated = bool(node.get_parameter('use_sim_time').value)
+        self.delays: dict[str, StampDelays] = {}
         for topic, group in contract.by_topic(self.builder.keys).items():
             streams = {key: contract.streams[key] for key in group}
+            if any(stream.align.time == 'header' for stream in streams.values()):
+                self.delays[topic] = StampDelays()
             node.create_subscription(
                 message_type(streams[group[0]].type),
                 topic,
@@ -57,11 +64,15 @@ class FrameSource:
         return describe_invalid(self._contract, frame, self.builder.rejected)
 
     def _receiver(self, topic: str, decoder: TopicDecoder) -> RawCallback:
+        delays = self.delays.get(topic)
+
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
             received = self._node.get_clock().now().nanoseconds
             if not self._simulated:
                 received = received_ns(info, received)
             header, values, errors = decoder.decode(data, received)
+            if delays is not None and header > 0:
+                delays.add(header, received)
             for key, problem in errors.items():
                 self.builder.rejected[key] = str(problem)
                 self._node.get_logger().error(
