@@ -65,15 +65,17 @@ class TeleopNode(ManagedNode):
         """Read contract and device; subscribe; nothing is published yet."""
         self._contract = contract = load_contract(self._config.contract)
         config = load_config(self._config.device, self._config.config)
+        self._device = make_device(config, contract)
         self._operator = Operator(
             make_pilot(config, contract, self._config.horizon),
             timeout=self._config.timeout,
             period=contract.period,
             horizon=self._config.horizon,
+            forget=self._device.reset,
         )
-        self._device = make_device(config, contract)
         self._commanded: tuple[int, NDArray[np.float64]] | None = None
         self._said, self._told, self._refusal = False, 0.0, ''
+        self._ignored: tuple[str, ...] = ()
         self._chunks = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         self._takeover = self.create_publisher(Takeover, topics.TAKEOVER, EVENTS)
         self._start = self.create_client(StartEpisode, 'recorder/start')
@@ -107,6 +109,7 @@ class TeleopNode(ManagedNode):
             return
         self._operator.hear(reading, self._now())
         self._tell()
+        self._tell_ignored(reading)
         for press in reading.pressed:
             self._press(press)
 
@@ -177,7 +180,8 @@ class TeleopNode(ManagedNode):
         if read is None:
             if self._said:
                 self._say(False, self._now())
-                self.get_logger().warning('the arm is let go: the device is silent')
+                why = self._operator.refusal or 'the device is silent'
+                self.get_logger().warning(f'the arm is let go: {why}')
         elif asking != self._said or not 0.0 <= read - self._told < _TELL:
             self._say(asking, read)
 
@@ -187,6 +191,13 @@ class TeleopNode(ManagedNode):
         self._operator.lost = False
         self._takeover.publish(fill_stamp(message, round(read * NS)))
         self._said, self._told = held, read
+
+    def _tell_ignored(self, reading: DeviceReading) -> None:
+        """Log each time that the enable switch is pressed which axes do not count."""
+        ignored = reading.ignored if reading.held else ()
+        if ignored and not self._ignored:
+            self.get_logger().warning(_ignored_text(ignored))
+        self._ignored = ignored
 
     def _tell_refusal(self) -> None:
         refusal = self._operator.refusal
@@ -199,11 +210,17 @@ class TeleopNode(ManagedNode):
         values: dict[str, object] = {'device': self._config.device, 'held': operator.asking}
         if hasattr(self._device, 'speed_fraction'):
             values['speed'] = f'{self._device.speed_fraction:.2f}'
-        if read is None:
-            return WARN, 'the device is silent', values
         if operator.refusal:
             return WARN, operator.refusal, values
+        if read is None:
+            return WARN, 'the device is silent', values
+        if self._ignored:
+            return WARN, _ignored_text(self._ignored), values
         return OK, 'held' if operator.asking else 'let go', values
+
+
+def _ignored_text(axes: tuple[str, ...]) -> str:
+    return f'not in its dead zone yet, so it does not count: {", ".join(axes)}'
 
 
 main = partial(run_node, TeleopNode)

@@ -2,6 +2,7 @@
 
 import os
 import termios
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -87,6 +88,30 @@ def test_a_device_that_falls_silent_in_the_middle_of_a_motion_stops_the_arm(pad)
     assert not pad.status.takeover
 
 
+def test_a_gamepad_out_of_range_that_repeats_its_last_message_is_let_go(pad):
+    pad.drive()
+    pad.pad(10, x=1.0, noise=0.0)
+    pad.wait(lambda: not pad.status.takeover)
+    assert pad.until_rest() < REST
+    assert pad.status.mode == MonitorStatus.HOLD
+    pad.wait(pad.said('the arm is let go: the device is deflected, but none of its digits has'))
+    pad.pad(10, x=1.0)  # it is back: switch and stick have to be let go first
+    pad.heard(False, times=20)
+    assert pad.speed < STANDING
+
+
+def test_an_axis_that_is_told_at_full_deflection_since_the_start_moves_nothing(pad):
+    pad.end('teleop')
+    pad.pad(x=-1.0)
+    pad.start('teleop', **pad.running)
+    pad.hold()
+    before = pad.joints
+    pad.take(lambda: pad.pad(10, x=-1.0), lambda: pad.pad(x=-1.0))
+    pad.heard(True, times=30)
+    np.testing.assert_allclose(pad.joints, before, atol=1e-3)
+    pad.wait(pad.said('not in its dead zone yet, so it does not count: x (axis 1)'))
+
+
 def test_a_message_that_lacks_axes_stops_the_arm_and_says_what_is_needed(pad):
     pad.drive()
     pad.device = lambda: pad.joy.publish(Joy(axes=[0.0, 1.0], buttons=[1] * 21))
@@ -133,9 +158,13 @@ def test_buttons_begin_and_end_episodes(pad, tmp_path):
 def test_a_twist_moves_the_tool_and_its_end_stops_it(begun, place):
     def send(x):
         message = TwistStamped()
-        message.twist.linear.x = x
-        message.header.frame_id = 'base'
-        place.device = lambda: place.twist.publish(message)
+        message.header.frame_id, signs = 'base', cycle((1.0, -1.0))
+
+        def tell():
+            message.twist.linear.x = x + 1e-5 * next(signs)
+            place.twist.publish(message)
+
+        place.device = tell
 
     send(0.0)
     begun(device='twist')
@@ -163,14 +192,18 @@ def test_a_leader_far_away_is_refused_in_words_and_a_near_one_is_followed(begun,
     begun(device='leader', config=CONFIG / 'teleop/leader.yaml')
     here = place.joints
     away = here + 0.5 * np.eye(8)[2]
+    lead(away, False)
+    place.heard(False)
     lead(away, True)
     place.wait(place.said('no takeover, let go and try again: the leader is away from the arm: '))
     place.wait(place.said('fr3_joint3 +0.5'))
-    lead(here, True)  # brought near with the pedal down: it has to be let go first
+    lead(here, True)  # near with the pedal down: it has to be let go first
     place.heard(False, times=10)
     np.testing.assert_allclose(place.joints, here, atol=1e-3)
     place.take(lambda: lead(here, True), lambda: lead(here, False))
-    lead(here + 0.4 * np.eye(8)[0], True)
+    for share in np.linspace(0.0, 0.4, 20):  # by a hand, which does not jump
+        lead(here + share * np.eye(8)[0], True)
+        place.heard(True)
     place.wait(lambda: abs(place.joints[0] - here[0] - 0.4) < 0.01 and place.speed < STANDING)
     place.device = None
     place.wait(lambda: place.status.mode != MonitorStatus.EXPERT)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -189,12 +190,15 @@ class Place:
         self.wait(lambda: self.stamp > begin + 50_000_000 and self.speed < STANDING)
         return (self.stamp - begin) / 1e9
 
-    def pad(self, *buttons, x=0.0):
-        """Hold these buttons of a gamepad, and its stick forward."""
-        pressed = [int(i in buttons) for i in range(21)]
-        self.device = lambda: self.joy.publish(
-            Joy(axes=[0.0, x, 0.0, 0.0, 0.0, 0.0], buttons=pressed)
-        )
+    def pad(self, *buttons, x=0.0, noise=1e-4):
+        """Hold these buttons of a gamepad, and its stick forward with the noise of a hand."""
+        pressed, signs = [int(i in buttons) for i in range(21)], cycle((1.0, -1.0))
+
+        def send():
+            tremble = noise * next(signs)
+            self.joy.publish(Joy(axes=[tremble, x, 0.0, 0.0, 0.0, 0.0], buttons=pressed))
+
+        self.device = send
 
     def press(self, button):
         """Press a button of a gamepad and let it go."""

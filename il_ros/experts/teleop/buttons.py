@@ -79,8 +79,14 @@ class ButtonState:
 
     def __init__(self, buttons: Buttons, axes: Mapping[str, int] | None = None) -> None:
         self._buttons, self._axes = buttons, axes or {}
+        self._first = True
+        self._released: frozenset[str] = frozenset()  # have been up since the device appeared
         self.read = -math.inf
         self.down: frozenset[str] = frozenset()
+
+    def reset(self) -> None:
+        """Take the next message as the first one: the device has been lost."""
+        self._first, self._released = True, frozenset()
 
     def update(
         self, axes: Sequence[float], buttons: Sequence[int], now: float
@@ -94,10 +100,11 @@ class ButtonState:
                 not finite.
         """
         self._check(axes, buttons)
-        used = self._buttons.used.items()
-        down = frozenset(name for name, i in used if i < len(buttons) and buttons[i])
-        before = down if self.read == -math.inf else self.down
-        self.down, self.read = down, now
+        used = self._buttons.used
+        down = frozenset(name for name, i in used.items() if i < len(buttons) and buttons[i])
+        before = down if self._first else self.down
+        self.down, self.read, self._first = down, now, False
+        self._released |= used.keys() - down
         return tuple(press for press in PRESSES if press in down - before)
 
     @property
@@ -112,8 +119,12 @@ class ButtonState:
 
     @property
     def gripper(self) -> float:
-        """1 while the gripper opens, -1 while it closes, 0 otherwise."""
-        return float('gripper_open' in self.down) - float('gripper_close' in self.down)
+        """1 while the gripper opens, -1 while it closes, 0 otherwise.
+
+        A button that has been down since the device appeared does not count.
+        """
+        down = self.down & self._released
+        return float('gripper_open' in down) - float('gripper_close' in down)
 
     def _check(self, axes: Sequence[float], buttons: Sequence[int]) -> None:
         used_buttons = {} if self._buttons.sparse else self._buttons.used

@@ -34,6 +34,8 @@ class DeviceReading:
         joints: Target of a leader arm for the follower's joints, shape (N,) [rad, m]; None for
             devices that steer the tool.
         pressed: Buttons that have just been pressed.
+        ignored: Deflected axes that do not count, for they have not been in their dead zone yet.
+        doubt: Why the device is not to be believed from now on; empty if it is.
     """
 
     read: float
@@ -44,3 +46,5 @@ class DeviceReading:
     gripper: float = 0.0
     joints: Array | None = None
     pressed: tuple[Press, ...] = ()
+    ignored: tuple[str, ...] = ()
+    doubt: str = ''

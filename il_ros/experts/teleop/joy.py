@@ -8,9 +8,17 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer, SpeedScale
+from il_ros.experts.teleop.deflection import (
+    FROZEN,
+    DeflectionWatch,
+    check_frozen_time,
+    digits_of,
+    frozen_text,
+)
 from il_ros.experts.teleop.device_reading import DeviceReading, TwistFrame
 from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
@@ -83,6 +91,12 @@ class Axes:
         axes = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: axis.index for name, axis in axes.items() if axis is not None}
 
+    def named(self, which: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Directions and indices of the axes that are true in `which`, shape (6,)."""
+        used = self.used
+        names = [field.name for field in fields(self)]
+        return tuple(f'{names[i]} (axis {used[names[i]]})' for i in np.flatnonzero(which))
+
     def twist(self, deflections: Sequence[float]) -> Array:
         """Velocity of the tool, linear then angular, shape (6,), from all axes of the device."""
         axes = [getattr(self, field.name) for field in fields(self)]
@@ -99,6 +113,8 @@ class JoyConfig:
         buttons: Button for each purpose.
         linger: Without an enable button, how long the device counts as held after it was last
             moved [s].
+        frozen_time: How long a deflected device may repeat itself to the last digit before it
+            counts as let go [s]; longer for digital sticks and pads, which have no noise.
         speed: How fast the tool moves.
         motion: How the arm follows.
     """
@@ -107,8 +123,12 @@ class JoyConfig:
     axes: Axes
     buttons: Buttons = field(default_factory=Buttons)
     linger: float = 0.5
+    frozen_time: float = FROZEN
     speed: SpeedScale = field(default_factory=SpeedScale)
     motion: MotionConfig = field(default_factory=MotionConfig)
+
+    def __post_init__(self) -> None:
+        check_frozen_time(self.frozen_time)
 
 
 class JoyDevice:
@@ -125,7 +145,14 @@ class JoyDevice:
         self._config = config
         self._buttons = ButtonState(config.buttons, config.axes.used)
         self._moved = HoldTimer(config.linger)
+        self._watch = DeflectionWatch(len(fields(Axes)), config.frozen_time)
         self.speed_fraction = config.speed.initial
+
+    def reset(self) -> None:
+        """Believe nothing that was read before: the device has been lost."""
+        self._watch.reset()
+        self._buttons.reset()
+        self._moved.end()
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
         """The reading of a message that was received at `now` [s].
@@ -136,7 +163,9 @@ class JoyDevice:
         config = self._config
         pressed = self._buttons.update(axes, buttons, now)
         self.speed_fraction = config.speed.changed(self.speed_fraction, pressed)
-        twist, gripper = self.speed_fraction * config.axes.twist(axes), self._buttons.gripper
+        deflected = config.axes.twist(axes)
+        counts = self._watch.update(deflected != 0.0, digits_of(axes, buttons), now)
+        twist, gripper = self.speed_fraction * deflected * counts, self._buttons.gripper
         wanted = bool(twist.any() or gripper or 'gripper_toggle' in pressed)
         moved = self._moved.update(wanted, now)
         return DeviceReading(
@@ -147,4 +176,6 @@ class JoyDevice:
             frame=config.frame,
             gripper=gripper,
             pressed=pressed,
+            ignored=config.axes.named((deflected != 0.0) & ~counts),
+            doubt=frozen_text(config.frozen_time) if self._watch.frozen else '',
         )

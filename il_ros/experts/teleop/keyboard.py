@@ -123,6 +123,10 @@ class Keyboard:
         self._held = HoldTimer(config.linger)
         self.speed_fraction = config.speed.initial
 
+    def reset(self) -> None:
+        """Count no key as held: the terminal was not read in time."""
+        self._stop([])
+
     def keys(self, text: str, now: float) -> DeviceReading:
         """The reading at `now` [s] of the characters received since the last call."""
         pressed: list[Press] = []

@@ -19,6 +19,7 @@ from il_ros.experts.teleop.setpoint_limiter import MotionConfig, SetpointLimiter
 
 TOPIC = 'leader/joint_states'  # default topic of a leader arm
 _PREDICT = 0.1  # s for which the leader's velocity is extrapolated
+_FASTEST = 15.0  # rad/s; no hand turns a joint of a leader arm faster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,12 @@ class LeaderDevice:
         self._positions: Array = np.full(len(names), np.nan)
         self._joints: Array | None = None
         self._read = dict.fromkeys(self.topics, -math.inf)
+        self._arm = np.array([name in config.joints for name in names])
+        self._names, self._tolerance, self._doubt = names, config.tolerance, ''
+
+    def reset(self) -> None:
+        """Count no button that was down before: the device has been lost."""
+        self._buttons.reset()
 
     def joint_state(
         self, names: Sequence[str], positions: Sequence[float], now: float, *, topic: str = TOPIC
@@ -149,7 +156,9 @@ class LeaderDevice:
                 where=topic,
                 allowed=f'positions of {", ".join(own.values())}',
             )
+        before = self._positions.copy()
         self._positions[list(own)] = [by_name[name] for name in own.values()]
+        self._doubt = self._jump(before, now - self._read[topic])
         self._read[topic] = now
         if math.isfinite(min(self._read.values())):
             self._joints = self._factor * self._positions + self._offset
@@ -163,6 +172,20 @@ class LeaderDevice:
         """
         return self._reading(self._buttons.update(axes, buttons, now))
 
+    def _jump(self, before: Array, seconds: float) -> str:
+        """Which joint is further from `before` (N,) than a hand moves it; a gripper may snap.
+
+        While nobody holds the enable switch, it may: what counts then is where the leader is.
+        """
+        if not self._buttons.held:
+            return ''
+        step = np.where(self._arm, np.abs(self._positions - before), 0.0)
+        far = np.flatnonzero(step > self._tolerance + _FASTEST * max(seconds, 0.0))
+        if not far.size:
+            return ''
+        leader, size = self._leaders[far[0]][1], step[far[0]]
+        return f'the leader jumps: {leader} by {size:.3f} rad in {seconds:.3f} s'
+
     def _reading(self, pressed: tuple[Press, ...]) -> DeviceReading:
         return DeviceReading(
             read=min(*self._read.values(), self._buttons.read),
@@ -170,6 +193,7 @@ class LeaderDevice:
             keep=self._buttons.keep,
             joints=self._joints,
             pressed=pressed,
+            doubt=self._doubt,
         )
 
 

@@ -1,11 +1,13 @@
 """Whether an operator has the arm, and how the arm moves: the enable switch of teleoperation.
 
-Every doubt releases the arm: a device that falls silent or sends nonsense, a clock that jumps, a
-leader arm that is elsewhere. The enable switch then has to be released before it counts again.
+Every doubt releases the arm: a device that falls silent, repeats itself or sends nonsense, a clock
+that jumps, a leader arm that is elsewhere. The enable switch then has to be released before it
+counts again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -39,14 +41,24 @@ class Operator:
         timeout: Longest silence of the device [s].
         period: Time between two frames [s].
         horizon: Steps of a chunk.
+        forget: Called when the device is lost, so that it believes nothing that was read before.
 
     Attributes:
         refusal: Why an enable switch that is held does not count; empty if it does.
         lost: Whether the device was lost while it had the arm, and nobody was told yet.
     """
 
-    def __init__(self, pilot: Pilot, *, timeout: float, period: float, horizon: int) -> None:
+    def __init__(
+        self,
+        pilot: Pilot,
+        *,
+        timeout: float,
+        period: float,
+        horizon: int,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pilot, self._timeout, self._horizon = pilot, timeout, horizon
+        self._forget = forget
         self._period = round(period * NS)
         self._reading: DeviceReading | None = None
         self._armed = False  # the enable switch has been seen released
@@ -75,6 +87,10 @@ class Operator:
         if not 0.0 <= now - reading.read <= self._timeout:
             self.lose()
             return
+        if reading.doubt:
+            self.lose()
+            self.refusal = reading.doubt
+            return
         self._reading = reading
         if not reading.held:
             self._still |= self._moving  # where the last chunk led, if it is to be kept at all
@@ -89,6 +105,7 @@ class Operator:
         self._reading, self._armed = None, False
         self._moving = self._still = False
         self._pressed, self.refusal = (), ''
+        self._forget()
 
     def look(self, now: float) -> None:
         """Release the arm if the device has been silent for too long at `now` [s]."""

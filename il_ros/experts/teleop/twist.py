@@ -11,6 +11,13 @@ import numpy as np
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.buttons import Buttons, ButtonState, HoldTimer
+from il_ros.experts.teleop.deflection import (
+    FROZEN,
+    DeflectionWatch,
+    check_frozen_time,
+    digits_of,
+    frozen_text,
+)
 from il_ros.experts.teleop.device_reading import DeviceReading, Press, TwistFrame
 from il_ros.experts.teleop.setpoint_limiter import MotionConfig
 
@@ -26,6 +33,8 @@ class TwistConfig:
         tool_frame: `header.frame_id` of a twist in the frame of the tool.
         linger: Without an enable button, how long the device counts as held after its last
             nonzero twist [s].
+        frozen_time: How long a nonzero twist may repeat itself to the last digit before the device
+            counts as let go [s]; longer for keys and pads, whose twists have no noise.
         buttons: Buttons of a Joy next to it; without any, no Joy is subscribed to.
         motion: How the arm follows.
     """
@@ -35,6 +44,7 @@ class TwistConfig:
     deadzone: float = 0.01
     tool_frame: str = 'tool'
     linger: float = 0.5
+    frozen_time: float = FROZEN
     buttons: Buttons | None = None
     motion: MotionConfig = field(default_factory=MotionConfig)
 
@@ -43,6 +53,7 @@ class TwistConfig:
             raise ValueError(f'linear {self.linear}, angular {self.angular}; allowed: above 0')
         if not 0.0 <= self.deadzone < 1.0:
             raise ValueError(f'deadzone is {self.deadzone}; allowed: 0 or more, below 1')
+        check_frozen_time(self.frozen_time)
 
 
 class TwistDevice:
@@ -64,6 +75,15 @@ class TwistDevice:
         self._has_enable_switch = buttons.enable is not None
         self._twist: Array = np.zeros(6)
         self._frame, self._read = self._frames[''], -math.inf
+        self._watch = DeflectionWatch(1, config.frozen_time)
+        self._ignored = False
+
+    def reset(self) -> None:
+        """Believe nothing that was read before: the device has been lost."""
+        self._twist = np.zeros(6)
+        self._watch.reset()
+        self._buttons.reset()
+        self._moved.end()
 
     def twist(self, values: Sequence[float], frame_id: str, now: float) -> DeviceReading:
         """The reading of a twist (6,) [m/s, rad/s] that was received at `now` [s].
@@ -80,7 +100,10 @@ class TwistDevice:
         most = np.array([self._config.linear, self._config.angular])
         size = float((np.linalg.norm(value.reshape(2, 3), axis=1) / most).max())
         value = np.zeros(6) if size <= self._config.deadzone else value / max(size, 1.0)
-        self._twist, self._frame, self._read = value, self._frames[frame_id], now
+        deflected = np.array([value.any()])
+        counts = self._watch.update(deflected, digits_of(values, ()), now)
+        self._ignored = bool((deflected & ~counts).any())
+        self._twist, self._frame, self._read = value * counts, self._frames[frame_id], now
         return self._reading(now, ())
 
     def joy(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> DeviceReading:
@@ -102,4 +125,6 @@ class TwistDevice:
             frame=self._frame,
             gripper=buttons.gripper,
             pressed=pressed,
+            ignored=('twist',) if self._ignored else (),
+            doubt=frozen_text(self._config.frozen_time) if self._watch.frozen else '',
         )

@@ -29,6 +29,7 @@ def axes(**values):
 
 def test_sticks_move_and_the_shoulder_is_the_enable_switch():
     device = JoyDevice(GAMEPAD)
+    device.joy(axes(), pressed(), 1.9)
     reading = device.joy(axes(x=1.0, yaw=-1.0), pressed(10), 2.0)
     np.testing.assert_allclose(reading.twist, [0.125, 0, 0, 0, 0, -0.5])  # at half speed
     assert (reading.held, reading.keep, reading.read, reading.frame) == (True, False, 2.0, 'base')
@@ -46,6 +47,7 @@ def test_a_button_is_pressed_once_and_not_by_being_down_at_the_start():
 
 def test_the_gripper_opens_and_closes_while_its_buttons_are_held():
     device = JoyDevice(GAMEPAD)
+    device.joy(axes(), pressed(), 0.0)
     assert [device.joy(axes(), pressed(*b), 0.0).gripper for b in ((3,), (1,), (1, 3), ())] == [
         1.0, -1.0, 0.0, 0.0,
     ]  # fmt: skip
@@ -61,6 +63,16 @@ def test_the_speed_goes_up_and_down_within_its_bounds():
             device.joy(axes(), pressed(button), 0.0)
             device.joy(axes(), pressed(), 0.0)
         assert device.speed_fraction == end
+
+
+def test_a_gripper_button_that_is_down_when_the_device_appears_does_not_count():
+    device = JoyDevice(GAMEPAD)
+    assert device.joy(axes(), pressed(3), 0.0).gripper == 0.0
+    device.joy(axes(), pressed(), 0.1)
+    assert device.joy(axes(), pressed(3), 0.2).gripper == 1.0
+    device.reset()  # the device was lost, and is back
+    assert device.joy(axes(), pressed(3, 11), 0.3).gripper == 0.0
+    assert device.joy(axes(), pressed(3, 11), 0.4).pressed == ()
 
 
 @given(
