@@ -29,9 +29,11 @@ from il_ros.policies.bundle import (
     policy_identity,
     read_arrays,
 )
+from il_ros.policies.bundle_identity import KEY, with_identity
 from il_ros.policies.mlp import MlpConfig, MlpPolicy
 from il_ros.policies.policy import hash_arrays
 
+_OTHER_SETTINGS = (2, 3)  # formats with other settings of the policy
 _OLD_BLEND = 0.75  # of a bundle that does not name it
 
 
@@ -63,8 +65,8 @@ def convert_bundle(folder: Path) -> Migration:
             allowed=', '.join(map(str, (*CONVERTIBLE, FORMAT))),
             fix='update il_ros: a newer version wrote it' if newer else 'train the policy again',
         )
-    changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, was {found}',)
-    if kind == MlpPolicy.kind:
+    changes: tuple[str, ...] = (f'{INFO_FILE}: format {FORMAT}, with an {KEY}; was {found}',)
+    if kind == MlpPolicy.kind and found in _OTHER_SETTINGS:
         try:
             data, renamed = _renamed(data, folder)
         except (LookupError, TypeError, ValueError, AttributeError) as problem:
@@ -73,7 +75,7 @@ def convert_bundle(folder: Path) -> Migration:
 
     def write(target: Path) -> None:
         shutil.copytree(folder, target)
-        text = json.dumps(data | {'format': FORMAT}, indent=1, ensure_ascii=False)
+        text = json.dumps(with_identity(data | {'format': FORMAT}), indent=1, ensure_ascii=False)
         write_atomic(target / INFO_FILE, text + '\n')
         load_bundle(target)
 

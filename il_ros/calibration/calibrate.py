@@ -82,7 +82,7 @@ def calibrate(
         varying=config.varying,
         names=[channel.name for channel in scores.channels],
     )
-    return CalibrationRecord(
+    record = CalibrationRecord(
         rule='mean',
         stop=thresholds.stop,
         warn=thresholds.warn,
@@ -97,6 +97,8 @@ def calibrate(
         source=source,
         policy_id=policy_id,
     )
+    record.require_calibrated()
+    return record
 
 
 def _plain(array: Array) -> tuple[tuple[float, ...], ...]:

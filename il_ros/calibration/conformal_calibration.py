@@ -13,7 +13,8 @@ from il_ros.monitors.conformal_thresholds import (
     CalibrationError,
     ConformalThresholds,
     mean_ratio,
-    ratio_unit,
+    ranked,
+    warn_ratio,
 )
 
 WARN_ALPHA = 0.1
@@ -62,8 +63,7 @@ def threshold(maxima: Sequence[float], alpha: float) -> float:
     if not np.isfinite(maxima).all():
         raise CalibrationError('a maximum is not finite', where='calibration')
     _require(len(maxima), alpha)
-    rank = ceil((len(maxima) + 1) * (1 - alpha) - 1e-9)  # the product may round up past an integer
-    return float(sorted(maxima)[rank - 1])
+    return ranked(maxima, alpha)
 
 
 def joint_thresholds(
@@ -119,7 +119,7 @@ def joint_thresholds(
         scale=scale,
         begin=begin,
         stop=stop,
-        warn=min(1.0, 1.0 + (warn - stop) / ratio_unit(stop)),
+        warn=warn_ratio(warn, stop),
         maxima=maxima,
     )
 

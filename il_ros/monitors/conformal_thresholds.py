@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from math import inf, isfinite, isnan, nan
+from math import ceil, inf, isclose, isfinite, isnan, nan
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
+
+LONGEST = 100_000
+"""Most ticks of an episode or a window: over an hour at 20 Hz, a slip beyond that."""
 
 _FEW, _FAR = 10, 1.5  # one episode in so many is few; so many times above the next is far
 
@@ -137,6 +141,17 @@ class ConformalThresholds:
         return self.loc[:, column], self.scale[:, column]
 
 
+def ranked(maxima: Sequence[float], alpha: float) -> float:
+    """The maximum of rank ``ceil((n + 1) (1 - alpha))`` among n; the largest where n is too few."""
+    rank = ceil((len(maxima) + 1) * (1 - alpha) - 1e-9)  # the product may round up past an integer
+    return float(sorted(maxima)[min(rank, len(maxima)) - 1])
+
+
+def warn_ratio(warn: float, stop: float) -> float:
+    """The threshold `warn` as a ratio of `stop`, at most 1."""
+    return min(1.0, 1.0 + (warn - stop) / ratio_unit(stop))
+
+
 def ratio_unit(stop: float) -> float:
     """What one unit of a ratio is, in units of the scale: `stop`, but never nothing."""
     return abs(stop) if abs(stop) > 1e-9 else 1.0
@@ -198,6 +213,28 @@ class CalibrationRecord:
         if not all(map(isfinite, self.maxima)) or len(self.maxima) > len(self.episodes):
             raise ValueError(f'maxima {self.maxima} of {len(self.episodes)} episodes')
 
+    def require_calibrated(self) -> None:
+        """Refuse numbers that no calibration of these episodes gives.
+
+        `stop` and `warn` are values that calibration episodes reached, so a threshold that no score
+        could reach is none of them; and nothing spans more ticks than the longest episode.
+
+        Raises:
+            CalibrationError: With the number, and what it has to be.
+        """
+        ticks = max((len(row) for row in (*self.loc, *self.scale)), default=0)
+        most = self.longest if self.varying else 1
+        _require(1 <= self.longest <= LONGEST, 'longest', self.longest, f'1 to {LONGEST}')
+        _require(1 <= self.window <= self.longest, 'window', self.window, f'1 to {self.longest}')
+        _require(1 <= ticks <= most, 'ticks of loc and scale', ticks, f'1 to {most}')
+        fewest = ceil(1 / self.alpha - 1e-9) - 1
+        _require(len(self.maxima) >= fewest > 0, 'maxima', len(self.maxima), f'{fewest} or more')
+        stop = ranked(self.maxima, self.alpha)
+        warn = warn_ratio(ranked(self.maxima, self.warn_alpha), stop)
+        _require(isclose(self.stop, stop), 'stop', self.stop, f'{stop:.6g}, by its maxima')
+        close = isclose(self.warn, warn, abs_tol=1e-9)
+        _require(close, 'warn', self.warn, f'{warn:.6g}, by its maxima')
+
     @property
     def thresholds(self) -> ConformalThresholds:
         """The same as arrays, for the monitor."""
@@ -225,3 +262,10 @@ class CalibrationRecord:
             if self.stop >= least > _FAR * below > 0:
                 return tuple(name for _, name in ranked[:few]), self.stop / below
         return (), 1.0
+
+
+def _require(fine: bool, what: str, value: float, allowed: str) -> None:
+    if not fine:
+        raise CalibrationError(
+            f'{what} {str(value)[:24]}', where='thresholds', allowed=allowed, fix='calibrate again'
+        )

@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import BundleError, IlRosError, UnknownNameError, reason, require
-from il_ros.core.frames import Frame
 from il_ros.core.registry import lookup
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
+from il_ros.policies.bundle_identity import KEY, identity_of
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
+from il_ros.policies.watch_rehearsal import require_watchful, zero_input
 
-FORMAT = 4
-CONVERTIBLE = (2, 3)
+FORMAT = 5
+CONVERTIBLE = (2, 3, 4)
 """Formats that `il_ros migrate` converts."""
 
 INFO_FILE = 'bundle.json'
@@ -87,12 +88,15 @@ class Bundle:
         training: How it came about.
         scores: Scores fitted to its training frames; none if it cannot be watched.
         threshold: Where these are out of distribution; none as long as they are not calibrated.
+        identity: SHA-256 over all of it (hex), where it was loaded; empty for one that was not, or
+            that was changed since.
     """
 
     policy: Policy
     training: Training
     scores: FittedScores | None = None
     threshold: CalibrationRecord | None = None
+    identity: str = field(init=False, default='', compare=False)
 
     @property
     def contract(self) -> Contract:
@@ -145,6 +149,7 @@ class BundleInfo:
     horizon: int
     calibration: CalibrationRecord | None
     files: Mapping[str, FileEntry]
+    identity: str
 
 
 def load_bundle(path: str | Path, contract: Contract | None = None, device: str = 'cpu') -> Bundle:
@@ -184,6 +189,7 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
             fix=_CHANGED,
         )
     _require_whole(bundle, path / INFO_FILE)
+    object.__setattr__(bundle, 'identity', info.identity)  # of what is stored, so not an argument
     return bundle
 
 
@@ -224,7 +230,18 @@ def read_info(path: Path) -> BundleInfo:
         elif isinstance(found, int) and found > FORMAT:
             fix = 'update il_ros on this machine: a newer version wrote it'
         raise BundleError(f'format {found}', where=str(file), allowed=str(FORMAT), fix=fix)
-    return parse(BundleInfo, data, where=str(file), error=BundleError)
+    info = parse(BundleInfo, data, where=str(file), error=BundleError)
+    try:
+        content = identity_of(data)
+    except (ValueError, RecursionError) as problem:
+        raise _damaged(file, f'damaged: {problem}') from None
+    if content != info.identity:
+        raise BundleError(
+            f'{KEY} {info.identity[:16]}, its content has {content[:16]}',
+            where=str(file),
+            fix=_CHANGED,
+        )
+    return info
 
 
 def _read(path: Path, name: str, info: BundleInfo) -> Arrays:
@@ -281,6 +298,8 @@ def _require_whole(bundle: Bundle, file: Path) -> None:
     try:
         require(bundle.scores or not bundle.threshold, 'thresholds', 'scores', 'scores for them')
         _ = bundle.calibration
+        if bundle.threshold is not None:
+            bundle.threshold.require_calibrated()
         _rehearse(bundle)
     except (IlRosError, ValueError, IndexError) as problem:
         raise BundleError(
@@ -289,20 +308,14 @@ def _require_whole(bundle: Bundle, file: Path) -> None:
 
 
 def _rehearse(bundle: Bundle) -> None:
-    """Let the scores see one frame of zeros, as the policy's contract has them."""
+    """Let the scores see one frame of zeros, and what is far from everything."""
     if bundle.scores is None or bundle.score_inputs is None:
         return
-    streams = bundle.contract.observations
-    frame = Frame(
-        stamp=0,
-        values={key: np.zeros(stream.size) for key, stream in streams.items()},
-        valid=dict.fromkeys(streams, True),
-        age=dict.fromkeys(streams, 0.0),
-    )
-    chunk = np.zeros((bundle.scores.horizon, len(bundle.contract.action.names)))
     bank = bundle.scores.bank()
-    bank.read(bundle.score_inputs.of_frame(frame, chunk))
+    bank.read(zero_input(bundle.scores, bundle.score_inputs))
     bank.reset()
+    if bundle.calibration is not None:
+        require_watchful(bundle.scores, bundle.calibration, bundle.score_inputs)
 
 
 def _policy_class(name: str, path: Path) -> type[Policy]:

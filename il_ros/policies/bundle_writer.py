@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.numpy
 
@@ -25,10 +26,11 @@ from il_ros.policies.bundle import (
     FileEntry,
     read_info,
 )
+from il_ros.policies.bundle_identity import KEY, with_identity
 
 
-def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
-    """Write a bundle's folder, whole or not at all.
+def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> str:
+    """Write a bundle's folder, whole or not at all, and give the identity that it has.
 
     Raises:
         BundleError: If `path` exists and may not be replaced, or cannot be written.
@@ -43,18 +45,23 @@ def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
     with new_folder(path, overwrite=overwrite, marker=INFO_FILE, error=BundleError) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        (folder / INFO_FILE).write_text(_dump(_info(bundle, files)), encoding='utf-8')
+        description = _describe(bundle, files)
+        (folder / INFO_FILE).write_text(_dump(description), encoding='utf-8')
+    return str(description[KEY])
 
 
-def save_threshold(path: Path, bundle: Bundle, limit: CalibrationRecord) -> None:
-    """Replace the thresholds in the bundle's folder at `path`; nothing else changes."""
-    info = read_info(path)
-    info = _info(replace(bundle, threshold=limit), info.files)
-    write_atomic(path / INFO_FILE, _dump(info))
+def save_threshold(path: Path, bundle: Bundle, limit: CalibrationRecord) -> str:
+    """Replace the thresholds in the bundle's folder at `path`, and give its new identity.
+
+    Nothing else changes; a signature is of the identity before, and no longer counts.
+    """
+    description = _describe(replace(bundle, threshold=limit), read_info(path).files)
+    write_atomic(path / INFO_FILE, _dump(description))
+    return str(description[KEY])
 
 
-def _info(bundle: Bundle, files: Mapping[str, FileEntry]) -> BundleInfo:
-    return BundleInfo(
+def _describe(bundle: Bundle, files: Mapping[str, FileEntry]) -> dict[str, Any]:
+    info = BundleInfo(
         format=FORMAT,
         policy_id=bundle.policy_id,
         policy=bundle.policy.kind,
@@ -66,8 +73,11 @@ def _info(bundle: Bundle, files: Mapping[str, FileEntry]) -> BundleInfo:
         horizon=bundle.scores.horizon if bundle.scores else 0,
         calibration=bundle.threshold,
         files=files,
+        identity='',
     )
+    # Through JSON first: what is hashed is what a reader finds.
+    return with_identity(json.loads(json.dumps(dataclasses.asdict(info), default=str)))
 
 
-def _dump(info: BundleInfo) -> str:
-    return json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False, default=str) + '\n'
+def _dump(description: Mapping[str, Any]) -> str:
+    return json.dumps(description, indent=1, ensure_ascii=False) + '\n'

@@ -37,7 +37,7 @@ def edit(folder, **changes):
 
 
 def test_an_old_bundle_is_refused_with_the_command_that_converts_it(old):
-    with pytest.raises(BundleError, match='format 2; allowed: 4; to fix: run il_ros migrate'):
+    with pytest.raises(BundleError, match='format 2; allowed: 5; to fix: run il_ros migrate'):
         load_bundle(old)
 
 
@@ -95,7 +95,7 @@ def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old,
     plain = json.dumps(config, sort_keys=True)
     identity = hash_arrays(sorted(arrays.items()), 'mlp', plain, contract.hash)[:16]
     edit(tmp_path / 'current', format=3, config=config, policy_id=identity)
-    with pytest.raises(BundleError, match='format 3; allowed: 4; to fix: run il_ros migrate'):
+    with pytest.raises(BundleError, match='format 3; allowed: 5; to fix: run il_ros migrate'):
         load_bundle(tmp_path / 'current')
     conversion = convert_bundle(tmp_path / 'current')
     assert f'set chunk_blend to {blend}, not 0.75' in conversion.changes[1]
@@ -106,7 +106,7 @@ def test_a_bundle_of_format_3_loses_its_blend_and_is_told_of_another_weight(old,
 def test_a_bundle_that_was_changed_or_is_older_is_not_converted(old):
     edit(old, format=1)
     with pytest.raises(
-        BundleError, match='format 1; allowed: 2, 3, 4; to fix: train the policy again'
+        BundleError, match='format 1; allowed: 2, 3, 4, 5; to fix: train the policy again'
     ):
         convert_bundle(old)
     edit(old, format=2, policy_id='0' * 16)

@@ -30,6 +30,7 @@ def test_calibrating_a_bundle_changes_its_thresholds_alone(task, folder):
     after = {file.name: file.read_bytes() for file in folder.iterdir()}
     infos = [json.loads(files.pop('bundle.json')) for files in (before, after)]
     assert before == after
+    assert infos[0].pop('identity') != infos[1].pop('identity')
     assert infos[0] == infos[1] | {'calibration': None}
     # The same once more gives the same thresholds, to the last bit.
     again = calibrate_bundle(folder, task.dataset(range(50, 70)), config, where='rollouts')[1]

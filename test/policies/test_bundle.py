@@ -156,10 +156,10 @@ def test_what_is_no_bundle_is_named(tmp_path, path):
         (7, 'update il_ros'),
     ):
         edit_info(path, format=other)
-        text = rf'bundle\.json: format {other}; allowed: 4; to fix: {fix}'
+        text = rf'bundle\.json: format {other}; allowed: 5; to fix: {fix}'
         with pytest.raises(BundleError, match=text):
             load_bundle(path)
-    edit_info(path, format=4, extra=1)
+    edit_info(path, format=5, extra=1)
     with pytest.raises(BundleError, match=r"bundle\.json: unknown key 'extra'; allowed: format, "):
         load_bundle(path)
 

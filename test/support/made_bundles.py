@@ -11,6 +11,7 @@ from il_ros.calibration.fit_scores import fit_bank
 from il_ros.core.errors import IlRosError
 from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies.bundle import Bundle, Training, load_bundle
+from il_ros.policies.bundle_identity import with_identity
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
 
 CHANNELS = (
@@ -54,9 +55,13 @@ def make_limit(task, bundle, first=50, **options):
 
 
 def edit_info(folder, **changes):
-    """Change what a bundle's description says."""
-    file = folder / 'bundle.json'
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    """Change what a bundle's description says, its identity with it, as a forger would."""
+    write_info(folder, json.loads((folder / 'bundle.json').read_text()) | changes)
+
+
+def write_info(folder, description):
+    """Write a description with the identity that its content has."""
+    (folder / 'bundle.json').write_text(json.dumps(with_identity(description)))
 
 
 def replace_arrays(folder, name, arrays):
