@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import operator
 import types
@@ -24,34 +23,13 @@ from typing import Any, TypeVar
 
 import yaml
 
+from il_ros.core.documents import load_json, load_yaml
 from il_ros.core.errors import IlRosError, reason, require
+from il_ros.core.regular_files import read_text
 
 T = TypeVar('T')
 
 _ORDER: dict[str, Callable[[float, float], bool]] = {'<': operator.lt, '<=': operator.le}
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """The safe loader, which takes no key twice: the last one would silently win."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        keys = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in keys:
-                line = key.start_mark.line + 1
-                raise yaml.YAMLError(f'the key {key.value!r} is there again in line {line}')
-            keys.add(key.value)
-        return node
-
-
-def load_yaml(text: str) -> Any:
-    """The one document in a YAML text.
-
-    Raises:
-        yaml.YAMLError: If it is none, or a mapping has a key twice.
-    """
-    return yaml.load(text, _UniqueKeys)
 
 
 def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
@@ -61,12 +39,12 @@ def read_yaml(path: Path, error: type[IlRosError] = IlRosError) -> Any:
         IlRosError: (as `error`) If the file is missing, unreadable, or not YAML.
     """
     try:
-        return load_yaml(path.read_text(encoding='utf-8'))
+        return load_yaml(read_text(path))
     except FileNotFoundError:
         raise error('no such file', where=str(path), fix='check the path') from None
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f'cannot be read: {reason(problem)}', where=str(path)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: month 13
+    except yaml.YAMLError as problem:
         raise error(f'not YAML: {problem}', where=str(path), fix='correct the syntax') from None
 
 
@@ -83,8 +61,8 @@ def read_json(
         IlRosError: (as `error`) If the file is missing, unreadable, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as problem:
+        return load_json(read_text(path))
+    except (OSError, ValueError) as problem:
         raise error(
             f'cannot be read: {reason(problem)}', where=str(path), allowed=allowed, fix=fix
         ) from None
@@ -248,7 +226,7 @@ def _leaves(data: Mapping[str, Any], prefix: str = '') -> Iterable[str]:
 def _value(text: str, setting: str) -> Any:
     try:
         value = load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+    except yaml.YAMLError as problem:
         raise IlRosError(f'got {setting!r}: {problem}', where='settings') from None
     if isinstance(value, str):  # YAML takes 1e-3, without a point, for a text
         with contextlib.suppress(ValueError):

@@ -19,10 +19,12 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from il_ros.core.config import load_yaml, parse, read_yaml
+from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
+from il_ros.core.documents import load_yaml
 from il_ros.core.errors import ContractError, require
 from il_ros.core.limits import Array, Box, Limits, Zone
+from il_ros.core.regular_files import read_text
 from il_ros.core.streams import ImageStream, Stream
 
 
@@ -215,7 +217,7 @@ class Contract:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content, independent of layout and comments (hex)."""
-        canonical = yaml.safe_dump(yaml.safe_load(self.text), sort_keys=True)
+        canonical = yaml.safe_dump(load_yaml(self.text), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
@@ -306,7 +308,7 @@ def load_contract(path: str | Path) -> Contract:
     path = Path(path)
     data = _merged(path, ())
     if data is None:
-        return parse_contract(path.read_text(encoding='utf-8'), source=path.name)
+        return parse_contract(read_text(path), source=path.name)
     return parse_contract(yaml.safe_dump(data, sort_keys=False), source=path.name)
 
 
@@ -343,7 +345,7 @@ def parse_contract(text: str, *, source: str = 'contract') -> Contract:
     """
     try:
         data = load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+    except yaml.YAMLError as problem:
         raise ContractError(f'not YAML: {problem}', where=source) from None
     contract = parse(Contract, data, where=source, error=ContractError)
     object.__setattr__(contract, 'text', text)

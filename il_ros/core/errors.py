@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_LONGEST = 2000  # characters of one part; what a file says may be as long as the file
+
 
 class IlRosError(Exception):
     """An error that the user can fix: the place, the problem, what is allowed, what to do.
@@ -18,10 +20,12 @@ class IlRosError(Exception):
     def __init__(
         self, problem: str, *, where: str = '', allowed: str | Iterable[object] = '', fix: str = ''
     ) -> None:
-        self.problem = problem
-        self.where = where
-        self.allowed = allowed if isinstance(allowed, str) else ', '.join(map(str, allowed))
-        self.fix = fix
+        self.problem = printable(problem)
+        self.where = printable(where)
+        self.allowed = printable(
+            allowed if isinstance(allowed, str) else ', '.join(map(str, allowed))
+        )
+        self.fix = printable(fix)
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -51,6 +55,13 @@ class EvaluationError(IlRosError):
 
 class UnknownNameError(IlRosError):
     """A name that no registry entry has (task, expert, policy, arm, mode, ...)."""
+
+
+def printable(text: str, longest: int = _LONGEST) -> str:
+    """A text that every terminal, message and log takes: valid Unicode, cut where it is longer."""
+    if len(text) > longest:
+        text = f'{text[:longest]}... ({len(text)} characters)'
+    return text.encode('utf-8', 'backslashreplace').decode()
 
 
 def require(

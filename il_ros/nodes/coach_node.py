@@ -14,7 +14,7 @@ from il_ros.core.errors import IlRosError, require
 from il_ros.interactive.drift_test import DriftConfig, DriftResult, DriftTest, PolicyRuns
 from il_ros.msg import CoachStatus, MonitorStatus
 from il_ros.policies.bundle import load_bundle
-from il_ros.ros.deferred_action import DeferredAction, WorkThread
+from il_ros.ros.deferred_action import DeferredAction
 from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.graph_teaching import CoachNodeConfig, GraphTeaching
 from il_ros.ros.managed_node import ManagedNode, steady_timer
@@ -22,6 +22,7 @@ from il_ros.ros.message_conversion import fill_stamp
 from il_ros.ros.node_parameters import declare
 from il_ros.ros.qos import LATCHED, STATUS
 from il_ros.ros.spin import run_node
+from il_ros.ros.work_thread import WorkThread
 
 ON_DRIFT = ('watch', 'propose', 'start')
 _STOPPED = (MonitorStatus.ALARM, MonitorStatus.FALLBACK)

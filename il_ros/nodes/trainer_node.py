@@ -15,11 +15,12 @@ from il_ros.algorithms.training_settings import TrainingProgress
 from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.datasets.augmentation.augmentation import load_augmentation
-from il_ros.ros.deferred_action import DeferredAction, WorkResult, WorkThread
+from il_ros.ros.deferred_action import DeferredAction
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import key_values
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.spin import run_node
+from il_ros.ros.work_thread import WorkResult, WorkThread
 
 ALGORITHMS = ('bc',)
 _WATCH = 0.2  # s

@@ -12,7 +12,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.node import Node
 from rclpy.timer import Timer
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
+from il_ros.ros.deferred_service import DeferredService, SlowAnswer, refusal
 
 
 def steady_timer(node: Node, period: float, work: Callable[[], None]) -> Timer:
@@ -36,6 +37,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         self.stopped = threading.Event()  # set when the process is to end
         self.active = False
         self.actions: list[Any] = []  # their servers, which end with the node
+        self._deferred: list[DeferredService[Any]] = []
         self._kept: set[int] | None = None
         autostart = self.declare_parameter('autostart', True).value
         # The executor must be spinning before the first transition.
@@ -68,18 +70,28 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         Args:
             kind: Type of the service.
             name: Of the service.
-            answer: Fills in the response to a request; an error that it raises becomes the message.
+            answer: Fills in the response to a request; whatever it raises becomes the message.
         """
 
         def respond(request: Any, response: Any) -> Any:
             try:
                 answer(request, response)
                 response.success = True
-            except (IlRosError, OSError) as problem:
-                response.success, response.message = False, str(problem)
+            except Exception as problem:
+                response.success, response.message = False, refusal(self, problem)
             return response
 
         self.create_service(kind, name, respond)
+
+    def serve_slowly(self, kind: Any, name: str, answer: SlowAnswer[Any]) -> None:
+        """Offer such a service whose work takes its time, in a thread of its own.
+
+        Args:
+            kind: Type of the service.
+            name: Of the service.
+            answer: What it does with a request.
+        """
+        self._deferred.append(DeferredService(self, kind, name, answer))
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle callback."""
@@ -142,6 +154,9 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         if self._kept is None:  # nothing was configured
             return TransitionCallbackReturn.SUCCESS
         result = self._guarded('release', self.release)
+        for service in self._deferred:
+            service.abandon()
+        self._deferred.clear()
         for entity, destroy in self._entities():
             if id(entity) not in self._kept:
                 destroy(entity)
@@ -169,6 +184,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(f'cannot {what}: {problem}')
             return TransitionCallbackReturn.FAILURE
         except Exception:
-            self.get_logger().error(f'cannot {what}:\n{traceback.format_exc()}')
+            said = printable(traceback.format_exc(), 20_000)
+            self.get_logger().error(f'cannot {what}:\n{said}')
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS

@@ -45,3 +45,11 @@ def test_an_unwritable_place_is_named_with_what_to_do():
         '/a/b: cannot be written: File exists; '
         'to fix: choose a folder that you may write to, on a disk with room'
     )
+
+
+def test_an_error_can_be_sent_and_printed_whatever_a_file_says():
+    error = IlRosError(f'got {"x" * 5000}', where='\ud800', allowed=['a' * 5000])
+    assert len(str(error)) < 5000
+    assert '... (5004 characters)' in str(error)
+    assert str(error).startswith('\\ud800: got xxx')
+    str(error).encode()

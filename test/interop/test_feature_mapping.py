@@ -117,7 +117,7 @@ def test_keys_of_a_contract_may_be_called_as_settings_of_a_feature_are(tmp_path)
         ('- streams\n', 'got '),
         ('', 'got '),
         ('7', 'got '),
-        ('streams: 2026-13-45\n', 'not YAML: month must be in 1..12'),
+        ('streams: 2026-13-45\n', "not YAML: '2026-13-45' in line 1: month must be in 1..12"),
         (500 * '[', 'not YAML: '),
         ('\0', 'not YAML: '),
         ('a: &a [*a', 'not YAML: '),

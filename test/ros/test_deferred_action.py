@@ -14,9 +14,10 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
-from il_ros.ros.deferred_action import DeferredAction, WorkThread  # noqa: E402
+from il_ros.ros.deferred_action import DeferredAction  # noqa: E402
 from il_ros.ros.managed_node import ManagedNode  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
+from il_ros.ros.work_thread import WorkThread  # noqa: E402
 
 PATIENCE = 20.0
 

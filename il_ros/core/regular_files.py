@@ -1,0 +1,101 @@
+"""Files from outside: looked at before they are opened, regular, and of bounded size.
+
+A FIFO keeps its reader waiting, a device has no end, and a file may be larger than the memory.
+Whatever is refused here is an OSError, as for a file that is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+TEXT_LIMIT = 256 << 20
+"""Bytes of the largest text that is read at once, where its reader names no smaller number."""
+
+_KINDS = (
+    (stat.S_ISFIFO, 'a FIFO'),
+    (stat.S_ISSOCK, 'a socket'),
+    (stat.S_ISCHR, 'a device'),
+    (stat.S_ISBLK, 'a device'),
+)
+
+
+def require_regular(path: str | Path, limit: int | None = None) -> int:
+    """Size of a file [bytes], which is not opened: for libraries that open it by themselves.
+
+    Args:
+        limit: Largest size [bytes]; none where its reader takes in a part at a time.
+
+    Raises:
+        OSError: If it is not there, not a regular file (links are followed), or too large.
+    """
+    try:
+        found = os.stat(path)
+    except ValueError:  # a NUL, or half a surrogate pair
+        raise OSError(errno.EINVAL, 'no file has such a name', ascii(str(path))) from None
+    return _checked(found, path, limit)
+
+
+def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
+    """Open a file for reading.
+
+    Args:
+        limit: Largest size [bytes]; none where its reader takes in a part at a time.
+
+    Raises:
+        OSError: As `require_regular`.
+    """
+    require_regular(path, limit)
+    # It may have been replaced since: opening does not wait, and what is open is looked at again.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        _checked(os.fstat(descriptor), path, limit)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, 'rb')
+
+
+def read_regular(path: str | Path, limit: int) -> bytes:
+    """The content of a file of at most `limit` bytes.
+
+    Raises:
+        OSError: As `require_regular`.
+    """
+    with open_regular(path, limit) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:  # it grew, or has no size, as those of /proc
+        raise _too_large(len(content), path, limit)
+    return content
+
+
+def read_text(path: str | Path, limit: int = TEXT_LIMIT, *, errors: str = 'strict') -> str:
+    """The UTF-8 text of a file of at most `limit` bytes.
+
+    Args:
+        errors: What becomes of bytes that are no UTF-8, as for `bytes.decode`.
+
+    Raises:
+        OSError: As `require_regular`.
+        UnicodeDecodeError: If it is no UTF-8 and `errors` is strict.
+    """
+    text = read_regular(path, limit).decode('utf-8', errors)
+    return text.replace('\r\n', '\n').replace('\r', '\n') if '\r' in text else text
+
+
+def _checked(found: os.stat_result, path: str | Path, limit: int | None) -> int:
+    if not stat.S_ISREG(found.st_mode):
+        if stat.S_ISDIR(found.st_mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), 'something else')
+        raise OSError(errno.EINVAL, f'{kind}, not a regular file', str(path))
+    if limit is not None and found.st_size > limit:
+        raise _too_large(found.st_size, path, limit)
+    return found.st_size
+
+
+def _too_large(size: int, path: str | Path, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f'{size} bytes, at most {limit} are read', str(path))
