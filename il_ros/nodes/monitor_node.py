@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.clock_watch import ClockWatch
 from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
+from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.graph_watch import GraphWatch
@@ -109,7 +111,10 @@ class MonitorNode(ManagedNode):
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.serve(SetMode, '~/set_mode', self._on_set_mode)
         self.serve(DiscardBefore, '~/discard_before', self._on_discard_before)
-        self.serve(LoadPolicy, '~/load', self._on_load)
+        answer = SlowAnswer(
+            begin=self._begin_load, finish=self._finish_load, describe=self._describe
+        )
+        self.serve_slowly(LoadPolicy, '~/load', answer)
         publish_diagnostics(self, self._report)
 
     def activate(self) -> None:
@@ -338,14 +343,18 @@ class MonitorNode(ManagedNode):
             where = f'mode {self._monitor.mode} to {mode}'
             raise IlRosError(problems, where=where, fix='fix this, then repeat')
 
-    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> None:
-        try:
-            self._require_idle()
-            self._use(self._load(request.path))
-            self._rebuild()
-            self._latency[Mode.POLICY].reset()
-        finally:
-            response.policy_id = self._policy_id
+    def _begin_load(self, request: LoadPolicy.Request) -> Callable[[], Bundle]:
+        self._require_idle()
+        return partial(self._load, request.path)
+
+    def _finish_load(self, bundle: Bundle) -> None:
+        self._require_idle()  # still
+        self._use(bundle)
+        self._rebuild()
+        self._latency[Mode.POLICY].reset()
+
+    def _describe(self, response: LoadPolicy.Response) -> None:
+        response.policy_id = self._policy_id
 
     def _rebuild(self) -> None:
         """Make the monitor anew, with the calibration and the settings as they are now."""

@@ -11,10 +11,10 @@ from std_srvs.srv import Trigger
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.msg import ActionChunk
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.diagnostics import OK, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
@@ -53,7 +53,12 @@ class PolicyNode(ManagedNode):
             self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
         publish_diagnostics(self, self._report)
-        self.serve(LoadPolicy, '~/load', self._on_load)
+        answer = SlowAnswer(
+            begin=lambda request: partial(self._load, request.path),
+            finish=self._use,
+            describe=self._describe,
+        )
+        self.serve_slowly(LoadPolicy, '~/load', answer)
         self.serve(Trigger, '~/reset', self._on_reset)
 
     def release(self) -> None:
@@ -61,14 +66,13 @@ class PolicyNode(ManagedNode):
         self._bundle = None
 
     def _load(self, path: str) -> Bundle:
-        bundle = load_bundle(path, contract=self._contract, device=self._config.device)
-        self.get_logger().info(f'policy {bundle.policy_id} from {path}')
-        return bundle
+        return load_bundle(path, contract=self._contract, device=self._config.device)
 
     def _use(self, bundle: Bundle) -> None:
         self._bundle = bundle
         if self._source is None:  # without a policy there is nothing to look at
             self._source = FrameSource(self, self._contract, self._on_frame)
+        self.get_logger().info(f'policy {bundle.policy_id}')
 
     def _on_frame(self, frame: Frame) -> None:
         if not self.active or self._bundle is None or self._source is None:
@@ -90,14 +94,8 @@ class PolicyNode(ManagedNode):
         )
         self._cost.add(time.perf_counter() - begin)
 
-    def _on_load(self, request: LoadPolicy.Request, response: LoadPolicy.Response) -> None:
-        try:
-            self._use(self._load(request.path))
-        except IlRosError as problem:
-            self.get_logger().error(f'the bundle in use stays: {problem}')
-            raise
-        finally:
-            response.policy_id = self._bundle.policy_id if self._bundle else ''
+    def _describe(self, response: LoadPolicy.Response) -> None:
+        response.policy_id = self._bundle.policy_id if self._bundle else ''
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
         if self._bundle is not None:

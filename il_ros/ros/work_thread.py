@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
 
 T = TypeVar('T')
 
@@ -69,5 +69,7 @@ class WorkThread(Generic[T]):
             self._result = WorkResult(value=work())
         except IlRosError as problem:
             self._result = WorkResult(problem=str(problem))
+        except (SystemExit, KeyboardInterrupt):
+            pass
         except BaseException as problem:  # a panic of a library in Rust is no Exception
-            self._result = WorkResult(problem=f'{type(problem).__name__}: {problem}')
+            self._result = WorkResult(problem=printable(f'{type(problem).__name__}: {problem}'))
