@@ -22,6 +22,7 @@ from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.streams import ImageStream, Stream
+from il_ros.core.tick_schedule import TickSchedule
 
 GAP = 1.5
 """Time between two frames from which they no longer follow one another [periods]."""
@@ -107,9 +108,14 @@ class _History:
 class FrameBuilder:
     """Turns samples into frames by the rules of the contract.
 
-    The contract's `clock` stream paces the ticks: a tick is due when a sample of it comes one
-    period (or more) after the last tick, and takes that sample's stamp. The frame is returned as
-    soon as every stream that is due has a sample, or when the contract's grace is over.
+    The contract's `clock` stream paces the ticks: each takes the stamp of the sample nearest to
+    when it is due (`TickSchedule`). The frame is returned as soon as every stream that is due has a
+    sample, or when the contract's grace is over.
+
+    Attributes:
+        keys: The contract's keys that are in the frames.
+        rejected: Why the newest sample of a key was not taken, by key.
+        schedule: Which samples pace the ticks, and how often they do.
     """
 
     def __init__(self, contract: Contract, keys: Iterable[str] | None = None) -> None:
@@ -121,11 +127,8 @@ class FrameBuilder:
         self.rejected: dict[str, str] = {}
         self._contract = contract
         self._histories = {key: _history(streams[key], contract.rate) for key in chosen}
-        self._period = round(NS / contract.rate)
+        self.schedule = TickSchedule(contract.rate)
         self._grace = round(NS * contract.grace)
-        clock_rate = streams[contract.clock].rate or contract.rate
-        self._slack = round(NS / max(clock_rate, contract.rate)) // 4
-        self._last_tick: int | None = None
         self._pending: tuple[int, int] | None = None
 
     def reset(self) -> None:
@@ -133,7 +136,8 @@ class FrameBuilder:
         for history in self._histories.values():
             history.samples.clear()
             history.missed = 0
-        self._last_tick = self._pending = None
+        self.schedule.reset()
+        self._pending = None
 
     def add(
         self, key: str, value: Any, *, header: int, receive: int, now: int | None = None
@@ -187,10 +191,10 @@ class FrameBuilder:
         return self._pending is not None
 
     def _pace(self, stamp: int, now: int) -> list[Frame]:
-        if self._last_tick is not None and stamp - self._last_tick < self._period - self._slack:
+        if not self.schedule.take(stamp):
             return []
         frames = [self._give(self._pending[0])] if self._pending else []
-        self._pending, self._last_tick = (stamp, now), stamp
+        self._pending = (stamp, now)
         return frames
 
     def _awaited(self, tick: int) -> list[str]:

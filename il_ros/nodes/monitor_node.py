@@ -104,7 +104,12 @@ class MonitorNode(ManagedNode):
         self._clocks = ClockWatch(
             self, self._contract, self._source.delays, self._settings, self._note
         )
-        self._watches: tuple[GraphWatch, ...] = (self._command_topic, goals, self._clocks)
+        self._watches: tuple[GraphWatch, ...] = (
+            self._source,
+            self._command_topic,
+            goals,
+            self._clocks,
+        )
         for mode, topic in _TOPICS.items():
             self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
@@ -398,7 +403,8 @@ class MonitorNode(ManagedNode):
         if report is None or (silent > self._settings.frame_age and not self._simulated):
             return STALE, f'no observation for {silent:.1f} s', {'policy_id': self._policy_id}
         level, text, values = report
-        invalid = '; '.join(self._source.invalid(self._frame)) if self._frame else ''
+        problems = self._source.invalid(self._frame) if self._frame else []
+        invalid = '; '.join([*problems, *self._problems()])
         ages = self._frame.age if self._frame else {}
         counts = {'frames': self._frames}
         counts |= {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
@@ -406,6 +412,7 @@ class MonitorNode(ManagedNode):
             'policy_id': self._policy_id,
             'ticks': self._ticks,
             **{f'{name} [Hz]': rate for name, rate in self._rates.update(counts).items()},
+            'tick rate [Hz]': f'{self._source.builder.schedule.rate:.2f}',
             'frames without an answer': self._unanswered,
             'invalid': invalid,
             **{f'{m} latency p95 [s]': f'{x.value:.4f}' for m, x in self._latency.items()},

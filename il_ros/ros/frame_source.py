@@ -63,6 +63,14 @@ class FrameSource:
         """One sentence for each required stream that is not valid in `frame`."""
         return describe_invalid(self._contract, frame, self.builder.rejected)
 
+    def problems(self) -> list[str]:
+        """Why the arm must not move whatever the frames say: ticks come too rarely.
+
+        A `GraphWatch` of what paces the ticks.
+        """
+        problem = self.builder.schedule.problem
+        return [problem] if problem else []
+
     def _receiver(self, topic: str, decoder: TopicDecoder) -> RawCallback:
         delays = self.delays.get(topic)
 

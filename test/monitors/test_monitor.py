@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
+from il_ros.core.tick_schedule import TickSchedule
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
@@ -19,8 +21,10 @@ from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.plan import POSITION_TOLERANCE
+from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.monitors.score_bank import Channel, ScoreBank
 from il_ros.monitors.scores.score import ScoreInput
+from il_ros.sim.controller import TrajectoryController
 
 DT = 0.05
 NAMES = ('x', 'y', 'z')
@@ -616,6 +620,51 @@ def test_an_arm_that_moves_later_than_the_plan_is_where_its_driver_wants_it():
         plans.append(verdict.plan)
     assert rig.position[0] == pytest.approx(0.5 * (rig.now - begin), abs=1e-3)
     assert verdict.target_end[0] == pytest.approx(0.5 * (rig.now + DT - begin), abs=1e-3)
+
+
+def tick_times(hz, random):
+    """Times [s] of ticks paced by a driver that jitters by 5 ms and loses 2 % of its samples."""
+    times = np.arange(int(hz * 3)) / hz + random.uniform(0.0, 0.005, int(hz * 3))
+    times = np.sort(times[random.random(len(times)) >= 0.02])
+    schedule = TickSchedule(1 / DT)
+    return [time for time in times if schedule.take(10**18 + round(time * 1e9))]
+
+
+def drive_unevenly(hz, goal_of):
+    """Speeds and accelerations (T, 3) of the arm while it is driven at such ticks, each ms."""
+    random = np.random.default_rng(round(hz))
+    rig = Rig(delay=DT / 2, score=False, allow_uncalibrated=True)
+    controller, found = TrajectoryController(NAMES, ZERO, period=DT), []
+    times = tick_times(hz, random)
+    rig.now = times[0]
+    rig.monitor.tick(rig.frame(), rig.now)
+    rig.monitor.request(Mode.POLICY)
+    for now, following in pairwise(times[1:]):
+        rig.now = now
+        rig.position, rig.velocity, _ = (part[0] for part in controller._sample([now]))
+        rig.offer(positions=goal_of(now + DT * np.arange(1, 9), random))
+        verdict = rig.monitor.tick(rig.frame(), now)
+        assert verdict.mode is Mode.POLICY, verdict.reason
+        ahead = trajectory_of(verdict.plan, now, DT, start=now + DT / 2)
+        controller.follow(NAMES, ahead, now)
+        found.append(controller._sample(np.arange(now, following, 1e-3))[1:])
+    return (np.concatenate(part) for part in zip(*found, strict=True))
+
+
+def smooth_goal(times, _):
+    return np.stack([0.6 * np.sin(2 * times), 0.3 * np.sin(3 * times), 0.2 * np.sin(times)], 1)
+
+
+def wild_goal(times, random):
+    return np.tile(random.uniform(-0.7, 0.7, 3), (len(times), 1))
+
+
+@pytest.mark.parametrize('goal_of', [smooth_goal, wild_goal])
+@pytest.mark.parametrize('hz', [21, 27, 39])
+def test_the_arm_keeps_its_limits_though_plans_are_made_for_even_ticks(hz, goal_of):
+    speed, acceleration = drive_unevenly(hz, goal_of)
+    assert (np.abs(speed) <= LIMITS.velocity).all()
+    assert (np.abs(acceleration) <= 1.1 * LIMITS.acceleration).all()
 
 
 @pytest.mark.parametrize('mode', [Mode.POLICY, Mode.EXPERT])

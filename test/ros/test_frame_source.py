@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
@@ -85,3 +86,21 @@ def test_a_late_executor_does_not_make_a_message_younger(received):
 def test_in_simulated_time_the_simulation_s_clock_counts(received):
     *_, stamp = received(simulated=True)
     assert stamp == 7 * NS
+
+
+def test_joints_that_come_too_rarely_forbid_motion(domain):
+    """Plans are made for the contract's period."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = Node('frames')
+        source = FrameSource(node, parse_contract(TEXT), lambda frame: None)
+        for i in range(60):
+            assert source.problems() == [] or i > 38
+            source.builder.add('position', np.zeros(1), header=0, receive=NS + i * NS // 10)
+        assert source.problems() == [
+            'ticks come at 10.00 Hz, the contract says 20 Hz (within 5% allowed): samples of its '
+            'clock stream come too rarely'
+        ]
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()

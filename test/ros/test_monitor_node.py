@@ -155,6 +155,7 @@ def test_diagnostics_are_in_the_standard_form(client):
     assert int(values['ticks']) > 50
     assert float(values['expert latency p95 [s]']) >= 0.0
     assert float(values['tick_p95_ms']) > 0.0
+    assert float(values['tick rate [Hz]']) > 0.0
     assert float(values['age joint_position']) == 0.0
     assert values['frames without an answer'].isdigit()
 
