@@ -20,6 +20,7 @@ from il_ros.core.migration import Migration, rename_keys
 from il_ros.core.registry import lookup
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.scores.score import SCORES
+from il_ros.policies.array_files import read_arrays
 from il_ros.policies.bundle import (
     CONVERTIBLE,
     FORMAT,
@@ -27,7 +28,6 @@ from il_ros.policies.bundle import (
     POLICY_FILE,
     load_bundle,
     policy_identity,
-    read_arrays,
 )
 from il_ros.policies.bundle_identity import KEY, with_identity
 from il_ros.policies.mlp import MlpConfig, MlpPolicy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -14,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.documents import load_json
 from il_ros.core.errors import BundleError, IlRosError, UnknownNameError, reason, require
 from il_ros.core.registry import lookup
+from il_ros.core.regular_files import read_text
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
+from il_ros.policies.array_files import damaged, read_arrays
 from il_ros.policies.bundle_identity import KEY, identity_of
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
@@ -31,6 +32,9 @@ from il_ros.policies.watch_rehearsal import require_watchful, zero_input
 FORMAT = 5
 CONVERTIBLE = (2, 3, 4)
 """Formats that `il_ros migrate` converts."""
+
+INFO_LIMIT = 4 << 20
+"""Bytes of the largest description of a bundle."""
 
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
@@ -160,7 +164,8 @@ def load_bundle(path: str | Path, contract: Contract | None = None, device: str 
         device: `cpu`, `cuda`, or `auto` for cuda where there is one.
 
     Raises:
-        BundleError: If it is no bundle, or a file is missing, cut or changed.
+        BundleError: If it is no bundle, a file is missing, cut, changed or too large (`INFO_LIMIT`,
+            `array_files.LIMIT`), or no model comes of it.
         ContractError: If it was made for another contract.
         UnknownNameError: If its policy or score is of a kind that is not known.
     """
@@ -208,7 +213,7 @@ def read_info(path: Path) -> BundleInfo:
     """
     file = path / INFO_FILE
     try:
-        data = json.loads(file.read_text(encoding='utf-8'))
+        data = load_json(read_text(file, INFO_LIMIT))
     except FileNotFoundError:
         raise BundleError(
             f'no {INFO_FILE} in it' if path.is_dir() else 'no such folder',
@@ -220,8 +225,8 @@ def read_info(path: Path) -> BundleInfo:
         raise BundleError(
             f'cannot be read: {reason(problem)}', where=str(file), allowed='the folder of a bundle'
         ) from None
-    except (ValueError, RecursionError) as problem:
-        raise _damaged(file, f'damaged: {problem}') from None
+    except ValueError as problem:
+        raise damaged(file, f'damaged: {problem}') from None
     found = data.get('format') if isinstance(data, dict) else None
     if found != FORMAT:
         fix = 'train the policy again'
@@ -234,7 +239,7 @@ def read_info(path: Path) -> BundleInfo:
     try:
         content = identity_of(data)
     except (ValueError, RecursionError) as problem:
-        raise _damaged(file, f'damaged: {problem}') from None
+        raise damaged(file, f'damaged: {problem}') from None
     if content != info.identity:
         raise BundleError(
             f'{KEY} {info.identity[:16]}, its content has {content[:16]}',
@@ -247,37 +252,8 @@ def read_info(path: Path) -> BundleInfo:
 def _read(path: Path, name: str, info: BundleInfo) -> Arrays:
     expected = info.files.get(name)
     if expected is None:
-        raise _damaged(path / name, 'missing')
+        raise damaged(path / name, 'missing')
     return read_arrays(path / name, bytes=expected.bytes, sha256=expected.sha256)
-
-
-def read_arrays(file: Path, *, bytes: int, sha256: str) -> Arrays:
-    """Arrays of one file of a bundle, which has to be of this size and hash (hex).
-
-    Raises:
-        BundleError: If it is missing, cut or changed.
-    """
-    if not file.is_file():
-        raise _damaged(file, 'missing')
-    try:
-        content = file.read_bytes()
-    except OSError as problem:
-        raise _damaged(file, f'cannot be read: {problem}') from None
-    if len(content) != bytes:
-        raise _damaged(file, f'{len(content)} bytes', f'{bytes} bytes')
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise _damaged(file, f'SHA-256 {digest[:16]}', sha256[:16])
-    try:
-        arrays: Arrays = safetensors.numpy.load(content)
-    except Exception as problem:  # safetensors has no error type of its own for all cases
-        raise _damaged(file, f'not safetensors: {problem}') from None
-    return arrays
-
-
-def _damaged(file: Path, problem: str, allowed: str = '') -> BundleError:
-    fix = 'copy the bundle again, or train again'
-    return BundleError(problem, where=str(file), allowed=allowed, fix=fix)
 
 
 def _load_scores(path: Path, info: BundleInfo, contract: Contract) -> FittedScores:

@@ -20,6 +20,8 @@ from il_ros.policies.policy import Arrays, Policy
 
 Floats = NDArray[np.float32]
 
+_DEEPEST = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class MlpConfig:
@@ -36,6 +38,9 @@ class MlpConfig:
             makes a lag of the arm part of the command, as it was in the demonstration.
         exclude_keys: Keys of observations that the network does not see; None for those of speeds
             and forces (`motion_keys`).
+
+    Raises:
+        ValueError: If there are more than 100 hidden layers.
     """
 
     renamed: ClassVar[dict[str, str]] = {'hidden': 'hidden_dims', 'leave_out': 'exclude_keys'}
@@ -48,6 +53,10 @@ class MlpConfig:
     clip: float = 5.0
     absolute: tuple[str, ...] = ('gripper_position',)
     exclude_keys: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.hidden_dims) > _DEEPEST:
+            raise ValueError(f'{len(self.hidden_dims)} hidden layers, at most {_DEEPEST}')
 
 
 class MlpPolicy(Policy):
