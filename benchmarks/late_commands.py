@@ -28,6 +28,7 @@ from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.planned_motion import trajectory_of
+from il_ros.monitors.punctuality import Punctuality
 from il_ros.sim.command_limiter import CommandLimiter
 from il_ros.sim.controller import TrajectoryController
 
@@ -105,6 +106,9 @@ class Episode:
     ) -> None:
         self._contract, self._lateness, self._rng = contract, lateness, rng
         names, self._dt = contract.action.names, contract.period
+        # Late every time or now and then, by little or by much.
+        self._most = LATEST if rng.random() < 0.5 else rng.uniform(0.0, LATEST)
+        self._often = 1.0 if rng.random() < 0.5 else rng.uniform(0.02, 0.5)
         self._home = FRANKA.home.copy()
         self._controller = TrajectoryController(
             names, self._home, period=self._dt, replacement=robot.replacement
@@ -113,6 +117,7 @@ class Episode:
         self._limiter = limiter if robot.limits else None
         config = MonitorConfig(allow_uncalibrated=True, novelty=False, overdue=0.0)
         self._monitor: Monitor = make_monitor(contract, None, config)
+        self._punctuality = Punctuality(contract.command_delay)
         self._goal = self._home
         self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
         self._rows: list[Array] = [self._home]
@@ -140,23 +145,30 @@ class Episode:
 
     def _tick(self, frame: MonitorInput, present: float) -> float:
         """Tick once from `present` [s] on; gives when the monitor can tick again."""
-        late = self._rng.uniform(0.0, LATEST) if self._lateness.sending else 0.0
+        late = self._late() if self._lateness.sending else 0.0
         read = present + self._rng.uniform() * late  # when the monitor looks at the clock
         monitor = self._monitor
         if frame.stamp < _DRIVEN:
             monitor.offer(self._chunk(frame), 'policy')
+        monitor.lead = self._punctuality.lead(read)
         verdict = monitor.tick(frame, read)
         if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
             with suppress(ModeRefused):
                 monitor.request(Mode.POLICY)
+        sent, start = present + late, verdict.begin + self._contract.command_delay
         if verdict.plan is not None:
-            start = read + self._contract.command_delay
-            self._send(trajectory_of(verdict.plan, read, self._dt, start=start), present + late)
-        return present + late
+            self._punctuality.add(sent, sent - read)
+        if sent > start:
+            monitor.withdraw(verdict)
+        elif verdict.plan is not None:
+            self._send(trajectory_of(verdict.plan, verdict.begin, self._dt, start=start), sent)
+        return sent
+
+    def _late(self) -> float:
+        return self._rng.uniform(0.0, self._most) if self._rng.random() < self._often else 0.0
 
     def _send(self, trajectory: Trajectory, sent: float) -> None:
-        late = self._rng.uniform(0.0, LATEST) if self._lateness.transit else 0.0
-        arrival = sent + late
+        arrival = sent + (self._late() if self._lateness.transit else 0.0)
         if self._lateness.in_order and self._way:
             arrival = max(arrival, self._way[-1][0])
         self._way.append((arrival, trajectory))
@@ -172,18 +184,19 @@ class Episode:
         self._rows.append((self._limiter.apply(rows) if self._limiter else rows)[0])
 
     def _chunk(self, frame: MonitorInput) -> Chunk:
-        """Straight to a goal, near the speed limits."""
+        """Straight to a goal, near the speed limits, and slowly enough to stop there."""
         if round(frame.stamp / self._dt) % round(_GOAL / self._dt) == 0:
             self._goal = self._home + self._rng.uniform(-1, 1, len(self._home)) * _REACH
-        most = 0.95 * self._contract.limits.velocity * self._dt
-        steps = np.arange(1, _STEPS + 1)[:, None]
-        assert frame.position is not None
-        way = np.clip(self._goal - frame.position, -most * steps, most * steps)
+        limits, steps = self._contract.limits, [frame.position]
+        for _ in range(_STEPS):
+            left = self._goal - steps[-1]
+            speed = np.minimum(limits.velocity, np.sqrt(limits.acceleration * np.abs(left)))
+            steps.append(steps[-1] + np.clip(left, -speed * self._dt, speed * self._dt))
         return Chunk(
             stamp=frame.stamp,
             step_dt=self._dt,
             names=self._contract.action.names,
-            positions=frame.position + way,
+            positions=np.array(steps[1:]),
             contract_hash=self._contract.hash,
             policy_id='',
             source='policy',

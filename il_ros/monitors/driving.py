@@ -116,12 +116,15 @@ class Driving:
         """Whether the fallback's motion has ended."""
         return self._way is None or now - self._way_begin > self._way.duration + _SETTLE
 
-    def pull(self, source: Source | None, now: float, frame_stamp: float) -> Target | Fault | None:
-        """The target at the end of this tick, as the source or the fallback gives it.
+    def pull(
+        self, source: Source | None, now: float, frame_stamp: float, start: float
+    ) -> Target | Fault | None:
+        """The target a tick after `start`, as the source or the fallback gives it.
 
         Args:
             source: Who drives; None for the fallback.
             now: The present [s].
+            start: When the motion towards the target begins [s].
             frame_stamp: Stamp of the newest frame [s].
 
         Returns:
@@ -130,15 +133,15 @@ class Driving:
         still = zeros(len(self._limits.names))
         self._arrived = [(still, still)]
         if source is not None:
-            lead, intake = self._dt + self._delay, self._intakes[source]
+            lead, intake = start - now + self._dt + self._delay, self._intakes[source]
             target = intake.pull(now, lead, frame_stamp)
             if isinstance(target, tuple):
                 arrivals = intake.follower.arrivals(now + lead)
                 self._arrived = [(position - target[0], change) for position, change in arrivals]
             return target
-        return self._way.at(now + self._dt - self._way_begin) if self._way else None
+        return self._way.at(start + self._dt - self._way_begin) if self._way else None
 
-    def shape(self, target: Target, now: float, plan: Plan, *, slowly: bool) -> Target | Fault:
+    def shape(self, target: Target, start: float, plan: Plan, *, slowly: bool) -> Target | Fault:
         """The target without a jump from the previous driver's, and slower while the monitor warns.
 
         Slower means a fraction of each step, within the same fraction of the speed limits; the
@@ -147,9 +150,9 @@ class Driving:
         the chunk before it wants, which their mean would hide; except for a gripper, which opens
         from one step to the next, and for an arm that lags because it goes slowly.
         """
-        end = now + self._dt
+        end = start + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
-        here, fraction = plan.at(now)[0], self._fallback.speed
+        here, fraction = plan.at(start)[0], self._fallback.speed
         if not slowly:
             return self._jumps(position - here) or (position, velocity)
         newest = position + self._arrived[-1][0] - here

@@ -107,6 +107,7 @@ class Monitor:
         self._frame: MonitorInput | None = None
         self._fault: Fault | None = None
         self._now: float | None = None
+        self._due = 0.0  # when the verdict's target is due
 
     @property
     def mode(self) -> Mode:
@@ -171,8 +172,28 @@ class Monitor:
         """
         self._switches.hear(device, held, now, lost=lost)
 
+    @property
+    def lead(self) -> float:
+        """How long after a tick the arm leaves what was planned before it [s]; 0 or more."""
+        return self._motion.lead
+
+    @lead.setter
+    def lead(self, seconds: float) -> None:
+        self._motion.lead = seconds
+
+    def withdraw(self, verdict: Verdict) -> Verdict:
+        """The verdict of the last tick, whose plan was not sent: the arm goes on as it did before.
+
+        That motion ends in a standstill by itself; the next tick goes on from it.
+        """
+        self._motion.withdraw()
+        plan, due = self._motion.plan, self._due
+        end = None if plan is None else plan.at(due)[0]
+        return replace(verdict, plan=plan, target_end=end)
+
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
+        self._motion.mark()
         try:
             return self._tick(frame, now)
         except Exception as error:  # fail closed: whatever it is, the arm has to stop
@@ -191,7 +212,7 @@ class Monitor:
             self._motion.brake(now)
         except Exception as error:  # the current plan ends in a standstill by itself
             self._fault = Fault('internal', f'{self._fault.text}; braking: {error}')
-        return self._verdict(now, self._fault, ScoreReading())
+        return self._verdict(now, now, self._fault, ScoreReading())
 
     def _tick(self, frame: MonitorInput, now: float) -> Verdict:
         fault = self._clock_fault(now)
@@ -218,7 +239,7 @@ class Monitor:
         resumed = before and self.mode is Mode.POLICY
         # What is due a period after the frame is what training pairs with it.
         stamp = now if fault or frame.position is None else frame.stamp
-        return self._verdict(stamp, fault, reading, watched=watched, resumed=resumed)
+        return self._verdict(now, stamp, fault, reading, watched=watched, resumed=resumed)
 
     def _usable(self, now: float) -> float:
         """`now`, or the last good time where the clock gives no number."""
@@ -285,7 +306,8 @@ class Monitor:
     def _wanted(self, frame: MonitorInput, now: float) -> Target | Fault | None:
         if not (self.mode.driving or self.mode is Mode.FALLBACK):
             return None
-        return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp)
+        start = self._motion.start(now)
+        return self._driving.pull(_DRIVERS.get(self.mode), now, frame.stamp, start)
 
     def _react(self, fault: Fault | None, reading: ScoreReading, now: float) -> bool:
         """Stop for a fault, fall back for a trigger; says whether another one drives now."""
@@ -294,7 +316,8 @@ class Monitor:
         trigger = self._driving.delayed_trigger(trigger, now, calm=not reading.warned)
         leave = Mode.ALARM
         if trigger and before is Mode.POLICY and plan is not None:
-            leave = self._driving.fall_back(plan.at(now + self._dt)[0], now)
+            start = self._motion.start(now)
+            leave = self._driving.fall_back(plan.at(start + self._dt)[0], start)
         self._machine.tick(fault=fault.text if fault else '', trigger=trigger, leave=leave)
         if before is Mode.POLICY and self.mode is Mode.EXPERT:
             self._driving.begin('expert', self._void)
@@ -316,7 +339,7 @@ class Monitor:
             return wanted
         elif wanted is not None and motion.plan is not None:
             slowly = bool(self._warning(reading))
-            target = self._driving.shape(wanted, now, motion.plan, slowly=slowly)
+            target = self._driving.shape(wanted, motion.start(now), motion.plan, slowly=slowly)
             return target if isinstance(target, Fault) else motion.drive(*target, now)
         motion.brake(now)
         return None
@@ -351,6 +374,7 @@ class Monitor:
 
     def _verdict(
         self,
+        now: float,
         stamp: float,
         fault: Fault | None,
         reading: ScoreReading,
@@ -359,13 +383,14 @@ class Monitor:
         resumed: bool = False,
     ) -> Verdict:
         plan = self._motion.plan
-        due = stamp + self._dt - self._delay
+        self._due = due = stamp + self._dt - self._delay
         end = None if plan is None else plan.at(due)[0]
         if end is not None and self.mode.driving:
             self._driving.trail.add(due, end)
         return Verdict(
             mode=self.mode,
             plan=plan,
+            begin=self._motion.start(now),
             fault=fault,
             scores=reading,
             watched=watched,

@@ -93,6 +93,26 @@ class Plan:
         """Whether the plan stands still from `t` [s] on."""
         return t >= self.end_time
 
+    def after(self, before: Plan, since: float) -> Plan:
+        """That of `before` until this one begins, then this one; none of it before `since` [s]."""
+        since = min(max(since, before.begin), self.begin)
+        (p, v, a), cut, passed = before.at(since), self.begin - since, since - before.begin
+        kept = before.pieces.copy()
+        kept[0] -= passed
+        # What is over begins at once, what is left away begins with the rest: in both cases in no
+        # time, so that each joint has as many pieces as it had.
+        over, left_away = kept[0] <= 0.0, kept[0] >= cut
+        running = np.count_nonzero(over, axis=0) - 1
+        jerk = kept[4, running, np.arange(kept.shape[2])]
+        first = np.array([np.zeros_like(p), p, v, a, jerk])[:, None]
+        kept = np.where(over, first, kept)
+        own = self.pieces.copy()
+        own[0] += cut
+        kept = np.where(left_away, own[:, :1], kept)
+        rows = ~(over[1:].all(axis=1) | left_away[:-1].all(axis=1))
+        kept = kept[:, [*rows, not left_away[-1].all()]]
+        return replace(self, begin=since, pieces=np.concatenate([kept, own], axis=1))
+
     def extremes(self) -> tuple[Array, Array, Array]:
         """Lowest position, highest position and top speed over all time, exact; each (N,)."""
         knot, p, v, a, j = self.pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ _SETTLING = 0.1  # share of the speed limits
 _EASE = 0.5  # share of the acceleration limits
 _CLOSE = 1e-4  # rad or m that a settled arm may be away
 
+_KEPT = 0.5  # s of the past that a plan shows, where it was left later than it was made
 _COARSE = 0.04  # s between points of the stop after the tick
 _APART = 1e-3  # s that two points are apart at least
 
@@ -36,6 +38,10 @@ class Motion:
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
         margin: How far inside the workspace box, and outside the keep-out zones, plans stay [m].
+
+    Attributes:
+        lead: How long after it is made a plan leaves the one before [s], so that both are the same
+            until the controller has it.
     """
 
     def __init__(
@@ -43,30 +49,53 @@ class Motion:
     ) -> None:
         self._limits, self._dt, self._geometry, self._margin = limits, dt, geometry, margin
         self._planner = Planner(limits)
+        self.lead = 0.0
         self._plan: Plan | None = None
         self._driven = False
+        self._left = -inf  # when the plan left the one before
+        self._before: tuple[Plan | None, bool, float] = None, False, -inf
 
     @property
     def plan(self) -> Plan | None:
         """What the arm executes; None: nothing."""
         return self._plan
 
+    def start(self, now: float) -> float:
+        """When a plan that is made `now` leaves the one before [s]; never earlier than that did."""
+        return max(now + self.lead, self._left)
+
+    def mark(self) -> None:
+        """What is commanded here has been sent; `withdraw` comes back to it."""
+        self._before = self._plan, self._driven, self._left
+
+    def withdraw(self) -> None:
+        """Go on with what was sent last: what was planned since `mark` has not been sent."""
+        self._plan, self._driven, self._left = self._before
+
     def begin(self, position: Array, now: float) -> None:
         """Rest at `position` (N,)."""
-        self._plan, self._driven = self._planner.hold(position, now), False
+        self._plan, self._driven, self._left = self._planner.hold(position, now), False, now
 
     def drive(self, target: Array, velocity: Array, now: float) -> Fault | None:
-        """Move towards `target` with `velocity`, both (N,), at the end of this tick.
+        """Move towards `target` with `velocity`, both (N,), a tick after `start(now)`.
 
         A fault leaves the plan as it was: it brakes inside all bounds.
         """
         if self._plan is None:
             raise RuntimeError('begin() comes before drive()')
-        plan = self._planner.towards(self._plan, now, target, velocity, self._dt)
+        plan = self._planner.towards(self._plan, self.start(now), target, velocity, self._dt)
         fault = Fault('plan', plan.problem) if plan.problem else self._outside(plan)
         if fault is None:
-            self._plan, self._driven = plan, True
+            self._follow(plan, now)
+            self._driven = True
         return fault
+
+    def _follow(self, plan: Plan, now: float) -> None:
+        """Leave the plan in hand for `plan` when that begins."""
+        self._left = plan.begin
+        if self._plan is not None and plan.begin > now:
+            plan = plan.after(self._plan, now - _KEPT)
+        self._plan = plan
 
     def settle(self, position: Array, now: float) -> bool:
         """Go on slowly, from a standstill, to a rest at `position` (N,).
@@ -78,7 +107,7 @@ class Motion:
             return False
         if not self._driven and not self._plan.at_rest(now):
             return True  # it is still stopping
-        here, speed, _ = self._plan.at(now)
+        here, speed, _ = self._plan.at(self.start(now))
         way, limits, dt = position - here, self._limits, self._dt
         # Not `at_rest`: a plan that is made anew in each tick has its end in the next.
         if np.all(np.abs(way) < _CLOSE) and np.all(np.abs(speed) < _CLOSE):
@@ -95,17 +124,21 @@ class Motion:
         if self._plan is not None:
             begin = self._plan.begin + now - last - self._dt
             self._plan = self._planner.stop(replace(self._plan, begin=begin), now)
-            self._driven = False
+            self._driven, self._left = False, now
 
     def brake(self, now: float) -> None:
         """Come to a standstill; once braking, the plan is kept to its end."""
         if self._plan is not None and self._driven:
             self._driven = False  # first: should the planner fail, the current plan brakes too
-            self._plan = self._planner.stop(self._plan, now)
+            plan = self._planner.stop(self._plan, self.start(now))
+            if plan.problem:  # it is the plan in hand
+                self._plan = plan
+            else:
+                self._follow(plan, now)
 
     def release(self) -> None:
         """Command nothing."""
-        self._plan, self._driven = None, False
+        self._plan, self._driven, self._left = None, False, -inf
 
     def at_rest(self, now: float) -> bool:
         """Whether no motion is commanded from `now` on."""

@@ -18,6 +18,7 @@ class Verdict:
     Attributes:
         mode: The mode after the tick.
         plan: What the arm has to do from now on; None: publish nothing.
+        begin: When the plan leaves what was sent before [s]; until then both are the same.
         fault: The hard fault that is there at this tick.
         scores: What the calibrated scores say.
         watched: Whether the policy drove when they were asked, so that they evaluate it.
@@ -31,6 +32,7 @@ class Verdict:
 
     mode: Mode
     plan: Plan | None
+    begin: float
     fault: Fault | None
     scores: ScoreReading
     watched: bool

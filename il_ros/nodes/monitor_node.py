@@ -24,6 +24,7 @@ from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.clock_watch import ClockWatch
+from il_ros.ros.command_sender import CommandSender
 from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
 from il_ros.ros.deferred_service import SlowAnswer
@@ -40,8 +41,7 @@ from il_ros.ros.message_conversion import (
 )
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
-from il_ros.ros.output_adapters import make_output
-from il_ros.ros.qos import CHUNKS, COMMAND, EVENTS
+from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -94,12 +94,11 @@ class MonitorNode(ManagedNode):
         self._contract = load_contract(self._config.contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._latency = {mode: Latency() for mode in _DRIVING}
-        self._output, topic = make_output(self._contract), self._contract.action.output.topic
-        self._commands = self.create_publisher(self._output.message_type, topic, COMMAND)
+        self._sender = CommandSender(self, self._contract)
         self._reports = MonitorReports(self, self._contract)
         self._forget()
         self._source = FrameSource(self, self._contract, self._on_frame)
-        self._command_topic = CommandTopicWatch(self, self._commands, self._note)
+        self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
         goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
         self._clocks = ClockWatch(
             self, self._contract, self._source.delays, self._settings, self._note
@@ -137,6 +136,7 @@ class MonitorNode(ManagedNode):
         self._epoch = int(self.get_clock().now().nanoseconds)
         self._rebuild()
         self._reports.reset()
+        self._sender.reset()
         self._frame: Frame | None = None
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
@@ -235,7 +235,8 @@ class MonitorNode(ManagedNode):
             and self._contract.action.output.setpoints
             and now - self._commanded >= self._contract.period
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
-            self._command(self._verdict, present)
+            self._sender.repeat(self._verdict, self._seconds(present), present)
+            self._commanded = self._elapsed()
 
     def _tick(self) -> None:
         begin = time.perf_counter()
@@ -251,12 +252,14 @@ class MonitorNode(ManagedNode):
         stamp = frame.stamp if frame is not None else now
         try:
             seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            self._sender.prepare(self._monitor, self._seconds(now))
             verdict = self._monitor.tick(seen, self._seconds(now))
         except Exception:
             self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
             verdict = self._monitor.emergency(self._seconds(now))
         try:
-            self._command(verdict, now)
+            verdict = self._sender.send(self._monitor, verdict, self._seconds(now), now)
+            self._commanded = self._elapsed()
             self._reports.executed(verdict, stamp, self._policy_id)
             cost = time.perf_counter() - begin
             self._reports.tell(verdict, stamp, cost, self._policy_id)
@@ -301,12 +304,6 @@ class MonitorNode(ManagedNode):
     def _note(self, text: str) -> None:
         """Something on the graph has changed that an operator should know, whatever the mode."""
         self._reports.note(text, int(self.get_clock().now().nanoseconds))
-
-    def _command(self, verdict: Verdict, now: int) -> None:
-        if verdict.plan is None:
-            return
-        self._commands.publish(self._output.message(verdict.plan, self._seconds(now), now))
-        self._commanded = self._elapsed()
 
     def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> None:
         try:
@@ -389,7 +386,7 @@ class MonitorNode(ManagedNode):
 
     def _report(self) -> Report:
         level, text, values = self._tick_report()
-        values = {**values, **self._clocks.values()}
+        values = {**values, **self._clocks.values(), **self._sender.values()}
         problems = '; '.join(self._problems() or self._clocks.warnings())
         if not problems:
             return level, text, values

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -201,3 +202,79 @@ def test_a_plan_that_has_ended_is_one_point_at_rest():
     assert points.times.tolist() == [DT]
     np.testing.assert_array_equal(points.positions, [plan.end])
     assert not points.velocities.any()
+
+
+def pace(made, leads, seed=0):
+    """Drive to and fro with a lead that changes from tick to tick; gives the plans it went by."""
+    rng, target, speed = np.random.default_rng(seed), FRANKA.home.copy(), np.zeros(8)
+    plans = []
+    for tick, lead in enumerate(leads):
+        now, made.lead = tick * DT, lead
+        if tick % 8 == 0:
+            speed = rng.uniform(-0.9, 0.9, 8) * LIMITS.velocity * [1, 0.2, 1, 0.2, 1, 1, 1, 0]
+        start = made.start(now)
+        target = made.plan.at(start)[0] + speed * DT
+        assert made.drive(target, speed, now) is None
+        plans.append((start, made.plan))
+    return plans
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_with_a_lead_the_motion_that_is_under_way_is_kept_until_then(seed):
+    leads = np.random.default_rng(seed).choice([0.0, 0.02, 0.1, 0.3], 40)
+    plans = pace(motion(geometry=None), leads, seed)
+    for tick, ((_, before), (start, after)) in enumerate(pairwise(plans)):
+        times = np.linspace((tick + 1) * DT, start, 30)
+        for one, other in zip(before.at(times), after.at(times), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+        assert start >= max((tick + 1) * DT + leads[tick + 1], plans[tick][0]) - 1e-12
+
+
+def test_a_plan_with_a_lead_keeps_all_limits_and_ends_at_rest():
+    for start, plan in pace(motion(geometry=None), [0.1, 0.3, 0.0, 0.2] * 15):
+        lowest, highest, speed = plan.extremes()
+        assert np.all(speed <= LIMITS.velocity * (1 + 1e-6))
+        assert np.all((lowest >= LIMITS.position_min) & (highest <= LIMITS.position_max))
+        times = np.arange(plan.begin, plan.end_time, 1e-3)
+        position, velocity, acceleration = plan.at(times)
+        assert np.all(np.abs(acceleration) <= LIMITS.acceleration * (1 + 1e-6))
+        # Position, velocity and acceleration are of one motion without a step, old part included.
+        mean = (velocity[1:] + velocity[:-1]) / 2 * 1e-3
+        np.testing.assert_allclose(np.diff(position, axis=0), mean, atol=2e-6)
+        assert plan.at_rest(plan.end_time)
+        assert start >= plan.begin
+
+
+def test_a_plan_with_a_lead_does_not_grow():
+    plans = pace(motion(geometry=None), [0.3] * 80)
+    sizes = [plan.pieces.shape[1] for _, plan in plans]
+    assert max(sizes[40:]) <= 1.3 * max(sizes[20:40])
+
+
+def test_without_a_lead_nothing_of_the_plan_before_is_kept():
+    for tick, (start, plan) in enumerate(pace(motion(geometry=None), [0.0] * 20)):
+        assert start == plan.begin == tick * DT
+
+
+def test_what_was_not_sent_is_withdrawn():
+    made = motion(geometry=None)
+    (_, _), (_, sent) = pace(made, [0.0, 0.0])
+    made.mark()
+    assert made.drive(FRANKA.home + 0.05 * BASE, 0 * BASE, 2 * DT) is None
+    assert made.plan is not sent
+    made.withdraw()
+    assert made.plan is sent
+    made.mark()
+    made.brake(3 * DT)  # it still has to be braked
+    made.withdraw()
+    made.brake(3 * DT)
+    np.testing.assert_array_equal(made.plan.at(3 * DT)[0], sent.at(3 * DT)[0])
+    assert made.plan is not sent
+
+
+def test_what_was_never_sent_was_never_begun():
+    made = Motion(LIMITS, dt=DT, geometry=None, margin=0.01)
+    made.mark()
+    made.begin(FRANKA.home, 0.0)
+    made.withdraw()
+    assert made.plan is None

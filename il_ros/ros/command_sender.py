@@ -1,0 +1,87 @@
+"""What the monitor decides, on its way to the controller: sent in time or not at all."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from il_ros.core.contract import Contract
+from il_ros.core.frames import NS
+from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.punctuality import Punctuality
+from il_ros.monitors.verdict import Verdict
+from il_ros.ros.output_adapters import make_output
+from il_ros.ros.qos import COMMAND
+
+
+class CommandSender:
+    """Publishes plans as commands.
+
+    A trajectory that would leave the one before in the past is not sent: the controller would have
+    to catch up. The arm then carries out the stop that it has, and the next tick goes on from
+    there. Commands of the other adapters hold from when they come.
+
+    Args:
+        node: Owner of the publisher; its clock tells how late a command is.
+        contract: Says what is sent, and where.
+
+    Attributes:
+        publisher: Of the commands.
+        withheld: Trajectories that were not sent, because it was too late for them.
+    """
+
+    def __init__(self, node: Node, contract: Contract) -> None:
+        output = contract.action.output
+        self._node, self._output = node, make_output(contract)
+        self._delay, self._trajectories = contract.command_delay, not output.setpoints
+        self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget how late commands were: time is counted anew."""
+        self._punctuality, self.withheld, self._now = Punctuality(self._delay), 0, 0.0
+
+    def prepare(self, monitor: Monitor, now: float) -> None:
+        """Before a tick at `now` [s]: plan as far ahead as commands are late."""
+        self._now = now
+        if self._trajectories:
+            monitor.lead = self._punctuality.lead(now)
+
+    def send(self, monitor: Monitor, verdict: Verdict, now: float, stamp: int) -> Verdict:
+        """Publish the verdict's plan, if there is one and it is not too late.
+
+        Args:
+            monitor: Whose verdict it is.
+            verdict: Of the tick at `now`.
+            now: When the tick began [s], by the monitor's clock.
+            stamp: The same by the node's clock [ns].
+
+        Returns:
+            The verdict, or what has become of it because nothing was sent.
+        """
+        if verdict.plan is None:
+            return verdict
+        begin = max(verdict.begin, now)
+        if self._trajectories:
+            late = (self._node.get_clock().now().nanoseconds - stamp) / NS
+            self._punctuality.add(now, late)
+            if late > begin - now + self._delay:
+                self.withheld += 1
+                return monitor.withdraw(verdict)
+        self.repeat(verdict, begin, stamp + round((begin - now) * NS))
+        return verdict
+
+    def repeat(self, verdict: Verdict, begin: float, stamp: int) -> None:
+        """Publish the verdict's plan from `begin` [s] on, which is `stamp` [ns]."""
+        if verdict.plan is not None:
+            self.publisher.publish(self._output.message(verdict.plan, begin, stamp))
+
+    def values(self) -> dict[str, object]:
+        """What was measured, for the diagnostics."""
+        if not self._trajectories:
+            return {}
+        punctuality = self._punctuality
+        return {
+            'command late, worst [s]': f'{punctuality.worst(self._now):.4f}',
+            'command lead [s]': f'{punctuality.lead(self._now):.4f}',
+            'commands withheld': self.withheld,
+        }

@@ -1,0 +1,37 @@
+"""Commands that are late before they are sent: the arm keeps its limits, and comes to rest."""
+
+import numpy as np
+import pytest
+
+from benchmarks.late_commands import CONTRACT, Episode, Lateness, Robot
+from il_ros.core.contract import load_contract
+
+
+def outcomes(episodes, lateness, robot, seed=1):
+    contract = load_contract(CONTRACT)
+    for i in range(episodes):
+        yield Episode(contract, lateness, robot, np.random.default_rng([seed, i])).run()
+
+
+@pytest.mark.parametrize('replacement', [False, True])
+def test_a_starved_monitor_keeps_speed_and_acceleration(replacement):
+    ways = []
+    for outcome in outcomes(3, Lateness(sending=True), Robot(replacement=replacement)):
+        assert outcome.speed <= 1.0
+        assert outcome.acceleration <= 1.1
+        assert outcome.at_rest
+        ways.append(outcome.way)
+    assert max(ways) > 0.3  # it does move
+
+
+def test_punctual_commands_are_followed_near_the_limits():
+    for outcome in outcomes(1, Lateness(), Robot()):
+        assert 0.7 < outcome.speed <= 1.0
+        assert 0.8 < outcome.acceleration <= 1.0
+        assert outcome.at_rest
+
+
+def test_limits_of_the_controller_manager_hold_in_transit():
+    for outcome in outcomes(3, Lateness(transit=True), Robot(limits=True)):
+        assert outcome.speed <= 1.0 + 1e-9
+        assert outcome.at_rest

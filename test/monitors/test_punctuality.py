@@ -1,0 +1,48 @@
+"""The lead follows the lateness of commands, at once when it grows and later when it shrinks."""
+
+import pytest
+
+from il_ros.monitors.punctuality import MOST, Punctuality
+
+
+def test_punctual_commands_need_no_lead():
+    punctuality = Punctuality(0.025)
+    assert punctuality.lead(0.0) == 0.0
+    for tick in range(100):
+        punctuality.add(tick * 0.05, 0.01)
+    assert punctuality.lead(5.0) == 0.0
+    assert punctuality.worst(5.0) == 0.01
+
+
+def test_the_lead_is_above_the_longest_lateness_of_the_last_ten_seconds():
+    punctuality = Punctuality(0.025)
+    punctuality.add(1.0, 0.1)
+    punctuality.add(2.0, 0.05)
+    # A quarter and 5 ms more than it was, less what commands are sent ahead anyway.
+    assert punctuality.lead(2.0) == pytest.approx(0.105)
+    assert punctuality.lead(11.5) == pytest.approx(0.0425)
+    assert punctuality.lead(12.5) == 0.0
+
+
+def test_the_lead_is_bounded_and_what_is_later_is_hopeless():
+    punctuality = Punctuality(0.025)
+    punctuality.add(0.0, 0.5)
+    assert punctuality.lead(0.0) == MOST
+    assert not punctuality.hopeless
+    punctuality.add(0.1, 0.6)
+    assert punctuality.lead(0.1) == MOST
+    assert punctuality.hopeless
+
+
+def test_a_clock_that_went_back_forgets():
+    punctuality = Punctuality(0.025)
+    punctuality.add(100.0, 0.3)
+    assert punctuality.lead(1.0) == 0.0
+
+
+def test_only_what_can_still_be_the_worst_is_kept():
+    punctuality = Punctuality(0.0)
+    for tick in range(100_000):
+        punctuality.add(tick * 0.01, 0.001 * (tick % 7))
+        punctuality.worst(tick * 0.01)
+    assert len(punctuality._late) <= 7

@@ -1,0 +1,102 @@
+"""A trajectory leaves in time or not at all; and how late it was is known."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from il_ros.core.robots.franka import FRANKA
+from il_ros.monitors.mode import Mode
+from il_ros.monitors.monitor_assembly import make_monitor
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import MonitorInput
+from il_ros.ros.command_sender import CommandSender
+from il_ros.ros.message_conversion import to_ns
+
+NS = 1_000_000_000
+
+
+class Node:
+    """A clock that goes on by `passes` [s] at every look, and a publisher."""
+
+    def __init__(self):
+        self.passes, self.sent, self._now = 0.0, [], 0
+
+    def get_clock(self):
+        self._now += round(self.passes * NS)
+        return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self._now))
+
+    def create_publisher(self, *_):
+        return SimpleNamespace(publish=self.sent.append)
+
+    def at(self, now, passes=0.0):
+        self._now, self.passes = round(now * NS), passes
+
+
+@pytest.fixture
+def monitor(contract):
+    made = make_monitor(contract, None, MonitorConfig(allow_uncalibrated=True))
+    made.tick(frame(0.0), 0.0)
+    made.request(Mode.HOLD)
+    return made
+
+
+def frame(now):
+    return MonitorInput(stamp=now, position=FRANKA.home, velocity=np.zeros(8))
+
+
+def tick(sender, monitor, node, now, passes=0.0):
+    sender.prepare(monitor, now)
+    verdict = monitor.tick(frame(now), now)
+    node.at(now, passes)
+    return sender.send(monitor, verdict, now, round(now * NS))
+
+
+def test_what_is_in_time_is_sent_with_its_begin_in_the_future(contract, monitor):
+    node = Node()
+    sender = CommandSender(node, contract)
+    verdict = tick(sender, monitor, node, 0.05, contract.command_delay)
+    assert to_ns(node.sent[-1].header.stamp) == round((0.05 + contract.command_delay) * NS)
+    assert verdict.plan is not None
+    assert sender.withheld == 0
+
+
+def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, monitor):
+    node = Node()
+    sender = CommandSender(node, contract)
+    sent = tick(sender, monitor, node, 0.05).plan
+    verdict = tick(sender, monitor, node, 0.10, contract.command_delay + 0.01)
+    assert len(node.sent) == 1
+    assert sender.withheld == 1
+    assert verdict.plan is sent
+    np.testing.assert_array_equal(verdict.target_end, FRANKA.home)
+    # The next one is planned further ahead: by a quarter and 5 ms more than that was late.
+    tick(sender, monitor, node, 0.15)
+    lead = 1.25 * (contract.command_delay + 0.01) + 0.005 - contract.command_delay
+    begin = to_ns(node.sent[-1].header.stamp) / NS - contract.command_delay
+    assert begin == pytest.approx(0.15 + lead, abs=1e-6)
+    assert sender.values()['command lead [s]'] == f'{lead:.4f}'
+
+
+def test_a_first_command_that_is_too_late_leaves_nothing_behind(contract, monitor):
+    node = Node()
+    sender = CommandSender(node, contract)
+    verdict = tick(sender, monitor, node, 0.05, 1.0)
+    assert node.sent == []
+    assert verdict.plan is None
+    assert verdict.target_end is None
+
+
+def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monitor):
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node = Node()
+    sender = CommandSender(node, contract)
+    tick(sender, monitor, node, 0.05, 1.0)
+    tick(sender, monitor, node, 0.10)
+    assert [len(message.data) for message in node.sent] == [8, 8]
+    assert sender.values() == {}
+    assert monitor.lead == 0.0
