@@ -44,6 +44,8 @@ class TopicStream:
             training leaves the frame out.
         latched: Whether it is published once and kept for late subscribers (reliable,
             transient local).
+        publishers: How many publishers its topic has at most: 2 where an arm and its gripper each
+            publish their own joints on one topic. The monitor refuses to drive while it has more.
     """
 
     topic: str
@@ -52,6 +54,7 @@ class TopicStream:
     align: Alignment = field(default_factory=Alignment)
     required: bool = True
     latched: bool = False
+    publishers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,5 +174,7 @@ def _check_timing(stream: TopicStream, where: str) -> None:
     for name, value in (('rate', stream.rate), ('align.latency', stream.align.latency)):
         fine = 0 <= value < math.inf
         require(fine, value, f'{where}.{name}', 'zero or more, finite', ContractError)
+    fine = stream.publishers >= 1
+    require(fine, stream.publishers, f'{where}.publishers', '1 or more', ContractError)
     max_age = stream.align.max_age
     require(max_age > 0, max_age, f'{where}.align.max_age', 'a positive number', ContractError)

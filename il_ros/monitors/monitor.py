@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Monitor:
             self._motion, tracking_error=config.tracking_error, moves=moves, delay=delay
         )
         self._switches = EnableSwitches(config.takeover_age)
-        self._void = -inf
+        self._void, self._reset = -inf, nan
         self._midway = False  # a source has driven since IDLE
         # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
@@ -114,9 +114,15 @@ class Monitor:
         """The mode that the next tick starts in."""
         return self._machine.mode
 
-    def discard_before(self, stamp: float) -> None:
-        """Use nothing stamped before this time [s] in a mode that is entered from now on."""
-        self._void = stamp
+    def discard_before(self, stamp: float, *, reset: bool = False) -> None:
+        """Use nothing stamped before this time [s] in a mode that is entered from now on.
+
+        Args:
+            stamp: The time [s].
+            reset: Whether a simulated world was reset to this time: its first frame needs no
+                further ones to confirm the posture, and in lock-step none would follow.
+        """
+        self._void, self._reset = stamp, stamp if reset else nan
 
     def request(self, mode: Mode, *, resume: bool = False) -> None:
         """Ask for a mode; the next tick acts on it.
@@ -332,6 +338,8 @@ class Monitor:
         if motion.plan is None and frame.stamp >= self._void:
             if frame.position is None or not self._measured.still(frame):
                 return Fault('frame', 'the arm moves, or its velocity is not known: cannot begin')
+            if unconfirmed := self._unconfirmed(frame):
+                return Fault('frame', unconfirmed)
             motion.begin(frame.position, now)
         if mode is Mode.FALLBACK and self._driving.arrived(now):
             self._machine.arrived()
@@ -359,7 +367,14 @@ class Monitor:
         # Where the velocity cannot be known, a plan that has ended counts as standing.
         blind = frame.velocity is None and self._motion.plan is not None
         still = blind or self._measured.still(frame)
-        return self._fault.text if self._fault else '', self._motion.at_rest(self._now) and still
+        unsafe = self._fault.text if self._fault else self._unconfirmed(frame)
+        return unsafe, self._motion.at_rest(self._now) and still
+
+    def _unconfirmed(self, frame: MonitorInput) -> str:
+        """Why no motion may begin at the posture of a frame; empty where one may or goes on."""
+        if self._motion.plan is not None or frame.stamp == self._reset:
+            return ''
+        return frame.unconfirmed
 
     def _require_trust(self, source: Source, where: str) -> None:
         if source == 'policy' and not (self._watch.calibrated or self._config.allow_uncalibrated):

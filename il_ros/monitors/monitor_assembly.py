@@ -72,6 +72,7 @@ def monitor_input(
     stamp: float,
     *,
     invalid: tuple[str, ...],
+    unconfirmed: str = '',
     score_input: ScoreInput | None = None,
 ) -> MonitorInput:
     """What the monitor looks at in a frame.
@@ -80,6 +81,7 @@ def monitor_input(
         contract: What the frame's observations are.
         stamp: Its stamp as the monitor counts time [s].
         invalid: One text for each required stream that is not valid.
+        unconfirmed: Why no motion may begin at its posture; empty where one may.
         score_input: What the scores see of it, by the same clock; none where nothing is scored.
     """
     action, wrench = contract.action, contract.wrench
@@ -94,6 +96,7 @@ def monitor_input(
         torque=contact[3:] if contact is not None else None,
         following={key: frame.values[key] for key in following if frame.valid[key]},
         invalid=invalid,
+        unconfirmed=unconfirmed,
     )
 
 

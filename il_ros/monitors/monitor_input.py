@@ -51,6 +51,7 @@ class MonitorInput:
         torque: Wrist torque, shape (3,) [N m].
         following: Values of the streams that change whenever the arm moves, by key.
         invalid: One text for each required stream that is not valid: its key, age and limit.
+        unconfirmed: Why no motion may begin at this posture yet; empty where one may.
     """
 
     stamp: float
@@ -61,6 +62,7 @@ class MonitorInput:
     torque: Array | None = None
     following: Mapping[str, Array] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
+    unconfirmed: str = ''
 
     @property
     def features(self) -> Array | None:

@@ -16,6 +16,7 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.monitors.joint_consistency import JointConsistency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
@@ -41,6 +42,7 @@ from il_ros.ros.message_conversion import (
 )
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
+from il_ros.ros.publisher_watch import PublisherWatch
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.spin import run_node
@@ -97,7 +99,8 @@ class MonitorNode(ManagedNode):
         self._sender = CommandSender(self, self._contract)
         self._reports = MonitorReports(self, self._contract)
         self._forget()
-        self._source = FrameSource(self, self._contract, self._on_frame)
+        self._joints = JointConsistency(self._contract, self._elapsed)
+        self._source = FrameSource(self, self._contract, self._on_frame, on_sample=self._joints.add)
         self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
         goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
         self._clocks = ClockWatch(
@@ -105,6 +108,8 @@ class MonitorNode(ManagedNode):
         )
         self._watches: tuple[GraphWatch, ...] = (
             self._source,
+            self._joints,
+            PublisherWatch(self, self._contract),
             self._command_topic,
             goals,
             self._clocks,
@@ -295,6 +300,7 @@ class MonitorNode(ManagedNode):
             frame,
             self._seconds(frame.stamp),
             invalid=(*self._source.invalid(frame), *self._problems()),
+            unconfirmed=self._joints.unconfirmed(frame.values),
             score_input=score_input,
         )
 
@@ -327,7 +333,8 @@ class MonitorNode(ManagedNode):
 
     def _discard_before(self, stamp: int) -> None:
         self._void = stamp
-        self._monitor.discard_before(self._seconds(stamp) if stamp else -math.inf)
+        since = self._seconds(stamp) if stamp else -math.inf
+        self._monitor.discard_before(since, reset=self._simulated)
 
     def _require_source(self, mode: Mode) -> None:
         """No source gets the arm before one of its chunks has come that is not void."""

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
+from il_ros.core.limits import Array
 from il_ros.core.stamp_delays import StampDelays
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
@@ -28,6 +29,8 @@ class FrameSource:
         contract: What the topics mean.
         on_frame: Called with each frame, in the executor's thread.
         keys: Which observations; the contract's ordinary ones by default.
+        on_sample: Called with each value before a frame is made of it, also with one that no frame
+            will use: its key, the value, its header stamp and when it was received [ns].
 
     Attributes:
         delays: Of each topic that is ordered by its header's stamps, from stamp to receipt.
@@ -39,9 +42,11 @@ class FrameSource:
         contract: Contract,
         on_frame: Callable[[Frame], None],
         keys: Iterable[str] | None = None,
+        on_sample: Callable[[str, Array, int, int], None] | None = None,
     ) -> None:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
+        self._on_sample = on_sample
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
         for topic, group in contract.by_topic(self.builder.keys).items():
@@ -86,6 +91,9 @@ class FrameSource:
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
                 )
+            if self._on_sample is not None:
+                for key, value in values.items():
+                    self._on_sample(key, value, header, received)
             now = time.monotonic_ns()
             for key, value in values.items():
                 frames = self.builder.add(key, value, header=header, receive=received, now=now)

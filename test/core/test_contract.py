@@ -103,6 +103,10 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             {'observations__wrench__rate': -1.0},
             'c.observations.wrench.rate: got -1.0; allowed: zero or more, finite',
         ),
+        (
+            {'observations__wrench__publishers': 0},
+            'c.observations.wrench.publishers: got 0; allowed: 1 or more',
+        ),
         ({'action__names': ['a', 'a']}, "c.action.names: got ['a', 'a']; allowed: one or more"),
         (
             {'action__position': ['joint_position']},

@@ -383,6 +383,49 @@ def test_motion_does_not_begin_while_the_arm_moves():
     assert_stops(rig, verdict, 'the arm moves, or its velocity is not known')
 
 
+def test_motion_does_not_begin_at_a_posture_that_is_not_confirmed():
+    rig = Rig()
+    rig.tick(unconfirmed='x: not yet')
+    with pytest.raises(ModeRefused, match='idle to hold: not safe to start: x: not yet'):
+        rig.monitor.request(Mode.HOLD)
+    rig.tick()
+    rig.monitor.request(Mode.HOLD)
+    verdict = rig.tick(unconfirmed='x: another one')  # between the request and its tick
+    assert verdict.plan is None
+    assert_stops(rig, verdict, 'x: another one')
+
+
+def test_a_motion_that_has_begun_goes_on_whether_the_posture_is_confirmed_or_not():
+    rig = Rig()
+    rig.drive()
+    rig.offer()
+    assert rig.tick(unconfirmed='x: it moves').mode is Mode.POLICY
+    rig.monitor.request(Mode.HOLD)
+    assert rig.tick(unconfirmed='x: it moves').mode is Mode.HOLD
+    rig.monitor.request(Mode.POLICY)
+
+
+def test_the_first_frame_of_a_world_that_was_reset_needs_no_others():
+    rig = Rig()
+    rig.tick(unconfirmed='x: not yet')
+    rig.monitor.discard_before(rig.now)
+    with pytest.raises(ModeRefused, match='x: not yet'):
+        rig.monitor.request(Mode.HOLD)
+    rig.monitor.discard_before(rig.now, reset=True)
+    rig.monitor.request(Mode.HOLD)
+    assert rig.monitor.tick(rig.frame(unconfirmed='x: not yet'), rig.now).plan is not None
+
+
+def test_a_posture_that_contradicts_ends_the_drive_along_the_plan():
+    rig = Rig()
+    verdict = rig.drive(ticks=6, goal=0.7)
+    before, thrown = verdict.plan, rig.position + 0.5
+    assert rig.velocity.max() > 0.2
+    verdict = rig.tick(invalid=('joint_states: x at 0.1 and at 0.6',), position=thrown)
+    np.testing.assert_allclose(verdict.plan.at(rig.now), before.at(rig.now), atol=1e-9)
+    assert_stops(rig, verdict, 'joint_states: x at 0.1 and at 0.6')
+
+
 def test_requests_before_any_frame_and_with_a_fault_are_refused():
     rig = Rig()
     with pytest.raises(ModeRefused, match='no frame has been seen'):
