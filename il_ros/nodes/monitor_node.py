@@ -42,6 +42,7 @@ from il_ros.ros.message_conversion import (
 )
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
+from il_ros.ros.policy_loader import PolicyLoader
 from il_ros.ros.publisher_watch import PublisherWatch
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
@@ -123,7 +124,8 @@ class MonitorNode(ManagedNode):
         answer = SlowAnswer(
             begin=self._begin_load, finish=self._finish_load, describe=self._describe
         )
-        self.serve_slowly(LoadPolicy, '~/load', answer)
+        self._policy = PolicyLoader(self)
+        self._loads = self.serve_slowly(LoadPolicy, '~/load', answer)
         publish_diagnostics(self, self._report)
 
     def activate(self) -> None:
@@ -317,6 +319,7 @@ class MonitorNode(ManagedNode):
             if request.mode not in _MODES:
                 names = [f'{code} ({mode})' for code, mode in _MODES.items()]
                 raise IlRosError(f'mode {request.mode}', allowed=names)
+            self._require_loaded(_MODES[request.mode])
             self._require_source(_MODES[request.mode])
             self._require_graph(_MODES[request.mode])
             self._monitor.request(_MODES[request.mode], resume=request.resume)
@@ -336,6 +339,11 @@ class MonitorNode(ManagedNode):
         since = self._seconds(stamp) if stamp else -math.inf
         self._monitor.discard_before(since, reset=self._simulated)
 
+    def _require_loaded(self, mode: Mode) -> None:
+        """A load begins in IDLE and ends there."""
+        if self._loads.busy and mode is not Mode.IDLE:
+            raise IlRosError('a bundle is being loaded', fix='wait for the answer of ~/load')
+
     def _require_source(self, mode: Mode) -> None:
         """No source gets the arm before one of its chunks has come that is not void."""
         if mode in _DRIVING and self._answered[mode] < max(self._void, 1):
@@ -354,7 +362,21 @@ class MonitorNode(ManagedNode):
 
     def _begin_load(self, request: LoadPolicy.Request) -> Callable[[], Bundle]:
         self._require_idle()
-        return partial(self._load, request.path)
+        return partial(self._load_both, request)
+
+    def _load_both(self, request: LoadPolicy.Request) -> Bundle:
+        """Load the calibration here, then its policy in the policy node; in a thread.
+
+        All that can fail here comes first, so that nothing is half swapped.
+        """
+        bundle = self._load(request.path)
+        wanted = request.policy_id or bundle.policy_id
+        if bundle.policy_id != wanted:
+            problem = f'its policy is {bundle.policy_id}'
+            raise IlRosError(problem, where=request.path, allowed=wanted)
+        make_monitor(self._contract, bundle.calibration, self._settings)
+        self._policy.load(request.path, wanted)
+        return bundle
 
     def _finish_load(self, bundle: Bundle) -> None:
         self._require_idle()  # still

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.msg import ActionChunk
 from il_ros.policies.bundle import Bundle, load_bundle
@@ -20,6 +22,7 @@ from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message
 from il_ros.ros.node_parameters import declare, setting
+from il_ros.ros.policy_loader import MonitorMode
 from il_ros.ros.qos import CHUNKS
 from il_ros.ros.rates import Latency
 from il_ros.ros.spin import run_node
@@ -54,10 +57,11 @@ class PolicyNode(ManagedNode):
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
         publish_diagnostics(self, self._report)
         answer = SlowAnswer(
-            begin=lambda request: partial(self._load, request.path),
-            finish=self._use,
+            begin=self._begin_load,
+            finish=self._finish_load,
             describe=self._describe,
         )
+        self._monitor = MonitorMode(self)
         self.serve_slowly(LoadPolicy, '~/load', answer)
         self.serve(Trigger, '~/reset', self._on_reset)
 
@@ -65,8 +69,19 @@ class PolicyNode(ManagedNode):
         """Let the model go."""
         self._bundle = None
 
-    def _load(self, path: str) -> Bundle:
-        return load_bundle(path, contract=self._contract, device=self._config.device)
+    def _load(self, path: str, policy_id: str = '') -> Bundle:
+        bundle = load_bundle(path, contract=self._contract, device=self._config.device)
+        if policy_id and bundle.policy_id != policy_id:
+            raise IlRosError(f'its policy is {bundle.policy_id}', where=path, allowed=policy_id)
+        return bundle
+
+    def _begin_load(self, request: LoadPolicy.Request) -> Callable[[], Bundle]:
+        self._monitor.require_no_policy()
+        return partial(self._load, request.path, request.policy_id)
+
+    def _finish_load(self, bundle: Bundle) -> None:
+        self._monitor.require_no_policy()  # still
+        self._use(bundle)
 
     def _use(self, bundle: Bundle) -> None:
         self._bundle = bundle

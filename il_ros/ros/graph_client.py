@@ -193,9 +193,8 @@ class GraphClient(ServiceClient):
 
     def load(self, bundle: Path) -> str:
         """Load a bundle into the monitor and the policy; gives its identity."""
-        path = str(bundle.resolve())
-        self._call('monitor/load', path=path)
-        return str(self._call('policy/load', path=path).policy_id)
+        self.wait_for('policy/load')  # the monitor asks it, if it is there
+        return str(self._call('monitor/load', path=str(bundle.resolve())).policy_id)
 
     def query(self, observation: Observation, horizon: int) -> ActionChunk:
         """What the expert would do, in so many steps."""

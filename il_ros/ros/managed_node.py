@@ -83,7 +83,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
 
         self.create_service(kind, name, respond)
 
-    def serve_slowly(self, kind: Any, name: str, answer: SlowAnswer[Any]) -> None:
+    def serve_slowly(self, kind: Any, name: str, answer: SlowAnswer[Any]) -> DeferredService[Any]:
         """Offer such a service whose work takes its time, in a thread of its own.
 
         Args:
@@ -92,6 +92,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             answer: What it does with a request.
         """
         self._deferred.append(DeferredService(self, kind, name, answer))
+        return self._deferred[-1]
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle callback."""
