@@ -160,7 +160,7 @@ class Rest:
     the contact: it gives way slowly to where it was measured then, as long as it is measured,
     not for long, and only once. And what something has moved away from its rest (hand guiding,
     brakes, a stop by the robot itself) is not commanded any more, or it would jump there when
-    its drives come back.
+    its drives come back; nor is an arm that is not measured, which may have been moved.
 
     Args:
         motion: Commands the arm.
@@ -198,9 +198,9 @@ class Rest:
             elif self._motion.settle(there, now):
                 return
         self._motion.brake(now)
-        if position is None or not plan.at_rest(now):
+        if not plan.at_rest(now):
             return
-        if not np.all(np.abs(position - plan.end) <= self._most):
+        if position is None or not np.all(np.abs(position - plan.end) <= self._most):
             self._motion.release()
 
     def _given_way(self, plan: Plan, position: Array, now: float) -> Array:

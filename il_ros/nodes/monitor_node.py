@@ -255,7 +255,9 @@ class MonitorNode(ManagedNode):
         now = int(self.get_clock().now().nanoseconds)
         before, self._read = self._read, now
         if frame is not None and self._simulated and now >= before:
-            now = max(now, frame.stamp)  # /clock may arrive after the frame of its instant
+            # /clock may arrive after the frame of its instant, but no more than a period after it.
+            late = frame.stamp - now
+            now += late if 0 < late <= self._contract.period * NS else 0
         stamp = frame.stamp if frame is not None else now
         try:
             seen = self._input(frame) if frame is not None else self._silence(silent, stamp)

@@ -1,0 +1,419 @@
+"""A monitor node, and around it a robot, two sources and an operator, on a clock that a test turns.
+
+Nothing spins and nothing waits: messages are handed to the node's own callbacks, its timers are
+fired, and what it publishes to the arm is taken from its publisher. How long a message is on its
+way, and whether it arrives, once or twice, is up to the test.
+"""
+
+import heapq
+import itertools
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import WrenchStamped
+from il_ros.msg import Takeover
+from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
+from rclpy.clock import ClockType
+from rclpy.logging import LoggingSeverity
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
+from rclpy.time import Time
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import IlRosError
+from il_ros.core.frames import NS
+from il_ros.monitors.mode import Mode
+from il_ros.nodes.monitor_node import MonitorNode
+from il_ros.ros.message_conversion import chunk_message, doubles, fill_stamp, to_stamp
+from il_ros.ros.monitor_reports import CODES
+from il_ros.ros.output_adapters import make_output
+from il_ros.sim.controller import TrajectoryController
+
+START = 1_000 * NS
+FINE = 0.002  # s between two looks at the arm
+STOP = 1.5  # s that an arm may need to stand
+GIVE_WAY = 5.5  # s that one may move after a stop by force
+
+CONTRACT = """
+version: 1
+name: virtual
+base_frame: base
+rate: 20.0
+clock: arm
+observations:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+        names: [a, b], rate: 20.0}
+  speed: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+          names: [a, b], rate: 20.0}
+  wrench: {topic: wrench, type: geometry_msgs/msg/WrenchStamped,
+           fields: [wrench.force, wrench.torque], rate: 20.0}
+action:
+  names: [a, b]
+  position: [arm]
+  velocity: [speed]
+  limits: {position_min: [-1.5, -1], position_max: [1.5, 1], velocity: [2, 1],
+           acceleration: [10, 5], jerk: [4000, 2000]}
+  executed: monitor/executed
+  output: {adapter: joint_trajectory, topic: arm_controller/joint_trajectory}
+workspace: {min: [0, 0, 0], max: [1, 1, 1]}
+wrench: {key: wrench, force: 100.0, torque: 30.0}
+"""
+
+
+@dataclass
+class Wire:
+    """How messages of one kind travel.
+
+    Attributes:
+        delay: How long each is on its way [s].
+        jitter: By how much more, at most [s]; they may overtake one another.
+        loss: Share of them that never arrive.
+        twice: Share of them that arrive twice.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    twice: float = 0.0
+
+
+class Broken(AssertionError):  # noqa: N818 - it is what a property says, not an error of the code
+    """The arm moved as it must not."""
+
+
+def make_node(path, *, simulated):
+    """A configured monitor node, and one that stands for the rest of the graph."""
+    arguments = [
+        f'contract:={path}', f'use_sim_time:={str(simulated).lower()}', 'autostart:=false',
+        'allow_uncalibrated:=true', 'start_parameter_services:=false',
+    ]  # fmt: skip
+    rclpy.init(args=['--ros-args', *(w for a in arguments for w in ('-p', a))])
+    node, others = MonitorNode(), Node('others')
+    node.get_logger().set_level(LoggingSeverity.FATAL)
+    contract = load_contract(path)
+    others.create_subscription(JointTrajectory, contract.action.output.topic, lambda _: None, 10)
+    others.create_publisher(JointState, 'joint_states', 10)
+    node.get_clock()._set_ros_time_is_active(True)
+    _set_clock(node, START)
+    node.trigger_configure()
+    return node, others
+
+
+def _set_clock(node, nanoseconds):
+    now = Time(nanoseconds=nanoseconds, clock_type=ClockType.ROS_TIME)
+    node.get_clock().set_ros_time_override(now)
+
+
+class VirtualRobot:
+    """One life of the node, from its activation on.
+
+    Args:
+        node: From `make_node`; it is activated.
+        contract: Its contract.
+        seed: Of what happens at random on the wires.
+
+    Attributes:
+        steady: The time [ns]; the robot's clock, and the node's but for `offset`.
+        offset: By how much the node's clock is ahead [ns].
+        wires: Of 'joints', 'chunks', 'switches' and 'commands'.
+        chunks: For each source what it makes of the arm's posture (N,): positions (H, N) and a
+            function that changes the message; or None.
+        joints: What becomes of a JointState before it is sent; a list of messages.
+        held: For each device the state of its switch; None for silence.
+        force: At the wrist [N].
+    """
+
+    def __init__(self, node, contract, seed=0):
+        self.node, self.contract = node, contract
+        self.rng = np.random.default_rng(seed)
+        # Time goes on from one life to the next, or the node would hear of a clock that jumped.
+        self.steady = getattr(node, 'virtual_time', START) + 10 * NS
+        self.offset = 0
+        self.wires = {name: Wire() for name in ('joints', 'chunks', 'switches', 'commands')}
+        self.wires['joints'].delay = self.wires['switches'].delay = 0.001
+        self.wires['chunks'].delay = 0.004
+        self.chunks = {'policy': None, 'expert': None}
+        self.joints = lambda message: [message]
+        self.held, self.lost = {}, False
+        self.force = 0.0
+        self.limits = contract.limits
+        self._last = np.zeros(len(self.limits.names))
+        self._controller = TrajectoryController(
+            self.limits.names, self._last, period=contract.period
+        )
+        self._output = make_output(contract)
+        self._queue, self._count, self._due = [], itertools.count(), {}
+        self._off = 0  # until then the controller takes no command [ns]
+        self._busy = 0  # until then the node's executor does something else [ns]
+        self._granted = False
+        self._driven = self._contact = -np.inf
+        self._sampled, self._speed = self.steady, np.zeros_like(self._last)
+        self._judged = 0
+        self.commands, self.refused, self.worst = [], [], np.zeros(2)
+        with self._time():
+            node.trigger_activate()
+        node._commands.publish = self._on_command
+        self._at(self.steady, self._sample)
+
+    def close(self):
+        """Deactivate the node."""
+        self.node.virtual_time = self.steady + 10 * NS
+        with self._time():
+            if self.node.active:
+                self.node.trigger_deactivate()
+
+    @property
+    def posture(self):
+        """Where the arm was last seen, (N,) [rad]."""
+        return self._last
+
+    @property
+    def mode(self):
+        """The mode that the monitor is in."""
+        return self.node._monitor.mode
+
+    def run(self, seconds):
+        """Let the time go on."""
+        end = self.steady + round(seconds * NS)
+        with self._time():
+            while (event := self._next(end)) is not None:
+                event()
+                self._judge()
+            self.steady = end
+            self._look()
+
+    def push(self, way):
+        """Move the arm by `way` (N,) [rad]; its drives are off, and its controller, for 0.3 s."""
+        self._look()
+        self._off = self.steady + round(0.3 * NS)
+        self._last = np.clip(
+            self._controller.positions(np.array([self.steady / NS]))[0] + way,
+            self.limits.position_min,
+            self.limits.position_max,
+        )
+        self._controller.hold(self._last)
+        self._speed = np.zeros_like(self._last)
+
+    def stall(self, seconds):
+        """The node's executor gets no processor for so long; its messages wait."""
+        self._busy = self.steady + round(seconds * NS)
+
+    def request(self, mode, *, resume=False):
+        """Ask for a mode; gives the answer."""
+        before, self._granted = self._granted, self._granted or mode.driving
+        response = self._serve('set_mode', SetMode, mode=CODES[mode], resume=resume)
+        self._granted = before or (response.success and mode.driving)
+        return response
+
+    def discard_before(self, seconds):
+        """What is stamped before `seconds` from now is void."""
+        stamp = to_stamp(max(self.steady + self.offset + round(seconds * NS), 0))
+        return self._serve('discard_before', DiscardBefore, stamp=stamp)
+
+    def load(self, path):
+        """Load a bundle."""
+        return self._serve('load', LoadPolicy, path=str(path))
+
+    def set_parameter(self, name, value):
+        """Set a dynamic parameter."""
+        with self._time():
+            return self.node.set_parameters([Parameter(name, value=value)])[0]
+
+    def restart(self):
+        """Deactivate the node and activate it again."""
+        with self._time():
+            self.node.trigger_deactivate()
+            self._due.clear()
+            self.node.trigger_activate()
+        self._granted = False
+
+    def _serve(self, name, kind, **fields):
+        service = next(s for s in self.node.services if s.srv_name.endswith(f'/{name}'))
+        with self._time():
+            response = service.callback(kind.Request(**fields), kind.Response())
+            self._judge()
+        return response
+
+    def _next(self, end):
+        """What happens next, at a time up to `end`, with the clocks set to it; None for nothing."""
+        for timer in self.node.timers:
+            if timer.is_canceled():
+                self._due.pop(id(timer), None)
+            else:
+                self._due.setdefault(id(timer), self.steady + timer.timer_period_ns)
+        timers = {id(timer): timer for timer in self.node.timers if id(timer) in self._due}
+        first = min(timers, key=lambda key: self._due[key], default=None)
+        begin = max(self._due[first], self._busy) if first is not None else np.inf
+        if self._queue and self._queue[0][0] <= begin:
+            if self._queue[0][0] > end:
+                return None
+            at, _, work = heapq.heappop(self._queue)
+            self._set(at)
+            return work
+        if begin > end:
+            return None
+        timer = timers[first]
+        self._set(begin)
+        self._due[first] = max(self._due[first] + timer.timer_period_ns, begin)
+        return timer.callback
+
+    def _set(self, at):
+        self.steady = max(self.steady, at)
+        _set_clock(self.node, self.steady + self.offset)
+
+    def _at(self, at, work):
+        heapq.heappush(self._queue, (at, next(self._count), work))
+
+    def _send(self, wire, work):
+        """Let `work` happen when a message on this wire arrives, if it does."""
+        for _ in range(1 + (self.rng.random() < wire.twice)):
+            if self.rng.random() >= wire.loss:
+                delay = wire.delay + wire.jitter * self.rng.random()
+                self._at(self.steady + round(delay * NS), work)
+
+    def _to_node(self, wire, topic, *message):
+        def deliver():
+            if self.steady < self._busy:
+                return self._at(self._busy, deliver)
+            for subscription in self.node.subscriptions:
+                if subscription.topic_name == f'/{topic}':
+                    subscription.callback(*message)
+            return None
+
+        self._send(self.wires[wire], deliver)
+
+    def _sample(self):
+        """One period of the robot: what it measures, what its sources make of that, switches."""
+        stamp, dt = self.steady, self.contract.period
+        jitter = round(1e-4 * NS * self.rng.random())
+        self._at(stamp + round(dt * NS) + jitter, self._sample)
+        now = stamp / NS
+        position, after = self._controller.positions(np.array([now, now + 1e-4]))
+        noise = 1e-6 * self.rng.standard_normal(len(position))
+        message = JointState(
+            name=list(self.limits.names),
+            position=doubles(position + noise),
+            velocity=doubles((after - position) / 1e-4),
+        )
+        message.header.stamp = to_stamp(stamp)
+        contact = WrenchStamped()
+        contact.header.stamp, contact.wrench.force.z = to_stamp(stamp), self.force + noise[0]
+        if self.force > 0.5 * self.limits.force:
+            self._contact = now
+        for sample, topic in (
+            (contact, 'wrench'),
+            *((m, 'joint_states') for m in self.joints(message)),
+        ):
+            self._to_node('joints', topic, serialize_message(sample), {'received_timestamp': 0})
+        for source, make in self.chunks.items():
+            self._answer(source, make, position, stamp)
+        for device, held in self.held.items():
+            if held is not None:
+                word = fill_stamp(Takeover(device=device, held=held, lost=self.lost), stamp)
+                self._to_node('switches', 'expert/takeover', word)
+
+    def _answer(self, source, make, position, stamp):
+        if make is None:
+            return
+        positions, change = make(position)
+        message = chunk_message(self.contract, positions, stamp=stamp, source=source)
+        self._to_node('chunks', f'{source}/action_chunk', change(message) or message)
+
+    def _on_command(self, message):
+        self.commands.append(message)
+        self._send(self.wires['commands'], lambda: self._follow(message))
+
+    def _follow(self, message):
+        self._look()
+        if self.steady < self._off:
+            return
+        try:
+            self._output.apply(message, self._controller, self.steady / NS)
+        except IlRosError as refusal:
+            self.refused.append(str(refusal))
+
+    def _judge(self):
+        now, mode = self.steady / NS, self.mode
+        if mode.driving or mode is Mode.FALLBACK:
+            if not (self._granted or any(self.held.values())):
+                raise Broken(f'mode {mode} without a request')
+            self._granted = True
+            self._driven = now
+        elif mode is not Mode.HOLD or not any(self.held.values()):
+            self._granted = False
+        if self.node.exit_code is not None:
+            raise Broken('the node ended')
+        for message in self.commands[self._judged :]:
+            self._judge_message(message)
+        self._judged = len(self.commands)
+
+    def _judge_message(self, message):
+        """What is published is finite, within the limits, and moves only where it may."""
+        now = self.steady / NS
+        times = [p.time_from_start.sec + p.time_from_start.nanosec / NS for p in message.points]
+        rows = [np.array([getattr(p, part) for p in message.points])
+                for part in ('positions', 'velocities', 'accelerations')]  # fmt: skip
+        if not (all(np.isfinite(row).all() for row in rows) and np.all(np.diff(times) > 0)):
+            raise Broken('points that are not finite or not in order')
+        position, velocity, acceleration = rows
+        low, high = self.limits.position_min - 1e-6, self.limits.position_max + 1e-6
+        if not ((position >= low) & (position <= high)).all():
+            raise Broken(f'commanded to {position.min(0)} .. {position.max(0)}')
+        for name, row, limit in (
+            ('velocity', velocity, self.limits.velocity),
+            ('acceleration', acceleration, self.limits.acceleration),
+        ):
+            if (np.abs(row) > limit * (1 + 1e-6)).any():
+                raise Broken(f'commanded {name} {np.abs(row).max(0)}')
+        if velocity[-1].any() or acceleration[-1].any():
+            raise Broken('it does not end at rest')
+        moves = np.abs(position - position[-1]).max() > 1e-6
+        allowed = self._driven + (GIVE_WAY if self._contact > self._driven - 1 else STOP)
+        if moves and now > allowed:
+            raise Broken(f'mode {self.mode}: moves {now - self._driven:.2f} s after it was driven')
+        if self.mode is Mode.IDLE:
+            raise Broken('IDLE commands')
+
+    def _look(self):
+        """Whether the arm kept its limits since the last look."""
+        count = (self.steady - self._sampled) / NS / FINE
+        if count < 1:
+            return
+        times = self._sampled / NS + FINE * np.arange(1, int(count) + 1)
+        path = np.concatenate([[self._last], self._controller.positions(times)])
+        speed = np.concatenate([[self._speed], np.diff(path, axis=0) / FINE])
+        share = np.abs(speed[1:]).max(0) / self.limits.velocity
+        change = np.abs(np.diff(speed, axis=0)).max(0) / FINE / self.limits.acceleration
+        self.worst = np.maximum(self.worst, [share.max(), change.max()])
+        if share.max() > 1.05 or change.max() > 1.05:
+            raise Broken(f'speed {share} and acceleration {change} of the limits')
+        self._last, self._speed = path[-1], speed[-1]
+        self._sampled += round(FINE * NS) * int(count)
+
+    @contextmanager
+    def _time(self):
+        """The steady clock of all code in this block is the virtual one."""
+        real = time.monotonic, time.monotonic_ns
+        time.monotonic, time.monotonic_ns = lambda: self.steady / NS, lambda: self.steady
+        _set_clock(self.node, self.steady + self.offset)
+        try:
+            yield
+        finally:
+            time.monotonic, time.monotonic_ns = real
+
+
+def leading(goal, speed=0.5, steps=12, dt=0.05):
+    """A source that leads each joint to `goal` (N,) at `speed`, a number or (N,) [rad/s]."""
+
+    def make(position):
+        way = goal - position
+        reach = dt * np.arange(1, steps + 1)[:, None] * speed
+        return position + np.clip(way, -reach, reach), lambda message: message
+
+    return make
