@@ -135,8 +135,12 @@ class MonitorNode(ManagedNode):
         self._reports.idle(self._epoch, self._policy_id)
 
     def deactivate(self) -> None:
-        """Fall silent. A trajectory ends in a standstill; other commands rely on the controller."""
+        """Bring the arm to rest, then fall silent."""
         self.destroy_timer(self._watchdog)
+        now = int(self.get_clock().now().nanoseconds)
+        plan = self._monitor.emergency(self._seconds(now), 'the monitor ends').plan
+        if plan is not None:
+            self._sender.come_to_rest(plan, self._seconds(now), now)
         self._reports.retire()
 
     def _forget(self) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from math import ceil
+
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.plan import Plan
 from il_ros.monitors.punctuality import Punctuality
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND
+
+_LONGEST_STOP = 5.0  # s; every arm stands much earlier
 
 
 class CommandSender:
@@ -32,6 +39,7 @@ class CommandSender:
     def __init__(self, node: Node, contract: Contract) -> None:
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
+        self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
         self.reset()
@@ -74,6 +82,30 @@ class CommandSender:
         """Publish the verdict's plan from `begin` [s] on, which is `stamp` [ns]."""
         if verdict.plan is not None:
             self.publisher.publish(self._output.message(verdict.plan, begin, stamp))
+
+    def come_to_rest(
+        self, plan: Plan, now: float, stamp: int, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Send a plan to its end, period by period, before nothing is sent any more.
+
+        It blocks until then. A trajectory brings the arm to rest by itself, so none is sent.
+
+        Args:
+            plan: Ends in a standstill.
+            now: The present [s], by the monitor's clock.
+            stamp: The same by the node's clock [ns].
+            sleep: Waits for so long [s].
+        """
+        if self._trajectories:
+            return
+        for step in range(ceil(_LONGEST_STOP / self._period)):
+            passed = step * self._period
+            self.publisher.publish(
+                self._output.message(plan, now + passed, stamp + round(passed * NS))
+            )
+            if plan.at_rest(now + passed):  # what is sent for the standstill is the last
+                return
+            sleep(self._period)
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""

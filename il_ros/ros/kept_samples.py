@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 
 from il_ros.core.frames import NS
 from il_ros.ros.message_loss import RawSample
@@ -106,6 +107,19 @@ class LatchedSamples:
         kept[sample.publisher] = sample
         if len(kept) > _KEPT:
             del kept[next(iter(kept))]
+
+    def keep_only(self, topic: str, publishers: Collection[bytes]) -> None:
+        """Forget what publishers of a topic that are gone have said.
+
+        Args:
+            topic: Absolute name.
+            publishers: The identities of those that it has. Samples of unknown identity stay as
+                long as there are any.
+        """
+        kept = self._topics.get(topic, {})
+        for publisher in set(kept) - set(publishers):
+            if publisher or not publishers:
+                del kept[publisher]
 
     def before(self, receive_ns: int) -> list[RawSample]:
         """The samples from before a moment, oldest first, stamped with it as received.

@@ -74,10 +74,10 @@ def _spin(factory: Callable[[], ManagedNode]) -> int:
     """
     stopped = threading.Event()
 
-    share_profile()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
+    share_profile()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node: ManagedNode | None = None
     executor: Executor | None = None
     try:

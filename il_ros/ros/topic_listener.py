@@ -93,7 +93,7 @@ class TopicListener:
         return self._newest.get(topic, b'')
 
     def follow(self, topic: str) -> None:
-        """Keep the newest message of a topic."""
+        """Keep the newest message of a topic, for as long as somebody publishes it."""
         self._newest[topic] = b''
 
     def look(self) -> None:
@@ -203,6 +203,8 @@ class TopicListener:
         """In the intake's thread; during an episode no subscription is made anew."""
         self._find_extras()
         self._subscriptions.retire()
+        for name in self._newest:
+            self._forget_gone(name)
         if self._recording is not None:
             self._warn_of_unheard(self._recording)
             return
@@ -210,6 +212,14 @@ class TopicListener:
         for name, topic in self._subscriptions.topics.items():
             if topic.wanted.latched:
                 self._latched.follow(name)
+
+    def _forget_gone(self, name: str) -> None:
+        """The last word of a monitor that is gone is no state."""
+        publishers = {bytes(offer.endpoint_gid) for offer in self._subscriptions.offers(name)}
+        with self._lock:
+            self._latched.keep_only(name, publishers)
+            if not publishers:
+                self._newest[name] = b''
 
     def _warn_of_unheard(self, recording: Recording) -> None:
         for name in self._subscriptions.unheard():

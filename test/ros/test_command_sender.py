@@ -5,14 +5,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('rclpy')
 
+from il_ros.core.contract import parse_contract
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
+from il_ros.monitors.plan import Planner
 from il_ros.ros.command_sender import CommandSender
 from il_ros.ros.message_conversion import to_ns
 
@@ -100,3 +103,47 @@ def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monito
     assert [len(message.data) for message in node.sent] == [8, 8]
     assert sender.values() == {}
     assert monitor.lead == 0.0
+
+
+@pytest.mark.parametrize('adapter', ['twist', 'forward_command'])
+def test_the_end_of_the_monitor_is_a_stop_within_the_limits(contract, adapter):
+    """Neither controller stops by itself; what a trajectory controller has ends at rest."""
+    data = yaml.safe_load(contract.text)
+    data['action']['output'] = {'adapter': adapter, 'topic': 'commands'}
+    contract = parse_contract(yaml.safe_dump(data))
+    node, slept = Node(), []
+    sender = CommandSender(node, contract)
+    planner = Planner(contract.limits)
+    target = FRANKA.home + np.array([0.1, *[0.0] * 7])
+    plan = planner.towards(
+        planner.hold(FRANKA.home, 0.0), 0.0, target, np.array([1.0, *[0.0] * 7]), 0.15
+    )
+    stop = planner.stop(plan, 0.1)
+    assert not stop.at_rest(0.1)
+    sender.come_to_rest(stop, 0.1, NS, sleep=slept.append)
+    assert len(node.sent) == len(slept) + 1
+    assert set(slept) == {contract.period}
+    assert 2 <= len(slept) < 20
+    if adapter == 'twist':
+        speeds = [np.linalg.norm([*_vector(m.twist.linear)]) for m in node.sent]
+        assert speeds[0] > 0.05
+        assert speeds[-1] == pytest.approx(0.0, abs=1e-9)
+        assert to_ns(node.sent[-1].header.stamp) == NS + round(len(slept) * contract.period * NS)
+        assert (np.diff(speeds) <= 1e-9).all()
+    else:
+        joints = np.array([m.data for m in node.sent])
+        np.testing.assert_allclose(joints[-1], stop.end, atol=1e-9)
+        steps = np.abs(np.diff(joints, axis=0)) / contract.period
+        assert (steps <= contract.limits.velocity + 1e-9).all()
+
+
+def _vector(xyz):
+    return xyz.x, xyz.y, xyz.z
+
+
+def test_a_trajectory_that_was_sent_ends_at_rest_by_itself(contract, monitor):
+    node = Node()
+    sender = CommandSender(node, contract)
+    verdict = tick(sender, monitor, node, 0.05)
+    sender.come_to_rest(verdict.plan, 0.05, NS, sleep=lambda _: pytest.fail('it waits'))
+    assert len(node.sent) == 1

@@ -104,6 +104,29 @@ def test_a_node_ends_within_three_seconds(node, number, tmp_path, waiter, wait_u
         print(process.communicate()[0])
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+def test_a_signal_while_a_node_is_imported_ends_it_without_a_traceback(number, tmp_path):
+    """It reads a module that waits for ever, in place of one that it imports."""
+    (tmp_path / 'hang').mkdir()
+    wait = 'import time\nprint("importing", flush=True)\ntime.sleep(60)\n'
+    (tmp_path / 'hang/rclpy.py').write_text(wait)
+    path = os.pathsep.join([str(tmp_path / 'hang'), os.environ.get('PYTHONPATH', '')])
+    process = subprocess.Popen(
+        [packages.executable('il_ros', 'monitor', os.environ, 'test')],
+        env={**os.environ, 'PYTHONPATH': path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == 'importing\n'
+        process.send_signal(number)
+        assert process.communicate(timeout=20)[1] == ''
+        assert process.returncode == -number
+    finally:
+        process.kill()
+
+
 def processor_time(pid):
     """What a process has used so far [s] (proc_pid_stat(5), fields 14 and 15)."""
     fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()

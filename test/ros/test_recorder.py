@@ -534,6 +534,25 @@ def test_the_mode_that_was_latched_is_known_at_the_start(bench):
     raise AssertionError(f'{sorted(found)}: {text}')
 
 
+def test_the_last_word_of_a_monitor_that_is_gone_is_in_no_episode(bench):
+    monitor = bench.node.create_publisher(MonitorStatus, 'monitor/status', STATUS)
+    monitor.publish(MonitorStatus(mode=MonitorStatus.POLICY))
+    bench.launch(fresh=0.0)
+
+    def first_words():
+        bench.start()
+        _, (_, found) = bench.stop()
+        text = deserialize_message(found['events'][0][1], EpisodeEvent).text
+        return 'in control: the policy' in text, 'monitor/status' in found
+
+    deadline = time.monotonic() + 20
+    while first_words() != (True, True):
+        assert time.monotonic() < deadline, 'it was never heard'
+    bench.node.destroy_publisher(monitor)
+    while first_words() != (False, False):
+        assert time.monotonic() < deadline, 'it was never forgotten'
+
+
 def test_what_was_latched_before_the_recorder_knew_is_in_the_episode(bench):
     """A driver publishes once, as soon as it is up: the recorder is not subscribed as latched."""
     bench.launch(fresh=0.0, topics="['calibration']")

@@ -237,6 +237,18 @@ def test_without_a_pre_roll_nothing_is_kept():
     assert ring.take(0) == []
 
 
+def test_what_publishers_that_are_gone_have_latched_is_forgotten():
+    latched = LatchedSamples()
+    latched.follow('/status')
+    for name in (b'p', b'q', b''):
+        latched.add(sample(1, name, '/status', 10))
+    latched.keep_only('/status', {b'q', b'r'})
+    latched.keep_only('/other', set())
+    assert {found.publisher for found in latched.before(100)} == {b'q', b''}
+    latched.keep_only('/status', set())
+    assert latched.before(100) == []
+
+
 def test_latched_topics_give_the_last_sample_of_each_publisher():
     latched = LatchedSamples()
     latched.follow('/tf_static')
