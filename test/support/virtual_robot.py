@@ -7,6 +7,7 @@ way, and whether it arrives, once or twice, is up to the test.
 
 import heapq
 import itertools
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ def make_node(path, *, simulated):
     node.get_clock()._set_ros_time_is_active(True)
     _set_clock(node, START)
     node.trigger_configure()
+    node._loads._send = lambda response, header: None  # nobody has asked by DDS
     return node, others
 
 
@@ -158,7 +160,9 @@ class VirtualRobot:
         self.commands, self.refused, self.worst = [], [], np.zeros(2)
         with self._time():
             node.trigger_activate()
-        node._commands.publish = self._on_command
+        topic = node.resolve_topic_name(contract.action.output.topic)
+        commands = next(each for each in node.publishers if each.topic_name == topic)
+        commands.publish = self._on_command
         self._at(self.steady, self._sample)
 
     def close(self):
@@ -218,7 +222,11 @@ class VirtualRobot:
 
     def load(self, path):
         """Load a bundle."""
-        return self._serve('load', LoadPolicy, path=str(path))
+        before = set(threading.enumerate())
+        response = self._serve('load', LoadPolicy, path=str(path))
+        for thread in set(threading.enumerate()) - before:
+            thread.join()  # the node finds that it has ended when its timer next fires
+        return response
 
     def set_parameter(self, name, value):
         """Set a dynamic parameter."""
