@@ -15,6 +15,7 @@ from il_ros.algorithms.bc import BcConfig
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import read_json
 from il_ros.core.contract import parse_contract
+from il_ros.core.documents import load_json
 from il_ros.core.errors import BundleError
 from il_ros.core.migration import Migration, rename_keys
 from il_ros.core.registry import lookup
@@ -129,4 +130,4 @@ def _read_chunks(channels: Any) -> bool:
 
 def _rename(settings: Any, cls: type, where: str) -> tuple[Any, tuple[str, ...]]:
     text, changes = rename_keys(json.dumps(settings), cls, where=where)
-    return json.loads(text), changes
+    return load_json(text), changes

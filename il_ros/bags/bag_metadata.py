@@ -16,9 +16,14 @@ from rosbags.interfaces import QosDurability, QosHistory, QosLiveliness, QosReli
 from rosbags.typesys.store import Typestore
 
 from il_ros.core.atomic_files import write_atomic
+from il_ros.core.documents import load_yaml
 from il_ros.core.errors import DatasetError, require
+from il_ros.core.regular_files import read_text
 
 METADATA_FILE = 'metadata.yaml'
+METADATA_LIMIT = 1 << 20
+"""Bytes of the largest `metadata.yaml`: of some thousand topics."""
+
 VERSION = 9
 _ROOT = 'rosbag2_bagfile_information'
 _ENUMS = {
@@ -230,7 +235,7 @@ def write_metadata(folder: Path, information: Mapping[str, object]) -> None:
 
 def _topic_metadata(topic: BagTopic) -> dict[str, object]:
     try:
-        profiles = yaml.safe_load(topic.metadata.get('offered_qos_profiles', '') or '[]')
+        profiles = load_yaml(topic.metadata.get('offered_qos_profiles', '') or '[]')
         qos = offered_qos(topic.name, profiles or [])
     except (*_DAMAGE, yaml.YAMLError, DatasetError):
         qos = []  # of a foreign bag; players then choose a profile themselves
@@ -279,11 +284,11 @@ def read_metadata(folder: Path) -> BagMetadata | None:
     """
     path = folder / METADATA_FILE
     require_inside(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        text = path.read_text(encoding='utf-8')
-        return _parse(yaml.safe_load(text)[_ROOT], str(path))
+        text = read_text(path, METADATA_LIMIT)
+        return _parse(load_yaml(text, METADATA_LIMIT)[_ROOT], str(path))
     except (*_DAMAGE, yaml.YAMLError) as problem:
         raise DatasetError(
             f'damaged: {type(problem).__name__} {" ".join(str(problem).split())[:200]}',

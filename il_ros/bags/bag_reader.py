@@ -17,6 +17,7 @@ from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.regular_files import require_regular
 
 INTERFACES = 2
 """Version of our interfaces, as msg/ has them."""
@@ -97,6 +98,7 @@ class EpisodeReader:
                 allowed='a rosbag2 folder',
                 fix='run "il_ros bags recover" on it, or leave it out',
             )
+        self._files = metadata.files
         for name in metadata.files:
             require_inside(path / name)
         self.info: EpisodeInfo | None = read_episode_info(path)
@@ -111,6 +113,8 @@ class EpisodeReader:
     def __enter__(self) -> EpisodeReader:
         store = get_typestore(Stores.ROS2_JAZZY)
         with _reading(self.path):
+            for name in self._files:
+                require_regular(self.path / name)
             self._bag = self._stack.enter_context(AnyReader([self.path], default_typestore=store))
         self.topics = {c.topic: c.msgtype for c in self._bag.connections}
         return self

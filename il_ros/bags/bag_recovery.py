@@ -36,6 +36,7 @@ from il_ros.bags.recovered_info import compression_mode, topics_of, write_info
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import TEXT_LIMIT, read_regular
 
 _TEMPORARY = re.compile(r'\..+\.tmp')
 
@@ -177,7 +178,7 @@ def _keep(content: BagContent) -> list[str]:
 
 
 def _copy(path: Path, new: Path) -> None:
-    data = path.read_bytes()
+    data = read_regular(path, TEXT_LIMIT)
     try:
         with new.open('xb') as file:
             file.write(data)

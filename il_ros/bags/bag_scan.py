@@ -20,6 +20,7 @@ from mcap.writer import MCAP0_MAGIC
 from il_ros.bags.bag_metadata import BagTopic, MessageCount, total
 from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, whole_blocks
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import open_regular, require_regular
 
 SUFFIXES = ('.mcap', '.db3')
 _STAMPS = struct.Struct('<HIQQ')
@@ -129,7 +130,7 @@ def is_being_written(path: Path) -> bool:
 
     The kernel grants a read lease on a file only while it is not open for writing.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         # A process that opens it meanwhile breaks the lease; the signal must not end this process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
@@ -150,7 +151,7 @@ def read_blocks(path: Path) -> Iterator[McapBlock]:
     Raises:
         OSError: If it cannot be read.
     """
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         for piece in whole_blocks(file, path.stat().st_size):
             if isinstance(piece, McapBlock):
                 yield piece
@@ -235,7 +236,7 @@ class _Builder:
 
 def _scan_mcap(path: Path) -> FileScan:
     builder = _Builder(path)
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         for piece in whole_blocks(file, builder.scan.size):
             if isinstance(piece, McapGap):
                 builder.scan.gaps.append(piece)
@@ -256,7 +257,7 @@ def _topic(channel: Channel, schema: Schema) -> BagTopic:
 
 
 def _scan_db(path: Path) -> FileScan:
-    scan = FileScan(path=path, size=path.stat().st_size)
+    scan = FileScan(path=path, size=require_regular(path))
     with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as base:
         base.row_factory = sqlite3.Row
         if (said := base.execute('PRAGMA quick_check(1)').fetchone()[0]) != 'ok':

@@ -14,7 +14,12 @@ from il_ros.bags.bag_metadata import METADATA_FILE, newer, require_inside
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import read_text
+
+INFO_LIMIT = 16 << 20
+"""Bytes of the largest `episode.json`."""
 
 T = TypeVar('T')
 
@@ -158,8 +163,8 @@ def read_episode_info(folder: Path) -> EpisodeInfo | None:
     if not path.exists():
         return None
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as problem:
+        data = load_json(read_text(path, INFO_LIMIT))
+    except (OSError, ValueError) as problem:
         raise DatasetError(
             f'not JSON: {problem}',
             where=str(path),
@@ -179,7 +184,7 @@ def salvage_episode_info(folder: Path) -> dict[str, Any]:
     Raises:
         OSError: If it cannot be read.
     """
-    data = _members((folder / EPISODE_FILE).read_text(encoding='utf-8', errors='replace'))
+    data = _members(read_text(folder / EPISODE_FILE, INFO_LIMIT, errors='replace'))
     needed: dict[str, Any] = {'episode_id': '', 'contract': '', 'contract_hash': ''}
     fields = _salvaged(EpisodeInfo, data, needed)
     topics = data.get('topics')

@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeAlias, get_args
 
-import yaml
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -33,6 +32,7 @@ from il_ros.bags.part_folder import LOCK_FILE, leave, lock, part_of, release, re
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.contract import Contract
+from il_ros.core.documents import load_yaml
 from il_ros.core.errors import DatasetError, IlRosError, require
 
 __all__ = ['DiskError', 'EpisodeWriter', 'Storage', 'absolute']
@@ -342,7 +342,7 @@ class EpisodeWriter:
                 messages=topic.count.messages,
                 bytes=topic.count.bytes,
                 rate=topic.count.rate,
-                qos=tuple(yaml.safe_load(topic.about.metadata['offered_qos_profiles'])),
+                qos=tuple(load_yaml(topic.about.metadata['offered_qos_profiles'])),
                 **asdict(losses.get(topic.about.name, MessageLoss())),
             )
             for topic in self._bag.topics

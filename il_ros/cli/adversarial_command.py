@@ -13,6 +13,7 @@ from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
 from il_ros.core.atomic_files import writable_folder, write_atomic
+from il_ros.core.regular_files import read_text
 from il_ros.evaluation.intervals import Rate
 from il_ros.rollouts.adversarial.adversarial_search import Search, SearchConfig, SearchResult, Trial
 from il_ros.rollouts.adversarial.search_findings import (
@@ -79,7 +80,7 @@ def search(
         'policy_id': runner.driver.policy_id,
         'task': task,
         'guard': guard,
-        'bounds': bounds.read_text(encoding='utf-8'),
+        'bounds': read_text(bounds),
         'versions': versions(),
     }
     listed = most_severe(space, found, most)

@@ -17,6 +17,7 @@ from il_ros.core.config import read_json, read_yaml, renamed_keys
 from il_ros.core.errors import IlRosError
 from il_ros.core.migration import Migration, rename_keys
 from il_ros.core.registry import load
+from il_ros.core.regular_files import read_text
 
 _BACKUP = '.bak'
 
@@ -199,7 +200,7 @@ def _file_kind(path: Path) -> str:
 
 
 def _converted_text(path: Path, kind: str) -> tuple[str, tuple[str, ...]]:
-    return rename_keys(path.read_text(encoding='utf-8'), _reader(kind), where=path.name)
+    return rename_keys(read_text(path), _reader(kind), where=path.name)
 
 
 @functools.cache

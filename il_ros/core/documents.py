@@ -108,6 +108,10 @@ class _Loader(_Nodes, _Values, yaml.resolver.Resolver, _Parser):  # type: ignore
     def __init__(self, text: str, limit: int) -> None:
         if len(text) > limit:
             raise yaml.YAMLError(f'{len(text)} characters, at most {limit} are read')
+        try:
+            text.encode()
+        except UnicodeEncodeError as problem:
+            raise yaml.YAMLError(f'not UTF-8: {problem}') from None
         _Parser.__init__(self, text)
         _Nodes.__init__(self, limit // _CHARACTERS)
         _Values.__init__(self)
@@ -136,12 +140,15 @@ def compose_yaml(text: str, limit: int = YAML_LIMIT) -> Any:
     return _Loader(text, limit).get_single_node()
 
 
-def load_json(text: str | bytes) -> Any:
+def load_json(text: str | bytes, *, valid_text: bool = False) -> Any:
     """The value of a JSON text.
 
+    Args:
+        valid_text: Refuse half a surrogate pair, which is no Unicode. Elsewhere Python's names of
+            files that are no UTF-8 have them.
+
     Raises:
-        ValueError: If it is none, nested too deep, or has an integer of more than 64 bits or half
-            of a surrogate pair in it.
+        ValueError: If it is none, nested too deep, or has an integer of more than 64 bits in it.
     """
     try:
         value = json.loads(text, parse_int=_integer)
@@ -150,7 +157,7 @@ def load_json(text: str | bytes) -> Any:
     content = text.encode('utf-8', 'replace') if isinstance(text, str) else text
     if _brackets(content) > DEPTH and _deeper(value, DEPTH):  # brackets of texts count there, too
         raise ValueError(f'nested more than {DEPTH} deep')
-    if b'\\u' in content and _HALF_PAIR.search(content.decode('utf-8', 'replace')):
+    if valid_text and _HALF_PAIR.search(content.decode('utf-8', 'replace')):
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
     return value
 

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from il_ros.core.config import renamed_keys
+from il_ros.core.documents import compose_yaml
 from il_ros.core.errors import IlRosError
 
 
@@ -49,7 +50,7 @@ def rename_keys(text: str, cls: type, *, where: str) -> tuple[str, tuple[str, ..
         IlRosError: If the text is not YAML, or has a key under its old and its new name.
     """
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = compose_yaml(text)
     except yaml.YAMLError as problem:
         raise IlRosError(f'not YAML: {problem}', where=where, fix='correct the syntax') from None
     places: dict[int, tuple[yaml.ScalarNode, str, str]] = {}

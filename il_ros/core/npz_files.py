@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import open_regular
 
 _DAMAGE = (  # what numpy and zipfile raise for a damaged file
     OSError, LookupError, ValueError, TypeError, EOFError, RuntimeError, BadZipFile, zlib.error,
@@ -40,7 +41,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         DatasetError: If it is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _DAMAGE as problem:
         raise unreadable(path, problem) from None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 TEXT_LIMIT = 256 << 20
 """Bytes of the largest text that is read at once, where its reader names no smaller number."""
@@ -39,7 +39,7 @@ def require_regular(path: str | Path, limit: int | None = None) -> int:
     return _checked(found, path, limit)
 
 
-def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
+def open_regular(path: str | Path, limit: int | None = None) -> BufferedReader:
     """Open a file for reading.
 
     Args:

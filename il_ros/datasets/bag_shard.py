@@ -26,8 +26,10 @@ from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
 from il_ros.bags.episode_info import EPISODE_FILE, STORAGE_FILES
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract
+from il_ros.core.documents import load_json
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
+from il_ros.core.regular_files import open_regular, read_text
 from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
 from il_ros.datasets.dataset import EVENTS_FILE
 from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events, load_events
@@ -121,7 +123,7 @@ def bag_hash(folder: Path) -> str:
     """SHA-256 over the storage files of a bag (hex)."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in STORAGE_FILES for path in folder.glob(pattern)}):
-        with path.open('rb') as file:
+        with open_regular(path) as file:
             digest.update(hashlib.file_digest(file, 'sha256').digest())
     return digest.hexdigest()
 
@@ -164,8 +166,8 @@ def read_shard(path: Path) -> Shard | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(file['meta'].tobytes())
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
+            meta = load_json(file['meta'].tobytes())
             for name in file.files:  # checks the CRC of each
                 file[name]
         return replace(parse(Shard, meta, error=DatasetError), path=path)
@@ -181,7 +183,7 @@ def read_shard_episode(shard: Shard, index: int, contract: Contract) -> EpisodeA
     """
     assert shard.path is not None, 'a bag that was left out has no episode'
     try:
-        with np.load(shard.path, allow_pickle=False) as file:
+        with open_regular(shard.path) as stream, np.load(stream, allow_pickle=False) as file:
             prefix = f'{index}.'
             columns = {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}
         return EpisodeArrays.of_columns(
@@ -247,7 +249,7 @@ def _why_unusable(contract: Contract, conversion: ConvertedEpisode) -> str:
 def _key(job: ShardJob, sha256: str) -> str:
     """Hash of everything that a shard depends on (hex)."""
     path = job.bag / EPISODE_FILE
-    info = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
+    info = read_text(path, errors='replace') if path.exists() else ''
     settings = json.dumps(dataclasses.asdict(job.preprocessing), sort_keys=True, default=str)
     parts = (
         str(FORMAT), __version__, sha256, str(job.bag), info, _contract(job.contract).hash,

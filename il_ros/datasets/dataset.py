@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
+from il_ros.core.regular_files import read_text
 from il_ros.datasets.dataset_arrays import array_specs, hash_array, hash_file, open_array
 from il_ros.datasets.episode_arrays import FIXED, EpisodeArrays, Event, load_events
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
@@ -213,9 +214,9 @@ def _verify(dataset: Dataset, path: Path) -> None:
 
 def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = read_text(path, 1 << 30).splitlines()
         found = tuple(load_events(line) for line in lines)
-    except (OSError, ValueError, TypeError, RecursionError, OverflowError) as problem:
+    except (OSError, ValueError, TypeError, OverflowError) as problem:
         raise damaged_dataset(f'cannot be read: {problem}', str(path)) from None
     if len(found) != episodes:
         raise damaged_dataset(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import open_regular, require_regular
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.episode_arrays import FIXED
 from il_ros.datasets.manifest import ImageFormat, damaged_dataset
@@ -181,6 +182,7 @@ def open_array(folder: Path, name: str, spec: ArraySpec, rows: int) -> Array:
     """
     path, shape = folder / f'{name}.npy', (rows, *spec.shape)
     try:
+        require_regular(path)
         array: Array = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as problem:  # numpy lets errors of its header's parser through
         raise damaged_dataset(f'cannot be opened: {problem}', str(path)) from None
@@ -206,7 +208,7 @@ def hash_array(array: Array) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes (hex)."""
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, gaps
 from il_ros.datasets.manifest import EpisodeEntry
@@ -47,7 +48,7 @@ def dump_events(events: Iterable[Event]) -> str:
 
 def load_events(line: str | bytes) -> tuple[Event, ...]:
     """What `dump_events` wrote; of anything else a ValueError, or another one of Python's."""
-    return tuple(Event(stamp=int(t), kind=str(k), text=str(x)) for t, k, x in json.loads(line))
+    return tuple(Event(stamp=int(t), kind=str(k), text=str(x)) for t, k, x in load_json(line))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.images import decode, encode
+from il_ros.core.regular_files import require_regular
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.dataset_arrays import ArraySpec, open_array, pixels_spec
 from il_ros.datasets.manifest import damaged_dataset
@@ -137,7 +138,7 @@ def open_images(
     offsets = open_array(folder, f'{key}.offsets', ArraySpec(dtype=np.dtype(np.int64)), frames + 1)
     path = folder / f'{key}.images'
     try:
-        size = path.stat().st_size
+        size = require_regular(path)
         blob = np.memmap(path, np.uint8, mode='r') if size else np.empty(0, np.uint8)
     except (OSError, ValueError) as problem:
         raise damaged_dataset(f'cannot be opened: {problem}', str(path)) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,10 @@ from il_ros.bags.bag_metadata import newer
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError, reason
 from il_ros.core.frames import NS
+from il_ros.core.regular_files import read_text
 from il_ros.datasets.feature_statistics import FeatureStatistics
 
 FORMAT = 3
@@ -218,7 +219,7 @@ def read_manifest(folder: Path) -> Manifest:
     if folder.exists() and not folder.is_dir():
         raise DatasetError('not a folder', where=str(folder), allowed='the folder of a dataset')
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = load_json(read_text(path))
     except FileNotFoundError:
         raise DatasetError(
             f'no {MANIFEST_FILE} in it',
@@ -228,7 +229,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except OSError as problem:
         raise DatasetError(f'cannot be read: {reason(problem)}', where=str(path)) from None
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise damaged_dataset(f'not JSON: {problem}', str(path)) from None
     version = data.get('format') if isinstance(data, dict) else None
     if isinstance(version, int) and version > FORMAT:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from il_ros.core.documents import load_json
 from il_ros.core.errors import EvaluationError
 from il_ros.core.limits import Array
+from il_ros.core.regular_files import read_regular
 from il_ros.evaluation import json_values as jv
 
 AFTER_ALARM = 1.0
@@ -159,7 +161,7 @@ def read_episodes(path: Path | str) -> tuple[EpisodeResult, ...]:
         EvaluationError: At the first invalid line, with file, line and key.
     """
     try:
-        text = Path(path).read_text(encoding='utf-8')
+        text = read_regular(path, 1 << 30).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(
             f'cannot be read: {error}', where=str(path), allowed='JSON Lines, one episode per line'
@@ -175,7 +177,7 @@ def read_lines(text: str, where: str) -> tuple[EpisodeResult, ...]:
 
 def _read_line(line: str, where: str) -> EpisodeResult:
     try:
-        values = json.loads(line)
+        values = load_json(line)
     except ValueError as error:
         raise EvaluationError(
             f'not JSON: {error}',

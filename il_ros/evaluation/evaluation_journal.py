@@ -8,6 +8,7 @@ from pathlib import Path
 
 from il_ros.core.errors import EvaluationError
 from il_ros.core.journal_folder import JournalFolder
+from il_ros.core.regular_files import read_regular
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line, read_lines
 from il_ros.evaluation.failure_detection import CaseKey, case_key
 
@@ -61,7 +62,7 @@ class EvaluationJournal(JournalFolder):
 
     def _whole_lines(self, path: Path) -> str:
         """The text of the file, after removing a cut line at its end from the disk."""
-        data = path.read_bytes()
+        data = read_regular(path, 1 << 30)
         whole = data[: data.rfind(b'\n') + 1]
         if len(whole) < len(data):
             os.ftruncate(self._file, len(whole))

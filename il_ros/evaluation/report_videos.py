@@ -11,7 +11,9 @@ from pathlib import Path
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
+from il_ros.core.documents import load_json
 from il_ros.core.errors import EvaluationError, IlRosError
+from il_ros.core.regular_files import read_text
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line
 
 FOLDER = 'videos'
@@ -77,7 +79,7 @@ def read_videos(out: Path) -> dict[str, EpisodeVideo]:
     if not path.exists():
         return {}
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = load_json(read_text(path))
         videos = parse(_Index, data, where=str(path)).videos
     except (OSError, ValueError, IlRosError) as problem:
         raise EvaluationError(

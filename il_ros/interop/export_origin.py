@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.episode_arrays import SOURCES, Event
@@ -148,8 +149,8 @@ def read_origin(text: str, where: str) -> ExportOrigin:
 
 def _parsed(cls: type[T], text: str, where: str) -> T:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as problem:
+        data = load_json(text)
+    except ValueError as problem:
         raise DatasetError(f'not JSON: {problem}', where=where, fix='export it again') from None
     if cls is ExportOrigin and isinstance(data, dict) and data.get('format') != 1:
         raise DatasetError(f'format {data.get("format")}', where=where, allowed='1')

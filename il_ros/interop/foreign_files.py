@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.regular_files import require_regular
 
 
 def library(name: str) -> Any:
@@ -23,6 +24,16 @@ def library(name: str) -> Any:
         raise DatasetError(
             f'needs {problem.name}', fix="run pip install 'il_ros[interop]'"
         ) from None
+
+
+def regular(path: Path) -> str:
+    """The path of a file for a library that opens it by itself.
+
+    Raises:
+        OSError: If it is no regular file.
+    """
+    require_regular(path)
+    return str(path)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError, reason
+from il_ros.core.regular_files import read_text
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.feature_mapping import ForeignFeature
-from il_ros.interop.foreign_files import library, reading
+from il_ros.interop.foreign_files import library, reading, regular
 
 WHAT = 'a LeRobot dataset, version 3.0'
 _BATCH = 256  # rows that are in memory besides those of an episode
@@ -53,7 +54,7 @@ class LerobotDataset:
     def __init__(self, path: Path) -> None:
         self.path, where = path, str(path / layout.INFO)
         with reading(path / layout.INFO, WHAT):
-            info = json.loads(text_of(path, layout.INFO))
+            info = load_json(text_of(path, layout.INFO))
             version, self._features = str(info['codebase_version']), dict(info['features'])
             self.rate, self._data = float(info['fps']), str(info['data_path'])
             self._video = str(info.get('video_path') or '')
@@ -99,7 +100,7 @@ class LerobotDataset:
             tasks = read_tasks(layout.inside(self.path, layout.TASKS))
             for path in sorted((self.path / 'meta/episodes').glob('*/*.parquet')):
                 inside = layout.inside(self.path, str(path.relative_to(self.path)))
-                with library('pyarrow.parquet').ParquetFile(str(inside)) as file:
+                with library('pyarrow.parquet').ParquetFile(regular(inside)) as file:
                     names = [n for n in file.schema_arrow.names if not n.startswith('stats/')]
                     rows = file.read(columns=names).to_pylist()
                 found += [self._episode(row, tasks) for row in rows]
@@ -145,7 +146,7 @@ def text_of(root: Path, name: str) -> str:
     """
     path = layout.inside(root, name)
     try:
-        return path.read_text(encoding='utf-8')
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as problem:
         raise DatasetError(
             f'cannot be read: {reason(problem)}',
@@ -160,7 +161,7 @@ def _rows_of(
 ) -> Iterator[tuple[LerobotEpisode, Any]]:
     """Each episode of one data file with its rows (pyarrow.Table)."""
     pa = library('pyarrow')
-    with library('pyarrow.parquet').ParquetFile(str(path)) as file:
+    with library('pyarrow.parquet').ParquetFile(regular(path)) as file:
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise DatasetError(f'no columns {", ".join(missing)}', where=str(path))
@@ -244,7 +245,7 @@ def read_tasks(path: Path) -> dict[int, str]:
     Raises:
         DatasetError: If there is no such table.
     """
-    table = library('pyarrow.parquet').read_table(str(path))
+    table = library('pyarrow.parquet').read_table(regular(path))
     texts = [name for name in table.column_names if name != 'task_index']
     if 'task_index' not in table.column_names or len(texts) != 1:
         raise DatasetError(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
-from il_ros.interop.foreign_files import library, reading
+from il_ros.interop.foreign_files import library, reading, regular
 
 CODEC = 'h264'
 # A key frame every second frame and constant quality, as LeRobot chooses for random access.
@@ -83,7 +83,7 @@ def frames_at(path: Path, start: float, count: int, rate: float) -> Iterator[NDA
     Raises:
         DatasetError: If the file is damaged or has no frame near one of the times.
     """
-    with reading(path, 'a video'), library('av').open(str(path)) as container:
+    with reading(path, 'a video'), library('av').open(regular(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = 'AUTO'
         if start > 0:

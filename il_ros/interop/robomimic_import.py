@@ -24,7 +24,7 @@ from il_ros.interop.export_origin import (
     recoded,
 )
 from il_ros.interop.feature_mapping import FeatureMapping, ForeignFeature
-from il_ros.interop.foreign_files import library, reading
+from il_ros.interop.foreign_files import library, reading, regular
 from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
 
 
@@ -35,7 +35,7 @@ def open_robomimic(path: Path) -> Iterator[RobomimicImport]:
     Raises:
         DatasetError: If it is damaged; also for what a library raises later on.
     """
-    with reading(path, 'a robomimic dataset'), library('h5py').File(str(path), 'r') as file:
+    with reading(path, 'a robomimic dataset'), library('h5py').File(regular(path), 'r') as file:
         yield RobomimicImport(file, path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from il_ros.launching.launch_document import Element, LaunchError, read
+from il_ros.launching.launch_document import Element, LaunchError, LaunchFiles
 from il_ros.launching.substitutions import Scope, expand, parse, unescape
 
 
@@ -43,7 +43,9 @@ class Argument:
         return f'{self.name} ({about}): {self.description}'.removesuffix(': ')
 
 
-def declared(path: Path, environment: Mapping[str, str]) -> list[Argument]:
+def declared(
+    path: Path, environment: Mapping[str, str], launch_files: LaunchFiles | None = None
+) -> list[Argument]:
     """Return the arguments of a launch file, and of the files it includes.
 
     Included files whose path depends on a variable are not looked into: which they are is known
@@ -53,7 +55,8 @@ def declared(path: Path, environment: Mapping[str, str]) -> list[Argument]:
         LaunchError: If one of the files cannot be read.
     """
     found: dict[str, Argument] = {}
-    for argument in _declarations(read(path), environment, (path,)):
+    launch_files = launch_files or LaunchFiles()
+    for argument in _declarations(launch_files, environment, (path,)):
         found.setdefault(argument.name, argument)
     return list(found.values())
 
@@ -97,15 +100,15 @@ def check_required(root: Element, given: Collection[str], *, where: str) -> None
 
 
 def _declarations(
-    parent: Element, environment: Mapping[str, str], files: tuple[Path, ...]
+    launch_files: LaunchFiles, environment: Mapping[str, str], files: tuple[Path, ...]
 ) -> Iterator[Argument]:
-    for element in _inside(parent, lambda _: True):
+    for element in _inside(launch_files.read(files[-1]), lambda _: True):
         if element.tag == 'arg':
             yield Argument.of(element)
         elif element.tag == 'include':
             path = _static_path(element, environment, files)
-            if path is not None and path.is_file() and path not in files:
-                yield from _declarations(read(path), environment, (*files, path))
+            if path is not None and exists(path) and path not in files:
+                yield from _declarations(launch_files, environment, (*files, path))
 
 
 def _static_path(
@@ -127,6 +130,14 @@ def _inside(parent: Element, wanted: Callable[[Element], bool]) -> Iterator[Elem
             yield from _inside(element, wanted)
         else:
             yield element
+
+
+def exists(path: Path) -> bool:
+    """Whether a file that a launch file names is there; a name that is too long is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _listing(known: Collection[Argument]) -> str:

@@ -9,6 +9,18 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from il_ros.core.errors import IlRosError
+from il_ros.core.regular_files import read_regular
+
+LIMIT = 256 << 10
+"""Bytes of the largest launch file."""
+
+DEPTH = 50
+"""How deep tags may lie in one another."""
+
+TAGS = 5000
+"""Most tags of one launch file."""
+
+_FILES, _READS = 100, 1000
 
 
 class LaunchError(IlRosError):
@@ -87,16 +99,45 @@ GRAMMAR: Mapping[str, Tag] = {
 }
 
 
+class LaunchFiles:
+    """The launch files of one launch, each read once, so that files that include files end.
+
+    An included file is looked at for its arguments, and again to carry it out.
+    """
+
+    def __init__(self) -> None:
+        self._roots: dict[Path, Element] = {}
+        self._reads = 0
+
+    def read(self, path: Path) -> Element:
+        """See `read`.
+
+        Raises:
+            LaunchError: As `read`; also if there are too many of them.
+        """
+        self._reads += 1
+        if path not in self._roots:
+            self._roots[path] = read(path)
+        if len(self._roots) > _FILES or self._reads > _READS:
+            raise LaunchError(
+                f'{len(self._roots)} files in {self._reads} includes',
+                where=str(path),
+                allowed=f'{_FILES} files, {_READS} includes',
+            )
+        return self._roots[path]
+
+
 def read(path: Path) -> Element:
     """Read a launch file and give its ``<launch>`` tag, every tag below it checked.
 
     Raises:
-        LaunchError: If it cannot be read, is not well-formed XML, has a document type (and with
-            it entities), or holds a tag, attribute or text that is not understood.
+        LaunchError: If it cannot be read, is not well-formed XML, goes beyond a limit of this
+            module, has a document type (and with it entities), or holds a tag, attribute or text
+            that is not understood.
     """
     builder = _Builder(path)
     try:
-        builder.parser.Parse(path.read_bytes(), True)
+        builder.parser.Parse(read_regular(path, LIMIT), True)
     except OSError as error:
         raise LaunchError(f'cannot be read: {error.strerror}', where=str(path)) from error
     except expat.ExpatError as error:
@@ -125,8 +166,14 @@ class _Builder:
         self.parser.StartDoctypeDeclHandler = self._doctype
         self._path = path
         self._open: list[Element] = []
+        self._tags = 0
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._tags += 1
+        if len(self._open) >= DEPTH:
+            self._refuse(f'tags lie more than {DEPTH} deep in one another')
+        if self._tags > TAGS:
+            self._refuse(f'more than {TAGS} tags')
         line = self.parser.CurrentLineNumber
         element = Element(tag=tag, attributes=attributes, file=self._path, line=line)
         if self._open:

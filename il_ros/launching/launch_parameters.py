@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from il_ros.core.documents import load_yaml
 from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.substitutions import Scope, expand, parse, unescape
 
@@ -61,7 +62,7 @@ def params_file(node: str, values: Mapping[str, Value]) -> str:
 def _refuse_inner(text: str, kind: str, where: str) -> None:
     """Refuse what launch_ros reads in two passes, with results that surprise."""
     try:
-        plain = kind in _SCALARS or yaml.safe_load(text) == text
+        plain = kind in _SCALARS or load_yaml(text) == text
     except yaml.YAMLError:
         plain = True
     if not plain:
@@ -82,7 +83,7 @@ def _typed(text: str, kind: str, where: str) -> Value:
         return text
     if kind == 'bool':
         text = {'1': 'true', '0': 'false'}.get(text, text)
-    value = yaml.safe_load(text)
+    value = load_yaml(text)
     if not _has_type(value, kind):
         raise _mistyped(text, kind, where)
     return value  # type: ignore[no-any-return]

@@ -15,10 +15,18 @@ from itertools import groupby
 from pathlib import Path
 
 from il_ros.launching import launch_names, launch_parameters, packages
-from il_ros.launching.launch_arguments import Argument, check_known, check_required, declared
+from il_ros.launching.launch_arguments import (
+    Argument,
+    check_known,
+    check_required,
+    declared,
+    exists,
+)
 from il_ros.launching.launch_attributes import check_output, optional, text, truth, wanted, words
-from il_ros.launching.launch_document import Element, LaunchError, read
+from il_ros.launching.launch_document import Element, LaunchError, LaunchFiles
 from il_ros.launching.substitutions import Scope
+
+_MOST_STEPS, _MOST_PROCESSES = 10_000, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +69,11 @@ def evaluate(
             an argument is unknown, missing or none of its choices.
     """
     env = dict(os.environ if environment is None else environment)
-    root = read(path)
-    check_known(path, arguments, declared(path, env))
+    launch_files = LaunchFiles()
+    root = launch_files.read(path)
+    check_known(path, arguments, declared(path, env, launch_files))
     check_required(root, arguments, where=path.name)
-    run = _Run(scratch)
+    run = _Run(scratch, launch_files)
     run.perform_all(root, Scope(variables=dict(arguments), environment=env, files=(path,)))
     return run.processes
 
@@ -72,10 +81,11 @@ def evaluate(
 class _Run:
     """One pass over a launch file and those it includes, collecting processes."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, launch_files: LaunchFiles) -> None:
         self.processes: list[ProcessSpec] = []
         self._scratch = scratch
-        self._files = 0
+        self._launch_files = launch_files
+        self._files = self._steps = 0
         self._actions: Mapping[str, Callable[[Element, Scope], None]] = {
             'arg': _arg,
             'let': _let,
@@ -90,6 +100,9 @@ class _Run:
     def perform_all(self, parent: Element, scope: Scope) -> None:
         """Carry out the tags inside `parent`, in order, changing `scope`."""
         for element in parent.children:
+            self._steps += 1
+            if self._steps > _MOST_STEPS:
+                raise LaunchError(f'more than {_MOST_STEPS} tags to carry out', where=element.where)
             if wanted(element, scope):
                 self._actions[element.tag](element, scope)
 
@@ -101,12 +114,13 @@ class _Run:
         path = Path(text(element, 'file', scope))
         if path in scope.files:
             raise LaunchError(f'{path.name} includes itself', where=element.where)
-        if not path.is_file():
+        if not exists(path):
             raise LaunchError(f'included file {str(path)!r} does not exist', where=element.where)
         inside = replace(scope, files=(*scope.files, path))
         passed = {text(arg, 'name', inside): arg for arg in element.children}
-        check_known(path, passed, declared(path, scope.environment), where=element.where)
-        root = read(path)
+        known = declared(path, scope.environment, self._launch_files)
+        check_known(path, passed, known, where=element.where)
+        root = self._launch_files.read(path)
         check_required(root, passed, where=element.where)
         for name, arg in passed.items():
             scope.variables[name] = text(arg, 'value', inside)
@@ -164,6 +178,8 @@ class _Run:
     def _start(
         self, scope: Scope, name: str, argv: tuple[str, ...], files: Mapping[Path, str]
     ) -> None:
+        if len(self.processes) >= _MOST_PROCESSES:
+            raise LaunchError(f'more than {_MOST_PROCESSES} processes', where=str(scope.files[0]))
         env = dict(scope.environment)
         self.processes.append(ProcessSpec(name=name, argv=argv, env=env, files=files))
 
@@ -203,7 +219,7 @@ def _parameter_file(param: Element, scope: Scope) -> Path:
     if set(param.attributes) != {'from'}:
         raise LaunchError("<param> with 'from' takes no other attribute", where=param.where)
     path = Path(text(param, 'from', scope))
-    if not path.is_file():
+    if not exists(path):
         raise LaunchError(f'parameter file {str(path)!r} does not exist', where=param.where)
     return path
 

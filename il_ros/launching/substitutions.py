@@ -15,6 +15,11 @@ from typing import NamedTuple
 from il_ros.launching.launch_document import LaunchError
 from il_ros.launching.packages import share
 
+LONGEST = 16 << 10
+"""Characters that an attribute may become: variables that repeat one another double each time."""
+
+_DEEPEST = 20  # substitutions in one another
+
 
 @dataclass(kw_only=True)
 class Scope:
@@ -56,8 +61,11 @@ def parse(text: str, where: str) -> Template:
         where: Its place, for errors.
 
     Raises:
-        LaunchError: If a substitution is malformed, unknown, or has a wrong number of arguments.
+        LaunchError: If a substitution is malformed, unknown, or has a wrong number of arguments;
+            also if the text is too long.
     """
+    if len(text) > LONGEST:
+        raise _too_long(where)
     return _Parser(text, where).template()
 
 
@@ -65,16 +73,23 @@ def expand(template: Template, scope: Scope, where: str) -> str:
     """Evaluate a parsed text in `scope`.
 
     Raises:
-        LaunchError: If it names a variable, environment variable or package that is not there.
+        LaunchError: If it names a variable, environment variable or package that is not there, or
+            becomes too long.
     """
-    return ''.join(
-        part
-        if isinstance(part, str)
-        else SUBSTITUTIONS[part.name].evaluate(
-            scope, where, *(expand(argument, scope, where) for argument in part.arguments)
-        )
-        for part in template
-    )
+    text = ''
+    for part in template:
+        if isinstance(part, str):
+            text += part
+        else:
+            arguments = [expand(argument, scope, where) for argument in part.arguments]
+            text += SUBSTITUTIONS[part.name].evaluate(scope, where, *arguments)
+        if len(text) > LONGEST:
+            raise _too_long(where)
+    return text
+
+
+def _too_long(where: str) -> LaunchError:
+    return LaunchError(f'an attribute of more than {LONGEST} characters', where=where)
 
 
 def unescape(text: str) -> str:
@@ -134,7 +149,7 @@ class _Parser:
     def __init__(self, text: str, where: str) -> None:
         self._text = text
         self._where = where
-        self._at = 0
+        self._at = self._depth = 0
 
     def template(self, stop: str = '') -> Template:
         """Read literal text and calls until the end, or until a character of `stop`."""
@@ -157,8 +172,12 @@ class _Parser:
             raise self._malformed(start)
         self._at = match.end()
         arguments = []
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise LaunchError(f'more than {_DEEPEST} $( in one another', where=self._where)
         while self._took(' '):
             arguments.append(self._argument(start))
+        self._depth -= 1
         if not self._took(')'):
             raise self._malformed(start)
         return self._checked(Call(name=match[1], arguments=tuple(arguments)))

@@ -213,7 +213,7 @@ def read_info(path: Path) -> BundleInfo:
     """
     file = path / INFO_FILE
     try:
-        data = load_json(read_text(file, INFO_LIMIT))
+        data = load_json(read_text(file, INFO_LIMIT), valid_text=True)
     except FileNotFoundError:
         raise BundleError(
             f'no {INFO_FILE} in it' if path.is_dir() else 'no such folder',

@@ -13,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
 from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
+from il_ros.core.regular_files import read_text
 from il_ros.core.streams import IMAGE, ImageStream
 from il_ros.launching import packages
 
@@ -148,7 +149,7 @@ def _text(type_name: str) -> str:
     package, _, short = type_name.partition('/msg/')
     path = packages.share(package, os.environ, type_name) / 'msg' / f'{short}.msg'
     try:
-        return path.read_text(encoding='utf-8')
+        return read_text(path)
     except OSError as problem:
         raise IlRosError(f'no message definition: {problem}', where=type_name) from None
 

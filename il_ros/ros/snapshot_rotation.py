@@ -9,7 +9,9 @@ from pathlib import Path
 from il_ros.bags.bag_metadata import METADATA_FILE
 from il_ros.bags.episode_info import EPISODE_FILE, read_episode_info
 from il_ros.core.atomic_files import write_atomic
+from il_ros.core.documents import load_json
 from il_ros.core.errors import DatasetError
+from il_ros.core.regular_files import read_text
 
 MARKER = 'flight_recorder.json'
 
@@ -68,7 +70,7 @@ class SnapshotRotation:
         if snapshot.is_symlink() or not (snapshot / MARKER).is_file():
             return False
         try:
-            claim = json.loads((snapshot / MARKER).read_text(encoding='utf-8'))
+            claim = load_json(read_text(snapshot / MARKER))
             info = read_episode_info(snapshot)
         except (OSError, ValueError, DatasetError):
             return False  # damage is for somebody to look at

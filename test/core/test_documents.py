@@ -92,7 +92,6 @@ list: [1:30, 1e3, 1.0e+3, .inf, true, 2026-01-31, 18446744073709551615, -9223372
         ('{"a":' * 101 + '1' + '}' * 101, 'nested more than 100 deep'),
         ('9' * 5000, '999999999999999999... is an integer of more than 64 bits'),
         ('18446744073709551616', 'is an integer of more than 64 bits'),
-        ('["\\ud800"]', 'surrogates not allowed'),
         ('{"a": }', 'Expecting value'),
     ],
 )
@@ -100,6 +99,16 @@ def test_json_beyond_the_limits_is_refused(text, error):
     for form in (text, text.encode()):
         with pytest.raises(ValueError, match=error):
             load_json(form)
+
+
+def test_half_a_pair_is_text_only_where_names_of_files_are():
+    half = '["\\ud800"]'
+    assert load_json(half) == ['\ud800']
+    with pytest.raises(ValueError, match='surrogates not allowed'):
+        load_json(half, valid_text=True)
+    assert load_json('["\\ud83d\\ude00"]', valid_text=True) == ['\U0001f600']
+    with pytest.raises(yaml.YAMLError, match='not UTF-8: '):
+        load_yaml('\ud800')
 
 
 def test_json_within_the_limits_is_read_as_ever():
