@@ -46,6 +46,7 @@ from il_ros.ros.policy_loader import PolicyLoader
 from il_ros.ros.publisher_watch import PublisherWatch
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
+from il_ros.ros.sim_time_watch import SimTimeWatch
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 
@@ -114,6 +115,7 @@ class MonitorNode(ManagedNode):
             self._command_topic,
             goals,
             self._clocks,
+            SimTimeWatch(self),
         )
         for mode, topic in _TOPICS.items():
             self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)

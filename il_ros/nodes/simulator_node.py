@@ -35,6 +35,7 @@ from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensor_publishers import SensorPublishers
+from il_ros.ros.sim_time_watch import CLOCK, clock_publishers, crowd_text
 from il_ros.ros.spin import WAKE, run_node
 from il_ros.sim.command_limiter import CommandLimiter
 from il_ros.sim.controller import TrajectoryController
@@ -46,6 +47,8 @@ from il_ros.srv import ResetWorld, StepWorld
 # Between two episodes, so that what was sensed before a reset is too old to use after it.
 _GAP = NS // 4
 _MOMENT = 0.01  # s
+_LOST = NS  # further than that from a clock that it follows, time is set anew [ns]
+_LOOK = 0.5  # s between two looks at who else publishes the clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,11 @@ class SimulatorConfig:
     tick: float = setting(
         0.01, 'Simulated time between two looks at the clock [s].', low=0.002, high=0.1
     )
+    publish_clock: bool = setting(
+        True,
+        "Whether /clock is published. Else time is the node's own: the machine's, or another "
+        "node's with use_sim_time.",
+    )
     allow_trajectory_replacement: bool = setting(
         False,
         'Whether a trajectory is blended into the one before, as by a joint_trajectory_controller '
@@ -78,7 +86,8 @@ class SimulatorConfig:
 class SimulatorNode(ManagedNode):
     """Publishes what the arm's sensors would, and moves as its controller is told.
 
-    Time begins at one second and never goes back: a reset leaves a gap.
+    Time begins at one second and never goes back: a reset leaves a gap. Without `publish_clock` it
+    is that of the node's clock instead, as if the arm were real.
     """
 
     def __init__(self) -> None:
@@ -91,6 +100,8 @@ class SimulatorNode(ManagedNode):
     def configure(self) -> None:
         """Build the world and everything that shows it."""
         config = self._config
+        if config.speed != 1.0 and not config.publish_clock:
+            raise IlRosError(f'speed is {config.speed}', allowed='1.0 without publish_clock')
         self._contract = contract = load_contract(config.contract)
         self._world = World(
             config.task,
@@ -103,7 +114,12 @@ class SimulatorNode(ManagedNode):
         self._output = make_output(contract)
         self._sensors = SensorPublishers(self, contract, self._world.names)
         self._images = CameraPublishers(self, contract, self._world)
-        self._clock = self.create_publisher(ClockMsg, '/clock', SENSOR_OUT)
+        self._time = (
+            self.create_publisher(ClockMsg, CLOCK, SENSOR_OUT) if config.publish_clock else None
+        )
+        self._rivals: list[str] = []
+        if self._time is not None:
+            steady_timer(self, _LOOK, self._look_for_rivals)
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
         self._intake = BackgroundSubscriptions(self)
@@ -144,7 +160,7 @@ class SimulatorNode(ManagedNode):
         return self._base + round((self._world.time + ahead) * NS)
 
     def _begin(self, seed: int, perturbations: list[Perturbation]) -> None:
-        before = self._now
+        before = self._now if self._time is not None else self._clock_time()
         self._world.reset(seed, perturbations)
         self._base, self._rows = before + _GAP, []
         posture, limits = self._world.posture(), self._contract.limits
@@ -157,13 +173,15 @@ class SimulatorNode(ManagedNode):
                 replacement=self._config.allow_trajectory_replacement,
             )
         self._limiter = CommandLimiter(limits.velocity, self._timestep, posture)
-        self._publish()
+        self._begun = self._time is not None  # else when its clock is there
+        if self._begun:
+            self._publish()
 
     def _publish(self) -> None:
         """Everything of this instant; the joints last, because they pace the ticks."""
         stamp = self._now
         self._stamp = stamp
-        self._clock.publish(ClockMsg(clock=to_stamp(stamp)))
+        self._tell_time(stamp)
         self._state.publish(self._task_state())
         if self._privileged.get_subscription_count():
             values = self._world.privileged()
@@ -200,7 +218,7 @@ class SimulatorNode(ManagedNode):
         with self._commanded:
             self._rows.append(self._controller.positions(times))
         if sum(map(len, self._rows)) < self._world.substeps:
-            self._clock.publish(ClockMsg(clock=to_stamp(self._now)))
+            self._tell_time(self._now)
             return
         setpoints, self._rows = np.concatenate(self._rows), []
         if self._config.enforce_command_limits:
@@ -212,8 +230,39 @@ class SimulatorNode(ManagedNode):
         return self._world.substeps - sum(map(len, self._rows))
 
     def _run(self) -> None:
-        if not self._paused:
+        if self._paused:
+            return
+        if self._time is not None:
             self._advance(min(round(self._config.tick / self._timestep), self._left()))
+        else:
+            self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Catch up with the node's clock, by one control period at most."""
+        behind = self._clock_time() - self._now
+        if abs(behind) > _LOST:
+            self._base += behind
+            return
+        if behind >= 0 and not self._begun:
+            self._begun = True
+            self._publish()
+        substeps = min(int(behind / NS / self._timestep), self._left())
+        if substeps > 0:
+            self._advance(substeps)
+
+    def _clock_time(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _tell_time(self, stamp: int) -> None:
+        if self._time is not None:
+            self._time.publish(ClockMsg(clock=to_stamp(stamp)))
+
+    def _look_for_rivals(self) -> None:
+        """Say it when another node sets the time as well, and everybody's clock jumps."""
+        names = clock_publishers(self)
+        if names != self._rivals and len(names) > 1:
+            self.get_logger().error(crowd_text(self.resolve_topic_name(CLOCK), names))
+        self._rivals = names
 
     def _on_command(self, message: Any) -> None:
         """In the intake's thread."""
@@ -246,6 +295,8 @@ class SimulatorNode(ManagedNode):
 
     def _on_step(self, request: StepWorld.Request, response: StepWorld.Response) -> None:
         self.require_active()
+        if self._time is None:
+            raise IlRosError('time is not its own', fix='step it with publish_clock')
         timeout, was_done = to_seconds(request.timeout) or 5.0, self._world.state().done
         try:
             for _ in range(request.steps):

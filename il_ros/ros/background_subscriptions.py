@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from il_ros.ros.managed_node import ManagedNode, steady_timer
+from il_ros.ros.shielded_subscriptions import ShieldedSubscriptions
 from il_ros.ros.spin import WAKE, make_executor
 
 T = TypeVar('T')
@@ -33,7 +33,7 @@ class BackgroundSubscriptions:
 
     def __init__(self, owner: ManagedNode) -> None:
         self._owner = owner
-        self.node = Node(
+        self.node = ShieldedSubscriptions(
             f'{owner.get_name()}_intake',
             namespace=owner.get_namespace(),
             context=owner.context,
