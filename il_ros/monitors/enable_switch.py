@@ -6,6 +6,9 @@ from math import inf
 
 from il_ros.monitors.checks import Fault
 
+_MOST = 64  # devices at a time
+_LONGEST_NAME = 256  # characters; a node's full name has fewer
+
 
 class EnableSwitch:
     """What an operator's device says about its enable switch.
@@ -62,7 +65,9 @@ class EnableSwitches:
     """The switches of all devices: an operator who holds one asks for the arm; one device gets it.
 
     Each device has a name: that of an operator, or of a program that hands the arm to an expert.
-    While the switch of the device that got the arm is held, no other switch counts.
+    While the switch of the device that got the arm is held, no other switch counts. Names come from
+    outside, so there are at most 64 of up to 256 characters: a new device takes the place of silent
+    ones, and is not heard while there are none. No device that is heard loses its place.
 
     Args:
         max_age: Longest silence of a device [s].
@@ -88,7 +93,11 @@ class EnableSwitches:
 
     def hear(self, device: str, held: bool, read: float, *, lost: bool = False) -> None:
         """Take in what a device read at `read` [s], or that it was `lost` and not let go."""
-        switch = self._switches.setdefault(device, EnableSwitch(self._max_age))
+        switch = self._switches.get(device)
+        if switch is None:
+            if len(device) > _LONGEST_NAME or not self._has_room(read):
+                return
+            switch = self._switches[device] = EnableSwitch(self._max_age)
         switch.hear(held, read)
         if lost:
             switch.reset()
@@ -107,6 +116,16 @@ class EnableSwitches:
     def silent(self, now: float) -> Fault | None:
         """Whether the device that got the arm is silent at `now` [s]."""
         return self._owner.silent(now) if self._owner is not None else None
+
+    def _has_room(self, now: float) -> bool:
+        """Whether one more device has a place at `now` [s]; silent ones lose theirs for it."""
+        if len(self._switches) >= _MOST:
+            self._switches = {
+                name: switch
+                for name, switch in self._switches.items()
+                if switch is self._owner or switch.silent(now) is None
+            }
+        return len(self._switches) < _MOST
 
     def _asking(self, now: float) -> EnableSwitch | None:
         asking = (one for one in self._switches.values() if one.held and one.silent(now) is None)

@@ -102,6 +102,7 @@ class Monitor:
         )
         self._switches = EnableSwitches(config.takeover_age)
         self._void, self._reset = -inf, nan
+        self._noticed: Fault | None = None
         self._midway = False  # a source has driven since IDLE
         # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
@@ -157,6 +158,10 @@ class Monitor:
         """
         forgive = _DRIVERS.get(self.mode) != source
         self._intakes[source].offer(chunk, now=self._now, forgive=forgive)
+
+    def stop_for(self, fault: Fault) -> None:
+        """Stop at the next tick for what was noticed since the last one, though it may be over."""
+        self._noticed = self._noticed or fault
 
     @property
     def next_mode(self) -> Mode:
@@ -267,7 +272,8 @@ class Monitor:
         return fault
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:
-        if fault := self._measured.trust(frame, now):
+        noticed, self._noticed = self._noticed, None
+        if fault := noticed or self._measured.trust(frame, now):
             return fault
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
             return Fault('frame', 'features: missing, the policy cannot be watched')

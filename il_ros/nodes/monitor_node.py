@@ -154,7 +154,7 @@ class MonitorNode(ManagedNode):
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
         self._void = 0  # frames and chunks stamped before this time count in no mode [ns]
-        self._last_takeover: dict[str, int] = {}
+        self._last_takeover = 0  # of the device that ticks wait for [ns]
         self._unanswered = self._ticks = self._frames = 0
         self._chunks = dict.fromkeys(_DRIVING, 0)
         self._rates = Rates()
@@ -211,7 +211,8 @@ class MonitorNode(ManagedNode):
             present += round(self._contract.period * NS)
         read = min(read, present)
         self._monitor.enable_switch(message.held, self._seconds(read), device, lost=message.lost)
-        self._last_takeover[device] = read
+        if device == self._config.takeover_from:
+            self._last_takeover = read
         self._tick_if_answered()
 
     def _tick_if_answered(self) -> None:
@@ -224,7 +225,7 @@ class MonitorNode(ManagedNode):
     def _inputs_complete(self, stamp: int) -> bool:
         """Whether everything that the tick of a frame waits for has arrived."""
         mode, device = self._monitor.next_mode, self._config.takeover_from
-        if mode.driving and device and self._last_takeover.get(device, 0) < stamp:
+        if mode.driving and device and self._last_takeover < stamp:
             return False
         return self._answered.get(mode, stamp) >= stamp
 
@@ -234,7 +235,7 @@ class MonitorNode(ManagedNode):
         now = self._elapsed()
         present = int(self.get_clock().now().nanoseconds)
         if present < self._read:
-            self._last_takeover.clear()
+            self._last_takeover = 0
             if self._void > present:  # a bound of the time before, not one of the new
                 self._discard_before(0)
             self._tick()  # time went back: no silence would be noticed until it has caught up
@@ -408,6 +409,8 @@ class MonitorNode(ManagedNode):
     def _change(self, changes: dict[str, Any]) -> None:
         here = {name: changes.pop(name) for name in _DYNAMIC_HERE if name in changes}
         self._config = replace(self._config, **here)
+        if here:
+            self._last_takeover = 0  # it was another device's
         self._settings = replace(self._settings, **changes)
         if changes and hasattr(self, '_monitor'):
             self._rebuild()

@@ -23,6 +23,7 @@ from il_ros.ros.snapshot_rotation import SnapshotRotation
 from il_ros.ros.topic_listener import TopicListener
 
 _GIB = 1 << 30
+_TEXT = 1_000  # characters of one
 _NAMED = 20  # events whose text goes into a snapshot's notes; all of them are in the bag
 
 
@@ -162,7 +163,7 @@ class FlightRecorder:
             self._fail(f'no snapshot of "{event.text}": {problem}')
             return
         self.problem, self._ending, self._further = '', False, 0
-        self._reason, self._notes = event.text or EVENT_KINDS[event.kind], []
+        self._reason, self._notes = event.text[:_TEXT] or EVENT_KINDS[event.kind], []
         self._latest = time.monotonic() + self._config.max_duration
         self._prolong()
         self._node.get_logger().info(f'snapshot {self.recording.writer.path.name}: {self._reason}')
@@ -225,4 +226,4 @@ def event_codes(names: tuple[str, ...]) -> frozenset[int]:
 def describe(event: EpisodeEvent) -> str:
     """One line: the stamp of the frame that caused the event, its kind and its text."""
     stamp = event.header.stamp
-    return f'frame {stamp.sec}.{stamp.nanosec:09d}: {EVENT_KINDS[event.kind]}: {event.text}'
+    return f'frame {stamp.sec}.{stamp.nanosec:09d}: {EVENT_KINDS[event.kind]}: {event.text[:_TEXT]}'

@@ -36,6 +36,7 @@ _LAST_WORDS = 0.3  # s that each call may take when something has gone wrong
 _PATIENCE = 100  # pairs of control periods in which the arm must come to a standstill
 _ENTRY = 1.0  # s within which a new episode's first observation must reach the monitor
 _ATTEMPTS = 5  # resets until it does
+_TICKS = 100_000  # of an episode that are kept
 
 
 @dataclass(kw_only=True)
@@ -84,7 +85,7 @@ class GraphClient(ServiceClient):
         self.trace, self._reset_stamp, self._mode = MonitorTrace(), 0, MonitorStatus.IDLE
         self.cancelled: Callable[[], bool] = lambda: False
         self._let_go = False  # nobody commands the arm after an alarm
-        self._taken_over = False
+        self._taken_over, self._joints = False, len(contract.action.names)
         self.node.create_subscription(MonitorStatus, topics.MONITOR_STATUS, self._on_status, STATUS)
         self.node.create_subscription(MonitorScores, topics.MONITOR_SCORES, self._on_scores, CHUNKS)
         self.node.create_subscription(
@@ -374,12 +375,13 @@ class GraphClient(ServiceClient):
 
     def _on_scores(self, message: MonitorScores) -> None:
         since = self._since_reset(message)
-        if since >= 0:
+        if since >= 0 and len(self.trace.scores) < _TICKS:
             self.trace.scores[since] = message.score
 
     def _on_executed(self, message: ActionChunk) -> None:
         since = self._since_reset(message)
-        if since >= 0:
+        fits = len(message.positions) == self._joints
+        if since >= 0 and fits and len(self.trace.joints) < _TICKS:
             self.trace.joints[since] = np.array(message.positions)
 
     def _since_reset(self, message: Any) -> float:

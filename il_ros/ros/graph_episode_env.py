@@ -67,6 +67,7 @@ DEVICE = 'coach'
 _PATIENCE = 10.0  # s that a node may take for a frame, or to find the others
 _LATE = 'time limit of the task'
 _DRIVERS = ('policy', 'expert')
+_EXECUTED = 1_000  # newest executed chunks that are known
 
 
 @contextmanager
@@ -428,6 +429,8 @@ class GraphEpisodeEnv:
 
     def _on_executed(self, message: ActionChunk) -> None:
         self._executed[to_ns(message.header.stamp)] = chunk_source(message)
+        if len(self._executed) > _EXECUTED:
+            del self._executed[next(iter(self._executed))]
 
     def _on_chunk(self, message: ActionChunk) -> None:
         self._heard = to_ns(message.header.stamp), chunk_positions(message)

@@ -10,6 +10,7 @@ from il_ros.ros.message_loss import RawSample
 
 CLOCK = '/clock'
 _KEPT = 32  # publishers a topic; more than that would be ones that started again
+_INSTANT = 1_000  # publishers of all topics in one instant
 
 
 class PreRoll:
@@ -156,6 +157,8 @@ class ClockInstant:
             self._samples = {key: s for key, s in kept if s.source_ns >= self._began}
         elif sample.topic != CLOCK and sample.source_ns >= self._began:
             self._samples[sample.topic, sample.publisher] = sample
+            if len(self._samples) > _INSTANT:
+                del self._samples[next(iter(self._samples))]
 
     def samples(self, since_ns: int) -> list[RawSample]:
         """The samples received since a moment [ns], oldest first."""

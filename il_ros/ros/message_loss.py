@@ -167,7 +167,7 @@ class MessageCounts:
         missing: Samples missing by the publishers' sequence numbers.
         overflow: Samples that came and had no room in the queue to the disk.
         faults: Samples stored as they came because they could not be converted.
-        publishers: Different publishers that were heard.
+        publishers: Different publishers that were heard, up to 1,000.
     """
 
     received: int = 0
@@ -175,6 +175,11 @@ class MessageCounts:
     overflow: int = 0
     faults: int = 0
     publishers: set[bytes] = field(default_factory=set)
+
+    def hear(self, publisher: bytes) -> None:
+        """Count a publisher that was heard."""
+        if len(self.publishers) < _PUBLISHERS:
+            self.publishers.add(publisher)
 
     @property
     def lost(self) -> int:

@@ -106,7 +106,7 @@ class Recording:
         counts = self.count(sample.topic)
         counts.received += 1
         counts.missing += missing
-        counts.publishers.add(sample.publisher)
+        counts.hear(sample.publisher)
         if self.problem is not None or self.waiting > self._limit:
             counts.overflow += 1
             return

@@ -1,5 +1,7 @@
 """Enable switches."""
 
+import pytest
+
 from il_ros.monitors.enable_switch import EnableSwitch, EnableSwitches
 
 
@@ -144,3 +146,44 @@ def test_all_devices_are_reset_together():
     switches.hear('a', False, 0.1)
     switches.hear('a', True, 0.2)
     assert switches.any_held(0.2)
+
+
+def test_fresh_names_take_no_memory_and_no_device_that_is_heard_loses_its_place():
+    switches = EnableSwitches(max_age=0.25)
+    switches.hear('operator', False, 1.0)
+    switches.hear('operator', True, 1.05)
+    switches.take(1.05)
+    now = 1.05
+    for i in range(5_000):  # 10,000 fresh names a second, and the operator at 50 Hz
+        now += 1e-4
+        if i % 200 == 0:
+            switches.hear('operator', True, now)
+        switches.hear(f'flood {i}', False, now)
+        switches.hear(f'flood {i}', True, now + 1e-5)
+        assert len(switches._switches) <= 64
+        assert switches.kept
+
+
+def test_a_new_device_takes_the_place_of_silent_ones_but_not_of_the_one_that_has_the_arm():
+    switches = EnableSwitches(max_age=0.25)
+    for held in (False, True):
+        switches.hear('operator', held, 1.0 + 0.01 * held)
+    switches.take(1.01)
+    for i in range(70):
+        switches.hear(f'{i}', False, 1.1)
+    switches.hear('late', False, 1.2)  # all places are taken by devices that are heard
+    switches.hear('late', True, 1.21)
+    assert len(switches._switches) == 64
+    assert 'late' not in switches._switches
+    switches.hear('late', False, 5.0)
+    assert set(switches._switches) == {'operator', 'late'}
+    assert switches.silent(5.0) is not None  # the operator's device is missed all the same
+
+
+@pytest.mark.parametrize('name', ['x' * 257, 'x' * 10_000_000])
+def test_a_name_that_no_node_has_is_not_heard(name):
+    switches = EnableSwitches(max_age=0.25)
+    switches.hear(name, False, 1.0)
+    switches.hear(name, True, 1.1)
+    assert not switches.any_held(1.1)
+    assert not switches._switches

@@ -282,6 +282,17 @@ def test_the_instant_of_a_clock_that_stands_still():
     assert instant.samples(0) == []
 
 
+def test_publishers_that_come_and_go_fill_no_table():
+    instant, counts = ClockInstant(), MessageCounts()
+    instant.add(RawSample(CLOCK, b'', 10, 10))
+    for i in range(5_000):
+        publisher = i.to_bytes(16, 'big')
+        instant.add(RawSample('/joints', b'', 11 + i, 11 + i, 1, publisher))
+        counts.hear(publisher)
+    assert len(instant.samples(0)) == len(counts.publishers) == 1_000
+    assert instant.samples(0)[-1].source_ns == 11 + 4_999  # the newest stay
+
+
 def test_the_gate_takes_the_fastest_stream_of_a_topic_and_leaves_the_optional_out():
     names = {'joint_states': '/joint_states', 'wrench': '/wrench', 'camera0/image': '/cam'}
     names['monitor/status'] = '/monitor/status'
