@@ -373,7 +373,8 @@ class Monitor:
         # Where the velocity cannot be known, a plan that has ended counts as standing.
         blind = frame.velocity is None and self._motion.plan is not None
         still = blind or self._measured.still(frame)
-        unsafe = self._fault.text if self._fault else self._unconfirmed(frame)
+        fault = self._fault or self._noticed
+        unsafe = fault.text if fault else self._unconfirmed(frame)
         return unsafe, self._motion.at_rest(self._now) and still
 
     def _unconfirmed(self, frame: MonitorInput) -> str:

@@ -16,11 +16,13 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.limits import Array
 from il_ros.monitors.joint_consistency import JointConsistency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
+from il_ros.monitors.sample_checks import SampleChecks
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
@@ -102,7 +104,8 @@ class MonitorNode(ManagedNode):
         self._reports = MonitorReports(self, self._contract)
         self._forget()
         self._joints = JointConsistency(self._contract, self._elapsed)
-        self._source = FrameSource(self, self._contract, self._on_frame, on_sample=self._joints.add)
+        self._samples = SampleChecks(self._contract, self._settings)
+        self._source = FrameSource(self, self._contract, self._on_frame, on_sample=self._on_sample)
         self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
         goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
         self._clocks = ClockWatch(
@@ -180,6 +183,15 @@ class MonitorNode(ManagedNode):
         self._frame, self._waiting = frame, self._elapsed()
         self._seen = self._waiting
         self._tick_if_answered()
+
+    def _on_sample(self, key: str, value: Array, header: int, received: int) -> None:
+        """Look at every sample, also at those that no frame is made of; a bad one stops at once."""
+        self._joints.add(key, value, header, received)
+        fault = self._samples.judge(key, value) if self.active else None
+        if fault is not None:
+            self._monitor.stop_for(fault)
+            if self._monitor.mode not in (Mode.IDLE, Mode.ALARM):
+                self._tick()
 
     def _on_chunk(self, mode: Mode, message: ActionChunk) -> None:
         if not self.active:

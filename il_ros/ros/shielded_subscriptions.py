@@ -10,6 +10,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from il_ros.core.errors import printable
+
 
 class ShieldedSubscriptions(Node):  # type: ignore[misc]
     """A node that drops a message which its callback cannot take, and says so.
@@ -42,7 +44,7 @@ class ShieldedSubscriptions(Node):  # type: ignore[misc]
         return super().create_subscription(msg_type, topic, shielded, *args, **kwargs)
 
     def _drop(self, topic: str, error: Exception) -> None:
-        reason = f'{type(error).__name__}: {str(error)[:200]}'
+        reason = printable(f'{type(error).__name__}: {error}', 200)
         self.dropped[topic] = time.monotonic(), reason
         log = self.get_logger()
         log.error(f'{topic}: a message is dropped: {reason}', throttle_duration_sec=5.0)

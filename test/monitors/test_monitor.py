@@ -15,6 +15,7 @@ from il_ros.core.limits import Limits
 from il_ros.core.tick_schedule import TickSchedule
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
+from il_ros.monitors.checks import Fault
 from il_ros.monitors.conformal_thresholds import ConformalThresholds
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
@@ -1406,3 +1407,39 @@ def test_a_source_that_answers_seldom_is_no_jump_as_long_as_its_chunks_fit_toget
             rig.offer(positions=np.broadcast_to(-0.7 + 0.5 * ahead[:, None], (each + 1, 3)))
         verdict = rig.tick()
         assert verdict.mode is Mode.POLICY, verdict.reason
+
+
+def test_what_was_noticed_between_two_ticks_stops_the_arm_though_it_is_over():
+    rig = Rig()
+    rig.drive(ticks=4)
+    assert np.abs(rig.velocity).max() > 0.05
+    rig.monitor.stop_for(Fault('force', 'wrist force: 90.00 N, limit 32.00 N (in one sample)'))
+    verdict = rig.tick()  # the frame itself has no contact any more
+    assert (verdict.mode, verdict.fault.kind) == (Mode.ALARM, 'force')
+    assert rig.tick().fault is None  # noticed once, and latched all the same
+    assert rig.monitor.mode is Mode.ALARM
+
+
+def test_no_motion_begins_after_a_contact_that_no_tick_has_seen_yet():
+    rig = Rig()
+    rig.tick()
+    rig.monitor.stop_for(Fault('force', 'a contact'))
+    with pytest.raises(ModeRefused, match='a contact'):
+        rig.monitor.request(Mode.HOLD)
+    rig.tick()
+    rig.tick()
+    rig.monitor.request(Mode.HOLD)
+
+
+def test_a_tick_that_is_brought_forward_brakes_as_smoothly_as_any_other():
+    rig = Rig()
+    rig.drive(ticks=4)
+    speed = np.abs(rig.velocity).max()
+    rig.monitor.stop_for(Fault('force', 'a contact'))
+    verdict = rig.tick(wait=0.003)  # of a period of 0.05 s
+    assert_stops(rig, verdict, 'a contact')
+    times = rig.now + np.linspace(0.0, 1.0, 400)
+    speeds = np.array([np.abs(verdict.plan.at(t)[1]).max() for t in times])
+    steps = np.array([np.abs(verdict.plan.at(t)[2]).max() for t in times])
+    assert speeds.max() < speed + 0.1
+    assert steps.max() <= LIMITS.acceleration.max() * (1 + 1e-9)
