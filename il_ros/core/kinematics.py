@@ -58,7 +58,9 @@ class SerialChain:
         local[..., 0] = c * x + s * y
         local[..., 1] = c * y - s * x
         frames = np.empty((*q.shape[:-1], q.shape[-1] + 1, 4, 4))
-        each, own = np.moveaxis(frames, -3, 0), np.moveaxis(local, -3, 0)
+        # Joint by joint: the axis of the joints goes first, without np.moveaxis, which is slow.
+        joint_first = (q.ndim - 1, *range(q.ndim - 1), q.ndim, q.ndim + 1)
+        each, own = frames.transpose(joint_first), local.transpose(joint_first)
         each[0] = own[0]
         for i in range(1, len(own)):
             np.matmul(each[i - 1], own[i], out=each[i])

@@ -79,21 +79,27 @@ class ChunkFollower:
         if not self._followed:
             raise LookupError('no chunk is followed')
         newest = self._followed[-1]
-        position, velocity = newest.at(t)
         if len(self._followed) == 1:
-            return position, velocity
-        total = 1.0
+            return newest.at(t)
+        weights, steps = [1.0], [newest.around(t)]
         for older in list(self._followed)[-2::-1]:
             age = (newest.chunk.stamp - older.chunk.stamp) / newest.chunk.step_dt
             weight = self._blend**age
             if weight < _NEGLIGIBLE:
                 break  # so are all before it
-            if t > older.last_motion:
-                continue
-            p, v = older.at(t)
-            position, velocity = position + weight * p, velocity + weight * v
-            total += weight
-        return position / total, velocity / total
+            if t <= older.last_motion:
+                weights.append(weight)
+                steps.append(older.around(t))
+        # One product over all steps: a sum chunk by chunk takes a tenth of a period of 1 ms.
+        shares = np.array(
+            [
+                [w * (1.0 - share), w * share]
+                for w, (_, _, share) in zip(weights, steps, strict=True)
+            ]
+        )
+        states = np.array([state for before, after, _ in steps for state in (before, after)])
+        position, velocity = np.tensordot(shares.reshape(-1) / sum(weights), states, 1)
+        return position, velocity
 
     def arrivals(self, t: float) -> list[tuple[Array, Array]]:
         """What each chunk since the last call wants at `t` [s], oldest first; see `target`.
@@ -121,21 +127,24 @@ class _Followed:
         # chunks that know what follows, it has no say from the step before on.
         self.last_motion = self.end - chunk.step_dt + _ROUNDING
         self._last = steps - 1
-        self._positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
-        self._velocity = np.zeros_like(self._positions)
-        if steps > 1:
-            # What comes after the last step is not known: it is a rest.
-            self._velocity[:-1] = np.gradient(self._positions, chunk.step_dt, axis=0)[:-1]
+        positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
+        # What comes after the last step is not known: it is a rest.
+        velocity = np.zeros_like(positions)
+        velocity[1:-1] = (positions[2:] - positions[:-2]) / (2 * chunk.step_dt)
+        velocity[:1] = (positions[1:2] - positions[:1]) / chunk.step_dt if steps > 1 else 0.0
+        self._states = np.stack([positions, velocity], axis=1)
 
     def at(self, t: float) -> Target:
-        positions, last = self._positions, self._last
+        before, after, share = self.around(t)
+        position, velocity = before + share * (after - before)
+        return position, velocity
+
+    def around(self, t: float) -> tuple[Array, Array, float]:
+        """States (2, N) at the steps before and after `t`, and which share of the way it is."""
+        last = self._last
         phase = min(max((t - self._first) / self.chunk.step_dt, 0.0), float(last))
         i = min(int(phase), max(last - 1, 0))
-        j, share = min(i + 1, last), phase - i
-        return (
-            positions[i] + share * (positions[j] - positions[i]),
-            self._velocity[i] + share * (self._velocity[j] - self._velocity[i]),
-        )
+        return self._states[i], self._states[min(i + 1, last)], phase - i
 
 
 class ChunkIntake:

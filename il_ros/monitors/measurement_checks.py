@@ -138,7 +138,11 @@ class MeasurementChecks:
         )
         if fault and frame.invalid:  # they may tell why it is old: a clock, a driver
             return Fault(fault.kind, f'{fault.text}; {"; ".join(frame.invalid)}')
-        return fault or checks.frame_content(frame, len(self._limits.names))
+        return fault or self.content(frame)
+
+    def content(self, frame: MonitorInput) -> Fault | None:
+        """Whether the frame is complete and made of numbers."""
+        return checks.frame_content(frame, len(self._limits.names))
 
     def judge(self, frame: MonitorInput, plan: Plan | None) -> Fault | None:
         """Whether the arm is where it may be, and where it was commanded to be."""

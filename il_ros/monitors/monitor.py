@@ -26,7 +26,7 @@ from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode, ModeMachine, ModeRefused
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
-from il_ros.monitors.plan import plannable
+from il_ros.monitors.plan import Plan, plannable
 from il_ros.monitors.planned_motion import Motion, Rest
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
@@ -107,6 +107,7 @@ class Monitor:
         # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
         self._fault: Fault | None = None
+        self._judged: tuple[MonitorInput, Plan | None, Fault | None] | None = None
         self._now: float | None = None
         self._due = 0.0  # when the verdict's target is due
 
@@ -202,6 +203,17 @@ class Monitor:
         end = None if plan is None else plan.at(due)[0]
         return replace(verdict, plan=plan, target_end=end)
 
+    def look_at(self, frame: MonitorInput) -> bool:
+        """Judge a frame before its tick, which waits for a chunk and then has less to do.
+
+        Returns:
+            Whether nothing is wrong with it; else the tick need not wait.
+        """
+        self._judged, plan = None, self._motion.plan
+        if self._measured.content(frame) is None:
+            self._judged = frame, plan, self._measured.judge(frame, plan)
+        return self._judged is not None and self._judged[2] is None
+
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
         self._motion.mark()
@@ -277,6 +289,9 @@ class Monitor:
             return fault
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
             return Fault('frame', 'features: missing, the policy cannot be watched')
+        judged, self._judged = self._judged, None
+        if judged is not None and judged[0] is frame and judged[1] is self._motion.plan:
+            return judged[2]
         return self._measured.judge(frame, self._motion.plan)
 
     def _heed_switches(self, now: float) -> Fault | None:

@@ -8,6 +8,7 @@ The time-optimal profiles come from ruckig (Berscheid & Kröger 2021).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import ruckig
@@ -66,11 +67,15 @@ class Plan:
     def __post_init__(self) -> None:
         self.pieces.setflags(write=False)  # plans are handed out and still relied on
 
+    @cached_property
+    def _joints(self) -> NDArray[np.intp]:
+        return np.arange(self.pieces.shape[2])
+
     def at(self, t: float | Array) -> State:
         """Position, velocity and acceleration at `t` [s]: each (N,), or (T, N) for T times."""
         since = np.maximum(np.asarray(t, dtype=np.float64) - self.begin, 0.0)[..., None]
-        index = np.count_nonzero(self.pieces[0] <= since[..., None], axis=-2) - 1
-        knot, p, v, a, j = self.pieces[:, index, np.arange(self.pieces.shape[2])]
+        index = (self.pieces[0] <= since[..., None]).sum(axis=-2) - 1
+        knot, p, v, a, j = self.pieces[:, index, self._joints]
         h = since - knot
         return (
             p + h * (v + h * (a / 2 + h * j / 6)),

@@ -154,6 +154,7 @@ class MonitorNode(ManagedNode):
         self._reports.reset()
         self._sender.reset()
         self._frame: Frame | None = None
+        self._early: tuple[Frame, MonitorInput] | None = None  # what the next tick looks at
         self._waiting: float | None = None
         self._answered = dict.fromkeys(_DRIVING, 0)
         self._void = 0  # frames and chunks stamped before this time count in no mode [ns]
@@ -183,6 +184,16 @@ class MonitorNode(ManagedNode):
         self._frame, self._waiting = frame, self._elapsed()
         self._seen = self._waiting
         self._tick_if_answered()
+        if self._waiting is not None and self.active and not self._fine(frame):
+            self._tick()  # there is nothing to wait for
+
+    def _fine(self, frame: Frame) -> bool:
+        """Judge a frame whose chunk is still being computed."""
+        try:
+            self._early = frame, self._input_of(frame)
+            return self._monitor.look_at(self._early[1])
+        except Exception:  # the tick meets it again, and stops
+            return False
 
     def _on_sample(self, key: str, value: Array, header: int, received: int) -> None:
         """Look at every sample, also at those that no frame is made of; a bad one stops at once."""
@@ -279,7 +290,7 @@ class MonitorNode(ManagedNode):
             now += late if 0 < late <= self._contract.period * NS else 0
         stamp = frame.stamp if frame is not None else now
         try:
-            seen = self._input(frame) if frame is not None else self._silence(silent, stamp)
+            seen = self._silence(silent, stamp) if frame is None else self._input_of(frame)
             self._sender.prepare(self._monitor, self._seconds(now))
             verdict = self._monitor.tick(seen, self._seconds(now))
         except Exception:
@@ -315,14 +326,18 @@ class MonitorNode(ManagedNode):
             text += f' ({clock}: {rejected})'
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
-    def _input(self, frame: Frame) -> MonitorInput:
+    def _input_of(self, frame: Frame) -> MonitorInput:
+        invalid = (*self._source.invalid(frame), *self._problems())
+        early, self._early = self._early, None
+        if early is not None and early[0] is frame and early[1].invalid == invalid:
+            return early[1]
         inputs = self._score_inputs if self._calibration else None
         score_input = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
         return monitor_input(
             self._contract,
             frame,
             self._seconds(frame.stamp),
-            invalid=(*self._source.invalid(frame), *self._problems()),
+            invalid=invalid,
             unconfirmed=self._joints.unconfirmed(frame.values),
             score_input=score_input,
         )

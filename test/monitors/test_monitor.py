@@ -112,11 +112,13 @@ class Rig:
             )
         return replace(good, **change)
 
-    def tick(self, *, wait=DT, **change):
+    def tick(self, *, wait=DT, before=lambda frame: None, **change):
         self.now += wait
         if self.plan is not None:
             self.position, self.velocity, _ = self.plan.at(self.now)
-        verdict = self.monitor.tick(self.frame(**change), self.now)
+        frame = self.frame(**change)
+        before(frame)
+        verdict = self.monitor.tick(frame, self.now)
         self.plan = verdict.plan
         return verdict
 
@@ -286,6 +288,30 @@ def test_a_bad_frame_stops_every_mode(mode, change, text):
     if mode is Mode.HOLD:
         rig.monitor.request(Mode.HOLD)
     assert_stops(rig, rig.tick(**change), text)
+
+
+@pytest.mark.parametrize(('change', 'text'), [({}, ''), *BAD_FRAMES])
+def test_a_frame_that_was_looked_at_before_its_tick_is_judged_as_without(change, text):
+    verdicts, rigs = [], [Rig(), Rig()]
+    for rig in rigs:
+        rig.drive()
+        early = rig.monitor.look_at
+        rig.offer()
+        for bad in ({}, change, {}):
+            verdicts.append(rig.tick(before=early if rig is rigs[1] else lambda frame: None, **bad))
+    for without, looked_at in zip(verdicts[:3], verdicts[3:], strict=True):
+        assert (without.mode, without.fault) == (looked_at.mode, looked_at.fault)
+        np.testing.assert_array_equal(without.plan.pieces, looked_at.plan.pieces)
+    assert text in verdicts[1].reason
+
+
+def test_what_is_wrong_with_a_frame_is_known_before_its_tick():
+    rig = Rig()
+    rig.drive()
+    looked = []
+    rig.tick(before=lambda frame: looked.append(rig.monitor.look_at(frame)))
+    rig.tick(before=lambda frame: looked.append(rig.monitor.look_at(frame)), force=np.full(3, 99.0))
+    assert looked == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,8 @@ def test_thresholds_of_real_scores_let_calibration_rollouts_pass(reach_bundle, r
     bundle = load_bundle(reach_bundle)
     good = score_rollouts(bundle.calibration.bank, bundle.score_inputs, rollouts[:2])
     thresholds = joint_thresholds([one.values for one in good * 20], alpha=0.05)
+    # The threshold is the very value of one of them: on which side it lies is a matter of rounding.
+    thresholds = replace(thresholds, stop=thresholds.stop * (1 + 1e-9))
     assert all(
         one.trace(one.ratios(thresholds, range(len(bundle.calibration.bank.names)))).alarm() is None
         for one in good
