@@ -19,7 +19,7 @@ ARGS ?=
 
 # ros2 is there exactly when a ROS is sourced (the wheels have no ros2 command).
 SOURCED := $(if $(ROS_DISTRO),$(shell command -v ros2))
-PINS := $(patsubst %,requirements/%.txt,train interop view dev) \
+PINS := $(patsubst %,requirements/%.txt,train interop signing view dev) \
 	$(if $(SOURCED),,requirements/wheels.txt requirements/ros-$(DISTRO).txt)
 INTERFACES := CMakeLists.txt package.xml $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action)
 # With a sourced ROS the shell has to learn where the package was built; the wheels know.

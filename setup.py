@@ -27,6 +27,6 @@ setup(
     packages=find_packages(include=['il_ros', 'il_ros.*'], exclude=['il_ros.nodes', 'il_ros.ros']),
     package_data={'il_ros': ['**/*.j2', '**/*.css']},
     install_requires=['numpy', 'PyYAML', 'tyro', 'rich'],
-    extras_require={extra: pins(extra) for extra in ('train', 'interop', 'view')},
+    extras_require={extra: pins(extra) for extra in ('train', 'interop', 'signing', 'view')},
     entry_points={'console_scripts': ['il_ros = il_ros.cli.main:main']},
 )

@@ -169,7 +169,7 @@ def train_bundle(
         IlRosError: As `train_bc`; and if the dataset cannot be read or the bundle not written.
     """
     require_free(out, overwrite=overwrite, marker=INFO_FILE, error=BundleError)
-    data, log_dir = load_dataset(dataset), out.parent / 'tensorboard' / out.name
+    data, log_dir = load_dataset(dataset, verify=True), out.parent / 'tensorboard' / out.name
     result = train_bc(
         data,
         config,

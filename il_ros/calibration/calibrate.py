@@ -96,6 +96,7 @@ def calibrate(
         seeds=tuple(entry.seed for entry in entries if entry.seed is not None),
         source=source,
         policy_id=policy_id,
+        data_hash=dataset.manifest.data_hash,
     )
     record.require_calibrated()
     return record

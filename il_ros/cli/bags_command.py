@@ -31,6 +31,7 @@ from il_ros.bags.episode_info import (
     write_episode_info,
 )
 from il_ros.bags.part_folder import whole_path
+from il_ros.bags.recorded_bundles import recorded_bundles
 from il_ros.cli.printing import cell, printable, say
 from il_ros.core.errors import DatasetError, IlRosError
 
@@ -147,7 +148,7 @@ def info(bag: Folder) -> int:
         raise DatasetError(f'{finding.state}: {finding.problem}', where=str(bag))
     content = read_bag(bag)
     if content.info is not None:
-        console.print(_about(content.info))
+        console.print(_about(content.info, recorded_bundles(bag)))
     console.print(_topics(content))
     count = content.count
     console.print(
@@ -199,7 +200,7 @@ def _table(findings: Iterable[BagFinding]) -> Table:
     return table
 
 
-def _about(info: EpisodeInfo) -> Table:
+def _about(info: EpisodeInfo, bundles: tuple[str, ...]) -> Table:
     table = Table('episode', cell(info.episode_id))
     rows: dict[str, object] = {
         'outcome': f'{info.outcome} {info.reason}'.strip(),
@@ -212,6 +213,7 @@ def _about(info: EpisodeInfo) -> Table:
         'host': info.host,
         'namespace': info.namespace,
         'contract': info.contract_hash[:16],
+        'bundle': ', '.join(bundles),
         'versions': ', '.join(f'{name} {text}' for name, text in info.versions.items()),
         'dropped': '; '.join(info.recovery.dropped) if info.recovery else '',
     }

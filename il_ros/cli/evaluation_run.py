@@ -99,6 +99,7 @@ def _training(bundle: Bundle) -> dict[str, Any]:
     held_out = bool(training.metrics.get('held_out_frames'))
     return {
         'policy': f'{bundle.policy.kind} {bundle.policy_id}',
+        'bundle': bundle.identity,
         'algorithm': training.algorithm,
         'episodes': len(training.episodes),
         'held_out_episodes': len(training.held_out),

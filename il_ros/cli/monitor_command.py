@@ -23,7 +23,7 @@ from il_ros.core.frames import NS
 from il_ros.datasets.dataset import load_dataset
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.policies.bundle import Bundle, load_bundle, read_info
 
 _SAME = 1e-6  # ratios that differ less are the same
 
@@ -50,10 +50,11 @@ def calibrate(
         varying: Use thresholds that vary over the episode, for tasks whose phases happen at about
             the same time in each episode.
     """
-    data = load_dataset(dataset, contract=load_bundle(bundle).contract)
+    data = load_dataset(dataset, load_bundle(bundle).contract, verify=True)
     config = CalibrationConfig(alpha=alpha, warn_alpha=warn_alpha, window=window, varying=varying)
     loaded, limit = calibrate_bundle(bundle, data, config, where=str(dataset))
     _say_limit(loaded, limit)
+    say(f'bundle {read_info(bundle).identity}')
     return 0
 
 
@@ -168,6 +169,7 @@ def _dump(found: Replay, bundle: Bundle) -> str:
     first = {kind: found.first(kind) for kind in ('warning', 'stop')}
     data = {
         'policy_id': bundle.policy_id,
+        'bundle_identity': bundle.identity,
         'channels': [channel.name for channel in bundle.scores.channels],
         'recorded_chunks': found.same_policy,
         'first_warning': _tick(first['warning']),

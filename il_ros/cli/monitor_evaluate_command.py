@@ -123,6 +123,7 @@ def _write(
     rows = {name: result.row() for name, result in results.items()}
     facts = {
         'policy_id': bundle.policy_id,
+        'bundle_identity': bundle.identity,
         'alpha': bundle.threshold.alpha,
         'episodes': count_outcomes(rollouts),
         'scores': rows,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from il_ros.algorithms import training_settings
 from il_ros.algorithms.bc import BcConfig, train_bundle
+from il_ros.cli.printing import say
 from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.policies.bundle import load_bundle
 
@@ -79,3 +80,4 @@ def _summary(console: Console, out: Path) -> None:
         else 'no: nothing to calibrate',
     )
     console.print(table)
+    say(f'bundle {bundle.identity}')

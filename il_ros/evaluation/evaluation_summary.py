@@ -39,7 +39,7 @@ def summarise(
     Args:
         episodes: Episodes of any suites, in any order.
         versions: Versions of the policy and the software, by name.
-        training: Training record of the policy: algorithm, episodes, held_out_episodes,
+        training: Training record of the policy: bundle, algorithm, episodes, held_out_episodes,
             held_out_loss.
         created: Date and time of the evaluation, for a reader.
         watched: Whether a monitor ran, so that false alarms and violations can be assessed.

@@ -183,6 +183,8 @@ class CalibrationRecord:
         seeds: Their seeds, where they have any.
         source: What they were: held-out `demonstrations`, or `rollouts` of the policy.
         policy_id: Identity of the policy that the thresholds are for.
+        data_hash: Hash of the dataset of these episodes (hex); empty in bundles of before it was
+            kept.
 
     Raises:
         ValueError: If these cannot have come out of a calibration.
@@ -204,6 +206,7 @@ class CalibrationRecord:
     seeds: tuple[int, ...]
     source: str
     policy_id: str
+    data_hash: str = ''
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha <= self.warn_alpha < 1:

@@ -26,6 +26,7 @@ from il_ros.monitors.sample_checks import SampleChecks
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.ros.bundle_settings import BundleSettings
 from il_ros.ros.clock_watch import ClockWatch
 from il_ros.ros.command_sender import CommandSender
 from il_ros.ros.command_topic_watch import CommandTopicWatch
@@ -61,7 +62,7 @@ _MODES = {CODES[mode]: mode for mode in (Mode.IDLE, Mode.HOLD, Mode.POLICY, Mode
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorNodeConfig:
+class MonitorNodeConfig(BundleSettings):
     """Parameters of the node itself; those of the monitor are in MonitorConfig."""
 
     contract: str = setting('', 'Contract file.')
@@ -98,10 +99,10 @@ class MonitorNode(ManagedNode):
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
-        self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._latency = {mode: Latency() for mode in _DRIVING}
         self._sender = CommandSender(self, self._contract)
         self._reports = MonitorReports(self, self._contract)
+        self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._forget()
         self._joints = JointConsistency(self._contract, self._elapsed)
         self._samples = SampleChecks(self._contract, self._settings)
@@ -167,11 +168,12 @@ class MonitorNode(ManagedNode):
 
     def _use(self, bundle: Bundle | None) -> None:
         self._policy_id = bundle.policy_id if bundle else ''
+        self._reports.bundle_identity = bundle.identity if bundle else ''
         self._calibration = bundle.calibration if bundle else None
         self._score_inputs = bundle.score_inputs if bundle else None
 
     def _load(self, path: str) -> Bundle:
-        return load_bundle(path, contract=self._contract, device='cpu')
+        return load_bundle(path, self._contract, 'cpu', self._config.trust)
 
     def _elapsed(self) -> float:
         """The clock that silence is measured on [s]."""
@@ -422,6 +424,7 @@ class MonitorNode(ManagedNode):
 
     def _describe(self, response: LoadPolicy.Response) -> None:
         response.policy_id = self._policy_id
+        response.bundle_identity = self._reports.bundle_identity
 
     def _rebuild(self) -> None:
         """Make the monitor anew, with the calibration and the settings as they are now."""
@@ -461,11 +464,15 @@ class MonitorNode(ManagedNode):
         worst = ERROR if self._command_topic.others else WARN
         return max(level, worst), f'{problems}; {text}', values
 
+    def _bundle_values(self) -> dict[str, object]:
+        identity = self._reports.bundle_identity
+        return {'policy_id': self._policy_id, 'bundle_identity': identity}
+
     def _tick_report(self) -> Report:
         report = self._reports.diagnosis()
         silent = self._elapsed() - self._seen
         if report is None or (silent > self._settings.frame_age and not self._simulated):
-            return STALE, f'no observation for {silent:.1f} s', {'policy_id': self._policy_id}
+            return STALE, f'no observation for {silent:.1f} s', self._bundle_values()
         level, text, values = report
         problems = self._source.invalid(self._frame) if self._frame else []
         invalid = '; '.join([*problems, *self._problems()])
@@ -473,7 +480,7 @@ class MonitorNode(ManagedNode):
         counts = {'frames': self._frames}
         counts |= {f'{_DRIVING[mode]} chunks': count for mode, count in self._chunks.items()}
         more: dict[str, object] = {
-            'policy_id': self._policy_id,
+            **self._bundle_values(),
             'ticks': self._ticks,
             **{f'{name} [Hz]': rate for name, rate in self._rates.update(counts).items()},
             'tick rate [Hz]': f'{self._source.builder.schedule.rate:.2f}',

@@ -16,6 +16,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
 from il_ros.msg import ActionChunk
 from il_ros.policies.bundle import Bundle, load_bundle
+from il_ros.ros.bundle_settings import BundleSettings
 from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.diagnostics import OK, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
@@ -30,7 +31,7 @@ from il_ros.srv import LoadPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyConfig:
+class PolicyConfig(BundleSettings):
     """Parameters of the policy node."""
 
     contract: str = setting('', 'Contract file.')
@@ -70,7 +71,7 @@ class PolicyNode(ManagedNode):
         self._bundle = None
 
     def _load(self, path: str, policy_id: str = '') -> Bundle:
-        bundle = load_bundle(path, contract=self._contract, device=self._config.device)
+        bundle = load_bundle(path, self._contract, self._config.device, self._config.trust)
         if policy_id and bundle.policy_id != policy_id:
             raise IlRosError(f'its policy is {bundle.policy_id}', where=path, allowed=policy_id)
         return bundle
@@ -87,7 +88,7 @@ class PolicyNode(ManagedNode):
         self._bundle = bundle
         if self._source is None:  # without a policy there is nothing to look at
             self._source = FrameSource(self, self._contract, self._on_frame)
-        self.get_logger().info(f'policy {bundle.policy_id}')
+        self.get_logger().info(f'policy {bundle.policy_id} of bundle {bundle.identity[:16]}')
 
     def _on_frame(self, frame: Frame) -> None:
         if not self.active or self._bundle is None or self._source is None:
@@ -110,7 +111,9 @@ class PolicyNode(ManagedNode):
         self._cost.add(time.perf_counter() - begin)
 
     def _describe(self, response: LoadPolicy.Response) -> None:
-        response.policy_id = self._bundle.policy_id if self._bundle else ''
+        if self._bundle is not None:
+            response.policy_id = self._bundle.policy_id
+            response.bundle_identity = self._bundle.identity
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
         if self._bundle is not None:
@@ -120,7 +123,8 @@ class PolicyNode(ManagedNode):
         if self._bundle is None:
             return STALE, 'no bundle loaded', {}
         cost = f'{1e3 * self._cost.value:.2f}'
-        values = {'policy_id': self._bundle.policy_id, 'inference_p95_ms': cost}
+        bundle = {'policy_id': self._bundle.policy_id, 'bundle_identity': self._bundle.identity}
+        values = {**bundle, 'inference_p95_ms': cost}
         if self._missing:
             return WARN, '; '.join(self._missing), values
         return OK, 'running', values

@@ -25,6 +25,7 @@ from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.policies.array_files import damaged, read_arrays
 from il_ros.policies.bundle_identity import KEY, identity_of
+from il_ros.policies.bundle_trust import BundleTrust
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.watch_rehearsal import require_watchful, zero_input
@@ -156,21 +157,29 @@ class BundleInfo:
     identity: str
 
 
-def load_bundle(path: str | Path, contract: Contract | None = None, device: str = 'cpu') -> Bundle:
+def load_bundle(
+    path: str | Path,
+    contract: Contract | None = None,
+    device: str = 'cpu',
+    trust: BundleTrust | None = None,
+) -> Bundle:
     """Read a bundle and check that all of it is there and belongs together.
 
     Args:
         contract: The contract in use; none to take the bundle's own.
         device: `cpu`, `cuda`, or `auto` for cuda where there is one.
+        trust: What it has to be; asked before anything but `bundle.json` is read.
 
     Raises:
         BundleError: If it is no bundle, a file is missing, cut, changed or too large (`INFO_LIMIT`,
-            `array_files.LIMIT`), or no model comes of it.
+            `array_files.LIMIT`), no model comes of it, or it is not trusted.
         ContractError: If it was made for another contract.
         UnknownNameError: If its policy or score is of a kind that is not known.
     """
     path = Path(path)
     info = read_info(path)
+    if trust is not None:
+        trust.require(path, info.identity)
     made_for = parse_contract(info.contract, source=str(path / INFO_FILE))
     if info.contract_hash != made_for.hash:
         raise BundleError(

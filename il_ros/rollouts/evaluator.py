@@ -31,6 +31,7 @@ def evaluation_identity(
     """
     threshold = asdict(bundle.threshold) if bundle.threshold else None
     return {
+        'bundle': bundle.identity,
         'policy': bundle.policy_id,
         'calibration': _hash(threshold) if threshold else '',
         'contract': bundle.contract.hash[:16],

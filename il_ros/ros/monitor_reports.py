@@ -29,10 +29,14 @@ class MonitorReports:
     Args:
         node: Owner of the publishers.
         contract: What is commanded.
+
+    Attributes:
+        bundle_identity: Of the bundle in use; empty without one.
     """
 
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node, self._contract = node, contract
+        self.bundle_identity = ''
         self._executed = node.create_publisher(ActionChunk, contract.action.executed, CHUNKS)
         self._status: Publisher | None = None  # while the monitor is active
         self._scores = node.create_publisher(MonitorScores, topics.MONITOR_SCORES, CHUNKS)
@@ -129,6 +133,7 @@ class MonitorReports:
         self._say(message, stamp)
 
     def _say(self, message: MonitorStatus, stamp: int) -> None:
+        message.bundle_identity = self.bundle_identity
         if self._status is not None:
             self._status.publish(fill_stamp(message, stamp, self._contract.base_frame))
 

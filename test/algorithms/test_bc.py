@@ -141,6 +141,16 @@ def test_a_bundle_is_written_with_its_history_and_logs(folder, dataset, tmp_path
     assert any('events' in name for name in os.listdir(tmp_path / 'tensorboard' / 'bundle'))
 
 
+def test_a_bundle_attests_only_data_that_are_what_their_hash_says(task, tmp_path):
+    save_dataset(task.dataset(range(3)), tmp_path / 'data')
+    array = np.load(tmp_path / 'data/action.npy', 'r+')
+    array[-1, 0] = np.nextafter(array[-1, 0], np.float32(9))
+    array.flush()
+    with pytest.raises(DatasetError, match='data: action not as written'):
+        train_bundle(tmp_path / 'data', tmp_path / 'out', SMALL, on_epoch=pytest.fail)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_with_enough_held_out_episodes_the_bundle_is_calibrated(task, tmp_path):
     save_dataset(task.dataset(range(120)), tmp_path / 'dataset')
     train_bundle(tmp_path / 'dataset', tmp_path / 'out', replace(SMALL, epochs=1, val_fraction=0.5))

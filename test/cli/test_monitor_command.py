@@ -10,6 +10,7 @@ import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.bags import EpisodeReader, EpisodeWriter
+from il_ros.bags.recorded_bundles import recorded_bundles
 from il_ros.calibration.calibrate import CalibrationConfig, calibrate
 from il_ros.calibration.fit_scores import fit_bank
 from il_ros.calibration.replay import replay
@@ -19,6 +20,7 @@ from il_ros.core.contract import parse_contract
 from il_ros.core.errors import BundleError, DatasetError
 from il_ros.core.frames import Frame
 from il_ros.core.observation_features import Features, Normalizer
+from il_ros.datasets.dataset import load_dataset
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.datasets.manifest import EpisodeEntry
 from il_ros.datasets.memory_dataset import EpisodeFrames, assemble
@@ -58,6 +60,7 @@ workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 CONTRACT = parse_contract(TEXT)
 CHANNELS = (('look', 'mahalanobis', 'observation'), ('answer', 'tce', 'observation'))
 POLICY, ALARM = 2, 4
+IDENTITY = 'ab' * 32
 
 
 def states(seed, length=40):
@@ -151,6 +154,18 @@ def test_thresholds_are_set_and_told(bare, rollouts, capsys):
     assert told[1].startswith('look: stops above ')
     assert '(alpha 0.1), warns above ' in told[1]
     assert told[2].startswith('answer: stops above ')
+    assert told[-1] == f'bundle {loaded.identity}'
+    assert limit.data_hash == load_dataset(rollouts).manifest.data_hash
+
+
+def test_thresholds_are_not_made_of_rollouts_that_were_changed(bare, rollouts):
+    array = np.load(rollouts / 'arm.npy', 'r+')
+    array[3, 0] += 0.01
+    array.flush()
+    before = (bare / 'bundle.json').read_bytes()
+    with pytest.raises(DatasetError, match='rollouts: arm not as written'):
+        cli.calibrate(bare, rollouts, 0.1)
+    assert (bare / 'bundle.json').read_bytes() == before
 
 
 def test_thresholds_may_follow_the_course_of_an_episode(bare, rollouts, capsys):
@@ -234,7 +249,8 @@ def record(root, made, positions, *, drives=range(100), say=OWN, policy_id=None,
                 'takeover': False, 'fault': 0, 'reason': 'why', 'score': reading.score + shift,
                 'warning_threshold': reading.warn, 'exceeded': reading.exceeded,
                 'triggered': reading.triggered,
-                'policy_id': made.policy_id, 'tick_cost': DURATION(sec=0, nanosec=0),
+                'policy_id': made.policy_id, 'bundle_identity': IDENTITY,
+                'tick_cost': DURATION(sec=0, nanosec=0),
             },
         }  # fmt: skip
         writer.write('/joint_states', cdr('sensor_msgs/msg/JointState', stamp, **joints), stamp)
@@ -307,6 +323,15 @@ def test_what_differs_is_told(made, path, tmp_path, capsys):
     np.testing.assert_allclose(found.differences(), 0.5)
     cli.replay(bag, path)
     assert '0 of 40 scores agree, largest difference 0.5 of a' in capsys.readouterr().out
+
+
+def test_a_bag_names_the_bundle_that_the_monitor_had(tmp_path, made, capsys):
+    bag, _ = record(tmp_path / 'bags', made, states(203))
+    assert recorded_bundles(bag) == (IDENTITY,)
+    assert main(['bags', 'info', str(bag)]) == 0
+    assert IDENTITY[:50] in capsys.readouterr().out
+    bag, _ = record(tmp_path / 'silent', made, states(203), say=('ActionChunk',))
+    assert recorded_bundles(bag) == ()
 
 
 def test_chunks_of_another_policy_are_made_anew(made, path, tmp_path):

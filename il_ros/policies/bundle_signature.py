@@ -1,0 +1,148 @@
+"""Signatures of bundles: Ed25519 (RFC 8032) over a bundle's identity, in a file of its own.
+
+What is signed is the identity, and with it all that the identity covers. `cryptography` is imported
+only where something is signed or verified.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from il_ros.core.atomic_files import write_atomic
+from il_ros.core.config import parse
+from il_ros.core.documents import load_json
+from il_ros.core.errors import BundleError, IlRosError
+
+SIGNATURE_FILE = 'signature.json'
+
+_PURPOSE = b'il_ros bundle 1\n'  # so that a signature of something else never fits
+_FIX = 'run "il_ros bundle sign" where the private key is'
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSignature:
+    """What `signature.json` holds.
+
+    Attributes:
+        format: Version of this file.
+        algorithm: How it was signed.
+        identity: Identity of the bundle that was signed (hex).
+        key: Fingerprint of the public key that verifies it: SHA-256 over its 32 bytes (hex).
+        signature: The signature (hex).
+    """
+
+    format: Literal[1]
+    algorithm: Literal['Ed25519']
+    identity: str
+    key: str
+    signature: str
+
+
+def sign_bundle(path: Path, identity: str, private_key: Path) -> BundleSignature:
+    """Sign a bundle: write its signature into its folder; an earlier one is replaced.
+
+    Args:
+        path: The bundle's folder.
+        identity: Identity of the bundle, as it was loaded and checked (hex).
+        private_key: PEM file.
+
+    Raises:
+        IlRosError: If the key cannot be used, or the file not be written.
+    """
+    keys = key_files()
+    key = keys.read_private_key(private_key)
+    signed = BundleSignature(
+        format=1,
+        algorithm='Ed25519',
+        identity=identity,
+        key=keys.fingerprint(key.public_key()),
+        signature=key.sign(_message(identity)).hex(),
+    )
+    write_atomic(path / SIGNATURE_FILE, json.dumps(asdict(signed), indent=1) + '\n')
+    return signed
+
+
+def require_signed(path: Path, identity: str, public_keys: Iterable[Path]) -> str:
+    """Refuse a bundle that the owner of none of these keys has signed as it is.
+
+    Args:
+        path: The bundle's folder.
+        identity: The identity that it has (hex).
+        public_keys: PEM files; one that cannot be read is an error even if another would do.
+
+    Returns:
+        The fingerprint of the key.
+
+    Raises:
+        BundleError: If it is not signed, was changed since, or was signed with another key.
+        IlRosError: If a key cannot be used.
+    """
+    keys = key_files()
+    trusted = {keys.fingerprint(key): key for key in map(keys.read_public_key, public_keys)}
+    signed = read_signature(path)
+    file = str(path / SIGNATURE_FILE)
+    if signed is None:
+        raise BundleError('is not signed', where=str(path), fix=_FIX)
+    if signed.identity != identity:
+        raise BundleError(
+            f'signed as {signed.identity[:16]}, it is {identity[:16]} now',
+            where=file,
+            fix=f'see what changed, then {_FIX}',
+        )
+    key = trusted.get(signed.key)
+    if key is None:
+        raise BundleError(
+            f'signed with key {signed.key[:16]}',
+            where=file,
+            allowed=', '.join(each[:16] for each in trusted) or 'no key at all',
+            fix='trust that key, or sign with one of these',
+        )
+    try:
+        signature = bytes.fromhex(signed.signature)
+    except ValueError:
+        signature = b''
+    if not keys.fits(key, signature, _message(identity)):
+        raise BundleError(f'the signature is not of key {signed.key[:16]}', where=file, fix=_FIX)
+    return signed.key
+
+
+def read_signature(path: Path) -> BundleSignature | None:
+    """What a bundle's signature file says, which nothing has verified; None without one.
+
+    Raises:
+        BundleError: If it is no such file.
+    """
+    file = path / SIGNATURE_FILE
+    if not file.exists():
+        return None
+    content, _ = key_files().read_small_file(file)
+    try:
+        data = load_json(content.decode())
+    except (ValueError, RecursionError):
+        raise BundleError('no signature', where=str(file), fix=_FIX) from None
+    return parse(BundleSignature, data, where=str(file), error=BundleError)
+
+
+def _message(identity: str) -> bytes:
+    return _PURPOSE + identity.encode()
+
+
+def key_files() -> ModuleType:
+    """The module that reads and makes keys.
+
+    Raises:
+        IlRosError: If `cryptography` is not installed.
+    """
+    try:
+        from il_ros.policies import signing_keys
+    except ImportError:
+        raise IlRosError(
+            'signatures need cryptography',
+            fix='install python3-cryptography, or run make setup',
+        ) from None
+    return signing_keys
