@@ -42,10 +42,11 @@ class Rig:
     Args:
         bundle: The policy's bundle.
         log: Folder for what the nodes say.
+        contract: What the topics mean; the bundle has to be made for it.
     """
 
-    def __init__(self, bundle: Path, log: Path) -> None:
-        self._bundle, self._log = bundle, log
+    def __init__(self, bundle: Path, log: Path, contract: Path = CONTRACT) -> None:
+        self._bundle, self._log, self._contract = bundle, log, contract
         self._children: dict[str, Child] = {}
         self._stopped: set[str] = set()
 
@@ -86,7 +87,7 @@ class Rig:
             'policy': ['use_sim_time:=true', f'bundle:={self._bundle}', 'device:=cpu'],
             'monitor': ['use_sim_time:=true', 'allow_uncalibrated:=true'],
         }[name]
-        words = [w for each in (f'contract:={CONTRACT}', *settings) for w in ('-p', each)]
+        words = [w for each in (f'contract:={self._contract}', *settings) for w in ('-p', each)]
         path = packages.executable('il_ros', name, os.environ, 'faults')
         self._children[name] = self._supervisor.start(
             name, [str(path), '--ros-args', *words, *remappings(name)], expect='anything'
@@ -147,12 +148,12 @@ class Rig:
         Raises:
             IlRosError: If the arm does not come to rest, or the monitor refuses.
         """
-        self._tidy()
+        self.tidy()
         stamp = self._call(self._reset, ResetWorld.Request(seed=seed), _START).stamp
         self._call(self._discard, DiscardBefore.Request(stamp=stamp), _START)
         self._enter(SetMode.Request(mode=MODES[mode]))
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """Undo what a fault did; the arm rests and nobody drives."""
         self.relay.changes.clear()
         self.end_stopped()
@@ -164,6 +165,13 @@ class Rig:
                 self._call(self._mode, SetMode.Request(mode=MonitorStatus.HOLD), _START)
         self.wait(lambda: self.referee.speed < STANDING, 3.0)
         self._enter(SetMode.Request(mode=MonitorStatus.IDLE, resume=True))
+
+    def request(self, mode: int) -> SetMode.Response:
+        """Ask the monitor for a mode; gives its answer, also a refusal."""
+        future = self._mode.call_async(SetMode.Request(mode=mode))
+        if not self.wait(future.done, _START):
+            raise IlRosError(f'no answer within {_START} s', where=self._mode.srv_name)
+        return future.result()
 
     def _enter(self, request: SetMode.Request) -> None:
         end = time.monotonic() + _ENTRY

@@ -112,7 +112,7 @@ class _Stamps:
         if before is None or stamp >= before or not self.stamped:
             return ''
         back = (before - stamp) / NS
-        return f'{self.stream.topic}: stamped {back:.6f} s before the last sample: {ADVICE}'
+        return f'{self.stream.topic}: stamped {back:.6f} s before the last sample; {ADVICE}'
 
 
 @dataclass
@@ -187,10 +187,10 @@ class _Positions(_Stamps):
         if (step <= most).all():
             return ''
         i = int(np.argmin(step <= most))
-        apart = f'{elapsed:.6f} s apart' if stamp != since else 'with the same stamp'
         return (
-            f'{self.stream.topic}: {self.stream.names[i]} at {before[i]:.4f} and at {value[i]:.4f} '
-            f'{apart}, it can move by {most[i]:.4f} rad or m: {ADVICE}'
+            f'{self.stream.topic}: {self.stream.names[i]} at {before[i]:.4f}, then at '
+            f'{value[i]:.4f}, stamps {elapsed:.3f} s apart: it moves by {most[i]:.4f} rad or m at '
+            f'most; {ADVICE}'
         )
 
     def _extend(self, value: Array, stamp: int) -> None:

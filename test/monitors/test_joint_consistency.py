@@ -95,8 +95,8 @@ def test_the_text_says_which_joint_what_was_seen_and_what_to_do():
     bench.say(1.025, 1.0)
     assert bench.problem == (
         # 1.5 * 2 rad/s * 0.025 s, 5 ms at 2 rad/s, and 5 mrad
-        'joint_states: a at 0.0000 and at 1.0000 0.025000 s apart, it can move by 0.0900 rad or m: '
-        'two nodes publish these joints, or their driver is at fault: see "ros2 topic info -v", '
+        'joint_states: a at 0.0000, then at 1.0000, stamps 0.025 s apart: it moves by 0.0900 rad or '
+        'm at most; two nodes publish these joints, or their driver is at fault: see "ros2 topic info -v", '
         'end the other node, and wait 1 s'
     )
 
@@ -107,9 +107,9 @@ def test_one_sample_of_another_is_enough_and_holds_for_a_second():
     assert not bench.problem
     bench.say(at, 1.5, 0.02)
     begun = at
-    assert 'a at 0.5000 and at 1.5000' in bench.problem
+    assert 'a at 0.5000, then at 1.5000' in bench.problem
     at = bench.stand(at + 0.05, 0.9)
-    assert 'a at 0.5000 and at 1.5000' in bench.problem  # the first of them, not the way back
+    assert 'a at 0.5000, then at 1.5000' in bench.problem  # the first of them, not the way back
     at = bench.stand(at, HOLD)
     assert at > begun + 0.05 + HOLD
     assert not bench.problem
@@ -153,7 +153,7 @@ def test_zeros_of_a_joint_state_publisher_between():
         bench.say(i / 100, 0.5, 0.02)
         if i % 10 == 3:
             bench.say(i / 100 + 0.004, 0.0, 0.0)
-    assert 'a at 0.5000 and at 0.0000' in bench.problem
+    assert 'a at 0.5000, then at 0.0000' in bench.problem
 
 
 def test_a_frozen_publisher_contradicts_once_the_arm_has_moved():
@@ -172,7 +172,7 @@ def test_arm_and_gripper_may_publish_their_own_joints():
     assert not bench.problem
     assert not bench.unconfirmed
     bench.say(1.95, g=0.04)  # 0.013 s after the last
-    assert 'g at 0.0200 and at 0.0400' in bench.problem
+    assert 'g at 0.0200, then at 0.0400' in bench.problem
 
 
 def test_each_topic_has_its_own_word():
