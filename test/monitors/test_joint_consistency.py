@@ -95,9 +95,9 @@ def test_the_text_says_which_joint_what_was_seen_and_what_to_do():
     bench.say(1.025, 1.0)
     assert bench.problem == (
         # 1.5 * 2 rad/s * 0.025 s, 5 ms at 2 rad/s, and 5 mrad
-        'joint_states: a at 0.0000, then at 1.0000, stamps 0.025 s apart: it moves by 0.0900 rad or '
-        'm at most; two nodes publish these joints, or their driver is at fault: see "ros2 topic info -v", '
-        'end the other node, and wait 1 s'
+        'joint_states: a at 0.0000, then at 1.0000, stamps 0.025 s apart: it moves by 0.0900 rad '
+        'or m at most; two nodes publish these joints, or their driver is at fault: see '
+        '"ros2 topic info -v", end the other node, and wait 1 s'
     )
 
 
@@ -135,7 +135,7 @@ def test_the_same_stamp_with_another_value():
     bench = Bench()
     bench.say(1.0, 0.0)
     bench.say(1.0, 1.0)
-    assert 'a at 0.0000 and at 1.0000 with the same stamp' in bench.problem
+    assert 'a at 0.0000, then at 1.0000, stamps 0.000 s apart' in bench.problem
 
 
 def test_the_same_message_twice_is_no_contradiction():
