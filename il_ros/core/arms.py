@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import ContractError, IlRosError
 from il_ros.core.kinematics import Capsule, SerialChain
 from il_ros.core.limits import Array, JointLimits, Limits
 from il_ros.core.registry import lookup
@@ -26,6 +27,8 @@ DEFAULT_ARM = 'franka'  # used if neither the user nor a contract names one
 class _Commanded(JointLimits, ABC):
     """What an arm and a pair of arms have in common: N commanded joints and their bounds.
 
+    A contract may list them in another order: its columns are found by name.
+
     Attributes:
         name: Its name in the registry.
         joints: Names of the joints that move an arm, from the base on, without the grippers'.
@@ -39,12 +42,27 @@ class _Commanded(JointLimits, ABC):
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Commanded joints in the contract's order."""
+        """Commanded joints in its own order."""
 
     @property
     def moves(self) -> NDArray[np.bool_]:
         """Which of the commanded joints move an arm, shape (N,); the others are grippers'."""
         return np.array([name in self.joints for name in self.names])
+
+    def columns(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Where its joints are among `names`, without the grippers', shape (n,), in its own order.
+
+        Raises:
+            ContractError: If one of them is not there.
+        """
+        if missing := [joint for joint in self.joints if joint not in names]:
+            raise ContractError(
+                f'no joint {", ".join(missing)} among {", ".join(names)}',
+                where=f'joints of the arm {self.name}',
+                allowed=f'{", ".join(self.joints)} in any order',
+                fix="name the arm's joints as its kinematic model does",
+            )
+        return np.array([names.index(joint) for joint in self.joints], dtype=np.intp)
 
     def limits(
         self,
@@ -86,7 +104,6 @@ class Arm(_Commanded):
         body: What moves of the arm, the gripper fully open; together these parts cover it.
         feels: Whether it measures the wrench at its wrist.
         side: Of a pair: `left` or `right`, with which its names and observations begin.
-        first: Of a pair: where its joints begin among all that are commanded.
     """
 
     gripper: str
@@ -95,11 +112,10 @@ class Arm(_Commanded):
     body: tuple[Capsule, ...]
     feels: bool = True
     side: str = ''
-    first: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Commanded joints in the contract's order: the arm's, then the gripper's."""
+        """Commanded joints: the arm's, then the gripper's."""
         return (*self.joints, self.gripper)
 
     @property
@@ -112,18 +128,12 @@ class Arm(_Commanded):
         """What its observations' keys begin with; empty unless it is one of a pair."""
         return f'{self.side}_' if self.side else ''
 
-    @property
-    def columns(self) -> slice:
-        """Where its joints, without the gripper's, are among all that are commanded."""
-        return slice(self.first, self.first + len(self.joints))
-
-    def placed(self, side: str, base: Array, first: int) -> Arm:
+    def placed(self, side: str, base: Array) -> Arm:
         """The same arm as one of a pair, its names prefixed with the side.
 
         Args:
             side: `left` or `right`.
             base: Where it stands in the pair's base frame, shape (4, 4).
-            first: Where its joints begin among the pair's.
         """
         return replace(
             self,
@@ -132,7 +142,6 @@ class Arm(_Commanded):
             chain=replace(self.chain, base=base),
             body=tuple(replace(part, name=f'{side}_{part.name}') for part in self.body),
             side=side,
-            first=first,
         )
 
 
@@ -149,7 +158,7 @@ class ArmPair(_Commanded):
     @classmethod
     def of(cls, name: str, arm: Arm, left: Array, right: Array) -> ArmPair:
         """Two arms of the same build, each at a pose (4, 4) in the pair's base frame."""
-        limbs = arm.placed('left', left, 0), arm.placed('right', right, len(arm.names))
+        limbs = arm.placed('left', left), arm.placed('right', right)
         return cls(
             name=name,
             limbs=limbs,
@@ -160,7 +169,7 @@ class ArmPair(_Commanded):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Commanded joints in the contract's order: left arm, its gripper, right arm, its own."""
+        """Commanded joints: the left arm's, its gripper's, the right arm's, its gripper's."""
         return tuple(name for limb in self.limbs for name in limb.names)
 
 
@@ -175,6 +184,26 @@ def get_arm(name: str) -> AnyArm:
     """
     arm: AnyArm = lookup('arm', name, ARMS)
     return arm
+
+
+def require_commanded(arm: AnyArm, names: Sequence[str], *, where: str) -> None:
+    """Refuse to command an arm without all of its joints, or more than it and its grippers.
+
+    What moves no joint of the kinematic model is taken for a gripper. A further joint, as of a
+    lift or a rail, would carry the tool away unseen.
+
+    Raises:
+        ContractError: With what is allowed; `where` is where `names` are written.
+    """
+    others = [name for name in names if name not in arm.joints]
+    if len(names) - len(others) == len(arm.joints) and len(others) <= len(arm.limbs):
+        return
+    grippers = 'one gripper' if len(arm.limbs) == 1 else 'one gripper an arm'
+    raise ContractError(
+        f'it commands {", ".join(names)}',
+        where=where,
+        allowed=f'{", ".join(arm.joints)}, in any order, and at most {grippers}',
+    )
 
 
 def require_single(arm: AnyArm, *, where: str) -> Arm:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from il_ros.core.arms import Arm, ArmPair
@@ -15,13 +17,15 @@ class Clearance:
 
     Args:
         pair: The arms.
+        names: Commanded joints in the order of the arrays; the pair's own order by default.
 
     Attributes:
         parts: Names of the left and the right part, Q of them.
     """
 
-    def __init__(self, pair: ArmPair) -> None:
-        self._left, self._right = (_Parts(limb) for limb in pair.limbs)
+    def __init__(self, pair: ArmPair, names: Sequence[str] | None = None) -> None:
+        names = pair.names if names is None else names
+        self._left, self._right = (_Parts(limb, names) for limb in pair.limbs)
         radii = self._left.radius[:, None] + self._right.radius
         self._radii = radii.ravel()
         self.parts = tuple((a, b) for a in self._left.names for b in self._right.names)
@@ -38,10 +42,10 @@ class Clearance:
 class _Parts:
     """The capsules of one arm, and where their lines' ends are."""
 
-    def __init__(self, limb: Arm) -> None:
+    def __init__(self, limb: Arm, names: Sequence[str]) -> None:
         self.names = tuple(part.name for part in limb.body)
         self.radius = np.array([part.radius for part in limb.body])
-        self._chain, self._columns = limb.chain, limb.columns
+        self._chain, self._columns = limb.chain, limb.columns(names)
         self._frames = np.array([part.frame for part in limb.body])
         self._ends = np.array([[part.start, part.end] for part in limb.body])
 

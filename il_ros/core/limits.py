@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,3 +81,9 @@ class Limits(JointLimits):
     torque: float
     keep_out: tuple[Zone, ...] = ()
     separation: float = 0.0
+
+    def ordered(self, names: Sequence[str]) -> Self:
+        """The same limits, with the same joints in the order of `names`."""
+        order = [self.names.index(name) for name in names]
+        bounds = {name: values[order] for name, values in self.bounds().items()}
+        return replace(self, names=tuple(names), **bounds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from il_ros.core.arms import DEFAULT_ARM, get_arm
+from il_ros.core.contract import Contract
 from il_ros.core.registry import lookup
 from il_ros.policies.cartesian_expert import Expert
+from il_ros.policies.contract_expert import ContractExpert
 
 # By the name of the task.
 EXPERTS = {
@@ -43,3 +45,13 @@ def make_expert(name: str, arm: str | None = None) -> Expert:
         arm = getattr(make, 'default_arm', DEFAULT_ARM)
     expert: Expert = make(arm=get_arm(arm) if arm else None)
     return expert
+
+
+def expert_of(name: str, contract: Contract) -> ContractExpert:
+    """The expert or the heuristic of this name for a contract, in the order of its joints.
+
+    Raises:
+        UnknownNameError: If neither has this name or the contract's arm is unknown.
+        IlRosError: As `make_expert` does; if the contract commands a joint that its arm lacks.
+    """
+    return ContractExpert(make_expert(name, contract.arm), contract)

@@ -136,7 +136,8 @@ class BimanualHandoverExpert:
         """See `Expert.act`."""
         require_keys(observation, self.keys, where=type(self).__name__)
         scene = self._read(observation)
-        chunk = np.empty((horizon, len(self.arm.names)))
+        names = self.arm.names
+        chunk = np.empty((horizon, len(names)))
         for row in chunk:
             wishes = self.decide(scene)
             hands = scene.right, scene.left
@@ -147,7 +148,8 @@ class BimanualHandoverExpert:
                 if hand is held:
                     scene.bar = scene.bar + hand.tool - before
                     scene.turn += _within(hand.yaw - turned, math.pi)
-                row[hand.arm.columns], row[hand.arm.columns.stop] = hand.q, gripper
+                row[hand.arm.columns(names)] = hand.q
+                row[names.index(hand.arm.gripper)] = gripper
         return chunk
 
     def decide(self, scene: HandoverScene) -> tuple[ToolCommand, ToolCommand]:

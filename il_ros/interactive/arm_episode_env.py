@@ -16,7 +16,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
 from il_ros.evaluation.suites import SEEDS
-from il_ros.experts import make_expert
+from il_ros.experts import expert_of
 from il_ros.interactive.arm_transitions import observed
 from il_ros.interactive.episode_env import ActionSource, EpisodeOutcome, StepContext
 from il_ros.monitors.monitor_input import Source
@@ -82,7 +82,7 @@ class ArmEpisodeEnv:
         self.scorer: FrameScorer | None = None
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
         self._contract, self._horizon, self._randomisation = contract, horizon, randomisation
-        self._expert = make_expert(task, contract.arm)
+        self._expert = expert_of(task, contract)
         self._driver = _SourceDriver(contract, horizon, self._ask)
         self._monitor = limits_monitor(contract, 'policy')
         self._runner = EpisodeRunner(contract, task, self._driver, self._monitor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
@@ -45,19 +45,30 @@ class Geometry:
     clearance: Clearance | None = None
 
     @classmethod
-    def of_arm(cls, arm: AnyArm) -> Self:
-        """The geometry of an arm or a pair: each tool, and balls that cover each body."""
+    def of_arm(cls, arm: AnyArm, joints: Sequence[str] | None = None) -> Self:
+        """The geometry of an arm or a pair: each tool, and balls that cover each body.
+
+        Args:
+            arm: The arm or the pair.
+            joints: Commanded joints in the order of the arrays; the arm's own order by default.
+
+        Raises:
+            ContractError: If these lack a joint of the arm.
+        """
+        joints = arm.names if joints is None else joints
         limbs, pair = arm.limbs, arm if isinstance(arm, ArmPair) else None
+        columns = [limb.columns(joints) for limb in limbs]
         bodies = [Outline(limb.body, tool=len(limb.joints)) for limb in limbs]
         names = tuple(f'{limb.side} tool centre point'.lstrip() for limb in limbs)
 
         def tools(q: Array) -> Array:
-            each = [limb.chain.frames(q[:, limb.columns])[:, -1, :3, 3] for limb in limbs]
+            own = zip(limbs, columns, strict=True)
+            each = [limb.chain.frames(q[:, place])[:, -1, :3, 3] for limb, place in own]
             return np.stack(each, axis=1) if pair else np.asarray(each[0])
 
         def outline(q: Array) -> Array:
-            each = zip(bodies, limbs, strict=True)
-            centres = [body.centres(limb.chain.frames(q[:, limb.columns])) for body, limb in each]
+            each = zip(bodies, limbs, columns, strict=True)
+            centres = [body.centres(limb.chain.frames(q[:, own])) for body, limb, own in each]
             return np.concatenate(centres, axis=1)
 
         parts = [(name, *body.names[1:]) for name, body in zip(names, bodies, strict=True)]
@@ -66,8 +77,8 @@ class Geometry:
             outline,
             parts=tuple(part for body in parts for part in body),
             radius=np.concatenate([body.radius for body in bodies]),
-            moves=arm.moves,
+            moves=np.isin(joints, arm.joints),
             names=names,
-            sides={limb.prefix: np.isin(arm.names, limb.joints) for limb in limbs if pair},
-            clearance=Clearance(pair) if pair else None,
+            sides={limb.prefix: np.isin(joints, limb.joints) for limb in limbs if pair},
+            clearance=Clearance(pair, joints) if pair else None,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from il_ros.core.arms import ArmPair, get_arm
+from il_ros.core.arms import ArmPair, get_arm, require_commanded
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
@@ -26,8 +26,8 @@ def make_monitor(
 
     Raises:
         UnknownNameError: If the contract names an arm that is not known.
-        ContractError: If it names a pair of arms and commands other joints, or keeps one arm at a
-            distance from itself.
+        ContractError: If it does not command all joints of its arm, or more than these and
+            grippers; or keeps one arm at a distance from itself.
     """
     return Monitor(
         limits=contract.limits,
@@ -50,20 +50,17 @@ def _geometry(contract: Contract) -> Geometry | None:
             where=f'contract {contract.name}.workspace.separation',
             allowed='0, but for a pair',
         )
-    if isinstance(arm, ArmPair) and arm.names != contract.action.names:
-        # Only its place tells which arm a joint belongs to.
-        raise ContractError(
-            f'it commands {", ".join(contract.action.names)}',
-            where=f'contract {contract.name}.action.names',
-            allowed=f'{", ".join(arm.names)}, in this order',
-        )
     if isinstance(arm, ArmPair) and contract.wrench is not None:
         raise ContractError(
             'it names one wrist of a pair, and the other would not be watched',
             where=f'contract {contract.name}.wrench',
             allowed='none for a pair of arms',
         )
-    return Geometry.of_arm(arm) if arm is not None else None
+    if arm is None:
+        return None
+    names = contract.action.names
+    require_commanded(arm, names, where=f'contract {contract.name}.action.names')
+    return Geometry.of_arm(arm, names)
 
 
 def monitor_input(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +13,9 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import Frame
-from il_ros.experts import make_expert
+from il_ros.experts import expert_of, make_expert
 from il_ros.msg import ActionChunk
+from il_ros.policies.cartesian_expert import Expert
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message, frame_of
@@ -42,13 +44,13 @@ class ExpertNode(ManagedNode):
         let_change(self, ('expert',), self._check, self._change)
         self._streaming = self._config.stream
         self._newest: Frame | None = None
-        self._arm: str | None = None  # until there is a contract to name one
+        self._make: Callable[[str], Expert] = make_expert  # until there is a contract
 
     def configure(self) -> None:
         """Load the expert; offer its service."""
         self._contract = load_contract(self._config.contract)
-        self._arm = self._contract.arm
-        self._expert = make_expert(self._config.expert, self._arm)
+        self._make = partial(expert_of, contract=self._contract)
+        self._expert: Expert = self._make(self._config.expert)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
         FrameSource(self, self._contract, self._on_frame, self._contract.streams)
         self.serve(QueryExpert, '~/query', self._on_query)
@@ -81,11 +83,11 @@ class ExpertNode(ManagedNode):
     def _check(self, changes: dict[str, str]) -> None:
         """An expert of a new name has to be there."""
         for name in changes.values():
-            make_expert(name, self._arm)
+            self._make(name)
 
     def _change(self, changes: dict[str, str]) -> None:
         for name in changes.values():
-            self._expert = make_expert(name, self._arm)
+            self._expert = self._make(name)
 
 
 main = partial(run_node, ExpertNode)

@@ -19,6 +19,7 @@ from il_ros.core import topics
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
+from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
 from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
@@ -112,6 +113,9 @@ class SimulatorNode(ManagedNode):
             renderer=cast(Choice, config.renderer),  # it refuses others
         )
         self._output = make_output(contract)
+        names, own = contract.action.names, self._world.names
+        self._to_world, self._from_world = indices_of(own, names), indices_of(names, own)
+        self._readings = JointRegrouping(arm_layout(self._world.limbs), stream_layout(contract))
         self._sensors = SensorPublishers(self, contract, self._world.names)
         self._images = CameraPublishers(self, contract, self._world)
         self._time = (
@@ -163,10 +167,10 @@ class SimulatorNode(ManagedNode):
         before = self._now if self._time is not None else self._clock_time()
         self._world.reset(seed, perturbations)
         self._base, self._rows = before + _GAP, []
-        posture, limits = self._world.posture(), self._contract.limits
+        posture, limits = self._world.posture()[self._from_world], self._contract.limits
         with self._commanded:
             self._controller = TrajectoryController(
-                self._world.names,
+                limits.names,
                 posture,
                 period=self._world.period,
                 acceleration=limits.acceleration,
@@ -184,7 +188,8 @@ class SimulatorNode(ManagedNode):
         self._tell_time(stamp)
         self._state.publish(self._task_state())
         if self._privileged.get_subscription_count():
-            values = self._world.privileged()
+            truth = self._readings(self._world.privileged())
+            values = {key: value for key, value in truth.items() if value is not None}
             valid, age = dict.fromkeys(values, True), dict.fromkeys(values, 0.0)
             frame = Frame(stamp=stamp, values=values, valid=valid, age=age)
             self._privileged.publish(observation_message(frame, self._contract.base_frame))
@@ -223,7 +228,7 @@ class SimulatorNode(ManagedNode):
         setpoints, self._rows = np.concatenate(self._rows), []
         if self._config.enforce_command_limits:
             setpoints = self._limiter.apply(setpoints)
-        self._world.step(setpoints)
+        self._world.step(setpoints[:, self._to_world])
         self._publish()
 
     def _left(self) -> int:

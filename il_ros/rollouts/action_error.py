@@ -27,7 +27,7 @@ from collections.abc import Callable
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.experts import EXPERTS, make_expert
+from il_ros.experts import EXPERTS, expert_of
 from il_ros.rollouts.drivers import PolicyDriver
 from il_ros.rollouts.episode_runner import EpisodeRunner
 
@@ -45,7 +45,7 @@ def action_error(runner: EpisodeRunner, task: str) -> Callable[[Array], float] |
     action_std = driver.policy.action_std()
     if action_std is None:
         return None
-    expert = make_expert(task, contract.arm)
+    expert = expert_of(task, contract)
 
     def error(chunk: Array) -> float:
         ideal = expert.act(runner.truth(), horizon=1, dt=contract.period)

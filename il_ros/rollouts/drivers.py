@@ -7,7 +7,7 @@ from typing import Protocol
 from il_ros.core.contract import Contract
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
-from il_ros.experts import make_expert
+from il_ros.experts import expert_of
 from il_ros.monitors.monitor_input import Source
 from il_ros.policies.policy import Policy
 
@@ -73,7 +73,7 @@ class ExpertDriver:
     policy_id = ''
 
     def __init__(self, name: str, contract: Contract, *, horizon: int = 4) -> None:
-        self._expert = make_expert(name, contract.arm)
+        self._expert = expert_of(name, contract)
         self.keys = tuple(contract.streams)
         self._horizon, self._period = horizon, contract.period
 

@@ -17,6 +17,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import NS, Frame, FrameBuilder, describe_invalid
 from il_ros.core.images import Renderer
+from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
 from il_ros.core.limits import Array
 from il_ros.evaluation.episode_result import AFTER_ALARM
 from il_ros.rollouts.drivers import Driver
@@ -114,6 +115,9 @@ class EpisodeRunner:
             renderer=renderer,
         )
         self._feeder = FrameFeeder(contract, driver.keys)
+        names, own = contract.action.names, self._world.names
+        self._to_world, self._from_world = indices_of(own, names), indices_of(names, own)
+        self._readings = JointRegrouping(arm_layout(self._world.limbs), stream_layout(contract))
         steps = np.arange(1, self._world.substeps + 1, dtype=np.float64)
         self.latency = 0.0
         self._offsets = steps * (self._world.period / self._world.substeps)
@@ -148,7 +152,8 @@ class EpisodeRunner:
             if frame is not None:
                 periods.append((frame, chunk, no_command if action is None else action))
                 watch(frame, chunk)
-            world.step(self.safety_filter.setpoints(_stamp(now) / NS + self._offsets))
+            setpoints = self.safety_filter.setpoints(_stamp(now) / NS + self._offsets)
+            world.step(setpoints[:, self._to_world])
             if alarm is None and self.safety_filter.stopped:
                 alarm, reason = now, self.safety_filter.stopped
         state = world.state()
@@ -168,8 +173,9 @@ class EpisodeRunner:
         )
 
     def truth(self) -> dict[str, Array]:
-        """The true observations at this instant, by key."""
-        return self._world.privileged()
+        """The true observations at this instant, by key, joints in the contract's order."""
+        truth = self._readings(self._world.privileged())
+        return {key: value for key, value in truth.items() if value is not None}
 
     @property
     def renderer(self) -> Renderer:
@@ -189,12 +195,12 @@ class EpisodeRunner:
         self._world.reset(seed, perturbations)
         self._feeder.reset()
         self.driver.reset()
-        self.safety_filter.reset(self._world.posture())
+        self.safety_filter.reset(self._world.posture()[self._from_world])
 
     def _tick(self, now: float) -> tuple[Frame | None, Array | None, Array | None]:
         """The frame of this instant, the driver's answer to it, and the command."""
         stamp = _stamp(now)
-        frame = self._feeder.feed(self._world.observe(), stamp)
+        frame = self._feeder.feed(self._readings(self._world.observe()), stamp)
         begin = time.perf_counter()
         chunk = None if frame is None else self.driver.act(frame)
         self.latency = time.perf_counter() - begin

@@ -10,7 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from il_ros.core.arms import get_arm, require_single
+from il_ros.core.arms import get_arm, require_commanded, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
@@ -155,12 +155,14 @@ class TwistOutput:
 
     def __init__(self, contract: Contract) -> None:
         self._arm = require_single(get_arm(contract.arm), where='output adapter twist')
+        names, where = contract.action.names, f'contract {contract.name}.action.names'
+        require_commanded(self._arm, names, where=where)
+        self._columns = self._arm.columns(names)
         self._dt, self._frame_id = contract.period, contract.base_frame
 
     def message(self, plan: Plan, begin: float, stamp: int) -> TwistStamped:
         """Twist of the tool; zero once the plan rests."""
-        n = len(self._arm.joints)
-        begins, middle, ends = plan.at(begin + self._dt * _PERIOD)[0][:, :n]
+        begins, middle, ends = plan.at(begin + self._dt * _PERIOD)[0][:, self._columns]
         twist = (self._arm.chain.jacobian(middle) @ ((ends - begins) / self._dt)).tolist()
         message = TwistStamped()
         message.header.stamp, message.header.frame_id = to_stamp(stamp), self._frame_id
@@ -181,10 +183,9 @@ class TwistOutput:
 
     def _servo(self, position: Array, twist: Array) -> Array:
         """Joint velocities (N,) for a twist (6,) of the tool; only the arm's joints move."""
-        n = len(self._arm.joints)
-        velocity = np.zeros(len(position))
-        jacobian = self._arm.chain.jacobian(position[:n])
-        velocity[:n] = resolve(jacobian, twist, damping=_DAMPING, pull=np.zeros(n))
+        velocity, rest = np.zeros(len(position)), np.zeros(len(self._columns))
+        jacobian = self._arm.chain.jacobian(position[self._columns])
+        velocity[self._columns] = resolve(jacobian, twist, damping=_DAMPING, pull=rest)
         return velocity
 
 

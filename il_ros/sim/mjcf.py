@@ -19,6 +19,7 @@ import numpy as np
 from il_ros.core.arms import AnyArm, Arm, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
+from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array, Limits
 from il_ros.sim.robot import Limb, Robot, add_sensors
 
@@ -55,7 +56,7 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
     data = mujoco.MjData(model)
     home = _home(model, data, path, limits, arm)
     if arm is not None:
-        _check_tool(data, path, arm, home)
+        _check_tool(data, path, arm, home[arm.columns(limits.names)])
     stiffness, damping = _gains(model, data, len(home))
     load_at = data.xmat[hand].reshape(3, 3).T @ (data.subtree_com[hand] - data.xpos[hand])
     low, high = model.joint(limits.names[-1]).range
@@ -148,7 +149,7 @@ def _home(model: Any, data: Any, path: Path, limits: Limits, arm: Arm | None) ->
     if key >= 0:
         mujoco.mj_resetDataKeyframe(model, data, key)
     elif arm is not None:
-        data.qpos[:n] = arm.home
+        data.qpos[:n] = arm.home[indices_of(limits.names, arm.names)]
     mujoco.mj_forward(model, data)
     home: Array = data.qpos[:n].copy()
     outside = (home < limits.position_min) | (home > limits.position_max)
@@ -162,9 +163,9 @@ def _home(model: Any, data: Any, path: Path, limits: Limits, arm: Arm | None) ->
     return home
 
 
-def _check_tool(data: Any, path: Path, arm: Arm, home: Array) -> None:
-    """Refuse a file whose tool is elsewhere than the arm's kinematics have it."""
-    position, rotation = arm.chain.forward(home[:-1])
+def _check_tool(data: Any, path: Path, arm: Arm, joints: Array) -> None:
+    """Refuse a file whose tool at `joints` (n,) is not where the arm's kinematics have it."""
+    position, rotation = arm.chain.forward(joints)
     site = data.site(TOOL)
     apart = float(np.linalg.norm(site.xpos - position))
     turned = float(np.linalg.norm(rotation_vector(rotation @ site.xmat.reshape(3, 3).T)))

@@ -65,6 +65,7 @@ class World:
     Args:
         task: A task or its name.
         limits: What counts as a violation; by default the arm's limits and the task's workspace.
+            Their joints may be in any order.
         rate: Control rate [Hz].
         timestep: Physics step [s]; the control period must be a multiple of it.
         arm: Name of the arm, by default the task's; it may be empty where there is a model.
@@ -73,7 +74,8 @@ class World:
 
     Attributes:
         task: What is to be done.
-        names: The commanded joints, N of them, in the order of the set-points.
+        names: The commanded joints, N of them, in the order of the set-points: the arm's own.
+        limbs: Its arms, one or two.
         limits: What counts as a violation.
         clearance: Distances between the arms of a pair; none of a single arm.
         substeps: Physics steps in a control period.
@@ -107,15 +109,16 @@ class World:
         arm = default_arm(self.task.name) if arm is None else arm
         self.limits = limits or _own_limits(arm, self.task, model)
         self._robot = _robot(arm, model, self.limits)
-        self.names = self._robot.names
+        self.names, self.limbs = self._robot.names, self._robot.limbs
         self.period = 1.0 / rate
         self.substeps = _substeps(self.period, timestep)
-        if self.limits.names != self.names:
+        if sorted(self.limits.names) != sorted(self.names):
             raise IlRosError(
                 f'limits for joints {", ".join(self.limits.names)}',
                 where='simulator',
                 allowed=self.names,
             )
+        self.limits = self.limits.ordered(self.names)
         pair = get_arm(arm) if arm else None
         self.clearance = Clearance(pair) if isinstance(pair, ArmPair) else None
         self.plant = Plant(self.task, self._robot, timestep, self.substeps)

@@ -88,8 +88,10 @@ def test_a_pair_is_two_arms_one_after_the_other():
     assert VIPERX_PAIR.joints == left.joints + right.joints
     assert VIPERX_PAIR.moves.tolist() == 2 * (6 * [True] + [False])
     q = np.arange(14.0)
-    np.testing.assert_array_equal(q[left.columns], np.arange(6.0))
-    np.testing.assert_array_equal(q[right.columns], np.arange(7.0, 13.0))
+    names = VIPERX_PAIR.names
+    np.testing.assert_array_equal(q[left.columns(names)], np.arange(6.0))
+    np.testing.assert_array_equal(q[right.columns(names)], np.arange(7.0, 13.0))
+    np.testing.assert_array_equal(q[right.columns(names[::-1])], np.arange(6.0, 0.0, -1))
     np.testing.assert_array_equal(VIPERX_PAIR.home, np.tile(VIPERX.home, 2))
     assert (FRANKA.limbs, FRANKA.prefix, right.prefix) == ((FRANKA,), '', 'right_')
 

@@ -89,6 +89,22 @@ def test_a_twist_is_what_the_tool_does(contract):
     assert (rest.linear.x, rest.angular.z) == (0.0, 0.0)
 
 
+def test_a_twist_is_the_same_whatever_the_order_of_the_joints(contract):
+    order = [3, 7, 0, 6, 1, 5, 2, 4]
+    names = [contract.action.names[i] for i in order]
+    other = replace(contract, action=replace(contract.action, names=tuple(names)))
+    plan, begin = list(plans(contract, contract.period))[-10]
+    same = replace(plan, pieces=plan.pieces[:, :, order].copy())
+    message = TwistOutput(contract).message(plan, begin, 1)
+    assert TwistOutput(other).message(same, begin, 1) == message
+    reached = []
+    for own, home in ((contract, FRANKA.home), (other, FRANKA.home[order])):
+        controller = TrajectoryController(own.action.names, home, period=own.period)
+        TwistOutput(own).apply(message, controller, 5.0)
+        reached.append(controller.positions(np.array([5.0 + own.period]))[0])
+    np.testing.assert_allclose(reached[1], reached[0][order], atol=1e-12)
+
+
 def test_twists_take_the_tool_where_the_plan_goes(contract):
     output, planner, dt = TwistOutput(contract), Planner(contract.limits), contract.period
     rng, plan = np.random.default_rng(0), planner.hold(FRANKA.home, 0.0)

@@ -56,10 +56,11 @@ def test_the_posture_is_in_the_order_of_the_commands_and_the_tools_are_where_the
     world.reset(2)
     scene, q = world.privileged(), world.posture()
     for limb in VIPERX_PAIR.limbs:
-        np.testing.assert_array_equal(q[limb.columns], scene[f'{limb.prefix}joint_position'])
-        assert q[limb.columns.stop] == scene[f'{limb.prefix}gripper_position'][0]
+        own = limb.columns(VIPERX_PAIR.names)
+        np.testing.assert_array_equal(q[own], scene[f'{limb.prefix}joint_position'])
+        assert q[own[-1] + 1] == scene[f'{limb.prefix}gripper_position'][0]
         tool = scene[f'{limb.prefix}tcp_pose'][:3]
-        np.testing.assert_allclose(tool, limb.chain.forward(q[limb.columns])[0], atol=1e-9)
+        np.testing.assert_allclose(tool, limb.chain.forward(q[own])[0], atol=1e-9)
 
 
 def test_every_start_is_near_home_with_both_grippers_in_their_range(world):

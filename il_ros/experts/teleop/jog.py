@@ -51,6 +51,7 @@ class Jog:
         self._arm = require_single(get_arm(contract.arm), where='a twist')
         self._limits = contract.limits
         self.moves = arm_joints(contract, self._arm)
+        self._columns = self._arm.columns(contract.action.names)
         self._dt, self._horizon = contract.period, horizon
         self._guard = SetpointLimiter(self._limits, self._arm, self.moves, config, self._dt)
         self._toggled: bool | None = None  # whether the gripper opens; None: it stays
@@ -59,7 +60,7 @@ class Jog:
         """Start at the joints `start` (N,); never refused."""
         self._rows: Array = start[None]
         self._speeds: Array = np.zeros((1, len(start)))
-        tool = self._arm.chain.forward(start[self.moves])
+        tool = self._arm.chain.forward(start[self._columns])
         self._kept_position, self._kept_rotation = tool
         self._toggled = None
         return ''
@@ -87,13 +88,13 @@ class Jog:
 
     def _wish(self, position: Array, reading: DeviceReading) -> Array:
         wish = self._gripper(position, reading)
-        frames = self._arm.chain.frames(position[self.moves])
+        frames = self._arm.chain.frames(position[self._columns])
         twist = self._twist(frames[-1], reading)
         if twist.any():
             effort = np.linalg.norm(twist[:3]) / _LINEAR + np.linalg.norm(twist[3:]) / _ANGULAR
             home = self._arm.home[: len(self._arm.joints)]
-            pull = min(float(effort), 1.0) * _REST * (home - position[self.moves])
-            wish[self.moves] = resolve(jacobian_of(frames), twist, damping=_DAMPING, pull=pull)
+            pull = min(float(effort), 1.0) * _REST * (home - position[self._columns])
+            wish[self._columns] = resolve(jacobian_of(frames), twist, damping=_DAMPING, pull=pull)
         return wish
 
     def _twist(self, tool: Array, reading: DeviceReading) -> Array:
@@ -112,7 +113,7 @@ class Jog:
     def _keep_what_rests(self, position: Array, reading: DeviceReading) -> None:
         """From where on the parts of the motion that nobody asks for are to stay as they are."""
         linear, angular = reading.twist[:3].any(), reading.twist[3:].any()
-        tool = self._arm.chain.forward(position[self.moves])
+        tool = self._arm.chain.forward(position[self._columns])
         if linear or not angular:
             self._kept_position = tool[0]
         if angular or not linear:

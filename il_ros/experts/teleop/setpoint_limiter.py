@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import AnyArm
+from il_ros.core.arms import AnyArm, require_commanded
 from il_ros.core.contract import Contract
-from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array, Limits
 
 _SHARES = (1.0, 0.5, 0.25, 0.1)  # of a step that are tried when all of it would leave the box
@@ -45,15 +44,10 @@ def arm_joints(contract: Contract, arm: AnyArm) -> NDArray[np.bool_]:
     """Which of a contract's joints are the arm's, shape (N,); the others are grippers'.
 
     Raises:
-        IlRosError: If it does not command all of them, in the arm's order.
+        ContractError: If it does not command all of them, or more than them and grippers.
     """
     names = contract.action.names
-    if tuple(name for name in names if name in arm.joints) != arm.joints:
-        raise IlRosError(
-            f'it commands {", ".join(names)}',
-            where=f'contract {contract.name}.action.names',
-            allowed=f'{", ".join(arm.joints)}, in this order, and grippers',
-        )
+    require_commanded(arm, names, where=f'contract {contract.name}.action.names')
     return np.array([name in arm.joints for name in names])
 
 
@@ -86,7 +80,9 @@ class SetpointLimiter:
         config: MotionConfig,
         dt: float,
     ) -> None:
-        self._limits, self._arm, self._moves, self._dt = limits, arm, moves, dt
+        self._limits, self._moves, self._dt = limits, moves, dt
+        limbs = () if arm is None else arm.limbs
+        self._limbs = [(limb.chain, limb.columns(limits.names)) for limb in limbs]
         self.velocity = config.velocity * limits.velocity
         self.acceleration = config.acceleration * limits.acceleration
         self._leash = config.leash * limits.velocity
@@ -134,7 +130,7 @@ class SetpointLimiter:
         return np.asarray(values * np.where(self._moves, arm, share))
 
     def _in_the_box(self, position: Array, speed: Array) -> tuple[Array, Array]:
-        if self._arm is None:
+        if not self._limbs:
             return position + speed * self._dt, speed
         outside = max(self._outside(position), 0.0)
         for share in _SHARES:
@@ -147,10 +143,8 @@ class SetpointLimiter:
 
     def _outside(self, position: Array) -> float:
         """How far a tool is outside the box [m]; negative while all are inside."""
-        assert self._arm is not None
-        joints, far = position[self._moves], -np.inf
-        for limb in self._arm.limbs:
-            own, joints = np.split(joints, [len(limb.joints)])
-            tool = limb.chain.forward(own)[0]
+        far = -np.inf
+        for chain, columns in self._limbs:
+            tool = chain.forward(position[columns])[0]
             far = max(far, float(np.maximum(self.box_min - tool, tool - self.box_max).max()))
         return far
