@@ -14,6 +14,7 @@ from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
+from il_ros.monitors.gripper_watch import GripperWatch
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
 from il_ros.monitors.plan import Plan
@@ -121,6 +122,8 @@ class MeasurementChecks:
         self._frozen = {
             side: FrozenWatch(window, config.frozen_motion, moves) for side, moves in joints.items()
         }
+        arm = np.full(len(limits.names), True) if joints[''] is None else joints['']
+        self._grippers = GripperWatch(limits, arm, config.gripper_time)
         self._before: deque[tuple[float, Array]] = deque()
         share = config.wrench_share
         self._contact = replace(limits, force=share * limits.force, torque=share * limits.torque)
@@ -129,6 +132,7 @@ class MeasurementChecks:
         """Forget earlier ticks: another mode begins."""
         for watch in self._frozen.values():
             watch.reset()
+        self._grippers.reset()
 
     def trust(self, frame: MonitorInput, now: float) -> Fault | None:
         """Whether the frame is of now, complete, and made of numbers."""
@@ -156,7 +160,8 @@ class MeasurementChecks:
         commanded = None if plan is None else plan.at(frame.stamp - self._delay)[0]
         if fault is None and commanded is not None:
             fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
-        return fault or self._is_frozen(frame, commanded)
+        fault = fault or self._is_frozen(frame, commanded)
+        return fault or self._grippers.look(frame.position, commanded, frame.stamp)
 
     def _is_frozen(self, frame: MonitorInput, commanded: Array | None) -> Fault | None:
         assert frame.position is not None
