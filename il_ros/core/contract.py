@@ -163,6 +163,22 @@ class Workspace(Box):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolCheck:
+    """How far the measured pose of a tool may be from where the measured joints put it.
+
+    Attributes:
+        keys: Observations of each tool's pose in the base frame, one for each arm; by default
+            `tcp_pose`, of a pair `left_tcp_pose` and `right_tcp_pose`, where there are such.
+        position: Largest distance of a tool that stands [m]; 0 for no check.
+        orientation: Largest angle [rad]; 0 for no check.
+    """
+
+    keys: tuple[str, ...] = ()
+    position: float = 0.03
+    orientation: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
 class WrenchLimits:
     """Largest contact at the wrist.
 
@@ -194,6 +210,7 @@ class Contract:
         images: Cameras, by key.
         action: What the policy commands.
         workspace: Where each tool centre point may be, and where no part of an arm may.
+        tool: How the measured pose of the tool is checked against the joints, where there is one.
         wrench: Largest contact; None if the arm has no such sensor.
         fallback: What the monitor does when the scores stop the policy.
     """
@@ -210,6 +227,7 @@ class Contract:
     images: Mapping[str, ImageStream] = field(default_factory=dict)
     action: Action
     workspace: Workspace
+    tool: ToolCheck = field(default_factory=ToolCheck)
     wrench: WrenchLimits | None = None
     fallback: Fallback = field(default_factory=Fallback)
     text: str = field(default='', init=False, repr=False, compare=False)

@@ -92,10 +92,21 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         measured = [n for key in getattr(action, part) for n in contract.observations[key].names]
         if tuple(measured) != action.names:
             fail(f'measures {measured}', f'action.{part}', f'the joints {list(action.names)}')
+    _check_tool(contract, fail)
     if contract.wrench:
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:
             fail(f'got {key!r}', 'wrench.key', 'an observation of six numbers')
+
+
+def _check_tool(contract: Contract, fail: _Fail) -> None:
+    tool, streams = contract.tool, contract.observations
+    for key in tool.keys:
+        if key not in streams or streams[key].fields[:1] != ('pose.position',):
+            fail(f'got {key!r}', 'tool.keys', 'observations that begin with pose.position')
+    for name in ('position', 'orientation'):
+        if not 0.0 <= getattr(tool, name) < math.inf:
+            fail(f'got {getattr(tool, name)}', f'tool.{name}', '0 or more, finite')
 
 
 def _check_output(contract: Contract, fail: _Fail) -> None:

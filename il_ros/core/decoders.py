@@ -151,6 +151,10 @@ class JointState(Decoder):
         return value
 
 
+class OtherJointsError(IlRosError):
+    """A JointState that holds none of a stream's joints, as one of a gripper's driver."""
+
+
 _JOINT_FIELDS = ('position', 'velocity', 'effort')
 
 
@@ -178,7 +182,8 @@ class _JointLayout:
             place = {name: i for i, name in enumerate(self.names)}
             missing = [name for name in names if name not in place]
             if missing:
-                raise IlRosError(
+                kind = OtherJointsError if len(missing) == len(names) else IlRosError
+                raise kind(
                     f'no joint {", ".join(missing)} in the message',
                     allowed=self.names,
                     fix="correct the contract's names or the driver",

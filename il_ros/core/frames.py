@@ -18,7 +18,7 @@ import numpy as np
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
 from il_ros.core.cdr import Bytes, header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import decoder_for
+from il_ros.core.decoders import OtherJointsError, decoder_for
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.streams import ImageStream, Stream
@@ -72,6 +72,7 @@ class TopicDecoder:
 
     def __init__(self, streams: Mapping[str, Stream]) -> None:
         self._streams = dict(streams)
+        self._known: set[str] = set()  # keys that had a value
         self._decoder = decoder_for(next(iter(self._streams.values())).type)
 
     def decode(
@@ -93,8 +94,13 @@ class TopicDecoder:
         for key, stream in self._streams.items():
             try:
                 values[key] = self._decoder.pick(content, stream.fields, stream.names)
+            except OtherJointsError as problem:
+                # Another publisher's, where there may be some, each with joints of its own.
+                if stream.publishers == 1 or key not in self._known:
+                    errors[key] = problem
             except IlRosError as problem:
                 errors[key] = problem
+        self._known |= values.keys()
         return stamp, values, errors
 
 

@@ -23,6 +23,7 @@ from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.sample_checks import SampleChecks
+from il_ros.monitors.tool_consistency import ToolConsistency
 from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
@@ -105,6 +106,7 @@ class MonitorNode(ManagedNode):
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._forget()
         self._joints = JointConsistency(self._contract, self._elapsed)
+        self._tools = ToolConsistency(self._contract)
         self._samples = SampleChecks(self._contract, self._settings)
         self._source = FrameSource(self, self._contract, self._on_frame, on_sample=self._on_sample)
         self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
@@ -115,6 +117,7 @@ class MonitorNode(ManagedNode):
         self._watches: tuple[GraphWatch, ...] = (
             self._source,
             self._joints,
+            self._tools,
             PublisherWatch(self, self._contract),
             self._command_topic,
             goals,
@@ -329,6 +332,7 @@ class MonitorNode(ManagedNode):
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input_of(self, frame: Frame) -> MonitorInput:
+        self._tools.look(frame)
         invalid = (*self._source.invalid(frame), *self._problems())
         early, self._early = self._early, None
         if early is not None and early[0] is frame and early[1].invalid == invalid:

@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
+from il_ros.core.decoders import OtherJointsError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.core.limits import Array
 from il_ros.core.stamp_delays import StampDelays
@@ -88,6 +89,8 @@ class FrameSource:
                 delays.add(header, received)
             for key, problem in errors.items():
                 self.builder.rejected[key] = str(problem)
+                if isinstance(problem, OtherJointsError) and self._shared(key):
+                    continue  # its own publisher has not spoken yet
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
                 )
@@ -100,6 +103,9 @@ class FrameSource:
                 self._deliver(frames)
 
         return RawCallback(receive)
+
+    def _shared(self, key: str) -> bool:
+        return self._contract.streams[key].publishers > 1
 
     def _poll(self) -> None:
         self._deliver(self.builder.poll(time.monotonic_ns()))

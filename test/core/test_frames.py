@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -425,3 +426,56 @@ def test_damaged_bytes_are_an_error_of_every_key(monkeypatch):
     received, values, errors = decoder.decode(b'', received=7)
     assert (received, values, list(errors)) == (7, {}, ['speed', 'position'])
     assert all(isinstance(error, IlRosError) for error in errors.values())
+
+
+ARM_AND_GRIPPER = parse_contract(
+    TEXT.replace("""[position],
+             names: [a, b], rate: 20.0""", """[position],
+             names: [a], rate: 20.0""")
+    .replace("""[velocity],
+          names: [a, b], rate: 20.0}""", """[velocity],
+          names: [a], rate: 20.0}
+  opening: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+            names: [b], rate: 20.0, publishers: 2}
+  closing: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [velocity],
+            names: [b], rate: 20.0}""")
+    .replace('position: [position]', 'position: [position, opening]')
+    .replace('velocity: [speed]', 'velocity: [speed, closing]')
+)  # fmt: skip
+
+
+def test_arm_and_gripper_publish_their_own_joints_in_messages_of_their_own():
+    """Each key takes the messages that hold its joints; those of the other are no error."""
+    keys = ('speed', 'position', 'closing', 'opening')
+    streams = {key: replace(ARM_AND_GRIPPER.streams[key], publishers=2) for key in keys}
+    decoder, builder = TopicDecoder(streams), FrameBuilder(ARM_AND_GRIPPER, keys)
+    frames = []
+    for i in range(4):
+        for name, value, late in (('b', 0.02, -7), ('a', 0.5, 0)):
+            stamp = START + (50 * i + late) * MS
+            message = joints(name, [value], [0.1 * value], stamp=stamp)
+            header, values, errors = decoder.decode(message, received=stamp)
+            assert bool(errors) == (i == 0 and name == 'b')  # nobody has spoken of `a` yet
+            for key, each in values.items():
+                frames += builder.add(key, each, header=header, receive=stamp)
+    assert [frame.stamp for frame in frames] == [START + 50 * i * MS for i in range(4)]
+    for frame in frames:
+        assert all(frame.valid.values())
+        assert [float(frame.values[key][0]) for key in keys] == [0.05, 0.5, 0.002, 0.02]
+        assert frame.age['opening'] == pytest.approx(0.007)
+
+
+def test_joints_of_another_are_an_error_where_one_publisher_is_allowed_and_until_they_come():
+    streams = {'position': ARM_AND_GRIPPER.streams['position']}
+    decoder = TopicDecoder(streams)
+    other, own = joints('b', [0.02], [0.0], stamp=START), joints('a', [0.5], [0.0], stamp=START)
+    for message in (other, own, other):
+        errors = decoder.decode(message, received=7)[2]
+        assert bool(errors) == (message is other)
+    assert 'no joint a in the message' in str(errors['position'])
+    # Some of a key's joints, but not all, are an error whoever sends them.
+    both = TopicDecoder({'position': replace(CONTRACT.streams['position'], publishers=2)})
+    assert not both.decode(joints('ab', [1, 2], stamp=START), received=7)[2]
+    assert not both.decode(joints('c', [1], stamp=START), received=7)[2]
+    half = both.decode(joints('a', [1], stamp=START), received=7)[2]
+    assert 'no joint b in the message' in str(half['position'])
