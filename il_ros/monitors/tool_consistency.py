@@ -31,7 +31,8 @@ class ToolConsistency:
         contract: Names the arm, the observations and the tolerances.
 
     Raises:
-        ContractError: If `tool.keys` does not name one pose a tool.
+        ContractError: If `tool.keys` does not name one pose a tool, or a joint of the arm is not
+            commanded.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -76,14 +77,10 @@ def _poses(contract: Contract) -> list[tuple[Arm, str]]:
             allowed=f'one pose for each of {len(limbs)} tools',
         )
     chosen = check.keys or tuple(f'{limb.prefix}tcp_pose' for limb in limbs)
-    commanded = set(contract.action.names)
     return [
         (limb, key)
         for limb, key in zip(limbs, chosen, strict=True)
-        # Kinematics know their joints by name; under other names nothing can be compared.
-        if key in streams
-        and streams[key].fields[0] == 'pose.position'
-        and commanded.issuperset(limb.joints)
+        if key in streams and streams[key].fields[0] == 'pose.position'
     ]
 
 
@@ -103,7 +100,7 @@ class _Tool:
 
     def __init__(self, contract: Contract, limb: Arm, key: str) -> None:
         self._limb, self._key, self._check = limb, key, contract.tool
-        self._columns = [contract.action.names.index(name) for name in limb.joints]
+        self._columns = limb.columns(contract.action.names)
         self._turned = 'pose.orientation' in contract.observations[key].fields[1:2]
         self._between = contract.observations[key].align.strategy == 'interpolate'
         self._past: deque[_Posture] = deque()
