@@ -13,11 +13,11 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata, require_inside
+from il_ros.bags.bag_scan import require_readable
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.regular_files import require_regular
 
 INTERFACES = 2
 """Version of our interfaces, as msg/ has them."""
@@ -114,7 +114,7 @@ class EpisodeReader:
         store = get_typestore(Stores.ROS2_JAZZY)
         with _reading(self.path):
             for name in self._files:
-                require_regular(self.path / name)
+                require_readable(self.path / name)
             self._bag = self._stack.enter_context(AnyReader([self.path], default_typestore=store))
         self.topics = {c.topic: c.msgtype for c in self._bag.connections}
         return self

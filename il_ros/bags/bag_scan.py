@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
 from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_metadata import BagTopic, MessageCount, total
-from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, whole_blocks
+from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, require_small_chunks, whole_blocks
 from il_ros.core.errors import DatasetError
 from il_ros.core.regular_files import open_regular, require_regular
 
@@ -26,6 +27,9 @@ SUFFIXES = ('.mcap', '.db3')
 _STAMPS = struct.Struct('<HIQQ')
 _STRING = 'std_msgs/msg/String'
 _CONTRACT = '/contract'
+_LONGEST = 256 << 20  # bytes of a message in a database
+_STEPS, _TURNS = 10_000, 10_000  # instructions of the database's machine between two looks; looks
+_MADE_UP = re.compile(r'\bVIRTUAL\b|\bGENERATED\b|\bAS\s*\(', re.IGNORECASE)
 _ZSTD = b'\x28\xb5\x2f\xfd'  # RFC 8878, 3.1.1: what compressed data begins with
 
 
@@ -101,6 +105,24 @@ def scan_file(path: Path) -> FileScan:
             where=str(path),
             fix='check the disk and the rights; of a database, try "sqlite3 FILE .recover"',
         ) from None
+
+
+def require_readable(path: Path) -> None:
+    """Refuse a file of a bag that a library would read without an end, or into all memory.
+
+    Raises:
+        DatasetError: If its chunks or tables are made for that.
+        OSError: If it is no regular file.
+    """
+    require_regular(path)
+    if path.suffix == '.db3':
+        try:
+            open_database(path).close()
+        except sqlite3.Error as problem:
+            raise DatasetError(f'cannot be read: {problem}', where=str(path)) from None
+    elif path.suffix == '.mcap':
+        with open_regular(path) as file:
+            require_small_chunks(file, path.stat().st_size)
 
 
 def bag_files(folder: Path) -> list[Path]:
@@ -258,8 +280,7 @@ def _topic(channel: Channel, schema: Schema) -> BagTopic:
 
 def _scan_db(path: Path) -> FileScan:
     scan = FileScan(path=path, size=require_regular(path))
-    with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as base:
-        base.row_factory = sqlite3.Row
+    with closing(open_database(path)) as base:
         if (said := base.execute('PRAGMA quick_check(1)').fetchone()[0]) != 'ok':
             raise sqlite3.DatabaseError(said)
         for row in base.execute('SELECT * FROM topics'):
@@ -269,9 +290,36 @@ def _scan_db(path: Path) -> FileScan:
             'FROM messages GROUP BY topic_id'
         ):
             scan.counts[number] = MessageCount(*map(int, count))
-        for (data,) in base.execute('SELECT data FROM messages LIMIT 1'):
+        for (data,) in base.execute('SELECT SUBSTR(data, 1, 4) FROM messages LIMIT 1'):
             scan.packed = isinstance(data, bytes) and data.startswith(_ZSTD)
     return scan
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open a database of rosbag2 for reading; what is asked of it takes bounded time and memory.
+
+    Raises:
+        sqlite3.Error: If it is none, or its tables are not plain ones: a view may have no end.
+    """
+    base = sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)
+    base.row_factory = sqlite3.Row
+    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    turns = itertools.count()
+    most = _TURNS + require_regular(path) // 100  # it takes far fewer for the bytes that there are
+    base.set_progress_handler(lambda: next(turns) > most, _STEPS)
+    try:
+        base.execute('PRAGMA trusted_schema = OFF')
+        for name in ('topics', 'messages'):
+            rows = base.execute(
+                'SELECT type, sql FROM sqlite_master WHERE name = ?', (name,)
+            ).fetchall()
+            plain = [row for row in rows if row[0] == 'table' and not _MADE_UP.search(row[1] or '')]
+            if len(rows) != 1 or not plain:
+                raise sqlite3.DatabaseError(f'{name!r} is no plain table')
+    except BaseException:
+        base.close()
+        raise
+    return base
 
 
 def _db_topic(row: Mapping[str, object]) -> BagTopic:

@@ -32,9 +32,15 @@ from mcap.records import (
 )
 from mcap.writer import MCAP0_MAGIC
 
+from il_ros.bags.bag_metadata import RefusedError
 from il_ros.bags.mcap_summary import CHUNK, HEADER
 
 LIMIT = 1 << 30  # bytes; a record or a chunk that says it is larger is not believed
+CHUNK_LIMIT = 128 << 20
+"""Bytes of the largest chunk that is decompressed; recorders write some megabytes."""
+
+_ROOM, _RATIO = 1 << 30, 100  # bytes that a file may become: these, and so many times its own
+_RECORDS, _SMALLEST = 100_000, 4  # records that it may hold: these, and one for so many bytes
 _MESSAGE = struct.Struct('<HIQQ')
 _LENGTH = struct.Struct('<Q')
 _INDEX_HEAD, _INDEX_ENTRY = 6, 16  # bytes of a message index: channel and length, then entries
@@ -42,6 +48,9 @@ _WINDOW = 4 << 20
 # A chunk's record: opcode, length below 2^40, times, size, checksum, name of the compression.
 _START = re.compile(rb'\x06.{5}\x00{3}.{28}(?:\x00{4}|\x04\x00{3}zstd|\x03\x00{3}lz4)', re.DOTALL)
 _SPAN = 64  # bytes, more than the pattern matches
+_CHUNK_HEAD = 128  # bytes; its fields, and the head of the compressed data
+_ZSTD = b'\x28\xb5\x2f\xfd'  # RFC 8878, 3.1.1
+_LZ4_RATIO = 256  # a byte of it stands for at most 255
 
 Message: TypeAlias = tuple[int, int, int, int, memoryview]
 """Channel, sequence, log time [ns], publish time [ns], data."""
@@ -111,25 +120,71 @@ class _Strict(BytesIO):
         return data
 
 
+class _Source:
+    """A file and the work that it may cause, which is in proportion to its size.
+
+    A chunk of zeros becomes ten thousand times as large as it is on the disk; and a file may be
+    full of what looks like the beginning of a chunk.
+
+    Attributes:
+        size: Of the file [bytes].
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.size = size
+        self._file = file
+        self._room, self._records = _ROOM + _RATIO * size, _RECORDS + size // _SMALLEST
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes."""
+        self.spend(length)
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def spend(self, room: int, records: int = 0) -> None:
+        """Account for bytes that are read or decompressed, and for records.
+
+        Raises:
+            RefusedError: If it is too much.
+        """
+        self._room -= room
+        self._records -= records
+        if self._room < 0 or self._records < 0:
+            what = 'records' if self._records < 0 else 'bytes'
+            raise self.refused(f'becomes too many {what} for a file of {self.size} bytes')
+
+    def refused(self, problem: str) -> RefusedError:
+        """The error for a file that is not damaged, but made to exhaust its reader."""
+        return RefusedError(
+            problem,
+            where=str(getattr(self._file, 'name', 'an MCAP file')),
+            allowed=f'chunks of {CHUNK_LIMIT} bytes, files that become {_RATIO} times as large',
+            fix='do not trust this bag; or write it again in smaller chunks',
+        )
+
+
 def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
     """Everything whole in an MCAP file of `size` bytes, and the gaps, in the file's order.
 
     Writers put all messages of a file into chunks, or none. After a chunk, what says that it is a
     message outside of one is another record whose first byte is damaged: a gap.
+
+    Raises:
+        RefusedError: If it becomes much larger than it is, or takes that much work.
     """
-    position = 0
-    if _read(file, 0, len(MCAP0_MAGIC)) == MCAP0_MAGIC:
+    source, position = _Source(file, size), 0
+    if source.read(0, len(MCAP0_MAGIC)) == MCAP0_MAGIC:
         position = len(MCAP0_MAGIC)
     closed = chunked = False
     while position < size:
-        if closed and _read(file, position, size - position) == MCAP0_MAGIC:
+        if closed and source.read(position, len(MCAP0_MAGIC) + 1) == MCAP0_MAGIC:
             return
         try:
-            piece = _piece(file, position, size)
+            piece = _piece(source, position)
             if chunked and piece.messages and piece.compression is None:
                 raise _BrokenError('a message outside of the chunks')
         except _BrokenError as problem:
-            gap = _gap(file, position, size, problem)
+            gap = _gap(source, position, problem)
             yield gap
             position = gap.end
             continue
@@ -139,25 +194,62 @@ def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
         chunked |= piece.compression is not None
 
 
-def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
-    head = _read(file, offset, HEADER.size)
+def require_small_chunks(file: BinaryIO, size: int) -> None:
+    """Look at what the chunks of an MCAP file become; only those that grow a lot are decompressed.
+
+    Raises:
+        RefusedError: If one becomes too large, or all together do.
+    """
+    source, position = _Source(file, size), len(MCAP0_MAGIC)
+    while len(head := source.read(position, HEADER.size)) == HEADER.size:
+        opcode, length = HEADER.unpack(head)
+        if opcode == Opcode.MESSAGE or not length or position + length > size:
+            return  # it has no chunks; or its reader finds the damage
+        if opcode == Opcode.CHUNK:
+            head = source.read(position + HEADER.size, min(length, _CHUNK_HEAD))
+            if _claimed(source, head) > _RATIO * length:
+                with suppress(_BrokenError):  # its reader finds the damage
+                    _chunk(source, source.read(position + HEADER.size, length), position, 0)
+        position += HEADER.size + length
+
+
+def _claimed(source: _Source, head: bytes) -> int:
+    """What a chunk with this beginning becomes, by what it and its compressed data say [bytes]."""
+    if len(head) < _CHUNK_HEAD:
+        return 0
+    _, _, size, _ = CHUNK.unpack_from(head)
+    (named,) = struct.unpack_from('<I', head, CHUNK.size)
+    frame = head[CHUNK.size + 4 + min(named, 16) + 8 :]
+    if frame.startswith(_ZSTD):
+        with suppress(zstandard.ZstdError):
+            size = max(size, zstandard.frame_content_size(frame))
+    elif not named:
+        return 0
+    if size > CHUNK_LIMIT:
+        raise source.refused(f'a chunk of {size} bytes')
+    return int(size)
+
+
+def _piece(source: _Source, offset: int) -> McapBlock:
+    head = source.read(offset, HEADER.size)
     if len(head) < HEADER.size:
         raise _BrokenError('cut in the head of a record')
     if not _begins(head):
         raise _BrokenError('no record begins here')
     opcode, length = HEADER.unpack(head)
     end = offset + HEADER.size + length
-    if end > size:
+    if end > source.size:
         raise _BrokenError(f'cut in a {_name(opcode)}')
     # A chunk says by itself whether its length is right; of another record, what follows does.
-    if opcode != Opcode.CHUNK and not _goes_on(file, end, size):
+    if opcode != Opcode.CHUNK and not _goes_on(source, end):
         raise _BrokenError(f'length of a {_name(opcode)}')
-    body = _read(file, offset + HEADER.size, length)
+    source.spend(0, records=1)
+    body = source.read(offset + HEADER.size, length)
     if opcode == Opcode.CHUNK:
-        return _chunk(body, offset, end)
+        return _chunk(source, body, offset, end)
     if opcode not in _PARSED:
         with suppress(_BrokenError):  # a chunk whose first byte is damaged
-            return _chunk(body, offset, end, checked=True)
+            return _chunk(source, body, offset, end, checked=True)
     if opcode == Opcode.MESSAGE:
         message = _message(memoryview(body), 0, length)
         if _is_message_index(message, length):
@@ -171,11 +263,17 @@ def _piece(file: BinaryIO, offset: int, size: int) -> McapBlock:
     return McapBlock(offset=offset, end=end, other=record)
 
 
-def _chunk(body: bytes, offset: int, end: int, *, checked: bool = False) -> McapBlock:
+def _chunk(
+    source: _Source, body: bytes, offset: int, end: int, *, checked: bool = False
+) -> McapBlock:
     """The content of a chunk that is in order; a `checked` one has to have a checksum."""
     compression, data, size, crc = _compressed(body)
     if checked and not crc:
         raise _BrokenError('a chunk without a checksum')
+    if compression and _honest(compression, data, size):
+        if size > CHUNK_LIMIT:
+            raise source.refused(f'a chunk of {size} bytes in {len(body)}')
+        source.spend(size)
     content = _decompress(compression, data, size)
     if len(content) != size:
         raise _BrokenError(f'chunk of {len(content)} bytes, not {size}')
@@ -186,6 +284,7 @@ def _chunk(body: bytes, offset: int, end: int, *, checked: bool = False) -> Mcap
     while position < size:
         if position + HEADER.size > size:
             raise _BrokenError('half a record in a chunk')
+        source.spend(0, records=1)
         opcode, length = HEADER.unpack_from(content, position)
         start, position = position + HEADER.size, position + HEADER.size + length
         if position > size:
@@ -209,13 +308,23 @@ def _compressed(body: bytes) -> tuple[str, memoryview, int, int]:
     return compression, memoryview(body)[stream.tell() :], size, crc
 
 
+def _honest(compression: str, data: memoryview, size: int) -> bool:
+    """Whether compressed data may well become as large as their chunk says."""
+    try:
+        if compression == 'zstd':
+            return zstandard.frame_content_size(data) in (-1, size)  # -1: it does not say
+    except zstandard.ZstdError:
+        return False
+    return compression == 'lz4' and size <= _LZ4_RATIO * len(data)
+
+
 def _decompress(compression: str, data: memoryview, size: int) -> bytes | memoryview:
     try:
         if compression == 'zstd':
-            if zstandard.frame_content_size(data) not in (-1, size):  # -1: it does not say
+            if not _honest(compression, data, size):
                 return b''
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
-        if compression == 'lz4':
+        if compression == 'lz4' and _honest(compression, data, size):
             return bytes(LZ4FrameDecompressor().decompress(data, max_length=size))
     except (zstandard.ZstdError, RuntimeError, EOFError, MemoryError) as problem:
         raise _BrokenError(f'compressed chunk: {problem}') from None
@@ -246,14 +355,14 @@ def _parse(opcode: int, body: bytes | memoryview) -> Definition | Other:
         raise _BrokenError(f'{_name(opcode)}: {problem}') from None
 
 
-def _gap(file: BinaryIO, offset: int, size: int, problem: _BrokenError) -> McapGap:
+def _gap(source: _Source, offset: int, problem: _BrokenError) -> McapGap:
     """From a broken record to where reading can go on."""
-    head = _read(file, offset, HEADER.size)
+    head, size = source.read(offset, HEADER.size), source.size
     end = size + 1
     if len(head) == HEADER.size and _begins(head):
         end = offset + HEADER.size + HEADER.unpack(head)[1]
-    if end > size or not _goes_on(file, end, size):
-        end = _next_chunk(file, offset + 1, size)
+    if end > size or not _goes_on(source, end):
+        end = _next_chunk(source, offset + 1)
     return McapGap(start=offset, end=end, reason=str(problem))
 
 
@@ -264,24 +373,24 @@ def _begins(head: bytes) -> bool:
     return known and bool(length <= LIMIT)
 
 
-def _goes_on(file: BinaryIO, position: int, size: int) -> bool:
+def _goes_on(source: _Source, position: int) -> bool:
     """Whether a record, a cut one, or the end of the file is at a position."""
-    head = _read(file, position, HEADER.size)
+    head = source.read(position, HEADER.size)
     return len(head) < HEADER.size or _begins(head)
 
 
-def _next_chunk(file: BinaryIO, position: int, size: int) -> int:
-    """Where the next whole chunk begins; `size` if none does."""
-    while position < size:
-        window = _read(file, position, _WINDOW + _SPAN)
+def _next_chunk(source: _Source, position: int) -> int:
+    """Where the next whole chunk begins; the file's size if none does."""
+    while position < source.size:
+        window = source.read(position, _WINDOW + _SPAN)
         for match in _matches(window):
             try:
-                _piece(file, position + match, size)
+                _piece(source, position + match)
                 return position + match
             except _BrokenError:
                 continue
         position += _WINDOW
-    return size
+    return source.size
 
 
 def _matches(window: bytes) -> Iterator[int]:
@@ -290,11 +399,6 @@ def _matches(window: bytes) -> Iterator[int]:
     while match and match.start() < _WINDOW:
         yield match.start()
         match = _START.search(window, match.start() + 1)
-
-
-def _read(file: BinaryIO, offset: int, length: int) -> bytes:
-    file.seek(offset)
-    return file.read(length)
 
 
 def _name(opcode: int) -> str:

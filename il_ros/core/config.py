@@ -29,6 +29,7 @@ from il_ros.core.regular_files import read_text
 
 T = TypeVar('T')
 
+_PLAIN = (int, float, str, bool)
 _ORDER: dict[str, Callable[[float, float], bool]] = {'<': operator.lt, '<=': operator.le}
 
 
@@ -282,6 +283,8 @@ def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError
     hints = [args[0]] * len(value) if args[-1] is Ellipsis else args
     if len(hints) != len(value):
         raise error(f'got {len(value)} entries', where=where, allowed=f'{len(hints)} entries')
+    if hints and hints[0] in _PLAIN and {hints[0]} == {*hints} == {*map(type, value)}:
+        return tuple(value)  # of a hundred thousand numbers, too
     return tuple(
         _convert(hint, item, f'{where}[{i}]', error)
         for i, (hint, item) in enumerate(zip(hints, value, strict=True))

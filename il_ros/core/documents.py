@@ -21,7 +21,7 @@ REPEATED = 256 << 10
 LEAST, MOST = -(2**63), 2**64 - 1
 """The integers that are taken: of 64 bits, with a sign or without."""
 
-_CHARACTERS = 12  # so many are there for each value, on the average, in what people write
+_CHARACTERS = 16  # so many are there for each value, on the average, in what people write
 _SHOWN = 60
 _NUMBERS = ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
 _HALF_PAIR = re.compile(r'\\u[dD][89a-fA-F]')

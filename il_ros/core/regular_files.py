@@ -50,13 +50,13 @@ def open_regular(path: str | Path, limit: int | None = None) -> BufferedReader:
     """
     require_regular(path, limit)
     # It may have been replaced since: opening does not wait, and what is open is looked at again.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    file = open(path, 'rb', opener=_without_waiting)  # noqa: SIM115 - it is the caller's
     try:
-        _checked(os.fstat(descriptor), path, limit)
+        _checked(os.fstat(file.fileno()), path, limit)
     except OSError:
-        os.close(descriptor)
+        file.close()
         raise
-    return os.fdopen(descriptor, 'rb')
+    return file
 
 
 def read_regular(path: str | Path, limit: int) -> bytes:
@@ -84,6 +84,10 @@ def read_text(path: str | Path, limit: int = TEXT_LIMIT, *, errors: str = 'stric
     """
     text = read_regular(path, limit).decode('utf-8', errors)
     return text.replace('\r\n', '\n').replace('\r', '\n') if '\r' in text else text
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _checked(found: os.stat_result, path: str | Path, limit: int | None) -> int:

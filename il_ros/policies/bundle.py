@@ -34,8 +34,8 @@ FORMAT = 5
 CONVERTIBLE = (2, 3, 4)
 """Formats that `il_ros migrate` converts."""
 
-INFO_LIMIT = 4 << 20
-"""Bytes of the largest description of a bundle."""
+INFO_LIMIT = 1 << 20
+"""Bytes of the largest description of a bundle: of some ten thousand episodes."""
 
 INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'

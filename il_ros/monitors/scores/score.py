@@ -167,6 +167,8 @@ def load_arrays(arrays: Mapping[str, Array], where: str, **shapes: str) -> list[
     """
     if missing := sorted(set(shapes) - set(arrays)):
         raise IlRosError(f'{", ".join(missing)} missing', where=where, allowed=sorted(shapes))
+    if other := [name for name in shapes if arrays[name].dtype.kind != 'f']:
+        raise IlRosError(f'{", ".join(other)} of another type', where=where, allowed='floats')
     loaded = {name: np.asarray(arrays[name], dtype=np.float64) for name in shapes}
     if not _agree(loaded, shapes):
         raise IlRosError(

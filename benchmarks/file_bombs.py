@@ -1,0 +1,313 @@
+"""Small files that become huge, or have no end, for what reads them: each has to be refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import shutil
+import sqlite3
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import lz4.frame
+import zstandard
+from mcap.writer import MCAP0_MAGIC
+
+from il_ros.bags.bag_check import assess_bag
+from il_ros.bags.bag_reader import EpisodeReader
+from il_ros.core.contract import Contract, load_contract
+from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.datasets.dataset import load_dataset
+from il_ros.evaluation.episode_result import read_episodes
+from il_ros.launching.launch_xml import evaluate
+from il_ros.policies.bundle import load_bundle
+
+CONTRACT = Path(__file__).parents[1] / 'config/contracts/franka_reach.yaml'
+_PATIENCE = 60.0
+_METADATA = """rosbag2_bagfile_information:
+  version: 9
+  storage_identifier: {storage}
+  duration: {{nanoseconds: 1}}
+  starting_time: {{nanoseconds_since_epoch: 1}}
+  message_count: 1
+  topics_with_message_count: []
+  compression_format: ''
+  compression_mode: ''
+  relative_file_paths: [bag.{suffix}]
+  files: []
+  custom_data: {custom}
+  ros_distro: kilted
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blast:
+    """How one bomb went.
+
+    Attributes:
+        name: Of the bomb.
+        seconds: Until its reader was done [s].
+        megabytes: Most memory of the process that read it [MB].
+        refused: Whether the reader refused it, by an error of this package.
+        text: What it said.
+    """
+
+    name: str
+    seconds: float
+    megabytes: float
+    refused: bool
+    text: str
+
+
+Read = Callable[[Path], object]
+Bomb = tuple[str, Callable[[Path], object], Read]
+"""A name, what makes it in an empty folder, and what reads it there."""
+
+
+def refuse_all(folder: Path, every: int = 1) -> list[Blast]:
+    """Read every bomb in a process of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    blasts = []
+    for number, (name, make, read) in enumerate(bombs()):
+        if number % every == 0:
+            place = folder / str(number)
+            place.mkdir(parents=True)
+            make(place)
+            blasts.append(_blast(name, place, read))
+            shutil.rmtree(place)
+    return blasts
+
+
+def bombs() -> Iterator[Bomb]:
+    """All of them."""
+    for name, text in yaml_bombs().items():
+        yield f'contract: {name}', _contract(text), _read_contract
+        yield f'metadata.yaml: {name}', _bag(custom=text), assess
+    yield 'contract: large', _file('c.yaml', '#' * (1 << 20)), _read_contract
+    for name, text in json_bombs().items():
+        for file, read in (
+            ('bundle.json', load_bundle),
+            ('manifest.json', load_dataset),
+            ('episode.json', assess),
+        ):
+            yield f'{file}: {name}', _json(file, text), read
+        yield (
+            f'episodes.jsonl: {name}',
+            _file('e.jsonl', text),
+            lambda p: read_episodes(p / 'e.jsonl'),
+        )
+    doubled = '<let name="a0" value="0123456789"/>' + ''.join(
+        f'<let name="a{i}" value="$(var a{i - 1})$(var a{i - 1})"/>' for i in range(1, 40)
+    )
+    for name, text in {'let': doubled, 'groups': '<group>' * 3000 + '</group>' * 3000}.items():
+        yield f'launch: {name}', _file('x.xml', f'<launch>{text}</launch>'), _launch
+    for name, chunks in chunk_bombs().items():
+        for kind, read in (('check', assess), ('read', _read_bag)):
+            yield f'mcap, {kind}: {name}', make_mcap(chunks), read
+    for name, script in _TABLES.items():
+        for kind, read in (('check', assess), ('read', _read_bag)):
+            yield f'sqlite, {kind}: {name}', _database(script), read
+
+
+def yaml_bombs() -> dict[str, str]:
+    """Values that grow when they are read."""
+    laughs = '[&x0 [' + ','.join(['"lolololol"'] * 10) + ']'
+    laughs += ''.join(f', &x{i} [{",".join([f"*x{i - 1}"] * 10)}]' for i in range(1, 9)) + ']'
+    merges = '{m0: &m0 {k: 1}' + ''.join(
+        f', m{i}: &m{i} {{<<: [*m{i - 1}, *m{i - 1}]}}' for i in range(1, 30)
+    )
+    return {
+        'laughs': laughs,
+        'merges': merges + '}',
+        'lists': '[' * 3000 + ']' * 3000,
+        'values': '[' + '[],' * 60_000 + ']',
+        'digits': '9' * 100_000,
+    }
+
+
+def json_bombs() -> dict[str, str]:
+    """Texts that are deep or long."""
+    return {
+        'lists': '[' * 500_000 + ']' * 500_000,
+        'mappings': '{"a":' * 100_000 + '1' + '}' * 100_000,
+        'digits': '9' * 500_000,
+    }
+
+
+def chunk_bombs() -> dict[str, list[tuple[str, int, bytes]]]:
+    """Chunks of MCAP files: compression, the size that they say they have, compressed data."""
+    zeros = zstandard.ZstdCompressor(level=1).compress(bytes(1 << 30))
+    many = zstandard.ZstdCompressor(level=1).compress(bytes(100 << 20))
+    message = struct.pack('<BQHIQQ', 5, 22, 1, 0, 0, 0)
+    count = (64 << 20) // len(message)
+    small = zstandard.ZstdCompressor(level=1).compress(message * count)
+    packed = lz4.frame.compress(bytes(200 << 20))
+    return {
+        'zeros': [('zstd', 1 << 30, zeros)] * 40,
+        'many': [('zstd', 100 << 20, many)] * 100,
+        'messages': [('zstd', len(message) * count, small)] * 4,
+        'lz4': [('lz4', 200 << 20, packed)],
+        'lies': [('zstd', 1000, zeros)] * 40,
+    }
+
+
+def _blast(name: str, place: Path, read: Read) -> Blast:
+    context = multiprocessing.get_context('fork')
+    mine, other = context.Pipe()
+    process = context.Process(target=_child, args=(read, place, other))
+    process.start()
+    other.close()
+    try:
+        seconds, megabytes, refused, text = (
+            mine.recv() if mine.poll(_PATIENCE) else (_PATIENCE, 0.0, False, 'no end')
+        )
+    except EOFError:
+        seconds, megabytes, refused, text = _PATIENCE, 0.0, False, 'the process is gone'
+    process.kill()
+    process.join()
+    return Blast(name=name, seconds=seconds, megabytes=megabytes, refused=refused, text=text)
+
+
+def _child(read: Read, place: Path, answer: Connection) -> None:
+    begin = time.perf_counter()
+    try:
+        read(place)
+        refused, text = False, 'it was read'
+    except IlRosError as problem:
+        refused, text = True, str(problem)
+    except BaseException as problem:
+        refused, text = False, f'{type(problem).__name__}: {problem}'[:300]
+    seconds = time.perf_counter() - begin
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    answer.send((seconds, megabytes, refused, text))
+    os._exit(0)
+
+
+def assess(place: Path) -> None:
+    """Check a bag.
+
+    Raises:
+        DatasetError: With what is wrong.
+    """
+    finding = assess_bag(place)
+    if finding.wrong:
+        raise DatasetError(finding.problem, where=str(place))
+
+
+def _contract_of_reach() -> Contract:
+    return load_contract(CONTRACT)
+
+
+def _read_bag(place: Path) -> None:
+    with EpisodeReader(place, _contract_of_reach()) as reader:
+        reader.require(['joint_states'])
+
+
+def _read_contract(place: Path) -> None:
+    load_contract(place / 'c.yaml')
+
+
+def _read_episodes(place: Path) -> None:
+    read_episodes(place / 'e.jsonl')
+
+
+def _launch(place: Path) -> None:
+    evaluate(place / 'x.xml', {}, scratch=place)
+
+
+def _file(name: str, text: str) -> Callable[[Path], object]:
+    return lambda place: (place / name).write_text(text)
+
+
+def _contract(value: str) -> Callable[[Path], object]:
+    text = CONTRACT.read_text()
+    return _file('c.yaml', text.replace('version: 1', f'version: {value}'))
+
+
+def _json(file: str, text: str) -> Callable[[Path], object]:
+    def make(place: Path) -> None:
+        if file == 'episode.json':
+            _bag()(place)
+        (place / file).write_text(text)
+
+    return make
+
+
+def _bag(custom: str = '', storage: str = 'mcap', suffix: str = 'mcap') -> Callable[[Path], object]:
+    def make(place: Path) -> None:
+        text = _METADATA.format(custom=custom, storage=storage, suffix=suffix)
+        (place / 'metadata.yaml').write_text(text)
+        (place / f'bag.{suffix}').touch()
+
+    return make
+
+
+def make_mcap(chunks: list[tuple[str, int, bytes]]) -> Callable[[Path], object]:
+    """What makes a bag of one MCAP file with these chunks (see `chunk_bombs`) in a folder."""
+
+    def record(opcode: int, body: bytes) -> bytes:
+        return struct.pack('<BQ', opcode, len(body)) + body
+
+    def text(value: str) -> bytes:
+        return struct.pack('<I', len(value)) + value.encode()
+
+    def make(place: Path) -> None:
+        _bag()(place)
+        with (place / 'bag.mcap').open('wb') as file:
+            file.write(MCAP0_MAGIC + record(1, text('ros2') + text('')))
+            for name, size, data in chunks:
+                head = struct.pack('<QQQI', 0, 1, size, 0) + text(name)
+                file.write(record(6, head + struct.pack('<Q', len(data)) + data))
+            file.write(record(15, struct.pack('<I', 0)) + record(2, struct.pack('<QQI', 0, 0, 0)))
+            file.write(MCAP0_MAGIC)
+
+    return make
+
+
+_TOPICS = """
+CREATE TABLE schema(schema_version INTEGER, ros_distro TEXT);
+CREATE TABLE metadata(id INTEGER, metadata_version INTEGER, metadata TEXT);
+CREATE TABLE message_definitions(id, topic_type, encoding, encoded_message_definition,
+    type_description_hash);
+CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, serialization_format TEXT,
+    offered_qos_profiles TEXT, type_description_hash TEXT);
+INSERT INTO topics VALUES(1, '/joint_states', 'sensor_msgs/msg/JointState', 'cdr', '', '');
+"""
+_TABLES = {
+    'endless view': f"""{_TOPICS}CREATE VIEW messages AS
+        WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)
+        SELECT x AS id, 1 AS topic_id, x AS timestamp, zeroblob(1000000) AS data FROM c;""",
+    'made up': f"""{_TOPICS}CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER,
+        timestamp INTEGER, data BLOB AS (zeroblob(1000000000)) VIRTUAL);
+        INSERT INTO messages(id, topic_id, timestamp) VALUES(1, 1, 1);""",
+    'endless topics': """CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER,
+        timestamp INTEGER, data BLOB);
+        CREATE VIEW topics AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)
+        SELECT x AS id, 'a' AS name, 'b' AS type, 'cdr' AS serialization_format FROM c;""",
+}
+
+
+def _database(script: str) -> Callable[[Path], object]:
+    def make(place: Path) -> None:
+        _bag(storage='sqlite3', suffix='db3')(place)
+        with closing(sqlite3.connect(place / 'bag.db3')) as base:
+            base.executescript(script)
+
+    return make
+
+
+if __name__ == '__main__':
+    import sys
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as trial:
+        for blast in refuse_all(Path(trial), int(sys.argv[1]) if sys.argv[1:] else 1):
+            sign = 'ok' if blast.refused and blast.seconds < 2 and blast.megabytes < 300 else 'NO'
+            print(f'{sign} {blast.name}: {blast.seconds:.2f} s {blast.megabytes:.0f} MB '
+                  f'{" ".join(blast.text.split())[:150]}', flush=True)  # fmt: skip
