@@ -26,7 +26,7 @@ from il_ros.ros.spin import make_executor
 class Pulse:
     """Plays what an arm measured, again and again; the policy was trained to go on like that.
 
-    The arm stands until the monitor lets the policy drive, which it does not while an arm moves.
+    The arm stands until the monitor commands it, which it does not while an arm moves.
 
     Args:
         contract: What the topics mean.
@@ -37,7 +37,8 @@ class Pulse:
     def __init__(self, contract: Contract, values: Sequence[Values]) -> None:
         still = {k: 0.0 * v if k.endswith('velocity') else v for k, v in values[0].items()}
         self._values: Iterator[Values] = repeat(still)
-        self._motion, self._driven = values, False
+        self._moving: Iterator[Values] = cycle(values)
+        self._driven = False
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node('pulse')
         self._executor = make_executor()
@@ -92,6 +93,8 @@ class Pulse:
             self._sensors.publish(values, self._newest)
 
     def _on_command(self, message: JointTrajectory) -> None:
+        if self._driven and self._values is not self._moving:
+            self._values = self._moving  # an arm moves once it is commanded
         # The command is stamped when the monitor decided, after the observation it answers.
         if to_ns(message.header.stamp) >= self._newest:
             self._latencies.append(time.perf_counter() - self._begin)
@@ -107,5 +110,4 @@ class Pulse:
         raise IlRosError(f'the monitor refuses to drive: {future.result()}')
 
     def _on_answer(self, future: Future) -> None:
-        if future.result().success and not self._driven:
-            self._driven, self._values = True, cycle(self._motion)
+        self._driven |= future.result().success
