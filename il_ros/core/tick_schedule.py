@@ -20,9 +20,9 @@ _CLOSEST = 0.45  # periods between two ticks, at least
 _SPACINGS = 32  # newest samples whose median spacing is the stream's
 # Across a pause, as when a simulation is reset, no rate is measured.
 _PAUSE = 0.2  # s
-# Intervals between ticks that the measured rate is a mean of, at least and at most: at 20 Hz those
-# of two seconds and of five.
-_LEAST_INTERVALS, _MOST_INTERVALS = 40, 100
+# Intervals between ticks that the measured rate is a mean of: at least, and those of how many
+# seconds. A machine that pauses for 50 ms has lost five ticks at 100 Hz, and one at 20 Hz.
+_LEAST_INTERVALS, _LEAST_TIME, _MOST_TIME = 40, 2.0, 5.0
 
 
 class TickSchedule:
@@ -42,6 +42,8 @@ class TickSchedule:
 
     def __init__(self, rate: float) -> None:
         self._rate, self._period = rate, round(NS / rate)
+        self._least = max(_LEAST_INTERVALS, round(_LEAST_TIME * rate))
+        self._most = round(self._least * _MOST_TIME / _LEAST_TIME)
         self.reset()
 
     def reset(self) -> None:
@@ -49,7 +51,8 @@ class TickSchedule:
         self._due: int | None = None
         self._sample = self._tick = 0
         self._spacings: deque[int] = deque(maxlen=_SPACINGS)
-        self._intervals: deque[int] = deque(maxlen=_MOST_INTERVALS)
+        self._intervals: deque[int] = deque(maxlen=self._most)
+        self._problem: str | None = ''
 
     def take(self, stamp: int) -> bool:
         """Take the stamp of a sample [ns], later than all before; say whether it paces a tick."""
@@ -80,6 +83,7 @@ class TickSchedule:
         if self._intervals and (interval > pause) != (self._intervals[-1] > pause):
             self._intervals.clear()  # the rate before says nothing of the rate now
         self._intervals.append(interval)
+        self._problem = None
 
     @property
     def rate(self) -> float:
@@ -93,6 +97,11 @@ class TickSchedule:
         Ticks are never too many. They are too few where the rate is too low even without the
         longest two or three intervals: a few lost samples are no slow driver.
         """
+        if self._problem is None:  # it is asked for more often than there are ticks
+            self._problem = self._find_problem()
+        return self._problem
+
+    def _find_problem(self) -> str:
         intervals = sorted(self._intervals)
         rate = self._mean_rate(intervals[: -1 - len(intervals) // _LEAST_INTERVALS])
         if not rate < (1.0 - RATE_ERROR) * self._rate:
@@ -102,7 +111,6 @@ class TickSchedule:
             f'(within {RATE_ERROR:.0%} allowed): samples of its clock stream come too rarely'
         )
 
-    @staticmethod
-    def _mean_rate(intervals: list[int]) -> float:
-        known = len(intervals) >= _LEAST_INTERVALS - 2
+    def _mean_rate(self, intervals: list[int]) -> float:
+        known = len(intervals) >= self._least - 1 - self._least // _LEAST_INTERVALS
         return NS * len(intervals) / sum(intervals) if known else nan
