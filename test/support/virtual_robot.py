@@ -129,6 +129,7 @@ class VirtualRobot:
         joints: What becomes of a JointState before it is sent; a list of messages.
         held: For each device the state of its switch; None for silence.
         force: At the wrist [N].
+        cost: What a tick takes until its command is sent, at most [s].
     """
 
     def __init__(self, node, contract, seed=0):
@@ -143,7 +144,7 @@ class VirtualRobot:
         self.chunks = {'policy': None, 'expert': None}
         self.joints = lambda message: [message]
         self.held, self.lost = {}, False
-        self.force = 0.0
+        self.force = self.cost = 0.0
         self.limits = contract.limits
         self._last = np.zeros(len(self.limits.names))
         self._controller = TrajectoryController(
@@ -163,7 +164,14 @@ class VirtualRobot:
         topic = node.resolve_topic_name(contract.action.output.topic)
         commands = next(each for each in node.publishers if each.topic_name == topic)
         commands.publish = self._on_command
-        self._at(self.steady, self._sample)
+        prepare = type(node._sender).prepare
+
+        def slowly(monitor, now):
+            prepare(node._sender, monitor, now)
+            self._compute()
+
+        node._sender.prepare = slowly
+        self._at(self.steady, self._sample, robot=True)
 
     def close(self):
         """Deactivate the node."""
@@ -261,7 +269,7 @@ class VirtualRobot:
         if self._queue and self._queue[0][0] <= begin:
             if self._queue[0][0] > end:
                 return None
-            at, _, work = heapq.heappop(self._queue)
+            at, _, work, _ = heapq.heappop(self._queue)
             self._set(at)
             return work
         if begin > end:
@@ -275,15 +283,26 @@ class VirtualRobot:
         self.steady = max(self.steady, at)
         _set_clock(self.node, self.steady + self.offset)
 
-    def _at(self, at, work):
-        heapq.heappush(self._queue, (at, next(self._count), work))
+    def _compute(self):
+        """The node is at work for a while; the robot goes on."""
+        end = self.steady + round(self.cost * self.rng.random() * NS)
+        while mine := [event for event in self._queue if event[3] and event[0] <= end]:
+            self._queue.remove(min(mine))
+            heapq.heapify(self._queue)
+            self._set(min(mine)[0])
+            min(mine)[2]()
+        self._set(end)
 
-    def _send(self, wire, work):
+    def _at(self, at, work, *, robot=False):
+        """Let something happen at a time [ns]; whether the robot does it, or else the node."""
+        heapq.heappush(self._queue, (at, next(self._count), work, robot))
+
+    def _send(self, wire, work, *, robot=False):
         """Let `work` happen when a message on this wire arrives, if it does."""
         for _ in range(1 + (self.rng.random() < wire.twice)):
             if self.rng.random() >= wire.loss:
                 delay = wire.delay + wire.jitter * self.rng.random()
-                self._at(self.steady + round(delay * NS), work)
+                self._at(self.steady + round(delay * NS), work, robot=robot)
 
     def _to_node(self, wire, topic, *message):
         def deliver():
@@ -300,7 +319,7 @@ class VirtualRobot:
         """One period of the robot: what it measures, what its sources make of that, switches."""
         stamp, dt = self.steady, self.contract.period
         jitter = round(1e-4 * NS * self.rng.random())
-        self._at(stamp + round(dt * NS) + jitter, self._sample)
+        self._at(stamp + round(dt * NS) + jitter, self._sample, robot=True)
         now = stamp / NS
         position, after = self._controller.positions(np.array([now, now + 1e-4]))
         noise = 1e-6 * self.rng.standard_normal(len(position))
@@ -335,7 +354,7 @@ class VirtualRobot:
 
     def _on_command(self, message):
         self.commands.append(message)
-        self._send(self.wires['commands'], lambda: self._follow(message))
+        self._send(self.wires['commands'], lambda: self._follow(message), robot=True)
 
     def _follow(self, message):
         self._look()
