@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.fault_relay import Change
-from benchmarks.fault_rig import Rig
+from benchmarks.fault_relay import WIRES, Change
+from benchmarks.fault_rig import NO_SETTINGS, Rig
 from il_ros.core.frames import NS
 from il_ros.ros.message_conversion import to_ns, to_stamp
 
 Inject = Callable[[Rig, np.random.Generator], None]
 STARVED = 2.0  # s that the processor is kept busy
+LATEST = 0.3  # s that a command is late at most
 _BEAT = 0.05  # s between two messages of the operator's device
+_DOWN = 0.5  # s that a driver needs to come back
+_DRIFT = 0.2  # s that a drifting clock gains in a second
+_LIMITED = {'simulator': ('enforce_command_limits:=true',)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,7 @@ class Fault:
         rides: Whether going on within the limits is as good as a stop; then `limit` counts from
             when the monitor stopped.
         mute: Whether nobody is left who could give the reason.
+        settings: Parameters that nodes have for it.
         prepare: What has to be done first, while the arm moves already.
     """
 
@@ -42,6 +49,7 @@ class Fault:
     limit: float = 1.0
     rides: bool = False
     mute: bool = False
+    settings: Mapping[str, Sequence[str]] = NO_SETTINGS
     prepare: Callable[[Rig], bool] = lambda rig: True
 
 
@@ -165,6 +173,128 @@ def _take_over(rig: Rig) -> bool:
     return False
 
 
+def _shifted(message: Any, *, rad: float = 0.0, seconds: float = 0.0) -> Any:
+    """Another sample of joint states: one joint elsewhere, at another time."""
+    other = copy.deepcopy(message)
+    other.position[0] += rad
+    other.header.stamp = to_stamp(to_ns(message.header.stamp) + round(seconds * NS))
+    return other
+
+
+def _contradicted(rng: np.random.Generator) -> Change:
+    rad = float(rng.choice([-1.0, 1.0]))
+    return lambda message: [_shifted(message, rad=rad, seconds=-0.02), message]
+
+
+def _second_publisher(rig: Rig, _: np.random.Generator) -> None:
+    """An innocent second driver, whose arm stands elsewhere."""
+    other = rig.publisher(WIRES['joints'], WIRES['joints'].topic)
+    first: list[Any] = []
+
+    def change(message: Any) -> Any:
+        first.append(message)
+        other.publish(_shifted(first[0], rad=0.3))
+        return message
+
+    rig.relay.changes['joints'] = change
+
+
+def _permuted(message: Any) -> Any:
+    """Positions in another order than the names."""
+    message.position = [*message.position[1:7], message.position[0], *message.position[7:]]
+    return message
+
+
+def _foreign_publisher(rig: Rig, _: np.random.Generator) -> None:
+    rig.publisher(WIRES['command'], WIRES['command'].source)
+
+
+def _unheard(rig: Rig, _: np.random.Generator) -> None:
+    rig.relay.cut('command')
+
+
+def _late_in_transit(rig: Rig, rng: np.random.Generator) -> None:
+    rig.relay.delays['command'] = lambda: rng.uniform(0.0, LATEST)
+
+
+def _stop_and_go(rig: Rig, rng: np.random.Generator) -> None:
+    """The monitor's process gets the processor now and then alone."""
+    end = time.monotonic() + STARVED
+    while time.monotonic() < end:
+        rig.signal('monitor', signal.SIGSTOP)
+        rig.spin(rng.uniform(0.0, LATEST))
+        rig.go_on('monitor')
+        rig.spin(rng.uniform(0.0, LATEST))
+
+
+def _restarted_driver(rig: Rig, _: np.random.Generator) -> None:
+    """Neither does it measure for a while, nor does it take commands."""
+    for wire in ('joints', 'command'):
+        rig.relay.changes[wire] = lambda message: None
+    rig.spin(_DOWN)
+    rig.relay.changes.clear()
+
+
+def _drifting(_: np.random.Generator) -> Change:
+    begin = time.monotonic()
+
+    def change(message: Any) -> Any:
+        return _stamped(_DRIFT * (time.monotonic() - begin))(message)
+
+    return change
+
+
+def _peak_between(_: np.random.Generator) -> Change:
+    """One sample of 200 N that no tick is taken from."""
+    sent: list[Any] = []
+
+    def change(message: Any) -> Any:
+        sent.append(message)
+        if len(sent) > 1:
+            return message
+        peak = copy.deepcopy(message)
+        peak.wrench.force.z += 200.0
+        after = to_ns(message.header.stamp) + round(_BEAT / 5 * NS)
+        message.header.stamp, peak.header.stamp = to_stamp(after), message.header.stamp
+        return [peak, message]
+
+    return change
+
+
+def _repeating_device(rig: Rig, _: np.random.Generator) -> None:
+    stamp = rig.referee.stamp
+    rig.every(_BEAT, lambda: rig.hold(True, stamp=stamp))
+
+
+def _negative_clock(_: np.random.Generator) -> Change:
+    sent: list[Any] = []
+
+    def change(message: Any) -> Any:
+        sent.append(message)
+        if len(sent) <= 3:
+            message.clock.sec = -5
+        return message
+
+    return change
+
+
+def _twice(message: Any) -> Any:
+    return [message, message]
+
+
+def _out_of_order(_: np.random.Generator) -> Change:
+    """Each sample after the one that follows it."""
+    kept: list[Any] = []
+
+    def change(message: Any) -> Any:
+        if not kept:
+            kept.append(message)
+            return None
+        return [message, kept.pop()]
+
+    return change
+
+
 FAULTS = (
     Fault(name='policy killed', inject=_signal('policy', signal.SIGKILL)),
     Fault(name='expert killed', inject=_signal('expert', signal.SIGKILL), driver='expert'),
@@ -187,4 +317,22 @@ FAULTS = (
     Fault(name='wrench spike', inject=_tamper('wrench', _spike)),
     Fault(name='processor starved', inject=_starve, limit=STARVED, rides=True),
     Fault(name='takeover device silent', inject=lambda rig, rng: None, prepare=_take_over),
+    Fault(name='contradicting joint_states', inject=_tamper('joints', _contradicted)),
+    Fault(name='second publisher of joint_states', inject=_second_publisher),
+    Fault(name='joints permuted', inject=_tamper('joints', _always(_permuted))),
+    Fault(name='joint_states out of order', inject=_tamper('joints', _out_of_order), rides=True),
+    Fault(name='joint_states twice', inject=_tamper('joints', _always(_twice)), rides=True),
+    Fault(
+        name='joint_states stamped 0.2 s ahead', inject=_tamper('joints', _always(_stamped(0.2)))
+    ),
+    Fault(name='clock of the driver drifts', inject=_tamper('joints', _drifting), rides=True),
+    Fault(name='another publisher of commands', inject=_foreign_publisher),
+    Fault(name='nobody takes commands', inject=_unheard),
+    Fault(name='commands late in transit', inject=_late_in_transit, rides=True, settings=_LIMITED),
+    Fault(name='monitor starved', inject=_stop_and_go, rides=True),
+    Fault(name='driver restarts', inject=_restarted_driver, limit=1.5),
+    Fault(name='controller deactivated', inject=_tamper('command', _always(lambda message: None))),
+    Fault(name='wrench peak between ticks', inject=_tamper('wrench', _peak_between)),
+    Fault(name='takeover device repeats itself', inject=_repeating_device, prepare=_take_over),
+    Fault(name='negative clock', inject=_tamper('clock', _negative_clock), rides=True),
 )

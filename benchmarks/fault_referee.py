@@ -48,10 +48,12 @@ class Referee:
     """Listens to the untouched joints, the task's state and the monitor's status."""
 
     node: Node
+    joints: str = WIRES['joints'].source
     stamp: int = 0
     speed: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     status: MonitorStatus = field(default_factory=MonitorStatus)
+    task: TaskState = field(default_factory=TaskState)
     _since: int = 0
     _before: dict[str, int] = field(default_factory=dict)
     _moved: int = 0
@@ -60,7 +62,7 @@ class Referee:
 
     def __post_init__(self) -> None:
         subscribe = self.node.create_subscription
-        subscribe(JointState, WIRES['joints'].source, self._on_joints, SENSOR_OUT)
+        subscribe(JointState, self.joints, self._on_joints, SENSOR_OUT)
         subscribe(TaskState, f'/{topics.TASK_STATE}', self._on_task, SENSOR_OUT)
         subscribe(MonitorStatus, f'/{topics.MONITOR_STATUS}', self._on_status, CHUNKS)
 
@@ -101,6 +103,7 @@ class Referee:
             self._moved = self.stamp
 
     def _on_task(self, message: TaskState) -> None:
+        self.task = message
         self.counts = dict(zip(message.violation_kinds, message.violation_counts, strict=True))
 
     def _on_status(self, message: MonitorStatus) -> None:

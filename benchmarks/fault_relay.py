@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +15,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
 
 from il_ros.core import topics
-from il_ros.ros.qos import CHUNKS, SENSOR_OUT
+from il_ros.ros.qos import CHUNKS, COMMAND, SENSOR_OUT
 
 Change = Callable[[Any], Any]
-"""Takes a message and gives the one to send in its place, or None to send nothing."""
+"""Takes a message and gives the one to send in its place, a list of several, or None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +46,18 @@ WIRES: Mapping[str, Wire] = {
         kind=ActionChunk,
         qos=CHUNKS,
     ),
+    'command': Wire(
+        source='/untouched/joint_trajectory',
+        topic='/arm_controller/joint_trajectory',
+        kind=JointTrajectory,
+        qos=COMMAND,
+    ),
 }
+_LOOK = 0.002  # s between two looks for what has been on its way for long enough
 OWNERS: Mapping[str, tuple[str, ...]] = {
     'simulator': ('joints', 'wrench', 'clock'),
     'policy': ('chunk',),
+    'monitor': ('command',),
 }
 
 
@@ -56,20 +68,61 @@ def remappings(node: str) -> list[str]:
 
 
 class Relay:
-    """Passes every wire on; `changes` says, by a wire's name, what to do with its messages."""
+    """Passes every wire on.
 
-    def __init__(self, node: Node) -> None:
+    Attributes:
+        changes: By a wire's name, what to do with its messages.
+        delays: By a wire's name, how long each message is on its way [s]; none where none is given.
+    """
+
+    def __init__(self, node: Node, wires: Mapping[str, Wire] = WIRES) -> None:
         self.changes: dict[str, Change] = {}
-        for name, wire in WIRES.items():
-            self._connect(node, name, wire)
+        self.delays: dict[str, Callable[[], float]] = {}
+        self._node, self._ends = node, dict[str, Any]()
+        self._way: list[tuple[float, int, Any, Any]] = []  # when, in order, to where, the message
+        self._count = itertools.count()
+        for name, wire in wires.items():
+            publisher = node.create_publisher(wire.kind, wire.topic, wire.qos)
+            self._ends[name] = wire, self._forwarder(name, publisher), None
+            self.join(name)
+        if wires:
+            node.create_timer(_LOOK, self._arrive)
 
-    def _connect(self, node: Node, name: str, wire: Wire) -> None:
-        publisher = node.create_publisher(wire.kind, wire.topic, wire.qos)
+    def restore(self) -> None:
+        """Pass everything on as it is."""
+        self.changes.clear()
+        self.delays.clear()
+        self._way.clear()
+        for name in self._ends:
+            self.join(name)
 
+    def cut(self, name: str) -> None:
+        """Nobody subscribes to the beginning of this wire."""
+        wire, forward, subscription = self._ends[name]
+        self._node.destroy_subscription(subscription)
+        self._ends[name] = wire, forward, None
+
+    def join(self, name: str) -> None:
+        """Subscribe again to what was cut."""
+        wire, forward, subscription = self._ends[name]
+        if subscription is None:
+            joined = self._node.create_subscription(wire.kind, wire.source, forward, wire.qos)
+            self._ends[name] = wire, forward, joined
+
+    def _forwarder(self, name: str, publisher: Any) -> Callable[[Any], None]:
         def forward(message: Any) -> None:
-            change = self.changes.get(name)
+            change, delay = self.changes.get(name), self.delays.get(name)
             sent = message if change is None else change(message)
-            if sent is not None:
-                publisher.publish(sent)
+            for one in sent if isinstance(sent, list) else [sent]:
+                if one is not None and delay is None:
+                    publisher.publish(one)
+                elif one is not None and delay is not None:
+                    at = time.monotonic() + delay()
+                    heapq.heappush(self._way, (at, next(self._count), publisher, one))
 
-        node.create_subscription(wire.kind, wire.source, forward, wire.qos)
+        return forward
+
+    def _arrive(self) -> None:
+        while self._way and self._way[0][0] <= time.monotonic():
+            _, _, publisher, message = heapq.heappop(self._way)
+            publisher.publish(message)

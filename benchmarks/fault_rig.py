@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import rclpy
@@ -18,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.fault_referee import STANDING, Referee
-from benchmarks.fault_relay import Relay, remappings
+from benchmarks.fault_relay import WIRES, Relay, Wire, remappings
 from il_ros.cli.running_graph import isolate
 from il_ros.core import topics
 from il_ros.core.errors import IlRosError
@@ -29,24 +30,43 @@ from il_ros.ros.message_conversion import to_stamp
 from il_ros.ros.spin import make_executor
 
 NODES = ('simulator', 'expert', 'policy', 'monitor')
+NO_SETTINGS: Mapping[str, Sequence[str]] = MappingProxyType({})
 MODES = {'policy': MonitorStatus.POLICY, 'expert': MonitorStatus.EXPERT}
 MOVING = 0.3  # joint speed from which the arm counts as under way [rad/s, m/s]
 _START = 30.0  # s that a node may take to answer
 _ENTRY = 8.0  # s that a mode may take to be granted
 _GAP = 0.5  # s between two attempts of that
+_LOOSE = 'allow_uncalibrated:=true'
 
 
 class Rig:
-    """Simulator in real time, expert, policy and monitor; as a context manager.
+    """Simulator in real time, expert, policy and monitor, or other nodes; as a context manager.
 
     Args:
         bundle: The policy's bundle.
-        log: Folder for what the nodes say.
+        log: Folder for what the nodes say, and for the files of those that write some.
         contract: What the topics mean; the bundle has to be made for it.
+        nodes: Which nodes run.
+        relayed: Whether messages go over wires that can be tampered with.
+        calibrated: Whether the bundle has thresholds for the monitor.
+        settings: Further parameters by node.
     """
 
-    def __init__(self, bundle: Path, log: Path, contract: Path = CONTRACT) -> None:
+    def __init__(
+        self,
+        bundle: Path,
+        log: Path,
+        contract: Path = CONTRACT,
+        *,
+        nodes: Sequence[str] = NODES,
+        relayed: bool = True,
+        calibrated: bool = False,
+        settings: Mapping[str, Sequence[str]] = NO_SETTINGS,
+    ) -> None:
         self._bundle, self._log, self._contract = bundle, log, contract
+        self._nodes, self._settings = tuple(nodes), settings
+        self._undo: list[Callable[[], object]] = []
+        self._relayed, self._calibrated = relayed, calibrated
         self._children: dict[str, Child] = {}
         self._stopped: set[str] = set()
 
@@ -63,12 +83,16 @@ class Rig:
             self._stack.callback(self.node.destroy_node)
             self._executor = make_executor()
             self._executor.add_node(self.node)
-            self.relay, self.referee = Relay(self.node), Referee(node=self.node)
+            joints = WIRES['joints']
+            self.relay = Relay(self.node, WIRES if self._relayed else {})
+            self.referee = Referee(
+                node=self.node, joints=joints.source if self._relayed else joints.topic
+            )
             self._takeover = self.node.create_publisher(Takeover, f'/{topics.TAKEOVER}', 10)
             self._reset = self.node.create_client(ResetWorld, '/simulator/reset')
             self._mode = self.node.create_client(SetMode, '/monitor/set_mode')
             self._discard = self.node.create_client(DiscardBefore, '/monitor/discard_before')
-            for name in NODES:
+            for name in self._nodes:
                 self.start(name)
         except BaseException:
             self._stack.close()
@@ -81,16 +105,25 @@ class Rig:
 
     def start(self, name: str) -> None:
         """Start the process of one node."""
+        simulated, files = 'use_sim_time:=true', self._log.resolve()
+        contract, bundle = f'contract:={self._contract}', f'bundle:={self._bundle.resolve()}'
         settings = {
-            'simulator': ['speed:=1.0'],
-            'expert': ['use_sim_time:=true'],
-            'policy': ['use_sim_time:=true', f'bundle:={self._bundle}', 'device:=cpu'],
-            'monitor': ['use_sim_time:=true', 'allow_uncalibrated:=true'],
+            'simulator': [contract, 'speed:=1.0'],
+            'expert': [contract, simulated],
+            'policy': [contract, simulated, bundle, 'device:=cpu'],
+            'monitor': [contract, simulated, *([bundle] if self._calibrated else [_LOOSE])],
+            'recorder': [contract, simulated, f'directory:={files / "episodes"}'],
+            'flight_recorder': [contract, simulated, f'directory:={files / "snapshots"}'],
+            'coach': [contract, simulated, f'directory:={files / "coach"}'],
+            'teleop': [contract, simulated, 'device:=twist'],
+            'trainer': [f'root:={files}'],
         }[name]
-        words = [w for each in (f'contract:={self._contract}', *settings) for w in ('-p', each)]
+        given = (*settings, *self._settings.get(name, ()))
+        words = [word for each in given for word in ('-p', each)]
         path = packages.executable('il_ros', name, os.environ, 'faults')
+        wires = remappings(name) if self._relayed else []
         self._children[name] = self._supervisor.start(
-            name, [str(path), '--ros-args', *words, *remappings(name)], expect='anything'
+            name, [str(path), '--ros-args', *words, *wires], expect='anything'
         )
 
     def restart(self) -> None:
@@ -100,9 +133,14 @@ class Rig:
                 self.signal(name, signal.SIGKILL)
                 child.wait(_START)
         self._stopped.clear()
-        self.relay.changes.clear()
-        for name in NODES:
+        self.undo()
+        for name in self._nodes:
             self.start(name)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process of each node that lives."""
+        return {name: one.pid for name, one in self._children.items() if one.returncode is None}
 
     def run(self, argv: Sequence[str]) -> Child:
         """Start a process that is no node."""
@@ -122,11 +160,33 @@ class Rig:
             self._children[name].wait(_START)
         self._stopped.clear()
 
-    def hold(self, held: bool) -> None:
-        """Say whether the operator holds the enable switch."""
+    def go_on(self, name: str) -> None:
+        """Let a stopped process go on."""
+        self.signal(name, signal.SIGCONT)
+        self._stopped.discard(name)
+
+    def hold(self, held: bool, *, stamp: int | None = None) -> None:
+        """Say whether the operator holds the enable switch, as read at `stamp` [ns], or now."""
         message = Takeover(held=held)
-        message.header.stamp = to_stamp(self.referee.stamp)
+        message.header.stamp = to_stamp(self.referee.stamp if stamp is None else stamp)
         self._takeover.publish(message)
+
+    def undo(self) -> None:
+        """Undo what a fault did to the wires, and what it left to be undone."""
+        self.relay.restore()
+        while self._undo:
+            self._undo.pop()()
+
+    def every(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something again and again, as long as the fault lasts."""
+        timer = self.node.create_timer(seconds, work)
+        self._undo.append(lambda: self.node.destroy_timer(timer))
+
+    def publisher(self, wire: Wire, topic: str) -> Any:
+        """Another publisher of a wire's messages, as long as the fault lasts."""
+        publisher = self.node.create_publisher(wire.kind, topic, wire.qos)
+        self._undo.append(lambda: self.node.destroy_publisher(publisher))
+        return publisher
 
     def spin(self, seconds: float) -> None:
         """Serve the wires for a while [s of the wall]."""
@@ -148,14 +208,14 @@ class Rig:
         Raises:
             IlRosError: If the arm does not come to rest, or the monitor refuses.
         """
-        self.tidy()
+        self.rest()
         stamp = self._call(self._reset, ResetWorld.Request(seed=seed), _START).stamp
         self._call(self._discard, DiscardBefore.Request(stamp=stamp), _START)
         self._enter(SetMode.Request(mode=MODES[mode]))
 
-    def tidy(self) -> None:
+    def rest(self) -> None:
         """Undo what a fault did; the arm rests and nobody drives."""
-        self.relay.changes.clear()
+        self.undo()
         self.end_stopped()
         for name, child in self._children.items():
             if child.returncode is not None:

@@ -104,7 +104,7 @@ def inject(sizes: FaultSizes, log: Path) -> list[Injection]:
         bundle = _bundle(Path(scratch), sizes)
         for fault in chosen:
             # A graph of its own for each kind: what one leaves behind is no excuse for another.
-            with Rig(bundle, log / fault.name.replace(' ', '_')) as rig:
+            with Rig(bundle, log / fault.name.replace(' ', '_'), settings=fault.settings) as rig:
                 _warm_up(rig, fault)
                 for seed in draw_seeds('ood', sizes.times):
                     results.append(_injection(rig, fault, seed))

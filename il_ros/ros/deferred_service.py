@@ -38,7 +38,9 @@ class SlowAnswer(Generic[T]):
 
 
 class DeferredService(Generic[T]):
-    """Answers one request at a time; one that comes before the answer is refused.
+    """Does the work of one request at a time; another one that comes meanwhile is refused.
+
+    The same request once more gets the same answer: a client repeats one whose answer may be lost.
 
     Both executors of rclpy send what a service's callback returned by the service's
     `send_response`. Here that waits for the end of the work. (A callback that is a coroutine
@@ -54,8 +56,8 @@ class DeferredService(Generic[T]):
     def __init__(self, node: Node, kind: Any, name: str, answer: SlowAnswer[T]) -> None:
         self._node, self._name, self._answer = node, name, answer
         self._work: WorkThread[T] = WorkThread()
-        self._pending: Any = None  # the response that is not sent yet
-        self._header: Any = None  # of the request that it answers
+        self._request: Any = None  # that the work is for
+        self._pending: list[list[Any]] = []  # responses not sent yet, each with its header
         self._timer: Timer | None = None
         service = node.create_service(kind, name, self._on_request)
         self._send = service.send_response
@@ -64,7 +66,7 @@ class DeferredService(Generic[T]):
     @property
     def busy(self) -> bool:
         """Whether a request waits for its answer."""
-        return self._pending is not None
+        return bool(self._pending)
 
     def abandon(self) -> None:
         """Refuse the request that waits, for a node that goes down; its work comes to nothing."""
@@ -72,6 +74,9 @@ class DeferredService(Generic[T]):
             self._respond('broken off: the node goes down')
 
     def _on_request(self, request: Any, response: Any) -> Any:
+        if self.busy and request == self._request:
+            self._pending.append([response, None])
+            return response
         try:
             if self.busy or self._work.busy:
                 raise IlRosError(f'{self._name} is at work', fix='wait for the answer before')
@@ -79,16 +84,17 @@ class DeferredService(Generic[T]):
         except Exception as problem:
             self._fill(response, refusal(self._node, problem))
             return response
-        self._pending, self._header = response, None
+        self._request, self._pending = request, [[response, None]]
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # work ends while a simulation stands, too
         self._timer = self._node.create_timer(_LOOK, self._look, clock=clock)
         return response
 
     def _send_later(self, response: Any, header: Any) -> None:
-        if response is self._pending:
-            self._header = header
-        else:
-            self._send(response, header)
+        for pending in self._pending:
+            if pending[0] is response:
+                pending[1] = header
+                return
+        self._send(response, header)
 
     def _look(self) -> None:
         done = self._work.take()
@@ -107,10 +113,10 @@ class DeferredService(Generic[T]):
     def _respond(self, problem: str) -> None:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
-        response, header = self._pending, self._header
-        self._pending = self._header = self._timer = None
-        self._fill(response, problem)
-        self._send(response, header)
+        pending, self._pending, self._timer = self._pending, [], None
+        for response, header in pending:
+            self._fill(response, problem)
+            self._send(response, header)
 
     def _fill(self, response: Any, problem: str) -> None:
         self._answer.describe(response)

@@ -56,7 +56,7 @@ def test_the_exit_code_tells(folders, monkeypatch):
     assert bench.main() == 0
 
 
-@pytest.mark.parametrize('name', ['loop', 'bc', 'data', 'tasks', 'dagger_arms'])
+@pytest.mark.parametrize('name', ['loop', 'bc', 'data', 'gate', 'tasks', 'dagger_arms'])
 def test_the_smallest_size_is_one_of_the_same_kind_and_smaller(name):
     module = import_module(f'benchmarks.{name}')
     assert type(module.SMOKE) is type(module.FULL)

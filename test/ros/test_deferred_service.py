@@ -136,6 +136,15 @@ def test_the_node_answers_others_until_the_work_ends(bench):
     assert said(bench.wait(bench.ask('b'))) == (True, '', 'b')
 
 
+def test_a_request_that_is_repeated_gets_the_same_answer(bench):
+    first, again = bench.ask('a'), bench.ask('a')
+    assert bench.wait(bench.other.call_async(Trigger.Request())).success
+    assert not first.done()
+    assert not again.done()
+    bench.loader.may_end.set()
+    assert said(bench.wait(first)) == said(bench.wait(again)) == (True, '', 'a')
+
+
 def test_whatever_is_raised_is_the_refusal_of_its_request(bench):
     bench.loader.may_end.set()
     assert said(bench.wait(bench.ask('first'))) == (True, '', 'first')
