@@ -133,6 +133,17 @@ def ends_early(data: Bytes) -> IlRosError:
     return IlRosError(f'the message ends early: {len(data)} bytes', fix='leave the message out')
 
 
+def header_frame(data: Bytes) -> str:
+    """The `frame_id` of a message that begins with a std_msgs/Header.
+
+    Raises:
+        IlRosError: If the bytes end early or are not plain CDR.
+    """
+    reader = Cdr(data)
+    reader.stamp()
+    return reader.string()
+
+
 def header_stamp(data: Bytes) -> int:
     """The stamp of a message that begins with a std_msgs/Header [ns].
 

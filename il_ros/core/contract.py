@@ -201,7 +201,7 @@ class Contract:
         version: Version of this format.
         name: Name of the contract.
         arm: Name of the kinematic model, of one arm or of a pair; empty when none fits.
-        base_frame: Frame of every Cartesian quantity.
+        base_frame: Frame of every Cartesian quantity whose stream names no other.
         rate: Ticks per second [Hz].
         clock: Observation whose samples pace the ticks.
         grace: How long a tick waits for streams that are due, on the receiving clock [s].
@@ -252,6 +252,10 @@ class Contract:
     def inputs(self) -> dict[str, Stream | ImageStream]:
         """Everything that is subscribed to: streams, then images, by key."""
         return {**self.streams, **self.images}
+
+    def frame_of(self, key: str) -> str:
+        """The coordinate frame that a stream's messages have to be in."""
+        return self.streams[key].frame_in(self.base_frame)
 
     @property
     def command_delay(self) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
 from il_ros.core.errors import ContractError, IlRosError, require
+from il_ros.core.geometry import matrix_from_quaternion, quaternion_from_matrix
 from il_ros.core.limits import Array
 from il_ros.core.registry import lookup, names_of
 
@@ -50,6 +51,14 @@ class Decoder(Protocol):
         """The value between `a` (share 0) and `b` (share 1), each of shape (size,)."""
 
 
+def is_framed(decoder: Decoder) -> bool:
+    """Whether a type's numbers are in the frame that its header names.
+
+    A third party's decoder says so by an attribute `framed`; by default they are in none.
+    """
+    return bool(getattr(decoder, 'framed', False))
+
+
 _XYZ = ('x', 'y', 'z')
 _XYZW = ('x', 'y', 'z', 'w')
 
@@ -60,6 +69,7 @@ class Composite(Decoder):
 
     parts: Mapping[str, tuple[str, ...]]
     stamped: bool = True
+    framed: bool = True
 
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """Refuse names (they are a JointState's) and fields that the type does not have."""
@@ -88,6 +98,29 @@ class Composite(Decoder):
                 numbers = [-number for number in numbers]
             values += numbers
         return np.array(values)
+
+    def moved(self, value: Array, fields: tuple[str, ...], transform: Array) -> Array:
+        """`value` (size,) in another frame.
+
+        Positions are moved and turned, orientations turned. Forces, torques and velocities are
+        turned alone: they stay those of the same point, a wrench's the sensor's.
+
+        Args:
+            value: What `pick` gave.
+            fields: Its fields.
+            transform: From the frame of `value` to the other one, shape (4, 4).
+        """
+        result, at, turn = value.copy(), 0, transform[:3, :3]
+        for field in fields:
+            part = slice(at, at + len(self.parts[field]))
+            if len(self.parts[field]) == 4:
+                turned = quaternion_from_matrix(turn @ matrix_from_quaternion(value[part]))
+                result[part] = turned if turned[3] >= 0 else -turned
+            else:
+                shift = transform[:3, 3] if field in _POSITIONS else 0.0
+                result[part] = turn @ value[part] + shift
+            at = part.stop
+        return result
 
     def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
         """Leaf by leaf; of a quaternion the shorter way, normalised."""
@@ -229,6 +262,7 @@ def _check_fields(fields: tuple[str, ...], known: Any, where: str) -> None:
 
 
 # Third parties' are added when they are asked for.
+_POSITIONS = ('pose.position', 'point')
 _POSE = {'pose.position': _XYZ, 'pose.orientation': _XYZW}
 DECODERS: dict[str, Decoder] = {
     'sensor_msgs/msg/JointState': JointState(),

@@ -41,6 +41,10 @@ class ContractError(IlRosError):
     """A contract is malformed, or two contracts that must agree do not."""
 
 
+class FrameIdError(IlRosError):
+    """A message is in a coordinate frame that the contract does not expect."""
+
+
 class BundleError(IlRosError):
     """A policy bundle is incomplete, damaged, or made for another contract."""
 

@@ -11,15 +11,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
-from il_ros.core.cdr import Bytes, header_stamp
+from il_ros.core.cdr import Bytes, header_frame, header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import OtherJointsError, decoder_for
-from il_ros.core.errors import IlRosError
+from il_ros.core.decoders import Composite, OtherJointsError, decoder_for, is_framed
+from il_ros.core.errors import FrameIdError, IlRosError, printable
 from il_ros.core.limits import Array
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.core.tick_schedule import TickSchedule
@@ -63,17 +63,39 @@ class Frame:
         return all(self.valid[key] for key in keys)
 
 
+class Transforms(Protocol):
+    """Knows how coordinate frames lie to one another, as tf2 does."""
+
+    def transform(self, target: str, source: str, stamp: int) -> Array:
+        """The transform, shape (4, 4), from frame `source` to frame `target` at `stamp` [ns].
+
+        Raises:
+            IlRosError: If it is not known.
+        """
+
+
 class TopicDecoder:
     """Decodes each message of a topic once, and hands every key its part.
 
     Args:
         streams: The topic's streams by key, all of one message type.
+        base_frame: Coordinate frame of those that name none.
+        transforms: Takes numbers in another frame than the contract's to that one; without it they
+            are refused.
     """
 
-    def __init__(self, streams: Mapping[str, Stream]) -> None:
+    def __init__(
+        self,
+        streams: Mapping[str, Stream],
+        base_frame: str,
+        transforms: Transforms | None = None,
+    ) -> None:
         self._streams = dict(streams)
         self._known: set[str] = set()  # keys that had a value
         self._decoder = decoder_for(next(iter(self._streams.values())).type)
+        self._transforms = transforms
+        framed = self._streams if is_framed(self._decoder) else ()
+        self._frame_ids = {key: streams[key].frame_in(base_frame) for key in framed}
 
     def decode(
         self, data: Bytes, received: int
@@ -89,11 +111,15 @@ class TopicDecoder:
         try:
             stamp = header_stamp(data) if self._decoder.stamped else received
             content = self._decoder.read(data)
+            frame_id = header_frame(data) if self._frame_ids else ''
         except IlRosError as problem:
             return received, {}, dict.fromkeys(self._streams, problem)
         for key, stream in self._streams.items():
             try:
-                values[key] = self._decoder.pick(content, stream.fields, stream.names)
+                value = self._decoder.pick(content, stream.fields, stream.names)
+                if self._frame_ids.get(key, frame_id) != frame_id:
+                    value = self._moved(key, value, frame_id, stamp)
+                values[key] = value
             except OtherJointsError as problem:
                 # Another publisher's, where there may be some, each with joints of its own.
                 if stream.publishers == 1 or key not in self._known:
@@ -102,6 +128,29 @@ class TopicDecoder:
                 errors[key] = problem
         self._known |= values.keys()
         return stamp, values, errors
+
+    def _moved(self, key: str, value: Array, frame_id: str, stamp: int) -> Array:
+        """`value` in the contract's frame, from the one that its message names.
+
+        Raises:
+            FrameIdError: If it cannot be taken there.
+        """
+        wanted, fields = self._frame_ids[key], self._streams[key].fields
+        named, allowed = f'in frame {printable(frame_id, 80)!r}', repr(wanted)
+        if not frame_id:
+            raise FrameIdError(
+                'it names no frame: header.frame_id is empty',
+                allowed=allowed,
+                fix="let its driver name it, or say frame_id: '' in the contract",
+            )
+        fix = f'say frame_id: {printable(frame_id, 80)} in the contract, or let its driver change'
+        if self._transforms is None or not wanted or not isinstance(self._decoder, Composite):
+            raise FrameIdError(named, allowed=allowed, fix=fix)
+        try:
+            transform = self._transforms.transform(wanted, frame_id, stamp)
+        except IlRosError as problem:
+            raise FrameIdError(f'{named}: {problem}', allowed=allowed, fix=fix) from None
+        return self._decoder.moved(value, fields, transform)
 
 
 @dataclass
@@ -180,6 +229,23 @@ class FrameBuilder:
         if key == self._contract.clock:
             frames += self._pace(stamp, now)
         return frames + self.poll(now)
+
+    def reject(self, key: str, problem: IlRosError, *, now: int) -> list[Frame]:
+        """Take note of a message that gave no value; return the frames that became due.
+
+        What was measured in another coordinate frame makes the samples before void, too: the stream
+        is invalid until a right one comes, however old a sample may be.
+
+        Args:
+            key: The contract's key.
+            problem: Why there is no value.
+            now: As for `add` [ns].
+        """
+        frames = self.poll(now)
+        self.rejected[key] = str(problem)
+        if isinstance(problem, FrameIdError):
+            self._histories[key].samples.clear()
+        return frames
 
     def poll(self, now: int) -> list[Frame]:
         """Return the waiting frame, if it is complete or its grace is over at `now` [ns]."""
@@ -285,7 +351,7 @@ def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, st
         age, oldest = frame.age[key], _oldest(stream, contract.rate)
         text = f'{key} ({stream.topic}): '
         if math.isnan(age):
-            text += 'never received'
+            text += 'none that can be used' if key in rejected else 'never received'
         elif age > oldest:
             text += f'{age:.3f} s old, allowed {oldest:.3f} s'
         else:

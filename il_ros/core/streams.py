@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from il_ros.core.decoders import decoded_types, decoder_for
+from il_ros.core.decoders import decoded_types, decoder_for, is_framed
 from il_ros.core.errors import ContractError, UnknownNameError, require
 
 
@@ -65,18 +65,26 @@ class Stream(TopicStream):
         fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
             JointState or `[pose.position, pose.orientation]` of a PoseStamped.
         names: Joint names, for a JointState; their order is the order of the numbers.
+        frame_id: Coordinate frame of the numbers, by default the contract's `base_frame`: what the
+            message's `header.frame_id` has to be. An empty one takes messages that name no frame.
+            Joints have none.
         follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
             or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
     """
 
     fields: tuple[str, ...]
     names: tuple[str, ...] = ()
+    frame_id: str | None = None
     follows_arm: bool = False
 
     @cached_property
     def size(self) -> int:
         """How many numbers a sample has."""
         return decoder_for(self.type).size(self.fields, self.names)
+
+    def frame_in(self, base_frame: str) -> str:
+        """The coordinate frame that its messages have to be in, under a contract of this base."""
+        return base_frame if self.frame_id is None else self.frame_id
 
 
 IMAGE: Final = 'sensor_msgs/msg/Image'
@@ -131,6 +139,10 @@ def check_stream(stream: Stream, where: str) -> None:
             f'got {stream.type!r}', where=f'{where}.type', allowed=decoded_types()
         ) from None
     decoder.check(stream.fields, stream.names, where)
+    if stream.frame_id is not None:
+        fine = is_framed(decoder) and not stream.frame_id.startswith('/')
+        allowed = 'a frame without a leading slash' if is_framed(decoder) else 'none for this type'
+        require(fine, stream.frame_id, f'{where}.frame_id', allowed, ContractError)
     if stream.align.time == 'header' and not decoder.stamped:
         raise ContractError(
             f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +14,7 @@ from il_ros.bags.bag_reader import BagMessage, EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.errors import DatasetError, FrameIdError, IlRosError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder
 from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
 from il_ros.core.streams import ImageStream, Stream
@@ -86,15 +86,22 @@ def convert(
             answers.add(message)
     seen.finish()
     images.take(extra.finish())
+    entry = _entry(reader, len(seen.frames))
+    refused = seen.in_other_frames + extra.in_other_frames
+    measures = {f'other_frame.{key}': float(count) for key, count in refused.items()}
     arrays = replace(
         _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
-        entry=replace(_entry(reader, len(seen.frames)), renderer=images.renderer(reader.path.name)),
+        entry=replace(
+            entry,
+            renderer=images.renderer(reader.path.name),
+            measures={**entry.measures, **measures},
+        ),
         events=tuple(sorted(events, key=lambda event: event.stamp)),
         label=answers.of(seen.frames) if labels else None,
     )
     return ConvertedEpisode(
         arrays=arrays,
-        rejected={**extra.builder.rejected, **images.rejected, **seen.builder.rejected},
+        rejected={**extra.rejected, **images.rejected, **seen.rejected},
     )
 
 
@@ -136,7 +143,9 @@ class _Samples:
                 self._images[camera_topics.get(key, stream.topic)].append(key)
             else:
                 streams[stream.topic][key] = stream
-        self._decoders = {topic: TopicDecoder(group) for topic, group in streams.items()}
+        self._decoders = {
+            topic: TopicDecoder(group, contract.base_frame) for topic, group in streams.items()
+        }
         self.topics = {*self._decoders, *self._images}
 
     def of(self, message: BagMessage) -> Decoded:
@@ -162,6 +171,8 @@ class _Frames:
     def __init__(self, contract: Contract, keys: Iterable[str]) -> None:
         self.builder = FrameBuilder(contract, keys)
         self.frames: list[Frame] = []
+        self.in_other_frames: Counter[str] = Counter()  # samples, by key
+        self._why: dict[str, str] = {}
         self._contract, self._received = contract, 0
         self._since: int | None = None
 
@@ -175,12 +186,22 @@ class _Frames:
             self._since = stamp - round(NS * align.latency)
         due: list[Frame] = []
         mine = self.builder.keys
-        if errors:
-            self.builder.rejected |= {k: str(e) for k, e in errors.items() if k in mine}
+        for key, problem in errors.items():
+            if key in mine:
+                due += self.builder.reject(key, problem, now=received)
+                if isinstance(problem, FrameIdError):
+                    self.in_other_frames[key] += 1
+                    self._why[key] = str(problem)
         for key, value in values.items():
             if key in mine:
                 due += self.builder.add(key, value, header=header, receive=received)
         return self._keep(due)
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Why messages of a key were not taken, by key."""
+        refused = {key: f'{n} samples {self._why[key]}' for key, n in self.in_other_frames.items()}
+        return {**self.builder.rejected, **refused}
 
     def finish(self) -> list[Frame]:
         """Give the frame that waited for what did not come any more."""

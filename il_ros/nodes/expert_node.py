@@ -11,7 +11,7 @@ from std_srvs.srv import SetBool
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import FrameIdError, IlRosError, require
 from il_ros.core.frames import Frame
 from il_ros.experts import expert_of, make_expert
 from il_ros.msg import ActionChunk
@@ -69,7 +69,11 @@ class ExpertNode(ManagedNode):
 
     def _on_query(self, request: QueryExpert.Request, response: QueryExpert.Response) -> None:
         self.require_active()
-        frame = frame_of(request.observation) if request.observation.keys else self._newest
+        frame = self._newest
+        if request.observation.keys:
+            given, frame = request.observation.header.frame_id, frame_of(request.observation)
+            wanted = self._contract.base_frame
+            require(given == wanted, given, 'observation.header.frame_id', wanted, FrameIdError)
         if frame is None:
             raise IlRosError('the expert has seen no observation yet, and the request has none')
         missing = [key for key in self._contract.observations if not frame.valid.get(key, False)]

@@ -17,6 +17,7 @@ from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import LATCHED, SENSOR_IN
 from il_ros.ros.raw_callback import RawCallback, received_ns
+from il_ros.ros.tf_transforms import TfTransforms
 
 
 class FrameSource:
@@ -50,6 +51,7 @@ class FrameSource:
         self._on_sample = on_sample
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
+        transforms = TfTransforms(node)
         for topic, group in contract.by_topic(self.builder.keys).items():
             streams = {key: contract.streams[key] for key in group}
             if any(stream.align.time == 'header' for stream in streams.values()):
@@ -57,7 +59,7 @@ class FrameSource:
             node.create_subscription(
                 message_type(streams[group[0]].type),
                 topic,
-                self._receiver(topic, TopicDecoder(streams)),
+                self._receiver(topic, TopicDecoder(streams, contract.base_frame, transforms)),
                 LATCHED if any(stream.latched for stream in streams.values()) else SENSOR_IN,
                 # The contract's decoders read the bytes, as they do from a bag.
                 raw=True,
@@ -87,8 +89,9 @@ class FrameSource:
             header, values, errors = decoder.decode(data, received)
             if delays is not None and header > 0:
                 delays.add(header, received)
+            now = time.monotonic_ns()
             for key, problem in errors.items():
-                self.builder.rejected[key] = str(problem)
+                self._deliver(self.builder.reject(key, problem, now=now))
                 if isinstance(problem, OtherJointsError) and self._shared(key):
                     continue  # its own publisher has not spoken yet
                 self._node.get_logger().error(
@@ -97,7 +100,6 @@ class FrameSource:
             if self._on_sample is not None:
                 for key, value in values.items():
                     self._on_sample(key, value, header, received)
-            now = time.monotonic_ns()
             for key, value in values.items():
                 frames = self.builder.add(key, value, header=header, receive=received, now=now)
                 self._deliver(frames)

@@ -75,7 +75,7 @@ class SensorPublishers:
             if not sent:
                 continue
             message = self._message(keys, values)
-            frame_id = self._contract.base_frame
+            frame_id = self._contract.frame_of(keys[0])
             self._publishers[topic].publish(fill_stamp(message, stamp, frame_id))
         return sent
 

@@ -400,7 +400,7 @@ class CountingDecoder(decoders.JointState):
 def joint_topic(monkeypatch, keys=('speed', 'position')):
     monkeypatch.setattr(CountingDecoder, 'reads', 0)
     monkeypatch.setitem(decoders.DECODERS, 'sensor_msgs/msg/JointState', CountingDecoder())
-    return TopicDecoder({key: CONTRACT.streams[key] for key in keys})
+    return TopicDecoder({key: CONTRACT.streams[key] for key in keys}, 'base')
 
 
 def test_a_message_is_read_once_for_all_keys_of_its_topic(monkeypatch):
@@ -448,7 +448,7 @@ def test_arm_and_gripper_publish_their_own_joints_in_messages_of_their_own():
     """Each key takes the messages that hold its joints; those of the other are no error."""
     keys = ('speed', 'position', 'closing', 'opening')
     streams = {key: replace(ARM_AND_GRIPPER.streams[key], publishers=2) for key in keys}
-    decoder, builder = TopicDecoder(streams), FrameBuilder(ARM_AND_GRIPPER, keys)
+    decoder, builder = TopicDecoder(streams, 'base'), FrameBuilder(ARM_AND_GRIPPER, keys)
     frames = []
     for i in range(4):
         for name, value, late in (('b', 0.02, -7), ('a', 0.5, 0)):
@@ -467,14 +467,15 @@ def test_arm_and_gripper_publish_their_own_joints_in_messages_of_their_own():
 
 def test_joints_of_another_are_an_error_where_one_publisher_is_allowed_and_until_they_come():
     streams = {'position': ARM_AND_GRIPPER.streams['position']}
-    decoder = TopicDecoder(streams)
+    decoder = TopicDecoder(streams, 'base')
     other, own = joints('b', [0.02], [0.0], stamp=START), joints('a', [0.5], [0.0], stamp=START)
     for message in (other, own, other):
         errors = decoder.decode(message, received=7)[2]
         assert bool(errors) == (message is other)
     assert 'no joint a in the message' in str(errors['position'])
     # Some of a key's joints, but not all, are an error whoever sends them.
-    both = TopicDecoder({'position': replace(CONTRACT.streams['position'], publishers=2)})
+    pair = {'position': replace(CONTRACT.streams['position'], publishers=2)}
+    both = TopicDecoder(pair, 'base')
     assert not both.decode(joints('ab', [1, 2], stamp=START), received=7)[2]
     assert not both.decode(joints('c', [1], stamp=START), received=7)[2]
     half = both.decode(joints('a', [1], stamp=START), received=7)[2]

@@ -12,7 +12,7 @@ from il_ros.core.cdr import header_stamp
 from il_ros.core.contract import parse_contract
 from il_ros.core.decoders import DECODERS, JointState, decoder_for
 from il_ros.core.errors import DatasetError
-from il_ros.core.frames import NS, FrameBuilder
+from il_ros.core.frames import NS, FrameBuilder, TopicDecoder
 from il_ros.core.images import decode
 from il_ros.datasets.bag_conversion import EVENT_KINDS, convert
 
@@ -61,6 +61,41 @@ def test_a_live_node_sees_the_same_frames(record, contract):
             found.age[key], np.array([f.age[key] for f in live], np.float32)
         )
         assert found.valid[key].tolist() == [frame.valid[key] for frame in live]
+
+
+def test_what_is_in_another_frame_is_refused_and_counted(record):
+    conversion = read(record(frames=8, turned=(3, 4)))
+    assert conversion.arrays.valid['wrench'].tolist() == 3 * [True] + 2 * [False] + 3 * [True]
+    assert np.isnan(conversion.arrays.values['wrench'][3]).all()
+    assert conversion.arrays.entry.measures['other_frame.wrench'] == 2
+    assert conversion.rejected == {
+        'wrench': "2 samples in frame 'tool0'; allowed: 'base'; to fix: say frame_id: tool0 in the "
+        'contract, or let its driver change'
+    }
+    whole = read(record(name='two', frames=8))
+    assert not any(name.startswith('other_frame') for name in whole.arrays.entry.measures)
+
+
+def test_a_live_node_takes_the_same_samples_of_a_stream_that_changes_its_frame(record, contract):
+    path, live = record(frames=8, turned=(3, 4)), []
+    builder = FrameBuilder(contract)
+    decoder, joints = (
+        TopicDecoder({key: contract.streams[key] for key in keys}, contract.base_frame)
+        for keys in (['wrench'], ['speed', 'position'])
+    )
+    with EpisodeReader(path) as reader:
+        for message in reader.messages(['joint_states', 'wrench']):
+            receive = message.receive
+            topic = decoder if message.topic == 'wrench' else joints
+            header, values, errors = topic.decode(message.data, receive)
+            for key, problem in errors.items():
+                live += builder.reject(key, problem, now=receive)
+            for key, value in values.items():
+                live += builder.add(key, value, header=header, receive=receive)
+    live += builder.poll(receive + NS)
+    found = read(path).arrays
+    assert found.stamp.tolist() == [frame.stamp for frame in live]
+    assert found.valid['wrench'].tolist() == [frame.valid['wrench'] for frame in live]
 
 
 def test_a_message_is_read_once_for_all_keys_that_take_a_part_of_it(record, monkeypatch):

@@ -55,10 +55,10 @@ class Messages:
     def _cdr(self, kind, /, **fields):
         return STORE.serialize_cdr(STORE.types[kind](**fields), kind)
 
-    def header(self, stamp):
+    def header(self, stamp, frame_id='base'):
         time = STORE.types['builtin_interfaces/msg/Time']
         header = STORE.types['std_msgs/msg/Header']
-        return header(stamp=time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='base')
+        return header(stamp=time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id=frame_id)
 
     def joints(self, stamp, position, names=('b', 'a')):
         return self._cdr(
@@ -70,7 +70,7 @@ class Messages:
             effort=np.zeros(0),
         )
 
-    def wrench(self, stamp, force):
+    def wrench(self, stamp, force, frame_id='base'):
         xyz, both = (
             STORE.types['geometry_msgs/msg/Vector3'],
             STORE.types['geometry_msgs/msg/Wrench'],
@@ -78,7 +78,7 @@ class Messages:
         zero = xyz(x=0.0, y=0.0, z=0.0)
         return self._cdr(
             'geometry_msgs/msg/WrenchStamped',
-            header=self.header(stamp),
+            header=self.header(stamp, frame_id),
             wrench=both(force=xyz(x=force, y=0.0, z=0.0), torque=zero),
         )
 
@@ -142,16 +142,20 @@ def open_writer(tmp_path, contract):
 def record(open_writer, messages):
     """Record an episode of `frames` ticks at 20 Hz; gives its folder.
 
-    Joint a goes 0, 0.01, 0.02, ...; joint b is its negative; the command is what comes next.
+    Joint a goes 0, 0.01, 0.02, ...; joint b is its negative; the command is what comes next. The
+    wrenches of the ticks `turned` are in another frame.
     """
 
-    def make(name='one', frames=10, skip=(), outcome='success', source='expert', **options):
+    def make(
+        name='one', frames=10, skip=(), outcome='success', source='expert', *, turned=(), **options
+    ):
         writer = open_writer(name, **options)
         start = writer.info.namespace.rstrip('/')
         for i in range(frames):
             stamp, receive = 10**9 + i * 50 * MS, 5 * 10**9 + i * 50 * MS
             if 'wrench' not in skip:
-                writer.write(f'{start}/wrench', messages.wrench(stamp, float(i)), receive)
+                wrench = messages.wrench(stamp, float(i), 'tool0' if i in turned else 'base')
+                writer.write(f'{start}/wrench', wrench, receive)
             position = [-0.01 * i, 0.01 * i]
             writer.write(f'{start}/joint_states', messages.joints(stamp, position), receive + MS)
             if 'executed' not in skip:

@@ -37,7 +37,7 @@ PART_MEASURES = (
 UNITS = {'duration': ' s', 'tracking_error': ' rad or m'}
 """Units of the measures that have one, with a space before them."""
 
-FAMILIES = ('invalid_fraction.', 'loss.')
+FAMILIES = ('invalid_fraction.', 'loss.', 'other_frame.')
 """Measures of one stream begin with one of these; its key follows."""
 
 # A command this near to a position limit (fraction of the range) or to the speed limit is at it.
