@@ -156,6 +156,18 @@ def _spike(_: np.random.Generator) -> Change:
     return change
 
 
+def _stuck_gripper(_: np.random.Generator) -> Change:
+    """The last joint stays where it is, as far as its sensor tells."""
+    first: list[float] = []
+
+    def change(message: Any) -> Any:
+        first.append(message.position[-1])
+        message.position[-1], message.velocity[-1] = first[0], 0.0
+        return message
+
+    return change
+
+
 def _starve(rig: Rig, _: np.random.Generator) -> None:
     loop = f'import time\nend = time.monotonic() + {STARVED}\nwhile time.monotonic() < end: pass'
     for _ in range(2):
@@ -335,4 +347,12 @@ FAULTS = (
     Fault(name='wrench peak between ticks', inject=_tamper('wrench', _peak_between)),
     Fault(name='takeover device repeats itself', inject=_repeating_device, prepare=_take_over),
     Fault(name='negative clock', inject=_tamper('clock', _negative_clock), rides=True),
+    Fault(name='joint_states 0.3 s behind', inject=_tamper('joints', _always(_stamped(-0.3)))),
+    # It is open, and closes only at the object; then it may take a second to move.
+    Fault(
+        name='gripper stuck',
+        inject=_tamper('joints', _stuck_gripper),
+        driver='expert',
+        limit=8.0,
+    ),
 )

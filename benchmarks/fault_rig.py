@@ -34,7 +34,7 @@ NO_SETTINGS: Mapping[str, Sequence[str]] = MappingProxyType({})
 MODES = {'policy': MonitorStatus.POLICY, 'expert': MonitorStatus.EXPERT}
 MOVING = 0.3  # joint speed from which the arm counts as under way [rad/s, m/s]
 _START = 30.0  # s that a node may take to answer
-_ENTRY = 8.0  # s that a mode may take to be granted
+_ENTRY = 25.0  # s that a mode may take to be granted: DDS forgets a killed monitor after 20
 _GAP = 0.5  # s between two attempts of that
 _LOOSE = 'allow_uncalibrated:=true'
 

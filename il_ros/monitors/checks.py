@@ -107,7 +107,8 @@ def stamp(what: str, stamp: float, now: float, *, max_age: float, future: float)
     """
     age = now - stamp
     if not age >= -future:
-        text = f'{what}: stamped {-age:.3f} s in the future, limit {future:.3f} s'
+        early = f'{what}: stamped {-age:.3f} s in the future, limit {future:.3f} s'
+        text = f'{early}: the clock that stamped it is ahead'
         return Fault('clock', text)
     if not age <= max_age:
         text = f'{what}: nothing newer for {age:.3f} s, limit {max_age:.3f} s'

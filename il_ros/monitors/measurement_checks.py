@@ -140,8 +140,9 @@ class MeasurementChecks:
         fault = checks.stamp(
             'frame', frame.stamp, now, max_age=config.frame_age, future=config.future
         )
-        if fault and frame.invalid:  # they may tell why it is old: a clock, a driver
-            return Fault(fault.kind, f'{fault.text}; {"; ".join(frame.invalid)}')
+        if fault:  # what else is known may tell why it is old: a clock, a driver
+            known = filter(None, (fault.text, *frame.invalid, frame.clock))
+            return Fault(fault.kind, '; '.join(known))
         return fault or self.content(frame)
 
     def content(self, frame: MonitorInput) -> Fault | None:

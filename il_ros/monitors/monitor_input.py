@@ -52,6 +52,7 @@ class MonitorInput:
         following: Values of the streams that change whenever the arm moves, by key.
         invalid: One text for each required stream that is not valid: its key, age and limit.
         unconfirmed: Why no motion may begin at this posture yet; empty where one may.
+        clock: What is known of the clock that stamped it, where that is noteworthy; for texts.
     """
 
     stamp: float
@@ -63,6 +64,7 @@ class MonitorInput:
     following: Mapping[str, Array] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
     unconfirmed: str = ''
+    clock: str = ''
 
     @property
     def features(self) -> Array | None:

@@ -345,6 +345,7 @@ class MonitorNode(ManagedNode):
             self._seconds(frame.stamp),
             invalid=invalid,
             unconfirmed=self._joints.unconfirmed(frame.values),
+            clock=self._clocks.remark(),
             score_input=score_input,
         )
 
@@ -397,7 +398,7 @@ class MonitorNode(ManagedNode):
 
     def _require_graph(self, mode: Mode) -> None:
         """The graph may have changed since the last tick; a stop is granted all the same."""
-        begins = mode is not Mode.IDLE and self._monitor.mode is Mode.IDLE
+        begins = mode is not Mode.IDLE and self._monitor.mode in (Mode.IDLE, Mode.ALARM)
         if problems := '; '.join(self._problems()) if begins or mode in _DRIVING else '':
             where = f'mode {self._monitor.mode} to {mode}'
             raise IlRosError(problems, where=where, fix='fix this, then repeat')

@@ -75,6 +75,21 @@ class ClockWatch:
                     f'{self._behind:.3f} s: the clocks differ, or its driver stamps late; {_FIX}'
                 )
 
+    def remark(self) -> str:
+        """What to say where a frame is too old or of the future: that its stamps always are so.
+
+        Empty where the delays from stamp to receipt are below half of what is allowed.
+        """
+        delays = self._delays.get(self._pace)
+        if delays is None or delays.count < _FEWEST:
+            return ''
+        if delays.least < self._behind / 2 and -delays.largest < self._ahead[self._pace] / 2:
+            return ''
+        return (
+            f'{self._pace}: from stamp to receipt {delays.least:.3f} to {delays.largest:.3f} s in '
+            'the last seconds: the clocks differ, or its driver stamps late'
+        )
+
     def look(self) -> None:
         """Tell of a drift that begins."""
         for topic, before in self._drifting.items():

@@ -4,9 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_ros.monitors.measurement_checks import FrozenWatch
+from il_ros.core.limits import Limits
+from il_ros.monitors.measurement_checks import FrozenWatch, MeasurementChecks
+from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.monitor_input import MonitorInput
 
 STEP = 0.01
+ONE = np.ones(1)
 
 
 def run(joints, commanded, pose=None, window=5):
@@ -108,3 +112,16 @@ def test_an_arm_that_freezes_is_seen_though_its_gripper_goes_on():
     for i in range(5):
         fault = watch.look(np.array([0.5, 0.001 * i]), np.array([STEP * i, 0.0]), {})
     assert fault.kind == 'frozen'
+
+
+def test_what_is_known_of_the_clock_is_said_where_a_frame_is_too_old():
+    limits = Limits(
+        names=('a',), position_min=-ONE, position_max=ONE, velocity=ONE, acceleration=ONE, jerk=ONE,
+        workspace_min=-ONE, workspace_max=ONE, force=1.0, torque=1.0,
+    )  # fmt: skip
+    watch = MeasurementChecks(limits, MonitorConfig(), dt=0.05, geometry=None)
+    frame = MonitorInput(stamp=1.0, position=np.zeros(1), invalid=('wrench: old',), clock='behind')
+    fault = watch.trust(frame, 1.25)
+    assert fault.kind == 'deadline'
+    assert fault.text == 'frame: nothing newer for 0.250 s, limit 0.200 s; wrench: old; behind'
+    assert watch.trust(frame, 1.1).text == 'wrench: old'

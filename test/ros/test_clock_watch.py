@@ -109,6 +109,26 @@ def test_a_clock_behind_is_named_where_every_frame_is_too_old(watch):
     )
 
 
+def test_stamps_that_are_always_old_are_told_of_before_they_are_too_old(watch):
+    delays, clocks = watch()
+    assert clocks.remark() == ''
+    feed(delays[JOINTS], -0.09)
+    assert clocks.remark() == ''
+    delays[JOINTS].reset()
+    feed(delays[JOINTS], -0.17)
+    assert clocks.remark() == (
+        'joint_states: from stamp to receipt 0.171 to 0.171 s in the last seconds: the clocks '
+        'differ, or its driver stamps late'
+    )
+    delays[JOINTS].reset()
+    feed(delays[JOINTS], 0.02)
+    assert clocks.remark().startswith('joint_states: from stamp to receipt -0.019 to -0.019 s')
+    delays[JOINTS].reset()
+    feed(delays[JOINTS], 0.02)
+    delays[JOINTS].add(52 * NS, 52 * NS + NS // 2)  # a late one says nothing of the clock
+    assert clocks.remark() == ''
+
+
 def test_one_odd_stamp_is_left_to_the_check_of_its_frame(watch):
     delays, clocks = watch()
     feed(delays[JOINTS], 0.0)
