@@ -52,7 +52,8 @@ def test_a_driver_that_restarts_is_noticed_and_its_return_moves_nothing(arm):
     arm.silent, arm.ahead = False, -0.5  # and its clock is another one
     arm.spin(0.5)
     assert arm.mode == MonitorStatus.ALARM
-    assert 'frame: nothing newer for 0.5' in arm.set_mode(MonitorStatus.HOLD, resume=True)
+    refusal = arm.set_mode(MonitorStatus.HOLD, resume=True)
+    assert any(text in refusal for text in ('nothing newer for', 'before the last sample'))
 
 
 def test_a_driver_that_comes_back_with_other_stamps_is_named(arm):
@@ -107,3 +108,16 @@ def test_a_monitor_that_ends_brings_the_arm_to_rest(domain, tmp_path, adapter):
         else:
             np.testing.assert_allclose(sent[-1].data, sent[-2].data, atol=0.02)
         arm.until(lambda: np.abs(arm.speeds[-10:]).max() < 0.01)
+
+
+def test_a_clock_that_differs_is_named_before_anything_moves(domain, tmp_path):
+    """At 20 Hz trajectories begin 0.025 s ahead: by that clock each would be late."""
+    arm = LiveArm(CONTRACT, tmp_path)
+    arm.ahead = 0.04
+    with arm:
+        text = 'ahead of the clock here, allowed 0.025 s, or trajectories come after their begin'
+        arm.until(lambda: text in arm.set_mode(MonitorStatus.EXPERT))
+        arm.spin(0.3)
+        assert text in arm.set_mode(MonitorStatus.HOLD)
+        assert arm.mode == MonitorStatus.IDLE
+        assert np.abs(arm.speeds).max() < 0.01
