@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Fault:
     limit: float = 1.0
     rides: bool = False
     mute: bool = False
-    settings: Mapping[str, Sequence[str]] = NO_SETTINGS
+    settings: Mapping[str, Sequence[str]] = field(default_factory=lambda: NO_SETTINGS)
     prepare: Callable[[Rig], bool] = lambda rig: True
 
 
