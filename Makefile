@@ -22,6 +22,8 @@ SOURCED := $(if $(ROS_DISTRO),$(shell command -v ros2))
 PINS := $(patsubst %,requirements/%.txt,train interop signing view dev) \
 	$(if $(SOURCED),,requirements/wheels.txt requirements/ros-$(DISTRO).txt)
 INTERFACES := CMakeLists.txt package.xml $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action)
+# Interface packages that the wheels lack. A sourced ROS brings them.
+OVERLAY := $(if $(SOURCED),,$(patsubst overlay/%/package.xml,%,$(wildcard overlay/*/package.xml)))
 # With a sourced ROS the shell has to learn where the package was built; the wheels know.
 ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 
@@ -104,14 +106,23 @@ $(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,train dev metaworld)
 		--no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Only what the environment has not got from elsewhere.
+$(VENV)/.overlay_%: $(VENV)/.installed overlay/%/CMakeLists.txt overlay/%/package.xml $(wildcard overlay/*/msg/*.msg)
+	@echo "setup: building the interfaces of $* into $(VENV)"
+	$(PREFIXES) $(COLCON) --base-paths overlay/$* $(CMAKE_ARGS)
+	@touch $@
+
+PREFIXES = $(if $(SOURCED),,AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)) \
+	PATH="$(CURDIR)/$(BIN):$$PATH"
+COLCON = colcon --log-base $(BUILD)/log build --build-base $(BUILD) --install-base $(VENV) \
+	--merge-install --symlink-install
+CMAKE_ARGS = --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python -DBUILD_TESTING=OFF -Wno-dev \
+	-Wno-unused-cli
+
 # A folder changes when a file is added: each file of launch and config is linked by itself.
-$(VENV)/.built: $(VENV)/.installed $(INTERFACES) launch config $(wildcard config/*/)
+$(VENV)/.built: $(VENV)/.installed $(OVERLAY:%=$(VENV)/.overlay_%) $(INTERFACES) launch config $(wildcard config/*/)
 	@echo "setup: building the package into $(VENV)"
-	$(if $(SOURCED),,AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)) \
-	PATH="$(CURDIR)/$(BIN):$$PATH" colcon --log-base $(BUILD)/log build --base-paths . \
-		--packages-select il_ros --build-base $(BUILD) --install-base $(VENV) --merge-install \
-		--symlink-install --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-		-DBUILD_TESTING=OFF -Wno-dev -Wno-unused-cli
+	$(PREFIXES) $(COLCON) --base-paths . --packages-select il_ros $(CMAKE_ARGS)
 	@# Sources come first on the path, so that an edit needs no new build.
 	@echo "import sys; sys.path.insert(0, '$(CURDIR)')" > \
 		$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/il_ros.pth

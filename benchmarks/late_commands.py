@@ -22,6 +22,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.trajectory import Trajectory
+from il_ros.monitors.followed_plans import ControllerState, FollowedPlans
 from il_ros.monitors.mode import Mode, ModeRefused
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_assembly import make_monitor
@@ -64,10 +65,12 @@ class Robot:
     Attributes:
         replacement: `allow_trajectory_replacement` of the joint_trajectory_controller.
         limits: `enforce_command_limits` of the controller_manager.
+        reports: Whether the monitor gets its `controller_state`.
     """
 
     replacement: bool = False
     limits: bool = False
+    reports: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,12 @@ class Episode:
         self._limiter = limiter if robot.limits else None
         config = MonitorConfig(allow_uncalibrated=True, novelty=False, overdue=0.0)
         self._monitor: Monitor = make_monitor(contract, None, config)
-        self._punctuality = Punctuality(contract.command_delay)
+        delay = contract.command_delay
+        self._punctuality = Punctuality(delay)
+        tolerance = 0.15 * contract.limits.velocity * self._dt
+        self._followed = FollowedPlans(self._punctuality, tolerance, delay)
+        self._reports = robot.reports
+        self._state: ControllerState | None = None
         self._goal = self._home
         self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
         self._rows: list[Array] = [self._home]
@@ -136,6 +144,7 @@ class Episode:
                 frame = None
             self._deliver(now)
             self._follow(now)
+            self._report(now + UPDATE)
         return self._outcome()
 
     def _frame(self, now: float) -> MonitorInput:
@@ -150,6 +159,10 @@ class Episode:
         monitor = self._monitor
         if frame.stamp < _DRIVEN:
             monitor.offer(self._chunk(frame), 'policy')
+        if self._state is not None:
+            plan = self._followed.late(self._state)
+            if plan is not None:
+                monitor.recover(plan)
         monitor.lead = self._punctuality.lead(read)
         verdict = monitor.tick(frame, read)
         if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
@@ -161,6 +174,7 @@ class Episode:
         if sent > start:
             monitor.withdraw(verdict)
         elif verdict.plan is not None:
+            self._followed.sent(verdict.plan, read, verdict.begin)
             self._send(trajectory_of(verdict.plan, verdict.begin, self._dt, start=start), sent)
         return sent
 
@@ -182,6 +196,13 @@ class Episode:
     def _follow(self, now: float) -> None:
         rows = self._controller.positions(np.array([now + UPDATE]))
         self._rows.append((self._limiter.apply(rows) if self._limiter else rows)[0])
+
+    def _report(self, now: float) -> None:
+        """The controller's state reaches the monitor at once."""
+        if self._reports:
+            position, start = self._controller.reference(now)[0], self._controller.start
+            self._followed.hear(now, start)
+            self._state = ControllerState(stamp=now, start=start, position=position)
 
     def _chunk(self, frame: MonitorInput) -> Chunk:
         """Straight to a goal, near the speed limits, and slowly enough to stop there."""
@@ -226,14 +247,18 @@ def outcomes(episodes: int, seed: int, lateness: Lateness, robot: Robot) -> list
 def run(episodes: int = EPISODES, seed: int = 0) -> dict[str, float]:
     """Worst shares of the speed limits, of so many episodes each; and whether all came to rest.
 
+    `jump_periods` is the longest step of the set-points in one update, in periods at the speed
+    limit.
+
     `worst_speed_share` is what is promised: late before sending with any controller, and late in
     transit with one that is set up as documented.
     """
-    figures, at_rest = {}, True
+    figures, at_rest, period = {}, True, load_contract(CONTRACT).period
     for name, lateness, robot in CASES:
         found = outcomes(episodes, seed, lateness, robot)
         figures[f'{name}_speed_share'] = max(outcome.speed for outcome in found)
         figures[f'{name}_acceleration_share'] = max(outcome.acceleration for outcome in found)
+        figures[f'{name}_jump_periods'] = figures[f'{name}_speed_share'] * UPDATE / period
         figures[f'{name}_way_median'] = float(np.median([outcome.way for outcome in found]))
         at_rest &= all(outcome.at_rest for outcome in found)
     promised = max(figures[f'{name}_speed_share'] for name in PROMISED)

@@ -109,6 +109,7 @@ class Monitor:
         self._fault: Fault | None = None
         self._judged: tuple[MonitorInput, Plan | None, Fault | None] | None = None
         self._now: float | None = None
+        self._astray = False  # the arm does not follow what was sent last
         self._due = 0.0  # when the verdict's target is due
 
     @property
@@ -192,6 +193,15 @@ class Monitor:
     @lead.setter
     def lead(self, seconds: float) -> None:
         self._motion.lead = seconds
+
+    def recover(self, plan: Plan) -> None:
+        """The arm follows `plan` and not what was sent after it: the next tick brakes from there.
+
+        It brakes until then anyway: every plan ends in a standstill.
+        """
+        if self._motion.plan is not None:
+            self._motion.recover(plan)
+            self._astray = True
 
     def withdraw(self, verdict: Verdict) -> Verdict:
         """The verdict of the last tick, whose plan was not sent: the arm goes on as it did before.
@@ -354,6 +364,7 @@ class Monitor:
         self, frame: MonitorInput, wanted: Target | Fault | None, reading: ScoreReading, now: float
     ) -> Fault | None:
         mode, motion = self.mode, self._motion
+        astray, self._astray = self._astray, False
         if mode in (Mode.IDLE, Mode.ALARM):
             return None
         if motion.plan is None and frame.stamp >= self._void:
@@ -366,7 +377,7 @@ class Monitor:
             self._machine.arrived()
         elif isinstance(wanted, Fault):
             return wanted
-        elif wanted is not None and motion.plan is not None:
+        elif wanted is not None and motion.plan is not None and not astray:
             slowly = bool(self._warning(reading))
             target = self._driving.shape(wanted, motion.start(now), motion.plan, slowly=slowly)
             return target if isinstance(target, Fault) else motion.drive(*target, now)

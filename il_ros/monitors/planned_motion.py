@@ -72,6 +72,10 @@ class Motion:
         """Go on with what was sent last: what was planned since `mark` has not been sent."""
         self._plan, self._driven, self._left = self._before
 
+    def recover(self, plan: Plan) -> None:
+        """Go on from `plan`, which is what the arm follows, rather than from the one in hand."""
+        self._plan, self._driven, self._left = plan, True, -inf
+
     def begin(self, position: Array, now: float) -> None:
         """Rest at `position` (N,)."""
         self._plan, self._driven, self._left = self._planner.hold(position, now), False, now

@@ -27,6 +27,10 @@ class Punctuality:
         self._ahead = ahead
         self._late: deque[tuple[float, float]] = deque()  # when, and how late; falling
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._late.clear()
+
     def add(self, time: float, late: float) -> None:
         """A command was so late [s], from the moment it was planned for, at `time` [s]."""
         while self._late and self._late[-1][1] <= late:
@@ -46,8 +50,3 @@ class Punctuality:
         """How much longer than `ahead` plans have to agree with the one before [s]."""
         needed = _SPARE * self.worst(now) + _GUARD - self._ahead
         return min(max(needed, 0.0), MOST)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether commands are later than the longest lead makes up for."""
-        return bool(self._late) and self._late[0][1] > MOST + self._ahead

@@ -101,7 +101,12 @@ class MonitorNode(ManagedNode):
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
         self._latency = {mode: Latency() for mode in _DRIVING}
-        self._sender = CommandSender(self, self._contract)
+        self._sender = CommandSender(
+            self,
+            self._contract,
+            tracking_error=self._settings.tracking_error,
+            seconds=self._seconds,
+        )
         self._reports = MonitorReports(self, self._contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
         self._forget()
@@ -122,6 +127,7 @@ class MonitorNode(ManagedNode):
             self._command_topic,
             goals,
             self._clocks,
+            self._sender,
             SimTimeWatch(self),
         )
         for mode, topic in _TOPICS.items():

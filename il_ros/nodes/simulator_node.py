@@ -24,6 +24,7 @@ from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
+from il_ros.ros.controller_state_publisher import ControllerStatePublisher
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     fill_stamp,
@@ -124,6 +125,13 @@ class SimulatorNode(ManagedNode):
         self._rivals: list[str] = []
         if self._time is not None:
             steady_timer(self, _LOOK, self._look_for_rivals)
+        self._follows = (
+            None
+            if contract.action.output.setpoints
+            else ControllerStatePublisher(
+                self, contract.action.output.topic, tuple(self._world.names)
+            )
+        )
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
         self._intake = BackgroundSubscriptions(self)
@@ -222,6 +230,7 @@ class SimulatorNode(ManagedNode):
         )
         with self._commanded:
             self._rows.append(self._controller.positions(times))
+            self._say_what_is_followed()
         if sum(map(len, self._rows)) < self._world.substeps:
             self._tell_time(self._now)
             return
@@ -230,6 +239,10 @@ class SimulatorNode(ManagedNode):
             setpoints = self._limiter.apply(setpoints)
         self._world.step(setpoints[:, self._to_world])
         self._publish()
+
+    def _say_what_is_followed(self) -> None:
+        if self._follows is not None:
+            self._follows.publish(self._controller, self._world.posture(), self._now)
 
     def _left(self) -> int:
         return self._world.substeps - sum(map(len, self._rows))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import ceil
 
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
+from il_ros.monitors.followed_plans import FollowedPlans
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.punctuality import Punctuality
+from il_ros.monitors.punctuality import MOST, Punctuality
 from il_ros.monitors.verdict import Verdict
+from il_ros.ros.controller_watch import ControllerWatch
 from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND
 
+_SAME = 0.15  # of what a joint moves in a period, up to which a plan counts as followed
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
 
 
@@ -27,32 +30,78 @@ class CommandSender:
     to catch up. The arm then carries out the stop that it has, and the next tick goes on from
     there. Commands of the other adapters hold from when they come.
 
+    Where the controller says what it follows, one that it should follow and does not is late in
+    transit: the monitor brakes on from what it follows.
+
     Args:
         node: Owner of the publisher; its clock tells how late a command is.
         contract: Says what is sent, and where.
+        tracking_error: Distance of what the controller follows from what was sent that is a
+            problem [rad or m].
+        seconds: From a stamp [ns] to the monitor's time [s].
 
     Attributes:
         publisher: Of the commands.
         withheld: Trajectories that were not sent, because it was too late for them.
+        missed: Ticks that found the controller without a trajectory that it should have had.
     """
 
-    def __init__(self, node: Node, contract: Contract) -> None:
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        *,
+        tracking_error: float,
+        seconds: Callable[[int], float],
+    ) -> None:
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
         self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
-        self.reset()
+        self._punctuality = Punctuality(self._delay)
+        tolerance = _SAME * contract.limits.velocity * contract.period
+        self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
+        self.withheld = self.missed = 0
+        self._now = 0.0
+        self._controller: ControllerWatch | None = None
+        if self._trajectories:
+            self._controller = ControllerWatch(
+                node,
+                str(self.publisher.topic_name),
+                contract.action.names,
+                self._followed,
+                most=tracking_error,
+                seconds=seconds,
+            )
 
     def reset(self) -> None:
         """Forget how late commands were: time is counted anew."""
-        self._punctuality, self.withheld, self._now = Punctuality(self._delay), 0, 0.0
+        self._punctuality.clear()
+        self._followed.clear()
+        self.withheld = self.missed = 0
+        self._now = 0.0
+        if self._controller:
+            self._controller.forget()
+
+    def problems(self) -> Iterable[str]:
+        """Whether commands are too late to drive, or not what the controller follows."""
+        late, most = self._punctuality.worst(self._now), MOST + self._delay
+        if late > most:
+            yield f'commands are {late:.3f} s late, allowed {most:.3f} s'
+        if self._controller:
+            yield from self._controller.problems()
 
     def prepare(self, monitor: Monitor, now: float) -> None:
         """Before a tick at `now` [s]: plan as far ahead as commands are late."""
         self._now = now
-        if self._trajectories:
-            monitor.lead = self._punctuality.lead(now)
+        if self._controller is None:
+            return
+        state = self._controller.state(now)
+        if state and (plan := self._followed.late(state)):
+            self.missed += 1
+            monitor.recover(plan)
+        monitor.lead = self._punctuality.lead(now)
 
     def send(self, monitor: Monitor, verdict: Verdict, now: float, stamp: int) -> Verdict:
         """Publish the verdict's plan, if there is one and it is not too late.
@@ -67,6 +116,7 @@ class CommandSender:
             The verdict, or what has become of it because nothing was sent.
         """
         if verdict.plan is None:
+            self._followed.clear()
             return verdict
         begin = max(verdict.begin, now)
         if self._trajectories:
@@ -75,6 +125,7 @@ class CommandSender:
             if late > begin - now + self._delay:
                 self.withheld += 1
                 return monitor.withdraw(verdict)
+            self._followed.sent(verdict.plan, now, begin)
         self.repeat(verdict, begin, stamp + round((begin - now) * NS))
         return verdict
 
@@ -109,11 +160,13 @@ class CommandSender:
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""
-        if not self._trajectories:
+        if self._controller is None:
             return {}
         punctuality = self._punctuality
         return {
             'command late, worst [s]': f'{punctuality.worst(self._now):.4f}',
             'command lead [s]': f'{punctuality.lead(self._now):.4f}',
             'commands withheld': self.withheld,
+            'commands late in transit': self.missed,
+            **self._controller.values(),
         }

@@ -62,6 +62,7 @@ class TrajectoryController:
         self._knots: list[Knot] = [(-np.inf, np.array(position, dtype=float), zeros, zeros)]
         self._coefficients: list[Array] = []
         self._blends = False  # only into a trajectory of several points
+        self._start = 0.0
 
     def command(self, position: Array, now: float) -> None:
         """Move linearly to `position`, shape (N,), within one period.
@@ -100,7 +101,7 @@ class TrajectoryController:
             (now + last + braking, end, zeros, zeros),
         ]
         self._coefficients = [_parabola(*knot[1:]) for knot in self._knots[:-1]]
-        self._blends = False
+        self._blends, self._start = False, now
 
     def _numbers(self, values: Array, what: str) -> Array:
         return checked(values, (len(self._names),), what, 'command')
@@ -123,9 +124,9 @@ class TrajectoryController:
         """
         order = self._order(names)
         self._check(trajectory, now, len(names))
-        start = trajectory.start
+        start = self._start = trajectory.start
         if self._replacement and self._blends:
-            start = max(start, now)
+            start, self._start = max(start, now), now
         parts = (trajectory.positions, trajectory.velocities, trajectory.accelerations)
         zeros = np.zeros((len(trajectory.times), len(order)))
         points = [zeros if part is None else part[:, order] for part in parts]
@@ -160,6 +161,11 @@ class TrajectoryController:
     def _knot(self, time: float) -> Knot:
         position, velocity, acceleration = (column[0] for column in self._sample([time]))
         return time, position, velocity, acceleration
+
+    @property
+    def start(self) -> float:
+        """When what is followed began [s]: as it was stamped, or when it was blended in."""
+        return self._start
 
     def reference(self, now: float) -> tuple[Array, Array, Array]:
         """Position, velocity and acceleration that it follows at `now` [s], each (N,)."""

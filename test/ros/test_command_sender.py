@@ -33,7 +33,10 @@ class Node:
         return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self._now))
 
     def create_publisher(self, *_):
-        return SimpleNamespace(publish=self.sent.append)
+        return SimpleNamespace(publish=self.sent.append, topic_name='/arm/joint_trajectory')
+
+    def create_subscription(self, _, topic, callback, *__, **___):
+        self.topic, self.hear = topic, callback
 
     def at(self, now, passes=0.0):
         self._now, self.passes = round(now * NS), passes
@@ -45,6 +48,10 @@ def monitor(contract):
     made.tick(frame(0.0), 0.0)
     made.request(Mode.HOLD)
     return made
+
+
+def make_sender(node, contract):
+    return CommandSender(node, contract, tracking_error=0.1, seconds=lambda stamp: stamp / NS)
 
 
 def frame(now):
@@ -60,7 +67,7 @@ def tick(sender, monitor, node, now, passes=0.0):
 
 def test_what_is_in_time_is_sent_with_its_begin_in_the_future(contract, monitor):
     node = Node()
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     verdict = tick(sender, monitor, node, 0.05, contract.command_delay)
     assert to_ns(node.sent[-1].header.stamp) == round((0.05 + contract.command_delay) * NS)
     assert verdict.plan is not None
@@ -69,7 +76,7 @@ def test_what_is_in_time_is_sent_with_its_begin_in_the_future(contract, monitor)
 
 def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, monitor):
     node = Node()
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     sent = tick(sender, monitor, node, 0.05).plan
     verdict = tick(sender, monitor, node, 0.10, contract.command_delay + 0.01)
     assert len(node.sent) == 1
@@ -86,7 +93,7 @@ def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, mon
 
 def test_a_first_command_that_is_too_late_leaves_nothing_behind(contract, monitor):
     node = Node()
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     verdict = tick(sender, monitor, node, 0.05, 1.0)
     assert node.sent == []
     assert verdict.plan is None
@@ -97,7 +104,7 @@ def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monito
     output = replace(contract.action.output, adapter='forward_command')
     contract = replace(contract, action=replace(contract.action, output=output))
     node = Node()
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     tick(sender, monitor, node, 0.05, 1.0)
     tick(sender, monitor, node, 0.10)
     assert [len(message.data) for message in node.sent] == [8, 8]
@@ -112,7 +119,7 @@ def test_the_end_of_the_monitor_is_a_stop_within_the_limits(contract, adapter):
     data['action']['output'] = {'adapter': adapter, 'topic': 'commands'}
     contract = parse_contract(yaml.safe_dump(data))
     node, slept = Node(), []
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     planner = Planner(contract.limits)
     target = FRANKA.home + np.array([0.1, *[0.0] * 7])
     plan = planner.towards(
@@ -143,7 +150,7 @@ def _vector(xyz):
 
 def test_a_trajectory_that_was_sent_ends_at_rest_by_itself(contract, monitor):
     node = Node()
-    sender = CommandSender(node, contract)
+    sender = make_sender(node, contract)
     verdict = tick(sender, monitor, node, 0.05)
     sender.come_to_rest(verdict.plan, 0.05, NS, sleep=lambda _: pytest.fail('it waits'))
     assert len(node.sent) == 1

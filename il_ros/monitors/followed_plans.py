@@ -1,0 +1,115 @@
+"""Which of the plans that were sent the controller follows, as far as it says what it does."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from il_ros.core.limits import Array
+from il_ros.monitors.plan import Plan
+from il_ros.monitors.punctuality import Punctuality
+
+_MOST = 64  # plans on their way
+_SAME = 1e-4  # s that the starts of one trajectory may differ by, told as seconds since 1970
+_LAGS = 3.0  # times the tolerance that the newest plan may be off
+_UPDATES = 0.01  # s that a controller may take to follow what it has got
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerState:
+    """What a joint_trajectory_controller does at one of its updates.
+
+    Attributes:
+        stamp: When [s].
+        start: When the trajectory began that it follows [s]: as that was stamped, or, of one that
+            was blended into another, when it came.
+        position: Where it wants the joints to be, (N,) [rad or m]; NaN of those it does not move.
+    """
+
+    stamp: float
+    start: float
+    position: Array
+
+
+@dataclass(frozen=True)
+class _Sent:
+    plan: Plan
+    planned: float  # s, when the tick began that made it
+    start: float  # s, when it leaves the one before, by the time of the arm
+
+
+class FollowedPlans:
+    """Compares what a controller follows with what was sent to it.
+
+    Args:
+        punctuality: Learns how late commands are.
+        tolerance: Distance from a plan up to which it counts as followed, (N,) [rad or m].
+        delay: How far the arm lags the plans [s].
+    """
+
+    def __init__(self, punctuality: Punctuality, tolerance: Array, delay: float) -> None:
+        self._punctuality, self._tolerance, self._delay = punctuality, tolerance, delay
+        self._sent: deque[_Sent] = deque(maxlen=_MOST)
+        self.clear()
+
+    def sent(self, plan: Plan, planned: float, begin: float) -> None:
+        """A plan of the tick at `planned` [s], which leaves the one before at `begin` [s]."""
+        self._sent.append(_Sent(plan, planned, begin + self._delay))
+
+    def clear(self) -> None:
+        """Nothing that was sent counts any more: the arm is released, or time began anew."""
+        self._sent.clear()
+        self._newest = self._heard = -np.inf  # start of the newest that came; the last state
+
+    def hear(self, stamp: float, start: float) -> None:
+        """At `stamp` [s] the controller follows what began at `start` [s]."""
+        followed = self._started_at(start)
+        if followed is not None and followed.start > self._newest:
+            # It came after the state before, if not before it was planned.
+            self._newest = followed.start
+            self._punctuality.add(stamp, max(self._heard - followed.planned, 0.0))
+        self._heard = stamp
+
+    def distance(self, state: ControllerState) -> Array | None:
+        """How far the state is from the newest plan, (N,) [rad or m]; None if nothing was sent."""
+        if not self._sent:
+            return None
+        distance: Array = np.abs(self._where(self._sent[-1].plan, state) - state.position)
+        return distance
+
+    def _where(self, plan: Plan, state: ControllerState) -> Array:
+        return plan.at(state.stamp - self._delay)[0]
+
+    def late(self, state: ControllerState) -> Plan | None:
+        """What the controller follows instead of a plan that it should have; None if it has all."""
+        followed = self._started_at(state.start)
+        plan = followed.plan if followed else None
+        if followed is None:
+            followed, plan = self._looks_like(state)
+        if followed is None:
+            return None
+        due = state.stamp - _UPDATES
+        missing = [x for x in self._sent if followed.start < x.start < due]
+        if not missing:
+            return None
+        self._punctuality.add(state.stamp, state.stamp - missing[0].planned)
+        return plan
+
+    def _started_at(self, start: float) -> _Sent | None:
+        return next((x for x in reversed(self._sent) if abs(x.start - start) < _SAME), None)
+
+    def _looks_like(self, state: ControllerState) -> tuple[_Sent | None, Plan | None]:
+        """The newest plan that goes through the state, or would if it had begun when it came.
+
+        A controller that lags by an update or scales its speed still follows the newest: only
+        another that fits much better counts.
+        """
+        for sent in reversed(self._sent):
+            most = self._tolerance * (_LAGS if sent is self._sent[-1] else 1.0)
+            for shift in (0.0, max(state.start - sent.start, 0.0)):
+                plan = replace(sent.plan, begin=sent.plan.begin + shift) if shift else sent.plan
+                if not np.any(np.abs(self._where(plan, state) - state.position) > most):
+                    return sent, plan
+        return None, None

@@ -1,0 +1,96 @@
+"""What the controller follows is told from its state, and what it should have is missed."""
+
+import numpy as np
+import pytest
+
+from il_ros.core.robots.franka import FRANKA
+from il_ros.monitors.followed_plans import ControllerState, FollowedPlans
+from il_ros.monitors.plan import Planner
+from il_ros.monitors.punctuality import Punctuality
+
+DT, DELAY = 0.05, 0.025
+BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])
+LIMITS = FRANKA.limits(*BOX, force=1.0, torque=1.0)
+SPEED = np.eye(8)[0]  # rad/s
+
+
+@pytest.fixture
+def punctuality():
+    return Punctuality(DELAY)
+
+
+@pytest.fixture
+def followed(punctuality):
+    return FollowedPlans(punctuality, 0.15 * LIMITS.velocity * DT, DELAY)
+
+
+@pytest.fixture
+def plans(followed):
+    """Six plans, one a tick, which speed up; all of them sent."""
+    planner = Planner(LIMITS)
+    plan, made = planner.hold(FRANKA.home, 0.0), []
+    for tick in range(6):
+        now = tick * DT
+        plan = planner.towards(plan, now, plan.at(now)[0] + SPEED * DT, SPEED, DT)
+        made.append(plan)
+        followed.sent(plan, now, now)
+    return made
+
+
+def state(plan, stamp, start):
+    """Of a controller that follows `plan`, which began at `start`."""
+    return ControllerState(stamp=stamp, start=start, position=plan.at(stamp - DELAY)[0])
+
+
+def test_a_controller_that_has_the_newest_misses_nothing(followed, plans, punctuality):
+    assert followed.late(state(plans[5], 0.3, 0.25 + DELAY)) is None
+    assert punctuality.worst(0.3) == 0.0
+
+
+def test_what_is_not_due_yet_is_not_missed(followed, plans):
+    # The last one leaves the one before at 0.275 s; at 0.28 s it may still be on its way in.
+    assert followed.late(state(plans[4], 0.27, 0.20 + DELAY)) is None
+    assert followed.late(state(plans[4], 0.28, 0.20 + DELAY)) is None
+
+
+def test_a_trajectory_that_is_due_and_not_followed_is_missed(followed, plans, punctuality):
+    # It follows the third one, planned at 0.10 s; the fourth is due since 0.175 s.
+    assert followed.late(state(plans[2], 0.30, 0.10 + DELAY)) is plans[2]
+    assert punctuality.worst(0.30) == pytest.approx(0.15)
+
+
+def test_when_it_came_is_known_from_the_state_before(followed, plans, punctuality):
+    followed.hear(0.02, 0.0 + DELAY)
+    assert punctuality.worst(0.1) == 0.0
+    followed.hear(0.12, 0.0 + DELAY)
+    followed.hear(0.13, 0.05 + DELAY)  # planned at 0.05 s, not there at 0.12 s
+    assert punctuality.worst(0.2) == pytest.approx(0.07)
+    followed.hear(0.14, 0.05 + DELAY)
+    assert punctuality.worst(0.2) == pytest.approx(0.07)
+
+
+def test_of_a_controller_that_blends_the_reference_tells_what_it_follows(followed, plans):
+    # Its trajectories begin when they come, which is the time of nothing that was sent.
+    assert followed.late(state(plans[5], 0.45, 0.26)) is None
+    assert followed.late(state(plans[2], 0.45, 0.11)) is plans[2]
+    later = followed.late(state(plans[2], 0.45 - 0.06, 0.10 + DELAY + 0.06))
+    moved = later.at(0.45 - DELAY)[0]  # the same motion, 0.06 s later
+    np.testing.assert_allclose(moved, plans[2].at(0.45 - DELAY - 0.06)[0], atol=0.01)
+
+
+def test_a_reference_that_is_of_no_plan_says_nothing(followed, plans):
+    strange = ControllerState(stamp=0.3, start=0.2, position=FRANKA.home + 1.0)
+    assert followed.late(strange) is None
+    np.testing.assert_allclose(followed.distance(strange)[1:], 1.0)
+
+
+def test_joints_that_another_controller_moves_are_left_out(followed, plans):
+    position = plans[2].at(0.45 - DELAY)[0].copy()
+    position[7] = np.nan
+    assert followed.late(ControllerState(stamp=0.45, start=0.11, position=position)) is plans[2]
+
+
+def test_where_nothing_was_sent_nothing_is_missed(followed, plans):
+    followed.clear()
+    assert followed.late(state(plans[2], 0.45, 0.10 + DELAY)) is None
+    assert followed.distance(state(plans[2], 0.45, 0.10 + DELAY)) is None

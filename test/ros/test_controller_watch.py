@@ -1,0 +1,149 @@
+"""The state of a joint_trajectory_controller: read from its bytes, compared, and named."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('control_msgs')
+
+from control_msgs.msg import JointTrajectoryControllerState
+from rclpy.serialization import serialize_message
+from trajectory_msgs.msg import JointTrajectoryPoint
+
+from il_ros.monitors.followed_plans import FollowedPlans
+from il_ros.monitors.plan import Plan
+from il_ros.monitors.punctuality import Punctuality
+from il_ros.ros import controller_watch
+from il_ros.ros.controller_watch import ControllerWatch, state_topic
+from il_ros.ros.message_conversion import to_duration, to_stamp
+
+NS = 1_000_000_000
+NAMES = ('a', 'b')
+
+
+class Node:
+    def __init__(self):
+        self.errors = []
+
+    def create_subscription(self, kind, topic, callback, *_, raw):
+        assert raw
+        self.kind, self.topic, self.hear = kind, topic, callback
+
+    def get_logger(self):
+        return SimpleNamespace(error=lambda text, **_: self.errors.append(text))
+
+
+@pytest.fixture
+def node():
+    return Node()
+
+
+@pytest.fixture
+def followed():
+    return FollowedPlans(Punctuality(0.025), np.full(2, 0.01), 0.025)
+
+
+def watch(node, followed, topic='/arm/joint_trajectory'):
+    return ControllerWatch(
+        node, topic, NAMES, followed, most=0.1, seconds=lambda stamp: (stamp - NS) / NS
+    )
+
+
+def message(positions, stamp, *, start=0.0, names=NAMES):
+    made = JointTrajectoryControllerState(joint_names=list(names))
+    made.header.stamp = to_stamp(round((stamp + 1.0) * NS))
+    made.header.frame_id = 'x' * 3
+    made.reference = JointTrajectoryPoint(
+        positions=positions, velocities=[0.0] * 2, time_from_start=to_duration(stamp - start)
+    )
+    return serialize_message(made)
+
+
+def test_the_topic_belongs_to_that_of_the_commands():
+    assert state_topic('/arm_controller/joint_trajectory') == '/arm_controller/controller_state'
+    assert state_topic('/arm_controller/commands') == ''
+
+
+def test_joints_are_found_by_name_and_times_are_the_monitors(node, followed):
+    made = watch(node, followed)
+    assert node.topic == '/arm/controller_state'
+    node.hear(message([1.0, 2.0], 0.5, start=0.25, names=('b', 'a')), {})
+    state = made.state(0.6)
+    np.testing.assert_array_equal(state.position, [2.0, 1.0])
+    assert (state.stamp, state.start) == pytest.approx((0.5, 0.25))
+    assert made.state(0.8) is None  # it says nothing of the present any more
+    assert made.values() == {'controller state': '/arm/controller_state'}
+    made.forget()
+    assert made.state(0.6) is None
+
+
+def test_a_controller_that_comes_back_with_other_joints_is_read_anew(node, followed):
+    made = watch(node, followed)
+    for names in (('a', 'b'), ('b', 'a'), ('bb', 'a'), ('a', 'b')):
+        node.hear(message([1.0, 2.0], 0.5, names=names), {})
+    np.testing.assert_array_equal(made.state(0.5).position, [1.0, 2.0])
+    node.hear(message([1.0, 2.0], 0.5, names=('b', 'a')), {})
+    np.testing.assert_array_equal(made.state(0.5).position, [2.0, 1.0])
+
+
+def test_joints_that_the_controller_has_not_are_not_known(node, followed):
+    made = watch(node, followed)
+    node.hear(message([1.0, 2.0], 0.5, names=('b', 'c')), {})
+    np.testing.assert_array_equal(made.state(0.5).position, [np.nan, 1.0])
+
+
+@pytest.mark.parametrize(
+    ('data', 'text'),
+    [
+        (message([1.0, 2.0], 0.5)[:-300], 'the message ends early'),
+        (b'', 'not plain CDR'),
+        (message([1.0, 2.0], 0.5, names=('c', 'd')), r'joints c, d; allowed: a, b'),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_named_and_ends_nothing(node, followed, data, text):
+    made = watch(node, followed)
+    node.hear(data, {})
+    assert made.state(0.5) is None
+    assert text in node.errors[0]
+
+
+@pytest.mark.parametrize('positions', [[], [1.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_a_state_without_positions_is_left_alone(node, followed, positions):
+    made = watch(node, followed)
+    node.hear(message(positions, 0.5), {})
+    assert made.state(0.5) is None
+    assert node.errors == []
+
+
+def test_a_reference_that_stays_away_from_what_was_sent_is_a_problem(node, followed):
+    made = watch(node, followed)
+    assert list(made.problems()) == []
+    followed.sent(rest([0.0, 0.0]), 0.0, 0.0)
+    for stamp in (0.1, 0.2, 0.3):
+        node.hear(message([0.0, 0.3], stamp), {})
+        assert list(made.problems()) == []
+    node.hear(message([0.0, 0.3], 0.35), {})
+    assert list(made.problems()) == [
+        '/arm/controller_state: the reference of b is 0.300 rad or m from what was sent, '
+        'allowed 0.1: commands are lost, late or not the only ones'
+    ]
+    node.hear(message([0.0, 0.05], 0.45), {})
+    assert list(made.problems()) == []
+
+
+def rest(position):
+    pieces = np.zeros((5, 1, 2))
+    pieces[1] = position
+    return Plan(begin=0.0, pieces=pieces)
+
+
+def test_without_control_msgs_or_such_a_topic_nothing_is_watched(node, followed, monkeypatch):
+    made = watch(node, followed, '/arm/commands')
+    assert made.values() == {'controller state': 'none known for the command topic'}
+    monkeypatch.setattr(controller_watch, 'STATE', 'no_such_msgs/msg/State')
+    made = watch(node, followed)
+    assert made.values() == {'controller state': 'control_msgs is not installed'}
+    assert not hasattr(node, 'hear')
+    assert list(made.problems()) == []
