@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fault_relay import WIRES, Change
-from benchmarks.fault_rig import NO_SETTINGS, Rig
+from benchmarks.fault_rig import Rig
 from il_ros.core.frames import NS
 from il_ros.ros.message_conversion import to_ns, to_stamp
 
@@ -49,7 +49,7 @@ class Fault:
     limit: float = 1.0
     rides: bool = False
     mute: bool = False
-    settings: Mapping[str, Sequence[str]] = field(default_factory=lambda: NO_SETTINGS)
+    settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     prepare: Callable[[Rig], bool] = lambda rig: True
 
 
@@ -334,9 +334,7 @@ FAULTS = (
     Fault(name='joints permuted', inject=_tamper('joints', _always(_permuted))),
     Fault(name='joint_states out of order', inject=_tamper('joints', _out_of_order), rides=True),
     Fault(name='joint_states twice', inject=_tamper('joints', _always(_twice)), rides=True),
-    Fault(
-        name='joint_states stamped 0.2 s ahead', inject=_tamper('joints', _always(_stamped(0.2)))
-    ),
+    Fault(name='joint_states 0.2 s ahead', inject=_tamper('joints', _always(_stamped(0.2)))),
     Fault(name='clock of the driver drifts', inject=_tamper('joints', _drifting), rides=True),
     Fault(name='another publisher of commands', inject=_foreign_publisher),
     Fault(name='nobody takes commands', inject=_unheard),
