@@ -2,13 +2,14 @@
 
 ``run(requests)`` gives the row `second_publisher_worst_speed_share` of ``make bench GROUP=gate``,
 and ``run(2, SMOKE)`` sees in half a minute that it still runs. By itself,
-``python -m benchmarks.second_publisher --requests 20``, it prints a table. A request takes about
-four seconds, and there are eleven kinds and two contracts.
+``python -m benchmarks.second_publisher --requests 20``, it prints a table. With 20 requests that
+takes about a minute for each of eleven kinds and two contracts.
 
-Simulator (in real time), expert, policy and monitor are processes of their own. When somebody asks
-for HOLD or POLICY, another node publishes `joint_states`, too, or begins to; then it begins while
-the expert drives. All of it once with a contract that allows one publisher, and once with one that
-allows two: then the samples are all that gives the second publisher away.
+Simulator (in real time), expert, policy and monitor are processes of their own. Half of the
+requests for HOLD and POLICY come while another node publishes `joint_states`, too, the other half
+just when it begins; then it begins while the expert drives. All of it once with a contract that
+allows one publisher, and once with one that allows two: then the samples are all that gives the
+second publisher away.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ OFF = 1.0  # rad that a false sample is off
 TOLERANCE = 1.05  # share of a velocity limit up to which a servo may overshoot
 _AFTER = 1.2  # s that the arm is watched after a request
 _CALM = 1.3  # s after which earlier samples count no more
+_WHAT = ('hold', 'policy')
+_MODES = {'hold': MonitorStatus.HOLD, 'policy': MonitorStatus.POLICY}
 _BEGINNING = (-0.1, 0.3)  # when the other begins, before a request, where it begins with it [s]
 
 Distort = Callable[[JointState, np.random.Generator], JointState | None]
@@ -266,31 +269,47 @@ class _Bench:
         """Requests at rest, then drives."""
         self._rig.drive('policy', 0)  # the first answers of nodes that have just started come late
         self._rig.spin(1.0)
-        for i in range(requests):
-            what = ('hold', 'policy')[i % 2]
-            yield self._request(what, begins=i % 4 >= 2, seed=i)
+        yield from self._requests(requests // 2)
+        for i in range(requests // 2, requests):
+            yield self._request(_WHAT[i % 2])
         for i in range(drives):
             yield self._drive(i)
 
-    def _request(self, what: str, *, begins: bool, seed: int) -> Trial:
-        """Ask at rest; the other `begins` about then, or has been there for a while."""
-        rig = self._rig
-        rig.drive('policy', seed)
-        rig.tidy()
-        rig.wait(lambda: rig.referee.speed < STANDING, 5.0)
-        rig.spin(_CALM)
-        mode = {'hold': MonitorStatus.HOLD, 'policy': MonitorStatus.POLICY}[what]
-        before = self._rng.uniform(*_BEGINNING) if begins else self._rng.uniform(0.5, 1.0)
+    def _requests(self, count: int) -> Iterator[Trial]:
+        """Ask again and again while the other is there."""
+        self._calm_down()
+        with self._publishing():
+            self._rig.spin(0.5)
+            for i in range(count):
+                self._rig.spin(self._rng.uniform(0.05, 0.3))
+                self._begin()
+                what = _WHAT[i % 2]
+                answer = self._rig.request(_MODES[what])
+                self._rig.spin(_AFTER if answer.success else 0.1)
+                yield self._trial(what, granted=answer.success, reason=answer.message)
+                if answer.success:
+                    self._rig.tidy()
+
+    def _request(self, what: str) -> Trial:
+        """Ask while the other begins, or just before it does."""
+        self._calm_down()
+        before = self._rng.uniform(*_BEGINNING)
         self._begin()
         with self._publishing(quiet=before < 0):
-            rig.spin(abs(before))
-            answer = rig.request(mode)
+            self._rig.spin(abs(before))
+            answer = self._rig.request(_MODES[what])
             self._start()
-            rig.spin(_AFTER)
-        if begins and answer.success:  # nobody could know; but the arm is held no longer
-            status = rig.referee.status
-            return self._trial(what, granted=status.mode == mode, reason=status.reason)
-        return self._trial(what, granted=answer.success, reason=answer.message)
+            self._rig.spin(_AFTER)
+        status = self._rig.referee.status
+        if answer.success:  # nobody could know; but the arm is held no longer
+            return self._trial(what, granted=status.mode == _MODES[what], reason=status.reason)
+        return self._trial(what, granted=False, reason=answer.message)
+
+    def _calm_down(self) -> None:
+        """The arm stands, nobody drives, and what was published before is forgotten."""
+        self._rig.tidy()
+        self._rig.wait(lambda: self._rig.referee.speed < STANDING, 5.0)
+        self._rig.spin(_CALM)
 
     def _drive(self, seed: int) -> Trial:
         """The other begins while the expert drives."""
