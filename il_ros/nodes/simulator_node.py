@@ -17,7 +17,7 @@ from std_srvs.srv import SetBool
 
 from il_ros.core import topics
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import NS, Frame
 from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
 from il_ros.core.limits import Array
@@ -49,6 +49,9 @@ from il_ros.srv import ResetWorld, StepWorld
 # Between two episodes, so that what was sensed before a reset is too old to use after it.
 _GAP = NS // 4
 _MOMENT = 0.01  # s
+_STEPS = 10_000  # of one request, which no other is answered before
+_WAIT = 60.0  # s
+_PERTURBATIONS = 1_000  # of one episode
 _LOST = NS  # further than that from a clock that it follows, time is set anew [ns]
 _LOOK = 0.5  # s between two looks at who else publishes the clock
 
@@ -298,6 +301,8 @@ class SimulatorNode(ManagedNode):
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> None:
         self.require_active()
+        count = len(request.perturbations)
+        require(count <= _PERTURBATIONS, count, 'perturbations', f'0 to {_PERTURBATIONS}')
         perturbations = [
             Perturbation(
                 kind=item.kind,
@@ -315,7 +320,9 @@ class SimulatorNode(ManagedNode):
         self.require_active()
         if self._time is None:
             raise IlRosError('time is not its own', fix='step it with publish_clock')
+        require(request.steps <= _STEPS, request.steps, 'steps', f'0 to {_STEPS}')
         timeout, was_done = to_seconds(request.timeout) or 5.0, self._world.state().done
+        require(0 <= timeout <= _WAIT, timeout, 'timeout', f'0 to {_WAIT} s')
         try:
             for _ in range(request.steps):
                 if self._world.state().done and not was_done:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rclpy.qos import QoSProfile
 
 from il_ros.ros.managed_node import ManagedNode, steady_timer
-from il_ros.ros.shielded_subscriptions import ShieldedSubscriptions
+from il_ros.ros.shielded_node import ShieldedNode
 from il_ros.ros.spin import WAKE, make_executor
 
 T = TypeVar('T')
@@ -33,7 +33,7 @@ class BackgroundSubscriptions:
 
     def __init__(self, owner: ManagedNode) -> None:
         self._owner = owner
-        self.node = ShieldedSubscriptions(
+        self.node = ShieldedNode(
             f'{owner.get_name()}_intake',
             namespace=owner.get_namespace(),
             context=owner.context,

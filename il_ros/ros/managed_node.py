@@ -14,7 +14,7 @@ from rclpy.timer import Timer
 
 from il_ros.core.errors import IlRosError, printable
 from il_ros.ros.deferred_service import DeferredService, SlowAnswer, refusal
-from il_ros.ros.shielded_subscriptions import ShieldedSubscriptions
+from il_ros.ros.shielded_node import ShieldedNode
 
 
 def steady_timer(node: Node, period: float, work: Callable[[], None]) -> Timer:
@@ -22,7 +22,7 @@ def steady_timer(node: Node, period: float, work: Callable[[], None]) -> Timer:
     return node.create_timer(period, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
-class ManagedNode(ShieldedSubscriptions, LifecycleNode):  # type: ignore[misc]
+class ManagedNode(ShieldedNode, LifecycleNode):  # type: ignore[misc]
     """A lifecycle node with one way up and one way down.
 
     A subclass fills in `configure`, `activate`, `deactivate` and `release`. Publishers,

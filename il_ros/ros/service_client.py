@@ -12,7 +12,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from il_ros.core.errors import IlRosError
-from il_ros.ros.shielded_subscriptions import ShieldedSubscriptions
+from il_ros.ros.shielded_node import ShieldedNode
 from il_ros.ros.spin import make_executor
 from il_ros.srv import (
     DiscardBefore,
@@ -75,7 +75,7 @@ class ServiceClient:
                 context=self._context,
                 signal_handler_options=SignalHandlerOptions.NO,
             )
-        self.node = ShieldedSubscriptions('il_ros', namespace=namespace, context=self._context)
+        self.node = ShieldedNode('il_ros', namespace=namespace, context=self._context)
         self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._clients = {

@@ -106,13 +106,12 @@ def _sequence(rng, element, large):
     element, _, bound = element.partition(', ')
     size = LARGE if large else rng.choice(SIZES)
     size = min(size, int(bound or size))
-    if size > 1_000:
-        return [_leaf(rng, element)] * size if _is_leaf(element) else []
-    return [_leaf(rng, element) for _ in range(size)]
-
-
-def _is_leaf(element):
-    return '/' not in element
+    if '/' in element:
+        return [_leaf(rng, element) for _ in range(min(size, 64))]
+    one = _leaf(rng, element)
+    if isinstance(one, str):
+        return [one[:10]] * size if size > 64 else [_leaf(rng, element)[:300] for _ in range(size)]
+    return [one] * size if size > 1_000 else [_leaf(rng, element) for _ in range(size)]
 
 
 def _leaf(rng, type_name, large=False):
@@ -129,7 +128,7 @@ def _leaf(rng, type_name, large=False):
             else min(max(value, -3e38), 3e38)
         )
     if type_name.startswith(('string', 'wstring')):
-        return 'x' * (50 * LARGE) if large else rng.choice(STRINGS)
+        return 'x' * (20 * LARGE) if large else rng.choice(STRINGS)
     if type_name in ('byte', 'octet'):
         return bytes([rng.randrange(256)])
     bits, signed = BITS[type_name], not type_name.startswith('u')
