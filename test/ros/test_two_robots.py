@@ -37,6 +37,8 @@ def test_left_and_right_on_one_graph(contract, tmp_path):
         left = stack.enter_context(GraphClient(contract, namespace='/left'))
         right = stack.enter_context(GraphClient(contract, namespace='/right'))
         before = right.episode(1, 'expert', record=True)
+        clocks = [left.node.count_publishers(f'{side}/clock') for side in ('/left', '/right', '')]
+        assert clocks == [1, 1, 0]  # each has a time of its own
         one, two = left.episode(1, 'expert'), right.episode(2, 'expert')
         assert before.state.success
         assert one.state.success
