@@ -62,10 +62,18 @@ class UnknownNameError(IlRosError):
 
 
 def printable(text: str, longest: int = _LONGEST) -> str:
-    """A text that every terminal, message and log takes: valid Unicode, cut where it is longer."""
+    """A text that every terminal, message and log takes: cut where it is longer, and harmless.
+
+    What controls a terminal or the direction of writing is escaped, and so is a lone surrogate.
+    """
     if len(text) > longest:
         text = f'{text[:longest]}... ({len(text)} characters)'
-    return text.encode('utf-8', 'backslashreplace').decode()
+    if text.isascii() and text.isprintable():
+        return text
+    return ''.join(
+        char if char.isprintable() or char in '\n\t' else char.encode('unicode_escape').decode()
+        for char in text
+    )
 
 
 def require(

@@ -7,6 +7,7 @@ from il_ros.core.errors import (
     ContractError,
     DatasetError,
     IlRosError,
+    printable,
     require,
     unwritable,
 )
@@ -53,3 +54,8 @@ def test_an_error_can_be_sent_and_printed_whatever_a_file_says():
     assert '... (5004 characters)' in str(error)
     assert str(error).startswith('\\ud800: got xxx')
     str(error).encode()
+
+
+def test_what_is_printed_does_not_control_a_terminal():
+    text = printable('red \x1b[31m\x07, turned \u202e, lone \ud800, ° and ö\n\tremain')
+    assert text == 'red \\x1b[31m\\x07, turned \\u202e, lone \\ud800, ° and ö\n\tremain'
