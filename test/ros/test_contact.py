@@ -16,6 +16,7 @@ from sensor_msgs.msg import JointState  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from il_ros.core.contract import load_contract  # noqa: E402
+from il_ros.core.geometry import quaternion_from_matrix  # noqa: E402
 from il_ros.core.robots.franka import FRANKA  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.ros.message_conversion import fill_stamp, to_ns  # noqa: E402
@@ -76,13 +77,10 @@ class Rig:
     def _tool(self):
         message, (place, turn) = PoseStamped(), FRANKA.chain.forward(np.array(FRANKA.home[:7]))
         position, orientation = message.pose.position, message.pose.orientation
-        position.x, position.y, position.z = map(float, place)
-        w = np.sqrt(max(0.0, 1.0 + np.trace(turn))) / 2 if np.shape(turn) == (3, 3) else 0.0
-        if w > 1e-6:
-            orientation.x = float(turn[2, 1] - turn[1, 2]) / (4 * w)
-            orientation.y = float(turn[0, 2] - turn[2, 0]) / (4 * w)
-            orientation.z = float(turn[1, 0] - turn[0, 1]) / (4 * w)
-        orientation.w = float(w)
+        for axis, value in zip('xyz', place, strict=True):
+            setattr(position, axis, float(value))
+        for axis, value in zip('xyzw', quaternion_from_matrix(turn), strict=True):
+            setattr(orientation, axis, float(value))
         return message
 
     def feel(self, force):
