@@ -208,12 +208,12 @@ class Rig:
         Raises:
             IlRosError: If the arm does not come to rest, or the monitor refuses.
         """
-        self.rest()
+        self.tidy()
         stamp = self._call(self._reset, ResetWorld.Request(seed=seed), _START).stamp
         self._call(self._discard, DiscardBefore.Request(stamp=stamp), _START)
         self._enter(SetMode.Request(mode=MODES[mode]))
 
-    def rest(self) -> None:
+    def tidy(self) -> None:
         """Undo what a fault did; the arm rests and nobody drives."""
         self.undo()
         self.end_stopped()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks import late_commands, tick_rate
+from benchmarks import hostile_files, late_commands, second_publisher, tick_rate
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.fault_rig import Rig
 from benchmarks.live_graph import (
@@ -56,6 +56,9 @@ class GateSizes:
     Attributes:
         late: Episodes with late commands, of each kind.
         ticks: Drivers whose tick rate is measured.
+        requests: For HOLD and POLICY beside each kind of second publisher.
+        second: Which kinds.
+        files: Malformed bundles and bombs.
         seeds: Episodes that run in real time and in lock-step.
         minutes: Of the live run.
         longest: That an episode in real time may take [s].
@@ -68,6 +71,9 @@ class GateSizes:
 
     late: int = late_commands.EPISODES
     ticks: tick_rate.TickRateSizes = tick_rate.FULL
+    requests: int = 20
+    second: second_publisher.SecondPublisherSizes = second_publisher.FULL
+    files: hostile_files.HostileSizes = hostile_files.FULL
     seeds: int = 200
     minutes: float = 30.0
     longest: float = LONGEST
@@ -80,7 +86,8 @@ class GateSizes:
 
 FULL = GateSizes()
 SMOKE = GateSizes(
-    late=1, ticks=tick_rate.SMOKE, seeds=1, minutes=0.02, longest=1.5, idle=1.0, nodes=LIVE,
+    late=1, ticks=tick_rate.SMOKE, requests=1, second=second_publisher.SMOKE,
+    files=hostile_files.SMOKE, seeds=1, minutes=0.02, longest=1.5, idle=1.0, nodes=LIVE,
     demonstrations=2, rollouts=0, training=BcConfig(epochs=4, device='cpu'),
 )  # fmt: skip
 
@@ -162,6 +169,24 @@ def ticks(sizes: GateSizes, _: Graphs) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def second(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
+    """A second publisher of the arm's joints."""
+    graphs.end()
+    found = second_publisher.run(sizes.requests, sizes.second, graphs.folder)
+    yield _row(
+        'second_publisher_worst_speed_share', found['worst_speed_share'], 'of the limit', FASTEST,
+        f'{len(found["trials"])} requests and drives on a graph in real time, beside samples that '
+        'contradict, are doubled, permuted, frozen, jump or are stamped otherwise; where they had '
+        f'to be refused or stopped, {found["refused"]:.3f} were; {len(found["failed"])} failed',
+    )  # fmt: skip
+
+
+def files(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
+    """Files that are made to break what reads them."""
+    graphs.end()
+    yield from hostile_files.run(sizes.files, graphs.folder / 'hostile_files')
+
+
 def idle(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
     """Nodes that have nothing to do."""
     cores = idle_cpu(graphs.rig(sizes.nodes), sizes.idle)
@@ -219,6 +244,8 @@ def live(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
 PARTS: dict[str, Part] = {
     'late': late,
     'ticks': ticks,
+    'second': second,
+    'files': files,
     'paired': paired,
     'live': live,
     'idle': idle,

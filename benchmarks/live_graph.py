@@ -129,7 +129,7 @@ def idle_cpu(rig: Rig, seconds: float) -> dict[str, float]:
     Raises:
         IlRosError: If a node ends.
     """
-    rig.rest()
+    rig.tidy()
     rig.spin(_SETTLE)
     before, begin = _cpu_times(rig), time.monotonic()
     time.sleep(seconds)  # the client would be one more reader
@@ -162,7 +162,7 @@ def episode(rig: Rig, answers: Answers, seed: int, longest: float) -> dict[str, 
     rig.spin(0.2)  # the task's state of this episode, not of the one before
     rig.wait(over, longest)
     found, success = answers.count(), bool(referee.task.success)
-    rig.rest()
+    rig.tidy()
     return {
         'seed': seed,
         'success': success,
