@@ -27,13 +27,14 @@ pytestmark = pytest.mark.real_time
 PATH = 'config/contracts/franka_reach.yaml'
 PATIENCE = 20.0
 PERIOD = 0.05
+FRAME_AGE = 1.0  # s; a busy machine
 
 
 class Rig:
     """The real monitor node and a driver of an arm at rest: joints at 100 Hz, wrench at 500 Hz."""
 
     def __init__(self):
-        parameters = {'contract': PATH, 'frame_age': 0.5}  # a busy machine
+        parameters = {'contract': PATH, 'frame_age': FRAME_AGE}
         words = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
         rclpy.init(args=['--ros-args', *words], signal_handler_options=SignalHandlerOptions.NO)
         self.contract = load_contract(PATH)
@@ -48,6 +49,7 @@ class Rig:
         self.wrench = publish(WrenchStamped, 'wrench', SENSOR_OUT)
         self.goal = publish(PointStamped, 'goal_position', SENSOR_OUT)
         self.status, self.alarmed, self.commands, self.count = None, 0.0, [], 0
+        self.paused = False
         topic = self.contract.action.output.topic
         self.node.create_subscription(MonitorStatus, 'monitor/status', self._on_status, CHUNKS)
         self.node.create_subscription(JointTrajectory, topic, self._on_command, COMMAND)
@@ -66,7 +68,7 @@ class Rig:
         self.count += 1
         now = self.node.get_clock().now().nanoseconds
         self.feel(0.0)
-        if self.count % 5 == 0:
+        if self.count % 5 == 0 and not self.paused:
             names = self.contract.action.names
             home = [*FRANKA.home][: len(names)]
             message = JointState(name=names, position=home, velocity=[0.0] * len(names))
@@ -128,6 +130,7 @@ def test_a_contact_of_one_message_stops_the_arm_at_once(rig):
         rig.until_mode(MonitorStatus.HOLD)
         begin = time.monotonic() + 0.1 + PERIOD * k / 5  # anywhere between two ticks
         rig.wait(lambda begin=begin: time.monotonic() > begin)
+        rig.paused = True  # no frame, and so no tick, before the watchdog's after 1 s
         count, struck = len(rig.commands), time.monotonic()
         rig.feel(1.5 * most)
         rig.feel(0.0)  # 0 ms later it is over
@@ -136,8 +139,8 @@ def test_a_contact_of_one_message_stops_the_arm_at_once(rig):
         assert rig.status.reason.startswith('wrist force: ')
         assert rig.status.reason.endswith('(in one sample)')
         rig.wait(lambda count=count: len(rig.commands) > count)
+        rig.paused = False
         stamp = to_ns(rig.commands[-1][1].header.stamp)
         rig.wait(lambda stamp=stamp: to_ns(rig.status.header.stamp) > stamp)
         assert rig.status.mode == MonitorStatus.ALARM  # latched
-    # A tick comes every 50 ms, so that waiting for one would take 25 ms on average.
-    assert np.median(reactions) < PERIOD / 4, reactions
+    assert max(reactions) < FRAME_AGE / 2, reactions  # 2 to 10 ms where nothing else runs
