@@ -64,14 +64,15 @@ def forged(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / INFO_FILE).write_text(json.dumps(description))
 
 
-def _info(folder: Path) -> dict[str, Any]:
+def info_of(folder: Path) -> dict[str, Any]:
+    """The description of a bundle."""
     found: dict[str, Any] = json.loads((folder / INFO_FILE).read_text())
     return found
 
 
 def _at(*path: str, value: Any) -> Change:
     def change(folder: Path) -> None:
-        info = _info(folder)
+        info = info_of(folder)
         inner: Any = info
         for key in path[:-1]:
             inner = inner[key]
@@ -143,7 +144,7 @@ def _contracts() -> Iterator[tuple[str, Change]]:
 
 def _contract(edit: Callable[[str], str]) -> Change:
     def change(folder: Path) -> None:
-        info = _info(folder)
+        info = info_of(folder)
         forged(folder, info | {'contract': edit(info['contract'])})
 
     return change
@@ -176,24 +177,29 @@ def _texts() -> Iterator[tuple[str, Change]]:
 
 def _stated(identity: str | None) -> Change:
     def change(folder: Path) -> None:
-        (folder / INFO_FILE).write_text(json.dumps(_info(folder) | {'identity': identity}))
+        (folder / INFO_FILE).write_text(json.dumps(info_of(folder) | {'identity': identity}))
 
     return change
 
 
 def _content(name: str, content: bytes) -> Change:
     def change(folder: Path) -> None:
-        (folder / name).unlink()
-        (folder / name).write_bytes(content)
-        if name != INFO_FILE:
-            info = _info(folder)
-            info['files'][name] = {
-                'bytes': len(content),
-                'sha256': hashlib.sha256(content).hexdigest(),
-            }
-            forged(folder, info)
+        set_content(folder, name, content)
 
     return change
+
+
+def set_content(folder: Path, name: str, content: bytes) -> None:
+    """Put other bytes into a file of a bundle, with the size and the hash that they have."""
+    (folder / name).unlink()
+    (folder / name).write_bytes(content)
+    if name != INFO_FILE:
+        info = info_of(folder)
+        info['files'][name] = {
+            'bytes': len(content),
+            'sha256': hashlib.sha256(content).hexdigest(),
+        }
+        forged(folder, info)
 
 
 def _array_files() -> Iterator[tuple[str, Change]]:
@@ -253,7 +259,7 @@ def _no_files() -> Iterator[tuple[str, Change]]:
 def _instead(name: str, make: Callable[[Path], object]) -> Change:
     def change(folder: Path) -> None:
         if name != INFO_FILE:
-            info = _info(folder)
+            info = info_of(folder)
             info['files'][name] = {'bytes': GIANT, 'sha256': '0' * 64}
             forged(folder, info)
         (folder / name).unlink()

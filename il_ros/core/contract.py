@@ -342,7 +342,7 @@ def _merged(path: Path, behind: tuple[Path, ...]) -> Any:
     if not isinstance(data, dict) or 'extends' not in data:
         return data if behind else None
     base = data.pop('extends')
-    is_plain_name = isinstance(base, str) and Path(base).name == base
+    is_plain_name = isinstance(base, str) and base != '' and Path(base).name == base
     require(is_plain_name, base, f'{path.name}.extends', 'a file next to it', ContractError)
     chain = (*behind, path)
     if path.with_name(base) in chain:

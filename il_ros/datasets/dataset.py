@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
 from il_ros.core.regular_files import read_text
-from il_ros.datasets.dataset_arrays import array_specs, hash_array, hash_file, open_array
+from il_ros.datasets.dataset_arrays import (
+    array_specs,
+    described_columns,
+    hash_array,
+    hash_file,
+    open_array,
+)
 from il_ros.datasets.episode_arrays import FIXED, EpisodeArrays, Event, load_events
 from il_ros.datasets.image_store import ImageStore, RawImages, open_images
 from il_ros.datasets.manifest import (
@@ -188,6 +194,14 @@ def load_dataset(path: Path, contract: Contract | None = None, *, verify: bool =
         },
         events=_read_events(path / EVENTS_FILE, len(manifest.episodes)),
     )
+    for key, column in described_columns(dict(dataset.arrays()), made_by).items():
+        stored = manifest.statistics.get(key)
+        if stored is not None and len(stored.count) != column.shape[1]:
+            raise damaged_dataset(
+                f'statistics.{key} of {len(stored.count)} features',
+                str(path / MANIFEST_FILE),
+                allowed=f'{column.shape[1]}',
+            )
     if verify:
         _verify(dataset, path)
     return dataset

@@ -37,6 +37,9 @@ class FeatureStatistics:
         quantiles: By fraction, '0.01' to '0.99': the smallest value that at least this fraction of
             the values does not exceed (numpy's `inverted_cdf`), at most (max - min) / 4 million
             from it.
+
+    Raises:
+        ValueError: If they are not of one number of features.
     """
 
     count: tuple[int, ...]
@@ -45,6 +48,11 @@ class FeatureStatistics:
     min: Row
     max: Row
     quantiles: Mapping[str, Row] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = (self.count, self.mean, self.std, self.min, self.max, *self.quantiles.values())
+        if len({*map(len, rows)}) > 1:
+            raise ValueError(f'rows of {sorted({*map(len, rows)})} features')
 
 
 class StreamingStatistics:

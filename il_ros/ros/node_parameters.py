@@ -111,7 +111,8 @@ def _declare(
         value = node.declare_parameter(field.name, default, descriptor).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
         raise IlRosError(str(problem), where=where, allowed=_allowed(field, hint)) from None
-    return tuple(value) if isinstance(field.default, tuple) else value
+    # ROS takes an empty list for a parameter that has no value.
+    return tuple(value or ()) if isinstance(field.default, tuple) else value
 
 
 def _descriptor(

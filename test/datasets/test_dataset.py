@@ -143,6 +143,26 @@ def test_an_episode_that_does_not_fit_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ('row', 'text'),
+    [
+        ({'mean': [0.0]}, r'manifest\.json\.statistics\.action: rows of \[1, 2\] features'),
+        ({'quantiles': {'0.5': []}}, r'statistics\.action: rows of \[0, 2\] features'),
+        (
+            {name: [] for name in ('count', 'mean', 'std', 'min', 'max')} | {'quantiles': {}},
+            r'manifest\.json: statistics\.action of 0 features; allowed: 2; to fix: build',
+        ),
+    ],
+)
+def test_statistics_of_another_size_are_refused(saved, tmp_path, row, text):
+    path = tmp_path / 'out/manifest.json'
+    data = json.loads(path.read_text())
+    data['statistics']['action'] |= row
+    path.write_text(json.dumps(data))
+    with pytest.raises(DatasetError, match=text):
+        load_dataset(tmp_path / 'out')
+
+
 def test_another_contract_is_refused(saved, tmp_path, contract):
     with pytest.raises(ContractError, match='they differ in'):
         load_dataset(tmp_path / 'out', contract)

@@ -37,6 +37,11 @@ class Config:
     rest: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    names: tuple[str, ...] = setting(('a', 'b'), 'Some names.')
+
+
 @pytest.fixture
 def make(domain):
     rclpy.init()
@@ -63,6 +68,13 @@ def test_defaults_overrides_and_descriptors(make):
     assert not node.describe_parameter('loose').read_only
     assert node.describe_parameter('spare').description == 'A spare, which takes two lines.'
     assert node.describe_parameter('rest').description == 'Another.'
+
+
+@pytest.mark.parametrize(('given', 'value'), [('[]', ()), ("['c']", ('c',))])
+def test_a_list_may_be_empty_though_ros_takes_that_for_no_value(make, given, value):
+    node = Node('lists', cli_args=['--ros-args', '-p', f'names:={given}'])
+    assert declare(node, Listed) == Listed(names=value)
+    node.destroy_node()
 
 
 @pytest.mark.parametrize('value', [0.25, 'x', [1, 2]])
