@@ -10,7 +10,7 @@ from il_ros.monitors.checks import Fault
 
 # Shares of a gripper's travel.
 _MOVED = 0.02  # from which it has moved
-_FAR = 0.25  # that a command has to be away to count
+_FAR = 0.1  # that a command has to be away to count
 _END = 0.05  # from an end, beyond which it cannot be commanded
 
 _LONGEST_STEP = 0.1  # s between two frames that counts as waiting
@@ -21,18 +21,19 @@ class GripperWatch:
 
     A gripper that holds something stands still, far from its command, and is as it should be. But
     what it holds stops it to one side only. So it has failed when, since it last moved, it was
-    commanded far to one side for a while and far to the other for a while, or when it stands at
-    one end of its travel and was commanded away from there for a while. One that got stuck half
+    commanded away to one side without a break for a while, and to the other, too; or when it stands
+    at one end of its travel and was commanded away from there for a while. One that got stuck half
     way and is commanded to one side only cannot be told from one that holds something.
 
     Args:
         limits: Their `position_min` and `position_max` are the ends of the travel.
         moves: Which of the N joints move the arm, (N,); the others are grippers.
-        patience: How long it may take a gripper to begin to move [s].
+        patience: How long it may take a gripper to begin to move [s]; 0 to watch none.
     """
 
     def __init__(self, limits: Limits, moves: NDArray[np.bool_], patience: float) -> None:
-        self._joints, self._patience = np.flatnonzero(~moves), patience
+        self._joints = np.flatnonzero(~moves & (patience > 0.0))
+        self._patience = patience
         self._names = [limits.names[joint] for joint in self._joints]
         self._low = limits.position_min[self._joints]
         self._high = limits.position_max[self._joints]
@@ -43,6 +44,7 @@ class GripperWatch:
         """Forget earlier frames."""
         self._stood: Array | None = None  # where each has stood since it last moved
         self._waited: Array = np.zeros((2, len(self._joints)))  # to close and to open [s]
+        self._tried = self._waited > 0.0  # whether for long enough, since it last moved
         self._before = 0.0
 
     def look(self, position: Array, commanded: Array | None, stamp: float) -> Fault | None:
@@ -63,11 +65,11 @@ class GripperWatch:
         moved = np.abs(here - self._stood) > _MOVED * travel
         self._stood = np.where(moved, here, self._stood)
         step, self._before = np.clip(stamp - self._before, 0.0, _LONGEST_STEP), stamp
-        far = np.stack([there < here - _FAR * travel, there > here + _FAR * travel])
-        self._waited = np.where(moved, 0.0, self._waited + far * step)
-        long = self._waited >= self._patience
+        far = np.stack([there < here - _FAR * travel, there > here + _FAR * travel]) & ~moved
+        self._waited = np.where(far, self._waited + step, 0.0)
+        self._tried = (self._tried & ~moved) | (self._waited >= self._patience)
         ends = np.stack([here <= self._low + _END * travel, here >= self._high - _END * travel])
-        stuck = (long | ends).all(axis=0) & long.any(axis=0)
+        stuck = (self._tried | ends).all(axis=0) & self._tried.any(axis=0)
         if not stuck.any():
             return None
         i = int(np.argmax(stuck))

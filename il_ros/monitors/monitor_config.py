@@ -39,7 +39,8 @@ class MonitorConfig:
         frozen_time: How long a measurement may repeat to the last digit while it has to change [s].
         frozen_motion: Motion within that time that counts as moving [rad or m].
         gripper_time: How long a gripper may stand still though it is commanded to move, where
-            what it holds cannot be the reason [s].
+            what it holds cannot be the reason [s]; 0 for as long as it likes: for one that only
+            opens and shuts.
         workspace_margin: How far inside the workspace box, and outside keep-out zones, commanded
             motion stays [m].
         handover: Time in which the arm moves to the target of a new driver, where that is more than
@@ -79,7 +80,7 @@ class MonitorConfig:
     acceleration_tolerance: float = _within(2.0, 0.0, 100.0)
     frozen_time: float = _within(0.2, 0.02, 10.0)
     frozen_motion: float = _within(0.004, 1e-5, 0.5)
-    gripper_time: float = _within(1.0, 0.1, 10.0)
+    gripper_time: float = _within(1.0, 0.0, 10.0)
     workspace_margin: float = _within(0.01, 0.0, 0.2)
     handover: float = _within(0.5, 0.0, 10.0)
     takeover_age: float = _within(0.25, 0.0, 5.0)

@@ -82,6 +82,22 @@ def test_one_that_answers_late_or_slowly_is_not_stuck():
     assert first(run(OPEN, commands, speed=0.004), commands)[0] is None
 
 
+def test_a_command_that_flickers_does_not_add_up():
+    flicker = ([CLOSED] * 15 + [0.03] * 3) * 20
+    assert first([0.02] * len(flicker), flicker)[0] is None
+    both = [CLOSED] * 25 + [0.02] * 10 + [0.03] * 25  # each of them for long, with a pause
+    assert first([0.02] * 60, both)[0] is not None
+
+
+def test_small_steps_from_where_it_stands_count():
+    """Experts and policies that answer the measured opening ask for no more than a part of it."""
+    assert first([OPEN] * 60, [OPEN] * 20 + [0.0355] * 40)[0] is not None
+
+
+def test_a_patience_of_zero_watches_none():
+    assert first([OPEN] * 60, [CLOSED] * 60, patience=0.0)[0] is None
+
+
 def test_noise_is_no_motion_and_a_gap_is_no_waiting():
     noise = OPEN + np.random.default_rng(0).normal(0.0, 1e-4, 60)
     assert first(noise, [OPEN] * 20 + [CLOSED] * 40)[0] is not None
