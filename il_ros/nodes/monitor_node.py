@@ -350,10 +350,16 @@ class MonitorNode(ManagedNode):
             frame,
             self._seconds(frame.stamp),
             invalid=invalid,
-            unconfirmed=self._joints.unconfirmed(frame.values),
+            unconfirmed=self._joints.unconfirmed(frame.values) or self._unconfirmed(frame),
             clock=self._clocks.remark(),
             score_input=score_input,
         )
+
+    def _unconfirmed(self, frame: Frame) -> str:
+        keys = self._contract.action.position
+        if not frame.all_valid(keys):
+            return ''
+        return self._sender.unconfirmed(frame.vector(keys), self._seconds(frame.stamp))
 
     def _problems(self) -> list[str]:
         return [problem for watch in self._watches for problem in watch.problems()]

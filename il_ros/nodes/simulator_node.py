@@ -131,9 +131,7 @@ class SimulatorNode(ManagedNode):
         self._follows = (
             None
             if contract.action.output.setpoints
-            else ControllerStatePublisher(
-                self, contract.action.output.topic, tuple(self._world.names)
-            )
+            else ControllerStatePublisher(self, contract.action.output.topic, contract.limits.names)
         )
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
@@ -190,6 +188,7 @@ class SimulatorNode(ManagedNode):
         self._limiter = CommandLimiter(limits.velocity, self._timestep, posture)
         self._begun = self._time is not None  # else when its clock is there
         if self._begun:
+            self._say_what_is_followed()
             self._publish()
 
     def _publish(self) -> None:
@@ -245,7 +244,8 @@ class SimulatorNode(ManagedNode):
 
     def _say_what_is_followed(self) -> None:
         if self._follows is not None:
-            self._follows.publish(self._controller, self._world.posture(), self._now)
+            measured = self._world.posture()[self._from_world]
+            self._follows.publish(self._controller, measured, self._now)
 
     def _left(self) -> int:
         return self._world.substeps - sum(map(len, self._rows))

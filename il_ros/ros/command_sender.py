@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
+from il_ros.core.limits import Array
 from il_ros.monitors.followed_plans import FollowedPlans
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.plan import Plan
@@ -91,6 +92,10 @@ class CommandSender:
             yield f'commands are {late:.3f} s late, allowed {most:.3f} s'
         if self._controller:
             yield from self._controller.problems()
+
+    def unconfirmed(self, position: Array, now: float) -> str:
+        """Why no motion may begin at `position` (N,), measured at `now` [s]; empty where it may."""
+        return self._controller.unconfirmed(position, now) if self._controller else ''
 
     def prepare(self, monitor: Monitor, now: float) -> None:
         """Before a tick at `now` [s]: plan as far ahead as commands are late."""

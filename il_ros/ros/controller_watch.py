@@ -11,6 +11,7 @@ from rclpy.node import Node
 
 from il_ros.core.cdr import Cdr
 from il_ros.core.errors import IlRosError
+from il_ros.core.limits import Array
 from il_ros.monitors.followed_plans import ControllerState, FollowedPlans
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import SENSOR_IN
@@ -99,6 +100,23 @@ class ControllerWatch:
                 f'rad or m from what was sent, allowed {self._most}: commands are lost, late or '
                 'not the only ones'
             )
+
+    def unconfirmed(self, position: Array, now: float) -> str:
+        """Why no motion may begin at `position` (N,), measured at `now` [s]; empty where it may.
+
+        A trajectory begins where the controller wants the joints, not where they are.
+        """
+        state = self.state(now)
+        if state is None:
+            return ''
+        off = np.nan_to_num(np.abs(state.position - position))
+        worst = int(np.argmax(off))
+        if off[worst] <= self._most:
+            return ''
+        return (
+            f'{self._topic}: the reference of {self._names[worst]} is {state.position[worst]:.4f}, '
+            f'it is measured at {position[worst]:.4f} rad or m, allowed {self._most} apart'
+        )
 
     def values(self) -> dict[str, object]:
         """For the diagnostics."""

@@ -8,6 +8,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('control_msgs')
 
+from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.monitors.mode import Mode  # noqa: E402
 from il_ros.monitors.punctuality import MOST  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
@@ -25,7 +26,7 @@ class Graph:
         words = [word for key, value in given.items() for word in ('-p', f'{key}:={value}')]
         rclpy.init(args=['--ros-args', *words, '-p', 'publish_clock:=false'])
         self.nodes = SimulatorNode(), MonitorNode()
-        self.monitor = self.nodes[1]
+        self.monitor, self.why = self.nodes[1], ''
         self.executor = make_executor()
         for node in self.nodes:
             self.executor.add_node(node)
@@ -33,17 +34,19 @@ class Graph:
     def wait(self, happened):
         deadline = time.monotonic() + PATIENCE
         while not happened():
-            assert time.monotonic() < deadline, self.monitor._sender.values()
+            assert time.monotonic() < deadline, self.why
             self.executor.spin_once(timeout_sec=0.02)
 
     def hold(self):
         def granted():
             try:
                 self.monitor._monitor.request(Mode.HOLD)
-            except Exception:
+            except IlRosError as refusal:
+                self.why = str(refusal)
                 return False
             return True
 
+        self.wait(lambda: hasattr(self.monitor, '_monitor'))
         self.wait(granted)
 
     def values(self):
@@ -71,6 +74,7 @@ class Slow:
         return getattr(self._publisher, name)
 
 
+@pytest.mark.slow
 @pytest.mark.real_time
 def test_lateness_in_transit_is_measured_and_planned_for(domain):
     graph = Graph()
