@@ -35,7 +35,7 @@ def test_the_first_step_counts_and_the_expert_is_asked_for_no_more(runner, monke
             asked.append((observation, horizon, dt))
             return np.ones((1, 8))
 
-    monkeypatch.setattr(action_error_module, 'make_expert', lambda task, arm: Ideal())
+    monkeypatch.setattr(action_error_module, 'expert_of', lambda task, contract: Ideal())
     monkeypatch.setattr(runner, 'truth', lambda: {'a': 1})
     monkeypatch.setattr(runner.driver.policy, 'action_std', lambda: np.array([1.0, 2.0] * 4))
     chunk = np.array([[1.0, 3.0] * 4, [99.0, 99.0] * 4])
