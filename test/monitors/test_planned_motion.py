@@ -278,3 +278,38 @@ def test_what_was_never_sent_was_never_begun():
     made.begin(FRANKA.home, 0.0)
     made.withdraw()
     assert made.plan is None
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_whatever_is_withdrawn_or_recovered_the_motion_stays_within_its_limits(seed):
+    """Ticks that are late or missed, trajectories not sent, and a controller that lost some."""
+    rng, made, now = np.random.default_rng(seed), motion(geometry=None), 0.0
+    sent, followed = [made.plan], made.plan
+    for _ in range(60):
+        now += DT * rng.choice([1.0, 1.0, 1.3, 4.0])
+        made.lead = rng.choice([0.0, 0.05, 0.3])
+        made.mark()
+        if rng.random() < 0.2:  # it goes on from one of the last that it got
+            made.recover(sent[-min(len(sent), rng.integers(1, 4))])
+            followed = made.plan
+        start, speed = made.start(now), rng.uniform(-0.9, 0.9, 8) * LIMITS.velocity
+        if rng.random() < 0.2:
+            made.brake(now)
+        else:
+            made.drive(made.plan.at(start)[0] + speed * DT, speed, now)
+        plan = made.plan
+        for one, other in zip(followed.at(start), plan.at(start), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+        position, velocity, acceleration = plan.at(np.linspace(now, plan.end_time, 200))
+        assert np.all(np.abs(velocity) <= LIMITS.velocity * (1 + 1e-6))
+        assert np.all(np.abs(acceleration) <= LIMITS.acceleration * (1 + 1e-6))
+        assert np.all(position >= LIMITS.position_min - 1e-6)
+        assert np.all(position <= LIMITS.position_max + 1e-6)
+        if rng.random() < 0.2:
+            before = followed
+            made.withdraw()
+            if made.plan is not before:  # what was recovered was not sent either
+                followed = made.plan
+        else:
+            sent.append(plan)
+            followed = plan
