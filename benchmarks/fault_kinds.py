@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fault_relay import WIRES, Change
+from benchmarks.fault_relay import SENSING, WIRES, Change
 from benchmarks.fault_rig import Rig
 from il_ros.core.frames import NS
 from il_ros.ros.message_conversion import to_ns, to_stamp
@@ -24,6 +24,7 @@ LATEST = 0.3  # s that a command is late at most
 _BEAT = 0.05  # s between two messages of the operator's device
 _DOWN = 0.5  # s that a driver needs to come back
 _DRIFT = 0.2  # s that a drifting clock gains in a second
+_ALL = (*SENSING, 'command')
 _LIMITED = {'simulator': ('enforce_command_limits:=true',)}
 
 
@@ -40,6 +41,7 @@ class Fault:
             when the monitor stopped.
         mute: Whether nobody is left who could give the reason.
         settings: Parameters that nodes have for it.
+        relayed: Wires that it changes, or may change.
         prepare: What has to be done first, while the arm moves already.
     """
 
@@ -50,6 +52,7 @@ class Fault:
     rides: bool = False
     mute: bool = False
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    relayed: tuple[str, ...] = SENSING
     prepare: Callable[[Rig], bool] = lambda rig: True
 
 
@@ -218,7 +221,7 @@ def _permuted(message: Any) -> Any:
 
 
 def _foreign_publisher(rig: Rig, _: np.random.Generator) -> None:
-    rig.publisher(WIRES['command'], WIRES['command'].source)
+    rig.publisher(WIRES['command'], WIRES['command'].topic)
 
 
 def _unheard(rig: Rig, _: np.random.Generator) -> None:
@@ -337,11 +340,21 @@ FAULTS = (
     Fault(name='joint_states 0.2 s ahead', inject=_tamper('joints', _always(_stamped(0.2)))),
     Fault(name='clock of the driver drifts', inject=_tamper('joints', _drifting), rides=True),
     Fault(name='another publisher of commands', inject=_foreign_publisher),
-    Fault(name='nobody takes commands', inject=_unheard),
-    Fault(name='commands late in transit', inject=_late_in_transit, rides=True, settings=_LIMITED),
+    Fault(name='nobody takes commands', inject=_unheard, relayed=_ALL),
+    Fault(
+        name='commands late in transit',
+        inject=_late_in_transit,
+        rides=True,
+        settings=_LIMITED,
+        relayed=_ALL,
+    ),
     Fault(name='monitor starved', inject=_stop_and_go, rides=True),
-    Fault(name='driver restarts', inject=_restarted_driver, limit=1.5),
-    Fault(name='controller deactivated', inject=_tamper('command', _always(lambda message: None))),
+    Fault(name='driver restarts', inject=_restarted_driver, limit=1.5, relayed=_ALL),
+    Fault(
+        name='controller deactivated',
+        inject=_tamper('command', _always(lambda message: None)),
+        relayed=_ALL,
+    ),
     Fault(name='wrench peak between ticks', inject=_tamper('wrench', _peak_between)),
     Fault(name='takeover device repeats itself', inject=_repeating_device, prepare=_take_over),
     Fault(name='negative clock', inject=_tamper('clock', _negative_clock), rides=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +61,13 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def remappings(node: str) -> list[str]:
-    """Arguments that make `node` publish on the sources of its wires."""
-    wires = [WIRES[name] for name in OWNERS.get(node, ())]
+SENSING = ('joints', 'wrench', 'clock', 'chunk')
+"""Wires that every fault may change. That of the commands makes each of them a little late."""
+
+
+def remappings(node: str, relayed: Collection[str] = SENSING) -> list[str]:
+    """Arguments that make `node` publish on the sources of its wires, if they are `relayed`."""
+    wires = [WIRES[name] for name in OWNERS.get(node, ()) if name in relayed]
     return [word for wire in wires for word in ('-r', f'{wire.topic}:={wire.source}')]
 
 
@@ -75,17 +79,18 @@ class Relay:
         delays: By a wire's name, how long each message is on its way [s]; none where none is given.
     """
 
-    def __init__(self, node: Node, wires: Mapping[str, Wire] = WIRES) -> None:
+    def __init__(self, node: Node, relayed: Collection[str] = SENSING) -> None:
         self.changes: dict[str, Change] = {}
         self.delays: dict[str, Callable[[], float]] = {}
         self._node, self._ends = node, dict[str, Any]()
         self._way: list[tuple[float, int, Any, Any]] = []  # when, in order, to where, the message
         self._count = itertools.count()
-        for name, wire in wires.items():
+        for name in relayed:
+            wire = WIRES[name]
             publisher = node.create_publisher(wire.kind, wire.topic, wire.qos)
             self._ends[name] = wire, self._forwarder(name, publisher), None
             self.join(name)
-        if wires:
+        if relayed:
             node.create_timer(_LOOK, self._arrive)
 
     def restore(self) -> None:

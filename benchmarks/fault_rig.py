@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.fault_referee import STANDING, Referee
-from benchmarks.fault_relay import WIRES, Relay, Wire, remappings
+from benchmarks.fault_relay import SENSING, WIRES, Relay, Wire, remappings
 from il_ros.cli.running_graph import isolate
 from il_ros.core import topics
 from il_ros.core.errors import IlRosError
@@ -47,7 +47,7 @@ class Rig:
         log: Folder for what the nodes say, and for the files of those that write some.
         contract: What the topics mean; the bundle has to be made for it.
         nodes: Which nodes run.
-        relayed: Whether messages go over wires that can be tampered with.
+        relayed: Wires that can be tampered with.
         calibrated: Whether the bundle has thresholds for the monitor.
         settings: Further parameters by node.
     """
@@ -59,7 +59,7 @@ class Rig:
         contract: Path = CONTRACT,
         *,
         nodes: Sequence[str] = NODES,
-        relayed: bool = True,
+        relayed: Collection[str] = SENSING,
         calibrated: bool = False,
         settings: Mapping[str, Sequence[str]] = NO_SETTINGS,
     ) -> None:
@@ -84,9 +84,9 @@ class Rig:
             self._executor = make_executor()
             self._executor.add_node(self.node)
             joints = WIRES['joints']
-            self.relay = Relay(self.node, WIRES if self._relayed else {})
+            self.relay = Relay(self.node, self._relayed)
             self.referee = Referee(
-                node=self.node, joints=joints.source if self._relayed else joints.topic
+                node=self.node, joints=joints.source if 'joints' in self._relayed else joints.topic
             )
             self._takeover = self.node.create_publisher(Takeover, f'/{topics.TAKEOVER}', 10)
             self._reset = self.node.create_client(ResetWorld, '/simulator/reset')
@@ -121,7 +121,7 @@ class Rig:
         given = (*settings, *self._settings.get(name, ()))
         words = [word for each in given for word in ('-p', each)]
         path = packages.executable('il_ros', name, os.environ, 'faults')
-        wires = remappings(name) if self._relayed else []
+        wires = remappings(name, self._relayed)
         self._children[name] = self._supervisor.start(
             name, [str(path), '--ros-args', *words, *wires], expect='anything'
         )

@@ -48,12 +48,14 @@ class FaultSizes:
         names: Which faults; empty for all.
         demonstrations: That the policy is trained on.
         training: How it is trained.
+        bundle: A policy that there is already, in its place.
     """
 
     times: int = 20
     names: tuple[str, ...] = ()
     demonstrations: int = 50
     training: BcConfig = field(default_factory=lambda: BcConfig(epochs=40, device='cpu'))
+    bundle: Path | None = None
 
 
 FULL = FaultSizes()
@@ -101,10 +103,15 @@ def inject(sizes: FaultSizes, log: Path) -> list[Injection]:
     chosen = [fault for fault in FAULTS if not sizes.names or fault.name in sizes.names]
     results: list[Injection] = []
     with tempfile.TemporaryDirectory(prefix='il_ros_faults_') as scratch:
-        bundle = _bundle(Path(scratch), sizes)
+        bundle = sizes.bundle or _bundle(Path(scratch), sizes)
         for fault in chosen:
             # A graph of its own for each kind: what one leaves behind is no excuse for another.
-            with Rig(bundle, log / fault.name.replace(' ', '_'), settings=fault.settings) as rig:
+            with Rig(
+                bundle,
+                log / fault.name.replace(' ', '_'),
+                settings=fault.settings,
+                relayed=fault.relayed,
+            ) as rig:
                 _warm_up(rig, fault)
                 for seed in draw_seeds('ood', sizes.times):
                     results.append(_injection(rig, fault, seed))
@@ -254,13 +261,14 @@ def main() -> None:
     parser.add_argument('--times', type=int, default=FULL.times, help='injections of each fault')
     parser.add_argument('--only', nargs='*', default=[], help='names of the faults to throw')
     parser.add_argument('--out', type=Path, default=Path('runs/bench/faults.json'))
+    parser.add_argument('--bundle', type=Path, help='a policy, in place of one that is trained')
     options = parser.parse_args()
     unknown = set(options.only) - {fault.name for fault in FAULTS}
     if unknown:
         raise IlRosError(
             f'unknown faults {sorted(unknown)}', allowed=[fault.name for fault in FAULTS]
         )
-    sizes = FaultSizes(times=options.times, names=tuple(options.only))
+    sizes = FaultSizes(times=options.times, names=tuple(options.only), bundle=options.bundle)
     results = inject(sizes, options.out.parent / 'faults_log')
     options.out.parent.mkdir(parents=True, exist_ok=True)
     found = {'machine': machine(), 'injections': [asdict(result) for result in results]}

@@ -119,7 +119,7 @@ class Graphs:
                 self.bundle(),
                 self.folder / 'log',
                 nodes=nodes,
-                relayed=False,
+                relayed=(),
                 calibrated=bool(self._sizes.rollouts),
             )
             self._rig, self._nodes = self._stack.enter_context(rig), nodes
