@@ -329,8 +329,8 @@ class VirtualRobot:
             velocity=doubles((after - position) / 1e-4),
         )
         message.header.stamp = to_stamp(stamp)
-        contact = WrenchStamped()
-        contact.header.stamp, contact.wrench.force.z = to_stamp(stamp), self.force + noise[0]
+        contact = fill_stamp(WrenchStamped(), stamp, self.contract.base_frame)
+        contact.wrench.force.z = self.force + noise[0]
         if self.force > 0.5 * self.limits.force:
             self._contact = now
         for sample, topic in (
