@@ -47,10 +47,15 @@ ANSWER = 2.0  # s in which a node answers, whatever came before
 # A request or an answer that is lost on its way is sent again after 3 s, Fast DDS's heartbeat.
 AGAIN = 3.5
 WAITS = {'/simulator/step': 5.0}  # s more: it waits for a command, as it is asked
-PATIENCE = 60.0
+PATIENCE = 120.0
 MOVED = 0.005  # rad; a servo gives way a little
 # It is there to end a node's work, and the test would not go on.
 LEFT_OUT = {'change_state'}
+
+
+def patient(seconds):
+    """As long, and longer where others keep the machine busy."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Graph:
@@ -104,7 +109,7 @@ class Graph:
     def call(self, client, request, patience=ANSWER):
         """The answer, or None where none comes in time."""
         future = client.call_async(request)
-        end = time.monotonic() + patience
+        end = time.monotonic() + patient(patience)
         while not future.done() and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
         return future.result() if future.done() else None
@@ -249,7 +254,7 @@ def test_every_topic(live):
 def ask(live, name, type_name):
     """Ask odd things of a service; gives what was not answered, or late."""
     rng, kind, own = generator(name), type_of(type_name), type_name.startswith('il_ros')
-    client, most = live.node.create_client(kind, name), AGAIN + WAITS.get(name, 0.0)
+    client, most = live.node.create_client(kind, name), patient(AGAIN + WAITS.get(name, 0.0))
     end, problems = time.monotonic() + PATIENCE, []
     while not client.service_is_ready() and time.monotonic() < end:
         live.spin(0.02)
