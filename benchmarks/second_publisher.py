@@ -263,7 +263,8 @@ class _Bench:
         self._rng = np.random.default_rng(len(other.name))
         self._limits = np.array(load_contract(CONTRACT).limits.velocity)
         self._share, self._true = 0.0, JointState()
-        self._answer: Callable[[], None] = lambda: None
+        self._publisher: Any = None
+        self._talks = False
         self._timer: Timer | None = None
         wire = WIRES['joints']
         rig.node.create_subscription(JointState, wire.source, self._on_joints, wire.qos)
@@ -359,36 +360,38 @@ class _Bench:
     def _publishing(self, *, quiet: bool = False) -> Iterator[None]:
         """Be the second publisher; `quiet` until `_start`."""
         node = self._rig.node
-        publisher = node.create_publisher(JointState, WIRES['joints'].topic, SENSOR_OUT)
-
-        def say() -> None:
-            false = self._other.distort(copy.deepcopy(self._true), self._rng)
-            if false is not None:
-                publisher.publish(false)
-
-        self._say = say
+        self._publisher = node.create_publisher(JointState, WIRES['joints'].topic, SENSOR_OUT)
         if not quiet:
             self._start()
         try:
             yield
         finally:
-            self._answer = lambda: None
+            publisher, self._publisher = self._publisher, None
+            self._talks = False
             if self._timer is not None:
                 node.destroy_timer(self._timer)
                 self._timer = None
             node.destroy_publisher(publisher)
 
     def _start(self) -> None:
+        self._talks = True
         if self._other.period and self._timer is None:
             self._timer = self._rig.node.create_timer(self._other.period, self._say)
-        elif not self._other.period:
-            self._answer = self._say
+
+    def _say(self) -> None:
+        """Send a false message; a timer that was destroyed may still call."""
+        if not self._talks or self._publisher is None:
+            return
+        false = self._other.distort(copy.deepcopy(self._true), self._rng)
+        if false is not None:
+            self._publisher.publish(false)
 
     def _on_joints(self, message: JointState) -> None:
         self._true = message
         moved = np.abs(np.array(message.velocity)[: len(self._limits)]) / self._limits
         self._share = max(self._share, float(moved.max()))
-        self._answer()
+        if not self._other.period:
+            self._say()
 
 
 def _line(trial: Trial) -> str:
