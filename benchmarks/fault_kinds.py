@@ -359,11 +359,13 @@ FAULTS = (
     Fault(name='takeover device repeats itself', inject=_repeating_device, prepare=_take_over),
     Fault(name='negative clock', inject=_tamper('clock', _negative_clock), rides=True),
     Fault(name='joint_states 0.3 s behind', inject=_tamper('joints', _always(_stamped(-0.3)))),
-    # It is open, and closes only at the object; then it may take a second to move.
+    # It closes only at the object, and may take a second to move. One that got stuck half way
+    # cannot be told from one that holds something: then the arm goes on.
     Fault(
         name='gripper stuck',
         inject=_tamper('joints', _stuck_gripper),
         driver='expert',
         limit=8.0,
+        rides=True,
     ),
 )
