@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from math import nan
-from statistics import median
 
 from il_ros.core.cdr import NS
 
@@ -17,7 +16,7 @@ _FOLLOWED = 0.003
 _FOLLOW_GAIN = 0.1  # share of a tick's lateness by which the next one is put off
 _REAL_GAP = 1.5  # periods by which a tick is late from which the schedule begins anew
 _CLOSEST = 0.45  # periods between two ticks, at least
-_SPACINGS = 32  # newest samples whose median spacing is the stream's
+_SPACINGS = 64  # newest samples from which the spacing of the stream is known
 # Across a pause, as when a simulation is reset, no rate is measured.
 _PAUSE = 0.2  # s
 # Intervals between ticks that the measured rate is a mean of: at least, and those of how many
@@ -65,7 +64,7 @@ class TickSchedule:
         period, early = self._period, self._due - stamp
         if early > period / 2 or stamp - self._tick < _CLOSEST * period:
             return False  # whatever the spacing of the samples is
-        spacing = median(self._spacings)
+        spacing = self._spacing()
         if early > spacing / 2 or stamp - self._tick < period - 1.25 * spacing:
             return False
         self._advance(stamp, self._due)
@@ -76,6 +75,7 @@ class TickSchedule:
         self._tick = stamp
         if late > _REAL_GAP * period:
             self._due = stamp + period
+            self._spacings.clear()
         else:
             most = _FOLLOWED * period
             self._due = due + period + round(min(max(_FOLLOW_GAIN * late, -most), most))
@@ -84,6 +84,15 @@ class TickSchedule:
             self._intervals.clear()  # the rate before says nothing of the rate now
         self._intervals.append(interval)
         self._problem = None
+
+    def _spacing(self) -> int:
+        """The spacing that the stream has for most of the time: of bursts, that of the bursts."""
+        passed, half = 0, sum(self._spacings) / 2
+        for spacing in sorted(self._spacings):
+            passed += spacing
+            if passed >= half:
+                break
+        return spacing
 
     @property
     def rate(self) -> float:

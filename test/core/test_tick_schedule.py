@@ -59,6 +59,15 @@ def test_a_driver_of_the_contracts_rate_paces_every_tick_also_where_its_clock_is
         assert ticks(stamps) == stamps
 
 
+@pytest.mark.parametrize('bursts', [25, 60, 250])
+def test_samples_that_come_in_bursts_count_as_often_as_the_bursts_do(bursts):
+    """As over a network, or of two publishers that speak one right after the other."""
+    stamps = [s + i * 10_000 for s in samples(bursts, 60, jitter=0.002) for i in range(4)]
+    found = ticks(np.unique(stamps).tolist())
+    assert error(found) <= 0.005
+    assert np.diff(found).max() <= PERIOD * (1.01 + RATE / bursts) + 4 * MS
+
+
 def test_a_lost_sample_puts_no_later_tick_off():
     stamps = samples(100, 2)
     del stamps[50]  # 0.5 s, when a tick was due
