@@ -133,6 +133,9 @@ def _read_bundle(folder: Path, draw: random.Random) -> None:
 def _forged_bundle(folder: Path, draw: random.Random) -> None:
     """Arrays and description are changed so that hashes and identity fit again."""
     path = folder / 'bundle'
+    plain = all(each.is_file() and each.stat().st_size < 1 << 24 for each in path.iterdir())
+    if not plain:  # it was changed enough before
+        return _read_bundle(folder, draw)
     try:
         if draw.random() < 0.3:
             draw.choice(list(kinds().values()))(path)

@@ -24,6 +24,9 @@ from il_ros.core.errors import DatasetError
 from il_ros.core.regular_files import open_regular, require_regular
 
 SUFFIXES = ('.mcap', '.db3')
+BEGINS = {'.mcap': MCAP0_MAGIC, '.db3': b'SQLite format 3\0'}
+"""What each begins with."""
+
 _STAMPS = struct.Struct('<HIQQ')
 _STRING = 'std_msgs/msg/String'
 _CONTRACT = '/contract'

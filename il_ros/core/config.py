@@ -30,6 +30,7 @@ from il_ros.core.regular_files import read_text
 T = TypeVar('T')
 
 _PLAIN = (int, float, str, bool)
+_ROWS = 10_000  # lists in a list
 _ORDER: dict[str, Callable[[float, float], bool]] = {'<': operator.lt, '<=': operator.le}
 
 
@@ -283,6 +284,8 @@ def _tuple(args: tuple[Any, ...], value: Any, where: str, error: type[IlRosError
     hints = [args[0]] * len(value) if args[-1] is Ellipsis else args
     if len(hints) != len(value):
         raise error(f'got {len(value)} entries', where=where, allowed=f'{len(hints)} entries')
+    if len(hints) > _ROWS and typing.get_origin(hints[0]) is tuple:
+        raise error(f'got {len(hints)} lists', where=where, allowed=f'at most {_ROWS}')
     if hints and hints[0] in _PLAIN and {hints[0]} == {*hints} == {*map(type, value)}:
         return tuple(value)  # of a hundred thousand numbers, too
     return tuple(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
+from il_ros.bags.bag_scan import BEGINS
 from il_ros.bags.episode_info import EPISODE_FILE, STORAGE_FILES
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract
@@ -120,10 +121,19 @@ def make_shard(job: ShardJob) -> Shard:
 
 
 def bag_hash(folder: Path) -> str:
-    """SHA-256 over the storage files of a bag (hex)."""
+    """SHA-256 over the storage files of a bag (hex).
+
+    Raises:
+        DatasetError: If one is not what its name says: it is not read to its end.
+        OSError: If one cannot be read.
+    """
     digest = hashlib.sha256()
     for path in sorted({path for pattern in STORAGE_FILES for path in folder.glob(pattern)}):
         with open_regular(path) as file:
+            begin = BEGINS.get(path.suffix, b'')
+            if file.read(len(begin)) != begin:
+                raise DatasetError('does not begin as such a file does', where=str(path))
+            file.seek(0)
             digest.update(hashlib.file_digest(file, 'sha256').digest())
     return digest.hexdigest()
 

@@ -116,6 +116,24 @@ def test_every_member_of_a_union_is_tried(size):
     assert parse(Choice, {'size': list(size) if isinstance(size, tuple) else size}).size == size
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    numbers: tuple[float, ...] = ()
+    rows: tuple[tuple[int, ...], ...] = ()
+
+
+def test_long_lists_are_taken_as_they_are_and_too_many_lists_refused():
+    many = [0.5] * 200_000
+    assert parse(Table, {'numbers': many}).numbers == tuple(many)
+    assert parse(Table, {'numbers': [1, 0.5]}).numbers == (1.0, 0.5)
+    assert type(parse(Table, {'numbers': [1, 0.5]}).numbers[0]) is float
+    assert parse(Table, {'rows': [[1]] * 10_000}).rows == ((1,),) * 10_000
+    with pytest.raises(IlRosError, match=r'top\.rows: got 10001 lists; allowed: at most 10000'):
+        parse(Table, {'rows': [[1]] * 10_001}, where='top')
+    with pytest.raises(IlRosError, match=r"top.numbers\[2\]: got 'x'; allowed: float"):
+        parse(Table, {'numbers': [0.5, 0.5, 'x']}, where='top')
+
+
 def test_a_union_takes_a_mapping_or_a_list():
     assert parse(Choice, {'place': {'size': 1}}).place == Inner(size=1)
     assert parse(Choice, {'place': ['a', 2]}).place == ('a', 2.0)
