@@ -64,6 +64,7 @@ class GateSizes:
         longest: That an episode in real time may take [s].
         idle: How long the idle nodes are watched [s].
         nodes: Which ones are.
+        live: Nodes of the episodes in real time.
         demonstrations: That the policy is taught with.
         rollouts: That the monitor is calibrated on; none: hard checks alone.
         training: How the policy is trained.
@@ -79,16 +80,18 @@ class GateSizes:
     longest: float = LONGEST
     idle: float = 20.0
     nodes: tuple[str, ...] = EVERY
+    live: tuple[str, ...] = LIVE
     demonstrations: int = 120
     rollouts: int = 100
     training: BcConfig = field(default_factory=lambda: BcConfig(device='cpu'))
 
 
+_FEWEST = ('simulator', 'policy', 'monitor')
 FULL = GateSizes()
 SMOKE = GateSizes(
     late=1, ticks=tick_rate.SMOKE, requests=1, second=second_publisher.SMOKE,
-    files=hostile_files.SMOKE, seeds=1, minutes=0.02, longest=1.5, idle=1.0, nodes=LIVE,
-    demonstrations=2, rollouts=0, training=BcConfig(epochs=4, device='cpu'),
+    files=hostile_files.SMOKE, seeds=1, minutes=0.02, longest=1.5, idle=1.0, nodes=_FEWEST,
+    live=_FEWEST, demonstrations=2, rollouts=0, training=BcConfig(epochs=4, device='cpu'),
 )  # fmt: skip
 
 
@@ -111,7 +114,7 @@ class Graphs:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def rig(self, nodes: tuple[str, ...] = LIVE) -> Rig:
+    def rig(self, nodes: tuple[str, ...]) -> Rig:
         """One of these nodes, in real time; started where there is none yet."""
         if nodes != self._nodes:
             self.end()
@@ -208,7 +211,7 @@ def paired(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
     log, calibrated = folder / 'lock_step_log', bool(sizes.rollouts)
     in_lock_step(graphs.bundle(), log, there, seeds, calibrated=calibrated)
     if {one['seed'] for one in here.all} < set(seeds):
-        in_real_time(graphs.rig(), here, seeds, sizes.longest)
+        in_real_time(graphs.rig(sizes.live), here, seeds, sizes.longest)
     found = difference(here.all, there.all)
     yield _row(
         'real_time_minus_lockstep_points', found['points'], 'percentage points', 2.0,
@@ -225,7 +228,7 @@ def live(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
     lines = Lines(graphs.folder / 'live_run.jsonl')
     if summary(lines.all)['minutes'] < sizes.minutes:
         seeds = draw_seeds('nominal', 10_000)
-        live_run(graphs.rig(), lines, seeds, sizes.minutes, sizes.longest)
+        live_run(graphs.rig(sizes.live), lines, seeds, sizes.minutes, sizes.longest)
     found = summary(lines.all)
     how = (
         f'{found["minutes"]:.1f} minutes of {TASK} in real time at 20 Hz, {found["episodes"]:.0f} '
