@@ -171,7 +171,7 @@ class Episode:
         sent, start = present + late, verdict.begin + self._contract.command_delay
         if verdict.plan is not None:
             self._punctuality.add(sent, sent - read)
-        if sent > start:
+        if self._punctuality.too_late(sent - read, verdict.begin - read):
             monitor.withdraw(verdict)
         elif verdict.plan is not None:
             self._followed.sent(verdict.plan, read, verdict.begin)

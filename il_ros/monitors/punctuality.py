@@ -9,6 +9,7 @@ MOST = 0.5
 
 _MEMORY = 10.0  # s
 _SPARE = 1.25  # the next command may be later than every one before it
+_UNDER_WAY = 0.002  # s that a controller needs to get a command in any case
 _GUARD = 0.005  # s
 
 
@@ -26,6 +27,15 @@ class Punctuality:
     def __init__(self, ahead: float) -> None:
         self._ahead = ahead
         self._late: deque[tuple[float, float]] = deque()  # when, and how late; falling
+
+    def too_late(self, late: float, begin: float) -> bool:
+        """Whether a command that is so late [s] is not sent any more.
+
+        Args:
+            late: Since it was planned [s].
+            begin: When it leaves the one before, since it was planned [s].
+        """
+        return late > begin + self._ahead - min(_UNDER_WAY, self._ahead / 2)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -127,7 +127,7 @@ class CommandSender:
         if self._trajectories:
             late = (self._node.get_clock().now().nanoseconds - stamp) / NS
             self._punctuality.add(now, late)
-            if late > begin - now + self._delay:
+            if self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)
             self._followed.sent(verdict.plan, now, begin)

@@ -44,3 +44,11 @@ def test_only_what_can_still_be_the_worst_is_kept():
         punctuality.add(tick * 0.01, 0.001 * (tick % 7))
         punctuality.worst(tick * 0.01)
     assert len(punctuality._late) <= 7
+
+
+def test_what_cannot_arrive_in_time_any_more_is_too_late():
+    punctuality = Punctuality(0.025)
+    assert not punctuality.too_late(0.022, 0.0)
+    assert punctuality.too_late(0.024, 0.0)
+    assert not punctuality.too_late(0.024, 0.01)  # planned further ahead
+    assert not Punctuality(0.0).too_late(0.0, 0.0)  # in lock-step nothing is late

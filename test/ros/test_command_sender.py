@@ -68,7 +68,7 @@ def tick(sender, monitor, node, now, passes=0.0):
 def test_what_is_in_time_is_sent_with_its_begin_in_the_future(contract, monitor):
     node = Node()
     sender = make_sender(node, contract)
-    verdict = tick(sender, monitor, node, 0.05, contract.command_delay)
+    verdict = tick(sender, monitor, node, 0.05, contract.command_delay - 0.003)
     assert to_ns(node.sent[-1].header.stamp) == round((0.05 + contract.command_delay) * NS)
     assert verdict.plan is not None
     assert sender.withheld == 0
