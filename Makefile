@@ -2,6 +2,7 @@
 # make test   every test that is quick enough to run all the time
 # make bench  the figures of docs/reference/benchmarks.md; make peers once for those that compare with others
 # make bench-smoke   every benchmark in a size that says nothing, to see that it runs
+# make lock   the hashes of what requirements/ pins; make licences: the licence of each package
 # make docs   the documentation site, build/docs/index.html; no ROS needed
 # make metaworld, make metaworld-test   an environment of its own for MetaWorld's tasks, no ROS in it
 #
@@ -19,8 +20,8 @@ ARGS ?=
 
 # ros2 is there exactly when a ROS is sourced (the wheels have no ros2 command).
 SOURCED := $(if $(ROS_DISTRO),$(shell command -v ros2))
-PINS := $(patsubst %,requirements/%.txt,train interop signing view dev) \
-	$(if $(SOURCED),,requirements/wheels.txt requirements/ros-$(DISTRO).txt)
+PINS := $(patsubst %,requirements/locked/%.txt,train interop signing view dev \
+	$(if $(SOURCED),,wheels ros-$(DISTRO)))
 INTERFACES := CMakeLists.txt package.xml $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action)
 # Interface packages that the wheels lack. A sourced ROS brings them.
 OVERLAY := $(if $(SOURCED),,$(patsubst overlay/%/package.xml,%,$(wildcard overlay/*/package.xml)))
@@ -30,7 +31,8 @@ ENTER := $(if $(SOURCED),. $(VENV)/local_setup.sh &&)
 # Nothing of a demo, a test or a benchmark leaves this machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup demo test test-all lint bench bench-smoke docs clean metaworld metaworld-test peers
+.PHONY: setup demo test test-all lint bench bench-smoke docs clean metaworld metaworld-test peers lock \
+	licences
 setup: $(VENV)/.built
 
 # A pool of BLAS threads spins between the small products of the nodes: 83 % of a core each.
@@ -65,9 +67,9 @@ docs: $(DOCS)/.installed
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@echo "docs: build/docs/index.html"
 
-$(DOCS)/.installed: requirements/docs.txt
+$(DOCS)/.installed: requirements/locked/docs.txt
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 metaworld: $(METAWORLD)/.installed
@@ -83,6 +85,16 @@ peers: .venv-imitation/.installed
 	.venv-imitation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# The hashes of everything that is pinned, written anew after a change of requirements/*.txt.
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/locked/lock.txt
+	build/lock/bin/python requirements/lock.py build/lock/bin/uv
+
+licences: setup
+	$(BIN)/python requirements/licences.py
+
 clean:
 	rm -rf .venv .venv-jazzy .venv-imitation $(METAWORLD) $(DOCS) build log runs .pytest_cache \
 		.mypy_cache .ruff_cache .hypothesis
@@ -91,7 +103,10 @@ $(VENV)/.installed: $(PINS)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
 	@echo "setup: Python packages into $(VENV) (ROS: $(or $(SOURCED),$(DISTRO) from wheels))"
 	$(PYTHON) -m venv $(if $(SOURCED),--system-site-packages) $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS:%=-r %)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(PINS:%=-r %)
+	@# Which build of torch is right depends on the machine, so it has no hash.
+	grep '^torch==' requirements/train.txt > $(VENV)/torch.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/torch.txt
 	@touch $@
 
 # MetaWorld pins a MuJoCo of its own; everything else is as for training. Sources are used in place.

@@ -13,7 +13,7 @@ from il_ros.monitors.conformal_thresholds import CalibrationError, mean_ratio
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.policies.score_inputs import ScoreInputs
 
-_ANSWER = 10.0  # rad or m: a policy that jumps so far to and fro makes no sense
+_ANSWER = 1e3  # rad or m: no arm has such joints
 _EMBEDDING = 1e3  # far outside of what a normalised layer gives
 _TICKS = 4  # two chunks it takes to compare one with the other
 
