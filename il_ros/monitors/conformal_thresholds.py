@@ -269,6 +269,4 @@ class CalibrationRecord:
 
 def _require(fine: bool, what: str, value: float, allowed: str) -> None:
     if not fine:
-        raise CalibrationError(
-            f'{what} {str(value)[:24]}', where='thresholds', allowed=allowed, fix='calibrate again'
-        )
+        raise CalibrationError(f'{what} {str(value)[:24]}', where='thresholds', allowed=allowed)

@@ -58,7 +58,6 @@ def require_watchful(scores: FittedScores, calibration: Calibration, inputs: Sco
             f'no observation could be above them ({", ".join(names or bank.names)})',
             where='thresholds',
             allowed='what an observation far from training is above',
-            fix='calibrate again',
         )
 
 
