@@ -69,7 +69,8 @@ docs: $(DOCS)/.installed
 
 $(DOCS)/.installed: requirements/locked/docs.txt
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r $<
 	@touch $@
 
 metaworld: $(METAWORLD)/.installed
@@ -103,7 +104,8 @@ $(VENV)/.installed: $(PINS)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
 	@echo "setup: Python packages into $(VENV) (ROS: $(or $(SOURCED),$(DISTRO) from wheels))"
 	$(PYTHON) -m venv $(if $(SOURCED),--system-site-packages) $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(PINS:%=-r %)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes $(PINS:%=-r %)
 	@# Which build of torch is right depends on the machine, so it has no hash.
 	grep '^torch==' requirements/train.txt > $(VENV)/torch.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/torch.txt

@@ -37,7 +37,8 @@ def test_each_pin_is_locked_with_its_hashes(name):
 
 def test_make_setup_checks_the_hashes():
     rules = (ROOT / 'Makefile').read_text().partition('$(VENV)/.installed: $(PINS)')[2]
-    installs = [line for line in rules.partition('\n\n')[0].splitlines() if 'pip install' in line]
+    rules = rules.partition('\n\n')[0].replace('\\\n', '').splitlines()
+    installs = [line for line in rules if 'pip install' in line]
     assert ['--require-hashes $(PINS:%=-r %)' in line for line in installs] == [True, False]
     assert installs[1].endswith('-r $(VENV)/torch.txt')
 
