@@ -23,7 +23,7 @@ from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 
 GROUPS = ('loop', 'sim', 'bc', 'data', 'gate', 'monitor', 'interactive')
-ALONE = ('tasks', 'dagger_arms', 'metaworld')
+ALONE = ('tasks', 'dagger_arms', 'metaworld', 'fuzz_readers')
 """Benchmarks that are run by themselves, as `python -m benchmarks.tasks`, for they take hours."""
 
 METAWORLD = ROOT / '.venv-metaworld/bin/python'

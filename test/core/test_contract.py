@@ -447,6 +447,8 @@ def test_a_contract_may_extend_one_that_extends_another(tmp_path):
     [
         ('none.yaml', 'none.yaml: no such file'),
         ('../base.yaml', "own.yaml.extends: got '../base.yaml'; allowed: a file next to it"),
+        ('', "own.yaml.extends: got ''; allowed: a file next to it"),
+        ('..', 'cannot be read: Is a directory'),
         (3, 'own.yaml.extends: got 3; allowed: a file next to it'),
         ('own.yaml', 'own.yaml.extends: own.yaml > own.yaml; allowed: no circle'),
         ('back.yaml', 'back.yaml.extends: own.yaml > back.yaml > own.yaml; allowed: no circle'),

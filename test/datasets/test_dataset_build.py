@@ -123,6 +123,15 @@ def test_damaged_bags_are_left_out_and_named(episodes, build):
     assert 'no metadata.yaml in it' in dataset.manifest.left_out[0].reason
 
 
+def test_a_giant_of_zeros_is_left_out_without_being_read(episodes, build):
+    (path,) = (episodes / 'b').glob('*.mcap')
+    os.truncate(path, 0)
+    os.truncate(path, 1 << 40)  # sparse; to read it takes a quarter of an hour
+    dataset = build([episodes])
+    assert [e.id for e in dataset.episodes] == ['a']
+    assert 'does not begin as such a file does' in dataset.manifest.left_out[0].reason
+
+
 def test_notes_may_hold_any_text_and_a_damaged_contract_costs_its_bag_alone(episodes, build):
     odd = 'half a pair \ud800, a line separator \u2028, Ω'
     for name, change in (('a', {'notes': odd}), ('b', {'contract': 'version: [\ud800'})):
