@@ -226,8 +226,8 @@ def _file(name: str, text: str) -> Callable[[Path], object]:
 
 
 def _contract(value: str) -> Callable[[Path], object]:
-    text = CONTRACT.read_text()
-    return _file('c.yaml', text.replace('version: 1', f'version: {value}'))
+    whole = load_contract(CONTRACT).text
+    return _file('c.yaml', whole.replace('version: 1\n', f'version: {value}\n'))
 
 
 def _json(file: str, text: str) -> Callable[[Path], object]:

@@ -40,11 +40,15 @@ def generate_keys(private: Path, public: Path) -> str:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write_secret(private, secret)
     opened = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    write_atomic(public, opened)
+    write_atomic(public, opened)  # first: alone it is of no use to anyone
+    try:
+        _write_secret(private, secret)
+    except (IlRosError, OSError):
+        public.unlink(missing_ok=True)
+        raise
     return fingerprint(key.public_key())
 
 

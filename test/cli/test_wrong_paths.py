@@ -18,6 +18,7 @@ from il_ros.cli.main import VERBS, guarded
 from il_ros.core.registry import load
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
+from il_ros.policies.bundle_signature import key_files
 from il_ros.rollouts.episode_runner import EpisodeRunner
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ ELSEWHERE = {
 }
 HOLDS_NONE = {('bags check', 'paths'), ('bags recover', 'paths'), ('migrate', 'paths')}
 """Take a folder of anything: one with nothing of theirs is in order."""
-OUTPUTS = ('out', 'json')
+OUTPUTS = ('out', 'json', 'private', 'public')
 
 
 def paths_of(verb):
@@ -81,6 +82,7 @@ def good(tmp_path_factory, task, reach_bundle):
     writer.add_topic('/text', STRING)
     writer.write('/text', text(1), 10**9)
     bag = writer.close('success')
+    key_files().generate_keys(folder / 'key', folder / 'key.pub')
     with EvaluationJournal(folder / 'evaluation', {'policy_id': 'p'}):
         pass
     return {
@@ -93,6 +95,7 @@ def good(tmp_path_factory, task, reach_bundle):
         'contract': REACH,
         'dataset': folder / 'dataset',
         'datasets': [folder / 'dataset'],
+        'key': folder / 'key',
         'paths': [bag],
         'perturbations': folder / 'suite.yaml',
         'source': folder / 'dataset',
@@ -128,8 +131,7 @@ def refused(good, wrong, tmp_path, capfd, monkeypatch):
         parameters, hint = inspect.signature(function).parameters, paths_of(verb)[name]
         needed = [key for key, one in parameters.items() if one.default is one.empty]
         given = {key: good[key] for key in needed if key in good} | SETTINGS.get(verb, {})
-        if 'out' in needed:
-            given['out'] = tmp_path / 'out'
+        given |= {key: tmp_path / key for key in needed if key in OUTPUTS}
         given[name] = [path] if 'list[' in hint else (path,) if 'tuple[' in hint else path
         before = content(*folders)
         code = guarded(lambda: function(**given))

@@ -71,7 +71,7 @@ def test_gaps_are_those_of_points_on_the_parts(seed):
     found = CLEARANCE.gaps(q[None])[0].reshape(10, 10)
     parts = []
     for limb in VIPERX_PAIR.limbs:
-        frames = limb.chain.frames(q[limb.columns])
+        frames = limb.chain.frames(q[limb.columns(VIPERX_PAIR.names)])
         parts.append([
             (samples(np.array(p.start), np.array(p.end)) @ frames[p.frame, :3, :3].T
              + frames[p.frame, :3, 3], p.radius)

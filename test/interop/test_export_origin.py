@@ -26,7 +26,8 @@ from il_ros.interop.export_origin import (
 WHERE = Path('/x')
 entries = st.builds(
     EpisodeEntry, id=st.text(min_size=1), start=st.just(0), length=st.integers(1, 99),
-    task=st.text(), notes=st.text(), seed=st.none() | st.integers(), flagged=st.booleans(),
+    task=st.text(), notes=st.text(), seed=st.none() | st.integers(-(2**63), 2**63 - 1),
+    flagged=st.booleans(),
 )  # fmt: skip
 events = st.lists(
     st.builds(Event, stamp=st.integers(0, 2**63 - 1), kind=st.text(), text=st.text()), max_size=3

@@ -109,7 +109,7 @@ def test_both_arms_of_a_pair_follow_their_leaders_within_the_limits():
     for _ in range(60):  # one hand at the end of the workspace holds both back
         rows.append(pilot.chunk(rows[-1], at(far), 1)[0])
     right = VIPERX_PAIR.limbs[1]
-    tools = right.chain.frames(np.array(rows)[:, right.columns])[:, -1, :3, 3]
+    tools = right.chain.frames(np.array(rows)[:, right.columns(VIPERX_PAIR.names)])[:, -1, :3, 3]
     assert np.all(tools >= limits.workspace_min - 1e-9)
     assert np.all(tools <= limits.workspace_max + 1e-9)
 

@@ -88,7 +88,7 @@ def test_an_arm_outside_the_box_may_come_back_but_not_go_on():
 
 
 def test_an_arm_whose_joints_are_not_commanded_is_refused():
-    names = ('fr3_joint2', 'fr3_joint1', *LIMITS.names[2:])
+    names = ('fr3_joint2', 'shoulder', *LIMITS.names[2:])
     wrong = replace_names(names)
     with pytest.raises(IlRosError, match=r'contract franka_reach.action.names: it commands fr3_jo'):
         arm_joints(wrong, FRANKA)

@@ -179,6 +179,7 @@ def status(stamp, mode, score, *, fault=0, reason='', triggered=False):
     message = STORE.types[STATUS](
         header=header(stamp), mode=mode, warning=False, takeover=False, fault=fault, reason=reason,
         score=score, warning_threshold=0.8, exceeded=False, triggered=triggered, policy_id='',
+        bundle_identity='',
         tick_cost=STORE.types['builtin_interfaces/msg/Duration'](sec=0, nanosec=0),
     )  # fmt: skip
     return STORE.serialize_cdr(message, STATUS)
