@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -18,6 +19,14 @@ Renderer = Literal['opengl', 'rays']
 """Who made a simulated image: the same scene looks otherwise by another."""
 
 # What sensor_msgs/image_encodings.hpp names: channels, bytes a channel.
+MOST_PIXELS = 1 << 26
+"""Pixels of the largest image that is decoded: a small file may say that it is huge."""
+
+_HEAD = 1 << 16  # bytes in which a size is looked for
+_PNG_SIZE = struct.Struct('>II')
+# A segment (ITU-T T.81, B.1.1.4): marker, length; of a frame (B.2.2) precision, height, width.
+_JPEG_FRAME = struct.Struct('>BBHBHH')
+_JPEG_STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _LAYOUTS: dict[str, tuple[int, int]] = {
     'rgb8': (3, 1), 'bgr8': (3, 1), 'rgba8': (4, 1), 'bgra8': (4, 1), 'mono8': (1, 1),
     '8UC1': (1, 1), '8UC3': (3, 1), 'mono16': (1, 2), '16UC1': (1, 2), '32FC1': (1, 4),
@@ -210,10 +219,17 @@ def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
     """Pixels of an encoded image: RGB, gray or 16 bit, by the contract's encoding.
 
     Raises:
-        IlRosError: If it is damaged or has not the depth that is wanted.
+        IlRosError: If it is damaged, says that it is huge, or has not the depth that is wanted.
     """
     import cv2
 
+    claimed = _claimed_size(bytes(blob[:_HEAD]))
+    if claimed[0] * claimed[1] > MOST_PIXELS:
+        raise IlRosError(
+            f'an image of {claimed[0]} x {claimed[1]} in {len(blob)} bytes',
+            allowed=f'{MOST_PIXELS} pixels',
+            fix='leave the image out',
+        )
     try:
         pixels = cv2.imdecode(np.frombuffer(blob, np.uint8), getattr(cv2, _READ[encoding]))
     except cv2.error:
@@ -223,6 +239,20 @@ def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
             f'not an encoded image of {encoding}: {len(blob)} bytes', fix='leave the image out'
         )
     return np.asarray(pixels)
+
+
+def _claimed_size(head: bytes) -> tuple[int, int]:
+    """Height and width that a PNG or a JPEG states in its first bytes; zeros where it does not."""
+    if head.startswith(b'\x89PNG') and len(head) >= _PNG_SIZE.size + 16:
+        width, height = _PNG_SIZE.unpack_from(head, 16)
+        return height, width
+    at = 2 if head.startswith(b'\xff\xd8') else len(head)
+    while at + _JPEG_FRAME.size <= len(head):  # from segment to segment, over what cameras add
+        _, marker, length, _, height, width = _JPEG_FRAME.unpack_from(head, at)
+        if marker in _JPEG_STARTS:
+            return height, width
+        at += 2 + length
+    return 0, 0
 
 
 def _converted(pixels: Pixels, found: str, encoding: str) -> Pixels:

@@ -1,3 +1,5 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -93,6 +95,22 @@ def test_an_image_that_does_not_fit_together_is_refused(fields, text):
     message = cdr('sensor_msgs/msg/Image', **values | fields, data=np.zeros(12, np.uint8))
     with pytest.raises(IlRosError, match=text):
         ImageDecoder(stream(size=(2, 2))).pixels(message)
+
+
+@pytest.mark.parametrize('image_format', ['png', 'jpeg'])
+def test_a_small_file_that_says_it_is_huge_is_refused_before_it_is_decoded(image_format):
+    blob = bytearray(encode(SMOOTH, image_format))
+    height, width = SMOOTH.shape[:2]
+    if image_format == 'png':
+        at, size, huge = 16, struct.pack('>II', width, height), struct.pack('>II', 30000, 30000)
+    else:
+        size, huge = struct.pack('>HH', height, width), struct.pack('>HH', 30000, 30000)
+        at = blob.index(size)
+    assert blob[at : at + len(size)] == size
+    assert decode(bytes(blob)).shape == SMOOTH.shape
+    blob[at : at + len(size)] = huge
+    with pytest.raises(IlRosError, match=r'an image of 30000 x 30000 in \d+ bytes; allowed: '):
+        decode(bytes(blob))
 
 
 def test_a_damaged_jpeg_is_refused():
