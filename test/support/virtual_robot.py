@@ -197,7 +197,7 @@ class VirtualRobot:
             while (event := self._next(end)) is not None:
                 event()
                 self._judge()
-            self.steady = end
+            self.steady = max(self.steady, end)  # the node may be at work for longer
             self._look()
 
     def push(self, way):
