@@ -117,6 +117,7 @@ def _batch(name: str, count: Count, sizes: FuzzSizes, sample: Path, wanted: int)
             count.slowest = max(count.slowest, answer['seconds'])
             if answer['text']:
                 _fail(count, name, answer)
+        process.join(HANGS)  # it removes its files
     except EOFError:
         process.join(1.0)
         text = 'hangs' if process.is_alive() else f'the process is gone: {process.exitcode}'
