@@ -247,9 +247,7 @@ def _resume(robot, mode):
 
 
 def _push(robot, way):
-    # A monitor that is starved just then would not know: only the controller's state could tell.
-    robot.cost = 0.0
-    robot.run(0.5)
+    robot.run(0.3)
     if robot.mode in (Mode.IDLE, Mode.ALARM):
         robot.push(np.array([way, 0.0]))
 
