@@ -18,6 +18,7 @@ from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.monitors.scores.score import ScoreInput
+from il_ros.monitors.tool_consistency import ToolConsistency
 from il_ros.monitors.verdict import Verdict
 from il_ros.policies.policy import Policy
 from il_ros.policies.score_inputs import ScoreInputs
@@ -80,6 +81,7 @@ class InProcessMonitor:
         self._controller = TrajectoryController(
             self._contract.action.names, posture, period=self._contract.period
         )
+        self._tool = ToolConsistency(self._contract)
         self._last_frame = -np.inf
         self._driven, self.driver = False, self._source
         self.verdict, self.stopped = None, ''
@@ -149,9 +151,13 @@ class InProcessMonitor:
             text = f'no observation for {now - self._last_frame:.3f} s'
             return MonitorInput(stamp=now, position=None, invalid=(text,))
         self._last_frame = frame.stamp / NS
-        score_input = self._score_input(frame) if self._score_input else None
+        self._tool.look(frame)
         return monitor_input(
-            self._contract, frame, self._last_frame, invalid=invalid, score_input=score_input
+            self._contract,
+            frame,
+            self._last_frame,
+            invalid=(*invalid, *self._tool.problems()),
+            score_input=self._score_input(frame) if self._score_input else None,
         )
 
 
