@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract
 from il_ros.core.frames import NS
+from il_ros.core.geometry import pose
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.rollouts.demonstrations import demonstrate
@@ -133,7 +135,7 @@ class PerfectArm:
             'joint_velocity': self.speed[:7],
             'gripper_position': self.here[7:],
             'gripper_velocity': self.speed[7:],
-            'tcp_pose': self._readings['tcp_pose'] + 1e-6 * self._tick,  # a sensor that lives
+            'tcp_pose': self._tool() + 1e-6 * self._tick,  # a sensor that lives
         }
         frame = self._feeder.feed(seen, stamp)
         if chunk is None and frame is not None:
@@ -146,6 +148,9 @@ class PerfectArm:
         self.path.extend(after)
         self._tick += 1
         return command
+
+    def _tool(self):
+        return pose(*get_arm(CONTRACT.arm).chain.forward(self.here[:7]))
 
     def require_limits(self):
         speed = np.diff(self.path, axis=0) / STEP
