@@ -174,10 +174,11 @@ class MeasurementChecks:
 
     def _moves_too_fast(self, frame: MonitorInput) -> Fault | None:
         velocity, past = frame.velocity, self._before
-        if velocity is None or (past and not frame.stamp > past[-1][0]):
+        if velocity is None or (past and not frame.stamp >= past[-1][0]):
             past.clear()
             return None
-        past.append((frame.stamp, velocity))
+        if not past or frame.stamp > past[-1][0]:  # else it is judged once more
+            past.append((frame.stamp, velocity))
         while len(past) > 2 and frame.stamp - past[1][0] >= _ACCELERATION_TIME:
             past.popleft()
         limits, config = self._limits, self._config

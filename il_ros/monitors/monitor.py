@@ -230,10 +230,14 @@ class Monitor:
         try:
             return self._tick(frame, now)
         except Exception as error:  # fail closed: whatever it is, the arm has to stop
-            return self.emergency(now, f'{type(error).__name__}: {error}')
+            return self._stop(now, f'{type(error).__name__}: {error}')
 
     def emergency(self, now: float, text: str = 'asked for by the caller') -> Verdict:
         """Stop at time `now` [s] for what `text` says and no check foresaw; never raises."""
+        self._motion.mark()
+        return self._stop(now, text)
+
+    def _stop(self, now: float, text: str) -> Verdict:
         now = self._usable(now)
         self._fault = Fault('internal', f'emergency stop: {text}')
         self._machine.tick(fault=self._fault.text)
@@ -300,7 +304,9 @@ class Monitor:
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
             return Fault('frame', 'features: missing, the policy cannot be watched')
         judged, self._judged = self._judged, None
-        if judged is not None and judged[0] is frame and judged[1] is self._motion.plan:
+        # What is wrong with a frame stays so, whatever has become of the plan meanwhile.
+        same = judged is not None and judged[0] is frame
+        if judged and same and (judged[2] or judged[1] is self._motion.plan):
             return judged[2]
         return self._measured.judge(frame, self._motion.plan)
 

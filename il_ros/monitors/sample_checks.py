@@ -66,6 +66,8 @@ def _joints(
 
 
 def _wrench(value: Array, limits: Limits) -> Fault | None:
+    if not np.isfinite(value).all():  # no contact, which the arm would give way to
+        return Fault('frame', 'wrench: not finite')
     return checks.wrench(value[:3], value[3:], limits)
 
 

@@ -15,7 +15,7 @@ from il_ros.core.limits import Array
 from il_ros.core.stamp_delays import StampDelays
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
-from il_ros.ros.qos import LATCHED, SENSOR_IN
+from il_ros.ros.qos import EVERY_SAMPLE, LATCHED, SENSOR_IN
 from il_ros.ros.raw_callback import RawCallback, received_ns
 from il_ros.ros.tf_transforms import TfTransforms
 
@@ -52,6 +52,7 @@ class FrameSource:
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
         transforms = TfTransforms(node)
+        profile = SENSOR_IN if on_sample is None else EVERY_SAMPLE
         for topic, group in contract.by_topic(self.builder.keys).items():
             streams = {key: contract.streams[key] for key in group}
             if any(stream.align.time == 'header' for stream in streams.values()):
@@ -60,7 +61,7 @@ class FrameSource:
                 message_type(streams[group[0]].type),
                 topic,
                 self._receiver(topic, TopicDecoder(streams, contract.base_frame, transforms)),
-                LATCHED if any(stream.latched for stream in streams.values()) else SENSOR_IN,
+                LATCHED if any(stream.latched for stream in streams.values()) else profile,
                 # The contract's decoders read the bytes, as they do from a bag.
                 raw=True,
             )

@@ -7,6 +7,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 # Best effort: takes from any publisher, and a late sample is worth nothing. Drivers choose theirs.
 SENSOR_IN = qos_profile_sensor_data
 
+# The same, where each sample is looked at: a queue that outlasts a busy moment at 1 kHz.
+EVERY_SAMPLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+
 # What our own simulator and nodes publish as sensors is reliable, so that both reliable and best
 # effort subscribers match and a lock-step run loses nothing.
 SENSOR_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

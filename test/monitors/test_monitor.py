@@ -873,6 +873,27 @@ def test_emergency_stops_even_when_braking_fails(monkeypatch):
     assert_stops(rig, verdict, 'emergency stop: a wrapper gave up')
 
 
+def test_an_emergency_that_is_not_sent_leaves_the_plan_that_was_sent_last():
+    rig = Rig()
+    sent = rig.drive(goal=0.7).plan
+    verdict = rig.monitor.emergency(rig.now + DT, 'the frame could not be read')
+    kept = rig.monitor.withdraw(verdict).plan
+    times = rig.now + np.linspace(0.0, 1.0, 50)
+    np.testing.assert_allclose(kept.at(times)[0], sent.at(times)[0], atol=1e-12)
+
+
+def test_what_is_wrong_with_a_frame_stays_so_when_the_plan_changes_before_its_tick():
+    rig = Rig()
+    before = rig.drive(goal=0.7).plan
+
+    def look_and_recover(frame):
+        assert not rig.monitor.look_at(frame)
+        rig.monitor.recover(before)
+
+    verdict = rig.tick(before=look_and_recover, velocity=np.array([3.0, 0.0, 0.0]))
+    assert_stops(rig, verdict, 'x: ')
+
+
 def test_a_monitor_that_falls_silent_leaves_a_plan_that_stops():
     rig = Rig()
     plan = rig.drive(goal=0.7).plan
