@@ -100,6 +100,8 @@ class MonitorNode(ManagedNode):
     def configure(self) -> None:
         """Read the contract and the calibration; subscribe; nothing is published yet."""
         self._contract = load_contract(self._config.contract)
+        self.get_logger().info(f'bundles that are taken: {self._config.taken}')
+        self._require_watched({'allow_uncalibrated': self._settings.allow_uncalibrated})
         self._latency = {mode: Latency() for mode in _DRIVING}
         self._sender = CommandSender(
             self,
@@ -450,8 +452,19 @@ class MonitorNode(ManagedNode):
 
     def _check(self, changes: dict[str, Any]) -> None:
         """What the monitor checks by changes in IDLE alone."""
+        self._require_watched(changes)
         if hasattr(self, '_monitor') and changes.keys() & _DYNAMIC:
             self._require_idle()
+
+    def _require_watched(self, changes: dict[str, Any]) -> None:
+        """Anybody on the graph may set a parameter, but not switch off what a signature covers."""
+        off = changes.get('allow_uncalibrated') or changes.get('novelty') is False
+        if off and self._config.taken != 'any':
+            raise IlRosError(
+                'scores that do not stop the policy, or none',
+                where='novelty, allow_uncalibrated',
+                allowed='the thresholds of the bundle where trusted_keys or bundle_identity is set',
+            )
 
     def _change(self, changes: dict[str, Any]) -> None:
         here = {name: changes.pop(name) for name in _DYNAMIC_HERE if name in changes}
@@ -483,7 +496,8 @@ class MonitorNode(ManagedNode):
 
     def _bundle_values(self) -> dict[str, object]:
         identity = self._reports.bundle_identity
-        return {'policy_id': self._policy_id, 'bundle_identity': identity}
+        taken = self._config.taken
+        return {'policy_id': self._policy_id, 'bundle_identity': identity, 'bundles': taken}
 
     def _tick_report(self) -> Report:
         report = self._reports.diagnosis()

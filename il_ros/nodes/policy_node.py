@@ -52,6 +52,7 @@ class PolicyNode(ManagedNode):
     def configure(self) -> None:
         """Load the bundle, if one is named, and subscribe."""
         self._contract = load_contract(self._config.contract)
+        self.get_logger().info(f'bundles that are taken: {self._config.taken}')
         self._source: FrameSource | None = None
         if self._config.bundle:
             self._use(self._load(self._config.bundle))
@@ -123,7 +124,11 @@ class PolicyNode(ManagedNode):
         if self._bundle is None:
             return STALE, 'no bundle loaded', {}
         cost = f'{1e3 * self._cost.value:.2f}'
-        bundle = {'policy_id': self._bundle.policy_id, 'bundle_identity': self._bundle.identity}
+        bundle = {
+            'policy_id': self._bundle.policy_id,
+            'bundle_identity': self._bundle.identity,
+            'bundles': self._config.taken,
+        }
         values = {**bundle, 'inference_p95_ms': cost}
         if self._missing:
             return WARN, '; '.join(self._missing), values

@@ -12,6 +12,7 @@ from made_bundles import CHANNELS, make_bundle, make_limit  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
@@ -71,6 +72,29 @@ def started(domain, files):
         node.destroy_node()
     executor[0].shutdown()
     rclpy.shutdown()
+
+
+def test_what_is_signed_cannot_be_switched_off_by_a_parameter(started, files):
+    node, _, _ = started(MonitorNode, trusted_keys=f'["{files / "key.pub"}"]')
+    assert node.trigger_configure() is SUCCESS
+    for name, value in (('novelty', False), ('allow_uncalibrated', True)):
+        (answer,) = node.set_parameters([Parameter(name, value=value)])
+        assert not answer.successful
+        assert 'where trusted_keys or bundle_identity is set' in answer.reason
+    assert all(a.successful for a in node.set_parameters([Parameter('novelty', value=True)]))
+
+
+def test_a_monitor_that_trusts_few_watches_every_policy(started, files):
+    node, _, _ = started(
+        MonitorNode, trusted_keys=f'["{files / "key.pub"}"]', allow_uncalibrated='true'
+    )
+    assert node.trigger_configure() is FAILURE
+
+
+@pytest.mark.parametrize('kind', [MonitorNode, PolicyNode])
+def test_a_key_without_a_name_is_refused(started, files, kind):
+    node, _, _ = started(kind, trusted_keys=f'["{files / "key.pub"}", ""]')
+    assert node.trigger_configure() is FAILURE
 
 
 @pytest.mark.parametrize('kind', [MonitorNode, PolicyNode])
