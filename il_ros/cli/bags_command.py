@@ -32,7 +32,7 @@ from il_ros.bags.episode_info import (
 )
 from il_ros.bags.part_folder import whole_path
 from il_ros.bags.recorded_bundles import recorded_bundles
-from il_ros.cli.printing import cell, printable, say
+from il_ros.cli.printing import cell, say
 from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]
@@ -122,10 +122,8 @@ def mark(
     given = {'outcome': outcome, 'reason': reason, 'notes': notes, 'flagged': flag}
     changes = {name: value for name, value in given.items() if value is not None}
     for name, value in changes.items():
-        if isinstance(value, str) and printable(value) != value:
-            raise DatasetError(
-                f'got {printable(value)}', where=f'--{name}', allowed='text in UTF-8'
-            )
+        if isinstance(value, str) and value.encode('utf-8', 'ignore').decode() != value:
+            raise DatasetError(f'got {value}', where=f'--{name}', allowed='text in UTF-8')
     if not changes:
         raise DatasetError('nothing to change', where=str(bag), allowed=given)
     changed = replace(info, format=FORMAT, **changes)  # type: ignore[arg-type]

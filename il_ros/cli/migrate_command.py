@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from il_ros.cli.printing import say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import read_json, read_yaml, renamed_keys
 from il_ros.core.errors import IlRosError
@@ -110,9 +111,9 @@ def migrate(
     units = [unit for path in paths for unit in _units(path, kind)]
     results = [_migrate_one(*unit, write=write, keep=in_place) for unit in units]
     if not units:
-        print('nothing there that this package wrote')
+        say('nothing there that this package wrote')
     if 1 in results:
-        print(f'{results.count(1)} to convert: run again with --in-place or --out FOLDER')
+        say(f'{results.count(1)} to convert: run again with --in-place or --out FOLDER')
     return max(results, default=0)
 
 
@@ -124,13 +125,13 @@ def _migrate_one(unit: Path, kind: str, *, write: bool, keep: bool) -> int:
         if conversion.changes and write:
             _replace(unit, conversion, keep=keep)
     except IlRosError as problem:
-        print(f'{unit}: {kind or "YAML file"}, not converted: {problem}')
+        say(f'{unit}: {kind or "YAML file"}, not converted: {problem}')
         return 2
     if not conversion.changes:
-        print(f'{unit}: {kind}, up to date')
+        say(f'{unit}: {kind}, up to date')
         return 0
-    print(f'{unit}: {kind}, {"converted" if write else "to convert"}:')
-    print('\n'.join(f'  {change}' for change in conversion.changes))
+    say(f'{unit}: {kind}, {"converted" if write else "to convert"}:')
+    say('\n'.join(f'  {change}' for change in conversion.changes))
     return int(not write)
 
 

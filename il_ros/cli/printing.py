@@ -6,20 +6,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from il_ros.core.errors import printable
 
-def printable(text: str) -> str:
-    """A text that UTF-8 can encode: file names and arguments may be any bytes."""
-    return text.encode('utf-8', 'backslashreplace').decode()
+_LONGEST = 1 << 20  # characters; a list of many paths is printed whole
 
 
 def cell(content: object) -> str:
-    """Text of a table's cell, in which brackets are no markup."""
-    return escape(printable(str(content)))
+    """Text of a table's cell, in which brackets are no markup, on lines that the table breaks."""
+    return escape(printable(str(content), _LONGEST).replace('\n', '\\n'))
 
 
 def say(text: str) -> None:
-    """Print a line without markup or wrapping, so that a path in it can be copied."""
-    Console().print(printable(text), soft_wrap=True, markup=False, highlight=False)
+    """Print lines without markup or wrapping, so that a path in them can be copied.
+
+    Text of files that is in them cannot control the terminal.
+    """
+    shown = printable(text, _LONGEST)
+    Console().print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 def progress_bars(console: Console, *, transient: bool = False) -> Progress:
