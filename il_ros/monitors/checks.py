@@ -197,6 +197,31 @@ def tracking(
     return _joints('tracking', names, error <= largest, text, error)
 
 
+def reference(
+    position: Array,
+    wanted: Array,
+    names: tuple[str, ...],
+    largest: float,
+    moves: NDArray[np.bool_],
+) -> Fault | None:
+    """Whether the controller's reference (N,) is within `largest` of the measured positions (N,).
+
+    Args:
+        position: Measured [rad or m].
+        wanted: The reference [rad or m]; NaN where it is not known.
+        names: Of the joints.
+        largest: Distance allowed [rad or m].
+        moves: Which joints move the arm, (N,). The others may be apart: a gripper that holds
+            something wants to be further closed.
+    """
+    apart = moves & (np.abs(wanted - position) > largest)
+    text = (
+        f'its controller wants it at {{:.4f}}, it is measured at {{:.4f}} rad or m, '
+        f'allowed {largest} apart'
+    )
+    return _joints('frame', names, ~apart, text, wanted, position)
+
+
 def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:
     """Whether targets are within reach: an arm is led to where it is to go.
 

@@ -76,7 +76,7 @@ class Monitor:
         self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
         moves = geometry.moves if geometry else None
-        moves = np.full(len(limits.names), True) if moves is None else moves
+        self._moves = moves = np.full(len(limits.names), True) if moves is None else moves
         content = partial(
             checks.chunk_content,
             names=planned.names,
@@ -378,7 +378,9 @@ class Monitor:
                 return Fault('frame', 'the arm moves, or its velocity is not known: cannot begin')
             if unconfirmed := self._unconfirmed(frame):
                 return Fault('frame', unconfirmed)
-            motion.begin(frame.position, now)
+            # A controller goes on from where it wants the joints, not from where they are.
+            there = frame.position if frame.reference is None else frame.reference
+            motion.begin(np.where(np.isfinite(there), there, frame.position), now)
         if mode is Mode.FALLBACK and self._driving.arrived(now):
             self._machine.arrived()
         elif isinstance(wanted, Fault):
@@ -411,9 +413,16 @@ class Monitor:
 
     def _unconfirmed(self, frame: MonitorInput) -> str:
         """Why no motion may begin at the posture of a frame; empty where one may or goes on."""
-        if self._motion.plan is not None or frame.stamp == self._reset:
+        if self._motion.plan is not None:
             return ''
-        return frame.unconfirmed
+        if frame.unconfirmed and frame.stamp != self._reset:
+            return frame.unconfirmed
+        position, reference = frame.position, frame.reference
+        if position is None or reference is None:
+            return ''
+        names, most = self._motion.names, self._config.tracking_error
+        fault = checks.reference(position, reference, names, most, self._moves)
+        return fault.text if fault else ''
 
     def _require_trust(self, source: Source, where: str) -> None:
         if source == 'policy' and not (self._watch.calibrated or self._config.allow_uncalibrated):

@@ -70,6 +70,7 @@ def monitor_input(
     *,
     invalid: tuple[str, ...],
     unconfirmed: str = '',
+    reference: Array | None = None,
     clock: str = '',
     score_input: ScoreInput | None = None,
 ) -> MonitorInput:
@@ -80,6 +81,7 @@ def monitor_input(
         stamp: Its stamp as the monitor counts time [s].
         invalid: One text for each required stream that is not valid.
         unconfirmed: Why no motion may begin at its posture; empty where one may.
+        reference: Where the controller wants the joints, (N,); None where it does not say so.
         clock: What is known of the clock that stamped it, where that is noteworthy.
         score_input: What the scores see of it, by the same clock; none where nothing is scored.
     """
@@ -96,6 +98,7 @@ def monitor_input(
         following={key: frame.values[key] for key in following if frame.valid[key]},
         invalid=invalid,
         unconfirmed=unconfirmed,
+        reference=reference,
         clock=clock,
     )
 

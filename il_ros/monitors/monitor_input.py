@@ -52,6 +52,8 @@ class MonitorInput:
         following: Values of the streams that change whenever the arm moves, by key.
         invalid: One text for each required stream that is not valid: its key, age and limit.
         unconfirmed: Why no motion may begin at this posture yet; empty where one may.
+        reference: Where the controller wants the joints, (N,) [rad or m]: there a motion begins.
+            NaN for a joint, or None for all, where it does not say so.
         clock: What is known of the clock that stamped it, where that is noteworthy; for texts.
     """
 
@@ -64,6 +66,7 @@ class MonitorInput:
     following: Mapping[str, Array] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
     unconfirmed: str = ''
+    reference: Array | None = None
     clock: str = ''
 
     @property

@@ -56,6 +56,11 @@ class Motion:
         self._before: tuple[Plan | None, bool, float] = None, False, -inf
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the joints, in order."""
+        return self._limits.names
+
+    @property
     def plan(self) -> Plan | None:
         """What the arm executes; None: nothing."""
         return self._plan

@@ -345,23 +345,19 @@ class MonitorNode(ManagedNode):
         early, self._early = self._early, None
         if early is not None and early[0] is frame and early[1].invalid == invalid:
             return early[1]
+        stamp = self._seconds(frame.stamp)
         inputs = self._score_inputs if self._calibration else None
         score_input = inputs.of_frame(frame, epoch=self._epoch) if inputs else None
         return monitor_input(
             self._contract,
             frame,
-            self._seconds(frame.stamp),
+            stamp,
             invalid=invalid,
-            unconfirmed=self._joints.unconfirmed(frame.values) or self._unconfirmed(frame),
+            unconfirmed=self._joints.unconfirmed(frame.values),
+            reference=self._sender.reference(stamp, self._seconds(self._void)),
             clock=self._clocks.remark(),
             score_input=score_input,
         )
-
-    def _unconfirmed(self, frame: Frame) -> str:
-        keys = self._contract.action.position
-        if not frame.all_valid(keys):
-            return ''
-        return self._sender.unconfirmed(frame.vector(keys), self._seconds(frame.stamp))
 
     def _problems(self) -> list[str]:
         return [problem for watch in self._watches for problem in watch.problems()]

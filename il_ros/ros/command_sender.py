@@ -93,9 +93,9 @@ class CommandSender:
         if self._controller:
             yield from self._controller.problems()
 
-    def unconfirmed(self, position: Array, now: float) -> str:
-        """Why no motion may begin at `position` (N,), measured at `now` [s]; empty where it may."""
-        return self._controller.unconfirmed(position, now) if self._controller else ''
+    def reference(self, now: float, since: float) -> Array | None:
+        """Where the controller wants the joints at `now` [s], (N,), if it said so after `since`."""
+        return self._controller.reference(now, since) if self._controller else None
 
     def prepare(self, monitor: Monitor, now: float) -> None:
         """Before a tick at `now` [s]: plan as far ahead as commands are late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -101,22 +102,14 @@ class ControllerWatch:
                 'not the only ones'
             )
 
-    def unconfirmed(self, position: Array, now: float) -> str:
-        """Why no motion may begin at `position` (N,), measured at `now` [s]; empty where it may.
+    def reference(self, now: float, since: float = -inf) -> Array | None:
+        """Where the controller wants the joints at `now` [s], (N,); NaN of those it does not move.
 
-        A trajectory begins where the controller wants the joints, not where they are.
+        A trajectory begins there, not where the joints are. None where no state is of the present,
+        or none of `since` [s] or later.
         """
         state = self.state(now)
-        if state is None:
-            return ''
-        off = np.nan_to_num(np.abs(state.position - position))
-        worst = int(np.argmax(off))
-        if off[worst] <= self._most:
-            return ''
-        return (
-            f'{self._topic}: the reference of {self._names[worst]} is {state.position[worst]:.4f}, '
-            f'it is measured at {position[worst]:.4f} rad or m, allowed {self._most} apart'
-        )
+        return state.position if state is not None and state.stamp >= since else None
 
     def values(self) -> dict[str, object]:
         """For the diagnostics."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
+from il_ros.core.robots.franka import FRANKA
 from il_ros.core.tick_schedule import TickSchedule
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
@@ -420,6 +421,74 @@ def test_motion_does_not_begin_at_a_posture_that_is_not_confirmed():
     verdict = rig.tick(unconfirmed='x: another one')  # between the request and its tick
     assert verdict.plan is None
     assert_stops(rig, verdict, 'x: another one')
+
+
+def test_motion_does_not_begin_where_the_controller_wants_the_arm_elsewhere():
+    rig = Rig(moves=np.array([True, True, False]))
+    elsewhere = np.array([0.0, 0.15, 0.0])
+    rig.tick(reference=elsewhere)
+    text = 'y: its controller wants it at 0.1500, it is measured at 0.0000 rad or m, allowed 0.1'
+    with pytest.raises(ModeRefused, match=f'not safe to start: {text}'):
+        rig.monitor.request(Mode.HOLD)
+    rig.tick()
+    rig.monitor.discard_before(rig.now + DT, reset=True)
+    rig.monitor.request(Mode.HOLD)
+    verdict = rig.tick(reference=elsewhere)  # though the world was reset
+    assert verdict.plan is None
+    assert_stops(rig, verdict, text)
+
+
+def test_motion_begins_where_the_controller_wants_the_joints_as_far_as_it_says_so():
+    rig = Rig(moves=np.array([True, True, False]), start=np.array([0.0, 0.2, 0.3]))
+    there = {'reference': np.array([0.05, np.nan, 0.0])}  # the last one holds something
+    rig.tick(**there)
+    rig.monitor.request(Mode.HOLD)
+    np.testing.assert_array_equal(rig.tick(**there).plan.at(rig.now)[0], [0.05, 0.2, 0.0])
+
+
+@pytest.mark.parametrize('dt', [0.05, 0.01])
+@pytest.mark.parametrize(('joint', 'sag', 'held'), [(1, 0.09, -3.0), (7, 0.0, 0.035)])
+def test_the_first_commands_are_within_the_speed_limits(dt, joint, sag, held):
+    """An arm sags, a gripper squeezes: that they are not at their references is no jump."""
+    limits = FRANKA.limits(np.full(3, -2.0), np.full(3, 2.0), force=40.0, torque=8.0)
+    monitor = Monitor(
+        limits=limits,
+        contract_hash='c0ffee',
+        dt=dt,
+        geometry=Geometry.of_arm(FRANKA),
+        calibration=None,
+        config=MonitorConfig(allow_uncalibrated=True),
+    )
+    wanted = FRANKA.home * (np.arange(8) < 7)  # the gripper closed
+    controller = TrajectoryController(limits.names, wanted, period=dt)
+    goal, peak, share = None, 0.0, np.linspace(0.0, 1.0, 21)
+    for tick in range(round(1.0 / dt)):
+        now = tick * dt
+        reference, velocity, _ = controller.reference(now)
+        position = reference.copy()
+        position[joint] = max(reference[joint] - sag, held)
+        goal = position if goal is None else goal
+        frame = MonitorInput(stamp=now, position=position, velocity=velocity, reference=reference)
+        chunk = Chunk(
+            stamp=now,
+            step_dt=dt,
+            names=limits.names,
+            positions=np.tile(goal, (8, 1)),
+            contract_hash='c0ffee',
+            policy_id='bc-1',
+            source='policy',
+        )
+        monitor.offer(chunk, 'policy')
+        verdict = monitor.tick(frame, now)
+        if tick == 0:
+            monitor.request(Mode.POLICY)
+            continue
+        assert verdict.mode is Mode.POLICY, verdict.reason
+        controller.follow(limits.names, trajectory_of(verdict.plan, now, dt, start=now), now)
+        way = np.abs(np.diff(controller.positions(now + dt * share), axis=0))
+        peak = max(peak, float(np.max(way / limits.velocity)) / (dt * share[1]))
+    assert peak <= 1.05
+    np.testing.assert_allclose(controller.reference(1.0)[0], goal, rtol=0, atol=1e-3)
 
 
 def test_a_motion_that_has_begun_goes_on_whether_the_posture_is_confirmed_or_not():

@@ -133,17 +133,13 @@ def test_a_reference_that_stays_away_from_what_was_sent_is_a_problem(node, follo
     assert list(made.problems()) == []
 
 
-def test_no_motion_begins_where_the_reference_is_elsewhere(node, followed):
-    made, measured = watch(node, followed), np.array([0.0, 0.25])
-    assert made.unconfirmed(measured, 0.5) == ''  # nothing is known
-    node.hear(message([0.0, 0.3], 0.5), {})
-    assert made.unconfirmed(measured, 0.5) == ''
-    node.hear(message([0.0, 0.4], 0.55), {})
-    assert made.unconfirmed(measured, 0.55) == (
-        '/arm/controller_state: the reference of b is 0.4000, it is measured at 0.2500 rad or m, '
-        'allowed 0.1 apart'
-    )
-    assert made.unconfirmed(measured, 0.8) == ''  # what it was is of no use any more
+def test_where_the_joints_are_wanted_is_known_while_a_state_is_of_the_present(node, followed):
+    made = watch(node, followed)
+    assert made.reference(0.5) is None
+    node.hear(message([0.4, 0.3], 0.5, names=('b', 'c')), {})
+    np.testing.assert_array_equal(made.reference(0.55, since=0.5), [np.nan, 0.4])
+    assert made.reference(0.55, since=0.51) is None  # of a world before
+    assert made.reference(0.8) is None  # what it was is of no use any more
 
 
 def rest(position):
