@@ -11,7 +11,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_metadata import BagTopic, MessageCount, total
 from il_ros.bags.mcap_scan import McapBlock, McapGap, Message, require_small_chunks, whole_blocks
+from il_ros.bags.part_folder import command
 from il_ros.core.errors import DatasetError
 from il_ros.core.regular_files import open_regular, require_regular
 
@@ -34,6 +35,8 @@ _LONGEST = 256 << 20  # bytes of a message in a database
 _STEPS, _TURNS = 10_000, 10_000  # instructions of the database's machine between two looks; looks
 _MADE_UP = re.compile(r'\bVIRTUAL\b|\bGENERATED\b|\bAS\s*\(', re.IGNORECASE)
 _ZSTD = b'\x28\xb5\x2f\xfd'  # RFC 8878, 3.1.1: what compressed data begins with
+_LOGS = ('-wal', '-journal')  # files beside a database with what is not yet, or half, in it
+_IN_URI = '%?#'  # rosbags opens "file:PATH?immutable=1" with the path as it is
 
 
 @dataclass
@@ -301,10 +304,17 @@ def _scan_db(path: Path) -> FileScan:
 def open_database(path: Path) -> sqlite3.Connection:
     """Open a database of rosbag2 for reading; what is asked of it takes bounded time and memory.
 
+    Nothing but the file is opened: SQLite on its own looks for a log beside it, and would wait at a
+    FIFO, or read messages that rosbags does not.
+
     Raises:
+        DatasetError: If rosbags would read another file, or there is a log of its writer beside it.
+        OSError: If it, or such a log, is no regular file.
         sqlite3.Error: If it is none, or its tables are not plain ones: a view may have no end.
     """
-    base = sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)
+    _require_own_name(path)
+    _require_no_log(path)
+    base = sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro&immutable=1', uri=True)
     base.row_factory = sqlite3.Row
     base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     turns = itertools.count()
@@ -323,6 +333,29 @@ def open_database(path: Path) -> sqlite3.Connection:
         base.close()
         raise
     return base
+
+
+def _require_own_name(path: Path) -> None:
+    if found := sorted({sign for sign in str(path) if sign in _IN_URI}):
+        raise DatasetError(
+            f'{" ".join(found)} in the path of a database',
+            where=str(path),
+            allowed=f'paths without {" ".join(_IN_URI)}, by which another file would be read',
+            fix='do not trust this bag if it came so; or rename the file, or the folder above it',
+        )
+
+
+def _require_no_log(path: Path) -> None:
+    target = os.path.realpath(path)  # where SQLite looks for it
+    for log in (Path(target + end) for end in _LOGS):
+        with suppress(FileNotFoundError):
+            if size := require_regular(log):
+                raise DatasetError(
+                    f'{size} bytes of a log of its writer beside it: {log.name}',
+                    where=str(path),
+                    fix='wait for the end of the recording; after a crash, take the log in: '
+                    + command('sqlite3', target, 'PRAGMA quick_check'),
+                )
 
 
 def _db_topic(row: Mapping[str, object]) -> BagTopic:

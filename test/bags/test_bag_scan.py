@@ -1,5 +1,7 @@
 """Files of bags that others made: databases of any content, names of any kind."""
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -8,7 +10,7 @@ from bag_faults import state_of
 
 from il_ros.bags.bag_check import assess_bag, check
 from il_ros.bags.bag_recovery import recover
-from il_ros.bags.bag_scan import bag_files, scan_file
+from il_ros.bags.bag_scan import bag_files, require_readable, scan_file
 from il_ros.core.errors import DatasetError
 
 TOPICS = 'CREATE TABLE topics (id, name, type, serialization_format)'
@@ -78,6 +80,52 @@ def test_a_database_of_anything_else_is_unreadable_and_stays_as_it_is(database, 
         recover(path.parent)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ['bag_0.db3']
+
+
+@pytest.mark.parametrize('end', ['-journal', '-wal'])
+def test_a_fifo_beside_a_database_does_not_keep_its_reader_waiting(database, end):
+    path = database(TOPICS, MESSAGES, TOPIC, "INSERT INTO messages VALUES (1, 5, x'00')")
+    os.mkfifo(f'{path}{end}')
+    with pytest.raises(DatasetError, match=f'a FIFO, not a regular file.*{end}'):
+        scan_file(path)
+    assert assess_bag(path.parent).state == 'unreadable'
+    with pytest.raises(OSError, match='a FIFO, not a regular file'):
+        require_readable(path)
+
+
+def test_a_log_with_messages_beside_a_database_is_named_with_how_to_take_it_in(database, tmp_path):
+    path = database(TOPICS, MESSAGES, TOPIC, 'PRAGMA journal_mode = WAL')
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("INSERT INTO messages VALUES (1, 5, x'00')")
+        base.commit()
+        shutil.copytree(path.parent, tmp_path / 'crashed')
+    crashed = tmp_path / 'crashed' / path.name
+    for read in (scan_file, require_readable):
+        with pytest.raises(
+            DatasetError, match=r'bytes of a log .*beside it: bag_0\.db3-wal; to fi'
+        ):
+            read(crashed)
+    with pytest.raises(DatasetError, match=r'sqlite3 .*bag_0\.db3 .*PRAGMA quick_check'):
+        recover(crashed.parent)
+    with closing(sqlite3.connect(crashed)) as base:
+        base.execute('PRAGMA quick_check')
+    assert scan_file(crashed).messages == 1
+
+
+def test_a_database_beside_an_empty_log_is_read(database):
+    path = database(TOPICS, MESSAGES, TOPIC, "INSERT INTO messages VALUES (1, 5, x'00')")
+    path.with_name('bag_0.db3-journal').touch()
+    assert scan_file(path).messages == 1
+
+
+@pytest.mark.parametrize('name', ['b.db3?x=.db3', '%2e%2e%2fother%2fbag.db3', 'b#.db3'])
+def test_a_database_by_whose_name_another_file_would_be_read_is_refused(database, name):
+    path = database(TOPICS, MESSAGES, TOPIC, "INSERT INTO messages VALUES (1, 5, x'00')")
+    renamed = path.rename(path.with_name(name))
+    for read in (scan_file, require_readable):
+        with pytest.raises(DatasetError, match='in the path of a database; allowed: paths witho'):
+            read(renamed)
+    assert assess_bag(path.parent).state == 'unreadable'
 
 
 def test_files_come_in_the_order_of_their_numbers_and_not_of_the_alphabet(tmp_path):
