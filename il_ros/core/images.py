@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -18,15 +19,19 @@ ImageFormat = Literal['jpeg', 'png']
 Renderer = Literal['opengl', 'rays']
 """Who made a simulated image: the same scene looks otherwise by another."""
 
-# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel.
 MOST_PIXELS = 1 << 26
 """Pixels of the largest image that is decoded: a small file may say that it is huge."""
 
-_HEAD = 1 << 16  # bytes in which a size is looked for
+_PNG_START = b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR'  # its first chunk has width and height
 _PNG_SIZE = struct.Struct('>II')
-# A segment (ITU-T T.81, B.1.1.4): marker, length; of a frame (B.2.2) precision, height, width.
-_JPEG_FRAME = struct.Struct('>BBHBHH')
+_BMP_SIZE = struct.Struct('<14xIii')  # of the second header, width, height; negative from above
+# After a marker (ITU-T T.81, B.1.1.4) comes a length; of a frame (B.2.2) precision, height, width.
+_JPEG_FRAME = struct.Struct('>HBHH')
+_JPEG_MARKER = re.compile(rb'\xff[^\0\xff]')  # over bytes that fill, as libjpeg looks for it
 _JPEG_STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_JPEG_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_JPEG_ENDS = {0xD9, 0xDA}  # of what comes before the pixels
+# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel.
 _LAYOUTS: dict[str, tuple[int, int]] = {
     'rgb8': (3, 1), 'bgr8': (3, 1), 'rgba8': (4, 1), 'bgra8': (4, 1), 'mono8': (1, 1),
     '8UC1': (1, 1), '8UC3': (3, 1), 'mono16': (1, 2), '16UC1': (1, 2), '32FC1': (1, 4),
@@ -216,14 +221,21 @@ def animate(
 
 
 def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
-    """Pixels of an encoded image: RGB, gray or 16 bit, by the contract's encoding.
+    """Pixels of an encoded PNG, JPEG or BMP: RGB, gray or 16 bit, by the contract's encoding.
 
     Raises:
-        IlRosError: If it is damaged, says that it is huge, or has not the depth that is wanted.
+        IlRosError: If it is damaged, of another format, says that it is huge, or has not the
+            depth that is wanted.
     """
     import cv2
 
-    claimed = _claimed_size(bytes(blob[:_HEAD]))
+    claimed = _claimed_size(bytes(blob))
+    if not claimed[0] * claimed[1]:
+        raise IlRosError(
+            f'not an encoded image of {encoding}: {len(blob)} bytes',
+            allowed=f'PNG, JPEG or BMP of at most {MOST_PIXELS} pixels',
+            fix='leave the image out',
+        )
     if claimed[0] * claimed[1] > MOST_PIXELS:
         raise IlRosError(
             f'an image of {claimed[0]} x {claimed[1]} in {len(blob)} bytes',
@@ -241,17 +253,25 @@ def decode(blob: Bytes, encoding: str = 'rgb8') -> Pixels:
     return np.asarray(pixels)
 
 
-def _claimed_size(head: bytes) -> tuple[int, int]:
-    """Height and width that a PNG or a JPEG states in its first bytes; zeros where it does not."""
-    if head.startswith(b'\x89PNG') and len(head) >= _PNG_SIZE.size + 16:
-        width, height = _PNG_SIZE.unpack_from(head, 16)
+def _claimed_size(blob: bytes) -> tuple[int, int]:
+    """Height and width that a PNG, BMP or JPEG states; zeros where it does not, or is another."""
+    if blob.startswith(_PNG_START) and len(blob) >= len(_PNG_START) + _PNG_SIZE.size:
+        width, height = _PNG_SIZE.unpack_from(blob, len(_PNG_START))
         return height, width
-    at = 2 if head.startswith(b'\xff\xd8') else len(head)
-    while at + _JPEG_FRAME.size <= len(head):  # from segment to segment, over what cameras add
-        _, marker, length, _, height, width = _JPEG_FRAME.unpack_from(head, at)
+    if blob.startswith(b'BM') and len(blob) >= _BMP_SIZE.size:
+        length, width, height = _BMP_SIZE.unpack_from(blob)
+        return (abs(height), abs(width)) if length >= 40 else (0, 0)  # older ones have 16 bits
+    at = 2 if blob.startswith(b'\xff\xd8\xff') else len(blob)
+    while found := _JPEG_MARKER.search(blob, at):  # from segment to segment, over what cameras add
+        marker, at = found[0][1], found.end()
+        if marker in _JPEG_BARE:
+            continue
+        if marker in _JPEG_ENDS or at + _JPEG_FRAME.size > len(blob):
+            break
+        length, _, height, width = _JPEG_FRAME.unpack_from(blob, at)
         if marker in _JPEG_STARTS:
             return height, width
-        at += 2 + length
+        at += max(length, 2)
     return 0, 0
 
 

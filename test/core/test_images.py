@@ -113,6 +113,56 @@ def test_a_small_file_that_says_it_is_huge_is_refused_before_it_is_decoded(image
         decode(bytes(blob))
 
 
+def jpeg_behind(between):
+    """A JPEG with other bytes before all of its segments."""
+    blob = encode(SMOOTH, 'jpeg')
+    return blob[:2] + between + blob[2:]
+
+
+@pytest.mark.parametrize(
+    'between',
+    [
+        b'',
+        2 * (b'\xff\xe1' + struct.pack('>H', 65535) + bytes(65533)),  # two large segments
+        b'\xff' * 70000,
+        b'\xff\x01' * 3,
+        b'\xff\xe1\0\x16' + bytes.fromhex('ffc0 0011 08 0001 0001') * 2 + bytes(2),
+    ],
+)
+def test_the_size_of_a_jpeg_is_found_behind_whatever_is_before_it(between):
+    blob = jpeg_behind(between)
+    assert decode(blob).shape == SMOOTH.shape
+    size, huge = struct.pack('>HH', *SMOOTH.shape[:2]), struct.pack('>HH', 20000, 20000)
+    assert blob.count(size) == 1
+    with pytest.raises(IlRosError, match=f'20000 x 20000 in {len(blob)} bytes; allowed: 67108864'):
+        decode(blob.replace(size, huge))
+
+
+@pytest.mark.parametrize('suffix', ['.tiff', '.webp', '.ppm', '.hdr'])
+def test_other_formats_are_refused_with_what_is_allowed(suffix):
+    pixels = SMOOTH.astype(np.float32) if suffix == '.hdr' else SMOOTH
+    done, blob = cv2.imencode(suffix, pixels)
+    assert done
+    with pytest.raises(IlRosError, match=r'rgb8: .*; allowed: PNG, JPEG or BMP of at most'):
+        decode(blob.tobytes())
+
+
+@pytest.mark.parametrize('height', [30000, -30000])
+def test_a_bitmap_that_says_it_is_huge_is_refused(height):
+    blob = cv2.imencode('.bmp', SMOOTH[..., ::-1])[1].tobytes()
+    np.testing.assert_array_equal(decode(blob), SMOOTH)
+    with pytest.raises(IlRosError, match='an image of 30000 x 30000 in'):
+        decode(blob[:18] + struct.pack('<ii', 30000, height) + blob[26:])
+    with pytest.raises(IlRosError, match='not an encoded image'):
+        decode(blob[:14] + struct.pack('<I', 12) + blob[18:])
+
+
+def test_a_png_whose_first_chunk_is_no_size_is_refused():
+    blob = encode(SMOOTH, 'png')
+    with pytest.raises(IlRosError, match='not an encoded image'):
+        decode(blob[:8] + bytes.fromhex('00000001') + b'teXt' + bytes(5) + blob[8:])
+
+
 def test_a_damaged_jpeg_is_refused():
     blob = encode(SMOOTH, 'jpeg')
     decoder = ImageDecoder(stream(type=COMPRESSED_IMAGE))
