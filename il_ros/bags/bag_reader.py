@@ -16,6 +16,7 @@ from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata, require_insid
 from il_ros.bags.bag_scan import require_readable
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
+from il_ros.bags.one_frame import bound_rosbags
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError, IlRosError
 
@@ -111,6 +112,7 @@ class EpisodeReader:
         self._bag: AnyReader | None = None
 
     def __enter__(self) -> EpisodeReader:
+        bound_rosbags()
         store = get_typestore(Stores.ROS2_JAZZY)
         with _reading(self.path):
             for name in self._files:

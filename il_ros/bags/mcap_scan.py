@@ -17,7 +17,6 @@ from io import BytesIO
 from typing import Any, BinaryIO, TypeAlias
 
 import zstandard
-from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import (
@@ -34,10 +33,9 @@ from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_metadata import RefusedError
 from il_ros.bags.mcap_summary import CHUNK, HEADER
+from il_ros.bags.one_frame import CHUNK_LIMIT, decompress_lz4, decompress_zstd
 
 LIMIT = 1 << 30  # bytes; a record or a chunk that says it is larger is not believed
-CHUNK_LIMIT = 128 << 20
-"""Bytes of the largest chunk that is decompressed; recorders write some megabytes."""
 
 _ROOM, _RATIO = 1 << 30, 100  # bytes that a file may become: these, and so many times its own
 _RECORDS, _SMALLEST = 100_000, 4  # records that it may hold: these, and one for so many bytes
@@ -319,15 +317,14 @@ def _honest(compression: str, data: memoryview, size: int) -> bool:
 
 
 def _decompress(compression: str, data: memoryview, size: int) -> bytes | memoryview:
-    try:
-        if compression == 'zstd':
-            if not _honest(compression, data, size):
-                return b''
-            return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
-        if compression == 'lz4' and _honest(compression, data, size):
-            return bytes(LZ4FrameDecompressor().decompress(data, max_length=size))
-    except (zstandard.ZstdError, RuntimeError, EOFError, MemoryError) as problem:
-        raise _BrokenError(f'compressed chunk: {problem}') from None
+    if compression in ('zstd', 'lz4'):
+        if not _honest(compression, data, size):
+            raise _BrokenError(f'a compressed chunk that cannot become {size} bytes')
+        try:
+            read = decompress_zstd if compression == 'zstd' else decompress_lz4
+            return read(data, size)
+        except ValueError as problem:
+            raise _BrokenError(str(problem)) from None
     if compression:
         raise _BrokenError(f'compression {compression!r} is not known')
     return data
