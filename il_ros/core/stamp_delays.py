@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 
@@ -63,6 +64,17 @@ class StampDelays:
     def largest(self) -> float:
         """The largest delay [s]; minus infinite before the first message."""
         return max(self._high, self._past[-1][2] if self._past else -math.inf) / NS
+
+    @property
+    def ahead(self) -> float:
+        """By how much stamps were ahead of their receipt in two buckets in a row [s].
+
+        One that is ahead in each is enough, since no way takes negative time; one bucket alone may
+        be a bad stamp. Of the last three, so that it does not end with each bucket that begins;
+        minus infinite before there are two.
+        """
+        lows = [self._past[i][1] for i in range(-min(len(self._past), 2), 0)] + [self._low]
+        return max((-max(pair) for pair in pairwise(lows)), default=-math.inf) / NS
 
     @property
     def drift(self) -> float:

@@ -28,7 +28,11 @@ class ClockWatch:
     - behind by more than `frame_age`, for that topic alone: how old others may be, the contract
       says. It may as well be a driver that stamps late.
 
-    In simulated time the clock comes by a topic too, so one period more is allowed.
+    Of the topic that paces the ticks, one message a second is enough for the former: a slow way
+    hides a clock that is ahead, and makes none. Of others, every message has to be ahead.
+
+    In simulated time the clock comes by a topic too, so one period more is allowed, and every
+    message has to be ahead.
 
     Args:
         node: Owner of the timer.
@@ -46,7 +50,7 @@ class ClockWatch:
         config: MonitorConfig,
         tell: Callable[[str], None],
     ) -> None:
-        simulated = bool(node.get_parameter('use_sim_time').value)
+        self._simulated = simulated = bool(node.get_parameter('use_sim_time').value)
         self._pace = contract.streams[contract.clock].topic
         early, delay = config.future + contract.period * simulated, contract.command_delay
         self._ahead = dict.fromkeys(delays, early)
@@ -63,10 +67,11 @@ class ClockWatch:
         for topic, delays in self._delays.items():
             if delays.count < _FEWEST:
                 continue
-            if -delays.largest > self._ahead[topic]:
+            ahead = self._early(topic)
+            if ahead > self._ahead[topic]:
                 late = ', or trajectories come after their begin' * (topic == self._pace)
                 yield (
-                    f'{topic}: stamped {-delays.largest:.3f} s ahead of the clock here, allowed '
+                    f'{topic}: stamped {ahead:.3f} s ahead of the clock here, allowed '
                     f'{self._ahead[topic]:.3f} s{late}; {_FIX}'
                 )
             elif topic == self._pace and delays.least > self._behind:
@@ -83,12 +88,21 @@ class ClockWatch:
         delays = self._delays.get(self._pace)
         if delays is None or delays.count < _FEWEST:
             return ''
-        if delays.least < self._behind / 2 and -delays.largest < self._ahead[self._pace] / 2:
+        if (
+            delays.least < self._behind / 2
+            and self._early(self._pace) < self._ahead[self._pace] / 2
+        ):
             return ''
         return (
             f'{self._pace}: from stamp to receipt {delays.least:.3f} to {delays.largest:.3f} s in '
             'the last seconds: the clocks differ, or its driver stamps late'
         )
+
+    def _early(self, topic: str) -> float:
+        """By how much a topic is stamped ahead of the clock here [s]."""
+        delays = self._delays[topic]
+        paces = topic == self._pace and not self._simulated
+        return delays.ahead if paces else -delays.largest
 
     def look(self) -> None:
         """Tell of a drift that begins."""

@@ -33,6 +33,22 @@ def test_the_least_delay_is_the_way_less_what_the_sender_is_ahead(ahead):
     assert 50 <= delays.count <= 100
 
 
+@pytest.mark.parametrize('seconds', [2.5, 10.0, 10.02])
+def test_stamps_are_ahead_by_the_least_delay_of_two_buckets(seconds):
+    assert of(0.9).ahead == -math.inf
+    assert of(seconds, ahead=0.05, jitter=0.2).ahead == pytest.approx(0.049, abs=0.02)
+    assert of(seconds, ahead=-0.05).ahead == pytest.approx(-0.051)
+
+
+def test_a_single_bad_stamp_is_not_ahead():
+    delays, worst = StampDelays(), -math.inf
+    for i in range(500):
+        now = 100.0 + i / 50
+        delays.add(round(NS * (now + 7.0 * (i == 230))), round(NS * (now + 0.001)))
+        worst = max(worst, delays.ahead)
+    assert worst == pytest.approx(-0.001)
+
+
 def test_what_is_older_than_two_seconds_is_forgotten():
     delays = of(5.0)
     for i in range(150):  # the driver came back with another clock

@@ -201,6 +201,79 @@ def test_a_driver_at_the_velocity_limit_is_believed(rate, jitter):
         assert not bench.problem
 
 
+def republish(bench, rate, source, *, seconds=10.0, jitter=0.0, share=0.9, seed=0):
+    """Messages at `rate`, of joints measured at `source` [1/s] that go to and fro with rests."""
+    rng = np.random.default_rng(seed)
+    polls = np.arange(-0.5, seconds, 1 / source)
+    polls = np.sort(polls + rng.uniform(-jitter, jitter, len(polls)))
+    stamps = np.arange(0.0, seconds, 1 / rate) + rng.uniform(0.0, 1 / rate)
+    stamps = np.sort(stamps + rng.uniform(-jitter, jitter, len(stamps)))
+    turns = np.cumsum(rng.choice([0.15, 0.2, 0.3, 0.7], round(20 * seconds)))
+    ways = rng.integers(-1, 2, len(turns))
+    ways = np.where(np.abs(np.cumsum(ways)) > 3, 0, ways)
+    places = np.append(0.0, np.cumsum(ways * np.diff(turns, prepend=0.0)))
+    grid = np.arange(-0.5, seconds, 0.001)  # at full speed after 0.05 s, as the gripper can be
+    sharp = np.interp(grid, np.append(0.0, turns), places)
+    course = np.convolve(sharp, np.full(50, 0.02))[: len(grid)]
+    for stamp in stamps:
+        measured = polls[np.searchsorted(polls, stamp, side='right') - 1]
+        place = share * float(np.interp(measured, grid, course))
+        bench.say(stamp, JOINT * place, GRIPPER * place)
+        assert not bench.problem
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize(
+    ('rate', 'source', 'jitter'),
+    [
+        (125.0, 30.0, 0.002),
+        (500.0, 30.0, 0.0005),
+        (500.0, 10.0, 0.0005),
+        (125.0, 10.0, 0.002),
+        (500.0, 50.0, 0.0005),
+        (1000.0, 50.0, 0.0004),
+        (30.0, 30.0, 0.0),
+        (30.0, 30.0, 0.003),
+        (30.0, 30.3, 0.0),
+        (30.0, 31.0, 0.002),
+        (30.0, 29.0, 0.002),
+        (50.0, 50.0, 0.003),
+    ],
+)
+def test_joints_that_are_measured_less_often_than_published(rate, source, jitter, seed):
+    """At nine tenths of their limit, from rest and back, and with samples that are left out."""
+    bench = Bench()
+    republish(bench, rate, source, jitter=jitter, seed=seed)
+
+
+def test_a_lost_poll_of_a_gripper_that_moves():
+    bench = Bench()
+    for i in range(400):
+        poll = i // 50 - (i // 50 == 5)  # 10 Hz in 500 Hz
+        bench.say(i / 500, g=0.9 * GRIPPER * poll / 10)
+        assert not bench.problem
+
+
+@pytest.mark.parametrize('rate', RATES)
+@pytest.mark.parametrize('seconds', [0.2, 5.0])
+def test_standing_for_long_excuses_no_other_sample(rate, seconds):
+    bench = Bench()
+    at = bench.stand(0.0, seconds, rate=rate)
+    bench.say(at, 1.5, 0.02)
+    assert 'a at 0.5000, then at 1.5000' in bench.problem
+
+
+@pytest.mark.parametrize('rate', [100.0, 125.0, 500.0, 1000.0])
+def test_a_small_offset_after_a_rest_contradicts_on_the_way_back(rate):
+    """A first sample may be a joint's that began to move; none comes back that fast."""
+    bench = Bench()
+    at = bench.stand(0.0, 1.0, rate=rate)
+    bench.say(at, 0.6, 0.02)
+    assert not bench.problem
+    bench.say(at + 1 / rate, 0.5, 0.02)
+    assert 'a at 0.6000, then at 0.5000' in bench.problem
+
+
 def test_moments_of_reception_scatter():
     """Two samples that waited together came at once, though a period lies between them."""
     bench = Bench(time='receive')
