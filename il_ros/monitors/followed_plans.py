@@ -9,7 +9,7 @@ import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.punctuality import Punctuality
+from il_ros.monitors.punctuality import MOST, Punctuality
 
 _MOST = 64  # plans on their way
 _SAME = 1e-4  # s that the starts of one trajectory may differ by, told as seconds since 1970
@@ -56,12 +56,15 @@ class FollowedPlans:
 
     def sent(self, plan: Plan, planned: float, begin: float) -> None:
         """A plan of the tick at `planned` [s], which leaves the one before at `begin` [s]."""
+        if not self._sent:
+            self._known_from = begin + self._delay + MOST
         self._sent.append(_Sent(plan, planned, begin + self._delay))
 
     def clear(self) -> None:
         """Nothing that was sent counts any more: the arm is released, or time began anew."""
         self._sent.clear()
         self._newest = self._heard = -np.inf  # start of the newest that came; the last state
+        self._known_from = np.inf  # when one that was sent surely is followed
 
     def hear(self, stamp: float, start: float) -> None:
         """At `stamp` [s] the controller follows what began at `start` [s]."""
@@ -69,7 +72,7 @@ class FollowedPlans:
         if followed is not None and followed.start > self._newest:
             # It came after the state before, if not before it was planned.
             self._newest = followed.start
-            self._punctuality.add(stamp, max(self._heard - followed.planned, 0.0))
+            self._punctuality.add(stamp, max(self._heard - followed.planned, 0.0), transit=True)
         self._heard = stamp
 
     def distance(self, state: ControllerState) -> Array | None:
@@ -93,21 +96,30 @@ class FollowedPlans:
         due = state.stamp - _UPDATES
         missing = [x for x in self._sent if followed.start < x.start < due]
         if not missing:
+            self._punctuality.add(state.stamp, 0.0, transit=True)  # newer than what was measured
             return None
-        self._punctuality.add(state.stamp, state.stamp - missing[0].planned)
+        self._punctuality.add(state.stamp, state.stamp - missing[0].planned, transit=True)
         return plan
+
+    def strange(self, state: ControllerState) -> bool:
+        """Whether the controller follows none of the plans, though it must have got one."""
+        if state.stamp < self._known_from or self._started_at(state.start) is not None:
+            return False
+        return self._looks_like(state, _LAGS)[0] is None
 
     def _started_at(self, start: float) -> _Sent | None:
         return next((x for x in reversed(self._sent) if abs(x.start - start) < _SAME), None)
 
-    def _looks_like(self, state: ControllerState) -> tuple[_Sent | None, Plan | None]:
+    def _looks_like(
+        self, state: ControllerState, older: float = 1.0
+    ) -> tuple[_Sent | None, Plan | None]:
         """The newest plan that goes through the state, or would if it had begun when it came.
 
         A controller that lags by an update or scales its speed still follows the newest: only
-        another that fits much better counts.
+        another that fits much better counts, or up to `older` times the tolerance.
         """
         for sent in reversed(self._sent):
-            most = self._tolerance * (_LAGS if sent is self._sent[-1] else 1.0)
+            most = self._tolerance * (_LAGS if sent is self._sent[-1] else older)
             for shift in (0.0, max(state.start - sent.start, 0.0)):
                 plan = replace(sent.plan, begin=sent.plan.begin + shift) if shift else sent.plan
                 if not np.any(np.abs(self._where(plan, state) - state.position) > most):

@@ -11,6 +11,7 @@ _MEMORY = 10.0  # s
 _SPARE = 1.25  # the next command may be later than every one before it
 _UNDER_WAY = 0.002  # s that a controller needs to get a command in any case
 _GUARD = 0.005  # s
+_Late = deque[tuple[float, float]]
 
 
 class Punctuality:
@@ -18,7 +19,7 @@ class Punctuality:
 
     A trajectory that comes after the moment at which it leaves the one before makes the controller
     catch up. So plans leave the one before only when the controller surely has them: the longest
-    lateness of the last seconds decides.
+    lateness of the last seconds decides, or of those seconds in which it was last measured.
 
     Args:
         ahead: By how much commands are sent ahead anyway [s].
@@ -26,7 +27,8 @@ class Punctuality:
 
     def __init__(self, ahead: float) -> None:
         self._ahead = ahead
-        self._late: deque[tuple[float, float]] = deque()  # when, and how late; falling
+        # When, and how late; falling. Apart: until they leave, and until the controller has them.
+        self._sources: tuple[_Late, _Late] = deque(), deque()
 
     def too_late(self, late: float, begin: float) -> bool:
         """Whether a command that is so late [s] is not sent any more.
@@ -39,24 +41,39 @@ class Punctuality:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._late.clear()
+        for late in self._sources:
+            late.clear()
 
-    def add(self, time: float, late: float) -> None:
-        """A command was so late [s], from the moment it was planned for, at `time` [s]."""
-        while self._late and self._late[-1][1] <= late:
-            self._late.pop()
-        self._late.append((time, late))
+    def add(self, time: float, late: float, *, transit: bool = False) -> None:
+        """A command was so late [s], from the moment it was planned for, at `time` [s].
+
+        Args:
+            time: When this is known.
+            late: So much.
+            transit: Until the controller had it, and not only until it left.
+        """
+        known = self._sources[transit]
+        while known and known[-1][1] <= late:
+            known.pop()
+        known.append((time, late))
 
     def worst(self, now: float) -> float:
         """Longest lateness of late [s]; 0 where nothing is known."""
-        late = self._late
-        if late and late[-1][0] > now + _MEMORY:  # the clock went back
-            late.clear()
-        while late and late[0][0] < now - _MEMORY:
-            late.popleft()
-        return late[0][1] if late else 0.0
+        self._forget(now)
+        fresh = (x for late in self._sources for x in late if x[0] >= now - _MEMORY)
+        return max((late for _, late in fresh), default=0.0)
 
     def lead(self, now: float) -> float:
         """How much longer than `ahead` plans have to agree with the one before [s]."""
-        needed = _SPARE * self.worst(now) + _GUARD - self._ahead
+        self._forget(now)
+        worst = max((late[0][1] for late in self._sources if late), default=0.0)
+        needed = _SPARE * worst + _GUARD - self._ahead
         return min(max(needed, 0.0), MOST)
+
+    def _forget(self, now: float) -> None:
+        """What is older than the memory, unless nothing newer is known."""
+        for late in self._sources:
+            if late and late[-1][0] > now + _MEMORY:  # the clock went back
+                late.clear()
+            while late and late[0][0] < late[-1][0] - _MEMORY:
+                late.popleft()

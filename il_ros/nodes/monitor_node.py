@@ -483,7 +483,9 @@ class MonitorNode(ManagedNode):
     def _report(self) -> Report:
         level, text, values = self._tick_report()
         values = {**values, **self._clocks.values(), **self._sender.values()}
-        problems = '; '.join(self._problems() or self._clocks.warnings())
+        problems = '; '.join(
+            self._problems() or [*self._clocks.warnings(), *self._sender.warnings()]
+        )
         if not problems:
             return level, text, values
         # Somebody else may command the arm: an error even where this node drives nobody.

@@ -57,6 +57,7 @@ class CommandSender:
     ) -> None:
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
+        self._seconds = seconds
         self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
@@ -74,6 +75,7 @@ class CommandSender:
                 self._followed,
                 most=tracking_error,
                 seconds=seconds,
+                period=contract.period,
             )
 
     def reset(self) -> None:
@@ -91,7 +93,12 @@ class CommandSender:
         if late > most:
             yield f'commands are {late:.3f} s late, allowed {most:.3f} s'
         if self._controller:
-            yield from self._controller.problems()
+            stamp = int(self._node.get_clock().now().nanoseconds)
+            yield from self._controller.problems(self._seconds(stamp))
+
+    def warnings(self) -> Iterable[str]:
+        """Whether nothing is known of what the controller follows."""
+        return self._controller.warnings() if self._controller else ()
 
     def reference(self, now: float, since: float) -> Array | None:
         """Where the controller wants the joints at `now` [s], (N,), if it said so after `since`."""

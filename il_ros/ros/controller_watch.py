@@ -22,10 +22,15 @@ _COMMANDS, _SUFFIX = '/joint_trajectory', '/controller_state'
 STATE = 'control_msgs/msg/JointTrajectoryControllerState'
 """Type of the topic."""
 
-_AGE = 0.2  # s after which a state says nothing of the present
+_AGE = 0.2  # s after which a state says nothing of the present, and
+_PERIODS = 2.5  # the same in periods, of which each has a state in lock-step
+_GAP = 0.05  # s that no state is of the present, and a period at least, before it is a problem
 _SHOWN = 10  # names in an error
 _Order = tuple[NDArray[np.intp], NDArray[np.intp]]
 _ASTRAY = 0.2  # s that a reference may be off before it is a problem
+_STRANGE = 0.075  # s, and 1.5 periods at least, that a state may be of nothing that was sent
+_UNREAD = 3  # messages in a row that cannot be read
+_NO_POSITIONS = 'the reference has no positions'
 
 
 def state_topic(commands: str) -> str:
@@ -47,6 +52,7 @@ class ControllerWatch:
         followed: What was sent; learns from each state.
         most: Distance of a reference from its plan that is a problem [rad or m].
         seconds: From a stamp [ns] to the monitor's time [s].
+        period: Of the ticks [s].
     """
 
     def __init__(
@@ -58,12 +64,14 @@ class ControllerWatch:
         *,
         most: float,
         seconds: Callable[[int], float],
+        period: float = 0.0,
     ) -> None:
         self._node, self._names, self._followed = node, names, followed
         self._most, self._seconds, self._topic = most, seconds, state_topic(commands)
         self._layout: tuple[bytes, _Order] = b'', (np.zeros(0, np.intp), np.zeros(0, np.intp))
-        self._state: ControllerState | None = None
-        self._off_since: float | None = None
+        self._age, self._gap = max(_AGE, _PERIODS * period), max(_GAP, period)
+        self._most_strange = max(_STRANGE, 1.5 * period)
+        self.forget()
         self._why_not = '' if self._topic else 'none known for the command topic'
         if self._topic:
             self._listen()
@@ -80,17 +88,63 @@ class ControllerWatch:
     def state(self, now: float) -> ControllerState | None:
         """The newest state, if it is of the present, `now` [s]."""
         state = self._state
-        return state if state is not None and abs(now - state.stamp) < _AGE else None
+        return state if state is not None and abs(now - state.stamp) < self._age else None
 
     def forget(self) -> None:
         """Time began anew."""
-        self._state = self._off_since = None
+        self._state: ControllerState | None = None
+        self._off_since: float | None = None
+        self._lost_since: float | None = None
+        self._compared: ControllerState | None = None
+        self._strange_since: float | None = None
+        self._unread, self._why_unread = 0, ''  # messages since the last that could be read
 
-    def problems(self) -> Iterable[str]:
-        """Whether the controller follows something else than what was sent."""
-        state = self._state
-        distance = self._followed.distance(state) if state else None
-        if state is None or distance is None or not np.nanmax(distance) > self._most:
+    def problems(self, now: float) -> Iterable[str]:
+        """Whether the controller follows something else than what was sent, `now` [s].
+
+        What is not known any more, or cannot be read, counts as that. A controller that never
+        said anything does not.
+        """
+        state = self.state(now)
+        if state is None:
+            yield from self._unreadable() if self._state is None else self._lost(self._state, now)
+            return
+        self._lost_since = None
+        yield from self._astray(state)
+        yield from self._of_nothing_sent(state)
+
+    def _unreadable(self) -> Iterable[str]:
+        if self._unread >= _UNREAD and self._node.count_publishers(self._topic):
+            yield f'{self._topic}: no message can be read: {self._why_unread}'
+
+    def _lost(self, last: ControllerState, now: float) -> Iterable[str]:
+        if self._lost_since is None or now < self._lost_since:
+            self._lost_since = now
+        if now - self._lost_since > self._gap:
+            passed = now - last.stamp
+            why = self._why_unread or 'the controller is not active, or its clock differs'
+            yield (
+                f'{self._topic}: the newest state is stamped {abs(passed):.1f} s '
+                f'{"ago" if passed > 0 else "ahead"}, allowed {self._age:.1f} s: {why}'
+            )
+
+    def _of_nothing_sent(self, state: ControllerState) -> Iterable[str]:
+        if state is not self._compared:
+            self._compared = state
+            if not self._followed.strange(state):
+                self._strange_since = None
+            elif self._strange_since is None:
+                self._strange_since = state.stamp
+        since = self._strange_since
+        if since is not None and state.stamp - since > self._most_strange:
+            yield (
+                f'{self._topic}: the controller follows nothing that was sent: '
+                'is somebody else commanding it?'
+            )
+
+    def _astray(self, state: ControllerState) -> Iterable[str]:
+        distance = self._followed.distance(state)
+        if distance is None or not np.nanmax(distance) > self._most:
             self._off_since = None
             return
         self._off_since = state.stamp if self._off_since is None else self._off_since
@@ -111,6 +165,11 @@ class ControllerWatch:
         state = self.state(now)
         return state.position if state is not None and state.stamp >= since else None
 
+    def warnings(self) -> Iterable[str]:
+        """Whether nothing is known of what the controller follows."""
+        if self._state is None:
+            yield f'controller state: {self._why_not or f"nothing on {self._topic}"}'
+
     def values(self) -> dict[str, object]:
         """For the diagnostics."""
         heard = f'{self._topic}' if self._state else f'nothing on {self._topic}'
@@ -120,11 +179,14 @@ class ControllerWatch:
         try:
             state = self._read(data)
         except IlRosError as problem:
+            self._unread, self._why_unread = self._unread + 1, str(problem)
             text = f'{self._topic}: {problem}'
             self._node.get_logger().error(text, throttle_duration_sec=5.0)
             return
         if state is None:
+            self._unread, self._why_unread = self._unread + 1, _NO_POSITIONS
             return
+        self._unread, self._why_unread = 0, ''
         self._state = state
         self._followed.hear(state.stamp, state.start)
 

@@ -84,6 +84,31 @@ def test_a_reference_that_is_of_no_plan_says_nothing(followed, plans):
     np.testing.assert_allclose(followed.distance(strange)[1:], 1.0)
 
 
+def test_a_reference_that_must_be_of_a_plan_and_is_of_none_is_strange(followed, plans):
+    rest = plans[5].at(9.0)[0]
+    for position, stamp, start, expected in (
+        (FRANKA.home + 1.0, 0.50, 0.2, False),  # the first may still be on its way
+        (FRANKA.home + 1.0, 0.60, 0.2, True),
+        (FRANKA.home + 1.0, 0.60, 0.1 + DELAY, False),  # its start is that of one
+        (rest, 0.60, 0.2, False),
+        (rest + 0.2 * LIMITS.velocity * DT, 0.60, 0.2, False),  # no exact copy
+        (rest + 0.6 * LIMITS.velocity * DT, 0.60, 0.2, True),
+    ):
+        state = ControllerState(stamp=stamp, start=start, position=position)
+        assert followed.strange(state) is expected
+    followed.clear()
+    assert not followed.strange(ControllerState(stamp=9.0, start=0.2, position=rest + 1.0))
+
+
+def test_a_state_that_misses_nothing_is_newer_than_a_measured_lateness(
+    followed, plans, punctuality
+):
+    punctuality.add(0.0, 0.1, transit=True)
+    assert punctuality.lead(50.0) > 0.1
+    followed.late(ControllerState(stamp=50.0, start=0.26, position=plans[5].at(9.0)[0]))
+    assert punctuality.lead(50.0) == 0.0
+
+
 def test_joints_that_another_controller_moves_are_left_out(followed, plans):
     position = plans[2].at(0.45 - DELAY)[0].copy()
     position[7] = np.nan

@@ -20,8 +20,20 @@ def test_the_lead_is_above_the_longest_lateness_of_the_last_ten_seconds():
     punctuality.add(2.0, 0.05)
     # A quarter and 5 ms more than it was, less what commands are sent ahead anyway.
     assert punctuality.lead(2.0) == pytest.approx(0.105)
+    punctuality.add(11.5, 0.0)
     assert punctuality.lead(11.5) == pytest.approx(0.0425)
+    punctuality.add(12.5, 0.0)
     assert punctuality.lead(12.5) == 0.0
+
+
+def test_what_was_measured_last_counts_until_something_newer_is_known():
+    punctuality = Punctuality(0.025)
+    punctuality.add(1.0, 0.1, transit=True)
+    punctuality.add(100.0, 0.01)  # left in time, which says nothing of its way
+    assert punctuality.lead(100.0) == pytest.approx(0.105)
+    assert punctuality.worst(100.0) == 0.01  # nothing that forbids to drive
+    punctuality.add(100.0, 0.0, transit=True)
+    assert punctuality.lead(100.0) == 0.0
 
 
 def test_the_lead_is_bounded():
@@ -43,7 +55,7 @@ def test_only_what_can_still_be_the_worst_is_kept():
     for tick in range(100_000):
         punctuality.add(tick * 0.01, 0.001 * (tick % 7))
         punctuality.worst(tick * 0.01)
-    assert len(punctuality._late) <= 7
+    assert sum(map(len, punctuality._sources)) <= 7
 
 
 def test_what_cannot_arrive_in_time_any_more_is_too_late():

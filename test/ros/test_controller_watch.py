@@ -25,7 +25,11 @@ NAMES = ('a', 'b')
 
 class Node:
     def __init__(self):
-        self.errors = []
+        self.errors, self.publishers = [], 1
+
+    def count_publishers(self, topic):
+        assert topic == self.topic
+        return self.publishers
 
     def create_subscription(self, kind, topic, callback, *_, raw):
         assert raw
@@ -45,9 +49,9 @@ def followed():
     return FollowedPlans(Punctuality(0.025), np.full(2, 0.01), 0.025)
 
 
-def watch(node, followed, topic='/arm/joint_trajectory'):
+def watch(node, followed, topic='/arm/joint_trajectory', **more):
     return ControllerWatch(
-        node, topic, NAMES, followed, most=0.1, seconds=lambda stamp: (stamp - NS) / NS
+        node, topic, NAMES, followed, most=0.1, seconds=lambda stamp: (stamp - NS) / NS, **more
     )
 
 
@@ -119,18 +123,96 @@ def test_a_state_without_positions_is_left_alone(node, followed, positions):
 
 def test_a_reference_that_stays_away_from_what_was_sent_is_a_problem(node, followed):
     made = watch(node, followed)
-    assert list(made.problems()) == []
+    assert list(made.problems(0.0)) == []
     followed.sent(rest([0.0, 0.0]), 0.0, 0.0)
     for stamp in (0.1, 0.2, 0.3):
         node.hear(message([0.0, 0.3], stamp), {})
-        assert list(made.problems()) == []
+        assert list(made.problems(stamp)) == []
     node.hear(message([0.0, 0.3], 0.35), {})
-    assert list(made.problems()) == [
+    assert list(made.problems(0.35)) == [
         '/arm/controller_state: the reference of b is 0.300 rad or m from what was sent, '
         'allowed 0.1: commands are lost, late or not the only ones'
     ]
     node.hear(message([0.0, 0.05], 0.45), {})
-    assert list(made.problems()) == []
+    assert list(made.problems(0.45)) == []
+
+
+def test_a_controller_that_falls_silent_is_a_problem_until_it_speaks(node, followed):
+    made = watch(node, followed)
+    assert list(made.problems(9.0)) == []  # it never said anything
+    followed.sent(rest([0.0, 0.0]), 0.0, 0.0)
+    node.hear(message([0.0, 1.0], 0.5), {})
+    for now in (0.6, 0.69, 0.72, 0.76):
+        assert list(made.problems(now)) == []
+    lost = '/arm/controller_state: the newest state is stamped 0.3 s ago, allowed 0.2 s: '
+    inactive = 'the controller is not active, or its clock differs'
+    assert list(made.problems(0.8)) == [f'{lost}{inactive}']
+    node.hear(message([], 0.8), {})
+    assert list(made.problems(0.8)) == [f'{lost}the reference has no positions']
+    node.hear(message([0.0, 0.0], 0.85), {})
+    assert list(made.problems(0.85)) == []
+    assert list(made.problems(1.1)) == []  # a leap of simulated time, as at a reset,
+    node.hear(message([0.0, 0.0], 1.1), {})  # and what follows it
+    assert list(made.problems(1.15)) == []
+    made.forget()
+    assert list(made.problems(9.0)) == []
+
+
+@pytest.mark.parametrize('off', [-0.3, 0.3])
+def test_a_controller_of_another_clock_is_a_problem(node, followed, off):
+    made, problems = watch(node, followed), []
+    for now in (1.0, 1.05, 1.1):
+        node.hear(message([0.0, 0.0], now + off), {})
+        problems = list(made.problems(now))
+    (text,) = problems
+    assert f'stamped 0.3 s {"ago" if off < 0 else "ahead"}, allowed 0.2 s' in text
+
+
+def test_a_state_in_each_slow_period_of_lock_step_is_of_the_present(node, followed):
+    made = watch(node, followed, period=0.5)
+    for tick in range(10):  # it comes after the tick of its instant
+        assert list(made.problems(0.5 * tick)) == []
+        node.hear(message([0.0, 0.0], 0.5 * tick), {})
+
+
+def test_a_foreign_trajectory_is_a_problem_at_its_third_state(node, followed):
+    made = watch(node, followed)
+    followed.sent(rest([0.0, 0.0]), 0.0, 0.0)
+    for stamp, problems in ((0.7, 0), (0.75, 0), (0.75, 0), (0.8, 1), (0.85, 1)):
+        node.hear(message([0.0, 0.05], stamp, start=0.6), {})
+        assert len(list(made.problems(stamp))) == problems
+    (text,) = made.problems(0.85)
+    assert text.startswith('/arm/controller_state: the controller follows nothing that was sent')
+    followed.clear()  # it is nothing to an arm that is released
+    node.hear(message([0.0, 0.05], 0.9, start=0.6), {})
+    assert list(made.problems(0.9)) == []
+
+
+@pytest.mark.parametrize(
+    ('data', 'why'),
+    [
+        (message([1.0, 2.0], 0.5, names=('c', 'd')), 'joints c, d; allowed: a, b'),
+        (message([], 0.5), 'the reference has no positions'),
+    ],
+)
+def test_a_topic_without_one_message_that_can_be_read_is_a_problem(node, followed, data, why):
+    made = watch(node, followed)
+    for expected in (0, 0, 1, 1):
+        node.hear(data, {})
+        assert len(list(made.problems(0.5))) == expected
+    assert list(made.problems(0.5)) == [f'/arm/controller_state: no message can be read: {why}']
+    node.publishers = 0
+    assert list(made.problems(0.5)) == []
+    node.publishers = 1
+    node.hear(message([1.0, 2.0], 0.5), {})
+    assert list(made.problems(0.5)) == []
+
+
+def test_a_controller_that_never_said_anything_is_a_warning(node, followed):
+    made = watch(node, followed)
+    assert list(made.warnings()) == ['controller state: nothing on /arm/controller_state']
+    node.hear(message([1.0, 2.0], 0.5), {})
+    assert list(made.warnings()) == []
 
 
 def test_where_the_joints_are_wanted_is_known_while_a_state_is_of_the_present(node, followed):
@@ -155,4 +237,5 @@ def test_without_control_msgs_or_such_a_topic_nothing_is_watched(node, followed,
     made = watch(node, followed)
     assert made.values() == {'controller state': 'control_msgs is not installed'}
     assert not hasattr(node, 'hear')
-    assert list(made.problems()) == []
+    assert list(made.problems(0.0)) == []
+    assert list(made.warnings()) == ['controller state: control_msgs is not installed']
