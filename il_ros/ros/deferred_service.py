@@ -17,6 +17,7 @@ from il_ros.ros.work_thread import WorkThread
 T = TypeVar('T')
 
 _LOOK = 0.02  # s; how often the end of the work is looked for
+_MOST = 16  # requests that wait for one answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class DeferredService(Generic[T]):
     """Does the work of one request at a time; another one that comes meanwhile is refused.
 
     The same request once more gets the same answer: a client repeats one whose answer may be lost.
+    Of such, 16 wait at most, and further ones are refused.
 
     Both executors of rclpy send what a service's callback returned by the service's
     `send_response`. Here that waits for the end of the work. (A callback that is a coroutine
@@ -74,7 +76,7 @@ class DeferredService(Generic[T]):
             self._respond('broken off: the node goes down')
 
     def _on_request(self, request: Any, response: Any) -> Any:
-        if self.busy and request == self._request:
+        if self.busy and request == self._request and len(self._pending) < _MOST:
             self._pending.append([response, None])
             return response
         try:

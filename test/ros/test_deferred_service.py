@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
-from il_ros.ros.deferred_service import SlowAnswer  # noqa: E402
+from il_ros.ros.deferred_service import DeferredService, SlowAnswer  # noqa: E402
 from il_ros.ros.managed_node import ManagedNode  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
 
@@ -143,6 +143,46 @@ def test_a_request_that_is_repeated_gets_the_same_answer(bench):
     assert not again.done()
     bench.loader.may_end.set()
     assert said(bench.wait(first)) == said(bench.wait(again)) == (True, '', 'a')
+
+
+class Counted:
+    """The part of a node, and of its service, that a deferred service takes."""
+
+    def __init__(self):
+        self.sent = []
+
+    def create_service(self, kind, name, callback):
+        self.ask = callback
+        return self
+
+    def send_response(self, response, header):
+        self.sent.append((header, response.success, response.message))
+
+    def create_timer(self, period, look, clock):
+        self.look = look
+
+    def get_logger(self):
+        return rclpy.logging.get_logger('counted')
+
+
+def test_no_more_than_sixteen_requests_wait_for_one_answer():
+    node, may_end, done = Counted(), threading.Event(), []
+    answer = SlowAnswer(
+        begin=lambda request: lambda: may_end.wait(PATIENCE),
+        finish=done.append,
+        describe=lambda response: None,
+    )
+    DeferredService(node, LoadPolicy, 'load', answer)
+    for header in range(20):
+        response = node.ask(LoadPolicy.Request(path='a'), LoadPolicy.Response())
+        node.send_response(response, header)
+    refusal = 'load is at work; to fix: wait for the answer before'
+    assert node.sent == [(header, False, refusal) for header in range(16, 20)]
+    may_end.set()
+    deadline = time.monotonic() + PATIENCE
+    while not done and time.monotonic() < deadline:
+        node.look()
+    assert node.sent[4:] == [(header, True, '') for header in range(16)]
 
 
 def test_whatever_is_raised_is_the_refusal_of_its_request(bench):
