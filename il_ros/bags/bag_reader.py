@@ -6,19 +6,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from il_ros.bags.bag_metadata import METADATA_FILE, read_metadata, require_inside
+from il_ros.bags.bag_metadata import METADATA_FILE, METADATA_LIMIT, read_metadata, require_inside
 from il_ros.bags.bag_scan import require_readable
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
-from il_ros.bags.one_frame import bound_rosbags
+from il_ros.bags.one_frame import bound_rosbags, unpack_file
 from il_ros.core.contract import Contract, parse_contract, require_same
+from il_ros.core.documents import load_yaml
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.regular_files import read_text
 
 INTERFACES = 2
 """Version of our interfaces, as msg/ has them."""
@@ -99,7 +103,7 @@ class EpisodeReader:
                 allowed='a rosbag2 folder',
                 fix='run "il_ros bags recover" on it, or leave it out',
             )
-        self._files = metadata.files
+        self._files, self._packed = metadata.files, metadata.compression_mode == 'file'
         for name in metadata.files:
             require_inside(path / name)
         self.info: EpisodeInfo | None = read_episode_info(path)
@@ -115,14 +119,33 @@ class EpisodeReader:
         bound_rosbags()
         store = get_typestore(Stores.ROS2_JAZZY)
         with _reading(self.path):
-            for name in self._files:
-                require_readable(self.path / name)
-            self._bag = self._stack.enter_context(AnyReader([self.path], default_typestore=store))
+            try:
+                folder, names = self._unpacked() if self._packed else (self.path, self._files)
+                for name in names:
+                    require_readable(folder / name)
+                self._bag = self._stack.enter_context(AnyReader([folder], default_typestore=store))
+            except BaseException:
+                self._stack.close()
+                raise
         self.topics = {c.topic: c.msgtype for c in self._bag.connections}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _unpacked(self) -> tuple[Path, tuple[str, ...]]:
+        """A temporary copy of a bag whose files are compressed as a whole, and their names."""
+        folder = Path(self._stack.enter_context(TemporaryDirectory()))
+        names = tuple(Path(name).stem for name in self._files)
+        for packed, name in zip(self._files, names, strict=True):
+            unpack_file(self.path / packed, folder / name)
+        text = read_text(self.path / METADATA_FILE, METADATA_LIMIT)
+        data = load_yaml(text, METADATA_LIMIT)
+        data['rosbag2_bagfile_information'] |= {
+            'relative_file_paths': list(names), 'compression_mode': '', 'compression_format': ''
+        }  # fmt: skip
+        (folder / METADATA_FILE).write_text(yaml.safe_dump(data))
+        return folder, names
 
     @property
     def namespace(self) -> str:

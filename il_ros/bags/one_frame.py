@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
+from rosbags.rosbag2 import reader as bag_folder
 from rosbags.rosbag2 import storage_mcap
+
+from il_ros.core.regular_files import open_regular
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -15,6 +20,12 @@ else:
 
 CHUNK_LIMIT = 128 << 20
 """Bytes of the largest chunk that is decompressed; recorders write some megabytes."""
+
+MESSAGE_LIMIT = 256 << 20
+"""Bytes of the largest message that is compressed for itself."""
+
+_FILE_ROOM, _FILE_RATIO = 128 << 20, 100  # bytes that a file becomes: these, and times its own
+_PIECE = 1 << 20
 
 
 def decompress_zstd(data: bytes | memoryview, size: int) -> bytes:
@@ -34,9 +45,54 @@ def decompress_lz4(data: bytes | memoryview, size: int) -> bytes:
     return _decompress(LZ4FrameDecompressor(), data, size)
 
 
+def decompress_message(data: bytes) -> bytes:
+    """A message that is compressed for itself, as rosbag2 does it.
+
+    Raises:
+        ValueError: If it is not one whole zstd frame, or becomes too large.
+    """
+    frame = zstd.ZstdDecompressor()
+    try:
+        content = frame.decompress(data, max_length=MESSAGE_LIMIT + 1)
+    except (zstd.ZstdError, EOFError) as problem:
+        raise ValueError(f'compressed message: {problem}') from None
+    if len(content) > MESSAGE_LIMIT:
+        raise ValueError(f'a message that becomes more than {MESSAGE_LIMIT} bytes')
+    if not frame.eof or frame.unused_data:
+        raise ValueError('a compressed message that is not one whole frame')
+    return content
+
+
+def unpack_file(source: Path, target: Path) -> None:
+    """Write what a file holds that is compressed as a whole.
+
+    Raises:
+        ValueError: If it is damaged, or becomes too large.
+        OSError: If it is no regular file, or the disk refuses.
+    """
+    with open_regular(source) as file:
+        room = _FILE_ROOM + _FILE_RATIO * source.stat().st_size
+        try:
+            with zstd.open(file, 'rb') as packed, target.open('xb') as out:
+                while piece := packed.read(_PIECE):
+                    if (room := room - len(piece)) < 0:
+                        raise ValueError(
+                            f'{source.name} becomes more than {_FILE_ROOM} bytes and '
+                            f'{_FILE_RATIO} times its size'
+                        )
+                    out.write(piece)
+        except (zstd.ZstdError, EOFError) as problem:
+            raise ValueError(f'{source.name}: {problem}') from None
+
+
 def bound_rosbags() -> None:
-    """Let rosbags decompress the chunks of MCAP files by these functions, in this process."""
+    """Let rosbags decompress by these functions, in this process, and no files."""
     storage_mcap.DECOMPRESSORS.update({'zstd': decompress_zstd, 'lz4': decompress_lz4})
+    vars(bag_folder)['zstd'] = SimpleNamespace(decompress=decompress_message, open=_refuse)
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise ValueError('a file that is compressed as a whole, and metadata.yaml is not clear')
 
 
 def _decompress(frame: Any, data: bytes | memoryview, size: int) -> bytes:
