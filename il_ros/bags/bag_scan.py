@@ -119,14 +119,21 @@ def require_readable(path: Path) -> None:
     Raises:
         DatasetError: If its chunks or tables are made for that.
         OSError: If it is no regular file.
+        ValueError: If it is not what its name says: rosbags goes by metadata.yaml alone.
     """
     require_regular(path)
+    begin = BEGINS.get(path.suffix)
+    if begin is None:
+        raise ValueError(f'{path.name}: a file of a bag ends in {" or ".join(BEGINS)}')
+    with open_regular(path) as file:
+        if file.read(len(begin)) != begin:
+            raise ValueError(f'{path.name} does not begin as a {path.suffix} file')
     if path.suffix == '.db3':
         try:
             open_database(path).close()
         except sqlite3.Error as problem:
             raise DatasetError(f'cannot be read: {problem}', where=str(path)) from None
-    elif path.suffix == '.mcap':
+    else:
         with open_regular(path) as file:
             require_small_chunks(file, path.stat().st_size)
 

@@ -128,6 +128,13 @@ def test_a_database_by_whose_name_another_file_would_be_read_is_refused(database
     assert assess_bag(path.parent).state == 'unreadable'
 
 
+@pytest.mark.parametrize('name', ['bag_0.bin', 'bag_0.mcap', 'bag_0'])
+def test_a_database_under_another_name_is_not_read_without_a_look(database, name):
+    path = database(TOPICS, 'CREATE VIEW messages AS SELECT 1 AS topic_id')
+    with pytest.raises(ValueError, match=r'a file of a bag ends in|does not begin as a \.mcap'):
+        require_readable(path.rename(path.with_name(name)))
+
+
 def test_files_come_in_the_order_of_their_numbers_and_not_of_the_alphabet(tmp_path):
     names = ['b_10.mcap', 'b_2.mcap', 'b_1.mcap', 'b_1_2.mcap', 'a.db3', 'b.mcap']
     for name in [*names, 'notes.txt', 'mcap', '.b_0.mcap']:
