@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,13 @@ YAML_LIMIT = 256 << 10
 
 DEPTH = 100
 """How deep lists and mappings may lie in one another."""
+
+VALUES = 1 << 20
+"""Values of the largest JSON text that is taken, where its reader names no other number.
+
+Commas and opening brackets are counted, those within texts too: a value that is short in a file may
+be a hundred times as long in memory.
+"""
 
 REPEATED = 256 << 10
 """Characters that the aliases and merges of one YAML text may repeat, all together."""
@@ -140,22 +148,27 @@ def compose_yaml(text: str, limit: int = YAML_LIMIT) -> Any:
     return _Loader(text, limit).get_single_node()
 
 
-def load_json(text: str | bytes, *, valid_text: bool = False) -> Any:
+def load_json(text: str | bytes, *, values: int = VALUES, valid_text: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
+        values: How many are taken at most, counted as for `VALUES`.
         valid_text: Refuse half a surrogate pair, which is no Unicode. Elsewhere Python's names of
             files that are no UTF-8 have them.
 
     Raises:
-        ValueError: If it is none, nested too deep, or has an integer of more than 64 bits in it.
+        ValueError: If it is none, nested too deep, has too many values, an integer of more than 64
+            bits, or a mapping with a key twice.
     """
+    content = text.encode('utf-8', 'replace') if isinstance(text, str) else text
+    most_open, marks = _marks(content)
+    if marks >= values:
+        raise ValueError(f'{marks + 1} values, at most {values} are read')
     try:
-        value = json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=_integer, object_pairs_hook=_mapping)
     except RecursionError:
         raise ValueError(f'nested more than {DEPTH} deep') from None
-    content = text.encode('utf-8', 'replace') if isinstance(text, str) else text
-    if _brackets(content) > DEPTH and _deeper(value, DEPTH):  # brackets of texts count there, too
+    if most_open > DEPTH and _deeper(value, DEPTH):  # brackets of texts count there, too
         raise ValueError(f'nested more than {DEPTH} deep')
     if valid_text and _HALF_PAIR.search(content.decode('utf-8', 'replace')):
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
@@ -181,17 +194,27 @@ def _integer(digits: str) -> int:
     raise ValueError(f'{digits[:_DIGITS]}... is an integer of more than 64 bits')
 
 
-def _brackets(content: bytes) -> int:
-    """How many brackets are open at most, at least as deep as the value nests."""
-    opened = most = 0
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f'the key {shown(twice)} is there twice')
+    return made
+
+
+def _marks(content: bytes) -> tuple[int, int]:
+    """How many brackets are open at most, as deep as values nest; opening brackets and commas."""
+    opened = most = marks = 0
     for start in range(0, len(content), _BLOCK):
         # [ and {, ] and } differ by this bit.
         letters = np.frombuffer(content[start : start + _BLOCK], np.uint8) | 0x20
-        steps = (letters == ord('{')).astype(np.int8) - (letters == ord('}')).astype(np.int8)
+        opening = letters == ord('{')
+        marks += int(np.count_nonzero(opening)) + int(np.count_nonzero(letters == ord(',')))
+        steps = opening.astype(np.int8) - (letters == ord('}')).astype(np.int8)
         levels = np.cumsum(steps, dtype=np.int32)
         most = max(most, opened + int(levels.max()))
         opened += int(levels[-1])
-    return most
+    return most, marks
 
 
 def _deeper(value: Any, depth: int) -> bool:

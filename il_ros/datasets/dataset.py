@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import ContractError
-from il_ros.core.regular_files import read_text
+from il_ros.core.regular_files import open_regular
 from il_ros.datasets.dataset_arrays import (
     array_specs,
     described_columns,
@@ -35,6 +36,8 @@ from il_ros.datasets.manifest import (
 Array = NDArray[Any]
 
 EVENTS_FILE = 'events.jsonl'
+
+_EVENTS, _LINE = 1 << 30, 16 << 20  # bytes of the largest file of events, and of its lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +231,8 @@ def _verify(dataset: Dataset, path: Path) -> None:
 
 def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
     try:
-        lines = read_text(path, 1 << 30).splitlines()
-        found = tuple(load_events(line) for line in lines)
+        with open_regular(path, _EVENTS) as file:
+            found = tuple(load_events(line) for line in _lines(file))
     except (OSError, ValueError, TypeError, OverflowError) as problem:
         raise damaged_dataset(f'cannot be read: {problem}', str(path)) from None
     if len(found) != episodes:
@@ -237,6 +240,13 @@ def _read_events(path: Path, episodes: int) -> tuple[tuple[Event, ...], ...]:
             f'{len(found)} lines', str(path), allowed=f'{episodes}, one an episode'
         )
     return found
+
+
+def _lines(file: BufferedReader) -> Iterator[bytes]:
+    while line := file.readline(_LINE + 1):
+        if len(line) > _LINE:
+            raise ValueError(f'a line of more than {_LINE} bytes')
+        yield line
 
 
 def _contract_of(manifest: Manifest, path: Path) -> Contract:

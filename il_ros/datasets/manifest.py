@@ -16,7 +16,7 @@ from il_ros.bags.bag_metadata import newer
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract
-from il_ros.core.documents import load_json
+from il_ros.core.documents import VALUES, load_json
 from il_ros.core.errors import DatasetError, reason
 from il_ros.core.frames import NS
 from il_ros.core.regular_files import read_text
@@ -219,7 +219,7 @@ def read_manifest(folder: Path) -> Manifest:
     if folder.exists() and not folder.is_dir():
         raise DatasetError('not a folder', where=str(folder), allowed='the folder of a dataset')
     try:
-        data = load_json(read_text(path))
+        data = load_json(read_text(path), values=4 * VALUES)  # of a hundred thousand episodes
     except FileNotFoundError:
         raise DatasetError(
             f'no {MANIFEST_FILE} in it',

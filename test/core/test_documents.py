@@ -93,6 +93,8 @@ list: [1:30, 1e3, 1.0e+3, .inf, true, 2026-01-31, 18446744073709551615, -9223372
         ('9' * 5000, '999999999999999999... is an integer of more than 64 bits'),
         ('18446744073709551616', 'is an integer of more than 64 bits'),
         ('{"a": }', 'Expecting value'),
+        ('[' + ','.join(['{}'] * (1 << 20)) + ']', '2097153 values, at most 1048576 are read'),
+        ('{"a": 1, "b": {"c": 1, "d": 2, "c": 3}}', "the key 'c' is there twice"),
     ],
 )
 def test_json_beyond_the_limits_is_refused(text, error):
@@ -120,6 +122,15 @@ def test_json_within_the_limits_is_read_as_ever():
     long = '[' + ' ' * (1 << 20) + deep + ']'
     with pytest.raises(ValueError, match='nested more than 100 deep'):
         load_json(long)
+
+
+def test_the_values_of_a_json_text_are_counted_before_it_is_parsed():
+    text = '[1, {"a": [2, 3], "b": ","}, []]'  # nine marks, one of them in a text
+    assert load_json(text, values=10) == json.loads(text)
+    with pytest.raises(ValueError, match='10 values, at most 9 are read'):
+        load_json(text, values=9)
+    with pytest.raises(ValueError, match='3 values, at most 2 are read'):
+        load_json('[ , ', values=2)
 
 
 def test_a_long_value_is_cut_where_it_is_shown():
