@@ -20,6 +20,9 @@ from il_ros.interop.foreign_files import library, reading, regular
 
 WHAT = 'a LeRobot dataset, version 3.0'
 _BATCH = 256  # rows that are in memory besides those of an episode
+_ROWS = 1 << 20  # of a table of tasks or of episodes
+_BUDGET = 64 << 20  # bytes that such a table has in memory
+_EPISODE = 1 << 30  # bytes that the rows of one episode have in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +105,7 @@ class LerobotDataset:
                 inside = layout.inside(self.path, str(path.relative_to(self.path)))
                 with library('pyarrow.parquet').ParquetFile(regular(inside)) as file:
                     names = [n for n in file.schema_arrow.names if not n.startswith('stats/')]
-                    rows = file.read(columns=names).to_pylist()
-                found += [self._episode(row, tasks) for row in rows]
+                    found += [self._episode(row, tasks) for row in _small_rows(file, names, path)]
         if not found:
             raise DatasetError('no episode in meta/episodes', where=str(self.path), allowed=WHAT)
         return tuple(sorted(found, key=lambda episode: episode.index))
@@ -176,6 +178,7 @@ def _rows_of(
                         where=str(path),
                     )
                 held.append(pa.Table.from_batches([batch]))
+                _require_bytes(sum(part.nbytes for part in held), _EPISODE, path)
             table = pa.concat_tables(held)
             held = [table.slice(episode.length)]
             rows = table.slice(0, episode.length)
@@ -245,11 +248,45 @@ def read_tasks(path: Path) -> dict[int, str]:
     Raises:
         DatasetError: If there is no such table.
     """
-    table = library('pyarrow.parquet').read_table(regular(path))
-    texts = [name for name in table.column_names if name != 'task_index']
-    if 'task_index' not in table.column_names or len(texts) != 1:
+    with library('pyarrow.parquet').ParquetFile(regular(path)) as file:
+        names = file.schema_arrow.names
+        texts = [name for name in names if name != 'task_index']
+        if 'task_index' not in names or len(texts) != 1:
+            raise DatasetError(f'columns {names}', where=str(path), allowed='task_index, task')
+        rows = _small_rows(file, names, path)
+        return {int(row['task_index']): str(row[texts[0]]) for row in rows}
+
+
+def _small_rows(file: Any, columns: list[str], path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table (pyarrow.parquet.ParquetFile) that has to be small in memory, too."""
+    if file.metadata.num_rows > _ROWS:
         raise DatasetError(
-            f'columns {table.column_names}', where=str(path), allowed='task_index, task'
+            f'{file.metadata.num_rows} rows', where=str(path), allowed=f'at most {_ROWS}'
         )
-    pairs = zip(table['task_index'].to_pylist(), table[texts[0]].to_pylist(), strict=True)
-    return {int(index): str(text) for index, text in pairs}
+    groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
+    stored = max((_stored(group, columns) for group in groups), default=0)
+    _require_bytes(stored, _BUDGET, path)
+    # One text may be the value of every row, and have all the bytes of the file.
+    size = 0
+    for batch in file.iter_batches(max(1, min(_BATCH, _BUDGET // max(stored, 1))), columns=columns):
+        size += batch.nbytes
+        _require_bytes(size, _BUDGET, path)
+        yield from batch.to_pylist()
+
+
+def _stored(group: Any, columns: list[str]) -> int:
+    """Bytes of columns in a group of rows, once decompressed."""
+    wanted = {name.split('.')[0] for name in columns}
+    parts = (group.column(index) for index in range(group.num_columns))
+    return sum(
+        part.total_uncompressed_size
+        for part in parts
+        if part.path_in_schema.split('.')[0] in wanted
+    )
+
+
+def _require_bytes(size: int, limit: int, path: Path) -> None:
+    if size > limit:
+        raise DatasetError(
+            f'rows of {size} bytes', where=str(path), allowed=f'at most {limit} at once'
+        )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
 from il_ros.interop import lerobot_layout as layout
+from il_ros.interop import lerobot_reader
 from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.lerobot_export import export_lerobot
 
@@ -112,6 +113,26 @@ def test_tasks_are_read_whatever_pandas_calls_its_index(tmp_path):
         pq.write_table(pa.table(columns), path)
         with pytest.raises(DatasetError, match='allowed: task_index, task'):
             read_tasks(path)
+
+
+def test_a_small_table_that_becomes_large_is_refused(tmp_path, monkeypatch):
+    path, rows = tmp_path / 'tasks.parquet', 1000
+    # The text is in the file once.
+    pq.write_table(pa.table({'task_index': range(rows), 'task': ['x' * 10_000] * rows}), path)
+    assert len(read_tasks(path)) == rows
+    monkeypatch.setattr(lerobot_reader, '_BUDGET', 1 << 20)
+    with pytest.raises(DatasetError, match=r'rows of 1\d{6} bytes; allowed: at most 1048576 at'):
+        read_tasks(path)
+    monkeypatch.setattr(lerobot_reader, '_ROWS', rows - 1)
+    with pytest.raises(DatasetError, match='1000 rows; allowed: at most 999'):
+        read_tasks(path)
+
+
+def test_rows_of_an_episode_that_become_large_are_refused(foreign, again, monkeypatch):
+    assert again() is not None
+    monkeypatch.setattr(lerobot_reader, '_EPISODE', 100)
+    with pytest.raises(DatasetError, match=r'rows of \d+ bytes; allowed: at most 100 at once'):
+        again()
 
 
 @pytest.mark.parametrize(
