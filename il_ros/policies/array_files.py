@@ -35,19 +35,23 @@ def read_arrays(file: Path, *, bytes: int, sha256: str) -> Arrays:
     """
     try:
         with open_regular(file, LIMIT) as stream:
-            content = stream.read(bytes + 1) if 0 <= bytes <= LIMIT else b''
             size = stream.seek(0, 2)
+            stream.seek(0)
+            head = stream.read(_LENGTH.size + _HEADER_LIMIT) if size == bytes else b''
+            wrong = _wrong(head, size) if size == bytes else ''
+            content = b'' if wrong or size != bytes else head + stream.read(size - len(head))
     except (FileNotFoundError, IsADirectoryError):
         raise damaged(file, 'missing') from None
     except OSError as problem:
         raise damaged(file, f'cannot be read: {reason(problem)}') from None
+    if wrong:
+        raise damaged(file, f'not safetensors: {wrong}')
     if size != bytes or len(content) != bytes:
         raise damaged(file, f'{size} bytes', f'{bytes} bytes')
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         raise damaged(file, f'SHA-256 {digest[:16]}', sha256[:16])
     try:
-        _require_plain(content)
         arrays: Arrays = safetensors.numpy.load(content)
     except Exception as problem:  # safetensors has no error type of its own for all cases
         raise damaged(file, f'not safetensors: {problem}') from None
@@ -60,21 +64,30 @@ def damaged(file: Path, problem: str, allowed: str = '') -> BundleError:
     return BundleError(problem, where=str(file), allowed=allowed, fix=fix)
 
 
-def _require_plain(content: bytes) -> None:
+def _wrong(head: bytes, size: int) -> str:
+    """What is wrong with the header of a file of `size` bytes; empty if nothing is."""
+    try:
+        _require_plain(head, size)
+    except Exception as problem:  # it may be any JSON
+        return str(problem) or type(problem).__name__
+    return ''
+
+
+def _require_plain(head: bytes, size: int) -> None:
     """Refuse a header that is too long, or says of an array what its bytes do not have.
 
     Raises:
         ValueError: With what is wrong.
     """
-    (length,) = _LENGTH.unpack(content[: _LENGTH.size].ljust(_LENGTH.size, b'\xff'))
-    room = len(content) - _LENGTH.size - length
+    (length,) = _LENGTH.unpack(head[: _LENGTH.size].ljust(_LENGTH.size, b'\xff'))
+    room = size - _LENGTH.size - length
     if length > _HEADER_LIMIT or room < 0:
         raise ValueError(f'a header of {length} bytes')
-    header = load_json(content[_LENGTH.size : _LENGTH.size + length])
+    header = load_json(head[_LENGTH.size : _LENGTH.size + length])
     for name, array in header.items():
         if name == '__metadata__':
             continue
         begin, end = array['data_offsets']
-        size = _WIDTHS[array['dtype']] * math.prod(array['shape'])
-        if not 0 <= begin <= end <= room or end - begin != size:
-            raise ValueError(f'an array of {size} bytes in {end - begin}')
+        needed = _WIDTHS[array['dtype']] * math.prod(array['shape'])
+        if not 0 <= begin <= end <= room or end - begin != needed:
+            raise ValueError(f'an array of {needed} bytes in {end - begin}')

@@ -60,6 +60,14 @@ def test_a_header_that_promises_what_is_not_there_is_refused(tmp_path, content, 
         read(tmp_path / 'x', content)
 
 
+def test_the_header_is_looked_at_before_the_body_is_read(tmp_path):
+    path = tmp_path / 'x'
+    path.write_bytes(file_of(array('F32', [2**40], 0, 4)))
+    os.truncate(path, LIMIT)  # its hash would be another one
+    with pytest.raises(BundleError, match='not safetensors: an array of 4398046511104 bytes in 4'):
+        read_arrays(path, bytes=LIMIT, sha256='')
+
+
 def test_a_file_of_another_size_is_not_read(tmp_path):
     (tmp_path / 'x').write_bytes(SOUND)
     for size in (0, -1, len(SOUND) - 1, len(SOUND) + 1, 2**63):
