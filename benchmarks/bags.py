@@ -11,6 +11,7 @@ import numpy as np
 from geometry_msgs.msg import PointStamped, PoseStamped, WrenchStamped
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
 
 from il_ros.bags import EpisodeWriter
 from il_ros.core.contract import Contract, load_contract, parse_contract
@@ -19,6 +20,7 @@ from il_ros.ros.recorded_topics import definition_of
 
 CONTRACT = Path(__file__).parents[1] / 'config/contracts/franka_pick_place.yaml'
 NS = 1_000_000_000
+_IN_BASE = Header(frame_id='base')
 
 
 def with_cameras(count: int, side: int = 128, rate: float = 30.0) -> Contract:
@@ -72,10 +74,10 @@ def _messages(
     command = chunk_message(contract, rows, stamp=0, source='expert')
     plan = [
         ('joint_states', sensor_rate, serialize_message(state)),
-        ('wrench', max(20.0, sensor_rate / 2), serialize_message(WrenchStamped())),
-        ('tcp_pose', 20.0, serialize_message(PoseStamped())),
-        ('object_pose', 20.0, serialize_message(PoseStamped())),
-        ('goal_position', 20.0, serialize_message(PointStamped())),
+        ('wrench', max(20.0, sensor_rate / 2), serialize_message(WrenchStamped(header=_IN_BASE))),
+        ('tcp_pose', 20.0, serialize_message(PoseStamped(header=_IN_BASE))),
+        ('object_pose', 20.0, serialize_message(PoseStamped(header=_IN_BASE))),
+        ('goal_position', 20.0, serialize_message(PointStamped(header=_IN_BASE))),
         (contract.action.executed, 20.0, serialize_message(command)),
     ]
     for i, image in enumerate(contract.images.values()):

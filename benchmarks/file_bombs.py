@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import shutil
 import sqlite3
 import struct
@@ -53,7 +52,7 @@ class Blast:
     Attributes:
         name: Of the bomb.
         seconds: Until its reader was done [s].
-        megabytes: Most memory of the process that read it [MB].
+        megabytes: Most memory that reading it took [MB].
         refused: Whether the reader refused it, by an error of this package.
         text: What it said.
     """
@@ -174,7 +173,17 @@ def _blast(name: str, place: Path, read: Read) -> Blast:
     return Blast(name=name, seconds=seconds, megabytes=megabytes, refused=refused, text=text)
 
 
+def _peak() -> float:
+    """Most memory that this process has had since it was asked last [MB]."""
+    status = Path('/proc/self/status').read_text(encoding='ascii')
+    peak = int(status.split('VmHWM:')[1].split()[0]) / 1024
+    Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # the parent's counts, too
+    return peak
+
+
 def _child(read: Read, place: Path, answer: Connection) -> None:
+    _peak()
+    before = _peak()
     begin = time.perf_counter()
     try:
         read(place)
@@ -184,7 +193,7 @@ def _child(read: Read, place: Path, answer: Connection) -> None:
     except BaseException as problem:
         refused, text = False, f'{type(problem).__name__}: {problem}'[:300]
     seconds = time.perf_counter() - begin
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    megabytes = _peak() - before
     answer.send((seconds, megabytes, refused, text))
     os._exit(0)
 

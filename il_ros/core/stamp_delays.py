@@ -70,11 +70,14 @@ class StampDelays:
         """By how much stamps were ahead of their receipt in two buckets in a row [s].
 
         One that is ahead in each is enough, since no way takes negative time; one bucket alone may
-        be a bad stamp. Of the last three, so that it does not end with each bucket that begins;
-        minus infinite before there are two.
+        be a bad stamp. Of the last three, so that it does not end with each bucket that begins.
+        Until there are two whole ones, every message has to be ahead; minus infinite before the
+        first.
         """
-        lows = [self._past[i][1] for i in range(-min(len(self._past), 2), 0)] + [self._low]
-        return max((-max(pair) for pair in pairwise(lows)), default=-math.inf) / NS
+        if len(self._past) < 2:
+            return -self.largest if self.count else -math.inf
+        lows = [self._past[-2][1], self._past[-1][1], self._low]
+        return max(-max(pair) for pair in pairwise(lows)) / NS
 
     @property
     def drift(self) -> float:

@@ -35,7 +35,8 @@ def test_the_least_delay_is_the_way_less_what_the_sender_is_ahead(ahead):
 
 @pytest.mark.parametrize('seconds', [2.5, 10.0, 10.02])
 def test_stamps_are_ahead_by_the_least_delay_of_two_buckets(seconds):
-    assert of(0.9).ahead == -math.inf
+    assert StampDelays().ahead == -math.inf
+    assert of(0.9, ahead=0.05).ahead == pytest.approx(0.049)  # till then, all are
     assert of(seconds, ahead=0.05, jitter=0.2).ahead == pytest.approx(0.049, abs=0.02)
     assert of(seconds, ahead=-0.05).ahead == pytest.approx(-0.051)
 
