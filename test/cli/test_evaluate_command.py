@@ -101,9 +101,10 @@ def test_a_heuristic_that_is_not_there_is_an_error_of_one_line(reach_bundle, tmp
 
 
 def test_the_worst_episodes_have_videos_next_to_the_report(reach_bundle, tmp_path):
-    jump = 'jump:\n  - {kind: push, target: hand, start: 0.2, duration: 0.5, value: [0.0, 400.0, 0.0]}\n'  # a violation
+    push = '{kind: push, target: hand, start: 0.2, duration: 0.5, value: [0.0, 400.0, 0.0]}'
+    pushed = f'pushed:\n  - {push}\n'  # a violation
     small = VideoConfig(count=1, width=32, height=24, renderer='rays')
-    options = {'suite': jump, 'suites': ('ood',), 'videos': small}
+    options = {'suite': pushed, 'suites': ('ood',), 'videos': small}
     assert run(reach_bundle, tmp_path, 2, **options) == 0
     (video,) = (tmp_path / 'out/videos').glob('*.webp')
     page = (tmp_path / 'out/report.html').read_text()
