@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from benchmarks.pulse import beats
 from benchmarks.rows import ROOT
 from il_ros.core.errors import IlRosError
 from il_ros.ros.message_conversion import doubles, to_ns, to_stamp
@@ -83,11 +84,7 @@ class _Source:
         return self._latencies
 
     def _beat(self, rate: float, seconds: float) -> None:
-        end, due = time.perf_counter() + seconds, time.perf_counter()
-        while due < end:
-            while (left := due - time.perf_counter()) > 0:
-                self._executor.spin_once(timeout_sec=left)
-            due += 1.0 / rate
+        for _ in beats(self._executor, rate, seconds):
             self._newest, self._begin = time.time_ns(), time.perf_counter()
             numbers = [0.1] * len(NAMES)
             message = JointState(name=NAMES, position=numbers, velocity=numbers)

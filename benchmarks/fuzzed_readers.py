@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,7 +101,14 @@ def _read_bag(folder: Path, draw: random.Random) -> None:
     finding = assess_bag(bag)
     problems = [] if not finding.wrong else [finding.problem]
     contract = None if (bag / 'episode.json').exists() else with_cameras(1, side=32)
-    for read in (lambda: _convert(bag, contract), lambda: recover(bag, keep=draw.random() < 0.5)):
+    reads = (lambda: _convert(bag, contract), lambda: recover(bag, keep=draw.random() < 0.5))
+    _each(reads, problems)
+
+
+def _each(reads: Iterable[Callable[[], object]], problems: Sequence[str] = ()) -> None:
+    """Call all of them, and refuse what some refused."""
+    problems = list(problems)
+    for read in reads:
         try:
             read()
         except IlRosError as problem:
@@ -206,14 +213,7 @@ def _read_configs(folder: Path, _: random.Random) -> None:
         lambda: load_config('joy', str(folder / 'teleop_gamepad.yaml')),
         lambda: load_config('leader', str(folder / 'teleop_leader.yaml')),
     ]
-    problems = []
-    for read in reads:
-        try:
-            read()
-        except IlRosError as problem:
-            problems.append(str(problem))
-    if problems:
-        raise IlRosError('; '.join(problems))
+    _each(reads)
 
 
 def _launch(folder: Path, _: Path) -> None:

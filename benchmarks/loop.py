@@ -83,9 +83,10 @@ def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
     bare = [measure(RATE, sizes.warm_up, sizes.measured / 2)]
     samples = _measure(path, contract, folder / 'bundle', values, sizes)
     bare.append(measure(RATE, sizes.warm_up, sizes.measured / 2))
+    topics = len(contract.by_topic(contract.observations))
     how = (
-        f'pick_place contract at {RATE:.0f} Hz, 7 topics, 256x256 MLP, 32 steps, policy driving, '
-        'policy and monitor in processes of their own, '
+        f'pick_place contract at {RATE:.0f} Hz, {topics} topics, 256x256 MLP, 32 steps, policy '
+        'driving, policy and monitor in processes of their own, '
         f'Fast DDS, {len(samples)} ticks: from before the sensors are '
         'published to the JointTrajectory received'
     )

@@ -9,6 +9,7 @@ from itertools import cycle, repeat
 import rclpy
 from il_ros.msg import MonitorStatus
 from il_ros.srv import SetMode
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -21,6 +22,16 @@ from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.qos import COMMAND
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.spin import make_executor
+
+
+def beats(executor: Executor, rate: float, seconds: float) -> Iterator[None]:
+    """Moments at a rate [Hz] for a while [s]; in between the executor works."""
+    end, due = time.perf_counter() + seconds, time.perf_counter()
+    while due < end:
+        while (left := due - time.perf_counter()) > 0:
+            executor.spin_once(timeout_sec=left)
+        due += 1.0 / rate
+        yield
 
 
 class Pulse:
@@ -82,11 +93,7 @@ class Pulse:
         self._reasons[message.mode] = message.reason
 
     def _beat(self, rate: float, seconds: float) -> None:
-        end, due = time.perf_counter() + seconds, time.perf_counter()
-        while due < end:
-            while (left := due - time.perf_counter()) > 0:
-                self._executor.spin_once(timeout_sec=left)
-            due += 1.0 / rate
+        for _ in beats(self._executor, rate, seconds):
             values = next(self._values)
             self._newest = time.time_ns()
             self._begin = time.perf_counter()
