@@ -37,6 +37,9 @@ _START = 30.0  # s that a node may take to answer
 _ENTRY = 25.0  # s that a mode may take to be granted: DDS forgets a killed monitor after 20
 _GAP = 0.5  # s between two attempts of that
 _LOOSE = 'allow_uncalibrated:=true'
+# What is measured is the monitor, and not the controller manager behind it.
+_UNLIMITED = 'enforce_command_limits:=false'
+_OPTIONAL = 'command_limits:=optional'
 
 
 class Rig:
@@ -108,10 +111,15 @@ class Rig:
         simulated, files = 'use_sim_time:=true', self._log.resolve()
         contract, bundle = f'contract:={self._contract}', f'bundle:={self._bundle.resolve()}'
         settings = {
-            'simulator': [contract, 'speed:=1.0'],
+            'simulator': [contract, 'speed:=1.0', _UNLIMITED],
             'expert': [contract, simulated],
             'policy': [contract, simulated, bundle, 'device:=cpu'],
-            'monitor': [contract, simulated, *([bundle] if self._calibrated else [_LOOSE])],
+            'monitor': [
+                contract,
+                simulated,
+                _OPTIONAL,
+                *([bundle] if self._calibrated else [_LOOSE]),
+            ],
             'recorder': [contract, simulated, f'directory:={files / "episodes"}'],
             'flight_recorder': [contract, simulated, f'directory:={files / "snapshots"}'],
             'coach': [contract, simulated, f'directory:={files / "coach"}'],

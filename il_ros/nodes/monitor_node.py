@@ -29,6 +29,7 @@ from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.bundle_settings import BundleSettings
 from il_ros.ros.clock_watch import ClockWatch
+from il_ros.ros.command_limits_watch import CommandLimitsWatch
 from il_ros.ros.command_sender import CommandSender
 from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
@@ -80,6 +81,16 @@ class MonitorNodeConfig(BundleSettings):
         'Device whose state of its enable switch a tick waits for, as for a chunk, '
         'while the arm is driven; empty for none.',
     )
+    controller_manager: str = setting(
+        'controller_manager',
+        'Node that is asked whether it enforces command limits, with a joint_trajectory_controller;'
+        ' empty for none.',
+    )
+    command_limits: str = setting(
+        'expected',
+        'When the arm may not be driven: required where the controller manager does not say that '
+        'it enforces limits, expected where it says that it does not, optional for never.',
+    )
 
 
 class MonitorNode(ManagedNode):
@@ -121,6 +132,13 @@ class MonitorNode(ManagedNode):
         self._clocks = ClockWatch(
             self, self._contract, self._source.delays, self._settings, self._note
         )
+        self._limits = CommandLimitsWatch(
+            self,
+            self._config.controller_manager,
+            self._config.command_limits,
+            self._note,
+            asked=not self._contract.action.output.setpoints,
+        )
         self._watches: tuple[GraphWatch, ...] = (
             self._source,
             self._joints,
@@ -130,6 +148,7 @@ class MonitorNode(ManagedNode):
             goals,
             self._clocks,
             self._sender,
+            self._limits,
             SimTimeWatch(self),
         )
         for mode, topic in _TOPICS.items():
@@ -482,9 +501,10 @@ class MonitorNode(ManagedNode):
 
     def _report(self) -> Report:
         level, text, values = self._tick_report()
-        values = {**values, **self._clocks.values(), **self._sender.values()}
+        advisers = self._clocks, self._sender, self._limits
+        values = {**values, **{k: v for one in advisers for k, v in one.values().items()}}
         problems = '; '.join(
-            self._problems() or [*self._clocks.warnings(), *self._sender.warnings()]
+            self._problems() or [text for one in advisers for text in one.warnings()]
         )
         if not problems:
             return level, text, values

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
@@ -24,6 +26,7 @@ from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
+from il_ros.ros.command_limits_watch import PARAMETER, SERVICE
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
@@ -84,7 +87,7 @@ class SimulatorConfig:
         'with this parameter; else it replaces it, as in Jazzy and Kilted.',
     )
     enforce_command_limits: bool = setting(
-        False, "Whether set-points keep within the contract's speed limits, as ros2_control's."
+        True, "Whether set-points keep within the contract's speed limits, as ros2_control's."
     )
 
 
@@ -143,6 +146,7 @@ class SimulatorNode(ManagedNode):
         self.serve(ResetWorld, '~/reset', self._on_reset)
         self.serve(StepWorld, '~/step', self._on_step)
         self.serve(SetBool, '~/pause', self._on_pause)
+        self.create_service(GetParameters, f'controller_manager{SERVICE}', self._on_question)
         self._timestep = self._world.period / self._world.substeps
         self._base, self._answered = NS, 0
         self._rows: list[Array] = []
@@ -298,6 +302,16 @@ class SimulatorNode(ManagedNode):
                 return
             self._answered = max(self._answered, stamp or self._stamp)
             self._commanded.notify()
+
+    def _on_question(
+        self, request: GetParameters.Request, response: GetParameters.Response
+    ) -> GetParameters.Response:
+        """In the place of a controller manager, which has this parameter."""
+        known = ParameterValue(
+            type=ParameterType.PARAMETER_BOOL, bool_value=self._config.enforce_command_limits
+        )
+        response.values = [known if n == PARAMETER else ParameterValue() for n in request.names]
+        return response
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> None:
         self.require_active()
