@@ -1,7 +1,7 @@
 """Whether all samples of a joint can be of one arm: each is compared with the one before it.
 
-Messages do not say who sent them. Where two nodes publish the same joint, one sample differs from
-the next by more than the joint can move in between, or time goes back from one to the next.
+Not every rclpy says who sent a message. Where two nodes publish the same joint, one sample differs
+from the next by more than the joint can move in between, or time goes back from one to the next.
 """
 
 from __future__ import annotations

@@ -126,7 +126,14 @@ class MonitorNode(ManagedNode):
         self._joints = JointConsistency(self._contract, self._elapsed)
         self._tools = ToolConsistency(self._contract)
         self._samples = SampleChecks(self._contract, self._settings)
-        self._source = FrameSource(self, self._contract, self._on_frame, on_sample=self._on_sample)
+        publishers = PublisherWatch(self, self._contract, self._elapsed, self._note)
+        self._source = FrameSource(
+            self,
+            self._contract,
+            self._on_frame,
+            on_sample=self._on_sample,
+            on_origin=publishers.hear,
+        )
         self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
         goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
         self._clocks = ClockWatch(
@@ -143,7 +150,7 @@ class MonitorNode(ManagedNode):
             self._source,
             self._joints,
             self._tools,
-            PublisherWatch(self, self._contract),
+            publishers,
             self._command_topic,
             goals,
             self._clocks,

@@ -16,7 +16,7 @@ from il_ros.core.stamp_delays import StampDelays
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import EVERY_SAMPLE, LATCHED, SENSOR_IN
-from il_ros.ros.raw_callback import RawCallback, received_ns
+from il_ros.ros.raw_callback import RawCallback, publisher_of, received_ns
 from il_ros.ros.tf_transforms import TfTransforms
 
 
@@ -33,6 +33,8 @@ class FrameSource:
         keys: Which observations; the contract's ordinary ones by default.
         on_sample: Called with each value before a frame is made of it, also with one that no frame
             will use: its key, the value, its header stamp and when it was received [ns].
+        on_origin: Called with the keys that a message has values for, and its publisher's identity
+            (empty where that is not known), before `on_sample`.
 
     Attributes:
         delays: Of each topic that is ordered by its header's stamps, from stamp to receipt.
@@ -44,11 +46,13 @@ class FrameSource:
         contract: Contract,
         on_frame: Callable[[Frame], None],
         keys: Iterable[str] | None = None,
+        *,
         on_sample: Callable[[str, Array, int, int], None] | None = None,
+        on_origin: Callable[[Iterable[str], bytes], None] | None = None,
     ) -> None:
         self.builder = FrameBuilder(contract, keys)
         self._node, self._contract, self._on_frame = node, contract, on_frame
-        self._on_sample = on_sample
+        self._on_sample, self._on_origin = on_sample, on_origin
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
         transforms = TfTransforms(node)
@@ -98,6 +102,8 @@ class FrameSource:
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
                 )
+            if self._on_origin is not None:
+                self._on_origin(values, publisher_of(info))
             if self._on_sample is not None:
                 for key, value in values.items():
                     self._on_sample(key, value, header, received)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from il_ros.ros.raw_callback import received_ns
+from il_ros.ros.raw_callback import publisher_of, received_ns
 
 _AWAITED = 10_000  # numbers of a publisher, up to its last one, that may still come
 _SEEN = 2_000  # newest samples without a publisher's identity; twice a subscription's history
@@ -37,14 +37,13 @@ class RawSample(NamedTuple):
 
 def sample_of(topic: str, data: bytes, info: Mapping[str, Any], now_ns: int) -> RawSample:
     """A sample from what rclpy says of a message; some middlewares leave parts of it out."""
-    gid = info.get('publisher_gid')
     return RawSample(
         topic,
         data,
         received_ns(info, now_ns),
         info.get('source_timestamp') or 0,
         info.get('publication_sequence_number') or 0,
-        gid['data'] if gid else b'',
+        publisher_of(info),
     )
 
 

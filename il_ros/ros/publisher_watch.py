@@ -1,52 +1,142 @@
-"""Whether more nodes publish an observation than the contract says."""
+"""Whether an observation comes from more publishers than the contract says."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.ros.managed_node import steady_timer
+from il_ros.ros.message_origins import HOLD, MessageOrigins
 
 PERIOD = 0.25
 """Time between two looks at the graph [s]."""
 
-_MOST = 5  # names in a text
+_NAMES_SHOWN = 5
 
 
 class PublisherWatch:
     """Counts the publishers of each topic that the monitor's observations come from.
 
+    Where messages say who sent them (rclpy 9, Kilted), each joint also has to come from one
+    publisher, however many the topic may have, and so does any other observation of a topic that
+    may have one only. What comes now and then, as a goal does, may come from anybody.
+
     Args:
         node: Sees the graph.
         contract: Says how many publishers there may be.
+        clock: The time that a silent publisher is forgotten by [s].
+        tell: Takes a line when an observation has another publisher, and when it has one again.
     """
 
-    def __init__(self, node: Node, contract: Contract) -> None:
-        self._node = node
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        clock: Callable[[], float],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._node, self._tell = node, tell
+        streams = contract.streams
+        topics = contract.by_topic(contract.observations)
         self._most = {
-            node.resolve_topic_name(topic): max(contract.streams[key].publishers for key in keys)
-            for topic, keys in contract.by_topic(contract.observations).items()
+            node.resolve_topic_name(topic): max(streams[key].publishers for key in keys)
+            for topic, keys in topics.items()
         }
-        self._problems: tuple[str, ...] = ()
+        self._topics = {
+            key: node.resolve_topic_name(topic)
+            for topic, keys in topics.items()
+            for key in keys
+            if streams[key].rate and (streams[key].publishers == 1 or streams[key].names)
+        }
+        self._origins = MessageOrigins(self._topics, clock)
+        self._names: dict[bytes, str] = {}
+        self._counted: tuple[str, ...] = ()
+        self._told: dict[str, str] = {}
+        self.hear = self._origins.hear
         steady_timer(node, PERIOD, self.look)
 
     def look(self) -> None:
-        """Count."""
+        """Count, and learn the names of those that were heard."""
         counts = {topic: self._node.count_publishers(topic) for topic in self._most}
-        self._problems = tuple(
-            self._text(topic, count) for topic, count in counts.items() if count > self._most[topic]
+        self._counted = tuple(
+            self._count_text(topic, count)
+            for topic, count in counts.items()
+            if count > self._most[topic]
         )
+        contested = {self._topics[key] for key in self._origins.contested}
+        for topic in sorted(contested | self._unnamed()):
+            self._settle(topic)
+        self._tell_changes()
 
     def problems(self) -> tuple[str, ...]:
         """See `GraphWatch`."""
-        return self._problems
+        return (*self._counted, *self._contested().values())
 
-    def _text(self, topic: str, count: int) -> str:
-        info = self._node.get_publishers_info_by_topic(topic)
-        nodes = sorted(f'{each.node_namespace.rstrip("/")}/{each.node_name}' for each in info)
-        more = ', ...' if len(nodes) > _MOST else ''
+    def _settle(self, topic: str) -> None:
+        present = self._present(topic)
+        for key in self._origins.contested:
+            if self._topics[key] == topic:
+                self._origins.settle(key, present)
+        kept = self._origins.publishers(self._topics)  # a name outlives its node
+        names = {gid: name for gid, name in self._names.items() if gid in kept}
+        self._names = names | {gid: name for gid, name in present.items() if gid in kept}
+
+    def _present(self, topic: str) -> dict[bytes, str]:
+        offers = self._node.get_publishers_info_by_topic(topic)
+        return {bytes(offer.endpoint_gid): _node_of(offer) for offer in offers}
+
+    def _unnamed(self) -> set[str]:
+        """Topics with a publisher that was heard and has no name yet."""
+        return {
+            topic
+            for key, topic in self._topics.items()
+            if self._origins.publishers((key,)) - self._names.keys()
+        }
+
+    def _tell_changes(self) -> None:
+        contested = self._contested()
+        for topic, text in contested.items():
+            if topic not in self._told:
+                self._tell(text)
+        for topic in self._told:
+            if topic not in contested:
+                self._tell(f'{topic}: from one publisher again')
+        self._told = contested
+
+    def _contested(self) -> dict[str, str]:
+        """One text for each topic with a key that has several publishers."""
+        keys: dict[str, list[str]] = {}
+        for key in self._origins.contested:
+            keys.setdefault(self._topics[key], []).append(key)
+        return {topic: self._rivals_text(topic, group) for topic, group in keys.items()}
+
+    def _rivals_text(self, topic: str, keys: list[str]) -> str:
+        present = self._present(topic)
+        left = {gid: f'{name} (gone)' for gid, name in self._names.items()}
+        rivals = {gid for key in keys for gid in self._origins.rivals(key)}
+        names = _listed({**left, **present}.get(gid, 'one unknown') for gid in rivals)
         return (
-            f'{topic}: {count} publishers ({", ".join(nodes[:_MOST])}{more}), the contract expects '
+            f'{topic}: {", ".join(sorted(keys))} from {len(rivals)} publishers, {names}: end the other '
+            f'node, and wait {HOLD:.0f} s; after a driver has begun again, only wait'
+        )
+
+    def _count_text(self, topic: str, count: int) -> str:
+        names = _listed(map(_node_of, self._node.get_publishers_info_by_topic(topic)))
+        return (
+            f'{topic}: {count} publishers ({names}), the contract expects '
             f'{self._most[topic]}: end the other node; where each publishes joints of its own, set '
             f'publishers: {count} for the topic in the contract'
         )
+
+
+def _node_of(offer: Any) -> str:
+    return f'{offer.node_namespace.rstrip("/")}/{offer.node_name}'
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = ', ...' if len(ordered) > _NAMES_SHOWN else ''
+    return ', '.join(ordered[:_NAMES_SHOWN]) + more

@@ -39,3 +39,9 @@ def received_ns(info: Mapping[str, Any], now_ns: int) -> int:
         now_ns: The present [ns], in their place.
     """
     return info.get('received_timestamp') or now_ns
+
+
+def publisher_of(info: Mapping[str, Any]) -> bytes:
+    """Identity of the publisher that sent a message; empty where rclpy does not say (before 9)."""
+    gid = info.get('publisher_gid')
+    return gid['data'] if gid else b''

@@ -59,8 +59,15 @@ def trial(**changes):
         ({'granted': True, 'other': 'everything twice', 'publishers': 2}, ''),
     ],
 )
-def test_a_trial_fails_by_its_speed_its_answer_or_its_reason(changes, failed):
+def test_a_trial_fails_by_its_speed_its_answer_or_its_reason(changes, failed, monkeypatch):
+    monkeypatch.setattr(bench, '_IDENTIFIED', False)
     assert bench._Bench._failure(trial(**changes)) == failed
+
+
+def test_who_says_the_same_is_a_second_publisher_all_the_same_where_it_is_known(monkeypatch):
+    twice = {'granted': True, 'other': 'everything twice', 'publishers': 2}
+    monkeypatch.setattr(bench, '_IDENTIFIED', True)
+    assert bench._Bench._failure(trial(**twice)) == 'granted'
 
 
 def test_the_rig_has_what_the_benchmark_uses():

@@ -12,7 +12,8 @@ from sensor_msgs.msg import JointState  # noqa: E402
 
 from il_ros.core.contract import parse_contract  # noqa: E402
 from il_ros.ros.publisher_watch import PublisherWatch  # noqa: E402
-from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
+from il_ros.ros.qos import SENSOR_IN, SENSOR_OUT  # noqa: E402
+from il_ros.ros.raw_callback import RawCallback, publisher_of  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
 
 TEXT = """
@@ -61,8 +62,9 @@ def graph(domain):
 def test_one_publisher_more_than_the_contract_says_is_named_until_it_leaves(graph):
     node, until = graph
     monitor, driver, other = node('monitor'), node('driver'), node('other', namespace='/left')
-    strict = PublisherWatch(monitor, parse_contract(TEXT.format(more='')))
-    mild = PublisherWatch(monitor, parse_contract(TEXT.format(more=', publishers: 2')))
+    rest = lambda: 0.0, lambda text: None
+    strict = PublisherWatch(monitor, parse_contract(TEXT.format(more='')), *rest)
+    mild = PublisherWatch(monitor, parse_contract(TEXT.format(more=', publishers: 2')), *rest)
     driver.create_publisher(JointState, 'joint_states', SENSOR_OUT)
     until(lambda: monitor.count_publishers('joint_states') == 1)
     strict.look()
@@ -82,3 +84,62 @@ def test_one_publisher_more_than_the_contract_says_is_named_until_it_leaves(grap
     third.destroy_publisher(last)
     other.destroy_publisher(second)
     until(lambda: not strict.problems())
+
+
+def heard_by(monitor, watch):
+    """Passes on what comes, as a FrameSource does."""
+    taken = []
+
+    def take(data, info):
+        taken.append(publisher_of(info))
+        watch.hear(('position', 'speed'), taken[-1])
+
+    monitor.create_subscription(JointState, 'joint_states', RawCallback(take), SENSOR_IN, raw=True)
+    return taken
+
+
+def test_a_joint_from_two_publishers_is_told_at_the_first_message_and_after_a_restart(graph):
+    node, until = graph
+    monitor, driver, other = node('monitor'), node('driver'), node('other')
+    now, told = [0.0], []
+    contract = parse_contract(TEXT.format(more=', publishers: 2'))
+    watch = PublisherWatch(monitor, contract, lambda: now[0], told.append)
+    taken = heard_by(monitor, watch)
+    first = driver.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+    second = other.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+    until(lambda: first.get_subscription_count() == second.get_subscription_count() == 1)
+
+    def send(publisher):
+        before = len(taken)
+        publisher.publish(JointState(name=['a']))
+        until(lambda: len(taken) > before)
+
+    send(first)
+    if not taken[-1]:
+        pytest.skip('this rclpy does not say who sent a message')
+    watch.look()
+    send(first)
+    assert watch.problems() == ()
+    send(second)
+    assert watch.problems() == (
+        '/joint_states: position, speed from 2 publishers, /driver, /other: end the other node, '
+        'and wait 1 s; after a driver has begun again, only wait',
+    )
+    now[0] += 100.0
+    watch.look()  # both are there, however silent
+    assert told == list(watch.problems())
+    driver.destroy_publisher(first)
+    until(lambda: monitor.count_publishers('joint_states') == 1)
+    send(second)
+    watch.look()
+    assert watch.problems() == ()
+    again = driver.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+    other.destroy_publisher(second)
+    until(lambda: again.get_subscription_count() == monitor.count_publishers('joint_states') == 1)
+    send(again)
+    assert '/driver, /other (gone)' in watch.problems()[0]
+    now[0] += 1.1
+    send(again)
+    watch.look()
+    assert watch.problems() == ()
+    assert told[-1] == '/joint_states: from one publisher again'
