@@ -119,8 +119,8 @@ class PublisherWatch:
         rivals = {gid for key in keys for gid in self._origins.rivals(key)}
         names = _listed({**left, **present}.get(gid, 'one unknown') for gid in rivals)
         return (
-            f'{topic}: {", ".join(sorted(keys))} from {len(rivals)} publishers, {names}: end the other '
-            f'node, and wait {HOLD:.0f} s; after a driver has begun again, only wait'
+            f'{topic}: {", ".join(sorted(keys))} from {len(rivals)} publishers, {names}: end the '
+            f'other node, and wait {HOLD:.0f} s; after a driver has begun again, only wait'
         )
 
     def _count_text(self, topic: str, count: int) -> str:
