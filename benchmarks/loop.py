@@ -26,32 +26,45 @@ from il_ros.launching.process_supervisor import ProcessSupervisor
 from il_ros.policies.mlp import MlpConfig
 from il_ros.ros.message_conversion import to_seconds
 
-RATE = 100.0  # Hz
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSizes:
     """How much of everything.
 
     Attributes:
+        rate: Of the contract [Hz].
         demonstrations: Episodes that the policy is taught with.
         epochs: Passes over them.
         warm_up: How long the nodes run before anything is measured [s].
         measured: For how long latencies are [s].
         answered: Share of the observations that must have a command before the next one.
+        horizon: Steps of a chunk; those that are left outlast a pause of the machine.
         episodes: Recorded in lock-step.
+        tries: Measurements before the machine is taken to be too busy for one.
     """
 
+    rate: float = 100.0
     demonstrations: int = 6
     epochs: int = 40
     warm_up: float = 2.0
     measured: float = 15.0
     answered: float = 0.9
+    horizon: int = 32
     episodes: int = 10
+    tries: int = 3
 
 
 FULL = LoopSizes()
-SMOKE = LoopSizes(demonstrations=1, epochs=150, warm_up=0.5, measured=1.0, answered=0.3, episodes=1)
+SMOKE = LoopSizes(
+    rate=20.0,
+    demonstrations=1,
+    epochs=150,
+    warm_up=0.5,
+    measured=1.0,
+    answered=0.1,
+    episodes=1,
+    tries=5,
+)
 
 
 def run(sizes: LoopSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
@@ -62,7 +75,7 @@ def run(sizes: LoopSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
 
 
 def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
-    text = load_contract(CONTRACT).text.replace('rate: 20.0', f'rate: {RATE}')
+    text = load_contract(CONTRACT).text.replace('rate: 20.0', f'rate: {sizes.rate}')
     path = folder / 'contract.yaml'
     path.write_text(text, encoding='utf-8')
     contract = parse_contract(text)
@@ -70,23 +83,25 @@ def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
     # the time, and as it is commanded to, because the monitor takes one that stands for broken.
     dataset, values = sway(contract, range(sizes.demonstrations))
     save_dataset(dataset, folder / 'dataset')
-    # A chunk of 0.32 s outlasts the pauses of a shared machine. The scene that is played is among
-    # those that are learned from.
+    # The scene that is played is among those that are learned from.
     config = BcConfig(
-        policy=MlpConfig(horizon=32), epochs=sizes.epochs, val_fraction=0.0, device='cpu'
+        policy=MlpConfig(horizon=sizes.horizon),
+        epochs=sizes.epochs,
+        val_fraction=0.0,
+        device='cpu',
     )
     train_bundle(folder / 'dataset', folder / 'bundle', config)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
+    _enter_new_domain()
     from benchmarks.bare_chain import measure  # only here is rclpy needed
 
-    bare = [measure(RATE, sizes.warm_up, sizes.measured / 2)]
+    bare = [measure(sizes.rate, sizes.warm_up, sizes.measured / 2)]
     samples = _measure(path, contract, folder / 'bundle', values, sizes)
-    bare.append(measure(RATE, sizes.warm_up, sizes.measured / 2))
+    bare.append(measure(sizes.rate, sizes.warm_up, sizes.measured / 2))
     topics = len(contract.by_topic(contract.observations))
     how = (
-        f'pick_place contract at {RATE:.0f} Hz, {topics} topics, 256x256 MLP, 32 steps, policy '
-        'driving, policy and monitor in processes of their own, '
+        f'pick_place contract at {sizes.rate:.0f} Hz, {topics} topics, 256x256 MLP, '
+        f'{sizes.horizon} steps, policy driving, policy and monitor in processes of their own, '
         f'Fast DDS, {len(samples)} ticks: from before the sensors are '
         'published to the JointTrajectory received'
     )
@@ -112,7 +127,29 @@ def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
         )
 
 
+def _enter_new_domain() -> None:
+    """Nothing that ended a moment ago is seen there."""
+    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
+
+
 def _measure(
+    path: Path, contract: Contract, bundle: Path, values: Sequence[Values], sizes: LoopSizes
+) -> list[float]:
+    """Latencies [s] of the first measurement that the machine does not interrupt."""
+    from benchmarks.pulse import BusyMachineError
+
+    for left in reversed(range(sizes.tries)):
+        try:
+            return _measure_once(path, contract, bundle, values, sizes)
+        except BusyMachineError as error:
+            if not left:
+                raise
+            print(f'measured again: {error}', flush=True)
+            _enter_new_domain()
+    raise AssertionError(sizes.tries)
+
+
+def _measure_once(
     path: Path, contract: Contract, bundle: Path, values: Sequence[Values], sizes: LoopSizes
 ) -> list[float]:
     parameters = ['--ros-args', '-p', f'contract:={path}', '-p', f'bundle:={bundle}']
@@ -126,7 +163,9 @@ def _measure(
             supervisor.start(node, [str(executable), *parameters, *extra])
         from benchmarks.pulse import Pulse
 
-        return Pulse(contract, values).run(RATE, sizes.warm_up, sizes.measured, sizes.answered)
+        return Pulse(contract, values).run(
+            sizes.rate, sizes.warm_up, sizes.measured, sizes.answered
+        )
 
 
 def _lockstep(folder: Path, sizes: LoopSizes) -> Row:

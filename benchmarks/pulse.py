@@ -24,6 +24,10 @@ from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.spin import make_executor
 
 
+class BusyMachineError(IlRosError):
+    """A measurement says nothing: the processes did not get the time that they needed."""
+
+
 def beats(executor: Executor, rate: float, seconds: float) -> Iterator[None]:
     """Moments at a rate [Hz] for a while [s]; in between the executor works."""
     end, due = time.perf_counter() + seconds, time.perf_counter()
@@ -66,8 +70,9 @@ class Pulse:
         """Latencies [s] from before an instant is published to its command.
 
         Raises:
-            IlRosError: If the policy did not drive all the time, or less than the share `answered`
-                of the observations had a command before the next one: the machine is too busy.
+            BusyMachineError: If the monitor refuses to drive, the policy did not drive all the
+                time, or less than the share `answered` of the observations had a command before
+                the next one.
         """
         try:
             self._beat(rate, warm_up)
@@ -80,10 +85,10 @@ class Pulse:
             self._node.destroy_node()
             rclpy.shutdown()
         if set(self._reasons) != {MonitorStatus.POLICY}:
-            raise IlRosError(f'the policy did not drive all the time: modes {self._reasons}')
+            raise BusyMachineError(f'the policy did not drive all the time: modes {self._reasons}')
         expected = rate * measured
         if len(self._latencies) < answered * expected:
-            raise IlRosError(
+            raise BusyMachineError(
                 f'{len(self._latencies)} commands for {expected:.0f} observations',
                 fix='let nothing else run on this machine',
             )
@@ -114,7 +119,7 @@ class Pulse:
             self._beat(rate, 0.2)
             if self._driven:
                 return
-        raise IlRosError(f'the monitor refuses to drive: {future.result()}')
+        raise BusyMachineError(f'the monitor refuses to drive: {future.result()}')
 
     def _on_answer(self, future: Future) -> None:
         self._driven |= future.result().success
