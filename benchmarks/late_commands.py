@@ -82,12 +82,16 @@ class Outcome:
         acceleration: Largest share of an acceleration limit.
         at_rest: Whether they rest at the end.
         way: Longest way of a joint [rad or m].
+        drives: Whether the source drives until it falls silent.
+        pace: Mean share of its speed limit of the joint that is fastest at the moment, meanwhile.
     """
 
     speed: float
     acceleration: float
     at_rest: bool
     way: float
+    drives: bool
+    pace: float
 
 
 CASES = (
@@ -129,6 +133,7 @@ class Episode:
         self._goal = self._home
         self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
         self._rows: list[Array] = [self._home]
+        self._drives = False
 
     def run(self) -> Outcome:
         """Drive, let the source fall silent, and see the arm come to rest."""
@@ -150,7 +155,13 @@ class Episode:
     def _frame(self, now: float) -> MonitorInput:
         position = self._rows[-1]
         before = self._rows[-2] if len(self._rows) > 1 else position
-        return MonitorInput(stamp=now, position=position, velocity=(position - before) / UPDATE)
+        late = self._punctuality.problem(now)
+        return MonitorInput(
+            stamp=now,
+            position=position,
+            velocity=(position - before) / UPDATE,
+            invalid=(late,) if late else (),
+        )
 
     def _tick(self, frame: MonitorInput, present: float) -> float:
         """Tick once from `present` [s] on; gives when the monitor can tick again."""
@@ -159,6 +170,7 @@ class Episode:
         monitor = self._monitor
         if frame.stamp < _DRIVEN:
             monitor.offer(self._chunk(frame), 'policy')
+            self._drives = monitor.mode is Mode.POLICY
         if self._state is not None:
             plan = self._followed.late(self._state)
             if plan is not None:
@@ -232,6 +244,8 @@ class Episode:
             acceleration=float((np.abs(acceleration) / limits.acceleration).max()),
             at_rest=bool(np.all(np.abs(speed[-50:]) < _STANDING)),
             way=float(np.abs(rows - rows[0]).max()),
+            drives=self._drives,
+            pace=float((np.abs(speed) / limits.velocity)[: round(_DRIVEN / UPDATE)].max(1).mean()),
         )
 
 
@@ -260,6 +274,8 @@ def run(episodes: int = EPISODES, seed: int = 0) -> dict[str, float]:
         figures[f'{name}_acceleration_share'] = max(outcome.acceleration for outcome in found)
         figures[f'{name}_jump_periods'] = figures[f'{name}_speed_share'] * UPDATE / period
         figures[f'{name}_way_median'] = float(np.median([outcome.way for outcome in found]))
+        figures[f'{name}_drives_share'] = float(np.mean([outcome.drives for outcome in found]))
+        figures[f'{name}_pace'] = float(np.mean([outcome.pace for outcome in found]))
         at_rest &= all(outcome.at_rest for outcome in found)
     promised = max(figures[f'{name}_speed_share'] for name in PROMISED)
     return {'worst_speed_share': promised, 'at_rest': float(at_rest), **figures}

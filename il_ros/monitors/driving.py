@@ -141,36 +141,40 @@ class Driving:
             return target
         return self._way.at(start + self._dt - self._way_begin) if self._way else None
 
-    def shape(self, target: Target, start: float, plan: Plan, *, slowly: bool) -> Target | Fault:
+    def shape(
+        self, target: Target, start: float, now: float, plan: Plan, *, slowly: bool
+    ) -> Target | Fault:
         """The target without a jump from the previous driver's, and slower while the monitor warns.
 
         Slower means a fraction of each step, within the same fraction of the speed limits; the
         newest chunk alone counts, since older ones are of an arm that kept its speed. A target out
         of reach is a fault, and so is one of any chunk since the last tick that is as far from what
         the chunk before it wants, which their mean would hide; except for a gripper, which opens
-        from one step to the next, and for an arm that lags because it goes slowly.
+        from one step to the next, and for an arm that lags because it goes slowly. One that is
+        driven ahead of the present lags by as much: its source saw it before that.
         """
         end = start + self._dt
         position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
         here, fraction = plan.at(start)[0], self._fallback.speed
         if not slowly:
-            return self._jumps(position - here) or (position, velocity)
+            return self._jumps(position - here, start - now) or (position, velocity)
         newest = position + self._arrived[-1][0] - here
         most = fraction * self._limits.velocity
         step = clip(fraction * newest, -most * self._dt, most * self._dt)
         return here + step, clip(fraction * velocity, -most, most)
 
-    def _jumps(self, distance: Array) -> Fault | None:
+    def _jumps(self, distance: Array, lead: float) -> Fault | None:
         """Whether the target, `distance` (N,) away, is out of reach, or one of a chunk is."""
-        fault = self._jump(distance)
+        fault = self._jump(distance, lead)
         for beside, change in self._arrived:
             # The chunk before may have ended: its last step, long ago, says nothing by itself.
             way = distance + beside
-            fault = fault or self._jump(where(abs(change) < abs(way), change, way))
+            fault = fault or self._jump(where(abs(change) < abs(way), change, way), lead)
         return fault
 
-    def _jump(self, distance: Array) -> Fault | None:
+    def _jump(self, distance: Array, lead: float) -> Fault | None:
         extra_time = self._config.jump
         if not extra_time:
             return None
-        return checks.jump(where(self._moves, distance, 0.0), self._limits, self._dt + extra_time)
+        reach = self._dt + lead + extra_time
+        return checks.jump(where(self._moves, distance, 0.0), self._limits, reach)

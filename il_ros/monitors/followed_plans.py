@@ -9,7 +9,7 @@ import numpy as np
 
 from il_ros.core.limits import Array
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.punctuality import MOST, Punctuality
+from il_ros.monitors.punctuality import Punctuality
 
 _MOST = 64  # plans on their way
 _SAME = 1e-4  # s that the starts of one trajectory may differ by, told as seconds since 1970
@@ -57,7 +57,7 @@ class FollowedPlans:
     def sent(self, plan: Plan, planned: float, begin: float) -> None:
         """A plan of the tick at `planned` [s], which leaves the one before at `begin` [s]."""
         if not self._sent:
-            self._known_from = begin + self._delay + MOST
+            self._known_from = begin + self._delay + self._punctuality.most
         self._sent.append(_Sent(plan, planned, begin + self._delay))
 
     def clear(self) -> None:

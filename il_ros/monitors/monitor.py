@@ -72,7 +72,13 @@ class Monitor:
         self._dt, self._config, self._setpoints, self._delay = dt, config, setpoints, delay
         self._machine = ModeMachine()
         planned = plannable(limits, config.motion_share, dt, splines=not setpoints)
-        self._motion = Motion(planned, dt=dt, geometry=geometry, margin=config.workspace_margin)
+        self._motion = Motion(
+            planned,
+            dt=dt,
+            geometry=geometry,
+            margin=config.workspace_margin,
+            full_speed_lead=config.full_speed_lead,
+        )
         self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
         moves = geometry.moves if geometry else None
@@ -387,7 +393,7 @@ class Monitor:
             return wanted
         elif wanted is not None and motion.plan is not None and not astray:
             slowly = bool(self._warning(reading))
-            target = self._driving.shape(wanted, motion.start(now), motion.plan, slowly=slowly)
+            target = self._driving.shape(wanted, motion.start(now), now, motion.plan, slowly=slowly)
             return target if isinstance(target, Fault) else motion.drive(*target, now)
         motion.brake(now)
         return None

@@ -25,6 +25,10 @@ class MonitorConfig:
         jump: A target is a fault where a joint of the arm cannot reach it, at its speed limit,
             within one tick plus this time [s]; 0 for any target.
         future: How far in the future a frame or chunk may be stamped [s].
+        command_lead: How far ahead of the present plans leave the one before at most [s], because
+            commands are late; where they are too late for that, nothing is driven.
+        full_speed_lead: Lead up to which the arm is driven at full speed [s]. With a longer one it
+            is driven more slowly, so that no joint goes further until it rests.
         clock_step: Largest step of the clock from one tick to the next [s].
         startup_grace: How long a mode that drives may wait for its first frame and chunk [s].
         tracking_error: Largest distance of a measured joint from its command [rad or m].
@@ -70,6 +74,8 @@ class MonitorConfig:
     chunk_blend: float = _within(0.75, 0.0, 0.99)
     jump: float = _within(0.2, 0.0, 10.0)
     future: float = _within(0.05, 0.0, 1.0)
+    command_lead: float = _within(0.5, 0.0, 1.0)
+    full_speed_lead: float = _within(0.05, 0.0, 1.0)
     clock_step: float = _within(0.5, 0.0, 10.0)
     startup_grace: float = _within(1.0, 0.0, 60.0)
     tracking_error: float = _within(0.1, 0.0, 3.0)

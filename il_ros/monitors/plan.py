@@ -148,6 +148,7 @@ class Planner:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         size = len(limits.names)
+        self._top = limits.velocity * _HEADROOM
         self._joints = [_input(limits, slice(i, i + 1)) for i in range(size)]
         self._one, self._all = ruckig.Ruckig(1), ruckig.Ruckig(size)
         self._path, self._halt = ruckig.Trajectory(1), ruckig.Trajectory(size)
@@ -162,7 +163,14 @@ class Planner:
         return Plan(begin=t, pieces=pieces)
 
     def towards(
-        self, plan: Plan, start: float, target: Array, target_velocity: Array, dt: float
+        self,
+        plan: Plan,
+        start: float,
+        target: Array,
+        target_velocity: Array,
+        dt: float,
+        *,
+        most: Array | None = None,
     ) -> Plan:
         """Leave `plan` at `start` without a step, move towards `target` for `dt`, then brake.
 
@@ -177,10 +185,13 @@ class Planner:
             target_velocity: Velocity there, shape (N,); clipped to the velocity limits and to
                 what can still be stopped before the position limit.
             dt: Length of one tick [s].
+            most: Speed that a joint slows down to if it is faster, shape (N,); None for the limits.
         """
+        top = self._top if most is None else np.minimum(self._top, most)
+        self._allow(top)
         state = plan.at(start)
         goal = np.clip(target, self._limits.position_min, self._limits.position_max)
-        speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt))
+        speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt), top)
         # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
         # motion to a rest at the goal does not. It is for those joints alone that need it: a
         # gripper at its limit must not change how the arm moves.
@@ -209,6 +220,10 @@ class Planner:
         except ruckig.RuckigError as error:
             problem = str(error).strip()
         return replace(plan, problem=problem) if problem else candidate
+
+    def _allow(self, top: Array) -> None:
+        for joint, speed in zip(self._joints, top.tolist(), strict=True):
+            joint.max_velocity = [speed]
 
     def _motion(
         self,
@@ -255,8 +270,8 @@ class Planner:
         rows = [[*x.brake.t, *x.t, *x.brake.j, *x.j] for x in self._halt.profiles[0]]
         return _halves(rows)
 
-    def _stoppable(self, position: Array, velocity: Array) -> Array:
-        """`velocity` clipped so that braking from it ends before the position limit."""
+    def _stoppable(self, position: Array, velocity: Array, most: Array) -> Array:
+        """`velocity` clipped to `most`, and so that braking ends before the position limit."""
         a, j = self._limits.acceleration * _HEADROOM, self._limits.jerk * _HEADROOM
         up = np.where(velocity > 0, self._limits.position_max - position, 0.0)
         room = np.where(velocity < 0, position - self._limits.position_min, up)
@@ -268,7 +283,7 @@ class Planner:
             np.sqrt(ramp * ramp / 4 + 2 * a * room) - ramp / 2,
             np.cbrt(room * room * j),
         )
-        top = np.minimum(top, self._limits.velocity * _HEADROOM)
+        top = np.minimum(top, most)
         return np.clip(velocity, -top, top)
 
     def _violation(self, plan: Plan, tolerance: Array) -> tuple[str, NDArray[np.bool_]]:

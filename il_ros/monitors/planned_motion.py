@@ -13,8 +13,10 @@ from il_ros.core.trajectory import Trajectory
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
 from il_ros.monitors.plan import Plan, Planner
+from il_ros.monitors.stopping_way import StoppingWay
 
 # When a plan is looked at: at these shares of its tick, plus these of the stop behind it.
 _TICK = np.array([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
@@ -38,6 +40,7 @@ class Motion:
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
         margin: How far inside the workspace box, and outside the keep-out zones, plans stay [m].
+        full_speed_lead: Lead up to which the arm drives at full speed [s].
 
     Attributes:
         lead: How long after it is made a plan leaves the one before [s], so that both are the same
@@ -45,10 +48,17 @@ class Motion:
     """
 
     def __init__(
-        self, limits: Limits, *, dt: float, geometry: Geometry | None, margin: float
+        self,
+        limits: Limits,
+        *,
+        dt: float,
+        geometry: Geometry | None,
+        margin: float,
+        full_speed_lead: float = MonitorConfig.full_speed_lead,
     ) -> None:
         self._limits, self._dt, self._geometry, self._margin = limits, dt, geometry, margin
         self._planner = Planner(limits)
+        self._stopping = StoppingWay(limits, full_speed_lead + dt)
         self.lead = 0.0
         self._plan: Plan | None = None
         self._driven = False
@@ -88,11 +98,15 @@ class Motion:
     def drive(self, target: Array, velocity: Array, now: float) -> Fault | None:
         """Move towards `target` with `velocity`, both (N,), a tick after `start(now)`.
 
-        A fault leaves the plan as it was: it brakes inside all bounds.
+        A fault leaves the plan as it was: it brakes inside all bounds. The later the plan leaves
+        the one before, the more slowly it drives: all that is committed from `now` on, its stop
+        included, is no longer a way than `StoppingWay` allows.
         """
         if self._plan is None:
             raise RuntimeError('begin() comes before drive()')
-        plan = self._planner.towards(self._plan, self.start(now), target, velocity, self._dt)
+        start = self.start(now)
+        most = self._stopping.speed(start - now + self._dt)
+        plan = self._planner.towards(self._plan, start, target, velocity, self._dt, most=most)
         fault = Fault('plan', plan.problem) if plan.problem else self._outside(plan)
         if fault is None:
             self._follow(plan, now)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-MOST = 0.5
-"""Lead up to which the arm is driven [s]: it reacts that much later to what it sees."""
+from il_ros.monitors.monitor_config import MonitorConfig
 
 _MEMORY = 10.0  # s
 _SPARE = 1.25  # the next command may be later than every one before it
@@ -23,10 +22,11 @@ class Punctuality:
 
     Args:
         ahead: By how much commands are sent ahead anyway [s].
+        most: Longest lead [s]: the arm reacts that much later to what it sees.
     """
 
-    def __init__(self, ahead: float) -> None:
-        self._ahead = ahead
+    def __init__(self, ahead: float, most: float = MonitorConfig.command_lead) -> None:
+        self._ahead, self.most = ahead, most
         # When, and how late; falling. Apart: until they leave, and until the controller has them.
         self._sources: tuple[_Late, _Late] = deque(), deque()
 
@@ -68,7 +68,14 @@ class Punctuality:
         self._forget(now)
         worst = max((late[0][1] for late in self._sources if late), default=0.0)
         needed = _SPARE * worst + _GUARD - self._ahead
-        return min(max(needed, 0.0), MOST)
+        return min(max(needed, 0.0), self.most)
+
+    def problem(self, now: float) -> str:
+        """Why commands are too late to drive; empty where they are not."""
+        late, allowed = self.worst(now), max(self.most + self._ahead - _GUARD, 0.0) / _SPARE
+        if late <= allowed:
+            return ''
+        return f'commands are {late:.3f} s late, allowed {allowed:.3f} s by command_lead'
 
     def _forget(self, now: float) -> None:
         """What is older than the memory, unless nothing newer is known."""

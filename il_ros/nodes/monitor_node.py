@@ -117,7 +117,7 @@ class MonitorNode(ManagedNode):
         self._sender = CommandSender(
             self,
             self._contract,
-            tracking_error=self._settings.tracking_error,
+            settings=self._settings,
             seconds=self._seconds,
         )
         self._reports = MonitorReports(self, self._contract)

@@ -13,8 +13,9 @@ from il_ros.core.frames import NS
 from il_ros.core.limits import Array
 from il_ros.monitors.followed_plans import FollowedPlans
 from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Plan
-from il_ros.monitors.punctuality import MOST, Punctuality
+from il_ros.monitors.punctuality import Punctuality
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.controller_watch import ControllerWatch
 from il_ros.ros.output_adapters import make_output
@@ -37,8 +38,7 @@ class CommandSender:
     Args:
         node: Owner of the publisher; its clock tells how late a command is.
         contract: Says what is sent, and where.
-        tracking_error: Distance of what the controller follows from what was sent that is a
-            problem [rad or m].
+        settings: Of the monitor: its `tracking_error` holds for what the controller follows, too.
         seconds: From a stamp [ns] to the monitor's time [s].
 
     Attributes:
@@ -52,7 +52,7 @@ class CommandSender:
         node: Node,
         contract: Contract,
         *,
-        tracking_error: float,
+        settings: MonitorConfig,
         seconds: Callable[[int], float],
     ) -> None:
         output = contract.action.output
@@ -61,7 +61,7 @@ class CommandSender:
         self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
-        self._punctuality = Punctuality(self._delay)
+        self._punctuality = Punctuality(self._delay, settings.command_lead)
         tolerance = _SAME * contract.limits.velocity * contract.period
         self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
         self.withheld = self.missed = 0
@@ -73,7 +73,7 @@ class CommandSender:
                 str(self.publisher.topic_name),
                 contract.action.names,
                 self._followed,
-                most=tracking_error,
+                most=settings.tracking_error,
                 seconds=seconds,
                 period=contract.period,
             )
@@ -89,9 +89,8 @@ class CommandSender:
 
     def problems(self) -> Iterable[str]:
         """Whether commands are too late to drive, or not what the controller follows."""
-        late, most = self._punctuality.worst(self._now), MOST + self._delay
-        if late > most:
-            yield f'commands are {late:.3f} s late, allowed {most:.3f} s'
+        if late := self._punctuality.problem(self._now):
+            yield late
         if self._controller:
             stamp = int(self._node.get_clock().now().nanoseconds)
             yield from self._controller.problems(self._seconds(stamp))

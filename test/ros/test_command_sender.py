@@ -51,7 +51,7 @@ def monitor(contract):
 
 
 def make_sender(node, contract):
-    return CommandSender(node, contract, tracking_error=0.1, seconds=lambda stamp: stamp / NS)
+    return CommandSender(node, contract, settings=MonitorConfig(), seconds=lambda stamp: stamp / NS)
 
 
 def frame(now):

@@ -10,7 +10,7 @@ pytest.importorskip('control_msgs')
 
 from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.monitors.mode import Mode  # noqa: E402
-from il_ros.monitors.punctuality import MOST  # noqa: E402
+from il_ros.monitors.monitor_config import MonitorConfig  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.nodes.simulator_node import SimulatorNode  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
@@ -91,7 +91,7 @@ def test_lateness_in_transit_is_measured_and_planned_for(domain):
         graph.wait(lambda: sent._newest > newest + 1.0)  # planned so far ahead, all come in time
         assert sender.missed <= missed + 3
         assert graph.monitor._monitor.mode is Mode.HOLD
-        sender.publisher = Slow(sender.publisher, 2 * MOST)
+        sender.publisher = Slow(sender.publisher, 2 * MonitorConfig.command_lead)
         graph.wait(lambda: graph.monitor._monitor.mode is Mode.ALARM)
         assert 'commands are' in graph.monitor._verdict.reason
     finally:
