@@ -1,7 +1,8 @@
 """Faults thrown at a running graph: does the arm come to rest, and within its limits?
 
 Run by itself, ``python -m benchmarks.faults --times 20``, it writes every injection as JSON and a
-table as Markdown.
+table as Markdown. Injections are kept one by one and not repeated: it goes on where it was broken
+off. Delete the folder of its log to begin anew.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.demonstrations import in_process
 from benchmarks.fault_kinds import FAULTS, Fault
 from benchmarks.fault_referee import Referee, Sighting
 from benchmarks.fault_rig import MOVING, Rig
+from benchmarks.live_graph import Lines
 from benchmarks.rows import RUNS, Row, machine
 from il_ros.algorithms.bc import BcConfig, train_bundle
 from il_ros.cli.main import guarded
@@ -99,24 +101,35 @@ def run(sizes: FaultSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
 
 
 def inject(sizes: FaultSizes, log: Path) -> list[Injection]:
-    """Throw every fault, or those of these names, some times at random moments."""
+    """Throw every fault, or those of these names, some times at random moments.
+
+    Args:
+        sizes: How much of everything.
+        log: What nodes say is kept there, and every injection; one that is there is not repeated.
+    """
     chosen = [fault for fault in FAULTS if not sizes.names or fault.name in sizes.names]
     results: list[Injection] = []
     with tempfile.TemporaryDirectory(prefix='il_ros_faults_') as scratch:
-        bundle = sizes.bundle or _bundle(Path(scratch), sizes)
+        bundle = sizes.bundle
         for fault in chosen:
-            # A graph of its own for each kind: what one leaves behind is no excuse for another.
-            with Rig(
-                bundle,
-                log / fault.name.replace(' ', '_'),
-                settings=fault.settings,
-                relayed=fault.relayed,
-            ) as rig:
-                _warm_up(rig, fault)
-                for seed in draw_seeds('ood', sizes.times):
-                    results.append(_injection(rig, fault, seed))
-                    _say(results[-1])
+            folder, seeds = log / fault.name.replace(' ', '_'), draw_seeds('ood', sizes.times)
+            kept = Lines(folder / 'injections.jsonl')
+            done = {line['seed'] for line in kept.all}
+            if left := [seed for seed in seeds if seed not in done]:
+                bundle = bundle or _bundle(Path(scratch), sizes)
+                _throw(fault, left, bundle, folder, kept)
+            results += [Injection(**line) for line in kept.all if line['seed'] in seeds]
     return results
+
+
+def _throw(fault: Fault, seeds: Sequence[int], bundle: Path, folder: Path, kept: Lines) -> None:
+    # A graph of its own for each kind: what one leaves behind is no excuse for another.
+    with Rig(bundle, folder, settings=fault.settings, relayed=fault.relayed) as rig:
+        _warm_up(rig, fault)
+        for seed in seeds:
+            result = _injection(rig, fault, seed)
+            kept.add(asdict(result))
+            _say(result)
 
 
 def rows(results: Sequence[Injection]) -> Iterator[Row]:
