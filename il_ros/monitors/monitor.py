@@ -52,6 +52,9 @@ class Monitor:
         fallback: What to do when the scores stop the policy.
         setpoints: Whether a command is good for one period only, so that a stop has to be sent.
         delay: How far the arm lags the plan [s].
+
+    Attributes:
+        error: The exception that the last tick ended with, if one was raised in it.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Monitor:
         self._void, self._reset = -inf, nan
         self._noticed: Fault | None = None
         self._midway = False  # a source has driven since IDLE
+        self.error: Exception | None = None
         # Of the last tick; they decide on requests.
         self._frame: MonitorInput | None = None
         self._fault: Fault | None = None
@@ -233,9 +237,11 @@ class Monitor:
     def tick(self, frame: MonitorInput, now: float) -> Verdict:
         """One control tick at time `now` [s] with the newest frame; never raises."""
         self._motion.mark()
+        self.error = None
         try:
             return self._tick(frame, now)
         except Exception as error:  # fail closed: whatever it is, the arm has to stop
+            self.error = error
             return self._stop(now, f'{type(error).__name__}: {error}')
 
     def emergency(self, now: float, text: str = 'asked for by the caller') -> Verdict:

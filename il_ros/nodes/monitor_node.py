@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +27,7 @@ from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.bundle_settings import BundleSettings
+from il_ros.ros.callback_failures import error_text
 from il_ros.ros.clock_watch import ClockWatch
 from il_ros.ros.command_limits_watch import CommandLimitsWatch
 from il_ros.ros.command_sender import CommandSender
@@ -35,9 +35,10 @@ from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
 from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
+from il_ros.ros.fail_safe_node import FailSafeNode
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.graph_watch import GraphWatch
-from il_ros.ros.managed_node import ManagedNode, steady_timer
+from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_conversion import (
     chunk_positions,
     chunk_samples,
@@ -60,6 +61,7 @@ _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch
 _DYNAMIC_HERE = ('takeover_from',)
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
+_TICK, _WATCHDOG = 'MonitorNode tick', 'MonitorNode watchdog'
 _MODES = {CODES[mode]: mode for mode in (Mode.IDLE, Mode.HOLD, Mode.POLICY, Mode.EXPERT)}
 
 
@@ -93,7 +95,7 @@ class MonitorNodeConfig(BundleSettings):
     )
 
 
-class MonitorNode(ManagedNode):
+class MonitorNode(FailSafeNode):
     """Ticks once for every frame, as soon as the chunk that answers it is there.
 
     Times are compared on the node's clock under use_sim_time, so that a simulation in lock-step
@@ -223,21 +225,23 @@ class MonitorNode(ManagedNode):
         self._frame, self._waiting = frame, self._elapsed()
         self._seen = self._waiting
         self._tick_if_answered()
-        if self._waiting is not None and self.active and not self._fine(frame):
+        if self._waiting is None or not self.active:
+            return
+        if not self.failures.call('MonitorNode look', False, self._fine, frame):
             self._tick()  # there is nothing to wait for
 
     def _fine(self, frame: Frame) -> bool:
         """Judge a frame whose chunk is still being computed."""
-        try:
-            self._early = frame, self._input_of(frame)
-            return self._monitor.look_at(self._early[1])
-        except Exception:  # the tick meets it again, and stops
-            return False
+        self._early = frame, self._input_of(frame)
+        return self._monitor.look_at(self._early[1])
 
     def _on_sample(self, key: str, value: Array, header: int, received: int) -> None:
         """Look at every sample, also at those that no frame is made of; a bad one stops at once."""
-        self._joints.add(key, value, header, received)
-        fault = self._samples.judge(key, value) if self.active else None
+        call = self.failures.call
+        call('JointConsistency.add', None, self._joints.add, key, value, header, received)
+        if not self.active:
+            return
+        fault = call('SampleChecks.judge', None, self._samples.judge, key, value)
         if fault is not None:
             self._monitor.stop_for(fault)
             if self._monitor.mode not in (Mode.IDLE, Mode.ALARM):
@@ -292,8 +296,13 @@ class MonitorNode(ManagedNode):
         return self._answered.get(mode, stamp) >= stamp
 
     def _watch(self) -> None:
-        if not self.active:
+        """The watchdog; where it fails, ticks go on, which brake for that."""
+        if not self.active or self.failures.call(_WATCHDOG, False, self._keep_watch):
             return
+        if self._elapsed() - self._commanded >= self._contract.period:
+            self._tick()
+
+    def _keep_watch(self) -> bool:
         now = self._elapsed()
         present = int(self.get_clock().now().nanoseconds)
         if present < self._read:
@@ -313,6 +322,7 @@ class MonitorNode(ManagedNode):
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
             self._sender.repeat(self._verdict, self._seconds(present), present)
             self._commanded = self._elapsed()
+        return True
 
     def _tick(self) -> None:
         begin = time.perf_counter()
@@ -332,20 +342,39 @@ class MonitorNode(ManagedNode):
             seen = self._silence(silent, stamp) if frame is None else self._input_of(frame)
             self._sender.prepare(self._monitor, self._seconds(now))
             verdict = self._monitor.tick(seen, self._seconds(now))
-        except Exception:
-            self.get_logger().error(f'a tick failed, the arm stops:\n{traceback.format_exc()}')
-            verdict = self._monitor.emergency(self._seconds(now))
-        try:
-            verdict = self._sender.send(self._monitor, verdict, self._seconds(now), now)
-            self._commanded = self._elapsed()
-            self._reports.executed(verdict, stamp, self._policy_id)
-            cost = time.perf_counter() - begin
-            self._reports.tell(verdict, stamp, cost, self._policy_id)
-        except Exception:  # silence is a stop too, as after `deactivate`
-            self.get_logger().fatal(f'cannot command, the node ends:\n{traceback.format_exc()}')
-            self.exit_code = 1
+            if self._monitor.error is not None:
+                self.failures.add(_TICK, self._monitor.error)
+        except Exception as error:
+            verdict = self._emergency(error, now)
+        self._verdict = verdict = self._send(verdict, now)
+        cost = time.perf_counter() - begin
+        self.failures.call('MonitorNode reports', None, self._tell, verdict, stamp, cost)
+
+    def _emergency(self, error: Exception, now: int) -> Verdict:
+        """Stop because of an exception that no check foresaw."""
+        self.failures.add(_TICK, error)
+        return self._monitor.emergency(self._seconds(now), error_text(error))
+
+    def _send(self, verdict: Verdict, now: int) -> Verdict:
+        """Send what a tick decided; if that fails, a stop.
+
+        If that fails, too, the next tick sends one: what was sent before ends in a standstill.
+        """
+        for last in (False, True):
+            try:
+                verdict = self._sender.send(self._monitor, verdict, self._seconds(now), now)
+            except Exception as error:
+                unsent = self._monitor.withdraw(verdict)
+                verdict = unsent if last else self._emergency(error, now)
+            else:
+                break
+        self._commanded = self._elapsed()
+        return verdict
+
+    def _tell(self, verdict: Verdict, stamp: int, cost: float) -> None:
+        self._reports.executed(verdict, stamp, self._policy_id)
+        self._reports.tell(verdict, stamp, cost, self._policy_id)
         self._count(verdict, stamp)
-        self._verdict = verdict
 
     def _count(self, verdict: Verdict, stamp: int) -> None:
         self._ticks += 1
@@ -366,7 +395,7 @@ class MonitorNode(ManagedNode):
         return MonitorInput(stamp=self._seconds(stamp), position=None, invalid=(text,))
 
     def _input_of(self, frame: Frame) -> MonitorInput:
-        self._tools.look(frame)
+        self.failures.call('ToolConsistency.look', None, self._tools.look, frame)
         invalid = (*self._source.invalid(frame), *self._problems())
         early, self._early = self._early, None
         if early is not None and early[0] is frame and early[1].invalid == invalid:
@@ -386,7 +415,13 @@ class MonitorNode(ManagedNode):
         )
 
     def _problems(self) -> list[str]:
-        return [problem for watch in self._watches for problem in watch.problems()]
+        """Why the arm must not move, whatever frames and scores say."""
+        found = [problem for watch in self._watches for problem in self._problems_of(watch)]
+        return found + self.failures.problems()  # last: one that fails now is among them
+
+    def _problems_of(self, watch: GraphWatch) -> list[str]:
+        name = f'{type(watch).__name__}.problems'
+        return self.failures.call(name, [], lambda: [*watch.problems()])
 
     def _note(self, text: str) -> None:
         """Something on the graph has changed that an operator should know, whatever the mode."""
@@ -507,6 +542,12 @@ class MonitorNode(ManagedNode):
             )
 
     def _report(self) -> Report:
+        """The diagnostics; where they cannot be made, what failed."""
+        failed: Report = ERROR, '', {}
+        level, text, values = self.failures.call('MonitorNode report', failed, self._full_report)
+        return level, text or '; '.join(self.failures.problems()), values
+
+    def _full_report(self) -> Report:
         level, text, values = self._tick_report()
         advisers = self._clocks, self._sender, self._limits
         values = {**values, **{k: v for one in advisers for k, v in one.values().items()}}
@@ -515,8 +556,8 @@ class MonitorNode(ManagedNode):
         )
         if not problems:
             return level, text, values
-        # Somebody else may command the arm: an error even where this node drives nobody.
-        worst = ERROR if self._command_topic.others else WARN
+        # Somebody else may command the arm, or a check fails: an error even where nobody is driven.
+        worst = ERROR if self._command_topic.others or self.failures.problems() else WARN
         return max(level, worst), f'{problems}; {text}', values
 
     def _bundle_values(self) -> dict[str, object]:

@@ -136,8 +136,9 @@ class CommandSender:
             if self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)
-            self._followed.sent(verdict.plan, now, begin)
         self.repeat(verdict, begin, stamp + round((begin - now) * NS))
+        if self._trajectories:  # last: what could not be published was not sent
+            self._followed.sent(verdict.plan, now, begin)
         return verdict
 
     def repeat(self, verdict: Verdict, begin: float, stamp: int) -> None:

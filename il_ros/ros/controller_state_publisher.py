@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
@@ -37,19 +39,35 @@ class ControllerStatePublisher:
         """The state at `stamp` [ns], with the measured positions (N,) [rad or m]."""
         if self._publisher is None or not self._publisher.get_subscription_count():
             return
-        now = stamp / NS
-        position, velocity, acceleration = controller.reference(now)
-        begun = to_duration(now - controller.start)
-        message = self._type(joint_names=self._names, speed_scaling_factor=1.0)
-        message.header.stamp = to_stamp(stamp)
-        message.reference = JointTrajectoryPoint(
-            positions=doubles(position),
-            velocities=doubles(velocity),
-            accelerations=doubles(acceleration),
-            time_from_start=begun,
-        )
-        message.feedback.positions = doubles(measured)
-        message.feedback.time_from_start = begun
-        message.error.positions = doubles(position - measured)
-        message.output.positions = doubles(position)
-        self._publisher.publish(message)
+        state = controller_state(self._type, self._names, controller, measured, stamp)
+        self._publisher.publish(state)
+
+
+def controller_state(
+    kind: Any, names: list[str], controller: TrajectoryController, measured: Array, stamp: int
+) -> Any:
+    """The message that says what a controller does.
+
+    Args:
+        kind: Its class.
+        names: Joints in order.
+        controller: Follows trajectories.
+        measured: Where the joints are, (N,) [rad or m].
+        stamp: When [ns].
+    """
+    now = stamp / NS
+    position, velocity, acceleration = controller.reference(now)
+    begun = to_duration(now - controller.start)
+    message = kind(joint_names=names, speed_scaling_factor=1.0)
+    message.header.stamp = to_stamp(stamp)
+    message.reference = JointTrajectoryPoint(
+        positions=doubles(position),
+        velocities=doubles(velocity),
+        accelerations=doubles(acceleration),
+        time_from_start=begun,
+    )
+    message.feedback.positions = doubles(measured)
+    message.feedback.time_from_start = begun
+    message.error.positions = doubles(position - measured)
+    message.output.positions = doubles(position)
+    return message

@@ -146,6 +146,7 @@ class MonitorReports:
         values: dict[str, object] = {
             'mode': verdict.mode.name,
             'takeover': verdict.takeover,
+            'fault': verdict.fault.text if verdict.fault else '',
             'score': f'{scores.score:.3g}',
             'tick_p95_ms': f'{1e3 * self._cost.value:.3f}',
         }
@@ -154,8 +155,7 @@ class MonitorReports:
         if verdict.mode in _STOPPED:
             return ERROR, verdict.reason, values
         level = WARN if verdict.warning or scores.exceeded or verdict.fault else OK
-        fault = verdict.fault.text if verdict.fault else ''
-        return level, verdict.warning or fault or verdict.reason, values
+        return level, verdict.warning or str(values['fault']) or verdict.reason, values
 
     def _scores_message(self, verdict: Verdict, stamp: int) -> MonitorScores:
         scores = verdict.scores

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('control_msgs')
 
 from rclpy.parameter import Parameter  # noqa: E402
 from virtual_robot import (  # noqa: E402
@@ -210,8 +211,9 @@ STEPS = st.one_of(
     step('source', st.sampled_from(['policy', 'expert']), st.sampled_from(['good', 'fast'])),
     step('joints', st.sampled_from(sorted({*JOINTS, 'frozen'}))),
     step('joints', st.just('good')),
-    step('wire', st.sampled_from(['joints', 'chunks', 'switches']), WIRES),
+    step('wire', st.sampled_from(['joints', 'states', 'chunks', 'switches']), WIRES),
     step('wire', st.sampled_from(['joints', 'chunks']), st.just(Wire(delay=0.002))),
+    step('states', st.booleans()),
     step('commands', st.sampled_from([0.0, 0.5, 1.0])),
     step('switch', DEVICES, st.sampled_from([None, False, True])),
     step('switch', DEVICES, st.sampled_from([False, True])),
@@ -259,6 +261,7 @@ DO = {
     'source': lambda robot, name, kind: robot.chunks.__setitem__(name, SOURCES[kind]),
     'joints': lambda robot, kind: setattr(robot, 'joints', JOINTS.get(kind) or frozen()),
     'wire': _wire,
+    'states': lambda robot, told: setattr(robot, 'states', told),
     'commands': lambda robot, share: _wire(
         robot, 'commands', Wire(delay=share * LATEST / 2, jitter=share * LATEST / 2)
     ),
@@ -334,6 +337,7 @@ def test_what_must_not_be_is_told(node, contract, late):
     if late:
         assert robot.request(Mode.POLICY).success
         robot.run(0.3)
+        robot.states = False  # or the monitor notices, and drives on with a lead
         robot.wires['commands'] = Wire(delay=0.1)
     else:
         robot.commands.append(a_motion(contract))

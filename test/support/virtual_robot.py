@@ -31,7 +31,10 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
 from il_ros.nodes.monitor_node import MonitorNode
+from il_ros.ros.controller_state_publisher import controller_state
+from il_ros.ros.controller_watch import STATE, state_topic
 from il_ros.ros.message_conversion import chunk_message, doubles, fill_stamp, to_stamp
+from il_ros.ros.message_types import message_type
 from il_ros.ros.monitor_reports import CODES
 from il_ros.ros.output_adapters import make_output
 from il_ros.sim.controller import TrajectoryController
@@ -39,6 +42,7 @@ from il_ros.sim.controller import TrajectoryController
 START = 1_000 * NS
 FINE = 0.002  # s between two looks at the arm
 STOP = 1.5  # s that an arm may need to stand
+STATES = 0.02  # s between two states of the controller
 GIVE_WAY = 5.5  # s that one may move after a stop by force
 
 CONTRACT = """
@@ -123,10 +127,11 @@ class VirtualRobot:
     Attributes:
         steady: The time [ns]; the robot's clock, and the node's but for `offset`.
         offset: By how much the node's clock is ahead [ns].
-        wires: Of 'joints', 'chunks', 'switches' and 'commands'.
+        wires: Of 'joints', 'states', 'chunks', 'switches' and 'commands'.
         chunks: For each source what it makes of the arm's posture (N,): positions (H, N) and a
             function that changes the message; or None.
         joints: What becomes of a JointState before it is sent; a list of messages.
+        states: Whether the controller says what it follows.
         held: For each device the state of its switch; None for silence.
         force: At the wrist [N].
         cost: What a tick takes until its command is sent, at most [s].
@@ -138,11 +143,14 @@ class VirtualRobot:
         # Time goes on from one life to the next, or the node would hear of a clock that jumped.
         self.steady = getattr(node, 'virtual_time', START) + 10 * NS
         self.offset = 0
-        self.wires = {name: Wire() for name in ('joints', 'chunks', 'switches', 'commands')}
-        self.wires['joints'].delay = self.wires['switches'].delay = 0.001
+        names = ('joints', 'states', 'chunks', 'switches', 'commands')
+        self.wires = {name: Wire() for name in names}
+        for name in ('joints', 'states', 'switches'):
+            self.wires[name].delay = 0.001
         self.wires['chunks'].delay = 0.004
         self.chunks = {'policy': None, 'expert': None}
         self.joints = lambda message: [message]
+        self.states = True
         self.held, self.lost = {}, False
         self.force = self.cost = 0.0
         self.limits = contract.limits
@@ -172,6 +180,7 @@ class VirtualRobot:
 
         node._sender.prepare = slowly
         self._at(self.steady, self._sample, robot=True)
+        self._at(self.steady, self._state, robot=True)
 
     def close(self):
         """Deactivate the node."""
@@ -344,6 +353,17 @@ class VirtualRobot:
             if held is not None:
                 word = fill_stamp(Takeover(device=device, held=held, lost=self.lost), stamp)
                 self._to_node('switches', 'expert/takeover', word)
+
+    def _state(self):
+        """What the controller says that it follows."""
+        stamp = self.steady
+        self._at(stamp + round(STATES * NS), self._state, robot=True)
+        if not self.states:
+            return
+        names, topic = list(self.limits.names), state_topic(self.contract.action.output.topic)
+        here = self._controller.positions(np.array([stamp / NS]))[0]
+        message = controller_state(message_type(STATE), names, self._controller, here, stamp)
+        self._to_node('states', topic, serialize_message(message), {'received_timestamp': 0})
 
     def _answer(self, source, make, position, stamp):
         if make is None:

@@ -1,0 +1,75 @@
+"""What a node's callbacks raise is kept, told once with its place, and over once they work."""
+
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from il_ros.ros.callback_failures import HOLD, CallbackFailures
+
+
+class Log:
+    """A node and its log at once."""
+
+    def __init__(self):
+        self.lines = []
+
+    def get_logger(self):
+        return self
+
+    def error(self, text):
+        self.lines.append(text)
+
+
+class Part:
+    broken = True
+
+    def work(self, number=2):
+        if self.broken:
+            raise ValueError('no\nnumber')
+        return 2 * number
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, 'monotonic', lambda: now[0])
+    return now
+
+
+def test_what_a_part_of_a_tick_raises_counts_for_a_while(clock):
+    failures, part = CallbackFailures(Log()), Part()
+    assert failures.call('part', 7, part.work, 3) == 7
+    assert failures.problems() == ['part failed: ValueError: no number']
+    clock[0] += 0.9 * HOLD
+    part.broken = False
+    assert failures.call('part', 7, part.work, 3) == 6
+    assert failures.problems()
+    clock[0] += 0.2 * HOLD
+    assert failures.problems() == []
+
+
+def test_what_a_callback_raises_counts_until_it_works_again(clock):
+    failures, part = CallbackFailures(Log()), Part()
+    callback = failures.shield(part.work, '/topic')
+    callback()
+    clock[0] += 100 * HOLD
+    assert failures.problems() == ['/topic failed: ValueError: no number']
+    part.broken = False
+    callback()
+    assert failures.problems() == []
+
+
+def test_the_log_has_the_traceback_once_a_minute_and_a_line_every_five_seconds(clock):
+    log = Log()
+    failures, part = CallbackFailures(log), Part()
+    for _ in range(1_190):  # 59.5 s
+        failures.call('part', None, part.work)
+        failures.call('other', None, part.work)
+        clock[0] += 0.05
+    lines = [line for line in log.lines if line.startswith('part failed')]
+    assert len(lines) == 12
+    assert 'raise ValueError' in lines[0]
+    assert set(lines[1:]) == {'part failed again: ValueError: no number'}
+    assert len(log.lines) == 24
