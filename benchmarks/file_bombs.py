@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import shutil
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import lz4.frame
 import zstandard
+from mcap.data_stream import RecordBuilder
+from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Header, Schema
 from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_check import assess_bag
@@ -43,6 +47,11 @@ _METADATA = """rosbag2_bagfile_information:
   custom_data: {custom}
   ros_distro: kilted
 """
+
+_TOPIC = (
+    '{message_count: 1, topic_metadata: {name: /joint_states, type: sensor_msgs/msg/JointState, '
+    'serialization_format: cdr, offered_qos_profiles: []}}'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +118,8 @@ def bombs() -> Iterator[Bomb]:
     for name, chunks in chunk_bombs().items():
         for kind, read in (('check', assess), ('read', _read_bag)):
             yield f'mcap, {kind}: {name}', make_mcap(chunks), read
+    for name, make in index_bombs().items():
+        yield f'mcap, read: {name}', make, _read_all
     for name, script in _TABLES.items():
         for kind, read in (('check', assess), ('read', _read_bag)):
             yield f'sqlite, {kind}: {name}', _database(script), read
@@ -154,6 +165,73 @@ def chunk_bombs() -> dict[str, list[tuple[str, int, bytes]]]:
         'lz4': [('lz4', 200 << 20, packed)],
         'lies': [('zstd', 1000, zeros)] * 40,
     }
+
+
+def index_bombs() -> dict[str, Callable[[Path], object]]:
+    """Bags of chunks that pass one by one, and a summary that makes its reader hold many."""
+
+    def bomb(listed: Sequence[int], **how: Any) -> Callable[[Path], object]:
+        return lambda place: make_indexed(place, listed, **how)
+
+    lost = b'\x80' + struct.pack('<Q', 1 << 40)
+    return {
+        'one chunk 16 times': bomb([0] * 16),
+        'one chunk 16 times, after a cut record': bomb([0] * 16, begin=lost),
+        'chunks of one time': bomb(range(16), times=lambda _: (0, 99)),
+        'no chunk there': bomb([0], shift=1),
+    }
+
+
+def make_indexed(
+    place: Path,
+    listed: Sequence[int],
+    *,
+    times: Callable[[int], tuple[int, int]] = lambda number: (number, number),
+    size: int = 60 << 20,
+    begin: bytes = b'',
+    shift: int = 0,
+) -> None:
+    """Make a bag of an MCAP file with a summary.
+
+    Args:
+        place: Folder of the bag.
+        listed: Numbers of the chunks that the summary lists, in this order.
+        times: Times of the first and last message of a chunk, by its number [ns].
+        size: What a chunk becomes [bytes].
+        begin: What comes before the chunks.
+        shift: By which the summary misses the chunks [bytes].
+    """
+    _bag()(place)
+    text = (place / 'metadata.yaml').read_text()
+    (place / 'metadata.yaml').write_text(text.replace('count: []', f'count: [{_TOPIC}]'))
+    data = random.Random(0).randbytes(1 << 15).ljust(1 << 20, b'\0')
+    out = RecordBuilder()
+    Header('ros2', '').write(out)
+    start, chunks = len(MCAP0_MAGIC) + len(begin), []
+    for number in range(max(listed) + 1):
+        first, last = times(number)
+        message = struct.pack('<BQHIQQ', 5, 22 + len(data), 1, 0, first, first) + data
+        content = message * (size // len(message))
+        packed = zstandard.ZstdCompressor(level=1).compress(content)
+        offset = start + out.count
+        Chunk('zstd', packed, last, first, 0, len(content)).write(out)
+        end = start + out.count
+        # A reader counts messages by the room of their index, which is that after the chunk.
+        chunks.append(
+            ChunkIndex(end - offset, offset + shift, 'zstd', len(packed), last, 31, {1: end},
+                       first, len(content))
+        )  # fmt: skip
+    DataEnd(0).write(out)
+    summary = start + out.count
+    Schema(id=1, name='sensor_msgs/msg/JointState', encoding='', data=b'').write(out)
+    Channel(1, '/joint_states', 'cdr', {}, 1).write(out)
+    for number in listed:
+        chunks[number].write(out)
+    Footer(summary, 0, 0).write(out)
+    written = out.end()  # type: ignore[no-untyped-call]
+    head = 9 + struct.unpack_from('<Q', written, 1)[0]
+    whole = (MCAP0_MAGIC, written[:head], begin, written[head:], MCAP0_MAGIC)
+    (place / 'bag.mcap').write_bytes(b''.join(whole))
 
 
 def _blast(name: str, place: Path, read: Read) -> Blast:
@@ -216,6 +294,12 @@ def _contract_of_reach() -> Contract:
 def _read_bag(place: Path) -> None:
     with EpisodeReader(place, _contract_of_reach()) as reader:
         reader.require(['joint_states'])
+
+
+def _read_all(place: Path) -> None:
+    with EpisodeReader(place, _contract_of_reach()) as reader:
+        for message in reader.messages(['joint_states']):
+            assert message
 
 
 def _read_contract(place: Path) -> None:

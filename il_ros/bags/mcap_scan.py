@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -32,6 +32,7 @@ from mcap.records import (
 from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_metadata import RefusedError
+from il_ros.bags.mcap_index import most_at_once, read_chunk_index
 from il_ros.bags.mcap_summary import CHUNK, HEADER
 from il_ros.bags.one_frame import CHUNK_LIMIT, decompress_lz4, decompress_zstd
 
@@ -196,19 +197,33 @@ def require_small_chunks(file: BinaryIO, size: int) -> None:
     """Look at what the chunks of an MCAP file become; only those that grow a lot are decompressed.
 
     Raises:
-        RefusedError: If one becomes too large, or all together do.
+        RefusedError: If one becomes too large, or all together do, or all of one time.
+        ValueError: If its summary is of other chunks.
     """
-    source, position = _Source(file, size), len(MCAP0_MAGIC)
+    source = _Source(file, size)
+    listed = read_chunk_index(file, size)
+    if (at_once := most_at_once(listed)) > (most := max(CHUNK_LIMIT, size)):
+        raise source.refused(f'chunks of one time become {at_once} bytes, at most {most} are held')
+    places: Iterable[tuple[int, int]] = ((chunk.offset, chunk.end) for chunk in listed)
+    for offset, end in places if listed else _chunks(source):
+        length = end - offset - HEADER.size
+        head = source.read(offset + HEADER.size, min(length, _CHUNK_HEAD))
+        if _claimed(source, head) > _RATIO * length:
+            with suppress(_BrokenError):  # its reader finds the damage
+                _chunk(source, source.read(offset + HEADER.size, length), offset, 0)
+
+
+def _chunks(source: _Source) -> Iterator[tuple[int, int]]:
+    """Begin and end of each chunk up to the first damage, where the reader ends, too."""
+    position = len(MCAP0_MAGIC)
     while len(head := source.read(position, HEADER.size)) == HEADER.size:
         opcode, length = HEADER.unpack(head)
-        if opcode == Opcode.MESSAGE or not length or position + length > size:
-            return  # it has no chunks; or its reader finds the damage
+        end = position + HEADER.size + length
+        if end > source.size:
+            return
         if opcode == Opcode.CHUNK:
-            head = source.read(position + HEADER.size, min(length, _CHUNK_HEAD))
-            if _claimed(source, head) > _RATIO * length:
-                with suppress(_BrokenError):  # its reader finds the damage
-                    _chunk(source, source.read(position + HEADER.size, length), position, 0)
-        position += HEADER.size + length
+            yield position, end
+        position = end
 
 
 def _claimed(source: _Source, head: bytes) -> int:

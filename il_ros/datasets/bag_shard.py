@@ -30,6 +30,7 @@ from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.documents import load_json
 from il_ros.core.errors import ContractError, DatasetError, IlRosError
 from il_ros.core.frames import Frame, describe_invalid
+from il_ros.core.npz_files import open_arrays
 from il_ros.core.regular_files import open_regular, read_text
 from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
 from il_ros.datasets.dataset import EVENTS_FILE
@@ -176,7 +177,7 @@ def read_shard(path: Path) -> Shard | None:
     if not path.exists():
         return None
     try:
-        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
+        with open_arrays(path) as file:
             meta = load_json(file['meta'].tobytes())
             for name in file.files:  # checks the CRC of each
                 file[name]
@@ -193,7 +194,7 @@ def read_shard_episode(shard: Shard, index: int, contract: Contract) -> EpisodeA
     """
     assert shard.path is not None, 'a bag that was left out has no episode'
     try:
-        with open_regular(shard.path) as stream, np.load(stream, allow_pickle=False) as file:
+        with open_arrays(shard.path) as file:
             prefix = f'{index}.'
             columns = {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}
         return EpisodeArrays.of_columns(

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -50,6 +51,9 @@ def test_arrays_come_back_as_they_were(tmp_path):
         (file_of(array('F32', [-1, -1], 0, 4), b'\0' * 4), 'not safetensors: '),
         (file_of(array('F7', [1], 0, 4), b'\0' * 4), 'not safetensors: '),
         (file_of(array('F32', 1, 0, 4), b'\0' * 4), 'not safetensors: '),
+        (file_of(array('F32', [1], 4, 8), b'\0' * 8), 'an array begins at 4, not at 0'),
+        (file_of(array('F32', [1], 0, 4), b'\0' * 8), 'arrays of 4 bytes in 8'),
+        (file_of(array('F32', [1.0], 0, 4), b'\0' * 4), 'not safetensors: '),
         (file_of({'a': 'x'}), 'not safetensors: '),
         (file_of([]), 'not safetensors: '),
         (SOUND[:-1], 'not safetensors: '),
@@ -58,6 +62,45 @@ def test_arrays_come_back_as_they_were(tmp_path):
 def test_a_header_that_promises_what_is_not_there_is_refused(tmp_path, content, text):
     with pytest.raises(BundleError, match=f'x: not safetensors: .*{text.split(": ")[-1]}'):
         read(tmp_path / 'x', content)
+
+
+def test_arrays_that_share_bytes_are_refused(tmp_path):
+    one, two = array('F32', [2], 0, 8)['a'], array('F32', [1], 4, 8)['a']
+    with pytest.raises(BundleError, match='an array begins at 4, not at 8'):
+        read(tmp_path / 'x', file_of({'a': one, 'b': two}, bytes(8)))
+
+
+@pytest.mark.parametrize('kind', ['<f8', '<f4', '<f2', '<i8', '<u8', '<i4', '<u4', 'i1', 'u1', '?'])
+def test_every_type_comes_back_and_cannot_be_written_to(tmp_path, kind):
+    values = np.arange(6).astype(kind).reshape(3, 2)
+    found = read(tmp_path / 'x', safetensors.numpy.save({'x': values, 'y': np.zeros(3, 'u1')}))
+    np.testing.assert_array_equal(found['x'], values)
+    assert found['x'].dtype == values.dtype
+    assert not found['x'].flags.writeable
+
+
+def test_arrays_of_a_header_of_odd_length_are_aligned(tmp_path):
+    content = file_of(array('F64', [2], 0, 16), np.array([1.5, 2.5]).tobytes())
+    for pad in range(8):
+        header = {'__metadata__': {'x': 'y' * pad}, **array('F64', [2], 0, 16)}
+        found = read(tmp_path / 'x', file_of(header, content[-16:]))['a']
+        assert found.flags.aligned
+        assert found.tolist() == [1.5, 2.5]
+
+
+def test_a_large_file_is_held_once(tmp_path):
+    path, size = tmp_path / 'x', 16 << 20
+    content = safetensors.numpy.save({'x': np.zeros(size, np.uint8)})
+    path.write_bytes(content)
+    sha256, length = hashlib.sha256(content).hexdigest(), len(content)
+    del content
+    tracemalloc.start()
+    try:
+        arrays = read_arrays(path, bytes=length, sha256=sha256)
+        assert arrays['x'].size == size
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_header_is_looked_at_before_the_body_is_read(tmp_path):

@@ -1,0 +1,89 @@
+"""A summary is held against the chunks that it names, before a library goes by it."""
+
+import itertools
+import random
+
+import pytest
+
+from benchmarks.bags import make_bag
+from benchmarks.file_bombs import CONTRACT, make_indexed
+from il_ros.bags import mcap_scan
+from il_ros.bags.bag_metadata import RefusedError
+from il_ros.bags.bag_reader import EpisodeReader
+from il_ros.bags.mcap_index import IndexedChunk, most_at_once, read_chunk_index
+from il_ros.core.contract import load_contract
+from il_ros.core.errors import DatasetError
+
+SMALL = (2 << 20) + (1 << 19)
+
+
+def indexed(path):
+    with path.open('rb') as file:
+        return read_chunk_index(file, path.stat().st_size)
+
+
+def read(folder):
+    with EpisodeReader(folder, load_contract(CONTRACT)) as reader:
+        return [message.receive for message in reader.messages(['joint_states'])]
+
+
+def test_every_chunk_of_a_sound_bag_is_listed(tmp_path):
+    bag, count = make_bag(tmp_path, 0.5)
+    (path,) = bag.glob('*.mcap')
+    assert indexed(path)
+    with EpisodeReader(bag) as reader:
+        assert sum(1 for _ in reader.messages(reader.relative_topics)) >= count
+
+
+def test_chunks_come_in_the_order_of_the_file_and_are_read_by_time(tmp_path):
+    make_indexed(tmp_path, [2, 0, 1], size=SMALL, times=lambda number: (9 - number, 9 - number))
+    chunks = indexed(tmp_path / 'bag.mcap')
+    assert [chunk.start_time for chunk in chunks] == [9, 8, 7]
+    assert [time for time, _ in itertools.groupby(read(tmp_path))] == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ('listed', 'how', 'problem'),
+    [
+        ([0, 1, 0], {}, 'names the bytes at 29 twice'),
+        ([1, 0], {'shift': 1}, 'names a chunk at byte .* that is not there'),
+        ([0], {'shift': 1 << 63}, 'names a chunk at byte .* that is not there'),
+        ([0], {'shift': 1 << 40}, 'names a chunk at byte .* that is not there'),
+    ],
+)
+def test_a_summary_of_other_chunks_is_damage(listed, how, problem, tmp_path):
+    make_indexed(tmp_path, listed, size=SMALL, **how)
+    with pytest.raises(DatasetError, match=f'{problem}.*run "il_ros bags recover"'):
+        read(tmp_path)
+
+
+def test_what_stands_before_the_chunks_hides_nothing(tmp_path):
+    make_indexed(tmp_path, [0, 0], size=SMALL, begin=b'\x80' + bytes(7) + b'\1')
+    with pytest.raises(DatasetError, match='twice'):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize('count', [2, 3])
+def test_chunks_of_one_time_are_held_up_to_a_bound(count, tmp_path, monkeypatch):
+    monkeypatch.setattr(mcap_scan, 'CHUNK_LIMIT', 5 << 20)
+    make_indexed(tmp_path, range(count), size=SMALL, times=lambda _: (0, 5))
+    if count == 2:
+        assert len(read(tmp_path)) == 2 * 2
+        return
+    with pytest.raises(RefusedError, match=r'chunks of one time become 629\d* bytes, at most 5242'):
+        read(tmp_path)
+
+
+def test_the_most_at_once_is_that_of_every_single_time():
+    chance = random.Random(0)
+    for _ in range(200):
+        times = [(chance.randrange(9), chance.randrange(9)) for _ in range(chance.randrange(7))]
+        chunks = [
+            IndexedChunk(offset=0, end=1, start_time=start, end_time=end, size=chance.randrange(5))
+            for start, end in times
+        ]
+        held = [
+            sum(c.size for c in chunks if c.start_time <= time <= max(c.start_time, c.end_time))
+            for time in range(9)
+        ]
+        assert most_at_once(chunks) == max(held)
