@@ -21,11 +21,15 @@ from il_ros.ros.message_conversion import to_ns, to_stamp
 Inject = Callable[[Rig, np.random.Generator], None]
 STARVED = 2.0  # s that the processor is kept busy
 LATEST = 0.3  # s that a command is late at most
+_INTAKE = 0.1  # s that relay and controller may take on a busy machine, in addition
 _BEAT = 0.05  # s between two messages of the operator's device
 _DOWN = 0.5  # s that a driver needs to come back
 _DRIFT = 0.2  # s that a drifting clock gains in a second
 _ALL = (*SENSING, 'command')
-_LIMITED = {'simulator': ('enforce_command_limits:=true',)}
+_LATE_SETTINGS = {  # docs/explanation/monitor.md, late commands
+    'simulator': ('enforce_command_limits:=true',),
+    'monitor': ('command_limits:=required', f'least_command_lead:={LATEST + _INTAKE}'),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,8 +348,9 @@ FAULTS = (
     Fault(
         name='commands late in transit',
         inject=_late_in_transit,
+        limit=1.0 + LATEST + _INTAKE,
         rides=True,
-        settings=_LIMITED,
+        settings=_LATE_SETTINGS,
         relayed=_ALL,
     ),
     Fault(name='monitor starved', inject=_stop_and_go, rides=True),

@@ -77,6 +77,7 @@ class Relay:
     Attributes:
         changes: By a wire's name, what to do with its messages.
         delays: By a wire's name, how long each message is on its way [s]; none where none is given.
+            None overtakes another, because DDS hands what one publisher sends over in its order.
     """
 
     def __init__(self, node: Node, relayed: Collection[str] = SENSING) -> None:
@@ -84,7 +85,7 @@ class Relay:
         self.delays: dict[str, Callable[[], float]] = {}
         self._node, self._ends = node, dict[str, Any]()
         self._way: list[tuple[float, int, Any, Any]] = []  # when, in order, to where, the message
-        self._count = itertools.count()
+        self._count, self._newest = itertools.count(), dict[str, float]()
         for name in relayed:
             wire = WIRES[name]
             publisher = node.create_publisher(wire.kind, wire.topic, wire.qos)
@@ -98,6 +99,7 @@ class Relay:
         self.changes.clear()
         self.delays.clear()
         self._way.clear()
+        self._newest.clear()
         for name in self._ends:
             self.join(name)
 
@@ -122,7 +124,8 @@ class Relay:
                 if one is not None and delay is None:
                     publisher.publish(one)
                 elif one is not None and delay is not None:
-                    at = time.monotonic() + delay()
+                    at = max(time.monotonic() + delay(), self._newest.get(name, 0.0))
+                    self._newest[name] = at
                     heapq.heappush(self._way, (at, next(self._count), publisher, one))
 
         return forward

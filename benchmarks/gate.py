@@ -154,9 +154,10 @@ def late(sizes: GateSizes, _: Graphs) -> Iterator[Row]:
     yield _row(
         'late_command_worst_speed_share', found['worst_speed_share'], 'of the limit', FASTEST,
         f'{sizes.late} episodes each of commands late by 0 to {late_commands.LATEST} s before they '
-        'are sent, and in transit with the documented settings of the controller; '
-        f'{"all" if found["at_rest"] else "NOT all"} at rest at the end; in transit without the '
-        f'settings {found["transit_speed_share"]:.3g}',
+        'are sent, and in transit with limits that the controller manager enforces, or with a lead '
+        'of the monitor that is as long; '
+        f'{"all" if found["at_rest"] else "NOT all"} at rest at the end; in transit with '
+        f'neither {found["transit_speed_share"]:.3g}',
     )  # fmt: skip
 
 

@@ -51,11 +51,13 @@ class Lateness:
         sending: Whether before they are sent; the monitor misses ticks meanwhile.
         transit: Whether after they are sent.
         in_order: Whether none overtakes another on its way.
+        lead: The monitor's `least_command_lead` [s].
     """
 
     sending: bool = False
     transit: bool = False
     in_order: bool = True
+    lead: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +101,14 @@ CASES = (
     ('sending_blended', Lateness(sending=True), Robot(replacement=True)),
     ('transit_limited', Lateness(transit=True), Robot(limits=True)),
     ('transit_blended_limited', Lateness(transit=True), Robot(replacement=True, limits=True)),
+    ('transit_led', Lateness(transit=True, lead=LATEST), Robot()),
+    ('transit_led_unheard', Lateness(transit=True, lead=LATEST), Robot(reports=False)),
+    ('transit_blended_led', Lateness(transit=True, lead=LATEST), Robot(replacement=True)),
     ('transit', Lateness(transit=True), Robot()),
+    ('transit_unheard', Lateness(transit=True), Robot(reports=False)),
     ('transit_blended', Lateness(transit=True), Robot(replacement=True)),
 )
-PROMISED = ('sending', 'sending_blended', 'transit_limited', 'transit_blended_limited')
+PROMISED = tuple(name for name, late, robot in CASES if late.sending or late.lead or robot.limits)
 
 
 class Episode:
@@ -175,7 +181,7 @@ class Episode:
             plan = self._followed.late(self._state)
             if plan is not None:
                 monitor.recover(plan)
-        monitor.lead = self._punctuality.lead(read)
+        monitor.lead = max(self._punctuality.lead(read), self._lateness.lead)
         verdict = monitor.tick(frame, read)
         if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
             with suppress(ModeRefused):
@@ -265,7 +271,7 @@ def run(episodes: int = EPISODES, seed: int = 0) -> dict[str, float]:
     limit.
 
     `worst_speed_share` is what is promised: late before sending with any controller, and late in
-    transit with one that is set up as documented.
+    transit with one that enforces limits, or with a lead as long as commands are late.
     """
     figures, at_rest, period = {}, True, load_contract(CONTRACT).period
     for name, lateness, robot in CASES:

@@ -29,6 +29,9 @@ class MonitorConfig:
             commands are late; where they are too late for that, nothing is driven.
         full_speed_lead: Lead up to which the arm is driven at full speed [s]. With a longer one it
             is driven more slowly, so that no joint goes further until it rests.
+        least_command_lead: How far ahead of the present trajectories leave the one before at least
+            [s]: one that is late by no more, also in transit, changes nothing. The arm reacts that
+            much later.
         clock_step: Largest step of the clock from one tick to the next [s].
         startup_grace: How long a mode that drives may wait for its first frame and chunk [s].
         tracking_error: Largest distance of a measured joint from its command [rad or m].
@@ -76,6 +79,7 @@ class MonitorConfig:
     future: float = _within(0.05, 0.0, 1.0)
     command_lead: float = _within(0.5, 0.0, 1.0)
     full_speed_lead: float = _within(0.05, 0.0, 1.0)
+    least_command_lead: float = _within(0.0, 0.0, 1.0)
     clock_step: float = _within(0.5, 0.0, 10.0)
     startup_grace: float = _within(1.0, 0.0, 60.0)
     tracking_error: float = _within(0.1, 0.0, 3.0)
@@ -110,6 +114,12 @@ class MonitorConfig:
                     where=setting.name,
                     allowed=f'{metadata["min"]} .. {metadata["max"]}',
                 )
+        if self.least_command_lead > self.command_lead:
+            raise IlRosError(
+                f'{self.least_command_lead} is more than command_lead {self.command_lead}',
+                where='least_command_lead',
+                allowed='at most command_lead',
+            )
         if self.trigger_count > self.trigger_window:
             raise IlRosError(
                 f'{self.trigger_count} is more than trigger_window {self.trigger_window}',

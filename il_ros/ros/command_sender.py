@@ -38,7 +38,8 @@ class CommandSender:
     Args:
         node: Owner of the publisher; its clock tells how late a command is.
         contract: Says what is sent, and where.
-        settings: Of the monitor: its `tracking_error` holds for what the controller follows, too.
+        settings: Of the monitor: how far ahead it plans, and its `tracking_error`, which holds for
+            what the controller follows, too.
         seconds: From a stamp [ns] to the monitor's time [s].
 
     Attributes:
@@ -57,7 +58,7 @@ class CommandSender:
     ) -> None:
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
-        self._seconds = seconds
+        self._seconds, self._least_lead = seconds, settings.least_command_lead
         self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
@@ -112,7 +113,11 @@ class CommandSender:
         if state and (plan := self._followed.late(state)):
             self.missed += 1
             monitor.recover(plan)
-        monitor.lead = self._punctuality.lead(now)
+        monitor.lead = self._lead
+
+    @property
+    def _lead(self) -> float:
+        return max(self._punctuality.lead(self._now), self._least_lead)
 
     def send(self, monitor: Monitor, verdict: Verdict, now: float, stamp: int) -> Verdict:
         """Publish the verdict's plan, if there is one and it is not too late.
@@ -177,7 +182,7 @@ class CommandSender:
         punctuality = self._punctuality
         return {
             'command late, worst [s]': f'{punctuality.worst(self._now):.4f}',
-            'command lead [s]': f'{punctuality.lead(self._now):.4f}',
+            'command lead [s]': f'{self._lead:.4f}',
             'commands withheld': self.withheld,
             'commands late in transit': self.missed,
             **self._controller.values(),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.late_commands import CONTRACT, Episode, Lateness, Robot
+from benchmarks.late_commands import CONTRACT, LATEST, Episode, Lateness, Robot
 from il_ros.core.contract import load_contract
 
 
@@ -35,3 +35,14 @@ def test_limits_of_the_controller_manager_hold_in_transit():
     for outcome in outcomes(3, Lateness(transit=True), Robot(limits=True)):
         assert outcome.speed <= 1.0 + 1e-9
         assert outcome.at_rest
+
+
+@pytest.mark.parametrize('robot', [Robot(reports=False), Robot(replacement=True)])
+def test_a_lead_as_long_as_commands_are_late_keeps_all_limits_without_the_controller(robot):
+    ways = []
+    for outcome in outcomes(2, Lateness(transit=True, lead=LATEST), robot):
+        assert outcome.speed <= 1.0
+        assert outcome.acceleration <= 1.25
+        assert outcome.at_rest
+        ways.append(outcome.way)
+    assert max(ways) > 0.3

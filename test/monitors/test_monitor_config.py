@@ -25,3 +25,9 @@ def test_out_of_range():
         MonitorConfig(chunk_age=float('nan'))
     with pytest.raises(IlRosError, match='trigger_count: 6 is more than trigger_window 5'):
         MonitorConfig(trigger_count=6)
+
+
+def test_the_least_lead_is_no_longer_than_the_longest():
+    MonitorConfig(least_command_lead=0.5)
+    with pytest.raises(IlRosError, match=r'least_command_lead: 0.4 is more than command_lead 0.3'):
+        MonitorConfig(least_command_lead=0.4, command_lead=0.3)

@@ -50,8 +50,9 @@ def monitor(contract):
     return made
 
 
-def make_sender(node, contract):
-    return CommandSender(node, contract, settings=MonitorConfig(), seconds=lambda stamp: stamp / NS)
+def make_sender(node, contract, **settings):
+    settings = MonitorConfig(**settings)
+    return CommandSender(node, contract, settings=settings, seconds=lambda stamp: stamp / NS)
 
 
 def frame(now):
@@ -98,6 +99,23 @@ def test_a_first_command_that_is_too_late_leaves_nothing_behind(contract, monito
     assert node.sent == []
     assert verdict.plan is None
     assert verdict.target_end is None
+
+
+def test_a_least_lead_counts_from_the_first_command_and_until_a_longer_one_is_needed(
+    contract, monitor
+):
+    node = Node()
+    sender = make_sender(node, contract, least_command_lead=0.3)
+    begins = []
+    for now in (0.05, 0.10):  # the first is what the arm holds: it leaves nothing before it
+        tick(sender, monitor, node, now)
+        begins.append(to_ns(node.sent[-1].header.stamp) / NS - contract.command_delay)
+    np.testing.assert_allclose(begins, [0.35, 0.40], atol=1e-6)
+    assert sender.values()['command lead [s]'] == '0.3000'
+    tick(sender, monitor, node, 0.15, 0.31)  # late, but before it begins
+    assert sender.withheld == 0
+    tick(sender, monitor, node, 0.20)
+    assert monitor.lead == pytest.approx(1.25 * 0.31 + 0.005 - contract.command_delay)
 
 
 def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monitor):
