@@ -118,7 +118,10 @@ class TopicDecoder:
             try:
                 value = self._decoder.pick(content, stream.fields, stream.names)
                 if self._frame_ids.get(key, frame_id) != frame_id:
-                    value = self._moved(key, value, frame_id, stamp)
+                    align = stream.align
+                    measured = stamp if align.time == 'header' else received
+                    measured -= round(NS * align.latency)
+                    value = self._moved(key, value, frame_id, measured)
                 values[key] = value
             except OtherJointsError as problem:
                 # Another publisher's, where there may be some, each with joints of its own.
@@ -131,6 +134,12 @@ class TopicDecoder:
 
     def _moved(self, key: str, value: Array, frame_id: str, stamp: int) -> Array:
         """`value` in the contract's frame, from the one that its message names.
+
+        Args:
+            key: Of the stream.
+            value: What was decoded, shape (size,).
+            frame_id: The frame that the message names.
+            stamp: When it was measured [ns].
 
         Raises:
             FrameIdError: If it cannot be taken there.

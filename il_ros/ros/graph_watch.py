@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class GraphWatch(Protocol):
@@ -14,3 +14,8 @@ class GraphWatch(Protocol):
 
         Each is a fault of the frame: it refuses every mode that commands the arm, and ends one.
         """
+
+
+def node_of(offer: Any) -> str:
+    """The full name of the node that a publisher belongs to, from rclpy's TopicEndpointInfo."""
+    return f'{offer.node_namespace.rstrip("/")}/{offer.node_name}'

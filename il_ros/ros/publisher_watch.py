@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
+from il_ros.ros.graph_watch import node_of
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_origins import HOLD, MessageOrigins
 
@@ -86,7 +86,7 @@ class PublisherWatch:
 
     def _present(self, topic: str) -> dict[bytes, str]:
         offers = self._node.get_publishers_info_by_topic(topic)
-        return {bytes(offer.endpoint_gid): _node_of(offer) for offer in offers}
+        return {bytes(offer.endpoint_gid): node_of(offer) for offer in offers}
 
     def _unnamed(self) -> set[str]:
         """Topics with a publisher that was heard and has no name yet."""
@@ -124,16 +124,12 @@ class PublisherWatch:
         )
 
     def _count_text(self, topic: str, count: int) -> str:
-        names = _listed(map(_node_of, self._node.get_publishers_info_by_topic(topic)))
+        names = _listed(map(node_of, self._node.get_publishers_info_by_topic(topic)))
         return (
             f'{topic}: {count} publishers ({names}), the contract expects '
             f'{self._most[topic]}: end the other node; where each publishes joints of its own, set '
             f'publishers: {count} for the topic in the contract'
         )
-
-
-def _node_of(offer: Any) -> str:
-    return f'{offer.node_namespace.rstrip("/")}/{offer.node_name}'
 
 
 def _listed(names: Iterable[str]) -> str:

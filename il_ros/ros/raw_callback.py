@@ -1,4 +1,4 @@
-"""A subscription's callback for raw bytes, with what the middleware says of the message."""
+"""A subscription's callback that gets what the middleware says of the message, raw or not."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 
 class RawCallback:
-    """Takes the bytes of a message and its information (rclpy's MessageInfo).
+    """Takes a message, mostly its bytes, and its information (rclpy's MessageInfo).
 
     The events executor of rclpy calls it with one tuple, the others with two arguments; which
     callback wants the information is told by its signature.
 
     Args:
-        take: Called with the bytes and the information.
+        take: Called with the message, its bytes in a raw subscription, and the information.
     """
 
     __signature__ = inspect.Signature(
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ('data', 'info')]
     )
 
-    def __init__(self, take: Callable[[bytes, Mapping[str, Any]], None]) -> None:
+    def __init__(self, take: Callable[[Any, Mapping[str, Any]], None]) -> None:
         self._take = take
 
     def __call__(self, data: Any, info: Any = None) -> None:

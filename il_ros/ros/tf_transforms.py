@@ -8,22 +8,23 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.time import Time
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
 from il_ros.core.frames import NS
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.limits import Array
 from il_ros.ros.message_conversion import to_ns
 
 _LAG = NS // 10  # ns by which a transform may be older than the sample that it moves
+_LONGEST_ERROR = 200  # characters of an error of tf2, which may list all frames
 
 
 class TfTransforms:
-    """Asks tf2, and listens to it from the first question on.
+    """Asks tf2, and listens to `/tf` and `/tf_static` from the first question on.
 
     A robot whose samples are in the contract's frames needs no tf2 and pays nothing for it.
 
     Args:
-        node: Whose executor takes `/tf` and `/tf_static`.
+        node: Whose executor takes the messages.
     """
 
     def __init__(self, node: Node) -> None:
@@ -37,31 +38,39 @@ class TfTransforms:
         of a second before or is static.
 
         Raises:
-            IlRosError: If tf2 is not installed or knows no such transform.
+            IlRosError: If tf2 is not installed, knows no such transform, or has it from two
+                publishers.
         """
         try:
-            import tf2_ros
-        except ImportError:
-            raise IlRosError('tf2_ros, which could tell, is not installed') from None
+            import tf2_py
+
+            from il_ros.ros.tf_listener import TfListener  # needs tf2_msgs
+        except ImportError as missing:
+            raise IlRosError(f'{missing.name}, which could tell, is not installed') from None
         if self._buffer is None:
-            self._buffer = tf2_ros.Buffer(node=self._node)
-            self._listener = tf2_ros.TransformListener(self._buffer, self._node)
+            self._buffer = tf2_py.BufferCore()
+            self._listener = TfListener(self._node, self._buffer)
+        if stamp <= 0:  # to tf2 that is the newest transform, however old
+            raise IlRosError('it has no stamp to look a transform up for')
+        self._listener.require_one_publisher(target, source)
         try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=max(stamp, 0)))
-        except tf2_ros.ExtrapolationException:
-            found = self._newest(tf2_ros, target, source, stamp)
-        except tf2_ros.TransformException as problem:
-            raise IlRosError(f'tf2 knows no transform: {problem}') from None
+            found = self._found(tf2_py, target, source, stamp)
+        # tf2's own, a name that no C string can be, a stamp that no time can be
+        except (tf2_py.TransformException, ValueError, OverflowError) as problem:
+            text = printable(str(problem), _LONGEST_ERROR)
+            raise IlRosError(f'tf2 knows no transform: {text}') from None
         return _matrix(found.transform)
 
-    def _newest(self, tf2_ros: Any, target: str, source: str, stamp: int) -> Any:
+    def _found(self, tf2_py: Any, target: str, source: str, stamp: int) -> Any:
         try:
-            found = self._buffer.lookup_transform(target, source, Time())
-        except tf2_ros.TransformException as problem:
-            raise IlRosError(f'tf2 knows no transform: {problem}') from None
+            return self._buffer.lookup_transform_core(target, source, Time(nanoseconds=stamp))
+        except tf2_py.ExtrapolationException:
+            found = self._buffer.lookup_transform_core(target, source, Time())
         known = to_ns(found.header.stamp)
-        if known and abs(stamp - known) > _LAG:
-            raise IlRosError(f'the transform that tf2 knows is {(stamp - known) / NS:.3f} s older')
+        if known and not 0 <= stamp - known <= _LAG:
+            late = (stamp - known) / NS
+            order = f'{late:.3f} s older' if late > 0 else f'{-late:.3f} s newer'
+            raise IlRosError(f'the transform that tf2 knows is {order}')
         return found
 
 
@@ -70,4 +79,6 @@ def _matrix(transform: Any) -> Array:
     matrix = np.eye(4)
     matrix[:3, :3] = matrix_from_quaternion(np.array([turn.x, turn.y, turn.z, turn.w]))
     matrix[:3, 3] = shift.x, shift.y, shift.z
+    if not np.isfinite(matrix).all():
+        raise IlRosError('the transform that tf2 knows is not finite')
     return matrix

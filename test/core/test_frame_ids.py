@@ -128,6 +128,23 @@ def test_a_known_transform_takes_a_pose_to_the_contracts_frame():
     np.testing.assert_allclose(values['goal'][3:], [0.5, 0.5, 0.5, 0.5])
 
 
+@pytest.mark.parametrize(
+    ('align', 'measured'),
+    [
+        ('{time: header}', 5 * NS),
+        ('{time: header, latency: 0.03}', 5 * NS - 30 * MS),
+        ('{time: receive}', 9 * NS),  # its stamp cannot be trusted
+        ('{time: receive, latency: 0.03}', 9 * NS - 30 * MS),
+    ],
+)
+def test_the_transform_is_that_of_when_the_sample_was_measured(align, measured):
+    streams = parse_contract(TEXT.replace('{strategy: hold}', align)).streams
+    known = Known()
+    data = pose(NOTHING_TURNED, stamp=5 * NS, frame_id='camera')
+    _, _, errors = TopicDecoder({'goal': streams['goal']}, 'base', known).decode(data, 9 * NS)
+    assert (errors, known.asked) == ({}, [('base', 'camera', measured)])
+
+
 def test_a_wrench_is_turned_but_stays_that_of_the_sensors_point():
     _, values, _ = decoded('wrench', wrench('camera'), Known())
     np.testing.assert_allclose(values['wrench'], [-2, 1, 3, -5, 4, 6])
