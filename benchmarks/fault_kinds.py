@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters
 
 from benchmarks.fault_relay import SENSING, WIRES, Change
 from benchmarks.fault_rig import Rig
 from il_ros.core.frames import NS
+from il_ros.ros.command_limits_watch import SERVICE
 from il_ros.ros.message_conversion import to_ns, to_stamp
 
 Inject = Callable[[Rig, np.random.Generator], None]
 STARVED = 2.0  # s that the processor is kept busy
 LATEST = 0.3  # s that a command is late at most
 _INTAKE = 0.1  # s that relay and controller may take on a busy machine, in addition
+_MANAGER = 'robot/controller_manager'
 _BEAT = 0.05  # s between two messages of the operator's device
 _DOWN = 0.5  # s that a driver needs to come back
 _DRIFT = 0.2  # s that a drifting clock gains in a second
@@ -236,6 +240,17 @@ def _late_in_transit(rig: Rig, rng: np.random.Generator) -> None:
     rig.relay.delays['command'] = lambda: rng.uniform(0.0, LATEST)
 
 
+def _without_limits(rig: Rig, _: np.random.Generator) -> None:
+    """A controller manager comes up that does not enforce limits."""
+
+    def answer(request: Any, response: Any) -> Any:
+        off = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
+        response.values = [off] * len(request.names)
+        return response
+
+    rig.service(GetParameters, f'/{_MANAGER}{SERVICE}', answer)
+
+
 def _stop_and_go(rig: Rig, rng: np.random.Generator) -> None:
     """The monitor's process gets the processor now and then alone."""
     end = time.monotonic() + STARVED
@@ -348,6 +363,7 @@ FAULTS = (
     Fault(
         name='commands late in transit',
         inject=_late_in_transit,
+        driver='expert',
         limit=1.0 + LATEST + _INTAKE,
         rides=True,
         settings=_LATE_SETTINGS,
@@ -372,5 +388,11 @@ FAULTS = (
         driver='expert',
         limit=8.0,
         rides=True,
+    ),
+    Fault(
+        name='controller manager without limits',
+        inject=_without_limits,
+        limit=4.0,  # the monitor has to find it, and to ask
+        settings={'monitor': (f'controller_manager:={_MANAGER}', 'command_limits:=expected')},
     ),
 )

@@ -196,6 +196,11 @@ class Rig:
         self._undo.append(lambda: self.node.destroy_publisher(publisher))
         return publisher
 
+    def service(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> None:
+        """A service, as long as the fault lasts."""
+        made = self.node.create_service(kind, name, answer)
+        self._undo.append(lambda: self.node.destroy_service(made))
+
     def spin(self, seconds: float) -> None:
         """Serve the wires for a while [s of the wall]."""
         self.wait(lambda: False, seconds)
