@@ -7,6 +7,7 @@ Layout: OMG DDS-XTypes 1.3, 7.4 (plain CDR, versions 1 and 2), as every ROS 2 mi
 from __future__ import annotations
 
 import struct
+from collections import deque
 
 from il_ros.core.errors import IlRosError
 
@@ -139,9 +140,55 @@ def header_frame(data: Bytes) -> str:
     Raises:
         IlRosError: If the bytes end early or are not plain CDR.
     """
-    reader = Cdr(data)
-    reader.stamp()
-    return reader.string()
+    return known_header(data).frame_id
+
+
+class KnownHeader:
+    """The std_msgs/Header of one publisher's messages, of which only the stamp changes.
+
+    The rest is compared with that of the last messages and not read again.
+
+    Attributes:
+        frame_id: The frame that it names.
+        end: Index of the byte behind it.
+        order: Byte order, as `struct` has it.
+        widest: Widest alignment of the message [byte].
+        kind: The message's encapsulation.
+        text: Its bytes behind the stamp.
+
+    Raises:
+        IlRosError: If the bytes end early or are not plain CDR.
+    """
+
+    __slots__ = ('end', 'frame_id', 'kind', 'order', 'text', 'widest')
+
+    def __init__(self, data: Bytes) -> None:
+        reader = Cdr(data)
+        reader.stamp()
+        begin = reader.position
+        self.frame_id, self.end = reader.string(), reader.position
+        self.order, self.widest, self.kind = reader.order, reader.widest, data[1]
+        self.text = bytes(data[begin : self.end])
+
+
+_BEHIND_STAMP = ORIGIN + 8
+_LONGEST = 256  # bytes of a header that is remembered
+_headers: deque[KnownHeader] = deque(maxlen=16)  # seen last
+
+
+def known_header(data: Bytes) -> KnownHeader:
+    """The header of a message that begins with one.
+
+    Raises:
+        IlRosError: If the bytes end early or are not plain CDR.
+    """
+    for header in tuple(_headers):
+        if data[_BEHIND_STAMP : header.end] == header.text and data[1] == header.kind:
+            return header
+    header = KnownHeader(data)
+    if len(header.text) <= _LONGEST:
+        _headers.appendleft(header)
+    return header
 
 
 def header_stamp(data: Bytes) -> int:

@@ -6,11 +6,13 @@ import struct
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
 
-from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early
+from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early, known_header
 from il_ros.core.errors import ContractError, IlRosError, require
 from il_ros.core.geometry import matrix_from_quaternion, quaternion_from_matrix
 from il_ros.core.limits import Array
@@ -80,22 +82,38 @@ class Composite(Decoder):
         """Leaves of all `fields`."""
         return sum(len(self.parts[field]) for field in fields)
 
-    def read(self, data: Bytes) -> dict[str, list[float]]:
+    @cached_property
+    def _places(self) -> dict[str, slice]:
+        """Which of all leaves are a field's."""
+        ends = accumulate(map(len, self.parts.values()))
+        sizes = zip(self.parts.items(), ends, strict=True)
+        return {field: slice(end - len(names), end) for (field, names), end in sizes}
+
+    @cached_property
+    def _doubles(self) -> dict[str, struct.Struct]:
+        """All leaves in either byte order."""
+        count = sum(map(len, self.parts.values()))
+        return {order: struct.Struct(f'{order}{count}d') for order in '<>'}
+
+    def read(self, data: Bytes) -> dict[str, tuple[float, ...]]:
         """The leaves of each field."""
-        reader = Cdr(data)
-        reader.header()
-        leaves = iter(reader.doubles(sum(map(len, self.parts.values()))))
-        return {field: [next(leaves) for _ in names] for field, names in self.parts.items()}
+        header = known_header(data)
+        begin = header.end + -(header.end - ORIGIN) % header.widest
+        try:
+            leaves = self._doubles[header.order].unpack_from(data, begin)
+        except struct.error:
+            raise ends_early(data) from None
+        return {field: leaves[place] for field, place in self._places.items()}
 
     def pick(
-        self, content: dict[str, list[float]], fields: tuple[str, ...], names: tuple[str, ...]
+        self, content: dict[str, tuple[float, ...]], fields: tuple[str, ...], names: tuple[str, ...]
     ) -> Array:
         """All leaves in order; a quaternion is turned to w >= 0, so that one pose is one array."""
         values: list[float] = []
         for field in fields:
             numbers = content[field]
             if len(numbers) == 4 and numbers[3] < 0:
-                numbers = [-number for number in numbers]
+                numbers = tuple(-number for number in numbers)
             values += numbers
         return np.array(values)
 

@@ -21,6 +21,7 @@ from il_ros.core.contract import Contract
 from il_ros.core.decoders import Composite, OtherJointsError, decoder_for, is_framed
 from il_ros.core.errors import FrameIdError, IlRosError, printable
 from il_ros.core.limits import Array
+from il_ros.core.small_arrays import finite
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.core.tick_schedule import TickSchedule
 
@@ -316,7 +317,7 @@ class FrameBuilder:
         if stream.align.strategy == 'interpolate' and isinstance(stream, Stream):
             value = _between(samples, stream, tick)
         fresh = age <= _oldest(stream, self._contract.rate)
-        if not fresh or not (isinstance(stream, ImageStream) or np.isfinite(value).all()):
+        if not fresh or not (isinstance(stream, ImageStream) or finite(value)):
             return _nothing(stream), False, age
         return value, True, age
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array, Limits
+from il_ros.core.small_arrays import every, finite, norm
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 
@@ -144,7 +145,7 @@ def frame_content(frame: MonitorInput, size: int) -> Fault | None:
         shape = {'force': (3,), 'torque': (3,)}.get(name, (size,) if name in joints else None)
         if shape and np.shape(value) != shape:
             return Fault('frame', f'measured {name}: shape {np.shape(value)}, allowed {shape}')
-        if not np.isfinite(value).all():
+        if not finite(value):
             i = int(np.argmin(np.isfinite(value)))
             return Fault('frame', f'measured {name}: element {i} is {value[i]}')
     return None
@@ -154,7 +155,7 @@ def _joints(
     kind: FaultKind, names: tuple[str, ...], inside: NDArray[np.bool_], text: str, *values: Array
 ) -> Fault | None:
     """A fault of the first joint that is not inside, with its own `values` (N,) in the text."""
-    if inside.all():
+    if every(inside):
         return None
     i = int(np.argmin(inside))
     return Fault(kind, f'{names[i]}: {text.format(*(value[i] for value in values))}')
@@ -388,7 +389,7 @@ def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault |
     for name, value, limit, unit in measured:
         if value is None:
             continue
-        norm = float(np.linalg.norm(value))
-        if not norm <= limit:
-            return Fault('force', f'wrist {name}: {norm:.2f} {unit}, limit {limit:.2f} {unit}')
+        found = norm(value)
+        if not found <= limit:
+            return Fault('force', f'wrist {name}: {found:.2f} {unit}, limit {limit:.2f} {unit}')
     return None

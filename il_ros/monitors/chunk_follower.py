@@ -81,24 +81,22 @@ class ChunkFollower:
         newest = self._followed[-1]
         if len(self._followed) == 1:
             return newest.at(t)
-        weights, steps = [1.0], [newest.around(t)]
+        stamp, dt, blend = newest.stamp, newest.chunk.step_dt, self._blend
+        weight, weights = 1.0, [1.0]
+        states, share = newest.around(t)
+        steps, shares = [states], [1.0 - share, share]
         for older in list(self._followed)[-2::-1]:
-            age = (newest.chunk.stamp - older.chunk.stamp) / newest.chunk.step_dt
-            weight = self._blend**age
+            weight = blend ** ((stamp - older.stamp) / dt)
             if weight < _NEGLIGIBLE:
                 break  # so are all before it
             if t <= older.last_motion:
+                states, share = older.around(t)
+                steps.append(states)
                 weights.append(weight)
-                steps.append(older.around(t))
+                shares += weight * (1.0 - share), weight * share
         # One product over all steps: a sum chunk by chunk takes a tenth of a period of 1 ms.
-        shares = np.array(
-            [
-                [w * (1.0 - share), w * share]
-                for w, (_, _, share) in zip(weights, steps, strict=True)
-            ]
-        )
-        states = np.array([state for before, after, _ in steps for state in (before, after)])
-        position, velocity = np.tensordot(shares.reshape(-1) / sum(weights), states, 1)
+        factors = np.array(shares) / sum(weights)
+        position, velocity = np.tensordot(factors, np.concatenate(steps), 1)
         return position, velocity
 
     def arrivals(self, t: float) -> list[tuple[Array, Array]]:
@@ -120,31 +118,32 @@ class _Followed:
 
     def __init__(self, chunk: Chunk) -> None:
         steps = len(chunk.positions)
-        self.chunk = chunk
-        self._first = chunk.stamp + chunk.step_dt
+        self.chunk, self.stamp = chunk, chunk.stamp
+        self._first, self._dt = chunk.stamp + chunk.step_dt, chunk.step_dt
         self.end = chunk.stamp + chunk.step_dt * steps
         # A chunk slows down to rest at its last step, because what follows is not known. Among
         # chunks that know what follows, it has no say from the step before on.
         self.last_motion = self.end - chunk.step_dt + _ROUNDING
-        self._last = steps - 1
-        positions = np.array(chunk.positions, dtype=np.float64)  # not the sender's to change
-        # What comes after the last step is not known: it is a rest.
-        velocity = np.zeros_like(positions)
-        velocity[1:-1] = (positions[2:] - positions[:-2]) / (2 * chunk.step_dt)
-        velocity[:1] = (positions[1:2] - positions[:1]) / chunk.step_dt if steps > 1 else 0.0
-        self._states = np.stack([positions, velocity], axis=1)
+        self._last = float(steps - 1)
+        # A copy, not the sender's to change. What comes after the last step is not known: it is a
+        # rest, of which there are two rows where it is the only step.
+        states = np.zeros((max(steps, 2), 2, np.shape(chunk.positions)[1]))
+        states[:, 0] = positions = chunk.positions
+        if steps > 1:
+            states[1:-1, 1] = (positions[2:] - positions[:-2]) / (2 * self._dt)
+            states[0, 1] = (positions[1] - positions[0]) / self._dt
+        self._states, self._most = states, len(states) - 2
 
     def at(self, t: float) -> Target:
-        before, after, share = self.around(t)
+        (before, after), share = self.around(t)
         position, velocity = before + share * (after - before)
         return position, velocity
 
-    def around(self, t: float) -> tuple[Array, Array, float]:
-        """States (2, N) at the steps before and after `t`, and which share of the way it is."""
-        last = self._last
-        phase = min(max((t - self._first) / self.chunk.step_dt, 0.0), float(last))
-        i = min(int(phase), max(last - 1, 0))
-        return self._states[i], self._states[min(i + 1, last)], phase - i
+    def around(self, t: float) -> tuple[Array, float]:
+        """States (2, 2, N) at the steps before and after `t`, and which share of the way it is."""
+        phase = min(max((t - self._first) / self._dt, 0.0), self._last)
+        i = min(int(phase), self._most)
+        return self._states[i : i + 2], phase - i
 
 
 class ChunkIntake:

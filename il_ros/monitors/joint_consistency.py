@@ -15,6 +15,7 @@ import numpy as np
 from il_ros.core.cdr import NS
 from il_ros.core.contract import Contract
 from il_ros.core.limits import Array
+from il_ros.core.small_arrays import every, finite
 from il_ros.core.streams import Stream
 
 HOLD = 1.0
@@ -158,7 +159,7 @@ class _Positions(_Stamps):
     def add(self, value: Array, stamp: int) -> str:
         """Take a sample; gives how it contradicts the one before, or nothing."""
         back = super().add(value, stamp)
-        if not np.isfinite(value).all():  # no frame is valid with it
+        if not finite(value):  # no frame is valid with it
             return back
         sample, self._sample = self._sample, (value, stamp)
         problem = back if sample is None or back else self._too_far(*sample, value, stamp)
@@ -182,7 +183,7 @@ class _Positions(_Stamps):
         seconds = (newest.end - before.begin) / NS
         spread = 2 * self._noise + _DRIFT * self._velocity * seconds
         same = (high - low <= spread) & (low - self._noise <= value) & (value <= high + self._noise)
-        if same.all():
+        if every(same):
             return ''
         i = int(np.argmin(same))
         return (
@@ -195,7 +196,7 @@ class _Positions(_Stamps):
         if elapsed > self._silence:
             return ''
         step, most = np.abs(value - before), _SPEED * self._velocity * elapsed + self._slack
-        for i in () if (step <= most).all() else np.flatnonzero(step > most):
+        for i in () if every(step <= most) else np.flatnonzero(step > most):
             held = max(elapsed, self._held(i, float(value[i]), stamp))
             most = _SPEED * self._velocity[i] * held + self._slack[i]
             if step[i] > most:

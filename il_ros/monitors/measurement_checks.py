@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array, Limits
+from il_ros.core.small_arrays import every
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
@@ -18,6 +19,8 @@ from il_ros.monitors.gripper_watch import GripperWatch
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
 from il_ros.monitors.plan import Plan
+
+_Frames = deque[list[float]]  # numbers of each frame
 
 
 class FrozenWatch:
@@ -38,9 +41,10 @@ class FrozenWatch:
     def __init__(self, window: int, least: float, moves: NDArray[np.bool_] | None = None) -> None:
         self._least = least
         self._moving = slice(None) if moves is None else moves
-        self._commanded: deque[Array] = deque(maxlen=max(window, 2))
-        self._joints: deque[Array] = deque(maxlen=max(window, 2))
-        self._streams: dict[str, deque[Array]] = {}
+        # Lists: comparing so few numbers costs less than one call of numpy.
+        self._commanded: _Frames = deque(maxlen=max(window, 2))
+        self._joints: _Frames = deque(maxlen=max(window, 2))
+        self._streams: dict[str, _Frames] = {}
 
     def reset(self) -> None:
         """Forget earlier frames."""
@@ -62,10 +66,11 @@ class FrozenWatch:
         if commanded is None:
             self.reset()
             return None
-        self._commanded.append(commanded[self._moving])
-        self._joints.append(position[self._moving])
+        self._commanded.append(commanded[self._moving].tolist())
+        self._joints.append(position[self._moving].tolist())
         for key, value in streams.items():
-            self._streams.setdefault(key, deque(maxlen=self._joints.maxlen)).append(value)
+            known = self._streams.setdefault(key, deque(maxlen=self._joints.maxlen))
+            known.append(value.tolist())
         seconds = f'for {self._joints.maxlen} frames'
         if self._moves(self._commanded) and _repeats(self._joints):
             same = f'measured joint position: no digit has changed {seconds}'
@@ -77,18 +82,22 @@ class FrozenWatch:
                     return Fault('frozen', text)
         return None
 
-    def _moves(self, positions: deque[Array]) -> bool:
+    def _moves(self, positions: _Frames) -> bool:
         """Whether there was motion all along the window, not only at its end."""
         if len(positions) < (positions.maxlen or 0):
             return False
         middle = positions[len(positions) // 2]
-        first = float(np.max(np.abs(middle - positions[0])))
-        second = float(np.max(np.abs(positions[-1] - middle)))
-        return min(first, second) > self._least / 2
+        least = self._least / 2
+        return _apart(middle, positions[0]) > least and _apart(positions[-1], middle) > least
 
 
-def _repeats(values: deque[Array]) -> bool:
-    return all(np.array_equal(values[0], value) for value in values)
+def _apart(a: list[float], b: list[float]) -> float:
+    return max(abs(x - y) for x, y in zip(a, b, strict=True))
+
+
+def _repeats(values: _Frames) -> bool:
+    first = values[0]
+    return all(value == first for value in values)
 
 
 # Neighbouring speeds of a quick, coarse encoder differ by more than any joint accelerates.
@@ -193,4 +202,4 @@ class MeasurementChecks:
         """Whether every joint is known to stand."""
         if frame.velocity is None:
             return False
-        return bool(np.all(np.abs(frame.velocity) <= self._config.standstill))
+        return every(np.abs(frame.velocity) <= self._config.standstill)

@@ -7,6 +7,7 @@ The time-optimal profiles come from ruckig (Berscheid & Kröger 2021).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,6 +16,7 @@ import ruckig
 from numpy.typing import NDArray
 
 from il_ros.core.limits import Array, Limits
+from il_ros.core.small_arrays import every
 
 POSITION_TOLERANCE = 1e-7  # [rad or m], what rounding in ruckig may cost; no encoder sees it
 _HEADROOM = 1.0 - 1e-6  # plans use this share of the limits, so that rounding never exceeds them
@@ -68,14 +70,29 @@ class Plan:
         self.pieces.setflags(write=False)  # plans are handed out and still relied on
 
     @cached_property
-    def _joints(self) -> NDArray[np.intp]:
-        return np.arange(self.pieces.shape[2])
+    def _columns(self) -> tuple[Array, list[list[float]], list[int]]:
+        """Each joint's pieces in a row, (5, N K), when they start, and one before each row."""
+        joint_first = np.ascontiguousarray(self.pieces.transpose(0, 2, 1))
+        knots = joint_first[0].tolist()
+        count = self.pieces.shape[1]
+        return joint_first.reshape(5, -1), knots, [i * count - 1 for i in range(len(knots))]
 
     def at(self, t: float | Array) -> State:
         """Position, velocity and acceleration at `t` [s]: each (N,), or (T, N) for T times."""
-        since = np.maximum(np.asarray(t, dtype=np.float64) - self.begin, 0.0)[..., None]
-        index = (self.pieces[0] <= since[..., None]).sum(axis=-2) - 1
-        knot, p, v, a, j = self.pieces[:, index, self._joints]
+        pieces, knots, places = self._columns
+        since: float | Array
+        index: list[int] | list[list[int]]
+        # A search among floats is several times quicker than one in so small an array.
+        if isinstance(t, np.ndarray) and t.ndim:
+            times = [max(x - self.begin, 0.0) for x in t.tolist()]
+            index = [
+                [i + bisect_right(k, x) for i, k in zip(places, knots, strict=True)] for x in times
+            ]
+            since = np.array(times)[:, None]
+        else:
+            since = max(float(t) - self.begin, 0.0)
+            index = [i + bisect_right(k, since) for i, k in zip(places, knots, strict=True)]
+        knot, p, v, a, j = pieces.take(index, axis=1)
         h = since - knot
         return (
             p + h * (v + h * (a / 2 + h * j / 6)),
@@ -114,8 +131,8 @@ class Plan:
         own = self.pieces.copy()
         own[0] += cut
         kept = np.where(left_away, own[:, :1], kept)
-        rows = ~(over[1:].all(axis=1) | left_away[:-1].all(axis=1))
-        kept = kept[:, [*rows, not left_away[-1].all()]]
+        lasts = np.any(kept[0, 1:] > kept[0, :-1], axis=1).tolist()  # others end at once
+        kept = kept[:, np.array([*lasts, not left_away[-1].all()])]
         return replace(self, begin=since, pieces=np.concatenate([kept, own], axis=1))
 
     def extremes(self) -> tuple[Array, Array, Array]:
@@ -305,7 +322,7 @@ class Planner:
         problem, all_inside = '', np.full(len(limits.names), True)
         for what, value, limit in checks:
             inside = value <= limit
-            if not (inside.all() or problem):  # not a number is not inside either
+            if not (every(inside) or problem):  # not a number is not inside either
                 joint = limits.names[int(np.argmin(inside))]
                 problem = f'planned motion would exceed the {what} limit of {joint}'
             all_inside &= inside

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 
-import numpy as np
-
 from il_ros.core.contract import Contract
 from il_ros.core.limits import Array, JointLimits, Limits
+from il_ros.core.small_arrays import finite
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.monitor_config import MonitorConfig
@@ -62,11 +61,11 @@ def _joints(
     tolerance: float,
     value: Array,
 ) -> Fault | None:
-    return check(value, limits, tolerance) if np.isfinite(value).all() else None
+    return check(value, limits, tolerance) if finite(value) else None
 
 
 def _wrench(value: Array, limits: Limits) -> Fault | None:
-    if not np.isfinite(value).all():  # no contact, which the arm would give way to
+    if not finite(value):  # no contact, which the arm would give way to
         return Fault('frame', 'wrench: not finite')
     return checks.wrench(value[:3], value[3:], limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.limits import Array
+from il_ros.core.small_arrays import norm
 
 # Poses and joints that are measured by two devices may be this much apart in time, besides what
 # their stamps say; what the tool moves in this time is allowed on top.
@@ -115,7 +117,7 @@ class _Tool:
         pose, check = frame.values[self._key], self._check
         speed = max(past.speed for past in self._past)
         turning = max(past.turning for past in self._past)
-        away = float(np.linalg.norm(pose[:3] - expected.position))
+        away = norm(pose[:3] - expected.position)
         most = check.position + _DELAY * speed
         if check.position and not away <= most:
             return self._text(f'{away:.3f} m', f'{most:.3f} m')
@@ -139,7 +141,7 @@ class _Tool:
         speed = turning = 0.0
         if past:
             seconds = (time - past[-1].time) / NS
-            speed = float(np.linalg.norm(position - past[-1].position)) / seconds
+            speed = norm(position - past[-1].position) / seconds
             turning = _angle(rotation, past[-1].rotation) / seconds
         past.append(_Posture(time, position, rotation, speed, turning))
         while time - past[0].time > NS * _MEMORY:
@@ -159,4 +161,5 @@ class _Tool:
 
 def _angle(one: Array, other: Array) -> float:
     """Angle between two rotations (3, 3) [rad]."""
-    return float(np.arccos(np.clip((np.trace(one.T @ other) - 1.0) / 2.0, -1.0, 1.0)))
+    trace = float(np.vdot(one, other))  # of one.T @ other
+    return math.acos(min(max((trace - 1.0) / 2.0, -1.0), 1.0))

@@ -88,9 +88,9 @@ class FrameSource:
         delays = self.delays.get(topic)
 
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
-            received = self._node.get_clock().now().nanoseconds
-            if not self._simulated:
-                received = received_ns(info, received)
+            received = 0 if self._simulated else received_ns(info, 0)
+            # To ask the clock costs half as much as to read the message.
+            received = received or self._node.get_clock().now().nanoseconds
             header, values, errors = decoder.decode(data, received)
             if delays is not None and header > 0:
                 delays.add(header, received)

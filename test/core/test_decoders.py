@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core import decoders, registry
-from il_ros.core.cdr import header_stamp
+from il_ros.core.cdr import header_frame, header_stamp
 from il_ros.core.decoders import DECODERS, decoder_for
 from il_ros.core.errors import ContractError, IlRosError
 from il_ros.core.streams import Stream, check_stream
@@ -124,6 +124,20 @@ def test_what_is_not_plain_cdr_is_refused():
         JOINTS.decode(b'\0\x0b\0\0' + bytes(40), ('position',), ('a',))
     with pytest.raises(IlRosError, match='begins with nothing'):
         JOINTS.decode(b'', ('position',), ('a',))
+
+
+@given(
+    frames=st.lists(st.sampled_from(['', 'b', 'base', 'base_link', 'x' * 400]), min_size=2),
+    little=st.booleans(),
+)
+def test_a_header_is_that_of_its_own_message(frames, little):
+    """What is known of earlier messages is used only where the bytes are the same."""
+    for i, frame in enumerate(frames):
+        data = pose((0.0, 0.0, 0.0, 1.0), (i, 0.0, 2.0), frame_id=frame, stamp=i, little=little)
+        assert header_frame(data) == frame
+        assert POSE.decode(data, ('pose.position',), ()).tolist() == [i, 0.0, 2.0]
+        with pytest.raises(IlRosError, match='ends early'):
+            POSE.decode(data[:-1], ('pose.position',), ())
 
 
 def test_version_2_aligns_doubles_to_four_bytes():
