@@ -204,6 +204,10 @@ class Monitor:
     def lead(self, seconds: float) -> None:
         self._motion.lead = seconds
 
+    def wait(self, seconds: float) -> None:
+        """What is planned is carried out so much later [s]: its controller waits meanwhile."""
+        self._motion.wait(seconds)
+
     def recover(self, plan: Plan) -> None:
         """The arm follows `plan` and not what was sent after it: the next tick brakes from there.
 

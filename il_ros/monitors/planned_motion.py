@@ -91,6 +91,12 @@ class Motion:
         """Go on from `plan`, which is what the arm follows, rather than from the one in hand."""
         self._plan, self._driven, self._left = plan, True, -inf
 
+    def wait(self, seconds: float) -> None:
+        """The arm goes on so much later than planned [s]: its controller waits meanwhile."""
+        if self._plan is not None:
+            self._plan = replace(self._plan, begin=self._plan.begin + seconds)
+            self._left += seconds
+
     def begin(self, position: Array, now: float) -> None:
         """Rest at `position` (N,)."""
         self._plan, self._driven, self._left = self._planner.hold(position, now), False, now

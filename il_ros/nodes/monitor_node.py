@@ -183,6 +183,7 @@ class MonitorNode(FailSafeNode):
         """Bring the arm to rest, then fall silent."""
         self.destroy_timer(self._watchdog)
         now = int(self.get_clock().now().nanoseconds)
+        self._sender.prepare(self._monitor, self._seconds(now))
         plan = self._monitor.emergency(self._seconds(now), 'the monitor ends').plan
         if plan is not None:
             self._sender.come_to_rest(plan, self._seconds(now), now)
@@ -317,10 +318,11 @@ class MonitorNode(FailSafeNode):
             self._tick()
         elif (
             self._verdict is not None
+            and self._verdict.plan is not None
             and self._contract.action.output.setpoints
             and now - self._commanded >= self._contract.period
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
-            self._sender.repeat(self._verdict, self._seconds(present), present)
+            self._sender.go_on(self._verdict.plan, self._seconds(present), present)
             self._commanded = self._elapsed()
         return True
 

@@ -16,6 +16,7 @@ from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.punctuality import Punctuality
+from il_ros.monitors.setpoint_pace import SetpointPace
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.controller_watch import ControllerWatch
 from il_ros.ros.output_adapters import make_output
@@ -30,7 +31,8 @@ class CommandSender:
 
     A trajectory that would leave the one before in the past is not sent: the controller would have
     to catch up. The arm then carries out the stop that it has, and the next tick goes on from
-    there. Commands of the other adapters hold from when they come.
+    there. Commands of the other adapters hold from when they come: no two of them are further apart
+    than the plan goes in the time that has passed between them.
 
     Where the controller says what it follows, one that it should follow and does not is late in
     transit: the monitor brakes on from what it follows.
@@ -65,6 +67,9 @@ class CommandSender:
         self._punctuality = Punctuality(self._delay, settings.command_lead)
         tolerance = _SAME * contract.limits.velocity * contract.period
         self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
+        # Adapters of third parties need not say what their controllers do.
+        waits = getattr(self._output, 'waits', True)
+        self._pace = SetpointPace(self._period, settings.clock_step, waits=waits)
         self.withheld = self.missed = 0
         self._now = 0.0
         self._controller: ControllerWatch | None = None
@@ -83,6 +88,7 @@ class CommandSender:
         """Forget how late commands were: time is counted anew."""
         self._punctuality.clear()
         self._followed.clear()
+        self._pace.clear()
         self.withheld = self.missed = 0
         self._now = 0.0
         if self._controller:
@@ -105,9 +111,12 @@ class CommandSender:
         return self._controller.reference(now, since) if self._controller else None
 
     def prepare(self, monitor: Monitor, now: float) -> None:
-        """Before a tick at `now` [s]: plan as far ahead as commands are late."""
+        """Before a tick at `now` [s]: plan as far ahead as commands are late, or still hold."""
         self._now = now
         if self._controller is None:
+            waited, monitor.lead = self._pace.prepare(now)
+            if waited:
+                monitor.wait(waited)
             return
         state = self._controller.state(now)
         if state and (plan := self._followed.late(state)):
@@ -133,23 +142,41 @@ class CommandSender:
         """
         if verdict.plan is None:
             self._followed.clear()
+            self._pace.clear()
             return verdict
         begin = max(verdict.begin, now)
+        late = (self._node.get_clock().now().nanoseconds - stamp) / NS
         if self._trajectories:
-            late = (self._node.get_clock().now().nanoseconds - stamp) / NS
             self._punctuality.add(now, late)
             if self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)
-        self.repeat(verdict, begin, stamp + round((begin - now) * NS))
-        if self._trajectories:  # last: what could not be published was not sent
-            self._followed.sent(verdict.plan, now, begin)
+            self._publish(verdict.plan, begin, stamp + round((begin - now) * NS))
+            self._followed.sent(verdict.plan, now, begin)  # unless it could not be published
+        else:
+            late = max(late, 0.0)  # the tick may be ahead of a simulated clock
+            self.go_on(verdict.plan, now + late, stamp + round(late * NS), begin=begin)
         return verdict
 
-    def repeat(self, verdict: Verdict, begin: float, stamp: int) -> None:
-        """Publish the verdict's plan from `begin` [s] on, which is `stamp` [ns]."""
-        if verdict.plan is not None:
-            self.publisher.publish(self._output.message(verdict.plan, begin, stamp))
+    def go_on(self, plan: Plan, now: float, stamp: int, *, begin: float | None = None) -> float:
+        """Publish the set-point of `plan` that follows the one before.
+
+        Args:
+            plan: What is carried out.
+            now: The present [s], by the monitor's clock.
+            stamp: The same by the node's clock [ns].
+            begin: When the plan leaves the one before [s]; the present by default.
+
+        Returns:
+            When the period of the set-point begins, by the time of the plan [s].
+        """
+        begin = self._pace.begin(now, now if begin is None else begin)
+        self._publish(plan, begin, stamp)
+        self._pace.sent(now, begin)
+        return begin
+
+    def _publish(self, plan: Plan, begin: float, stamp: int) -> None:
+        self.publisher.publish(self._output.message(plan, begin, stamp))
 
     def come_to_rest(
         self, plan: Plan, now: float, stamp: int, *, sleep: Callable[[float], None] = time.sleep
@@ -168,10 +195,8 @@ class CommandSender:
             return
         for step in range(ceil(_LONGEST_STOP / self._period)):
             passed = step * self._period
-            self.publisher.publish(
-                self._output.message(plan, now + passed, stamp + round(passed * NS))
-            )
-            if plan.at_rest(now + passed):  # what is sent for the standstill is the last
+            begin = self.go_on(plan, now + passed, stamp + round(passed * NS))
+            if plan.at_rest(begin):  # what is sent for the standstill is the last
                 return
             sleep(self._period)
 

@@ -48,9 +48,12 @@ class OutputAdapter(Protocol):
 
     Attributes:
         message_type: Of the controller's command topic.
+        waits: Whether the controller waits, at the end of its period, where a command has brought
+            the arm; else it goes on for a while.
     """
 
     message_type: Any
+    waits: bool
 
     def message(self, plan: Plan, begin: float, stamp: int) -> Any:
         """The command for `plan` from `begin` on [s, time of the plan], which is `stamp` [ns]."""
@@ -70,6 +73,7 @@ class JointTrajectoryOutput:
     """
 
     message_type = JointTrajectory
+    waits = True
 
     def __init__(self, contract: Contract) -> None:
         self._names, self._dt = list(contract.action.names), contract.period
@@ -118,6 +122,7 @@ class ForwardCommandOutput:
     """
 
     message_type = Float64MultiArray
+    waits = True
 
     def __init__(self, contract: Contract) -> None:
         self._dt = contract.period
@@ -152,6 +157,7 @@ class TwistOutput:
     """
 
     message_type = TwistStamped
+    waits = False
 
     def __init__(self, contract: Contract) -> None:
         self._arm = require_single(get_arm(contract.arm), where='output adapter twist')

@@ -4,8 +4,9 @@ Trajectories are taken as ros2_controllers' joint_trajectory_controller takes th
 `interpolate_from_desired_state` on: it refuses what that refuses, follows splines through the
 points, and rests on the last: quintic ones where points have accelerations, cubic ones where they
 have velocities alone, and straight lines where they have none. Its update period counts as zero.
-Single positions and velocities are taken as the position and speed interfaces of an arm take them
-(servoj and speedj of a UR): they hold for `TIMEOUT` periods, then the arm brakes.
+A single position is reached within a period and held, as by a drive that a
+forward_command_controller writes to. Velocities are taken as the speed interface of an arm takes
+them (speedj of a UR): they hold for `TIMEOUT` periods, then the arm brakes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from il_ros.sim.command_path import checked
 
 Knot = tuple[float, Array, Array, Array]  # time, position, velocity, acceleration
 
-TIMEOUT = 2.0  # control periods after a position or velocity at which the arm begins to brake
+TIMEOUT = 2.0  # control periods after a velocity at which the arm begins to brake
 MOMENT = 1e-3  # shortest time that braking takes [s]
 _STANDING = float(np.finfo(np.float32).eps)  # most speed of a last point [rad/s or m/s]
 _AT_ONCE = 1e-9  # time within which no point can be reached [s]
@@ -35,7 +36,7 @@ class TrajectoryController:
         names: Joints in the order of every array.
         position: Where it begins, shape (N,).
         period: Control period: how long a move to a single position takes [s].
-        acceleration: Deceleration when single positions or velocities stop coming, one for all
+        acceleration: Deceleration when velocities stop coming, one for all
             joints or shape (N,) [rad/s^2 or m/s^2].
         replacement: How a trajectory replaces another: False as in Jazzy and Kilted, True as with
             `allow_trajectory_replacement`, which came with version 6.8.
@@ -67,15 +68,17 @@ class TrajectoryController:
     def command(self, position: Array, now: float) -> None:
         """Move linearly to `position`, shape (N,), within one period.
 
-        Without a new command it continues at the same speed, so that a slightly late command causes
-        no jerk; `TIMEOUT` periods after the command it stops and holds.
+        There it waits for the next one, as drives do that a forward_command_controller writes to.
 
         Raises:
             IlRosError: If it is not one finite number for each joint; the motion stays as it was.
         """
         target = self._numbers(position, 'position')
-        here = self._sample([now])[0][0]
-        self._go((target - here) / self._period, now)
+        here, still = self._sample([now])[0][0], np.zeros(len(self._names))
+        velocity = (target - here) / self._period
+        self._knots = [(now, here, velocity, still), (now + self._period, target, still, still)]
+        self._coefficients = [_parabola(here, velocity, still)]
+        self._blends, self._start = False, now
 
     def command_velocity(self, velocity: Array, now: float) -> None:
         """Move with `velocity`, shape (N,) [rad/s or m/s], from where it is at `now`.

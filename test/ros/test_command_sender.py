@@ -130,6 +130,26 @@ def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monito
     assert monitor.lead == 0.0
 
 
+def test_positions_that_leave_together_lie_together(contract):
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node, dt, most = Node(), contract.period, contract.limits.velocity
+    sender, planner = make_sender(node, contract), Planner(contract.limits)
+    plan = planner.hold(FRANKA.home, 0.0)
+    for tick in range(5):
+        target = plan.at(tick * dt)[0] + 0.2 * most
+        plan = planner.towards(plan, tick * dt, target, 0 * most, dt)
+        sender.go_on(plan, tick * dt, round(tick * dt * NS))
+    stop = planner.stop(plan, 5 * dt)
+    sender.come_to_rest(stop, 4 * dt + 0.004, NS, sleep=lambda _: None)  # right after a tick
+    joints = np.array([message.data for message in node.sent])
+    steps = np.abs(np.diff(joints, axis=0))
+    assert (steps[3] > 0.1 * most * dt)[:4].all()
+    assert (steps[4] <= most * 0.004 + 1e-9).all()
+    assert (steps[5:] <= most * dt + 1e-9).all()
+    np.testing.assert_allclose(joints[-1], stop.end, atol=1e-9)
+
+
 @pytest.mark.parametrize('adapter', ['twist', 'forward_command'])
 def test_the_end_of_the_monitor_is_a_stop_within_the_limits(contract, adapter):
     """Neither controller stops by itself; what a trajectory controller has ends at rest."""

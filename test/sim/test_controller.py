@@ -95,20 +95,28 @@ def test_positions_in_time_are_passed_through_at_an_even_speed(controller):
     np.testing.assert_allclose(speed, np.tile([1.0, 0.4], (len(speed), 1)), atol=1e-8)
 
 
-def test_a_position_that_comes_late_does_not_make_the_arm_jerk(controller):
+def test_at_a_position_the_arm_waits_for_the_next(controller):
     controller.command(np.array([0.05, 0.0]), now=0.0)
-    late = 1.5 * PERIOD
-    before, _ = motion(controller, 0.0, late)
-    controller.command(np.array([0.05, 0.0]) * 2.5, now=late)
-    after, _ = motion(controller, late, late + PERIOD)
-    np.testing.assert_allclose(np.concatenate([before, after])[:, 0], 1.0, atol=1e-8)
+    rest = controller.positions(PERIOD * np.array([1.0, 1.5, 40.0]))
+    np.testing.assert_allclose(rest, [[0.05, 0.0]] * 3, atol=1e-12)
 
 
-@pytest.mark.parametrize('kind', ['command', 'command_velocity'])
-def test_silence_ends_in_a_standstill_within_the_limit(controller, kind):
+@pytest.mark.parametrize('passed', [0.2, 1.5, 7.0])
+def test_steps_that_fit_the_time_between_them_keep_the_speed_limit(controller, passed):
+    """However late or close together they come, a stream of them does not swing up."""
+    most, goal, now = 2.0, 0.0, 0.0
+    for tick in range(40):
+        goal += most * min(passed, 1.0) * PERIOD * (1 if tick < 20 else 0)
+        controller.command(np.array([goal, 0.0]), now=now)
+        speed, _ = motion(controller, now, now + passed * PERIOD)
+        assert np.abs(speed).max() <= most * (1 + 1e-6)
+        now += passed * PERIOD
+    np.testing.assert_allclose(controller.positions(np.array([now + PERIOD]))[0], [goal, 0.0])
+
+
+def test_silence_after_a_velocity_ends_in_a_standstill_within_the_limit(controller):
     # 2 rad/s: it goes on for the time-out, then needs 2 / 10 = 0.2 s and 2^2 / (2 * 10) = 0.2 rad.
-    value = {'command': [2 * PERIOD, -PERIOD], 'command_velocity': [2.0, -1.0]}[kind]
-    getattr(controller, kind)(np.array(value), now=1.0)
+    controller.command_velocity(np.array([2.0, -1.0]), now=1.0)
     timeout, braking = TIMEOUT * PERIOD, 0.2
     speed, acceleration = motion(controller, 1.0, 1.0 + timeout + braking + 1.0)
     assert np.abs(acceleration).max() <= LIMIT * (1 + 1e-3)
