@@ -167,6 +167,11 @@ def _spike(_: np.random.Generator) -> Change:
     return change
 
 
+def _in_another_frame(message: Any) -> Any:
+    message.header.frame_id = 'camera_link'
+    return message
+
+
 def _stuck_gripper(_: np.random.Generator) -> Change:
     """The last joint stays where it is, as far as its sensor tells."""
     first: list[float] = []
@@ -376,6 +381,7 @@ FAULTS = (
         inject=_tamper('command', _always(lambda message: None)),
         relayed=_ALL,
     ),
+    Fault(name='wrench in another frame', inject=_tamper('wrench', _always(_in_another_frame))),
     Fault(name='wrench peak between ticks', inject=_tamper('wrench', _peak_between)),
     Fault(name='takeover device repeats itself', inject=_repeating_device, prepare=_take_over),
     Fault(name='negative clock', inject=_tamper('clock', _negative_clock), rides=True),

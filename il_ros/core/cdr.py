@@ -12,6 +12,9 @@ from collections import deque
 from il_ros.core.errors import IlRosError
 
 NS = 1_000_000_000
+NAMES = 1_000
+"""How many strings a sequence of them may have: a million would take a third of a second."""
+
 Bytes = bytes | bytearray | memoryview
 
 ORIGIN = 4  # alignment counts from behind the encapsulation header
@@ -83,8 +86,11 @@ class Cdr:
         return bytes(self.octets(self.uint32())).rstrip(b'\0').decode(errors='replace')
 
     def strings(self) -> list[str]:
-        """A sequence of strings."""
-        return [self.string() for _ in range(self._bounded(self.uint32(), 4))]
+        """A sequence of `NAMES` strings at most."""
+        count = self._bounded(self.uint32(), 4)
+        if count > NAMES:
+            raise IlRosError(f'{count} names', allowed=f'up to {NAMES}')
+        return [self.string() for _ in range(count)]
 
     def doubles(self, count: int | None = None) -> tuple[float, ...]:
         """A number of float64; by default a sequence of them."""

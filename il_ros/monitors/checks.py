@@ -24,6 +24,7 @@ FaultKind = Literal[
 
 _MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
 _ROUNDING = 1e-9  # m
+_BEYOND = 0.02  # share of what a joint may move in a period that a reference may be outside limits
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,24 @@ def reference(
         f'allowed {largest} apart'
     )
     return _joints('frame', names, ~apart, text, wanted, position)
+
+
+def reference_limits(wanted: Array, limits: Limits, dt: float) -> Fault | None:
+    """Whether a motion can begin at the controller's reference (N,), as plans stay in the limits.
+
+    Args:
+        wanted: The reference [rad or m]; NaN where it is not known.
+        limits: What the arm may do.
+        dt: Control period [s]: a plan begins at the limit, and what the reference is beyond it is
+            made up for within this time.
+    """
+    low, high, spare = limits.position_min, limits.position_max, _BEYOND * limits.velocity * dt
+    outside = (wanted < low - spare) | (wanted > high + spare)
+    text = (
+        'its controller wants it at {:.4f}, limits {:.4f} .. {:.4f} rad or m: move it inside by '
+        'other means, or correct the limits of the contract'
+    )
+    return _joints('frame', limits.names, ~outside, text, wanted, low, high)
 
 
 def jump(distance: Array, limits: Limits, patience: float) -> Fault | None:

@@ -73,7 +73,7 @@ class Monitor:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
         self._dt, self._config, self._setpoints, self._delay = dt, config, setpoints, delay
-        self._machine = ModeMachine()
+        self._machine, self._limits = ModeMachine(), limits
         planned = plannable(limits, config.motion_share, dt, splines=not setpoints)
         self._motion = Motion(
             planned,
@@ -438,6 +438,7 @@ class Monitor:
             return ''
         names, most = self._motion.names, self._config.tracking_error
         fault = checks.reference(position, reference, names, most, self._moves)
+        fault = fault or checks.reference_limits(reference, self._limits, self._dt)
         return fault.text if fault else ''
 
     def _require_trust(self, source: Source, where: str) -> None:

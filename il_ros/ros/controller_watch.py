@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ STATE = 'control_msgs/msg/JointTrajectoryControllerState'
 
 _AGE = 0.2  # s after which a state says nothing of the present, and
 _PERIODS = 2.5  # the same in periods, of which each has a state in lock-step
+_SLOWEST = 2.0  # s between two states of a controller that is set to a low rate
 _GAP = 0.05  # s that no state is of the present, and a period at least, before it is a problem
 _SHOWN = 10  # names in an error
 _Order = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -93,6 +94,7 @@ class ControllerWatch:
     def forget(self) -> None:
         """Time began anew."""
         self._state: ControllerState | None = None
+        self._interval = 0.0  # s between the last two
         self._off_since: float | None = None
         self._lost_since: float | None = None
         self._compared: ControllerState | None = None
@@ -122,11 +124,19 @@ class ControllerWatch:
             self._lost_since = now
         if now - self._lost_since > self._gap:
             passed = now - last.stamp
-            why = self._why_unread or 'the controller is not active, or its clock differs'
+            why = self._why_unread or self._too_slow(passed)
+            why = why or 'the controller is not active, or its clock differs'
             yield (
                 f'{self._topic}: the newest state is stamped {abs(passed):.1f} s '
                 f'{"ago" if passed > 0 else "ahead"}, allowed {self._age:.1f} s: {why}'
             )
+
+    def _too_slow(self, passed: float) -> str:
+        """What to set where the next state is not even due."""
+        if not (self._age < self._interval < _SLOWEST and 0 < passed < 2 * self._interval):
+            return ''
+        rate = ceil(2 / self._age)
+        return f'they come every {self._interval:.2f} s, set state_publish_rate to {rate} or more'
 
     def _of_nothing_sent(self, state: ControllerState) -> Iterable[str]:
         if state is not self._compared:
@@ -187,6 +197,8 @@ class ControllerWatch:
             self._unread, self._why_unread = self._unread + 1, _NO_POSITIONS
             return
         self._unread, self._why_unread = 0, ''
+        if self._state is not None:
+            self._interval = state.stamp - self._state.stamp
         self._state = state
         self._followed.hear(state.stamp, state.start)
 

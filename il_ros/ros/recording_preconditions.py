@@ -11,6 +11,9 @@ from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.core.streams import ImageStream, Stream
 
+STATUS_RATE = 10.0
+"""How often a monitor that ticks tells its status at least [Hz]."""
+
 _PERIODS = 3  # a slow stream is fresh for so many of its periods
 
 
@@ -49,9 +52,10 @@ def required_topics(
         age = max(fresh, _PERIODS / rate) if rate else None
         needed.append(RequiredTopic(topic=names[topic], keys=tuple(streams), max_age=age))
     if contract.action.demonstration is None:
-        # Commands come only while a source drives; that a status was heard shows a monitor.
+        # Commands come only while a source drives; statuses show that the monitor still ticks.
         status = names[topics.MONITOR_STATUS]
-        needed.append(RequiredTopic(topic=status, keys=('action',), max_age=None))
+        age = max(fresh, _PERIODS / min(STATUS_RATE, contract.rate))
+        needed.append(RequiredTopic(topic=status, keys=('action',), max_age=age))
     return needed
 
 

@@ -1,5 +1,7 @@
 """The faults that are thrown at a graph: they have names, and change messages as they say."""
 
+from types import SimpleNamespace
+
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
@@ -27,7 +29,7 @@ def stamps(messages):
 
 
 def test_each_has_a_name_of_its_own():
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 31
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 40
 
 
 def test_a_sample_that_contradicts_comes_before_each_true_one():
@@ -59,3 +61,15 @@ def test_a_peak_is_in_one_sample_alone():
         sent += found if isinstance(found, list) else [found]
     assert [message.wrench.force.z for message in sent] == [200.0, 0.0, 0.0, 0.0]
     assert np.all(np.diff([to_ns(message.header.stamp) for message in sent]) > 0)
+
+
+def test_another_frame_changes_nothing_but_the_header():
+    fault = next(fault for fault in FAULTS if fault.name == 'wrench in another frame')
+    changes = {}
+    rig = SimpleNamespace(relay=SimpleNamespace(changes=changes))
+    fault.inject(rig, RNG)
+    message = fill_stamp(WrenchStamped(), NS, 'base')
+    message.wrench.force.z = 3.0
+    sent = changes['wrench'](message)
+    assert (sent.header.frame_id, sent.wrench.force.z) == ('camera_link', 3.0)
+    assert to_ns(sent.header.stamp) == NS

@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,6 +139,17 @@ def test_a_header_is_that_of_its_own_message(frames, little):
         assert POSE.decode(data, ('pose.position',), ()).tolist() == [i, 0.0, 2.0]
         with pytest.raises(IlRosError, match='ends early'):
             POSE.decode(data[:-1], ('pose.position',), ())
+
+
+def test_a_message_with_a_million_names_is_refused_by_their_count():
+    message = joints(name=('',) * 1_000_000, position=(0.0,))
+    begin = time.process_time()
+    with pytest.raises(IlRosError, match=r'^1000000 names; allowed: up to 1000$'):
+        JOINTS.decode(message, ('position',), ('a',))
+    assert time.process_time() - begin < 0.1
+    many = tuple(f'joint_{i}' for i in range(1_000))
+    message = joints(name=many, position=range(1_000))
+    assert JOINTS.decode(message, ('position',), ('joint_7',)).tolist() == [7.0]
 
 
 def test_version_2_aligns_doubles_to_four_bytes():

@@ -438,6 +438,44 @@ def test_motion_does_not_begin_where_the_controller_wants_the_arm_elsewhere():
     assert_stops(rig, verdict, text)
 
 
+@pytest.mark.parametrize('beyond', [0.001, -0.001])
+def test_motion_does_not_begin_at_a_reference_outside_the_limits(beyond):
+    """A plan would begin at the limit, and the controller would jump there."""
+    rig = Rig(moves=np.array([True, True, False]))
+    low, high = LIMITS.position_min[2], LIMITS.position_max[2]
+    spare = 0.02 * LIMITS.velocity[2] * DT
+    edge = high + spare if beyond > 0 else low - spare
+    rig.tick(reference=np.array([0.0, 0.0, edge + beyond]))
+    text = f'z: its controller wants it at {edge + beyond:.4f}, limits {low:.4f} .. {high:.4f} rad'
+    with pytest.raises(ModeRefused, match=f'not safe to start: {text}'):
+        rig.monitor.request(Mode.HOLD)
+    rig.tick(reference=np.array([0.0, 0.0, edge - beyond]))
+    rig.monitor.request(Mode.HOLD)
+    rig.tick(reference=np.array([0.0, 0.0, edge - beyond]))
+    assert rig.monitor.mode is Mode.HOLD
+
+
+@pytest.mark.parametrize('share', [0.98, 1.5])
+def test_without_a_reference_an_arm_may_hang_from_it_by_so_much_and_no_more(share):
+    """The first trajectory begins where the joints were measured; its controller makes up for it.
+
+    A quintic from rest to rest over T has a peak speed of 15/8 of its mean, and a peak
+    acceleration of 10/sqrt(3) times way over T squared.
+    """
+    rig = Rig()
+    velocity, acceleration = LIMITS.velocity, LIMITS.acceleration
+    most = np.minimum(velocity * DT * 8 / 15, acceleration * DT**2 * np.sqrt(3) / 10)
+    controller = TrajectoryController(LIMITS.names, share * most, period=DT)
+    rig.tick()
+    rig.monitor.request(Mode.HOLD)
+    now, plan = rig.now, rig.tick().plan
+    np.testing.assert_array_equal(plan.at(now)[0], np.zeros(3))
+    controller.follow(LIMITS.names, trajectory_of(plan, now, DT, start=now), now)
+    path = np.array([controller.reference(t)[1:] for t in now + DT * np.linspace(0, 1, 200)])
+    worst = np.abs(path).max(0) / [velocity, acceleration]
+    np.testing.assert_allclose(worst.max(0), share, rtol=0.01)
+
+
 def test_motion_begins_where_the_controller_wants_the_joints_as_far_as_it_says_so():
     rig = Rig(moves=np.array([True, True, False]), start=np.array([0.0, 0.2, 0.3]))
     there = {'reference': np.array([0.05, np.nan, 0.0])}  # the last one holds something

@@ -158,6 +158,23 @@ def test_a_controller_that_falls_silent_is_a_problem_until_it_speaks(node, follo
     assert list(made.problems(9.0)) == []
 
 
+@pytest.mark.parametrize(('interval', 'refused'), [(0.1, False), (0.2, False), (0.4, True)])
+def test_a_controller_that_speaks_too_rarely_is_a_problem_with_what_to_set(
+    node, followed, interval, refused
+):
+    made, texts = watch(node, followed), set()
+    for tick in range(40):
+        now = 1.0 + 0.05 * tick
+        if round(now / 0.05) % round(interval / 0.05) == 0:
+            node.hear(message([0.0, 0.0], now), {})
+        if now > 1.9:  # its interval is known
+            texts |= set(made.problems(now))
+    assert bool(texts) is refused
+    for text in texts:
+        assert text.startswith('/arm/controller_state: the newest state is stamped 0.')
+        assert text.endswith('they come every 0.40 s, set state_publish_rate to 10 or more')
+
+
 @pytest.mark.parametrize('off', [-0.3, 0.3])
 def test_a_controller_of_another_clock_is_a_problem(node, followed, off):
     made, problems = watch(node, followed), []

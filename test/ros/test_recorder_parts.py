@@ -1,6 +1,7 @@
 """Parts of the recorder that need no graph: losses, pre-roll, latched topics, gate, JPEG."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -300,6 +301,17 @@ def test_the_gate_takes_the_fastest_stream_of_a_topic_and_leaves_the_optional_ou
     assert needed['/joint_states'].keys == ('position', 'velocity')
     assert set(needed) == {'/joint_states', '/wrench', '/cam'}
     assert needed['/cam'].max_age == 0.5
+
+
+def test_the_gate_wants_a_monitor_that_ticks_and_not_one_that_was_there_once():
+    names = {'joint_states': '/joint_states', 'wrench': '/wrench', 'camera0/image': '/cam'}
+    names['monitor/status'] = '/monitor/status'
+    action = replace(CONTRACT.action, demonstration=None)
+    needed = required_topics(replace(CONTRACT, action=action), names, 0.2)
+    (monitor,) = (need for need in needed if need.topic == '/monitor/status')
+    assert (monitor.keys, monitor.max_age) == (('action',), 0.3)
+    assert not_fresh([monitor], {'/monitor/status': 5 * NS}, 5 * NS + NS // 5) == {}
+    assert not_fresh([monitor], {'/monitor/status': 5 * NS}, 6 * NS) == {'/monitor/status': 1.0}
 
 
 def test_the_gate_names_what_never_came_and_what_is_old():
