@@ -30,10 +30,11 @@ _BEAT = 0.05  # s between two messages of the operator's device
 _DOWN = 0.5  # s that a driver needs to come back
 _DRIFT = 0.2  # s that a drifting clock gains in a second
 _ALL = (*SENSING, 'command')
-_LATE_SETTINGS = {  # docs/explanation/monitor.md, late commands
+LATE_SETTINGS = {
     'simulator': ('enforce_command_limits:=true',),
     'monitor': ('command_limits:=required', f'least_command_lead:={LATEST + _INTAKE}'),
 }
+"""By node, for commands that are late in transit: docs/explanation/monitor.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -371,7 +372,7 @@ FAULTS = (
         driver='expert',
         limit=1.0 + LATEST + _INTAKE,
         rides=True,
-        settings=_LATE_SETTINGS,
+        settings=LATE_SETTINGS,
         relayed=_ALL,
     ),
     Fault(name='monitor starved', inject=_stop_and_go, rides=True),

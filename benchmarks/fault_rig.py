@@ -239,9 +239,9 @@ class Rig:
         self.wait(lambda: self.referee.speed < STANDING, 3.0)
         self._enter(SetMode.Request(mode=MonitorStatus.IDLE, resume=True))
 
-    def request(self, mode: int) -> SetMode.Response:
+    def request(self, mode: int, *, resume: bool = False) -> SetMode.Response:
         """Ask the monitor for a mode; gives its answer, also a refusal."""
-        future = self._mode.call_async(SetMode.Request(mode=mode))
+        future = self._mode.call_async(SetMode.Request(mode=mode, resume=resume))
         if not self.wait(future.done, _START):
             raise IlRosError(f'no answer within {_START} s', where=self._mode.srv_name)
         return future.result()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks import hostile_files, late_commands, second_publisher, tick_rate
+from benchmarks import hostile_files, late_commands, late_live, second_publisher, tick_rate
 from benchmarks.demonstrations import CONTRACT
 from benchmarks.fault_rig import Rig
 from benchmarks.live_graph import (
@@ -55,6 +55,7 @@ class GateSizes:
 
     Attributes:
         late: Episodes with late commands, of each kind.
+        late_live: The same in real time.
         ticks: Drivers whose tick rate is measured.
         requests: For HOLD and POLICY beside each kind of second publisher.
         second: Which kinds.
@@ -71,6 +72,7 @@ class GateSizes:
     """
 
     late: int = late_commands.EPISODES
+    late_live: int = late_live.EPISODES
     ticks: tick_rate.TickRateSizes = tick_rate.FULL
     requests: int = 20
     second: second_publisher.SecondPublisherSizes = second_publisher.FULL
@@ -89,7 +91,7 @@ class GateSizes:
 _FEWEST = ('simulator', 'policy', 'monitor')
 FULL = GateSizes()
 SMOKE = GateSizes(
-    late=1, ticks=tick_rate.SMOKE, requests=1, second=second_publisher.SMOKE,
+    late=1, late_live=1, ticks=tick_rate.SMOKE, requests=1, second=second_publisher.SMOKE,
     files=hostile_files.SMOKE, seeds=1, minutes=0.02, longest=1.5, idle=1.0, nodes=_FEWEST,
     live=_FEWEST, demonstrations=2, rollouts=0, training=BcConfig(epochs=4, device='cpu'),
 )  # fmt: skip
@@ -159,6 +161,21 @@ def late(sizes: GateSizes, _: Graphs) -> Iterator[Row]:
         f'{"all" if found["at_rest"] else "NOT all"} at rest at the end; in transit with '
         f'neither {found["transit_speed_share"]:.3g}',
     )  # fmt: skip
+
+
+def late_real_time(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
+    """Commands that come late, on graphs in real time."""
+    graphs.end()
+    for kind in late_live.PROMISED:
+        found = late_live.summary(late_live.run(kind, sizes.late_live, graphs.folder))
+        yield _row(
+            f'late_real_time_{kind}_fast_steps', found['velocity'], 'physics steps', 0.0,
+            f'above {FASTEST} times a speed limit; {sizes.late_live} episodes in real time, a '
+            f'source of quick motions drove for {found["driven"]:.0f} s; {found["unrested"]:.0f} '
+            f'did not come to rest; fastest message {found["speed"]:.2f} of the limit; steps '
+            f'outside position {found["position"]:.0f}, workspace {found["workspace"]:.0f}, '
+            f'periods outside acceleration {found["acceleration"]:.0f}',
+        )  # fmt: skip
 
 
 def ticks(sizes: GateSizes, _: Graphs) -> Iterator[Row]:
@@ -247,6 +264,7 @@ def live(sizes: GateSizes, graphs: Graphs) -> Iterator[Row]:
 
 PARTS: dict[str, Part] = {
     'late': late,
+    'late_real_time': late_real_time,
     'ticks': ticks,
     'second': second,
     'files': files,
@@ -296,8 +314,11 @@ def main() -> None:
     parser.add_argument('--only', nargs='*', choices=PARTS, default=list(PARTS))
     parser.add_argument('--minutes', type=float, default=FULL.minutes, help='of the live run')
     parser.add_argument('--seeds', type=int, default=FULL.seeds, help='of the paired episodes')
+    parser.add_argument(
+        '--late', type=int, default=FULL.late_live, help='late episodes of a kind in real time'
+    )
     options = parser.parse_args()
-    sizes = replace(FULL, minutes=options.minutes, seeds=options.seeds)
+    sizes = replace(FULL, minutes=options.minutes, seeds=options.seeds, late_live=options.late)
     with Graphs(sizes, RUNS / 'gate') as graphs:
         for name in options.only:
             for row in PARTS[name](sizes, graphs):

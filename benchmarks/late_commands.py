@@ -111,6 +111,39 @@ CASES = (
 PROMISED = tuple(name for name, late, robot in CASES if late.sending or late.lead or robot.limits)
 
 
+class Swings:
+    """A source that asks for quick motions back and forth: goals at random, for a while each.
+
+    Args:
+        contract: Says how fast the joints may be.
+        home: About which they swing, (N,) [rad or m].
+        rng: Draws the goals.
+    """
+
+    def __init__(self, contract: Contract, home: Array, rng: np.random.Generator) -> None:
+        self._limits, self._dt, self._rng = contract.limits, contract.period, rng
+        self._home = self._goal = home
+
+    def steps(self, stamp: float, position: Array) -> Array:
+        """Straight to a goal, near the speed limits, and slowly enough to stop there.
+
+        Args:
+            stamp: Of the frame [s].
+            position: Of the joints in it, (N,) [rad or m].
+
+        Returns:
+            Positions, (H, N).
+        """
+        if round(stamp / self._dt) % round(_GOAL / self._dt) == 0:
+            self._goal = self._home + self._rng.uniform(-1, 1, len(self._home)) * _REACH
+        limits, steps = self._limits, [position]
+        for _ in range(_STEPS):
+            left = self._goal - steps[-1]
+            speed = np.minimum(limits.velocity, np.sqrt(limits.acceleration * np.abs(left)))
+            steps.append(steps[-1] + np.clip(left, -speed * self._dt, speed * self._dt))
+        return np.array(steps[1:])
+
+
 class Episode:
     """One episode; nothing but `rng` is random."""
 
@@ -136,7 +169,7 @@ class Episode:
         self._followed = FollowedPlans(self._punctuality, tolerance, delay)
         self._reports = robot.reports
         self._state: ControllerState | None = None
-        self._goal = self._home
+        self._swings = Swings(contract, self._home, rng)
         self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
         self._rows: list[Array] = [self._home]
         self._drives = False
@@ -223,19 +256,11 @@ class Episode:
             self._state = ControllerState(stamp=now, start=start, position=position)
 
     def _chunk(self, frame: MonitorInput) -> Chunk:
-        """Straight to a goal, near the speed limits, and slowly enough to stop there."""
-        if round(frame.stamp / self._dt) % round(_GOAL / self._dt) == 0:
-            self._goal = self._home + self._rng.uniform(-1, 1, len(self._home)) * _REACH
-        limits, steps = self._contract.limits, [frame.position]
-        for _ in range(_STEPS):
-            left = self._goal - steps[-1]
-            speed = np.minimum(limits.velocity, np.sqrt(limits.acceleration * np.abs(left)))
-            steps.append(steps[-1] + np.clip(left, -speed * self._dt, speed * self._dt))
         return Chunk(
             stamp=frame.stamp,
             step_dt=self._dt,
             names=self._contract.action.names,
-            positions=np.array(steps[1:]),
+            positions=self._swings.steps(frame.stamp, frame.position),
             contract_hash=self._contract.hash,
             policy_id='',
             source='policy',

@@ -46,3 +46,17 @@ def test_a_lead_as_long_as_commands_are_late_keeps_all_limits_without_the_contro
         assert outcome.at_rest
         ways.append(outcome.way)
     assert max(ways) > 0.3
+
+
+def test_episodes_on_a_graph_sum_up():
+    pytest.importorskip('rclpy')
+    from benchmarks.late_live import KINDS, LIMITED, PROMISED, summary
+
+    def line(speed, **changes):
+        violations = {**dict.fromkeys(LIMITED, 0), **changes}
+        return {'violations': violations, 'speed': speed, 'at_rest': not changes, 'driven': 3.0}
+
+    found = summary([line(0.5), line(1.2, velocity=4), line(0.7, acceleration=1)])
+    assert (found['velocity'], found['acceleration'], found['position']) == (4, 1, 0)
+    assert (found['unrested'], found['speed'], found['driven']) == (2, 1.2, 9.0)
+    assert set(PROMISED) < set(KINDS)
