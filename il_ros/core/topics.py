@@ -6,6 +6,7 @@ All names are relative: a node's namespace and remappings apply.
 from __future__ import annotations
 
 POLICY_CHUNK = 'policy/action_chunk'
+POLICY_HASH = 'policy/hash'
 EXPERT_CHUNK = 'expert/action_chunk'
 EXPERT_LABEL = 'expert/label'
 MONITOR_STATUS = 'monitor/status'
@@ -26,7 +27,7 @@ TYPES = {
     TASK_STATE: 'il_ros/msg/TaskState',
     COACH_STATUS: 'il_ros/msg/CoachStatus',
 }
-"""Type of each topic, as a contract would write it."""
+"""Type of each topic that is recorded, as a contract would write it."""
 
 MODES = ('idle', 'hold', 'policy', 'expert', 'alarm', 'fallback')
 """Names of the mode constants of msg/MonitorStatus.msg, in their order."""

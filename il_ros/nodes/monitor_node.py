@@ -16,6 +16,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS, Frame
 from il_ros.core.limits import Array
+from il_ros.monitors.checks import Fault
 from il_ros.monitors.joint_consistency import JointConsistency
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
@@ -49,6 +50,7 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
+from il_ros.ros.policy_statement import HeardPolicy
 from il_ros.ros.publisher_watch import PublisherWatch
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
@@ -170,6 +172,7 @@ class MonitorNode(FailSafeNode):
             begin=self._begin_load, finish=self._finish_load, describe=self._describe
         )
         self._policy = PolicyLoader(self)
+        self._heard_policy = HeardPolicy(self, self._on_policy)
         self._loads = self.serve_slowly(LoadPolicy, '~/load', answer)
         publish_diagnostics(self, self._report)
 
@@ -209,6 +212,7 @@ class MonitorNode(FailSafeNode):
     def _use(self, bundle: Bundle | None) -> None:
         self._policy_id = bundle.policy_id if bundle else ''
         self._reports.bundle_identity = bundle.identity if bundle else ''
+        self._policy_hash = bundle.policy_hash if bundle else ''
         self._calibration = bundle.calibration if bundle else None
         self._score_inputs = bundle.score_inputs if bundle else None
 
@@ -468,6 +472,17 @@ class MonitorNode(FailSafeNode):
                 where=self.resolve_topic_name(_TOPICS[mode]),
                 fix='start its node, load its bundle, and see that its observations arrive',
             )
+        if mode is Mode.POLICY:
+            pinned = self._config.taken != 'any'
+            self._heard_policy.require(self._policy_hash, stated=pinned)
+
+    def _on_policy(self) -> None:
+        """The policy says which one it is: another one than the monitor's does not drive on."""
+        verdict = self._verdict
+        watched = verdict is not None and (verdict.mode is Mode.POLICY or verdict.takeover)
+        problem = self._heard_policy.problem(self._policy_hash, stated=False)
+        if watched and problem:
+            self._monitor.stop_for(Fault('chunk', problem))
 
     def _require_graph(self, mode: Mode) -> None:
         """The graph may have changed since the last tick; a stop is granted all the same."""
@@ -491,12 +506,13 @@ class MonitorNode(FailSafeNode):
             problem = f'its policy is {bundle.policy_id}'
             raise IlRosError(problem, where=request.path, allowed=wanted)
         make_monitor(self._contract, bundle.calibration, self._settings)
-        self._policy.load(request.path, wanted)
+        self._policy.load(request.path, wanted, bundle.identity)
         return bundle
 
     def _finish_load(self, bundle: Bundle) -> None:
         self._require_idle()  # still
         self._use(bundle)
+        self._heard_policy.expect(bundle.policy_hash)
         self._rebuild()
         self._latency[Mode.POLICY].reset()
 

@@ -24,6 +24,7 @@ from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.policy_loader import MonitorMode
+from il_ros.ros.policy_statement import PolicyStatement
 from il_ros.ros.qos import CHUNKS
 from il_ros.ros.rates import Latency
 from il_ros.ros.spin import run_node
@@ -54,6 +55,7 @@ class PolicyNode(ManagedNode):
         self._contract = load_contract(self._config.contract)
         self.get_logger().info(f'bundles that are taken: {self._config.taken}')
         self._source: FrameSource | None = None
+        self._statement = PolicyStatement(self)
         if self._config.bundle:
             self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
@@ -87,6 +89,7 @@ class PolicyNode(ManagedNode):
 
     def _use(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self._statement.say(bundle.policy_hash)
         if self._source is None:  # without a policy there is nothing to look at
             self._source = FrameSource(self, self._contract, self._on_frame)
         self.get_logger().info(f'policy {bundle.policy_id} of bundle {bundle.identity[:16]}')

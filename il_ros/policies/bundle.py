@@ -41,6 +41,7 @@ INFO_FILE = 'bundle.json'
 POLICY_FILE = 'policy.safetensors'
 CALIBRATION_FILE = 'calibration.safetensors'
 
+_ID = 16  # hex digits of a policy's identity
 _CHANGED = 'it was changed by hand: train or calibrate again'
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -110,8 +111,13 @@ class Bundle:
 
     @cached_property
     def policy_id(self) -> str:
-        """Identity of the policy: 16 hex digits over weights, configuration and contract."""
-        return policy_identity(self.policy)
+        """Identity of the policy: the first 16 digits of `policy_hash`."""
+        return self.policy_hash[:_ID]
+
+    @cached_property
+    def policy_hash(self) -> str:
+        """SHA-256 over weights, configuration and contract of the policy (hex)."""
+        return _hash_policy(self.policy)
 
     @cached_property
     def calibration(self) -> Calibration | None:
@@ -209,9 +215,13 @@ def load_bundle(
 
 def policy_identity(policy: Policy) -> str:
     """16 hex digits over weights, configuration and contract of a policy."""
+    return _hash_policy(policy)[:_ID]
+
+
+def _hash_policy(policy: Policy) -> str:
     config = json.dumps(policy.config(), sort_keys=True)
     arrays = sorted(policy.arrays().items())
-    return hash_arrays(arrays, policy.kind, config, policy.contract.hash)[:16]
+    return hash_arrays(arrays, policy.kind, config, policy.contract.hash)
 
 
 def read_info(path: Path) -> BundleInfo:

@@ -29,7 +29,7 @@ class PolicyLoader:
         self._client = node.create_client(LoadPolicy, _SERVICE)
         self._where = node.resolve_service_name(_SERVICE)
 
-    def load(self, path: str, policy_id: str) -> None:
+    def load(self, path: str, policy_id: str, identity: str) -> None:
         """Load a bundle there, if there is a policy node; for a thread, which it blocks.
 
         Without one nothing is loaded: chunks of another policy than the calibrated one are refused.
@@ -37,6 +37,7 @@ class PolicyLoader:
         Args:
             path: Folder of the bundle, on the machine of the policy node.
             policy_id: Identity that the policy there must have.
+            identity: SHA-256 that the whole bundle there must have, if it is told.
 
         Raises:
             IlRosError: If it is refused, and then the policy there is the one before; or if no
@@ -56,6 +57,9 @@ class PolicyLoader:
         if response.policy_id != policy_id:
             got = response.policy_id or 'a policy without a name'
             raise IlRosError(f'loaded {got}', where=self._where, allowed=policy_id)
+        if response.bundle_identity not in ('', identity):
+            got = f'bundle {response.bundle_identity}'
+            raise IlRosError(f'loaded {got}', where=self._where, allowed=f'bundle {identity}')
 
 
 class MonitorMode:

@@ -1,6 +1,8 @@
 """One request swaps policy and calibration, or neither; never while the policy drives."""
 
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -194,6 +196,68 @@ def test_another_policy_than_the_named_one_is_refused(place, bundles):
     response = place.load('policy', second, before)
     assert response.message == f'{second}: its policy is {other}; allowed: {before}'
     assert place.ids == ('', before)
+
+
+def test_a_policy_that_shares_the_short_name_alone_does_not_drive(place, bundles):
+    (path, policy_id), _ = bundles
+    assert place.load('monitor', path).success
+    place.monitor._answered[Mode.POLICY] = 10**18  # a chunk has come
+
+    def asked():
+        future = place.mode.call_async(SetMode.Request(mode=MonitorStatus.POLICY))
+        place.until(future.done)
+        return future.result().message
+
+    heard = place.monitor._heard_policy
+    assert place.policy._bundle.policy_hash == heard._hash
+    assert heard._hash[:16] == policy_id
+    assert 'policy/hash' not in asked()  # it is refused for other reasons
+    own, stopped = heard._hash, []
+    place.monitor._monitor.stop_for = stopped.append
+    for other in (f'{policy_id}{48 * "0"}', f'{own}0', policy_id, 'x' * 10_000):
+        place.policy._statement.say(other)
+        place.until(lambda other=other: heard._hash == other[:65])
+        shown = other if len(other) <= 64 else f'{other[:64]}... (65 characters)'
+        text = f'/policy/hash: the policy is {shown}, the monitor has {own}'
+        assert asked() == f'{text}; to fix: load one bundle in both: ask the ~/load of the monitor'
+    assert stopped == []  # it does not drive
+    for mode, takeover in ((Mode.POLICY, False), (Mode.EXPERT, True), (Mode.EXPERT, False)):
+        place.monitor._verdict = SimpleNamespace(mode=mode, takeover=takeover)
+        place.policy._statement.say('ab' * 32)
+        place.until(lambda: heard._hash == 'ab' * 32)
+        place.policy._statement.say(own)
+        place.until(lambda: heard._hash == own)
+    assert [fault.kind for fault in stopped] == ['chunk', 'chunk']
+    place.monitor._verdict = None
+
+
+def test_a_policy_that_does_not_say_which_one_it_is_drives_where_none_is_pinned(place, bundles):
+    (path, _), _ = bundles
+    assert place.load('monitor', path).success
+    heard, own = place.monitor._heard_policy, place.policy._bundle.policy_hash
+    place.policy.trigger_deactivate()
+    place.policy.trigger_cleanup()
+    place.until(lambda: not heard._heard.get_publisher_count())
+    assert heard.problem(own, stated=False) == ''
+    text = '/policy/hash: the policy does not say which one it is'
+    assert heard.problem(own, stated=True) == text
+    assert heard.problem('', stated=True) == ''  # the monitor has none
+
+
+def test_a_policy_node_that_has_loaded_another_bundle_is_refused(place, bundles):
+    (path, policy_id), _ = bundles
+    service = place.policy._deferred[0]
+    answer = service._answer
+
+    def describe(response):
+        answer.describe(response)
+        response.bundle_identity = 'f' * 64
+
+    service._answer = replace(answer, describe=describe)
+    response = place.load('monitor', path)
+    assert not response.success
+    assert f'/policy/load: loaded bundle {"f" * 64}; allowed: bundle ' in response.message
+    assert place.ids == ('', policy_id)
 
 
 def test_without_a_policy_node_the_calibration_alone_is_loaded(place, bundles, monkeypatch):
