@@ -65,6 +65,7 @@ class FollowedPlans:
         self._sent.clear()
         self._newest = self._heard = -np.inf  # start of the newest that came; the last state
         self._known_from = np.inf  # when one that was sent surely is followed
+        self._blends = False  # whether trajectories begin when they come
 
     def hear(self, stamp: float, start: float) -> None:
         """At `stamp` [s] the controller follows what began at `start` [s]."""
@@ -87,10 +88,7 @@ class FollowedPlans:
 
     def late(self, state: ControllerState) -> Plan | None:
         """What the controller follows instead of a plan that it should have; None if it has all."""
-        followed = self._started_at(state.start)
-        plan = followed.plan if followed else None
-        if followed is None:
-            followed, plan = self._looks_like(state)
+        followed, plan = self._followed_at(state)
         if followed is None:
             return None
         due = state.stamp - _UPDATES
@@ -107,7 +105,21 @@ class FollowedPlans:
             return False
         return self._looks_like(state, _LAGS)[0] is None
 
+    def _followed_at(self, state: ControllerState) -> tuple[_Sent | None, Plan | None]:
+        """What is followed, by when it began or else by where the controller is."""
+        named = self._started_at(state.start)
+        if named is not None:
+            return named, named.plan
+        seen, plan = self._looks_like(state)
+        if seen is not None and state.start > self._sent[0].planned:
+            self._blends = True
+        return seen, plan
+
     def _started_at(self, start: float) -> _Sent | None:
+        # A trajectory that is blended in begins when it comes. That may be when an older one was to
+        # leave the one before, and then it is not that.
+        if self._blends:
+            return None
         return next((x for x in reversed(self._sent) if abs(x.start - start) < _SAME), None)
 
     def _looks_like(

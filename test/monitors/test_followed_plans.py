@@ -78,6 +78,22 @@ def test_of_a_controller_that_blends_the_reference_tells_what_it_follows(followe
     np.testing.assert_allclose(moved, plans[2].at(0.45 - DELAY - 0.06)[0], atol=0.01)
 
 
+def test_one_that_came_when_an_older_one_was_to_begin_is_not_taken_for_that(
+    followed, plans, punctuality
+):
+    planner = Planner(LIMITS)
+    older = planner.towards(plans[5], 0.275, plans[5].at(0.275)[0] + SPEED * DT, SPEED, DT)
+    followed.sent(older, 0.26, 0.275)  # begins at 0.30 s
+    newest = planner.stop(older, 0.325)
+    followed.sent(newest, 0.29, 0.325)  # is blended in at 0.30 s
+    assert followed.late(state(older, 0.40, 0.30)) is older
+    assert followed.late(state(plans[5], 0.28, 0.26)) is None  # it is a controller that blends
+    assert followed.late(state(newest, 0.40, 0.30)) is None
+    before = punctuality.worst(0.4)
+    followed.hear(0.30, 0.30)
+    assert punctuality.worst(0.4) == before
+
+
 def test_a_reference_that_is_of_no_plan_says_nothing(followed, plans):
     strange = ControllerState(stamp=0.3, start=0.2, position=FRANKA.home + 1.0)
     assert followed.late(strange) is None
