@@ -141,8 +141,7 @@ class TfListener:
             names = sorted(present.get(gid, 'one that is gone') for gid in rivals)
             raise IlRosError(
                 f'{printable(frame, 80)!r} comes from {len(rivals)} publishers of /tf '
-                f'({", ".join(names)})',
-                fix='end all but one of them',
+                f'({", ".join(names)}), it may come from one'
             )
 
 
