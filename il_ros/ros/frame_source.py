@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import OtherJointsError
+from il_ros.core.errors import FrameIdError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.core.limits import Array
 from il_ros.core.stamp_delays import StampDelays
@@ -18,6 +20,8 @@ from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import EVERY_SAMPLE, LATCHED, SENSOR_IN
 from il_ros.ros.raw_callback import RawCallback, publisher_of, received_ns
 from il_ros.ros.tf_transforms import TfTransforms
+
+_AGAIN = 0.1  # s between two looks for a transform that is not known yet
 
 
 class FrameSource:
@@ -71,6 +75,8 @@ class FrameSource:
             )
         self._timer = steady_timer(node, contract.grace / 2, self._poll)
         self._timer.cancel()
+        self._unplaced: dict[str, Callable[[], object]] = {}  # by topic
+        steady_timer(node, _AGAIN, self._place)
 
     def invalid(self, frame: Frame) -> list[str]:
         """One sentence for each required stream that is not valid in `frame`."""
@@ -91,10 +97,14 @@ class FrameSource:
             received = 0 if self._simulated else received_ns(info, 0)
             # To ask the clock costs half as much as to read the message.
             received = received or self._node.get_clock().now().nanoseconds
-            header, values, errors = decoder.decode(data, received)
+            header = take(data, received, publisher_of(info))
             if delays is not None and header > 0:
                 delays.add(header, received)
+
+        def take(data: bytes, received: int, publisher: bytes) -> int:
+            header, values, errors = decoder.decode(data, received)
             now = time.monotonic_ns()
+            self._unplaced.pop(topic, None)
             for key, problem in errors.items():
                 self._deliver(self.builder.reject(key, problem, now=now))
                 if isinstance(problem, OtherJointsError) and self._shared(key):
@@ -102,16 +112,24 @@ class FrameSource:
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
                 )
+                if isinstance(problem, FrameIdError) and not self._contract.streams[key].rate:
+                    self._unplaced[topic] = partial(take, data, received, publisher)
             if self._on_origin is not None:
-                self._on_origin(values, publisher_of(info))
+                self._on_origin(values, publisher)
             if self._on_sample is not None:
                 for key, value in values.items():
                     self._on_sample(key, value, header, received)
             for key, value in values.items():
                 frames = self.builder.add(key, value, header=header, receive=received, now=now)
                 self._deliver(frames)
+            return header
 
         return RawCallback(receive)
+
+    def _place(self) -> None:
+        """Try again what is published once, as a goal is, if its transform was not known yet."""
+        for again in list(self._unplaced.values()):
+            again()
 
     def _shared(self, key: str) -> bool:
         return self._contract.streams[key].publishers > 1

@@ -30,6 +30,7 @@ class TfTransforms:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._buffer: Any = None
+        self._missing = ''  # what is not installed: to look for it again takes time
 
     def transform(self, target: str, source: str, stamp: int) -> Array:
         """The transform, shape (4, 4), from `source` to `target` at `stamp` [ns].
@@ -41,12 +42,15 @@ class TfTransforms:
             IlRosError: If tf2 is not installed, knows no such transform, or has it from two
                 publishers.
         """
+        if self._missing:
+            raise IlRosError(self._missing)
         try:
             import tf2_py
 
             from il_ros.ros.tf_listener import TfListener  # needs tf2_msgs
         except ImportError as missing:
-            raise IlRosError(f'{missing.name}, which could tell, is not installed') from None
+            self._missing = f'{missing.name}, which could tell, is not installed'
+            raise IlRosError(self._missing) from None
         if self._buffer is None:
             self._buffer = tf2_py.BufferCore()
             self._listener = TfListener(self._node, self._buffer)

@@ -1,12 +1,14 @@
 """When a live message counts as received."""
 
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
+from geometry_msgs.msg import PointStamped  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
@@ -14,6 +16,8 @@ from rosgraph_msgs.msg import Clock as ClockMsg  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 
 from il_ros.core.contract import parse_contract  # noqa: E402
+from il_ros.core.errors import IlRosError  # noqa: E402
+from il_ros.ros import frame_source  # noqa: E402
 from il_ros.ros.frame_source import FrameSource  # noqa: E402
 from il_ros.ros.message_conversion import to_stamp  # noqa: E402
 from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
@@ -104,3 +108,80 @@ def test_joints_that_come_too_rarely_forbid_motion(domain):
         node.destroy_node()
     finally:
         rclpy.shutdown()
+
+
+@contextmanager
+def goals(monkeypatch, known):
+    """A source of a goal, where a transform to its frame is known once `known` has something."""
+
+    class Later:
+        def __init__(self, node):
+            pass
+
+        def transform(self, target, source, stamp):
+            if not known:
+                raise IlRosError('not known yet')
+            matrix = np.eye(4)
+            matrix[0, 3] = known[0]
+            return matrix
+
+    monkeypatch.setattr(frame_source, 'TfTransforms', Later)
+    text = TEXT.replace(
+        'action:\n',
+        '  goal: {topic: goal, type: geometry_msgs/msg/PointStamped, fields: [point], '
+        'align: {strategy: hold}}\naction:\n',
+    )
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node, executor, taken = Node('frames'), make_executor(), []
+    executor.add_node(node)
+
+    def on_sample(key, value, header, received):
+        taken.append((key, value[0], header))
+
+    source = FrameSource(node, parse_contract(text), lambda frame: None, on_sample=on_sample)
+    publisher = node.create_publisher(PointStamped, 'goal', SENSOR_OUT)
+
+    def until(happened):
+        deadline = time.monotonic() + 20
+        while not happened() and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.02)
+        assert happened()
+
+    def say(x, frame_id):
+        goal = PointStamped()
+        goal.header.frame_id, goal.header.stamp, goal.point.x = frame_id, to_stamp(NS), x
+        publisher.publish(goal)
+
+    until(publisher.get_subscription_count)
+    yield source, say, until, taken
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_what_is_said_once_is_taken_as_soon_as_its_transform_is_known(domain, monkeypatch):
+    known = []
+    with goals(monkeypatch, known) as (source, say, until, taken):
+        say(1.0, 'camera')
+        until(lambda: 'goal' in source.builder.rejected)
+        delays = source.delays['goal'].least
+        assert taken == []
+        known.append(5.0)
+        until(lambda: taken)
+        assert taken == [('goal', 6.0, NS)]
+        assert source.builder.rejected == {}
+        assert source.delays['goal'].least == delays
+        known[0] = 7.0
+        source._place()
+        assert len(taken) == 1  # once
+
+
+def test_a_newer_one_takes_its_place(domain, monkeypatch):
+    known = []
+    with goals(monkeypatch, known) as (source, say, until, taken):
+        say(1.0, 'camera')
+        until(lambda: 'goal' in source.builder.rejected)
+        say(2.0, 'base')
+        until(lambda: taken)
+        known.append(5.0)
+        source._place()
+        assert taken == [('goal', 2.0, NS)]

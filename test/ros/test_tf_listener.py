@@ -122,8 +122,8 @@ def test_fresh_names_take_no_more_memory_and_known_frames_go_on(heard):
     heard(moved('base', 'tool0', NS))
     heard(moved('base', 'x' * (LONGEST_NAME + 1), NS), moved('y' * (LONGEST_NAME + 1), 'z', NS))
     assert len(heard.buffer.given) == 1
-    heard(*(moved('base', f'frame{i}', NS) for i in range(2 * MOST_FRAMES)))
-    heard(*(moved(f'parent{i}', 'tool0', NS) for i in range(MOST_FRAMES)))
+    heard(*(moved('base', f'frame{i}', NS) for i in range(MOST_FRAMES + 50)))
+    heard(*(moved(f'parent{i}', 'tool0', NS) for i in range(50)))
     assert len({name for given in heard.buffer.given for name in given}) == MOST_FRAMES
     heard(moved('base', 'tool0', NS))
     assert heard.buffer.given[-1] == ('base', 'tool0')
