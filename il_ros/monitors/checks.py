@@ -6,6 +6,7 @@ Comparisons are written so that a NaN never passes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -120,7 +121,7 @@ def stamp(what: str, stamp: float, now: float, *, max_age: float, future: float)
 
 def clock_step(last: float | None, now: float, largest: float) -> Fault | None:
     """Whether time went on from `last` to `now`, by no more than `largest` [s]."""
-    if not np.isfinite(now):
+    if not math.isfinite(now):
         return Fault('clock', f'clock: reads {now} s')
     if last is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class FollowedPlans:
         for sent in reversed(self._sent):
             most = self._tolerance * (_LAGS if sent is self._sent[-1] else older)
             for shift in (0.0, max(state.start - sent.start, 0.0)):
-                plan = replace(sent.plan, begin=sent.plan.begin + shift) if shift else sent.plan
+                plan = sent.plan.put_off(shift) if shift else sent.plan
                 if not np.any(np.abs(self._where(plan, state) - state.position) > most):
                     return sent, plan
         return None, None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import ruckig
@@ -56,15 +57,18 @@ class Plan:
     """A motion in absolute time: pieces of constant jerk for each joint, the last one a rest.
 
     Attributes:
-        begin: Time at which the motion begins [s]; before it the plan shows its first state.
+        begin: Time at which the motion begins [s]; before it the plan shows the past, or else its
+            first state.
         pieces: Shape (5, K, N): for each piece the time since `begin` at which it starts [s],
             and position, velocity, acceleration and jerk there [rad or m, and per s, s^2, s^3].
         problem: Why the planner did not do as asked, empty when it did.
+        past: What was planned before and is left when the next newer one begins, newest first.
     """
 
     begin: float
     pieces: Array
     problem: str = ''
+    past: tuple[Plan, ...] = ()
 
     def __post_init__(self) -> None:
         self.pieces.setflags(write=False)  # plans are handed out and still relied on
@@ -79,6 +83,18 @@ class Plan:
 
     def at(self, t: float | Array) -> State:
         """Position, velocity and acceleration at `t` [s]: each (N,), or (T, N) for T times."""
+        if not self.past:
+            return self._own(t)
+        if isinstance(t, np.ndarray) and t.ndim:
+            if t.min() < self.begin:
+                position, velocity, acceleration = zip(*map(self.at, t.tolist()), strict=True)
+                return np.array(position), np.array(velocity), np.array(acceleration)
+        elif t < self.begin:
+            earlier = (plan for plan in self.past if t >= plan.begin)
+            return next(earlier, self.past[-1]).at(t)
+        return self._own(t)
+
+    def _own(self, t: float | Array) -> State:
         pieces, knots, places = self._columns
         since: float | Array
         index: list[int] | list[list[int]]
@@ -117,23 +133,14 @@ class Plan:
 
     def after(self, before: Plan, since: float) -> Plan:
         """That of `before` until this one begins, then this one; none of it before `since` [s]."""
-        since = min(max(since, before.begin), self.begin)
-        (p, v, a), cut, passed = before.at(since), self.begin - since, since - before.begin
-        kept = before.pieces.copy()
-        kept[0] -= passed
-        # What is over begins at once, what is left away begins with the rest: in both cases in no
-        # time, so that each joint has as many pieces as it had.
-        over, left_away = kept[0] <= 0.0, kept[0] >= cut
-        running = np.count_nonzero(over, axis=0) - 1
-        jerk = kept[4, running, np.arange(kept.shape[2])]
-        first = np.array([np.zeros_like(p), p, v, a, jerk])[:, None]
-        kept = np.where(over, first, kept)
-        own = self.pieces.copy()
-        own[0] += cut
-        kept = np.where(left_away, own[:, :1], kept)
-        lasts = np.any(kept[0, 1:] > kept[0, :-1], axis=1).tolist()  # others end at once
-        kept = kept[:, np.array([*lasts, not left_away[-1].all()])]
-        return replace(self, begin=since, pieces=np.concatenate([kept, own], axis=1))
+        plans = (self, replace(before, past=()), *before.past)
+        past = tuple(older for newer, older in pairwise(plans) if newer.begin > since)
+        return replace(self, past=past)
+
+    def put_off(self, seconds: float) -> Plan:
+        """The same motion, so much later [s]."""
+        past = tuple(plan.put_off(seconds) for plan in self.past)
+        return replace(self, begin=self.begin + seconds, past=past)
 
     def extremes(self) -> tuple[Array, Array, Array]:
         """Lowest position, highest position and top speed over all time, exact; each (N,)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -94,7 +93,7 @@ class Motion:
     def wait(self, seconds: float) -> None:
         """The arm goes on so much later than planned [s]: its controller waits meanwhile."""
         if self._plan is not None:
-            self._plan = replace(self._plan, begin=self._plan.begin + seconds)
+            self._plan = self._plan.put_off(seconds)
             self._left += seconds
 
     def begin(self, position: Array, now: float) -> None:
@@ -151,8 +150,8 @@ class Motion:
     def clock_jumped(self, last: float, now: float) -> None:
         """Stop, on a clock that reads `now` where it should read a tick after `last` [s]."""
         if self._plan is not None:
-            begin = self._plan.begin + now - last - self._dt
-            self._plan = self._planner.stop(replace(self._plan, begin=begin), now)
+            plan = self._plan.put_off(now - last - self._dt)
+            self._plan = self._planner.stop(plan, now)
             self._driven, self._left = False, now
 
     def brake(self, now: float) -> None:

@@ -61,6 +61,8 @@ from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 # Settings of the monitor that may be changed while it runs, though never while it drives.
 _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
 _DYNAMIC_HERE = ('takeover_from',)
+_LOOK = 0.01  # s between two looks at what no message tells, at the least
+_SOON = 0.001  # s that the timer of a tick that waits for nothing takes, at the least
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
 _TICK, _WATCHDOG = 'MonitorNode tick', 'MonitorNode watchdog'
@@ -179,12 +181,19 @@ class MonitorNode(FailSafeNode):
     def activate(self) -> None:
         """Begin to watch, in IDLE: the arm is not touched, whatever was before."""
         self._forget()
-        self._watchdog = steady_timer(self, self._contract.period / 4, self._watch)
+        period = self._contract.period
+        # A repeated set-point has to be in time.
+        often = period / 4 if self._contract.action.output.setpoints else max(period / 4, _LOOK)
+        self._watchdog = steady_timer(self, often, self._watch)
+        patience = max(self._config.chunk_wait * period, _SOON)
+        self._deadline = steady_timer(self, patience, self._watch)  # while a tick waits
+        self._deadline.cancel()
         self._reports.idle(self._epoch, self._policy_id)
 
     def deactivate(self) -> None:
         """Bring the arm to rest, then fall silent."""
-        self.destroy_timer(self._watchdog)
+        for timer in (self._watchdog, self._deadline):
+            self.destroy_timer(timer)
         now = int(self.get_clock().now().nanoseconds)
         self._sender.prepare(self._monitor, self._seconds(now))
         plan = self._monitor.emergency(self._seconds(now), 'the monitor ends').plan
@@ -232,6 +241,7 @@ class MonitorNode(FailSafeNode):
         self._tick_if_answered()
         if self._waiting is None or not self.active:
             return
+        self._deadline.reset()
         if not self.failures.call('MonitorNode look', False, self._fine, frame):
             self._tick()  # there is nothing to wait for
 
@@ -335,6 +345,7 @@ class MonitorNode(FailSafeNode):
         self._waiting = None
         if not self.active:
             return
+        self._deadline.cancel()
         silent = self._elapsed() - self._seen
         frame = self._frame if silent <= self._settings.frame_age else None
         now = int(self.get_clock().now().nanoseconds)

@@ -235,8 +235,10 @@ def test_a_plan_with_a_lead_keeps_all_limits_and_ends_at_rest():
         lowest, highest, speed = plan.extremes()
         assert np.all(speed <= LIMITS.velocity * (1 + 1e-6))
         assert np.all((lowest >= LIMITS.position_min) & (highest <= LIMITS.position_max))
-        times = np.arange(plan.begin, plan.end_time, 1e-3)
+        first = min([plan.begin, *(old.begin for old in plan.past)])
+        times = np.arange(first, plan.end_time, 1e-3)
         position, velocity, acceleration = plan.at(times)
+        assert np.all(np.abs(velocity) <= LIMITS.velocity * (1 + 1e-6))
         assert np.all(np.abs(acceleration) <= LIMITS.acceleration * (1 + 1e-6))
         # Position, velocity and acceleration are of one motion without a step, old part included.
         mean = (velocity[1:] + velocity[:-1]) / 2 * 1e-3
@@ -245,10 +247,20 @@ def test_a_plan_with_a_lead_keeps_all_limits_and_ends_at_rest():
         assert start >= plan.begin
 
 
-def test_a_plan_with_a_lead_does_not_grow():
+def test_a_plan_with_a_lead_shows_half_a_second_of_the_past_and_no_more():
     plans = pace(motion(geometry=None), [0.3] * 80)
-    sizes = [plan.pieces.shape[1] for _, plan in plans]
-    assert max(sizes[40:]) <= 1.3 * max(sizes[20:40])
+    for tick, (_, plan) in enumerate(plans):
+        now, shown = tick * DT, plan.past[-1].begin if plan.past else plan.begin
+        assert shown <= max(now - 0.5, plans[0][0]) + 1e-9
+        assert all(old.past == () for old in plan.past)
+        assert len(plan.past) <= (0.5 + 0.3) / DT + 2
+
+
+def test_a_plan_that_is_put_off_shows_the_same_later_the_past_included():
+    *_, (_, plan) = pace(motion(geometry=None), [0.3] * 20)
+    times = np.linspace(plan.past[-1].begin - 0.1, plan.end_time + 0.1, 200)
+    for one, other in zip(plan.at(times), plan.put_off(0.25).at(times + 0.25), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_without_a_lead_nothing_of_the_plan_before_is_kept():
