@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
 import shutil
 import sqlite3
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import h5py
 import lz4.frame
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Header, Schema
@@ -26,9 +33,13 @@ from il_ros.bags.bag_check import assess_bag
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.npz_files import load_arrays
 from il_ros.datasets.dataset import load_dataset
 from il_ros.evaluation.episode_result import read_episodes
+from il_ros.interop import lerobot_layout as layout
+from il_ros.interop.import_process import import_bounded
 from il_ros.launching.launch_xml import evaluate
+from il_ros.policies.array_files import LIMIT, read_arrays
 from il_ros.policies.bundle import load_bundle
 
 CONTRACT = Path(__file__).parents[1] / 'config/contracts/franka_reach.yaml'
@@ -61,7 +72,7 @@ class Blast:
     Attributes:
         name: Of the bomb.
         seconds: Until its reader was done [s].
-        megabytes: Most memory that reading it took [MB].
+        megabytes: Most memory that reading it took, in a process of its own, too [MB].
         refused: Whether the reader refused it, by an error of this package.
         text: What it said.
     """
@@ -120,6 +131,12 @@ def bombs() -> Iterator[Bomb]:
             yield f'mcap, {kind}: {name}', make_mcap(chunks), read
     for name, make in index_bombs().items():
         yield f'mcap, read: {name}', make, _read_all
+    yield 'hdf5: heap without an end', make_endless_heap, _import('robomimic', 'x.hdf5')
+    yield 'hdf5: zeros', _zeros_hdf5, _import('robomimic', 'x.hdf5')
+    yield 'parquet: zeros', _zeros_parquet, _import('lerobot', 'set')
+    yield 'parquet: one text for all', partial(_zeros_parquet, text=True), _import('lerobot', 'set')
+    yield 'npz: zeros', _zeros_npz, lambda p: load_arrays(p / 'x.npz')
+    yield 'arrays of a bundle', _large_arrays, _read_arrays
     for name, script in _TABLES.items():
         for kind, read in (('check', assess), ('read', _read_bag)):
             yield f'sqlite, {kind}: {name}', _database(script), read
@@ -234,6 +251,76 @@ def make_indexed(
     (place / 'bag.mcap').write_bytes(b''.join(whole))
 
 
+def make_endless_heap(place: Path) -> None:
+    """An object of a global heap whose size, with its head, comes to 0: HDF5 never gets past it."""
+    with h5py.File(str(place / 'x.hdf5'), 'w') as file:
+        file['il_ros/origin'] = 'x' * 100
+    content = bytearray((place / 'x.hdf5').read_bytes())
+    size = content.index(b'GCOL') + 24  # after the heads of the heap and of its first object
+    content[size : size + 8] = struct.pack('<q', -16)
+    (place / 'x.hdf5').write_bytes(content)
+
+
+def _zeros_hdf5(place: Path) -> None:
+    """Arrays that are a thousand times smaller in the file."""
+    contract = _contract_of_reach()
+    with h5py.File(str(place / 'x.hdf5'), 'w') as file:
+        demo = file.create_group('data/demo_0')
+        frames, joints = 4_000_000, len(contract.action.names)
+        for name, size in {
+            'actions': joints, **{f'obs/{k}': s.size for k, s in contract.streams.items()}
+        }.items():  # fmt: skip
+            demo.create_dataset(name, (frames, size), 'f4', chunks=(1 << 16, size), compression=9)
+            demo[name][: frames : 1 << 16] = 1.0
+
+
+def _zeros_parquet(place: Path, *, text: bool = False) -> None:
+    """Rows of a million numbers each; or one long text that is the value of every row."""
+    contract, rows, place = _contract_of_reach(), 256, place / 'set'
+    names = {layout.column_of(contract, key): s.size for key, s in contract.streams.items()}
+    names[layout.ACTION] = len(contract.action.names)
+    features = {n: {'dtype': 'float32', 'shape': [size]} for n, size in names.items()}
+    info = {'codebase_version': 'v3.0', 'fps': 20, 'data_path': 'data.parquet'}
+    (place / 'meta/episodes/chunk-000').mkdir(parents=True)
+    (place / layout.INFO).write_text(json.dumps(info | {'features': features}))
+    pq.write_table(pa.table({'task_index': [0], 'task': ['x']}), str(place / layout.TASKS))
+    episode = {'episode_index': [0], 'length': [rows], 'tasks': [['x']]}
+    places = {'data/chunk_index': [0], 'data/file_index': [0]}
+    pq.write_table(pa.table(episode | places), str(place / layout.EPISODES))
+    many = pa.array([b'x' * (8 << 20)] * rows) if text else pa.FixedSizeListArray.from_arrays(
+        pa.array(np.zeros(rows << 20, np.float32)), 1 << 20
+    )  # fmt: skip
+    columns = {name: many for name in names}
+    columns['timestamp'] = pa.array(np.arange(rows, dtype=np.float32))
+    columns['episode_index'] = pa.array(np.zeros(rows, np.int64))
+    pq.write_table(pa.table(columns), str(place / 'data.parquet'), compression='zstd')
+
+
+def _zeros_npz(place: Path) -> None:
+    np.savez_compressed(place / 'x.npz', a=np.zeros(100 << 20, np.uint8))
+
+
+def _large_arrays(place: Path) -> None:
+    """The largest file of arrays that is read, of another hash than it should have."""
+    head = json.dumps({'a': {'dtype': 'U8', 'shape': [0], 'data_offsets': [0, 0]}}).encode()
+    size = LIMIT - 8 - len(head) - 40
+    head = head.replace(b'[0]', f'[{size}]'.encode()).replace(b'0, 0]', f'0, {size}]'.encode())
+    with (place / 'x').open('wb') as file:
+        file.write(struct.pack('<Q', len(head)) + head)
+        file.truncate(8 + len(head) + size)
+
+
+def _read_arrays(place: Path) -> None:
+    read_arrays(place / 'x', bytes=(place / 'x').stat().st_size, sha256='')
+
+
+def _import(format: str, name: str) -> Read:
+    def read(place: Path) -> None:
+        import_bounded(place / name, place / 'out', format, contract=_contract_of_reach())
+
+    return read
+
+
 def _blast(name: str, place: Path, read: Read) -> Blast:
     context = multiprocessing.get_context('fork')
     mine, other = context.Pipe()
@@ -259,9 +346,22 @@ def _peak() -> float:
     return peak
 
 
+def _watch_children(most: list[float]) -> None:
+    """Keep the most memory that any process has had that this one has started [MB]."""
+    me = os.getpid()
+    while True:
+        with suppress(OSError, IndexError, ValueError):  # one may end meanwhile
+            for pid in Path(f'/proc/{me}/task/{me}/children').read_text().split():
+                status = Path(f'/proc/{pid}/status').read_text(encoding='ascii')
+                most[0] = max(most[0], int(status.split('VmHWM:')[1].split()[0]) / 1024)
+        time.sleep(0.005)
+
+
 def _child(read: Read, place: Path, answer: Connection) -> None:
     _peak()
     before = _peak()
+    children = [0.0]
+    threading.Thread(target=_watch_children, args=(children,), daemon=True).start()
     begin = time.perf_counter()
     try:
         read(place)
@@ -271,7 +371,7 @@ def _child(read: Read, place: Path, answer: Connection) -> None:
     except BaseException as problem:
         refused, text = False, f'{type(problem).__name__}: {problem}'[:300]
     seconds = time.perf_counter() - begin
-    megabytes = _peak() - before
+    megabytes = _peak() - before + children[0]
     answer.send((seconds, megabytes, refused, text))
     os._exit(0)
 

@@ -37,7 +37,7 @@ from il_ros.datasets.summary.summarise_dataset import summarise
 from il_ros.evaluation.dataset_report import dataset_json, render_dataset_report
 from il_ros.evaluation.episode_result import EpisodeResult, episode_line, read_episodes
 from il_ros.experts.teleop.devices import load_config
-from il_ros.interop.dataset_import import import_dataset
+from il_ros.interop.import_process import import_bounded
 from il_ros.interop.lerobot_export import export_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
 from il_ros.launching.launch_arguments import declared
@@ -238,7 +238,7 @@ def _robomimic(folder: Path, root: Path) -> None:
 def _import(name: str, format: str) -> Callable[[Path, random.Random], object]:
     def read(folder: Path, draw: random.Random) -> None:
         contract = with_cameras(1, side=32) if draw.random() < 0.3 else None
-        import_dataset(folder / name, folder / 'imported', format, contract=contract)
+        import_bounded(folder / name, folder / 'imported', format, contract=contract)
 
     return read
 

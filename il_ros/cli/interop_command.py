@@ -9,8 +9,8 @@ from il_ros.cli.printing import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError
 from il_ros.datasets.dataset import Dataset, load_dataset
-from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import load_mapping
+from il_ros.interop.import_process import import_bounded
 from il_ros.interop.lerobot_export import Images, export_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
 
@@ -77,7 +77,7 @@ def import_(
         mapping: YAML file that maps features to keys of the contract; by default by equal names.
         overwrite: Replace an existing dataset.
     """
-    made = import_dataset(
+    made = import_bounded(
         source,
         out,
         format,

@@ -66,8 +66,11 @@ def read_regular(path: str | Path, limit: int) -> bytes:
         OSError: As `require_regular`.
     """
     with open_regular(path, limit) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:  # it grew, or has no size, as those of /proc
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # not more: Python takes all that room first
+        if len(content) > size:  # it grew, or has no size, as those of /proc
+            content += file.read(limit - size)
+    if len(content) > limit:
         raise _too_large(len(content), path, limit)
     return content
 

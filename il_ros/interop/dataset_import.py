@@ -28,6 +28,7 @@ from il_ros.interop.feature_mapping import (
     pick,
 )
 from il_ros.interop.plausible import plausible
+from il_ros.interop.read_limits import rest
 
 FORMATS = {
     'lerobot': 'il_ros.interop.lerobot_import:open_lerobot',
@@ -80,7 +81,9 @@ def import_dataset(
     mapping: FeatureMapping | None = None,
     overwrite: bool = False,
 ) -> Dataset:
-    """Make a dataset of one of another format, an episode at a time.
+    """Make a dataset of one of another format, an episode at a time, in this process.
+
+    For a file that is not trusted, or that may be damaged, there is `import_bounded`.
 
     One that our export made gives back what was exported. Any other is read by `contract` and
     `mapping`: its stamps are made up, and the notes of its episodes say so.
@@ -194,7 +197,9 @@ def _write(
         folder, contract, overwrite=True, image_format=origin.image_format
     ) as writer:
         for episode in episodes:
+            rest()
             writer.add(episode)
+        rest()
         return writer.finish(
             left_out=origin.left_out, preprocessing=origin.preprocessing, steps=origin.steps
         )

@@ -35,6 +35,7 @@ from il_ros.interop.lerobot_reader import (
     text_of,
 )
 from il_ros.interop.mp4_files import frames_at
+from il_ros.interop.read_limits import step
 
 
 def open_lerobot(path: Path) -> AbstractContextManager[LerobotImport]:
@@ -149,10 +150,11 @@ class LerobotImport(LerobotDataset):
     ) -> tuple[bytes, ...]:
         """Those of one camera; what is marked invalid is a blank one and not taken."""
         if not self.is_video(name):
-            return tuple(
-                kept_image(stream, blob, episode.data) if there else b''
-                for blob, there in zip(image_bytes(table[name], name), valid, strict=True)
-            )
+            kept = []
+            for blob, there in zip(image_bytes(table[name], name), valid, strict=True):
+                step()
+                kept.append(kept_image(stream, blob, episode.data) if there else b'')
+            return tuple(kept)
         path, start = episode.videos[name]
         frames = frames_at(path, start, episode.length, self.rate)
         return tuple(

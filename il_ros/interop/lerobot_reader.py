@@ -17,6 +17,7 @@ from il_ros.core.regular_files import read_text
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop.feature_mapping import ForeignFeature
 from il_ros.interop.foreign_files import library, reading, regular
+from il_ros.interop.read_limits import step
 
 WHAT = 'a LeRobot dataset, version 3.0'
 _BATCH = 256  # rows that are in memory besides those of an episode
@@ -103,7 +104,7 @@ class LerobotDataset:
             tasks = read_tasks(layout.inside(self.path, layout.TASKS))
             for path in sorted((self.path / 'meta/episodes').glob('*/*.parquet')):
                 inside = layout.inside(self.path, str(path.relative_to(self.path)))
-                with library('pyarrow.parquet').ParquetFile(regular(inside)) as file:
+                with _table(inside) as file:
                     names = [n for n in file.schema_arrow.names if not n.startswith('stats/')]
                     found += [self._episode(row, tasks) for row in _small_rows(file, names, path)]
         if not found:
@@ -163,7 +164,7 @@ def _rows_of(
 ) -> Iterator[tuple[LerobotEpisode, Any]]:
     """Each episode of one data file with its rows (pyarrow.Table)."""
     pa = library('pyarrow')
-    with library('pyarrow.parquet').ParquetFile(regular(path)) as file:
+    with _table(path) as file:
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise DatasetError(f'no columns {", ".join(missing)}', where=str(path))
@@ -171,6 +172,7 @@ def _rows_of(
         held: list[Any] = []
         for episode in episodes:
             while (count := sum(part.num_rows for part in held)) < episode.length:
+                step()
                 batch = next(batches, None)
                 if batch is None:
                     raise DatasetError(
@@ -200,6 +202,7 @@ def as_array(column: Any, name: str, size: int, dtype: type[np.generic] | None) 
     """
     pa = library('pyarrow')
     library('pyarrow.compute')
+    step()
     rows = len(column)
     flat = column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):
@@ -233,6 +236,7 @@ def image_bytes(column: Any, name: str) -> tuple[bytes, ...]:
     Raises:
         DatasetError: If one is not in the table, but in a file next to it.
     """
+    step()
     found = []
     for value in column.to_pylist():
         blob = value.get('bytes') if isinstance(value, dict) else value
@@ -248,7 +252,7 @@ def read_tasks(path: Path) -> dict[int, str]:
     Raises:
         DatasetError: If there is no such table.
     """
-    with library('pyarrow.parquet').ParquetFile(regular(path)) as file:
+    with _table(path) as file:
         names = file.schema_arrow.names
         texts = [name for name in names if name != 'task_index']
         if 'task_index' not in names or len(texts) != 1:
@@ -269,9 +273,16 @@ def _small_rows(file: Any, columns: list[str], path: Path) -> Iterator[dict[str,
     # One text may be the value of every row, and have all the bytes of the file.
     size = 0
     for batch in file.iter_batches(max(1, min(_BATCH, _BUDGET // max(stored, 1))), columns=columns):
+        step()
         size += batch.nbytes
         _require_bytes(size, _BUDGET, path)
         yield from batch.to_pylist()
+
+
+def _table(path: Path) -> Any:
+    parquet = library('pyarrow.parquet')
+    step()
+    return parquet.ParquetFile(regular(path))
 
 
 def _stored(group: Any, columns: list[str]) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.errors import DatasetError
 from il_ros.interop.foreign_files import library, reading, regular
+from il_ros.interop.read_limits import step
 
 CODEC = 'h264'
 # A key frame every second frame and constant quality, as LeRobot chooses for random access.
@@ -83,7 +84,9 @@ def frames_at(path: Path, start: float, count: int, rate: float) -> Iterator[NDA
     Raises:
         DatasetError: If the file is damaged or has no frame near one of the times.
     """
-    with reading(path, 'a video'), library('av').open(regular(path)) as container:
+    av = library('av')
+    step()
+    with reading(path, 'a video'), av.open(regular(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = 'AUTO'
         if start > 0:
@@ -91,8 +94,10 @@ def frames_at(path: Path, start: float, count: int, rate: float) -> Iterator[NDA
         frames = container.decode(stream)
         frame = next(frames, None)
         for i in range(count):
+            step()
             time = start + i / rate
             while frame is not None and frame.time < time - 0.5 / rate:
+                step()
                 frame = next(frames, None)
             if frame is None or frame.time > time + 0.5 / rate:
                 raise DatasetError(f'no frame at {time:.3f} s', where=str(path), fix='get it again')

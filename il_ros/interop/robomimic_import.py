@@ -26,6 +26,7 @@ from il_ros.interop.export_origin import (
 from il_ros.interop.feature_mapping import FeatureMapping, ForeignFeature
 from il_ros.interop.foreign_files import library, reading, regular
 from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
+from il_ros.interop.read_limits import step
 
 
 @contextmanager
@@ -35,7 +36,9 @@ def open_robomimic(path: Path) -> Iterator[RobomimicImport]:
     Raises:
         DatasetError: If it is damaged; also for what a library raises later on.
     """
-    with reading(path, 'a robomimic dataset'), library('h5py').File(regular(path), 'r') as file:
+    h5py = library('h5py')
+    step()
+    with reading(path, 'a robomimic dataset'), h5py.File(regular(path), 'r') as file:
         yield RobomimicImport(file, path)
 
 
@@ -146,7 +149,7 @@ class RobomimicImport(ImportSource):
             problem = f'images/{key} of shape {stored.shape}'
             raise layout.refused(side, problem, f'bytes in {len(valid)} rows')
         return tuple(
-            kept_image(stream, stored[row].tobytes(), self._path) if there else b''
+            kept_image(stream, _row(stored, row).tobytes(), self._path) if there else b''
             for row, there in enumerate(valid)
         )
 
@@ -170,8 +173,14 @@ class RobomimicImport(ImportSource):
         require_size(stream, stored.shape[1:3], self._path)
         encoded = []
         for row in range(frames):
-            pixels = stored[row]
+            pixels = _row(stored, row)
             encoded.append(
                 encoded_as(stream, pixels if wanted == (3,) else pixels.reshape(pixels.shape[:2]))
             )
         return tuple(encoded)
+
+
+def _row(stored: Any, row: int) -> NDArray[Any]:
+    step()
+    values: NDArray[Any] = stored[row]
+    return values

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from il_ros.core.errors import DatasetError
 from il_ros.interop.feature_mapping import ForeignFeature
 from il_ros.interop.foreign_files import library
+from il_ros.interop.read_limits import step
 
 ACTIONS = 'actions'
 SIDE = 'il_ros'
@@ -53,6 +54,7 @@ def member(group: Any, path: str) -> Any:
         DatasetError: If it is missing or not in this very file.
     """
     h5py = library('h5py')
+    step()
     for name in path.split('/'):
         link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
@@ -96,6 +98,7 @@ def numbers(group: Any, path: str, frames: int) -> NDArray[Any]:
 
 def _stored(group: Any, path: str, found: Any) -> Any:
     """All that an array holds, unless it claims more than the file can hold."""
+    step()
     # A virtual one stores nothing itself: its numbers are anywhere in the file.
     whole = found.is_virtual
     stored = Path(group.file.filename).stat().st_size if whole else found.id.get_storage_size()
