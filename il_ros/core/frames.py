@@ -353,10 +353,11 @@ def _between(samples: deque[tuple[int, Any]], stream: Stream, tick: int) -> Arra
 
 def describe_invalid(contract: Contract, frame: Frame, rejected: Mapping[str, str]) -> list[str]:
     """One sentence for each required stream that is not valid in `frame`."""
-    texts = []
-    for key, ok in frame.valid.items():
-        stream = contract.inputs[key]
-        if ok or not stream.required:
+    missing = [key for key, ok in frame.valid.items() if not ok]
+    streams, texts = contract.inputs if missing else {}, []
+    for key in missing:
+        stream = streams[key]
+        if not stream.required:
             continue
         age, oldest = frame.age[key], _oldest(stream, contract.rate)
         text = f'{key} ({stream.topic}): '

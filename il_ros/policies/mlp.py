@@ -92,6 +92,7 @@ class MlpPolicy(Policy):
         self.features = Features(contract, config.exclude_keys)
         self._weights = dict(weights)
         self._relative = relative_joints(contract, config)
+        self._some_relative = bool(self._relative.any())
         self._shape = (config.horizon, len(contract.action.names))
         self._check()
         self._network = NumpyMlp(config, weights)
@@ -103,7 +104,7 @@ class MlpPolicy(Policy):
         """See `Policy.act`."""
         x = network_input(self.features, self.inputs, self.features.of_frame(frame))
         chunk = self.outputs.restore(self._forward(x).reshape(self._shape))
-        if self._relative.any():
+        if self._some_relative:
             chunk += self._relative * frame.vector(self.contract.action.position)
         return chunk
 
@@ -208,7 +209,7 @@ class NumpyMlp:
 def network_input(features: Features, normalizer: Normalizer, raw: Array) -> Floats:
     """What the network sees of features of shape (..., D)."""
     x = normalizer.normalize(raw)
-    if features.optional.any():
+    if features.some_optional:
         x = np.where(features.optional & np.isnan(x), 0.0, x)
     return x.astype(np.float32)
 
