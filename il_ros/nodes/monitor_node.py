@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -51,9 +51,10 @@ from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
 from il_ros.ros.policy_statement import HeardPolicy
-from il_ros.ros.publisher_watch import PublisherWatch
+from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
+from il_ros.ros.raw_callback import RawCallback
 from il_ros.ros.sim_time_watch import SimTimeWatch
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -165,7 +166,9 @@ class MonitorNode(FailSafeNode):
             SimTimeWatch(self),
         )
         for mode, topic in _TOPICS.items():
-            self.create_subscription(ActionChunk, topic, partial(self._on_chunk, mode), CHUNKS)
+            take = RawCallback(partial(self._on_chunk, mode))
+            self.create_subscription(ActionChunk, topic, take, CHUNKS)
+        self._policy_origin = SolePublisher(self, topics.POLICY_CHUNK, self._elapsed)
         self.create_subscription(Takeover, topics.TAKEOVER, self._on_takeover, EVENTS)
         self._policy_reset = self.create_client(Trigger, 'policy/reset')
         self.serve(SetMode, '~/set_mode', self._on_set_mode)
@@ -262,9 +265,13 @@ class MonitorNode(FailSafeNode):
             if self._monitor.mode not in (Mode.IDLE, Mode.ALARM):
                 self._tick()
 
-    def _on_chunk(self, mode: Mode, message: ActionChunk) -> None:
+    def _on_chunk(self, mode: Mode, message: ActionChunk, info: Mapping[str, Any]) -> None:
+        if mode is Mode.POLICY:
+            self._policy_origin.hear(info)
         if not self.active:
             return
+        if mode is Mode.POLICY:
+            self._distrust(self._policy_origin.problem())
         stamp = to_ns(message.header.stamp)
         chunk = Chunk(
             stamp=self._seconds(stamp),
@@ -484,14 +491,19 @@ class MonitorNode(FailSafeNode):
                 fix='start its node, load its bundle, and see that its observations arrive',
             )
         if mode is Mode.POLICY:
+            if problem := self._policy_origin.problem():
+                raise IlRosError(problem)
             pinned = self._config.taken != 'any'
             self._heard_policy.require(self._policy_hash, stated=pinned)
 
     def _on_policy(self) -> None:
         """The policy says which one it is: another one than the monitor's does not drive on."""
+        self._distrust(self._heard_policy.problem(self._policy_hash, stated=False))
+
+    def _distrust(self, problem: str) -> None:
+        """Stop, if the policy drives or gets the arm back, and there is a problem with it."""
         verdict = self._verdict
         watched = verdict is not None and (verdict.mode is Mode.POLICY or verdict.takeover)
-        problem = self._heard_policy.problem(self._policy_hash, stated=False)
         if watched and problem:
             self._monitor.stop_for(Fault('chunk', problem))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from rclpy.node import Node
 
@@ -10,6 +11,7 @@ from il_ros.core.contract import Contract
 from il_ros.ros.graph_watch import node_of
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_origins import HOLD, MessageOrigins
+from il_ros.ros.raw_callback import publisher_of
 
 PERIOD = 0.25
 """Time between two looks at the graph [s]."""
@@ -76,17 +78,13 @@ class PublisherWatch:
         return (*self._counted, *self._contested().values())
 
     def _settle(self, topic: str) -> None:
-        present = self._present(topic)
+        present = _present(self._node, topic)
         for key in self._origins.contested:
             if self._topics[key] == topic:
                 self._origins.settle(key, present)
         kept = self._origins.publishers(self._topics)  # a name outlives its node
         names = {gid: name for gid, name in self._names.items() if gid in kept}
         self._names = names | {gid: name for gid, name in present.items() if gid in kept}
-
-    def _present(self, topic: str) -> dict[bytes, str]:
-        offers = self._node.get_publishers_info_by_topic(topic)
-        return {bytes(offer.endpoint_gid): node_of(offer) for offer in offers}
 
     def _unnamed(self) -> set[str]:
         """Topics with a publisher that was heard and has no name yet."""
@@ -114,7 +112,7 @@ class PublisherWatch:
         return {topic: self._rivals_text(topic, group) for topic, group in keys.items()}
 
     def _rivals_text(self, topic: str, keys: list[str]) -> str:
-        present = self._present(topic)
+        present = _present(self._node, topic)
         left = {gid: f'{name} (gone)' for gid, name in self._names.items()}
         rivals = {gid for key in keys for gid in self._origins.rivals(key)}
         names = _listed({**left, **present}.get(gid, 'one unknown') for gid in rivals)
@@ -130,6 +128,45 @@ class PublisherWatch:
             f'{self._most[topic]}: end the other node; where each publishes joints of its own, set '
             f'publishers: {count} for the topic in the contract'
         )
+
+
+class SolePublisher:
+    """Whether the messages of a topic come from one publisher, where messages say who sent them.
+
+    Args:
+        node: Sees the graph.
+        topic: Relative name.
+        clock: The time that a silent publisher is forgotten by [s].
+    """
+
+    def __init__(self, node: Node, topic: str, clock: Callable[[], float]) -> None:
+        self._node, self._topic = node, node.resolve_topic_name(topic)
+        self._origins = MessageOrigins((self._topic,), clock)
+
+    def hear(self, info: Mapping[str, Any]) -> None:
+        """Take what the middleware says of a message."""
+        self._origins.hear((self._topic,), publisher_of(info))
+
+    def problem(self) -> str:
+        """Who publishes it by turns; empty where it is one."""
+        if not self._origins.contested:
+            return ''
+        present = _present(self._node, self._topic)
+        self._origins.settle(self._topic, present)
+        rivals = self._origins.rivals(self._topic)
+        names = _listed(present.get(gid, 'one that is gone') for gid in rivals)
+        if not rivals:
+            return ''
+        return (
+            f'{self._topic}: from {len(rivals)} publishers, {names}: end the other node, and wait '
+            f'{HOLD:.0f} s'
+        )
+
+
+def _present(node: Node, topic: str) -> dict[bytes, str]:
+    """The publishers that the graph has: the name of the node of each."""
+    offers = node.get_publishers_info_by_topic(topic)
+    return {bytes(offer.endpoint_gid): node_of(offer) for offer in offers}
 
 
 def _listed(names: Iterable[str]) -> str:

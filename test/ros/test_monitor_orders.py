@@ -346,6 +346,29 @@ def test_what_must_not_be_is_told(node, contract, late):
     robot.close()
 
 
+def test_a_second_policy_on_the_topic_stops_the_arm_at_its_first_chunk(node, contract):
+    """It may say the very same: who sent a chunk counts."""
+    robot = start(node, contract)
+    try:
+        robot.origin = {'publisher_gid': {'data': b'P' * 16}}
+        carry_out(robot, DRIVEN)
+        assert robot.mode is Mode.POLICY
+        robot.origin = {'publisher_gid': {'data': b'Q' * 16}}
+        robot.run(0.2)
+        assert robot.mode is Mode.ALARM
+        assert '/policy/action_chunk: from 2 publishers' in node._verdict.reason
+        robot.run(0.5)  # it comes to rest
+        assert robot.request(Mode.IDLE, resume=True).success
+        answer = robot.request(Mode.POLICY)
+        assert '/policy/action_chunk: from 2 publishers' in answer.message
+        robot.run(1.5)  # the one before is silent and gone
+        assert robot.request(Mode.POLICY).success
+        robot.run(0.3)
+        assert robot.mode is Mode.POLICY
+    finally:
+        robot.close()
+
+
 def a_motion(contract):
     plan = Planner(contract.limits).hold(np.zeros(2), 0.0)
     plan = Planner(contract.limits).towards(plan, 0.0, np.array([0.02, 0.0]), np.zeros(2), 0.05)

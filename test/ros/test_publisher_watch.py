@@ -11,7 +11,7 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 
 from il_ros.core.contract import parse_contract  # noqa: E402
-from il_ros.ros.publisher_watch import PublisherWatch  # noqa: E402
+from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher  # noqa: E402
 from il_ros.ros.qos import SENSOR_IN, SENSOR_OUT  # noqa: E402
 from il_ros.ros.raw_callback import RawCallback, publisher_of  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
@@ -143,3 +143,33 @@ def test_a_joint_from_two_publishers_is_told_at_the_first_message_and_after_a_re
     watch.look()
     assert watch.problems() == ()
     assert told[-1] == '/joint_states: from one publisher again'
+
+
+def test_a_topic_from_two_publishers_is_told_until_one_is_gone(graph):
+    node, until = graph
+    monitor, driver, other = node('monitor'), node('driver'), node('other')
+    now = [0.0]
+    sole, heard = SolePublisher(monitor, 'joint_states', lambda: now[0]), []
+
+    def take(data, info):
+        heard.append(info)
+        sole.hear(info)
+
+    monitor.create_subscription(JointState, 'joint_states', RawCallback(take), SENSOR_OUT)
+    publishers = [each.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+                  for each in (driver, other)]  # fmt: skip
+    until(lambda: all(each.get_subscription_count() for each in publishers))
+    for each in publishers:
+        before = len(heard)
+        assert sole.problem() == ''
+        each.publish(JointState())
+        until(lambda count=before: len(heard) > count)
+    if not heard[-1].get('publisher_gid'):
+        pytest.skip('this rclpy does not say who sent a message')
+    text = '/joint_states: from 2 publishers, /driver, /other: end the other node, and wait 1 s'
+    assert sole.problem() == text
+    now[0] = 50.0
+    assert sole.problem() == text
+    driver.destroy_publisher(publishers[0])
+    until(lambda: monitor.count_publishers('joint_states') == 1)
+    assert sole.problem() == ''

@@ -149,6 +149,7 @@ class VirtualRobot:
             self.wires[name].delay = 0.001
         self.wires['chunks'].delay = 0.004
         self.chunks = {'policy': None, 'expert': None}
+        self.origin = {}  # what the middleware says of a chunk
         self.joints = lambda message: [message]
         self.states = True
         self.held, self.lost = {}, False
@@ -370,7 +371,7 @@ class VirtualRobot:
             return
         positions, change = make(position)
         message = chunk_message(self.contract, positions, stamp=stamp, source=source)
-        self._to_node('chunks', f'{source}/action_chunk', change(message) or message)
+        self._to_node('chunks', f'{source}/action_chunk', change(message) or message, self.origin)
 
     def _on_command(self, message):
         self.commands.append(message)
