@@ -63,7 +63,7 @@ from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch')
 _DYNAMIC_HERE = ('takeover_from',)
 _LOOK = 0.01  # s between two looks at what no message tells, at the least
-_SOON = 0.001  # s that the timer of a tick that waits for nothing takes, at the least
+_SURE = 1e-4  # s after which a wait is over for certain, however its end is rounded
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
 _TICK, _WATCHDOG = 'MonitorNode tick', 'MonitorNode watchdog'
@@ -188,7 +188,7 @@ class MonitorNode(FailSafeNode):
         # A repeated set-point has to be in time.
         often = period / 4 if self._contract.action.output.setpoints else max(period / 4, _LOOK)
         self._watchdog = steady_timer(self, often, self._watch)
-        patience = max(self._config.chunk_wait * period, _SOON)
+        patience = self._config.chunk_wait * period + _SURE
         self._deadline = steady_timer(self, patience, self._watch)  # while a tick waits
         self._deadline.cancel()
         self._reports.idle(self._epoch, self._policy_id)

@@ -373,3 +373,25 @@ def a_motion(contract):
     plan = Planner(contract.limits).hold(np.zeros(2), 0.0)
     plan = Planner(contract.limits).towards(plan, 0.0, np.array([0.02, 0.0]), np.zeros(2), 0.05)
     return make_output(contract).message(plan, 0.0, NS)
+
+
+def test_a_tick_waits_for_its_chunk_as_long_as_it_is_told_to_and_no_longer(node, contract):
+    robot = start(node, contract)
+    carry_out(robot, DRIVEN)
+    waits, tick = [], node._tick
+
+    def noted():
+        if node._waiting is not None and node.active:
+            waits.append(node._elapsed() - node._waiting)
+        tick()
+
+    node._tick = noted
+    try:
+        robot.wires['chunks'] = Wire(delay=0.9 * contract.period)
+        robot.run(1.0)
+    finally:
+        node._tick = tick
+        robot.close()
+    allowed = node._config.chunk_wait * contract.period
+    assert len(waits) > 0.8 / contract.period
+    assert np.mean(waits) == pytest.approx(allowed, rel=0.1), waits
