@@ -6,6 +6,7 @@ import inspect
 import threading
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -23,6 +24,7 @@ _NO_ARGUMENTS = inspect.Signature()
 def steady_timer(node: Node, period: float, work: Callable[[], None]) -> Timer:
     """Do something again and again [s], by the steady clock: also while a simulation stands."""
 
+    @wraps(work)  # it is told by its name
     def beat() -> None:
         work()
 

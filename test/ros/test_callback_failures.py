@@ -4,9 +4,15 @@ import time
 
 import pytest
 
-pytest.importorskip('rclpy')
+rclpy = pytest.importorskip('rclpy')
 
-from il_ros.ros.callback_failures import HOLD, CallbackFailures
+from std_msgs.msg import String  # noqa: E402
+
+from il_ros.ros.callback_failures import HOLD, CallbackFailures  # noqa: E402
+from il_ros.ros.fail_safe_node import FailSafeNode  # noqa: E402
+from il_ros.ros.managed_node import steady_timer  # noqa: E402
+from il_ros.ros.raw_callback import RawCallback  # noqa: E402
+from il_ros.ros.spin import make_executor  # noqa: E402
 
 
 class Log:
@@ -73,3 +79,36 @@ def test_the_log_has_the_traceback_once_a_minute_and_a_line_every_five_seconds(c
     assert 'raise ValueError' in lines[0]
     assert set(lines[1:]) == {'part failed again: ValueError: no number'}
     assert len(log.lines) == 24
+
+
+def test_no_timer_and_no_subscription_that_raises_ends_the_executor(domain):
+    rclpy.init()
+    node, executor, calls = FailSafeNode('fails'), make_executor(), []
+    executor.add_node(node)
+
+    def fail(*what):
+        calls.append(what)
+        raise LookupError('nothing there')
+
+    def wait(happened):
+        deadline = time.monotonic() + 20.0
+        while not happened():
+            assert time.monotonic() < deadline, 'it never happened'
+            executor.spin_once(timeout_sec=0.02)
+
+    try:
+        steady_timer(node, 0.01, fail)
+        wait(lambda: len(calls) > 2)
+        node.create_subscription(String, 'words', fail, 10)
+        node.create_subscription(String, 'words', RawCallback(fail), 10, raw=True)
+        words = node.create_publisher(String, 'words', 10)
+        wait(lambda: words.get_subscription_count() == 2)
+        words.publish(String(data='x'))
+        wait(lambda: sorted(map(len, calls))[-2:] == [1, 2])
+        name = 'test_no_timer_and_no_subscription_that_raises_ends_the_executor.fail'
+        reason = 'failed: LookupError: nothing there'
+        assert node.failures.problems() == [f'{name} {reason}', f'/words {reason}']
+    finally:
+        node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()

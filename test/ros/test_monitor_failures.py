@@ -67,7 +67,7 @@ UNLESS_SILENT = {'MonitorNode._silence', 'Motion.brake'}  # where no frame comes
 WHILE_DRIVEN = {'Monitor.look_at', 'MonitorNode._fine', 'Motion.drive'}
 QUICK = {
     'ControllerWatch._take',
-    'ClockWatch.values',
+    'PublisherWatch.look',
     'CommandSender.repeat',
     'MonitorNode._keep_watch',
 }
@@ -181,6 +181,8 @@ def fail(node, sabotage, point, times, after):
         if times > 1 and point not in UNLESS_SILENT | WHILE_DRIVEN:
             assert f'injected into {point}' in drive.diagnostics[-1].message
             assert drive.diagnostics[-1].level in (ERROR, STALE)
+            if point.endswith('Watch.look'):  # a timer is told by its callback's name
+                assert f'{point} failed: ' in drive.diagnostics[-1].message
             assert not robot.request(Mode.HOLD, resume=True).success
         sabotage.begin('', 0)
         robot.joints = lambda message: [message]
