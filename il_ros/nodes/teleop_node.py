@@ -137,7 +137,7 @@ class TeleopNode(ManagedNode):
             else:
                 log.info(f'{press}: {answer.path} {answer.message}'.rstrip())
 
-        client.call_async(request).add_done_callback(answered)
+        self.when_answered(client.call_async(request), answered)
 
     def _on_problem(self, problem: IlRosError) -> None:
         self.get_logger().error(f'nothing is commanded: {problem}', throttle_duration_sec=5.0)

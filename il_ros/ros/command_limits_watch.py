@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters
 from rclpy.client import Client
-from rclpy.node import Node
 from rclpy.task import Future
 
 from il_ros.core.errors import IlRosError
 from il_ros.ros.managed_node import steady_timer
+from il_ros.ros.shielded_node import ShieldedNode
 
 PARAMETER = 'enforce_command_limits'
 """Of the controller manager; it is read once, when the manager starts."""
@@ -57,7 +57,7 @@ class CommandLimitsWatch:
 
     def __init__(
         self,
-        node: Node,
+        node: ShieldedNode,
         manager: str,
         demand: str,
         tell: Callable[[str], None],
@@ -69,6 +69,7 @@ class CommandLimitsWatch:
         if demand == 'required' and not manager:
             fix = 'name the controller manager'
             raise IlRosError('nobody to ask', where='command_limits', fix=fix)
+        self._node = node
         self._asked, self._demand, self._tell = asked, demand, tell
         self._enforced: bool | None = None
         self._why_unknown, self._told = '', ''
@@ -123,7 +124,7 @@ class CommandLimitsWatch:
         self._missed = 0
         future = client.call_async(GetParameters.Request(names=[PARAMETER]))
         self._pending = future, time.monotonic()
-        future.add_done_callback(self._on_answer)
+        self._node.when_answered(future, self._on_answer)
 
     def _on_answer(self, future: Future) -> None:
         if self._pending is None or self._pending[0] is not future:

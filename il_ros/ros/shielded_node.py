@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.task import Future
 
 from il_ros.core.errors import IlRosError, printable
 
@@ -66,12 +67,27 @@ class ShieldedNode(Node):  # type: ignore[misc]
 
         return super().create_service(srv_type, srv_name, shielded, *args, **kwargs)
 
+    def when_answered(self, future: Future, callback: Callable[[Future], None]) -> None:
+        """Call back with a service's future when it is done.
+
+        `Future.add_done_callback` alone does not do: the events executor of Kilted crashes the
+        process for an exception there.
+        """
+
+        def shielded(done: Future) -> None:
+            try:
+                callback(done)
+            except Exception as error:
+                self._drop(callback.__qualname__, 'answer', error)
+
+        future.add_done_callback(shielded)
+
     def _drop(self, name: str, what: str, error: Exception) -> None:
         reason = printable(f'{type(error).__name__}: {error}', 200)
         self.dropped[name] = time.monotonic(), reason
         log = self.get_logger()
-        log.error(f'{name}: a {what} is dropped: {reason}', throttle_duration_sec=5.0)
-        log.debug(f'{name}: a {what} is dropped:\n{traceback.format_exc()}')
+        log.error(f'{name}: {what} dropped: {reason}', throttle_duration_sec=5.0)
+        log.debug(f'{name}: {what} dropped:\n{traceback.format_exc()}')
 
 
 def _require_bounded(request: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 
 from std_msgs.msg import String  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
 
 from il_ros.ros.callback_failures import HOLD, CallbackFailures  # noqa: E402
 from il_ros.ros.fail_safe_node import FailSafeNode  # noqa: E402
@@ -105,6 +106,12 @@ def test_no_timer_and_no_subscription_that_raises_ends_the_executor(domain):
         wait(lambda: words.get_subscription_count() == 2)
         words.publish(String(data='x'))
         wait(lambda: sorted(map(len, calls))[-2:] == [1, 2])
+        node.create_service(Trigger, 'do', lambda request, response: response)
+        client = node.create_client(Trigger, 'do')
+        wait(client.service_is_ready)
+        count = len(calls)
+        node.when_answered(client.call_async(Trigger.Request()), fail)
+        wait(lambda: any(call and hasattr(call[0], 'result') for call in calls[count:]))
         name = 'test_no_timer_and_no_subscription_that_raises_ends_the_executor.fail'
         reason = 'failed: LookupError: nothing there'
         assert node.failures.problems() == [f'{name} {reason}', f'/words {reason}']

@@ -6,13 +6,13 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.ros import command_limits_watch  # noqa: E402
 from il_ros.ros.command_limits_watch import PARAMETER, CommandLimitsWatch  # noqa: E402
+from il_ros.ros.shielded_node import ShieldedNode  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
 
 
@@ -26,7 +26,7 @@ class Graph:
         self.monitor, self.told = self.node('monitor'), []
 
     def node(self, name):
-        made = Node(name, namespace='/left', context=self.context)
+        made = ShieldedNode(name, namespace='/left', context=self.context)
         self.nodes.append(made)
         self.executor.add_node(made)
         return made

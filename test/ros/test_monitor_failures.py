@@ -28,6 +28,7 @@ from il_ros.monitors.sample_checks import SampleChecks  # noqa: E402
 from il_ros.monitors.tool_consistency import ToolConsistency  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.ros.clock_watch import ClockWatch  # noqa: E402
+from il_ros.ros.command_limits_watch import CommandLimitsWatch  # noqa: E402
 from il_ros.ros.command_sender import CommandSender  # noqa: E402
 from il_ros.ros.command_topic_watch import CommandTopicWatch  # noqa: E402
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch  # noqa: E402
@@ -49,13 +50,14 @@ METHODS = {
     SampleChecks: 'judge',
     PublisherWatch: 'look problems',
     CommandTopicWatch: 'look problems',
+    CommandLimitsWatch: 'look problems warnings values',
     ControllerGoalWatch: '_on_status problems',
     ControllerWatch: '_take problems state reference warnings values',
     ClockWatch: 'look problems warnings values remark',
     SimTimeWatch: 'problems',
-    CommandSender: 'prepare reference send repeat problems warnings values',
+    CommandSender: 'prepare reference send _publish problems warnings values',
     FollowedPlans: 'hear late distance sent strange',
-    Punctuality: 'add lead worst too_late',
+    Punctuality: 'add lead problem too_late',
     MonitorReports: 'executed tell diagnosis',
     Monitor: 'offer look_at enable_switch _tick _move',
     Motion: 'drive brake start',
@@ -68,7 +70,7 @@ WHILE_DRIVEN = {'Monitor.look_at', 'MonitorNode._fine', 'Motion.drive'}
 QUICK = {
     'ControllerWatch._take',
     'PublisherWatch.look',
-    'CommandSender.repeat',
+    'CommandSender._publish',
     'MonitorNode._keep_watch',
 }
 

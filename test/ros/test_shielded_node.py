@@ -87,6 +87,21 @@ def test_a_request_that_cannot_be_answered_gets_an_empty_answer(place):
     assert place.node.dropped['/do'][1] == 'LookupError: nothing there'
 
 
+def test_an_answer_that_a_callback_cannot_take_ends_no_process(place):
+    def fail(future):
+        place.heard.append(future.result().message)
+        raise LookupError('nothing there')
+
+    place.node.create_service(Trigger, 'do', lambda request, response: response)
+    client = place.node.create_client(Trigger, 'do')
+    place.wait(client.service_is_ready)
+    for count in (1, 2):
+        place.node.when_answered(client.call_async(Trigger.Request()), fail)
+        place.wait(lambda count=count: len(place.heard) == count)
+    ((_, reason),) = [place.node.dropped[name] for name in place.node.dropped if 'fail' in name]
+    assert reason == 'LookupError: nothing there'
+
+
 def test_parameter_services_survive_values_of_no_type_and_too_many_names(place):
     odd = Parameter(name='use_sim_time', value=ParameterValue(type=255))
     request = SetParameters.Request(parameters=[odd])
