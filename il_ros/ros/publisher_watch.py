@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
-from il_ros.ros.graph_watch import node_of
+from il_ros.ros.graph_watch import node_of, publishers_of
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_origins import HOLD, MessageOrigins
 from il_ros.ros.raw_callback import publisher_of
@@ -78,7 +78,7 @@ class PublisherWatch:
         return (*self._counted, *self._contested().values())
 
     def _settle(self, topic: str) -> None:
-        present = _present(self._node, topic)
+        present = publishers_of(self._node, topic)
         for key in self._origins.contested:
             if self._topics[key] == topic:
                 self._origins.settle(key, present)
@@ -112,7 +112,7 @@ class PublisherWatch:
         return {topic: self._rivals_text(topic, group) for topic, group in keys.items()}
 
     def _rivals_text(self, topic: str, keys: list[str]) -> str:
-        present = _present(self._node, topic)
+        present = publishers_of(self._node, topic)
         left = {gid: f'{name} (gone)' for gid, name in self._names.items()}
         rivals = {gid for key in keys for gid in self._origins.rivals(key)}
         names = _listed({**left, **present}.get(gid, 'one unknown') for gid in rivals)
@@ -151,7 +151,7 @@ class SolePublisher:
         """Who publishes it by turns; empty where it is one."""
         if not self._origins.contested:
             return ''
-        present = _present(self._node, self._topic)
+        present = publishers_of(self._node, self._topic)
         self._origins.settle(self._topic, present)
         rivals = self._origins.rivals(self._topic)
         names = _listed(present.get(gid, 'one that is gone') for gid in rivals)
@@ -161,12 +161,6 @@ class SolePublisher:
             f'{self._topic}: from {len(rivals)} publishers, {names}: end the other node, and wait '
             f'{HOLD:.0f} s'
         )
-
-
-def _present(node: Node, topic: str) -> dict[bytes, str]:
-    """The publishers that the graph has: the name of the node of each."""
-    offers = node.get_publishers_info_by_topic(topic)
-    return {bytes(offer.endpoint_gid): node_of(offer) for offer in offers}
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from tf2_msgs.msg import TFMessage
 
 from il_ros.core.errors import IlRosError, printable
 from il_ros.core.frames import NS
-from il_ros.ros.graph_watch import node_of
+from il_ros.ros.graph_watch import publishers_of
 from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.message_origins import MessageOrigins
 from il_ros.ros.raw_callback import RawCallback, publisher_of
@@ -130,11 +130,8 @@ class TfListener:
                 frame = self._parents[frame]
 
     def _settle(self, frame: str) -> None:
-        present = {
-            bytes(offer.endpoint_gid): node_of(offer)
-            for topic in _TOPICS
-            for offer in self._node.get_publishers_info_by_topic(topic)
-        }
+        moving, static = (publishers_of(self._node, topic) for topic in _TOPICS)
+        present = moving | static
         self._origins.settle(frame, present)
         rivals = self._origins.rivals(frame)
         if rivals:
