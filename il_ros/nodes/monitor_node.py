@@ -64,6 +64,9 @@ _DYNAMIC = ('novelty', 'allow_uncalibrated', 'takeover_return', 'takeover_clutch
 _DYNAMIC_HERE = ('takeover_from',)
 _LOOK = 0.01  # s between two looks at what no message tells, at the least
 _SURE = 1e-4  # s after which a wait is over for certain, however its end is rounded
+# Periods without a tick after which the stop follows. What is sent of it cannot be taken back, so a
+# tick that is a little late must not find it sent.
+_SILENT = 1.25
 _DRIVING: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
 _TOPICS = {Mode.POLICY: topics.POLICY_CHUNK, Mode.EXPERT: topics.EXPERT_CHUNK}
 _TICK, _WATCHDOG = 'MonitorNode tick', 'MonitorNode watchdog'
@@ -341,7 +344,7 @@ class MonitorNode(FailSafeNode):
             self._verdict is not None
             and self._verdict.plan is not None
             and self._contract.action.output.setpoints
-            and now - self._commanded >= self._contract.period
+            and now - self._commanded >= _SILENT * self._contract.period
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
             self._sender.go_on(self._verdict.plan, self._seconds(present), present)
             self._commanded = self._elapsed()

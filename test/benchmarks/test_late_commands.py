@@ -60,3 +60,30 @@ def test_episodes_on_a_graph_sum_up():
     assert (found['velocity'], found['acceleration'], found['position']) == (4, 1, 0)
     assert (found['unrested'], found['speed'], found['driven']) == (2, 1.2, 9.0)
     assert set(PROMISED) < set(KINDS)
+
+
+class Stops(Episode):
+    """Notes after each tick how far the joints go before they rest, as a share of the bound."""
+
+    def run(self):
+        self.share = 0.0
+        return super().run()
+
+    def _tick(self, frame, present):
+        sent = super()._tick(frame, present)
+        motion = self._monitor._motion
+        if motion.plan is not None:
+            turns = motion.plan.at(np.linspace(present, motion.plan.end_time, 200))[0]
+            way = np.abs(np.diff(turns, axis=0)).sum(axis=0)
+            self.share = max(self.share, (way / motion._stopping.bound).max())
+        return sent
+
+
+def test_however_late_commands_are_all_joints_rest_within_the_bound():
+    contract, shares = load_contract(CONTRACT), []
+    for seed, transit in ((38, False), (17, True)):  # those that came nearest, of 60
+        lateness = Lateness(sending=not transit, transit=transit)
+        episode = Stops(contract, lateness, Robot(limits=True), np.random.default_rng([9, seed]))
+        assert episode.run().at_rest
+        shares.append(episode.share)
+    assert 0.9 < max(shares) <= 1.0

@@ -64,3 +64,18 @@ def test_what_cannot_arrive_in_time_any_more_is_too_late():
     assert punctuality.too_late(0.024, 0.0)
     assert not punctuality.too_late(0.024, 0.01)  # planned further ahead
     assert not Punctuality(0.0).too_late(0.0, 0.0)  # in lock-step nothing is late
+
+
+def test_nothing_is_driven_where_no_lead_that_is_allowed_would_do():
+    punctuality = Punctuality(0.025, 0.2)
+    assert punctuality.problem(0.0) == ''
+    punctuality.add(0.0, 0.17)
+    assert punctuality.problem(0.0) == ''
+    assert punctuality.lead(0.0) < 0.2
+    punctuality.add(1.0, 0.18)
+    assert punctuality.lead(1.0) == 0.2
+    expected = 'commands are 0.180 s late, allowed 0.176 s by command_lead'
+    assert punctuality.problem(1.0) == expected
+    assert punctuality.problem(10.9) == expected
+    punctuality.add(11.1, 0.0)
+    assert punctuality.problem(11.1) == ''

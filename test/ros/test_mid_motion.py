@@ -90,9 +90,16 @@ def test_a_foreign_publisher_ends_the_motion(arm):
     rogue.destroy_node()
 
 
-@pytest.mark.parametrize('adapter', ['forward_command', 'twist'])
-def test_a_monitor_that_ends_brings_the_arm_to_rest(domain, tmp_path, adapter):
-    """The controller would brake by itself only after its time-out."""
+@pytest.mark.parametrize(
+    ('adapter', 'end'),
+    [
+        ('forward_command', 'trigger_deactivate'),
+        ('twist', 'trigger_deactivate'),
+        ('twist', 'wind_down'),  # as on SIGINT and SIGTERM
+    ],
+)
+def test_a_monitor_that_ends_brings_the_arm_to_rest(domain, tmp_path, adapter, end):
+    """The controller would brake by itself only after its time-out, or not at all."""
     with LiveArm(CONTRACT, tmp_path, adapter=adapter) as arm:
         arm.drive()
         sent = []
@@ -100,7 +107,7 @@ def test_a_monitor_that_ends_brings_the_arm_to_rest(domain, tmp_path, adapter):
             arm._output.message_type, 'arm_controller/joint_trajectory', sent.append, 100
         )
         arm.until(lambda: len(sent) > 2)
-        arm.monitor.trigger_deactivate()
+        getattr(arm.monitor, end)()
         arm.spin(0.3)
         if adapter == 'twist':
             linear = sent[-1].twist.linear
