@@ -262,7 +262,8 @@ def trajectory_of(plan: Plan, begin: float, dt: float, *, start: float = 0.0) ->
     # would catch up when the command comes too late after all. Two points must not fall
     # together: a controller refuses times that do not increase.
     stop = np.arange(dt + _COARSE, end - _APART, _COARSE)
-    last = [end] if end > dt + _APART else []
+    # Nor may one point be all: a controller that blends does not blend into such a trajectory.
+    last = [end] if end > dt + _APART else [dt + _COARSE]
     times = np.concatenate([[dt], stop, last])
     position, velocity, acceleration = plan.at(begin + times)
     velocity[-1] = acceleration[-1] = 0.0

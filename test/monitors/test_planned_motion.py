@@ -12,6 +12,7 @@ from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.planned_motion import Motion, trajectory_of
+from il_ros.sim.controller import TrajectoryController
 
 DT = 0.05
 BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])
@@ -196,12 +197,33 @@ def test_points_follow_the_plan_and_the_last_one_rests():
     assert points.velocities[0].any()
 
 
-def test_a_plan_that_has_ended_is_one_point_at_rest():
+def test_a_plan_that_has_ended_is_two_points_at_rest():
     plan = moving_plan()
     points = trajectory_of(plan, plan.end_time + 1.0, DT)
-    assert points.times.tolist() == [DT]
-    np.testing.assert_array_equal(points.positions, [plan.end])
+    assert points.times.tolist() == pytest.approx([DT, DT + 0.04])
+    np.testing.assert_array_equal(points.positions, [plan.end, plan.end])
     assert not points.velocities.any()
+
+
+@pytest.mark.parametrize('lead', [0.0, 0.2, 0.44])
+def test_a_controller_that_blends_stands_when_the_plan_does(lead):
+    made, now = motion(geometry=None), 0.0
+    made.lead = lead
+    names = LIMITS.names
+    controller = TrajectoryController(names, FRANKA.home, period=DT, replacement=True)
+    for tick in range(40):
+        now = tick * DT
+        if tick < 15:
+            target = made.plan.at(made.start(now))[0] + BASE
+            assert made.drive(target, BASE, now) is None
+        else:
+            made.brake(now)
+        begin = made.start(now)
+        controller.follow(names, trajectory_of(made.plan, begin, DT, start=begin), now)
+        times = now + np.linspace(0.0, DT, 20)
+        off = np.abs(controller.positions(times) - made.plan.at(times)[0])
+        assert tick < 20 or off.max() < 2e-3  # it has nothing to blend into in the beginning
+    assert now > made.plan.end_time
 
 
 def pace(made, leads, seed=0):
