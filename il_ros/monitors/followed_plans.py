@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.limits import Array
-from il_ros.monitors.plan import Plan
+from il_ros.monitors.plan import Plan, resting
 from il_ros.monitors.punctuality import Punctuality
 
 _MOST = 64  # plans on their way
 _SAME = 1e-4  # s that the starts of one trajectory may differ by, told as seconds since 1970
 _LAGS = 3.0  # times the tolerance that the newest plan may be off
+_CLOCKS = 0.25  # s that the controller's clock may be behind
 _UPDATES = 0.01  # s that a controller may take to follow what it has got
 
 
@@ -52,6 +53,7 @@ class FollowedPlans:
     def __init__(self, punctuality: Punctuality, tolerance: Array, delay: float) -> None:
         self._punctuality, self._tolerance, self._delay = punctuality, tolerance, delay
         self._sent: deque[_Sent] = deque(maxlen=_MOST)
+        self._first: _Sent | None = None
         self.clear()
 
     def sent(self, plan: Plan, planned: float, begin: float) -> None:
@@ -59,10 +61,13 @@ class FollowedPlans:
         if not self._sent:
             self._known_from = begin + self._delay + self._punctuality.most
         self._sent.append(_Sent(plan, planned, begin + self._delay))
+        if self._first is None:
+            self._first = self._sent[0]
 
     def clear(self) -> None:
         """Nothing that was sent counts any more: the arm is released, or time began anew."""
         self._sent.clear()
+        self._first = None
         self._newest = self._heard = -np.inf  # start of the newest that came; the last state
         self._known_from = np.inf  # when one that was sent surely is followed
         self._blends = False  # whether trajectories begin when they come
@@ -90,7 +95,7 @@ class FollowedPlans:
         """What the controller follows instead of a plan that it should have; None if it has all."""
         followed, plan = self._followed_at(state)
         if followed is None:
-            return None
+            return self._not_begun(state)
         due = state.stamp - _UPDATES
         missing = [x for x in self._sent if followed.start < x.start < due]
         if not missing:
@@ -98,6 +103,17 @@ class FollowedPlans:
             return None
         self._punctuality.add(state.stamp, state.stamp - missing[0].planned, transit=True)
         return plan
+
+    def _not_begun(self, state: ControllerState) -> Plan | None:
+        """A rest where the first plan begins, if the controller stands there for too long."""
+        first = self._first
+        if first is None or first.start > state.stamp - _UPDATES or not _older(state, first):
+            return None
+        here = first.plan.at(first.start - self._delay)[0]
+        if np.any(np.abs(here - state.position) > self._tolerance):
+            return None
+        self._punctuality.add(state.stamp, state.stamp - first.planned, transit=True)
+        return resting(here, state.stamp)
 
     def strange(self, state: ControllerState) -> bool:
         """Whether the controller follows none of the plans, though it must have got one."""
@@ -131,9 +147,16 @@ class FollowedPlans:
         another that fits much better counts, or up to `older` times the tolerance.
         """
         for sent in reversed(self._sent):
+            if _older(state, sent):
+                continue
             most = self._tolerance * (_LAGS if sent is self._sent[-1] else older)
             for shift in (0.0, max(state.start - sent.start, 0.0)):
                 plan = sent.plan.put_off(shift) if shift else sent.plan
                 if not np.any(np.abs(self._where(plan, state) - state.position) > most):
                     return sent, plan
         return None, None
+
+
+def _older(state: ControllerState, sent: _Sent) -> bool:
+    """Whether what the controller follows began before a plan was made: then it is not that."""
+    return state.start < sent.planned - _CLOCKS

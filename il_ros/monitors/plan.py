@@ -157,6 +157,13 @@ class Plan:
         return positions.min(axis=0), positions.max(axis=0), speeds.max(axis=0)
 
 
+def resting(position: Array, t: float) -> Plan:
+    """A rest from `t` [s] on at `position` (N,)."""
+    pieces = np.zeros((5, 1, len(position)))
+    pieces[1] = position
+    return Plan(begin=t, pieces=pieces)
+
+
 def _inside(time: Array, duration: Array) -> Array:
     """`time` where it lies within its piece, zero (the piece's own start) elsewhere."""
     return np.where((time > 0.0) & (time < duration), time, 0.0)
@@ -182,9 +189,8 @@ class Planner:
 
     def hold(self, position: Array, t: float) -> Plan:
         """A rest from `t` on at `position` (N,), clipped to the position limits."""
-        pieces = np.zeros((5, 1, len(self._joints)))
-        pieces[1] = np.clip(position, self._limits.position_min, self._limits.position_max)
-        return Plan(begin=t, pieces=pieces)
+        limits = self._limits
+        return resting(np.clip(position, limits.position_min, limits.position_max), t)
 
     def towards(
         self,

@@ -30,10 +30,7 @@ _PATIENCE = 2.0  # s that an answer may take; a busy manager answers late, a dea
 _AGE = 10.0  # s that an answer counts where none follows: only a restart changes the parameter
 _DISCOVERY = 3  # looks until a manager that was not found counts as none
 _FIX = f'set {PARAMETER}: true for the controller manager'
-_RISK = (
-    'a command that is late in transit may make the set-point jump, by up to two periods of motion '
-    'at the speed limit'
-)
+_RISK = 'commands that are late in transit may make the set-point jump by two periods of motion'
 
 
 class CommandLimitsWatch:

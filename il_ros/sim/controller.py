@@ -63,7 +63,7 @@ class TrajectoryController:
         self._knots: list[Knot] = [(-np.inf, np.array(position, dtype=float), zeros, zeros)]
         self._coefficients: list[Array] = []
         self._blends = False  # only into a trajectory of several points
-        self._start = 0.0
+        self._start = -1.0  # it has rested since before time began
 
     def command(self, position: Array, now: float) -> None:
         """Move linearly to `position`, shape (N,), within one period.

@@ -135,3 +135,32 @@ def test_where_nothing_was_sent_nothing_is_missed(followed, plans):
     followed.clear()
     assert followed.late(state(plans[2], 0.45, 0.10 + DELAY)) is None
     assert followed.distance(state(plans[2], 0.45, 0.10 + DELAY)) is None
+
+
+def test_a_controller_that_got_nothing_yet_is_at_rest_where_the_first_plan_begins(
+    followed, plans, punctuality
+):
+    begun_long_ago = ControllerState(stamp=0.1, start=-5.0, position=FRANKA.home)
+    plan = followed.late(begun_long_ago)
+    np.testing.assert_array_equal(plan.at(0.1)[0], FRANKA.home)
+    assert plan.at_rest(0.1)
+    assert punctuality.worst(0.1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'start', 'away'),
+    [
+        (0.03, -5.0, 0.0),  # not due yet
+        (0.1, -0.2, 0.0),  # by a clock that may be behind
+        (0.1, -5.0, 0.1),  # somewhere else: `strange` says so
+    ],
+)
+def test_it_is_not_said_to_rest_where_that_is_not_sure(followed, plans, stamp, start, away):
+    found = followed.late(ControllerState(stamp=stamp, start=start, position=FRANKA.home + away))
+    assert found is None or not found.at_rest(stamp)
+
+
+def test_what_began_before_a_plan_was_made_is_not_taken_for_it(followed, plans):
+    assert followed.late(state(plans[0], 0.05, 0.01)) is None  # blended: it began when it came
+    assert followed.strange(state(plans[0], 0.8, 0.01)) is False
+    assert followed.strange(state(plans[0], 0.8, -5.0)) is True
