@@ -51,7 +51,7 @@ class LoopSizes:
     answered: float = 0.9
     horizon: int = 32
     episodes: int = 10
-    tries: int = 3
+    tries: int = 5
 
 
 FULL = LoopSizes()
@@ -63,7 +63,6 @@ SMOKE = LoopSizes(
     measured=1.0,
     answered=0.1,
     episodes=1,
-    tries=5,
 )
 
 
