@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
+from il_ros.cli.printing import Console
 from il_ros.core.atomic_files import writable_folder, write_atomic
 from il_ros.core.regular_files import read_text
 from il_ros.evaluation.intervals import Rate
@@ -66,7 +66,7 @@ def search(
     def run(case: EpisodeCase) -> Rollout:
         return runner.run(case.seed, case.perturbations, name=case.name)
 
-    text = TextColumn('{task.completed:.0f} episodes, {task.description}')
+    text = TextColumn('{task.completed:.0f} episodes, {task.description}', markup=False)
     columns = text, BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task('', total=None)

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import tyro
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from il_ros.bags.bag_check import (
     BagContent,
@@ -32,7 +31,7 @@ from il_ros.bags.episode_info import (
 )
 from il_ros.bags.part_folder import whole_path
 from il_ros.bags.recorded_bundles import recorded_bundles
-from il_ros.cli.printing import cell, say
+from il_ros.cli.printing import Console, cell, say
 from il_ros.core.errors import DatasetError, IlRosError
 
 Folder = tyro.conf.Positional[Path]
@@ -199,7 +198,7 @@ def _table(findings: Iterable[BagFinding]) -> Table:
 
 
 def _about(info: EpisodeInfo, bundles: tuple[str, ...]) -> Table:
-    table = Table('episode', cell(info.episode_id))
+    table = Table('episode', Column(cell(info.episode_id)))
     rows: dict[str, object] = {
         'outcome': f'{info.outcome} {info.reason}'.strip(),
         'task': info.task,

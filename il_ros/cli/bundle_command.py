@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import tyro
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from il_ros.cli.printing import cell, say
+from il_ros.cli.printing import Console, cell, say
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.policies.bundle_signature import key_files, read_signature, sign_bundle
 from il_ros.policies.bundle_trust import BundleTrust
@@ -24,7 +23,7 @@ def info(bundle: tyro.conf.Positional[Path]) -> int:
     """
     loaded = load_bundle(bundle)
     say(f'bundle {loaded.identity}')  # on a line of its own, to be copied
-    table = Table('folder', cell(bundle))
+    table = Table('folder', Column(cell(bundle)))
     for name, text in _facts(loaded, bundle).items():
         table.add_row(name, cell(text))
     Console().print(table)

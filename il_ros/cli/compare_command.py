@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
+from il_ros.cli.printing import Console
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.intervals import percent
 from il_ros.evaluation.paired_evaluations import compare_evaluations, read_evaluation

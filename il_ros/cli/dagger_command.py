@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from il_ros.algorithms.bc import BcConfig
+from il_ros.cli.printing import Console
 from il_ros.cli.running_graph import graph
 from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import IlRosError

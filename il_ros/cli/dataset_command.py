@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from il_ros.bags.bag_reader import BagReadOptions
 from il_ros.bags.episode_info import Outcome
-from il_ros.cli.printing import cell, progress_bars
+from il_ros.cli.printing import Console, cell, progress_bars
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.datasets import dataset_operations
@@ -201,7 +200,7 @@ def _parts(settings: tuple[str, ...]) -> dict[str, float] | dict[str, list[str]]
 def _summary(dataset: Dataset, out: Path) -> None:
     console, manifest = Console(), dataset.manifest
     lengths = [entry.length for entry in manifest.episodes]
-    table = Table('dataset', cell(out))
+    table = Table('dataset', Column(cell(out)))
     table.add_row('contract', cell(f'{dataset.contract.name} {manifest.contract_hash[:12]}'))
     table.add_row('episodes', f'{len(lengths)}, {min(lengths)} to {max(lengths)} frames each')
     table.add_row('frames', f'{manifest.frames}, {manifest.frames / manifest.rate:.1f} s')

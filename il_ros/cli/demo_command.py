@@ -12,13 +12,12 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from il_ros.algorithms.bc import BcConfig
 from il_ros.cli.dataset_command import build
 from il_ros.cli.evaluate_command import FLOOR
 from il_ros.cli.evaluation_run import graph_evaluator, run_plan, write_evaluation
 from il_ros.cli.monitor_command import calibrate
+from il_ros.cli.printing import Console
 from il_ros.cli.record_command import run_recording
 from il_ros.cli.running_graph import graph
 from il_ros.cli.train_command import bc

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.console import Console
-
 from il_ros.cli.evaluation_run import graph_evaluator, run_plan, write_evaluation
+from il_ros.cli.printing import Console
 from il_ros.cli.running_graph import graph
 from il_ros.core.contract import load_contract
 from il_ros.datasets.process_pool import worker_count

@@ -11,10 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 import il_ros
-from il_ros.cli.printing import progress_bars
+from il_ros.cli.printing import Console, progress_bars
 from il_ros.core.atomic_files import write_atomic
 from il_ros.evaluation.episode_result import EpisodeResult
 from il_ros.evaluation.episode_table import episodes_csv

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import tyro
 
+from il_ros.core.errors import printable
 from il_ros.launching import packages
 from il_ros.launching.child_process import Expect, ProcessError
 from il_ros.launching.launch_arguments import declared
@@ -20,6 +21,7 @@ from il_ros.launching.launch_xml import ProcessSpec, evaluate
 from il_ros.launching.process_supervisor import ProcessSupervisor
 
 _SUFFIX = '.launch.xml'
+_LONGEST = 1 << 20  # characters of what is printed at once
 
 
 def run(
@@ -50,7 +52,8 @@ def run(
     """
     path = find(file)
     if show_args:
-        print('\n'.join(map(str, declared(path, os.environ))) or 'it has no arguments')
+        listed = '\n'.join(map(str, declared(path, os.environ)))
+        print(printable(listed or 'it has no arguments', _LONGEST))
         return 0
     given = parse_arguments(arguments)
     if not print_only and has_ros_launch():
@@ -120,11 +123,12 @@ def _run_ros(path: Path, given: dict[str, str]) -> int:
 
 def _print(specs: list[ProcessSpec]) -> int:
     for spec in specs:
-        print(f'# {spec.name}')
+        print(printable(f'# {spec.name}', _LONGEST))
         for path, text in spec.files.items():
-            print(f'#   {path}:')
-            print('\n'.join(f'#     {line}' for line in text.splitlines()))
-        print(shlex.join(spec.argv))
+            print(printable(f'#   {path}:', _LONGEST))
+            lines = (f'#     {line}' for line in text.splitlines())
+            print(printable('\n'.join(lines), _LONGEST))
+        print(printable(shlex.join(spec.argv), _LONGEST))
     return 0
 
 
@@ -139,7 +143,7 @@ def _supervise(specs: list[ProcessSpec]) -> int:
         code = supervisor.wait()
         failed = supervisor.failed
         if failed is not None:
-            print(f'{failed.describe_end()}; the others were ended', file=sys.stderr)
+            print(printable(f'{failed.describe_end()}; the others were ended'), file=sys.stderr)
     assert code is not None  # it waited without a time limit
     return code
 

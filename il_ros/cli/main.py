@@ -12,9 +12,10 @@ from types import FrameType
 from typing import Any, cast
 
 from il_ros.core.config import moved_keys, renamed_keys
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
 from il_ros.core.registry import load
 
+_LONGEST = 1 << 20  # characters of an error
 _VERBS = {
     'demo': ('demo:demo', 'run the whole loop on a simulated arm'),
     'launch': ('launch:run', 'start a launch file, with ROS launch or without'),
@@ -90,7 +91,7 @@ def guarded(work: Callable[[], int | None]) -> int:
         print('interrupted', file=sys.stderr)
         return 130
     except (IlRosError, OSError, UnicodeError) as problem:
-        print(f'error: {_one_line(problem)}', file=sys.stderr)
+        print(printable(f'error: {_one_line(problem)}', _LONGEST), file=sys.stderr)
         return 2
 
 
@@ -106,7 +107,11 @@ def _one_line(problem: Exception) -> str:
 def _dispatch(given: list[str]) -> int:
     if not given or given[0] in ('-h', '--help'):
         print('usage: il_ros VERB [options]   (il_ros VERB --help for its options)\n')
-        print('\n'.join(f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()))
+        print(
+            printable(
+                '\n'.join(f'  {verb:18} {text}' for verb, (_, text) in VERBS.items()), _LONGEST
+            )
+        )
         return 0
     for words in (2, 1):
         verb = ' '.join(given[:words])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from il_ros.cli.evaluation_run import run_plan, write_evaluation
+from il_ros.cli.printing import Console
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.evaluation_journal import EvaluationJournal
 from il_ros.evaluation.report_videos import ReportVideos

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from il_ros.calibration.replay import Replay, Tick
 from il_ros.calibration.replay import replay as replay_bag
-from il_ros.cli.printing import say
+from il_ros.cli.printing import Console, say
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import Contract
 from il_ros.core.errors import BundleError

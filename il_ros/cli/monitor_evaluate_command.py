@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from il_ros.cli.evaluation_run import versions
 from il_ros.cli.monitor_command import load_calibrated
+from il_ros.cli.printing import Console
 from il_ros.core.atomic_files import writable_folder, write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.evaluation.intervals import Rate

@@ -1,31 +1,51 @@
-"""What the verbs print: text of files and arguments, and progress."""
+"""What the verbs print: text of files, of the graph and of arguments, and progress."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
+from collections.abc import Iterable
+
+from rich.console import Console as AnyConsole
+from rich.console import ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
 
 from il_ros.core.errors import printable
 
 _LONGEST = 1 << 20  # characters; a list of many paths is printed whole
 
 
-def cell(content: object) -> str:
-    """Text of a table's cell, in which brackets are no markup, on lines that the table breaks."""
-    return escape(printable(str(content), _LONGEST).replace('\n', '\\n'))
+class Console(AnyConsole):
+    """Where verbs print: no text controls the terminal, and brackets and colons are no markup.
+
+    Args:
+        width: Characters a line; by default those of the terminal.
+        quiet: Whether nothing is printed.
+    """
+
+    def __init__(self, *, width: int | None = None, quiet: bool = False) -> None:
+        super().__init__(width=width, quiet=quiet, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The pieces that something is printed as; the text of each is harmless."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, _LONGEST), style, control)
+
+
+def cell(content: object) -> Text:
+    """Text of a table's cell, on lines that the table breaks."""
+    return Text(printable(str(content), _LONGEST).replace('\n', '\\n'))
 
 
 def say(text: str) -> None:
-    """Print lines without markup or wrapping, so that a path in them can be copied.
-
-    Text of files that is in them cannot control the terminal.
-    """
-    shown = printable(text, _LONGEST)
-    Console().print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
+    """Print lines without wrapping, so that a path in them can be copied."""
+    Console().print(printable(text, _LONGEST), soft_wrap=True, highlight=False)
 
 
-def progress_bars(console: Console, *, transient: bool = False) -> Progress:
+def progress_bars(console: AnyConsole, *, transient: bool = False) -> Progress:
     """Bars with a description, the number of things done, and the time that is left."""
-    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=transient)
+    text = TextColumn('{task.description}', markup=False)
+    columns = text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=transient)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
 from rich.progress import track
 
+from il_ros.cli.printing import Console
 from il_ros.cli.running_graph import graph
 from il_ros.core.errors import IlRosError
 from il_ros.evaluation.suites import draw_seeds

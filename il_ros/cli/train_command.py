@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from il_ros.algorithms import training_settings
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.printing import say
+from il_ros.cli.printing import Console, say
 from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.policies.bundle import load_bundle
 
@@ -37,7 +36,7 @@ def bc(
     columns = (
         TextColumn('epoch {task.completed:.0f}/{task.total:.0f}'),
         BarColumn(),
-        TextColumn('{task.description}'),
+        TextColumn('{task.description}', markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
 
 Sink = Callable[[str, str], None]
 """Takes the name of a child and one line of its output, without the line's end."""
@@ -43,8 +43,8 @@ class Grace:
 
 
 def print_line(name: str, line: str) -> None:
-    """Write a line to standard output behind the child's name."""
-    sys.stdout.write(f'[{name}] {line}\n')
+    """Write a line to standard output behind the child's name; it controls no terminal."""
+    sys.stdout.write(printable(f'[{name}] {line}', len(name) + len(line) + 3) + '\n')
     sys.stdout.flush()
 
 

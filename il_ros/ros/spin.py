@@ -19,7 +19,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import IlRosError, printable
 from il_ros.ros.managed_node import ManagedNode
 
 _ANSWERS = 10
@@ -98,7 +98,7 @@ def _spin(factory: Callable[[], ManagedNode]) -> int:
             executor.spin_once(timeout_sec=0.0)
         return node.exit_code or 0
     except IlRosError as problem:
-        print(f'error: {problem}', file=sys.stderr, flush=True)
+        print(printable(f'error: {problem}'), file=sys.stderr, flush=True)
         return 2
     finally:
         if node is not None:
