@@ -222,6 +222,8 @@ class Episode:
         sent, start = present + late, verdict.begin + self._contract.command_delay
         if verdict.plan is not None:
             self._punctuality.add(sent, sent - read)
+        if verdict.plan is not None and monitor.lead and self._followed.has(verdict.plan, read):
+            return sent
         if self._punctuality.too_late(sent - read, verdict.begin - read):
             monitor.withdraw(verdict)
         elif verdict.plan is not None:

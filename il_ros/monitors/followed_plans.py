@@ -64,6 +64,12 @@ class FollowedPlans:
         if self._first is None:
             self._first = self._sent[0]
 
+    def has(self, plan: Plan, now: float) -> bool:
+        """Whether the trajectory that was sent last holds all of `plan` from `now` [s] on."""
+        return (
+            bool(self._sent) and self._sent[-1].plan is plan and now < plan.end_time + self._delay
+        )
+
     def clear(self) -> None:
         """Nothing that was sent counts any more: the arm is released, or time began anew."""
         self._sent.clear()

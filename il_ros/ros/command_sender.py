@@ -148,6 +148,10 @@ class CommandSender:
         late = (self._node.get_clock().now().nanoseconds - stamp) / NS
         if self._trajectories:
             self._punctuality.add(now, late)
+            # A controller that begins a trajectory at once would begin its way to the first point
+            # anew in each tick of a stop, which is a lead away, and hardly get there.
+            if self._lead and self._followed.has(verdict.plan, now):
+                return verdict
             if self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)

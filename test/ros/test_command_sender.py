@@ -92,6 +92,24 @@ def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, mon
     assert sender.values()['command lead [s]'] == f'{lead:.4f}'
 
 
+def test_a_stop_that_was_sent_is_not_begun_anew_while_commands_are_late(contract, monitor):
+    node = Node()
+    sender = make_sender(node, contract)
+    tick(sender, monitor, node, 0.05, 0.1)  # withheld: from now on there is a lead
+    for now in (0.10, 0.15, 0.20):
+        stop = tick(sender, monitor, node, now).plan
+    assert stop.at_rest(0.10)  # which is not moving: sent in every tick
+    assert len(node.sent) == 3
+    planner = Planner(contract.limits)
+    moving = planner.towards(stop, 0.2, FRANKA.home + 0.05, np.zeros(8), 0.05)
+    verdict = replace(tick(sender, monitor, node, 0.25), plan=moving)
+    sent = len(node.sent)
+    for now in (0.26, 0.27, moving.end_time, moving.end_time + 0.1):
+        node.at(now)
+        sender.send(monitor, replace(verdict, begin=now + 0.1), now, round(now * NS))
+    assert len(node.sent) == sent + 2  # once, and again when it is over
+
+
 def test_a_first_command_that_is_too_late_leaves_nothing_behind(contract, monitor):
     node = Node()
     sender = make_sender(node, contract)
