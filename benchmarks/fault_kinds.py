@@ -16,7 +16,7 @@ from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters
 
 from benchmarks.fault_relay import SENSING, WIRES, Change
-from benchmarks.fault_rig import Rig
+from benchmarks.fault_rig import MOVING, Rig
 from il_ros.core.frames import NS
 from il_ros.ros.command_limits_watch import SERVICE
 from il_ros.ros.message_conversion import to_ns, to_stamp
@@ -48,6 +48,8 @@ class Fault:
         limit: In how many seconds the arm has to stand.
         rides: Whether going on within the limits is as good as a stop; then `limit` counts from
             when the monitor stopped.
+        moving: Joint speed from which the arm counts as under way before it [rad/s, m/s].
+        unpromised: Limits that the docs do not promise for it; the table shows them all the same.
         mute: Whether nobody is left who could give the reason.
         settings: Parameters that nodes have for it.
         relayed: Wires that it changes, or may change.
@@ -59,6 +61,8 @@ class Fault:
     driver: str = 'policy'
     limit: float = 1.0
     rides: bool = False
+    moving: float = MOVING
+    unpromised: Sequence[str] = ()
     mute: bool = False
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     relayed: tuple[str, ...] = SENSING
@@ -371,6 +375,8 @@ FAULTS = (
         inject=_late_in_transit,
         driver='expert',
         limit=1.0 + LATEST + _INTAKE,
+        moving=MOVING / 2,  # with such a lead the arm is slow
+        unpromised=('acceleration',),  # up to 1.25 times, which the referee cannot tell from more
         rides=True,
         settings=LATE_SETTINGS,
         relayed=_ALL,
