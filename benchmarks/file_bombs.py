@@ -19,11 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import h5py
 import lz4.frame
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Header, Schema
@@ -37,6 +34,7 @@ from il_ros.core.npz_files import load_arrays
 from il_ros.datasets.dataset import load_dataset
 from il_ros.evaluation.episode_result import read_episodes
 from il_ros.interop import lerobot_layout as layout
+from il_ros.interop.foreign_files import library
 from il_ros.interop.import_process import import_bounded
 from il_ros.launching.launch_xml import evaluate
 from il_ros.policies.array_files import LIMIT, read_arrays
@@ -253,7 +251,7 @@ def make_indexed(
 
 def make_endless_heap(place: Path) -> None:
     """An object of a global heap whose size, with its head, comes to 0: HDF5 never gets past it."""
-    with h5py.File(str(place / 'x.hdf5'), 'w') as file:
+    with library('h5py').File(str(place / 'x.hdf5'), 'w') as file:
         file['il_ros/origin'] = 'x' * 100
     content = bytearray((place / 'x.hdf5').read_bytes())
     size = content.index(b'GCOL') + 24  # after the heads of the heap and of its first object
@@ -264,7 +262,7 @@ def make_endless_heap(place: Path) -> None:
 def _zeros_hdf5(place: Path) -> None:
     """Arrays that are a thousand times smaller in the file."""
     contract = _contract_of_reach()
-    with h5py.File(str(place / 'x.hdf5'), 'w') as file:
+    with library('h5py').File(str(place / 'x.hdf5'), 'w') as file:
         demo = file.create_group('data/demo_0')
         frames, joints = 4_000_000, len(contract.action.names)
         for name, size in {
@@ -275,7 +273,8 @@ def _zeros_hdf5(place: Path) -> None:
 
 
 def _zeros_parquet(place: Path, *, text: bool = False) -> None:
-    """Rows of a million numbers each; or one long text that is the value of every row."""
+    """Rows of 262,144 numbers each; or one long text that is the value of every row."""
+    pa, pq = library('pyarrow'), library('pyarrow.parquet')
     contract, rows, place = _contract_of_reach(), 256, place / 'set'
     names = {layout.column_of(contract, key): s.size for key, s in contract.streams.items()}
     names[layout.ACTION] = len(contract.action.names)
@@ -287,13 +286,15 @@ def _zeros_parquet(place: Path, *, text: bool = False) -> None:
     episode = {'episode_index': [0], 'length': [rows], 'tasks': [['x']]}
     places = {'data/chunk_index': [0], 'data/file_index': [0]}
     pq.write_table(pa.table(episode | places), str(place / layout.EPISODES))
-    many = pa.array([b'x' * (8 << 20)] * rows) if text else pa.FixedSizeListArray.from_arrays(
-        pa.array(np.zeros(rows << 20, np.float32)), 1 << 20
-    )  # fmt: skip
+    numbers = pa.array(np.zeros(rows << 18, np.float32))
+    one = pa.DictionaryArray.from_arrays(pa.array([0] * rows), pa.array([b'x' * (8 << 20)]))
+    many = one if text else pa.FixedSizeListArray.from_arrays(numbers, 1 << 18)
     columns = {name: many for name in names}
     columns['timestamp'] = pa.array(np.arange(rows, dtype=np.float32))
     columns['episode_index'] = pa.array(np.zeros(rows, np.int64))
-    pq.write_table(pa.table(columns), str(place / 'data.parquet'), compression='zstd')
+    pq.write_table(
+        pa.table(columns), str(place / 'data.parquet'), compression='zstd', store_schema=False
+    )
 
 
 def _zeros_npz(place: Path) -> None:
@@ -348,10 +349,12 @@ def _peak() -> float:
 
 def _watch_children(most: list[float]) -> None:
     """Keep the most memory that any process has had that this one has started [MB]."""
-    me = os.getpid()
+    me, mine = os.getpid(), Path('/proc/self/cmdline').read_bytes()
     while True:
         with suppress(OSError, IndexError, ValueError):  # one may end meanwhile
             for pid in Path(f'/proc/{me}/task/{me}/children').read_text().split():
+                if Path(f'/proc/{pid}/cmdline').read_bytes() == mine:
+                    continue  # not yet itself: the memory is ours
                 status = Path(f'/proc/{pid}/status').read_text(encoding='ascii')
                 most[0] = max(most[0], int(status.split('VmHWM:')[1].split()[0]) / 1024)
         time.sleep(0.005)
