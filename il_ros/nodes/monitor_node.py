@@ -201,7 +201,10 @@ class MonitorNode(FailSafeNode):
         for timer in (self._watchdog, self._deadline):
             self.destroy_timer(timer)
         now = int(self.get_clock().now().nanoseconds)
-        self._sender.prepare(self._monitor, self._seconds(now))
+        prepare = self._sender.prepare
+        self.failures.call(
+            'CommandSender.prepare', None, prepare, self._monitor, self._seconds(now)
+        )
         plan = self._monitor.emergency(self._seconds(now), 'the monitor ends').plan
         if plan is not None:
             self._sender.come_to_rest(plan, self._seconds(now), now)

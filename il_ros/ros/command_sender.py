@@ -18,12 +18,14 @@ from il_ros.monitors.plan import Plan
 from il_ros.monitors.punctuality import Punctuality
 from il_ros.monitors.setpoint_pace import SetpointPace
 from il_ros.monitors.verdict import Verdict
+from il_ros.ros.callback_failures import error_text
 from il_ros.ros.controller_watch import ControllerWatch
 from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND
 
 _SAME = 0.15  # of what a joint moves in a period, up to which a plan counts as followed
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
+_INSIST = 0.5  # s that a stop is tried beyond its end where nothing can be published
 
 
 class CommandSender:
@@ -152,7 +154,8 @@ class CommandSender:
             # anew in each tick of a stop, which is a lead away, and hardly get there.
             if self._lead and self._followed.has(verdict.plan, now):
                 return verdict
-            if self._punctuality.too_late(late, begin - now):
+            went_back = late < -self._period  # a simulated clock may be behind by less
+            if went_back or self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)
             self._publish(verdict.plan, begin, stamp + round((begin - now) * NS))
@@ -187,7 +190,8 @@ class CommandSender:
     ) -> None:
         """Send a plan to its end, period by period, before nothing is sent any more.
 
-        It blocks until then. A trajectory brings the arm to rest by itself, so none is sent.
+        It blocks until then. A trajectory brings the arm to rest by itself, so none is sent. A
+        set-point that cannot be published does not keep back those that follow.
 
         Args:
             plan: Ends in a standstill.
@@ -199,7 +203,11 @@ class CommandSender:
             return
         for step in range(ceil(_LONGEST_STOP / self._period)):
             passed = step * self._period
-            begin = self.go_on(plan, now + passed, stamp + round(passed * NS))
+            try:
+                begin = self.go_on(plan, now + passed, stamp + round(passed * NS))
+            except Exception as error:
+                self._node.get_logger().error(f'a stop is not sent: {error_text(error)}')
+                begin = now + passed - _INSIST
             if plan.at_rest(begin):  # what is sent for the standstill is the last
                 return
             sleep(self._period)

@@ -22,7 +22,6 @@ from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.ros.message_conversion import doubles, to_duration, to_ns, to_stamp
 
-_STALL = 0.5  # s after which nobody relies on what was sent last: the arm has long come to rest
 _DAMPING = 0.02  # of the simulated servoing
 _PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
 
@@ -115,28 +114,17 @@ class JointTrajectoryOutput:
 
 
 class ForwardCommandOutput:
-    """The position at the next tick, for a forward_command_controller.
-
-    When a command comes late, the plan is further than the arm: the position then follows it at no
-    more than the speed limits, from what was sent last.
-    """
+    """The position at the next tick, for a forward_command_controller."""
 
     message_type = Float64MultiArray
     waits = True
 
     def __init__(self, contract: Contract) -> None:
         self._dt = contract.period
-        self._most = contract.limits.velocity * contract.period
-        self._last: tuple[float, Array] | None = None
 
     def message(self, plan: Plan, begin: float, stamp: int) -> Float64MultiArray:
         """Position of each joint at the next tick."""
-        position = plan.at(begin + self._dt)[0]
-        if self._last is not None and abs(begin - self._last[0]) < _STALL:
-            before = self._last[1]
-            position = before + np.clip(position - before, -self._most, self._most)
-        self._last = begin, position
-        return Float64MultiArray(data=doubles(position))
+        return Float64MultiArray(data=doubles(plan.at(begin + self._dt)[0]))
 
     def apply(self, message: Float64MultiArray, controller: Controller, now: float) -> int:
         """Move to it."""

@@ -26,11 +26,14 @@ class Node:
     """A clock that goes on by `passes` [s] at every look, and a publisher."""
 
     def __init__(self):
-        self.passes, self.sent, self._now = 0.0, [], 0
+        self.passes, self.sent, self.said, self._now = 0.0, [], [], 0
 
     def get_clock(self):
         self._now += round(self.passes * NS)
         return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self._now))
+
+    def get_logger(self):
+        return SimpleNamespace(error=self.said.append)
 
     def create_publisher(self, *_):
         return SimpleNamespace(publish=self.sent.append, topic_name='/arm/joint_trajectory')
@@ -198,6 +201,64 @@ def test_the_end_of_the_monitor_is_a_stop_within_the_limits(contract, adapter):
         np.testing.assert_allclose(joints[-1], stop.end, atol=1e-9)
         steps = np.abs(np.diff(joints, axis=0)) / contract.period
         assert (steps <= contract.limits.velocity + 1e-9).all()
+
+
+@pytest.mark.parametrize('adapter', ['twist', 'forward_command'])
+@pytest.mark.parametrize('fails', [(2,), (0, 1), range(1000)])
+def test_a_set_point_that_cannot_be_published_does_not_end_the_stop(contract, adapter, fails):
+    data = yaml.safe_load(contract.text)
+    data['action']['output'] = {'adapter': adapter, 'topic': 'commands'}
+    contract = parse_contract(yaml.safe_dump(data))
+    node, tried, slept = Node(), [], []
+    sender, planner = make_sender(node, contract), Planner(contract.limits)
+
+    def publish(message):
+        tried.append(message)
+        if len(tried) - 1 in fails:
+            raise RuntimeError('no room')
+        node.sent.append(message)
+
+    sender.publisher.publish = publish
+    speed = np.array([1.0, *[0.0] * 7])
+    rest = planner.hold(FRANKA.home, 0.0)
+    stop = planner.stop(planner.towards(rest, 0.0, FRANKA.home + 0.1 * speed, speed, 0.15), 0.1)
+    sender.come_to_rest(stop, 0.1, NS, sleep=slept.append)
+    assert sum(slept) < 2.0  # an end of the node has 3 s
+    assert all('no room' in text for text in node.said)
+    assert node.said
+    if len(fails) > 100:
+        return
+    last = node.sent[-1]
+    if adapter == 'twist':
+        assert np.linalg.norm(_vector(last.twist.linear)) == pytest.approx(0.0, abs=1e-9)
+    else:
+        np.testing.assert_allclose(last.data, stop.end, atol=1e-9)
+
+
+def test_positions_of_a_motion_that_is_over_do_not_lead_the_next_one(contract, monitor):
+    """An arm that stood at 0.8 was led away to 0.2: HOLD is there, and not on the way back."""
+    aside = np.array([0.6, *[0.0] * 7])
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node, planner = Node(), Planner(contract.limits)
+    sender = make_sender(node, contract)
+    sender.go_on(planner.hold(FRANKA.home + aside, 1.0), 1.0, NS)
+    sender.send(monitor, replace(monitor.tick(frame(1.05), 1.05), plan=None), 1.05, NS)
+    sender.go_on(planner.hold(FRANKA.home, 1.1), 1.1, NS)
+    np.testing.assert_allclose(node.sent[-1].data, FRANKA.home)
+    sender.reset()
+    sender.go_on(planner.hold(FRANKA.home - aside, 1.15), 1.15, NS)
+    np.testing.assert_allclose(node.sent[-1].data, FRANKA.home - aside)
+
+
+def test_a_clock_that_steps_back_within_a_tick_sends_nothing_into_the_future(contract, monitor):
+    node = Node()
+    sender = make_sender(node, contract)
+    tick(sender, monitor, node, 0.05)
+    sent = len(node.sent)
+    tick(sender, monitor, node, 0.10, -5.0)
+    assert len(node.sent) == sent
+    assert sender.withheld == 1
 
 
 def _vector(xyz):
