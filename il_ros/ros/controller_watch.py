@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from math import ceil, inf
 from typing import Any
@@ -15,6 +16,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 from il_ros.monitors.followed_plans import ControllerState, FollowedPlans
 from il_ros.ros.message_types import message_type
+from il_ros.ros.publisher_watch import SolePublisher
 from il_ros.ros.qos import SENSOR_IN
 from il_ros.ros.raw_callback import RawCallback
 
@@ -34,6 +36,11 @@ _UNREAD = 3  # messages in a row that cannot be read
 _NO_POSITIONS = 'the reference has no positions'
 
 
+def _steady() -> float:
+    """The steady clock [s]."""
+    return time.monotonic()
+
+
 def state_topic(commands: str) -> str:
     """The topic of the state of the controller that takes these commands; empty if not known."""
     base = commands.removesuffix(_COMMANDS)
@@ -44,7 +51,8 @@ class ControllerWatch:
     """Listens to `controller_state`, and compares it with what was sent.
 
     Where the controller has no such topic, or ROS no control_msgs, nothing is watched; the
-    diagnostics say so.
+    diagnostics say so. A motion begins where the controller says that it wants the joints, so
+    nobody else may say so.
 
     Args:
         node: That listens.
@@ -73,6 +81,7 @@ class ControllerWatch:
         self._age, self._gap = max(_AGE, _PERIODS * period), max(_GAP, period)
         self._most_strange = max(_STRANGE, 1.5 * period)
         self.forget()
+        self._origin: SolePublisher | None = None
         self._why_not = '' if self._topic else 'none known for the command topic'
         if self._topic:
             self._listen()
@@ -83,6 +92,7 @@ class ControllerWatch:
         except IlRosError:
             self._why_not = 'control_msgs is not installed'
             return
+        self._origin = SolePublisher(self._node, self._topic, _steady, counted=True)
         callback = RawCallback(self._take)
         self._node.create_subscription(kind, self._topic, callback, SENSOR_IN, raw=True)
 
@@ -102,11 +112,13 @@ class ControllerWatch:
         self._unread, self._why_unread = 0, ''  # messages since the last that could be read
 
     def problems(self, now: float) -> Iterable[str]:
-        """Whether the controller follows something else than what was sent, `now` [s].
+        """Whether somebody else speaks for the controller, or it follows what was not sent.
 
-        What is not known any more, or cannot be read, counts as that. A controller that never
-        said anything does not.
+        At the time `now` [s]. What is not known any more, or cannot be read, counts as that. A
+        controller that never said anything does not.
         """
+        if self._origin and (others := self._origin.problem()):
+            yield others
         state = self.state(now)
         if state is None:
             yield from self._unreadable() if self._state is None else self._lost(self._state, now)
@@ -185,7 +197,9 @@ class ControllerWatch:
         heard = f'{self._topic}' if self._state else f'nothing on {self._topic}'
         return {'controller state': self._why_not or heard}
 
-    def _take(self, data: bytes, _: Mapping[str, Any]) -> None:
+    def _take(self, data: bytes, info: Mapping[str, Any]) -> None:
+        if self._origin:
+            self._origin.hear(info)
         try:
             state = self._read(data)
         except IlRosError as problem:

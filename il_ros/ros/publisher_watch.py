@@ -135,28 +135,41 @@ class SolePublisher:
 
     Args:
         node: Sees the graph.
-        topic: Relative name.
+        topic: Relative or absolute name.
         clock: The time that a silent publisher is forgotten by [s].
+        counted: Whether a second publisher is one too many before it sends anything, too.
     """
 
-    def __init__(self, node: Node, topic: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, node: Node, topic: str, clock: Callable[[], float], *, counted: bool = False
+    ) -> None:
         self._node, self._topic = node, node.resolve_topic_name(topic)
         self._origins = MessageOrigins((self._topic,), clock)
+        self._crowd = ''
+        if counted:
+            steady_timer(node, PERIOD, self.look)
+
+    def look(self) -> None:
+        """Count the publishers."""
+        count, self._crowd = self._node.count_publishers(self._topic), ''
+        if count > 1:
+            names = _listed(map(node_of, self._node.get_publishers_info_by_topic(self._topic)))
+            self._crowd = f'{self._topic}: {count} publishers ({names}), allowed 1: end the other'
 
     def hear(self, info: Mapping[str, Any]) -> None:
         """Take what the middleware says of a message."""
         self._origins.hear((self._topic,), publisher_of(info))
 
     def problem(self) -> str:
-        """Who publishes it by turns; empty where it is one."""
+        """Who else publishes it; empty where it is one."""
         if not self._origins.contested:
-            return ''
+            return self._crowd
         present = publishers_of(self._node, self._topic)
         self._origins.settle(self._topic, present)
         rivals = self._origins.rivals(self._topic)
         names = _listed(present.get(gid, 'one that is gone') for gid in rivals)
         if not rivals:
-            return ''
+            return self._crowd
         return (
             f'{self._topic}: from {len(rivals)} publishers, {names}: end the other node, and wait '
             f'{HOLD:.0f} s'

@@ -25,11 +25,22 @@ NAMES = ('a', 'b')
 
 class Node:
     def __init__(self):
-        self.errors, self.publishers = [], 1
+        self.errors, self.publishers, self.looks = [], 1, []
 
     def count_publishers(self, topic):
         assert topic == self.topic
         return self.publishers
+
+    def resolve_topic_name(self, topic):
+        return topic
+
+    def get_publishers_info_by_topic(self, topic):
+        assert topic == self.topic
+        return [SimpleNamespace(node_namespace='/', node_name=f'node_{each}', endpoint_gid=[each])
+                for each in range(self.publishers)]  # fmt: skip
+
+    def create_timer(self, period, callback, clock):
+        self.looks.append(callback)
 
     def create_subscription(self, kind, topic, callback, *_, raw):
         assert raw
@@ -223,6 +234,36 @@ def test_a_topic_without_one_message_that_can_be_read_is_a_problem(node, followe
     node.publishers = 1
     node.hear(message([1.0, 2.0], 0.5), {})
     assert list(made.problems(0.5)) == []
+
+
+def test_a_state_of_another_publisher_is_a_problem_at_once(node, followed, monkeypatch):
+    now, origin = [5.0], lambda each: {'publisher_gid': {'data': bytes([each])}}
+    monkeypatch.setattr(controller_watch.time, 'monotonic', lambda: now[0])
+    made = watch(node, followed)
+    for publisher in (1, 0):
+        assert list(made.problems(0.5)) == []
+        node.hear(message([1.0, 2.0], 0.5), origin(publisher))
+    (text,) = made.problems(0.5)
+    assert text == (
+        '/arm/controller_state: from 2 publishers, /node_0, one that is gone: '
+        'end the other node, and wait 1 s'
+    )
+    now[0] += 1.1  # the controller began again
+    assert list(made.problems(0.5)) == []
+
+
+def test_a_second_publisher_that_says_nothing_is_a_problem(node, followed):
+    made = watch(node, followed)
+    (look,) = node.looks
+    for node.publishers, known in ((1, 0), (2, 1), (2, 1), (1, 0), (0, 0)):
+        look()
+        assert len(list(made.problems(0.5))) == known
+    node.publishers = 2
+    look()
+    (text,) = made.problems(0.5)
+    assert (
+        text == '/arm/controller_state: 2 publishers (/node_0, /node_1), allowed 1: end the other'
+    )
 
 
 def test_a_controller_that_never_said_anything_is_a_warning(node, followed):

@@ -132,6 +132,7 @@ class VirtualRobot:
             function that changes the message; or None.
         joints: What becomes of a JointState before it is sent; a list of messages.
         states: Whether the controller says what it follows.
+        state_origin: What the middleware says of such a message.
         held: For each device the state of its switch; None for silence.
         force: At the wrist [N].
         cost: What a tick takes until its command is sent, at most [s].
@@ -151,7 +152,7 @@ class VirtualRobot:
         self.chunks = {'policy': None, 'expert': None}
         self.origin = {}  # what the middleware says of a chunk
         self.joints = lambda message: [message]
-        self.states = True
+        self.states, self.state_origin = True, {}
         self.held, self.lost = {}, False
         self.force = self.cost = 0.0
         self.limits = contract.limits
@@ -364,7 +365,7 @@ class VirtualRobot:
         names, topic = list(self.limits.names), state_topic(self.contract.action.output.topic)
         here = self._controller.positions(np.array([stamp / NS]))[0]
         message = controller_state(message_type(STATE), names, self._controller, here, stamp)
-        self._to_node('states', topic, serialize_message(message), {'received_timestamp': 0})
+        self._to_node('states', topic, serialize_message(message), self.state_origin)
 
     def _answer(self, source, make, position, stamp):
         if make is None:
