@@ -127,6 +127,11 @@ class Monitor:
         """The mode that the next tick starts in."""
         return self._machine.mode
 
+    @property
+    def trusts_policy(self) -> bool:
+        """Whether the policy has the arm, or gets it back when the operator lets go."""
+        return self.mode is Mode.POLICY or self._machine.takeover
+
     def discard_before(self, stamp: float, *, reset: bool = False) -> None:
         """Use nothing stamped before this time [s] in a mode that is entered from now on.
 

@@ -427,6 +427,8 @@ class MonitorNode(FailSafeNode):
     def _input_of(self, frame: Frame) -> MonitorInput:
         self.failures.call('ToolConsistency.look', None, self._tools.look, frame)
         invalid = (*self._source.invalid(frame), *self._problems())
+        if self._monitor.trusts_policy:
+            invalid = (*invalid, *self._policy_problems())
         early, self._early = self._early, None
         if early is not None and early[0] is frame and early[1].invalid == invalid:
             return early[1]
@@ -471,7 +473,8 @@ class MonitorNode(FailSafeNode):
             response.mode = CODES[self._monitor.mode]
         self.get_logger().info(f'mode {self._monitor.mode.name} on request')
         self._waiting = self._elapsed()
-        self._tick_if_answered()
+        # It is granted, whatever comes of the tick.
+        self.failures.call('MonitorNode tick on request', None, self._tick_if_answered)
 
     def _on_discard_before(self, request: DiscardBefore.Request, _: DiscardBefore.Response) -> None:
         """What is older than this is void in every mode that is entered from now on."""
@@ -499,8 +502,16 @@ class MonitorNode(FailSafeNode):
         if mode is Mode.POLICY:
             if problem := self._policy_origin.problem():
                 raise IlRosError(problem)
-            pinned = self._config.taken != 'any'
-            self._heard_policy.require(self._policy_hash, stated=pinned)
+            self._heard_policy.require(self._policy_hash, stated=self._pinned)
+
+    @property
+    def _pinned(self) -> bool:
+        return self._config.taken != 'any'
+
+    def _policy_problems(self) -> list[str]:
+        """Why the policy must not drive, whatever its chunks say."""
+        stated = self._heard_policy.problem(self._policy_hash, stated=self._pinned)
+        return [text for text in (stated, self._policy_origin.problem()) if text]
 
     def _on_policy(self) -> None:
         """The policy says which one it is: another one than the monitor's does not drive on."""
@@ -508,9 +519,7 @@ class MonitorNode(FailSafeNode):
 
     def _distrust(self, problem: str) -> None:
         """Stop, if the policy drives or gets the arm back, and there is a problem with it."""
-        verdict = self._verdict
-        watched = verdict is not None and (verdict.mode is Mode.POLICY or verdict.takeover)
-        if watched and problem:
+        if problem and self._monitor.trusts_policy:
             self._monitor.stop_for(Fault('chunk', problem))
 
     def _require_graph(self, mode: Mode) -> None:
@@ -520,12 +529,12 @@ class MonitorNode(FailSafeNode):
             where = f'mode {self._monitor.mode} to {mode}'
             raise IlRosError(problems, where=where, fix='fix this, then repeat')
 
-    def _begin_load(self, request: LoadPolicy.Request) -> Callable[[], Bundle]:
+    def _begin_load(self, request: LoadPolicy.Request) -> Callable[[], tuple[Bundle, bool]]:
         self._require_idle()
         return partial(self._load_both, request)
 
-    def _load_both(self, request: LoadPolicy.Request) -> Bundle:
-        """Load the calibration here, then its policy in the policy node; in a thread.
+    def _load_both(self, request: LoadPolicy.Request) -> tuple[Bundle, bool]:
+        """Load the calibration here, then its policy in the policy node, if any; in a thread.
 
         All that can fail here comes first, so that nothing is half swapped.
         """
@@ -535,13 +544,14 @@ class MonitorNode(FailSafeNode):
             problem = f'its policy is {bundle.policy_id}'
             raise IlRosError(problem, where=request.path, allowed=wanted)
         make_monitor(self._contract, bundle.calibration, self._settings)
-        self._policy.load(request.path, wanted, bundle.identity)
-        return bundle
+        return bundle, self._policy.load(request.path, wanted, bundle.identity)
 
-    def _finish_load(self, bundle: Bundle) -> None:
+    def _finish_load(self, loaded: tuple[Bundle, bool]) -> None:
         self._require_idle()  # still
+        bundle, there = loaded
         self._use(bundle)
-        self._heard_policy.expect(bundle.policy_hash)
+        if there:
+            self._heard_policy.expect(bundle.policy_hash)
         self._rebuild()
         self._latency[Mode.POLICY].reset()
 

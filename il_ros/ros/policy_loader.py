@@ -29,7 +29,7 @@ class PolicyLoader:
         self._client = node.create_client(LoadPolicy, _SERVICE)
         self._where = node.resolve_service_name(_SERVICE)
 
-    def load(self, path: str, policy_id: str, identity: str) -> None:
+    def load(self, path: str, policy_id: str, identity: str) -> bool:
         """Load a bundle there, if there is a policy node; for a thread, which it blocks.
 
         Without one nothing is loaded: chunks of another policy than the calibrated one are refused.
@@ -39,12 +39,15 @@ class PolicyLoader:
             policy_id: Identity that the policy there must have.
             identity: SHA-256 that the whole bundle there must have, if it is told.
 
+        Returns:
+            Whether there is a policy node, which has loaded it.
+
         Raises:
             IlRosError: If it is refused, and then the policy there is the one before; or if no
                 answer comes, and then it may be either.
         """
         if not self._client.wait_for_service(_DISCOVERY):
-            return
+            return False
         answered, request = threading.Event(), LoadPolicy.Request(path=path, policy_id=policy_id)
         future = self._client.call_async(request)
         future.add_done_callback(lambda _: answered.set())
@@ -60,6 +63,7 @@ class PolicyLoader:
         if response.bundle_identity not in ('', identity):
             got = f'bundle {response.bundle_identity}'
             raise IlRosError(f'loaded {got}', where=self._where, allowed=f'bundle {identity}')
+        return True
 
 
 class MonitorMode:

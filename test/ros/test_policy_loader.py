@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +11,10 @@ from il_ros.msg import MonitorStatus  # noqa: E402
 from il_ros.srv import LoadPolicy, SetMode  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
 
 from il_ros.core.contract import load_contract  # noqa: E402
+from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.monitors.mode import Mode  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.nodes.policy_node import PolicyNode  # noqa: E402
@@ -21,7 +22,7 @@ from il_ros.policies.bundle import Bundle, Training  # noqa: E402
 from il_ros.policies.bundle_writer import save_bundle  # noqa: E402
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes  # noqa: E402
 from il_ros.ros import policy_loader  # noqa: E402
-from il_ros.ros.qos import STATUS  # noqa: E402
+from il_ros.ros.qos import LATCHED, STATUS  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
 
 from .conftest import CONTRACT  # noqa: E402
@@ -221,14 +222,15 @@ def test_a_policy_that_shares_the_short_name_alone_does_not_drive(place, bundles
         text = f'/policy/hash: the policy is {shown}, the monitor has {own}'
         assert asked() == f'{text}; to fix: load one bundle in both: ask the ~/load of the monitor'
     assert stopped == []  # it does not drive
-    for mode, takeover in ((Mode.POLICY, False), (Mode.EXPERT, True), (Mode.EXPERT, False)):
-        place.monitor._verdict = SimpleNamespace(mode=mode, takeover=takeover)
+    machine = place.monitor._monitor._machine
+    for mode, back in ((Mode.POLICY, None), (Mode.EXPERT, Mode.POLICY), (Mode.EXPERT, None)):
+        machine.mode, machine._back = mode, back
         place.policy._statement.say('ab' * 32)
         place.until(lambda: heard._hash == 'ab' * 32)
         place.policy._statement.say(own)
         place.until(lambda: heard._hash == own)
     assert [fault.kind for fault in stopped] == ['chunk', 'chunk']
-    place.monitor._verdict = None
+    machine.mode = Mode.IDLE
 
 
 def test_a_policy_that_does_not_say_which_one_it_is_drives_where_none_is_pinned(place, bundles):
@@ -242,6 +244,25 @@ def test_a_policy_that_does_not_say_which_one_it_is_drives_where_none_is_pinned(
     text = '/policy/hash: the policy does not say which one it is'
     assert heard.problem(own, stated=True) == text
     assert heard.problem('', stated=True) == ''  # the monitor has none
+
+
+def test_a_statement_does_not_outlive_its_publisher(place, bundles):
+    (path, _), _ = bundles
+    assert place.load('monitor', path).success
+    heard, own = place.monitor._heard_policy, place.policy._bundle.policy_hash
+    place.until(lambda: len(heard._sources) == 1)
+    after = place.node.create_publisher(String, 'policy/hash', LATCHED)  # and it says nothing
+    place.until(lambda: heard._heard.get_publisher_count() == 2)
+    heard.require(own, stated=True)
+    place.policy.trigger_deactivate()
+    place.policy.trigger_cleanup()
+    place.until(lambda: heard._heard.get_publisher_count() == 1)
+    with pytest.raises(IlRosError, match='the policy does not say which one it is'):
+        heard.require(own, stated=True)
+    after.publish(String(data=own))
+    place.until(lambda: heard.problem(own, stated=True) == '')
+    heard.look()
+    heard.require(own, stated=True)
 
 
 def test_a_policy_node_that_has_loaded_another_bundle_is_refused(place, bundles):
@@ -268,6 +289,11 @@ def test_without_a_policy_node_the_calibration_alone_is_loaded(place, bundles, m
     place.until(lambda: not place.clients['policy'].service_is_ready())
     assert place.load('monitor', path).success
     assert place.ids == (policy_id, '')
+    place.node.create_publisher(String, 'policy/hash', LATCHED)  # one that says nothing
+    heard = place.monitor._heard_policy
+    place.until(heard._heard.get_publisher_count)
+    text = '/policy/hash: the policy does not say which one it is'
+    assert heard.problem(place.monitor._policy_hash, stated=True) == text
 
 
 def test_a_policy_node_that_does_not_answer_leaves_the_calibration(place, bundles, monkeypatch):
