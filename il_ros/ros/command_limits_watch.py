@@ -36,6 +36,9 @@ _RISK = 'commands that are late in transit may make the set-point jump by two pe
 class CommandLimitsWatch:
     """Asks the controller manager for `enforce_command_limits`, again and again.
 
+    That they are not enforced counts until the manager answers otherwise: one that is busy does not
+    take it back.
+
     A trajectory that is delayed after it was sent makes a joint_trajectory_controller's set-point
     jump, and nothing that the monitor sends prevents it. Only limits behind the controller do.
 
@@ -112,11 +115,11 @@ class CommandLimitsWatch:
             client.remove_pending_request(future)
             self._pending = None
             if time.monotonic() - self._answered > _AGE:
-                self._found(None, f'no answer within {_PATIENCE:.0f} s')
+                self._lost(f'no answer within {_PATIENCE:.0f} s')
         if not client.service_is_ready():
             self._missed += 1
             if self._missed >= _DISCOVERY:
-                self._found(None, 'there is no such node')
+                self._lost('there is no such node')
             return
         self._missed = 0
         future = client.call_async(GetParameters.Request(names=[PARAMETER]))
@@ -133,6 +136,11 @@ class CommandLimitsWatch:
             self._found(bool(values[0].bool_value), '')
         else:  # older than the parameter, or no controller manager
             self._found(None, f'it has no parameter {PARAMETER}')
+
+    def _lost(self, why_unknown: str) -> None:
+        """Nothing is known of the present; what forbids motion is not forgotten for that."""
+        if self._enforced is not False:
+            self._found(None, why_unknown)
 
     def _found(self, enforced: bool | None, why_unknown: str) -> None:
         first = not self._told

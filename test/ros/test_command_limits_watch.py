@@ -110,6 +110,30 @@ def test_a_manager_that_is_gone_or_silent_is_not_believed_for_long(graph, monkey
     assert list(watch.problems())
 
 
+@pytest.mark.parametrize('after', [{PARAMETER: True}, {}])
+def test_limits_that_are_off_stay_so_until_a_manager_answers_otherwise(graph, monkeypatch, after):
+    watch, manager = graph.watch(), graph.manager(**{PARAMETER: False})
+    graph.wait(watch, lambda: watch.enforced is False)
+    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 0.02)
+    monkeypatch.setattr(command_limits_watch, '_AGE', 0.04)
+    lost = []
+    monkeypatch.setattr(
+        watch, '_lost', lambda why: (lost.append(why), type(watch)._lost(watch, why))
+    )
+    graph.executor.remove_node(manager)  # it is busy
+    graph.wait(watch, lambda: 'no answer within 0 s' in lost)
+    assert list(watch.problems())
+    graph.nodes.remove(manager)
+    manager.destroy_node()
+    graph.wait(watch, lambda: 'there is no such node' in lost)
+    assert list(watch.problems())
+    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 2.0)
+    graph.manager(**after)
+    graph.wait(watch, lambda: watch.enforced is not False)
+    assert watch.enforced is after.get(PARAMETER)
+    assert not list(watch.problems())
+
+
 @pytest.mark.parametrize(
     ('demand', 'value', 'forbids'),
     [
