@@ -84,8 +84,22 @@ class TfListener:
         for transform in message.transforms:
             for named, field in ((transform, 'child_frame_id'), (transform.header, 'frame_id')):
                 setattr(named, field, getattr(named, field).removeprefix('/'))  # as tf2 does
-            if self._fits(transform):
+            if (static or self._is_stamped(transform)) and self._fits(transform):
                 self._keep(transform, publisher, static=static)
+
+    def _is_stamped(self, transform: TransformStamped) -> bool:
+        """Whether a moving transform has a time; without one, tf2's answer looks like a fixed one.
+
+        Then nobody could tell how old it is.
+        """
+        if to_ns(transform.header.stamp) > 0:
+            return True
+        self._node.get_logger().error(
+            f'a transform to {printable(transform.child_frame_id, 80)!r} is left out: it has no '
+            'stamp, and is not on /tf_static',
+            throttle_duration_sec=5.0,
+        )
+        return False
 
     def _fits(self, transform: TransformStamped) -> bool:
         """Whether its names are known, or there is room for them."""

@@ -66,6 +66,12 @@ def test_both_topics_are_passed_on_and_a_slash_in_front_is_left_out_as_tf2_does(
     assert heard.buffer.given == [('base', 'tool0'), ('tool0', 'tip'), ('static', 'base', 'camera')]
 
 
+def test_a_moving_transform_without_a_stamp_is_left_out_and_a_fixed_one_is_not(heard):
+    heard(moved('base', 'tool0', 0), moved('base', 'tool0', -5), moved('base', 'tip', 1))
+    heard(moved('base', 'camera', 0), static=True)
+    assert heard.buffer.given == [('base', 'tip'), ('static', 'base', 'camera')]
+
+
 def test_a_second_publisher_of_a_frame_refuses_it_and_what_hangs_on_it(heard):
     heard(moved('base', 'arm', NS), moved('arm', 'tool0', NS), moved('base', 'camera', NS))
     heard(moved('base', '/arm', NS), by=OTHER)  # the same frame to tf2

@@ -80,6 +80,15 @@ def test_a_static_transform_and_a_moving_one_are_found_and_an_old_one_is_refused
 
 
 @needs_tf2
+def test_a_moving_transform_without_a_stamp_does_not_pass_for_a_fixed_one(graph):
+    asked, say = graph.asked(), graph.speaker('driver')
+    say(moved('base', 'tool0', 0, x=2.0), moved('base', 'tip', NS, x=4.0))
+    graph.until(asked.knows('tip', NS))
+    with pytest.raises(IlRosError, match='tf2 knows no transform'):
+        asked.at('tool0', 1_000 * NS)
+
+
+@needs_tf2
 @pytest.mark.parametrize(
     ('source', 'stamp', 'text'),
     [
