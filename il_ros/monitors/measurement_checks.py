@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from math import ceil
+from math import ceil, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +133,8 @@ class MeasurementChecks:
         }
         arm = np.full(len(limits.names), True) if joints[''] is None else joints['']
         self._grippers = GripperWatch(limits, arm, config.gripper_time)
+        self._taken = nan  # stamp of the last frame that `_frozen` took [s], and its fault
+        self._repeats: Fault | None = None
         self._before: deque[tuple[float, Array]] = deque()
         share = config.wrench_share
         self._contact = replace(limits, force=share * limits.force, torque=share * limits.torque)
@@ -141,6 +143,7 @@ class MeasurementChecks:
         """Forget earlier ticks: another mode begins."""
         for watch in self._frozen.values():
             watch.reset()
+        self._taken = nan
         self._grippers.reset()
 
     def trust(self, frame: MonitorInput, now: float, *, known: bool = False) -> Fault | None:
@@ -175,10 +178,14 @@ class MeasurementChecks:
 
     def _is_frozen(self, frame: MonitorInput, commanded: Array | None) -> Fault | None:
         assert frame.position is not None
+        if commanded is not None and frame.stamp == self._taken:
+            return self._repeats  # judged once more, with another plan: its digits cannot change
+        self._taken = nan if commanded is None else frame.stamp
         fault, left = None, dict(frame.following)
         for side, watch in self._frozen.items():  # the last one takes what is of no side
             own = {key: left.pop(key) for key in list(left) if key.startswith(side)}
             fault = watch.look(frame.position, commanded, own) or fault
+        self._repeats = fault
         return fault
 
     def _moves_too_fast(self, frame: MonitorInput) -> Fault | None:

@@ -1,6 +1,7 @@
 """Sensors that have stopped measuring."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from il_ros.core.limits import Limits
 from il_ros.monitors.measurement_checks import FrozenWatch, MeasurementChecks
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
+from il_ros.monitors.plan import Plan
 
 STEP = 0.01
 ONE = np.ones(1)
@@ -114,12 +116,57 @@ def test_an_arm_that_freezes_is_seen_though_its_gripper_goes_on():
     assert fault.kind == 'frozen'
 
 
+LIMITS = Limits(
+    names=('a',), position_min=-ONE, position_max=ONE, velocity=ONE, acceleration=ONE, jerk=ONE,
+    workspace_min=-ONE, workspace_max=ONE, force=1.0, torque=1.0,
+)  # fmt: skip
+
+
+def frozen_after(looks, *, frames=20, still_from=3):
+    """Which frame is the first that counts as frozen, where each is judged so often; or None."""
+    checks = MeasurementChecks(LIMITS, MonitorConfig(), dt=0.05, geometry=None)
+    for i in range(frames):
+        stamp = 0.05 * i
+        position = np.array([0.5 * 0.05 * min(i, still_from)])
+        frame = MonitorInput(stamp=stamp, position=position, velocity=np.array([0.5]))
+        faults = {
+            # Each time by another plan: its controller waits.
+            checks.judge(frame, Plan(begin=0.001 * look, pieces=steady(0.5)))
+            for look in range(looks)
+        }
+        assert len(faults) == 1, 'another judgement of the same frame'
+        if fault := faults.pop():
+            assert fault.kind == 'frozen'
+            return i
+    return None
+
+
+def steady(speed):
+    pieces = np.zeros((5, 1, 1))
+    pieces[2] = speed
+    return pieces
+
+
+@pytest.mark.parametrize('looks', [2, 3])
+def test_a_frame_that_is_judged_again_counts_once(looks):
+    assert frozen_after(looks) == frozen_after(1) == 7  # the fifth with the same digits
+    assert frozen_after(looks, still_from=99) is None
+
+
+def test_a_frame_of_a_world_that_was_reset_is_taken_though_its_stamp_was_seen():
+    checks = MeasurementChecks(LIMITS, MonitorConfig(), dt=0.05, geometry=None)
+    frame, plan = MonitorInput(stamp=1.0, position=np.zeros(1)), Plan(begin=0.0, pieces=steady(0.0))
+    checks.judge(frame, plan)
+    checks.judge(frame, None)  # nothing is commanded: all is forgotten
+    checks.judge(frame, plan)
+    checks.reset()
+    checks.judge(frame, plan)
+    (watch,) = checks._frozen.values()
+    assert len(watch._joints) == 1
+
+
 def test_what_is_known_of_the_clock_is_said_where_a_frame_is_too_old():
-    limits = Limits(
-        names=('a',), position_min=-ONE, position_max=ONE, velocity=ONE, acceleration=ONE, jerk=ONE,
-        workspace_min=-ONE, workspace_max=ONE, force=1.0, torque=1.0,
-    )  # fmt: skip
-    watch = MeasurementChecks(limits, MonitorConfig(), dt=0.05, geometry=None)
+    watch = MeasurementChecks(LIMITS, MonitorConfig(), dt=0.05, geometry=None)
     frame = MonitorInput(stamp=1.0, position=np.zeros(1), invalid=('wrench: old',), clock='behind')
     fault = watch.trust(frame, 1.25)
     assert fault.kind == 'deadline'
