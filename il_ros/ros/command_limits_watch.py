@@ -9,6 +9,7 @@ from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters
 from rclpy.client import Client
 from rclpy.task import Future
+from rclpy.timer import Timer
 
 from il_ros.core.errors import IlRosError
 from il_ros.ros.managed_node import steady_timer
@@ -26,6 +27,7 @@ DEMANDS = ('required', 'expected', 'optional')
 PERIOD = 1.0
 """Time between two questions [s]; each asks anew, so that a manager that restarted is noticed."""
 
+_FIRST = 0.25  # s between two looks until something is known
 _PATIENCE = 2.0  # s that an answer may take; a busy manager answers late, a dead one never
 _AGE = 10.0  # s that an answer counts where none follows: only a restart changes the parameter
 _DISCOVERY = 3  # looks until a manager that was not found counts as none
@@ -46,7 +48,8 @@ class CommandLimitsWatch:
         node: That asks.
         manager: Name of the controller manager's node, relative or absolute; empty for none.
         demand: When the arm may not be driven: `required` where the manager does not say that it
-            enforces limits; `expected` where it says that it does not; `optional` for never.
+            enforces limits; `expected` where it says that it does not, or has not been asked yet;
+            `optional` for never.
         tell: Takes a line when the answer is another one than before.
         asked: Whether the command topic is that of a joint_trajectory_controller; of another one
             nothing is asked or demanded.
@@ -73,15 +76,18 @@ class CommandLimitsWatch:
         self._asked, self._demand, self._tell = asked, demand, tell
         self._enforced: bool | None = None
         self._why_unknown, self._told = '', ''
-        self._missed, self._answered = 0, -_AGE  # looks without a manager; last answer [s]
+        self._missed = 0  # looks without a manager
+        self._answered = time.monotonic()  # last answer, or when answers were first waited for [s]
         self._pending: tuple[Future, float] | None = None
         self._client: Client | None = None
+        self._first: Timer | None = None  # until something is known
         self._manager = ''
         if manager and asked:
             self._client = node.create_client(GetParameters, f'{manager}{SERVICE}')
             resolved = str(node.resolve_service_name(f'{manager}{SERVICE}'))
             self._manager = resolved.removesuffix(SERVICE)
             self._why_unknown = 'not asked yet'
+            self._first = steady_timer(node, _FIRST, self.look)
             steady_timer(node, PERIOD, self.look)
 
     @property
@@ -144,6 +150,9 @@ class CommandLimitsWatch:
 
     def _found(self, enforced: bool | None, why_unknown: str) -> None:
         first = not self._told
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
         self._enforced, self._why_unknown = enforced, why_unknown
         text = self._text
         if text != self._told:
@@ -155,7 +164,8 @@ class CommandLimitsWatch:
     def _forbids(self) -> bool:
         if self._demand == 'required':
             return self._enforced is not True
-        return self._demand == 'expected' and self._enforced is False
+        undecided = self._first is not None
+        return self._demand == 'expected' and (self._enforced is False or undecided)
 
     @property
     def _text(self) -> str:

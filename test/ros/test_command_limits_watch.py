@@ -1,6 +1,7 @@
 """Whether a controller manager enforces limits is asked on a real graph."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ rclpy = pytest.importorskip('rclpy')
 
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from rclpy.task import Future  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
 from il_ros.ros import command_limits_watch  # noqa: E402
@@ -62,7 +64,8 @@ class Graph:
 
 @pytest.fixture
 def graph(domain, monkeypatch):
-    monkeypatch.setattr(command_limits_watch, 'PERIOD', 100.0)  # the test asks
+    for name in ('PERIOD', '_FIRST'):  # the test asks
+        monkeypatch.setattr(command_limits_watch, name, 100.0)
     made = Graph()
     yield made
     made.close()
@@ -74,7 +77,6 @@ def said(watch):
 
 def test_limits_that_are_off_forbid_motion_until_the_manager_is_back_with_them(graph):
     watch = graph.watch()
-    assert not list(watch.problems())
     off = graph.manager(**{PARAMETER: False})
     graph.wait(watch, lambda: watch.enforced is False)
     (text,) = watch.problems()
@@ -108,6 +110,37 @@ def test_a_manager_that_is_gone_or_silent_is_not_believed_for_long(graph, monkey
     manager.destroy_node()
     graph.wait(watch, lambda: 'there is no such node' in said(watch))
     assert list(watch.problems())
+
+
+@pytest.mark.parametrize('parameters', [{PARAMETER: True}, {}, None])
+def test_nothing_moves_before_the_manager_was_asked(graph, parameters):
+    watch, timers = graph.watch(), [*graph.monitor.timers]
+    if parameters is not None:
+        graph.manager(**parameters)
+    (text,) = watch.problems()
+    assert 'is not known (not asked yet)' in text
+    assert not any(timer.is_canceled() for timer in timers)
+    graph.wait(watch, lambda: not list(watch.problems()))
+    assert 'not asked' not in said(watch)
+    assert sum(timer.is_canceled() for timer in timers) == 1  # now it is asked once a period
+    assert not list(graph.watch('optional').problems())
+
+
+def test_a_manager_that_is_too_busy_to_answer_at_first_is_waited_for(graph, monkeypatch):
+    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 0.02)
+    watch, manager = graph.watch(), graph.manager(**{PARAMETER: False})
+    graph.executor.remove_node(manager)
+    asked = []
+    monkeypatch.setattr(watch, '_client', SimpleNamespace(
+        service_is_ready=lambda: True,
+        call_async=lambda request: asked.append(request) or Future(),
+        remove_pending_request=lambda future: None,
+    ))  # fmt: skip
+    graph.wait(watch, lambda: len(asked) > 3)
+    assert list(watch.problems())
+    monkeypatch.setattr(command_limits_watch, '_AGE', 0.1)
+    graph.wait(watch, lambda: 'no answer within' in said(watch))
+    assert not list(watch.problems())
 
 
 @pytest.mark.parametrize('after', [{PARAMETER: True}, {}])
