@@ -39,6 +39,7 @@ from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnosti
 from il_ros.ros.fail_safe_node import FailSafeNode
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.graph_watch import GraphWatch
+from il_ros.ros.heard_policy import HeardPolicy
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_conversion import (
     chunk_positions,
@@ -50,7 +51,6 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
-from il_ros.ros.policy_statement import HeardPolicy
 from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from il_ros.ros.policy_statement import HeardPolicy
+from il_ros.ros.heard_policy import HeardPolicy
 
 OWN, OTHER = 'a' * 64, 'b' * 64
 SILENT = '/policy/hash: the policy does not say which one it is'
