@@ -35,8 +35,9 @@ from il_ros.ros.controller_goal_watch import ControllerGoalWatch  # noqa: E402
 from il_ros.ros.controller_watch import ControllerWatch  # noqa: E402
 from il_ros.ros.diagnostics import ERROR, STALE  # noqa: E402
 from il_ros.ros.frame_source import FrameSource  # noqa: E402
+from il_ros.ros.heard_policy import HeardPolicy  # noqa: E402
 from il_ros.ros.monitor_reports import MonitorReports  # noqa: E402
-from il_ros.ros.publisher_watch import PublisherWatch  # noqa: E402
+from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher  # noqa: E402
 from il_ros.ros.sim_time_watch import SimTimeWatch  # noqa: E402
 
 GOALS = 'arm_controller/follow_joint_trajectory/_action/status'
@@ -49,6 +50,8 @@ METHODS = {
     ToolConsistency: 'look problems',
     SampleChecks: 'judge',
     PublisherWatch: 'look problems',
+    SolePublisher: 'hear look problem',
+    HeardPolicy: 'look problem',
     CommandTopicWatch: 'look problems',
     CommandLimitsWatch: 'look problems warnings values',
     ControllerGoalWatch: '_on_status problems',
@@ -66,7 +69,9 @@ METHODS = {
 
 POINTS = [f'{kind.__name__}.{name}' for kind, names in METHODS.items() for name in names.split()]
 UNLESS_SILENT = {'MonitorNode._silence', 'Motion.brake'}  # where no frame comes
-WHILE_DRIVEN = {'Monitor.look_at', 'MonitorNode._fine', 'Motion.drive'}
+WHILE_DRIVEN = {
+    'Monitor.look_at', 'MonitorNode._fine', 'Motion.drive', 'HeardPolicy.problem',
+}  # fmt: skip
 QUICK = {
     'ControllerWatch._take',
     'PublisherWatch.look',
