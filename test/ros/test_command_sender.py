@@ -38,6 +38,12 @@ class Node:
     def create_publisher(self, *_):
         return SimpleNamespace(publish=self.sent.append, topic_name='/arm/joint_trajectory')
 
+    def create_timer(self, *_, **__):
+        return None  # nobody else is on the graph
+
+    def resolve_topic_name(self, name):
+        return name
+
     def create_subscription(self, _, topic, callback, *__, **___):
         self.topic, self.hear = topic, callback
 
