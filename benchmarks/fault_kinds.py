@@ -18,8 +18,8 @@ from rcl_interfaces.srv import GetParameters
 from benchmarks.fault_relay import SENSING, WIRES, Change
 from benchmarks.fault_rig import MOVING, Rig
 from il_ros.core.frames import NS
-from il_ros.ros.command_limits_watch import SERVICE
 from il_ros.ros.message_conversion import to_ns, to_stamp
+from il_ros.ros.parameter_question import SERVICE
 
 Inject = Callable[[Rig, np.random.Generator], None]
 STARVED = 2.0  # s that the processor is kept busy

@@ -12,7 +12,7 @@ import argparse
 import json
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,8 +28,9 @@ from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
-from il_ros.monitors.planned_motion import trajectory_of
+from il_ros.monitors.plan import Plan
 from il_ros.monitors.punctuality import Punctuality
+from il_ros.monitors.spliced_trajectories import SplicedTrajectories
 from il_ros.sim.command_limiter import CommandLimiter
 from il_ros.sim.controller import TrajectoryController
 
@@ -85,6 +86,7 @@ class Outcome:
         at_rest: Whether they rest at the end.
         way: Longest way of a joint [rad or m].
         drives: Whether the source drives until it falls silent.
+        off: Farthest of a joint from the plan in hand [rad or m].
         pace: Mean share of its speed limit of the joint that is fastest at the moment, meanwhile.
     """
 
@@ -93,6 +95,7 @@ class Outcome:
     at_rest: bool
     way: float
     drives: bool
+    off: float
     pace: float
 
 
@@ -173,6 +176,10 @@ class Episode:
         self._way: deque[tuple[float, Trajectory]] = deque()  # when it arrives, the trajectory
         self._rows: list[Array] = [self._home]
         self._drives = False
+        self._at_once = not robot.replacement
+        self._spliced = SplicedTrajectories(self._dt, tolerance)
+        self._plan: Plan | None = None
+        self._off = 0.0
 
     def run(self) -> Outcome:
         """Drive, let the source fall silent, and see the arm come to rest."""
@@ -214,6 +221,7 @@ class Episode:
             plan = self._followed.late(self._state)
             if plan is not None:
                 monitor.recover(plan)
+                self._spliced.sent(None)
         monitor.lead = max(self._punctuality.lead(read), self._lateness.lead)
         verdict = monitor.tick(frame, read)
         if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
@@ -227,8 +235,12 @@ class Episode:
         if self._punctuality.too_late(sent - read, verdict.begin - read):
             monitor.withdraw(verdict)
         elif verdict.plan is not None:
-            self._followed.sent(verdict.plan, read, verdict.begin)
-            self._send(trajectory_of(verdict.plan, verdict.begin, self._dt, start=start), sent)
+            lead = verdict.begin - read if self._at_once else 0.0
+            self._followed.sent(verdict.plan, read, verdict.begin, lead=lead)
+            trajectory = self._spliced.make(verdict.plan, verdict.begin, lead)
+            self._spliced.sent(trajectory)
+            self._send(replace(trajectory, start=start - lead), sent)
+            self._plan = verdict.plan
         return sent
 
     def _late(self) -> float:
@@ -249,6 +261,9 @@ class Episode:
     def _follow(self, now: float) -> None:
         rows = self._controller.positions(np.array([now + UPDATE]))
         self._rows.append((self._limiter.apply(rows) if self._limiter else rows)[0])
+        if self._plan is not None:
+            planned = self._plan.at(now + UPDATE - self._contract.command_delay)[0]
+            self._off = max(self._off, float(np.abs(self._rows[-1] - planned).max()))
 
     def _report(self, now: float) -> None:
         """The controller's state reaches the monitor at once."""
@@ -278,6 +293,7 @@ class Episode:
             at_rest=bool(np.all(np.abs(speed[-50:]) < _STANDING)),
             way=float(np.abs(rows - rows[0]).max()),
             drives=self._drives,
+            off=self._off,
             pace=float((np.abs(speed) / limits.velocity)[: round(_DRIVEN / UPDATE)].max(1).mean()),
         )
 
@@ -306,6 +322,7 @@ def run(episodes: int = EPISODES, seed: int = 0) -> dict[str, float]:
         figures[f'{name}_speed_share'] = max(outcome.speed for outcome in found)
         figures[f'{name}_acceleration_share'] = max(outcome.acceleration for outcome in found)
         figures[f'{name}_jump_periods'] = figures[f'{name}_speed_share'] * UPDATE / period
+        figures[f'{name}_off_plan'] = max(outcome.off for outcome in found)
         figures[f'{name}_way_median'] = float(np.median([outcome.way for outcome in found]))
         figures[f'{name}_drives_share'] = float(np.mean([outcome.drives for outcome in found]))
         figures[f'{name}_pace'] = float(np.mean([outcome.pace for outcome in found]))

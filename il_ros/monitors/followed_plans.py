@@ -39,6 +39,7 @@ class _Sent:
     plan: Plan
     planned: float  # s, when the tick began that made it
     start: float  # s, when it leaves the one before, by the time of the arm
+    stamp: float  # s, when its trajectory begins
 
 
 class FollowedPlans:
@@ -56,11 +57,15 @@ class FollowedPlans:
         self._first: _Sent | None = None
         self.clear()
 
-    def sent(self, plan: Plan, planned: float, begin: float) -> None:
-        """A plan of the tick at `planned` [s], which leaves the one before at `begin` [s]."""
+    def sent(self, plan: Plan, planned: float, begin: float, *, lead: float = 0.0) -> None:
+        """A plan of the tick at `planned` [s], which leaves the one before at `begin` [s].
+
+        Its trajectory begins a `lead` [s] before that.
+        """
         if not self._sent:
             self._known_from = begin + self._delay + self._punctuality.most
-        self._sent.append(_Sent(plan, planned, begin + self._delay))
+        start = begin + self._delay
+        self._sent.append(_Sent(plan, planned, start, start - lead))
         if self._first is None:
             self._first = self._sent[0]
 
@@ -142,7 +147,7 @@ class FollowedPlans:
         # leave the one before, and then it is not that.
         if self._blends:
             return None
-        return next((x for x in reversed(self._sent) if abs(x.start - start) < _SAME), None)
+        return next((x for x in reversed(self._sent) if abs(x.stamp - start) < _SAME), None)
 
     def _looks_like(
         self, state: ControllerState, older: float = 1.0

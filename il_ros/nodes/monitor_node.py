@@ -55,6 +55,7 @@ from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.raw_callback import RawCallback
+from il_ros.ros.replacement_watch import ReplacementWatch
 from il_ros.ros.sim_time_watch import SimTimeWatch
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -124,11 +125,15 @@ class MonitorNode(FailSafeNode):
         self.get_logger().info(f'bundles that are taken: {self._config.taken}')
         self._require_watched({'allow_uncalibrated': self._settings.allow_uncalibrated})
         self._latency = {mode: Latency() for mode in _DRIVING}
+        output = self._contract.action.output
         self._sender = CommandSender(
             self,
             self._contract,
             settings=self._settings,
             seconds=self._seconds,
+            replacement=None
+            if output.setpoints
+            else ReplacementWatch(self, self.resolve_topic_name(output.topic)),
         )
         self._reports = MonitorReports(self, self._contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)

@@ -26,8 +26,8 @@ from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
-from il_ros.ros.command_limits_watch import PARAMETER, SERVICE
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
+from il_ros.ros.controller_watch import controller_name
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     fill_stamp,
@@ -38,6 +38,7 @@ from il_ros.ros.message_conversion import (
 )
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.output_adapters import make_output
+from il_ros.ros.parameter_question import SERVICE
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.sim_time_watch import CLOCK, clock_publishers, crowd_text
@@ -147,6 +148,9 @@ class SimulatorNode(ManagedNode):
         self.serve(StepWorld, '~/step', self._on_step)
         self.serve(SetBool, '~/pause', self._on_pause)
         self.create_service(GetParameters, f'controller_manager{SERVICE}', self._on_question)
+        controller = controller_name(self.resolve_topic_name(topic))
+        if self._follows is not None and controller:
+            self.create_service(GetParameters, f'{controller}{SERVICE}', self._on_question)
         self._timestep = self._world.period / self._world.substeps
         self._base, self._answered = NS, 0
         self._rows: list[Array] = []
@@ -306,11 +310,17 @@ class SimulatorNode(ManagedNode):
     def _on_question(
         self, request: GetParameters.Request, response: GetParameters.Response
     ) -> GetParameters.Response:
-        """In the place of a controller manager, which has this parameter."""
-        known = ParameterValue(
-            type=ParameterType.PARAMETER_BOOL, bool_value=self._config.enforce_command_limits
-        )
-        response.values = [known if n == PARAMETER else ParameterValue() for n in request.names]
+        """In the place of a controller manager and a controller, which have these parameters."""
+        known = {
+            'enforce_command_limits': self._config.enforce_command_limits,
+            'allow_trajectory_replacement': self._config.allow_trajectory_replacement,
+        }
+        response.values = [
+            ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=known[name])
+            if name in known
+            else ParameterValue()
+            for name in request.names
+        ]
         return response
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> None:

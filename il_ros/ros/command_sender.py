@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from math import ceil
+from typing import Any
 
 from rclpy.node import Node
 
@@ -17,11 +18,13 @@ from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Plan
 from il_ros.monitors.punctuality import Punctuality
 from il_ros.monitors.setpoint_pace import SetpointPace
+from il_ros.monitors.spliced_trajectories import SplicedTrajectories
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.callback_failures import error_text
 from il_ros.ros.controller_watch import ControllerWatch
-from il_ros.ros.output_adapters import make_output
+from il_ros.ros.output_adapters import JointTrajectoryOutput, make_output
 from il_ros.ros.qos import COMMAND
+from il_ros.ros.replacement_watch import ReplacementWatch
 
 _SAME = 0.15  # of what a joint moves in a period, up to which a plan counts as followed
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
@@ -45,6 +48,8 @@ class CommandSender:
         settings: Of the monitor: how far ahead it plans, and its `tracking_error`, which holds for
             what the controller follows, too.
         seconds: From a stamp [ns] to the monitor's time [s].
+        replacement: Knows whether the controller leaves a trajectory as soon as it gets the next;
+            None where nobody knows.
 
     Attributes:
         publisher: Of the commands.
@@ -59,7 +64,9 @@ class CommandSender:
         *,
         settings: MonitorConfig,
         seconds: Callable[[int], float],
+        replacement: ReplacementWatch | None = None,
     ) -> None:
+        self._replacement = replacement
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
         self._seconds, self._least_lead = seconds, settings.least_command_lead
@@ -68,6 +75,7 @@ class CommandSender:
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
         self._punctuality = Punctuality(self._delay, settings.command_lead)
         tolerance = _SAME * contract.limits.velocity * contract.period
+        self._spliced = SplicedTrajectories(self._period, tolerance)
         self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
         # Adapters of third parties need not say what their controllers do.
         waits = getattr(self._output, 'waits', True)
@@ -90,6 +98,7 @@ class CommandSender:
         """Forget how late commands were: time is counted anew."""
         self._punctuality.clear()
         self._followed.clear()
+        self._spliced.sent(None)
         self._pace.clear()
         self.withheld = self.missed = 0
         self._now = 0.0
@@ -123,6 +132,7 @@ class CommandSender:
         state = self._controller.state(now)
         if state and (plan := self._followed.late(state)):
             self.missed += 1
+            self._spliced.sent(None)
             monitor.recover(plan)
         monitor.lead = self._lead
 
@@ -144,6 +154,7 @@ class CommandSender:
         """
         if verdict.plan is None:
             self._followed.clear()
+            self._spliced.sent(None)
             self._pace.clear()
             return verdict
         begin = max(verdict.begin, now)
@@ -158,8 +169,9 @@ class CommandSender:
             if went_back or self._punctuality.too_late(late, begin - now):
                 self.withheld += 1
                 return monitor.withdraw(verdict)
-            self._publish(verdict.plan, begin, stamp + round((begin - now) * NS))
-            self._followed.sent(verdict.plan, now, begin)  # unless it could not be published
+            lead = self._publish_trajectory(verdict.plan, begin, now, stamp)
+            # Unless it could not be published.
+            self._followed.sent(verdict.plan, now, begin, lead=lead)
         else:
             late = max(late, 0.0)  # the tick may be ahead of a simulated clock
             self.go_on(verdict.plan, now + late, stamp + round(late * NS), begin=begin)
@@ -178,12 +190,26 @@ class CommandSender:
             When the period of the set-point begins, by the time of the plan [s].
         """
         begin = self._pace.begin(now, now if begin is None else begin)
-        self._publish(plan, begin, stamp)
+        self._publish(self._output.message(plan, begin, stamp))
         self._pace.sent(now, begin)
         return begin
 
-    def _publish(self, plan: Plan, begin: float, stamp: int) -> None:
-        self.publisher.publish(self._output.message(plan, begin, stamp))
+    def _publish(self, message: Any) -> None:
+        self.publisher.publish(message)
+
+    def _publish_trajectory(self, plan: Plan, begin: float, now: float, stamp: int) -> float:
+        """Gives how long before `begin` the trajectory itself begins [s]."""
+        output, later = self._output, begin - now
+        if not isinstance(output, JointTrajectoryOutput):
+            self._publish(output.message(plan, begin, stamp + round(later * NS)))
+            return 0.0
+        at_once = self._replacement is not None and self._replacement.at_once
+        lead = later if at_once else 0.0
+        trajectory = self._spliced.make(plan, begin, lead)
+        stamp += round((later - lead) * NS)
+        self._publish(output.trajectory_message(trajectory, stamp))
+        self._spliced.sent(trajectory)
+        return lead
 
     def come_to_rest(
         self, plan: Plan, now: float, stamp: int, *, sleep: Callable[[float], None] = time.sleep
@@ -223,4 +249,5 @@ class CommandSender:
             'commands withheld': self.withheld,
             'commands late in transit': self.missed,
             **self._controller.values(),
+            **(self._replacement.values() if self._replacement else {}),
         }

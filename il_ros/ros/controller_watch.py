@@ -41,10 +41,16 @@ def _steady() -> float:
     return time.monotonic()
 
 
+def controller_name(commands: str) -> str:
+    """The node of the controller that takes these commands; empty if not known."""
+    base = commands.removesuffix(_COMMANDS)
+    return base if base != commands else ''
+
+
 def state_topic(commands: str) -> str:
     """The topic of the state of the controller that takes these commands; empty if not known."""
-    base = commands.removesuffix(_COMMANDS)
-    return f'{base}{_SUFFIX}' if base != commands else ''
+    base = controller_name(commands)
+    return f'{base}{_SUFFIX}' if base else ''
 
 
 class ControllerWatch:

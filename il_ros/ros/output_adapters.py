@@ -80,7 +80,10 @@ class JointTrajectoryOutput:
 
     def message(self, plan: Plan, begin: float, stamp: int) -> JointTrajectory:
         """Points of the plan, the last of them at rest."""
-        points = trajectory_of(plan, begin, self._dt)
+        return self.trajectory_message(trajectory_of(plan, begin, self._dt), stamp)
+
+    def trajectory_message(self, points: Trajectory, stamp: int) -> JointTrajectory:
+        """A trajectory that begins, by the time of the plan, at `stamp` [ns]."""
         assert points.velocities is not None
         assert points.accelerations is not None
         message = JointTrajectory(joint_names=list(self._names))

@@ -18,7 +18,7 @@ import numpy as np
 
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
-from il_ros.core.trajectory import Trajectory
+from il_ros.core.trajectory import Trajectory, evaluate, quintic
 from il_ros.sim.command_path import checked
 
 Knot = tuple[float, Array, Array, Array]  # time, position, velocity, acceleration
@@ -135,7 +135,7 @@ class TrajectoryController:
         points = [zeros if part is None else part[:, order] for part in parts]
         times = [float(time) for time in start + trajectory.times]
         segments = self._lead_in(start, times[0], now)
-        spline = _linear if parts[1] is None else _cubic if parts[2] is None else _quintic
+        spline = _linear if parts[1] is None else _cubic if parts[2] is None else quintic
         knots = [knot for knot, _ in segments] + list(zip(times, *points, strict=True))
         # Segments that go on keep their shape; all others are new.
         self._coefficients = [
@@ -188,7 +188,7 @@ class TrajectoryController:
             if index == len(self._coefficients):
                 out[0, chosen] = self._knots[index][1]
             else:
-                out[:, chosen] = _evaluate(self._coefficients[index], at[chosen] - starts[index])
+                out[:, chosen] = evaluate(self._coefficients[index], at[chosen] - starts[index])
         return out[0], out[1], out[2]
 
     def _order(self, names: Sequence[str]) -> list[int]:
@@ -218,22 +218,6 @@ class TrajectoryController:
             refuse('the last point still moves')
 
 
-def _quintic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> Array:
-    """Coefficients, shape (6, N), of the quintic between two states `t` seconds apart."""
-    (p0, v0, a0), (p1, v1, a1) = before, after
-    h = p1 - p0 - v0 * t - a0 * t * t / 2
-    v = v1 - v0 - a0 * t
-    a = a1 - a0
-    return np.array([
-        p0,
-        v0,
-        a0 / 2,
-        (20 * h - 8 * v * t + a * t * t) / (2 * t**3),
-        (-30 * h + 14 * v * t - 2 * a * t * t) / (2 * t**4),
-        (12 * h - 6 * v * t + a * t * t) / (2 * t**5),
-    ])  # fmt: skip
-
-
 def _cubic(before: tuple[Array, ...], after: tuple[Array, ...], t: float) -> Array:
     """Coefficients, shape (6, N), of the cubic between two positions and velocities."""
     (p0, v0, _), (p1, v1, _) = before, after
@@ -251,14 +235,3 @@ def _parabola(position: Array, velocity: Array, acceleration: Array) -> Array:
     """Coefficients, shape (6, N), of a constant acceleration from a state on."""
     rest = np.zeros((3, len(position)))
     return np.concatenate([[position, velocity, acceleration / 2], rest])
-
-
-def _evaluate(coefficients: Array, t: Array) -> Array:
-    """Position, velocity and acceleration, shape (3, T, N), at `t` since the segment's start."""
-    powers = t[:, None] ** np.arange(6)
-    degree = np.arange(6)
-    first = np.zeros_like(powers)
-    second = np.zeros_like(powers)
-    first[:, 1:] = degree[1:] * powers[:, :-1]
-    second[:, 2:] = degree[2:] * degree[1:-1] * powers[:, :-2]
-    return np.stack([powers @ coefficients, first @ coefficients, second @ coefficients])

@@ -12,7 +12,7 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from rclpy.task import Future  # noqa: E402
 
 from il_ros.core.errors import IlRosError  # noqa: E402
-from il_ros.ros import command_limits_watch  # noqa: E402
+from il_ros.ros import command_limits_watch, parameter_question  # noqa: E402
 from il_ros.ros.command_limits_watch import PARAMETER, CommandLimitsWatch  # noqa: E402
 from il_ros.ros.shielded_node import ShieldedNode  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
@@ -97,12 +97,12 @@ def test_a_manager_that_is_gone_or_silent_is_not_believed_for_long(graph, monkey
     graph.wait(watch, lambda: watch.enforced)
     assert said(watch) == ''
     assert graph.told == []
-    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 0.05)
+    monkeypatch.setattr(parameter_question, '_PATIENCE', 0.05)
     graph.executor.remove_node(manager)  # it hangs
     end = time.monotonic() + 0.2
     graph.wait(watch, lambda: time.monotonic() > end)
     assert watch.enforced  # only a restart changes it
-    monkeypatch.setattr(command_limits_watch, '_AGE', 0.1)
+    monkeypatch.setattr(parameter_question, '_AGE', 0.1)
     graph.wait(watch, lambda: watch.enforced is None)
     assert 'no answer within' in said(watch)
     assert list(watch.problems())
@@ -127,18 +127,18 @@ def test_nothing_moves_before_the_manager_was_asked(graph, parameters):
 
 
 def test_a_manager_that_is_too_busy_to_answer_at_first_is_waited_for(graph, monkeypatch):
-    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 0.02)
+    monkeypatch.setattr(parameter_question, '_PATIENCE', 0.02)
     watch, manager = graph.watch(), graph.manager(**{PARAMETER: False})
     graph.executor.remove_node(manager)
     asked = []
-    monkeypatch.setattr(watch, '_client', SimpleNamespace(
+    monkeypatch.setattr(watch._question, '_client', SimpleNamespace(
         service_is_ready=lambda: True,
         call_async=lambda request: asked.append(request) or Future(),
         remove_pending_request=lambda future: None,
     ))  # fmt: skip
     graph.wait(watch, lambda: len(asked) > 3)
     assert list(watch.problems())
-    monkeypatch.setattr(command_limits_watch, '_AGE', 0.1)
+    monkeypatch.setattr(parameter_question, '_AGE', 0.1)
     graph.wait(watch, lambda: 'no answer within' in said(watch))
     assert not list(watch.problems())
 
@@ -147,12 +147,12 @@ def test_a_manager_that_is_too_busy_to_answer_at_first_is_waited_for(graph, monk
 def test_limits_that_are_off_stay_so_until_a_manager_answers_otherwise(graph, monkeypatch, after):
     watch, manager = graph.watch(), graph.manager(**{PARAMETER: False})
     graph.wait(watch, lambda: watch.enforced is False)
-    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 0.02)
-    monkeypatch.setattr(command_limits_watch, '_AGE', 0.04)
+    monkeypatch.setattr(parameter_question, '_PATIENCE', 0.02)
+    monkeypatch.setattr(parameter_question, '_AGE', 0.04)
     lost = []
-    monkeypatch.setattr(
-        watch, '_lost', lambda why: (lost.append(why), type(watch)._lost(watch, why))
-    )
+    question = watch._question
+    lose = question._lost
+    monkeypatch.setattr(question, '_lost', lambda why: (lost.append(why), lose(why)))
     graph.executor.remove_node(manager)  # it is busy
     graph.wait(watch, lambda: 'no answer within 0 s' in lost)
     assert list(watch.problems())
@@ -160,7 +160,7 @@ def test_limits_that_are_off_stay_so_until_a_manager_answers_otherwise(graph, mo
     manager.destroy_node()
     graph.wait(watch, lambda: 'there is no such node' in lost)
     assert list(watch.problems())
-    monkeypatch.setattr(command_limits_watch, '_PATIENCE', 2.0)
+    monkeypatch.setattr(parameter_question, '_PATIENCE', 2.0)
     graph.manager(**after)
     graph.wait(watch, lambda: watch.enforced is not False)
     assert watch.enforced is after.get(PARAMETER)

@@ -145,6 +145,45 @@ def test_a_least_lead_counts_from_the_first_command_and_until_a_longer_one_is_ne
     assert monitor.lead == pytest.approx(1.25 * 0.31 + 0.005 - contract.command_delay)
 
 
+def make_led_sender(node, contract, *, at_once):
+    replacement = SimpleNamespace(at_once=at_once, values=dict)
+    return CommandSender(
+        node, contract, settings=MonitorConfig(least_command_lead=0.2),
+        seconds=lambda stamp: stamp / NS, replacement=replacement,
+    )  # fmt: skip
+
+
+def test_a_controller_that_does_not_blend_gets_what_it_does_until_a_lead_is_over(contract, monitor):
+    """The points of the trajectory before, and then those that any other controller gets."""
+    messages = []
+    for at_once in (True, False):
+        node, plan = Node(), Planner(contract.limits)
+        sender = make_led_sender(node, contract, at_once=at_once)
+        verdict = tick(sender, monitor, node, 0.05)
+        held = verdict.plan
+        moving = plan.towards(held, 0.3, FRANKA.home + 0.02, np.zeros(8), 0.3).after(held, 0.0)
+        stop = plan.towards(moving, 0.35, FRANKA.home - 0.02, np.zeros(8), 0.3).after(moving, 0.0)
+        for now, made in ((0.10, moving), (0.15, stop)):
+            node.at(now)
+            sender.send(monitor, replace(verdict, plan=made, begin=now + 0.2), now, round(now * NS))
+        messages.append([points_of(message) for message in node.sent[-2:]])
+    (before, whole), (_, plain) = messages
+    np.testing.assert_allclose(whole[0, 0], 0.15 + contract.command_delay + 0.025, atol=1e-6)
+    np.testing.assert_allclose(whole[-len(plain) :], plain, atol=1e-6)
+    between = whole[: -len(plain)]
+    assert len(between) > 3
+    for row in between:  # each is one of before, by its time
+        assert np.abs(before - row).max(axis=1).min() < 1e-6
+
+
+def points_of(message):
+    """Time of the clock [s] and position of each point, (K, 1 + N)."""
+    start = to_ns(message.header.stamp) / NS
+    return np.array([
+        [start + to_ns(point.time_from_start) / NS, *point.positions] for point in message.points
+    ])  # fmt: skip
+
+
 def test_commands_that_hold_from_when_they_come_are_always_sent(contract, monitor):
     output = replace(contract.action.output, adapter='forward_command')
     contract = replace(contract, action=replace(contract.action, output=output))

@@ -25,6 +25,7 @@ from il_ros.monitors.monitor import Monitor  # noqa: E402
 from il_ros.monitors.planned_motion import Motion  # noqa: E402
 from il_ros.monitors.punctuality import Punctuality  # noqa: E402
 from il_ros.monitors.sample_checks import SampleChecks  # noqa: E402
+from il_ros.monitors.spliced_trajectories import SplicedTrajectories  # noqa: E402
 from il_ros.monitors.tool_consistency import ToolConsistency  # noqa: E402
 from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.ros.clock_watch import ClockWatch  # noqa: E402
@@ -38,6 +39,7 @@ from il_ros.ros.frame_source import FrameSource  # noqa: E402
 from il_ros.ros.heard_policy import HeardPolicy  # noqa: E402
 from il_ros.ros.monitor_reports import MonitorReports  # noqa: E402
 from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher  # noqa: E402
+from il_ros.ros.replacement_watch import ReplacementWatch  # noqa: E402
 from il_ros.ros.sim_time_watch import SimTimeWatch  # noqa: E402
 
 GOALS = 'arm_controller/follow_joint_trajectory/_action/status'
@@ -60,6 +62,8 @@ METHODS = {
     SimTimeWatch: 'problems',
     CommandSender: 'prepare reference send _publish problems warnings values',
     FollowedPlans: 'hear late distance sent strange',
+    ReplacementWatch: 'look at_once values',
+    SplicedTrajectories: 'make sent',
     Punctuality: 'add lead problem too_late',
     MonitorReports: 'executed tell diagnosis',
     Monitor: 'offer look_at enable_switch _tick _move',
@@ -88,7 +92,9 @@ class Sabotage:
         self.was = [(kind, name, kind.__dict__[name]) for kind, names in METHODS.items()
                     for name in names.split()]  # fmt: skip
         for kind, name, method in self.was:
-            setattr(kind, name, self._raising(f'{kind.__name__}.{name}', method))
+            point, known = f'{kind.__name__}.{name}', isinstance(method, property)
+            raising = self._raising(point, method.fget if known else method)
+            setattr(kind, name, property(raising) if known else raising)
 
     def _raising(self, point, method):
         @wraps(method)

@@ -6,6 +6,7 @@ which judges every command that is published and all of the motion that comes of
 
 import copy
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from il_ros.monitors.plan import Planner  # noqa: E402
 from il_ros.ros.message_conversion import to_ns, to_stamp  # noqa: E402
 from il_ros.ros.output_adapters import make_output  # noqa: E402
 
+LEAD = 0.1  # s
 LATEST = 0.02  # s that a command may be on its way: half of what it is sent ahead
 
 
@@ -249,6 +251,7 @@ def _resume(robot, mode):
 
 
 def _push(robot, way):
+    robot.joints = JOINTS['good']  # the monitor sees it
     robot.run(0.3)
     if robot.mode in (Mode.IDLE, Mode.ALARM):
         robot.push(np.array([way, 0.0]))
@@ -262,8 +265,8 @@ DO = {
     'joints': lambda robot, kind: setattr(robot, 'joints', JOINTS.get(kind) or frozen()),
     'wire': _wire,
     'states': lambda robot, told: setattr(robot, 'states', told),
-    'commands': lambda robot, share: _wire(
-        robot, 'commands', Wire(delay=share * LATEST / 2, jitter=share * LATEST / 2)
+    'commands': lambda robot, share, latest=LATEST: _wire(
+        robot, 'commands', Wire(delay=share * latest / 2, jitter=share * latest / 2)
     ),
     'switch': lambda robot, device, held: robot.held.__setitem__(device, held),
     'lost': lambda robot, lost: setattr(robot, 'lost', lost),
@@ -314,6 +317,39 @@ def any_order(count):
 @any_order(16)
 def test_no_order_moves_the_arm_unasked_or_beyond_its_limits(node, contract, program):
     judge(node, contract, [*program[0], *program[1]])
+
+
+@pytest.fixture(params=[True, False], ids=['at once', 'not known'])
+def led(request, node):
+    """A lead, and commands that may be as late; whether the node knows its controller."""
+    sender = node._sender
+    before = sender._least_lead, sender._replacement
+    sender._least_lead = LEAD
+    sender._replacement = SimpleNamespace(at_once=request.param, values=dict)
+    yield node
+    sender._least_lead, sender._replacement = before
+
+
+def late(program):
+    """The steps, with commands that are late in transit by up to nine tenths of the lead.
+
+    They leave at once: what a tick takes is of the same lead.
+    """
+    late = Wire(delay=0.9 * LEAD)
+    steps = [step for step in (*program[0], *program[1]) if step[0] != 'cost']
+    steps = [(*step, late.delay) if step[0] == 'commands' else step for step in steps]
+    return [('wire', 'commands', late), *steps]
+
+
+@any_order(8)
+def test_no_order_does_with_a_lead(led, contract, program):
+    judge(led, contract, late(program))
+
+
+@pytest.mark.slow
+@any_order(250)
+def test_no_order_of_many_does_with_a_lead(led, contract, program):
+    judge(led, contract, late(program))
 
 
 @pytest.mark.slow

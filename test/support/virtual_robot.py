@@ -77,7 +77,8 @@ class Wire:
 
     Attributes:
         delay: How long each is on its way [s].
-        jitter: By how much more, at most [s]; they may overtake one another.
+        jitter: By how much more, at most [s]; they may overtake one another, but commands keep
+            the order that they were sent in.
         loss: Share of them that never arrive.
         twice: Share of them that arrive twice.
     """
@@ -164,6 +165,8 @@ class VirtualRobot:
         )
         self._output = make_output(contract)
         self._queue, self._count, self._due = [], itertools.count(), {}
+        self._arrived = 0  # when the command before arrives [ns]
+        self._end = 0  # of the present run [ns]
         self._off = 0  # until then the controller takes no command [ns]
         self._busy = 0  # until then the node's executor does something else [ns]
         self._granted = False
@@ -205,7 +208,7 @@ class VirtualRobot:
 
     def run(self, seconds):
         """Let the time go on."""
-        end = self.steady + round(seconds * NS)
+        end = self._end = self.steady + round(seconds * NS)
         with self._time():
             while (event := self._next(end)) is not None:
                 event()
@@ -297,7 +300,12 @@ class VirtualRobot:
         _set_clock(self.node, self.steady + self.offset)
 
     def _compute(self):
-        """The node is at work for a while; the robot goes on."""
+        """The node is at work for a while; the robot goes on.
+
+        One that is a second behind takes no more time, or it would never be through.
+        """
+        if self.steady > self._end + NS:
+            return
         end = self.steady + round(self.cost * self.rng.random() * NS)
         while mine := [event for event in self._queue if event[3] and event[0] <= end]:
             self._queue.remove(min(mine))
@@ -310,12 +318,15 @@ class VirtualRobot:
         """Let something happen at a time [ns]; whether the robot does it, or else the node."""
         heapq.heappush(self._queue, (at, next(self._count), work, robot))
 
-    def _send(self, wire, work, *, robot=False):
+    def _send(self, wire, work, *, robot=False, in_order=False):
         """Let `work` happen when a message on this wire arrives, if it does."""
         for _ in range(1 + (self.rng.random() < wire.twice)):
             if self.rng.random() >= wire.loss:
                 delay = wire.delay + wire.jitter * self.rng.random()
-                self._at(self.steady + round(delay * NS), work, robot=robot)
+                at = self.steady + round(delay * NS)
+                if in_order:
+                    at = self._arrived = max(at, self._arrived)
+                self._at(at, work, robot=robot)
 
     def _to_node(self, wire, topic, *message):
         def deliver():
@@ -378,7 +389,8 @@ class VirtualRobot:
 
     def _on_command(self, message):
         self.commands.append(message)
-        self._send(self.wires['commands'], lambda: self._follow(message), robot=True)
+        wire, follow = self.wires['commands'], lambda: self._follow(message)
+        self._send(wire, follow, robot=True, in_order=True)
 
     def _follow(self, message):
         self._look()
