@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from il_ros.ros.graph_client import GraphClient
 
 _DOMAINS = range(1, 102)  # below the ports that systems give out by themselves
+_PARTICIPANTS = 20  # that a graph of one machine may have
 _NEEDED = ('simulator/step', 'monitor/set_mode')
 
 
@@ -38,12 +39,16 @@ def _free_domain() -> int:
 
 
 def _is_free(domain: int) -> bool:
-    """Whether nobody listens where a domain's first participant does (DDSI-RTPS 2.5, 9.6.2)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(('', 7400 + 250 * domain + 10))
-        except OSError:
-            return False
+    """Whether nobody listens where a domain's participants do (DDSI-RTPS 2.5, 9.6.2).
+
+    The first of them may have ended while others go on.
+    """
+    for participant in range(_PARTICIPANTS):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10 + 2 * participant))
+            except OSError:
+                return False
     return True
 
 
