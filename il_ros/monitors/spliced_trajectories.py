@@ -20,7 +20,8 @@ class SplicedTrajectories:
     A joint_trajectory_controller that does not blend goes straight to the first point from when it
     gets a trajectory, however far ahead that is planned. So the points of the trajectory before
     are repeated until then, and the last of them is on its spline where the two part: a trajectory
-    that comes at any time until then changes nothing before.
+    that comes at any time until then changes nothing before. Where the next of those points is far,
+    one more on the spline makes the controller follow it to there.
 
     Args:
         dt: Control period [s].
@@ -44,10 +45,13 @@ class SplicedTrajectories:
         now, after = begin - lead, trajectory_of(plan, begin, self._dt, start=begin)
         if lead <= 0.0:
             return after
-        times, parts = self._repeated(now, begin) or self._planned(plan, now, begin)
-        if np.any(np.abs(parts[0] - plan.at(times)[0]) > self._tolerance):  # a clock has jumped
-            times, parts = self._planned(plan, now, begin)
-        return _joined(now, times, parts, after)
+        repeated = self._repeated(now, begin)
+        if repeated is None or self._is_far(plan, *repeated):  # a clock has jumped
+            repeated = self._planned(plan, now, begin)
+        return _joined(now, repeated, after)
+
+    def _is_far(self, plan: Plan, times: Array, parts: Parts) -> bool:
+        return bool(np.any(np.abs(parts[0] - plan.at(times)[0]) > self._tolerance))
 
     def _repeated(self, now: float, begin: float) -> tuple[Array, Parts] | None:
         """Times [s] and states of the trajectory before, from `now` until `begin` inclusive."""
@@ -55,31 +59,43 @@ class SplicedTrajectories:
         # A point is left out less than half a period ahead, and the next is up to one later.
         if before is None or before.start + before.times[0] > min(now + 1.5 * self._dt, begin):
             return None
-        assert before.velocities is not None
-        assert before.accelerations is not None
-        times = before.start + before.times
-        kept = (times >= now + self._dt / 2 - _APART) & (times < begin - _APART)
-        bridge = before.spline(begin)
-        parts = (before.positions, before.velocities, before.accelerations)
-        rows = [np.vstack([part[kept], there]) for part, there in zip(parts, bridge, strict=True)]
-        return np.append(times[kept], begin), (rows[0], rows[1], rows[2])
+        half = self._dt / 2
+        times = [t for t in before.start + before.times if now + half - _APART <= t <= begin]
+        if not times or times[-1] <= begin - _APART:
+            times.append(begin)
+        if times[0] > now + 3 * half:  # it rests, or is about to
+            times.insert(0, now + 2 * half)
+        states = [before.spline(time) for time in times]
+        positions, velocities, accelerations = map(np.array, zip(*states, strict=True))
+        return np.array(times), (positions, velocities, accelerations)
 
-    def _planned(self, plan: Plan, now: float, begin: float) -> tuple[Array, Parts]:
-        """The same of the plan, in half periods."""
+    def _planned(self, plan: Plan, now: float, begin: float) -> tuple[Array, Parts] | None:
+        """The same of the plan, in half periods; none in a shorter lead."""
         apart = self._dt / 2
-        times = begin - apart * np.arange(int((begin - now) / apart), -1, -1)
-        times = times[(times >= now + apart - _APART) | (times == begin)]
-        return times, plan.at(times)
+        steps = np.arange(int((begin - now) / apart), -1, -1)
+        times: Array = np.asarray(begin - apart * steps, dtype=np.float64)
+        times = times[times >= now + apart - _APART]
+        return (times, plan.at(times)) if len(times) else None
 
 
-def _joined(start: float, times: Array, parts: Parts, after: Trajectory) -> Trajectory:
-    """One trajectory, from `start` [s] on, through states at `times` [s] and then `after`."""
+def _joined(start: float, first: tuple[Array, Parts] | None, after: Trajectory) -> Trajectory:
+    """One trajectory, from `start` [s] on, through states at some times [s] and then `after`."""
     assert after.velocities is not None
     assert after.accelerations is not None
+    times, parts = (
+        after.start + after.times - start,
+        (after.positions, after.velocities, after.accelerations),
+    )
+    if first is not None:
+        times = np.append(first[0] - start, times)
+        positions, velocities, accelerations = map(
+            np.concatenate, zip(first[1], parts, strict=True)
+        )
+        parts = positions, velocities, accelerations
     return Trajectory(
         start=start,
-        times=np.concatenate([times, after.start + after.times]) - start,
-        positions=np.concatenate([parts[0], after.positions]),
-        velocities=np.concatenate([parts[1], after.velocities]),
-        accelerations=np.concatenate([parts[2], after.accelerations]),
+        times=times,
+        positions=parts[0],
+        velocities=parts[1],
+        accelerations=parts[2],
     )

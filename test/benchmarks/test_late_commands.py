@@ -24,6 +24,15 @@ def test_a_starved_monitor_keeps_speed_and_acceleration(replacement):
     assert max(ways) > 0.3  # it does move
 
 
+# The arm rests within the lead; a point is a moment before the next trajectory leaves; a lead is
+# shorter than half a period.
+@pytest.mark.parametrize('episode', [44, 308, 413])
+def test_a_trajectory_that_comes_in_time_changes_no_spline_before(episode):
+    rng = np.random.default_rng([0, episode])
+    outcome = Episode(load_contract(CONTRACT), Lateness(sending=True), Robot(), rng).run()
+    assert outcome.acceleration <= 1.0
+
+
 def test_punctual_commands_are_followed_near_the_limits():
     for outcome in outcomes(1, Lateness(), Robot()):
         assert 0.7 < outcome.speed <= 1.0
