@@ -132,7 +132,8 @@ def test_what_the_policy_node_refuses_is_swapped_nowhere(place, bundles):
     assert place.load('monitor', first).success
     status = place.node.create_publisher(MonitorStatus, 'monitor/status', STATUS)
     status.publish(MonitorStatus(mode=MonitorStatus.POLICY))
-    place.until(lambda: place.policy._monitor._status.mode == MonitorStatus.POLICY)
+    heard = place.policy._monitor
+    place.until(lambda: heard._status and heard._status.mode == MonitorStatus.POLICY)
     response = place.load('monitor', second)
     assert not response.success
     assert response.message == (
