@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -97,7 +98,9 @@ class Injection:
 
 def run(sizes: FaultSizes = FULL, runs: Path = RUNS) -> Iterator[Row]:
     """The share of faults that the graph takes as it should; see `inject`."""
-    yield from rows(inject(sizes, runs / 'bench/faults_log'))
+    log = runs / 'bench/faults_log'
+    shutil.rmtree(log, ignore_errors=True)  # what is there may be of other code
+    yield from rows(inject(sizes, log))
 
 
 def inject(sizes: FaultSizes, log: Path) -> list[Injection]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from benchmarks.demonstrations import CONTRACT
 from benchmarks.rows import RUNS, Row
 from benchmarks.swaying_arm import Values, sway
 from il_ros.algorithms.bc import BcConfig, train_bundle
-from il_ros.cli.running_graph import graph
+from il_ros.cli.running_graph import graph, isolate
 from il_ros.core.contract import Contract, load_contract, parse_contract
 from il_ros.datasets.dataset_writer import save_dataset
 from il_ros.evaluation.suites import draw_seeds
@@ -90,8 +89,7 @@ def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
         device='cpu',
     )
     train_bundle(folder / 'dataset', folder / 'bundle', config)
-    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    _enter_new_domain()
+    isolate()
     from benchmarks.bare_chain import measure  # only here is rclpy needed
 
     bare = [measure(sizes.rate, sizes.warm_up, sizes.measured / 2)]
@@ -126,26 +124,19 @@ def _latency(folder: Path, sizes: LoopSizes) -> Iterator[Row]:
         )
 
 
-def _enter_new_domain() -> None:
-    """Nothing that ended a moment ago is seen there."""
-    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 101))
-
-
 def _measure(
     path: Path, contract: Contract, bundle: Path, values: Sequence[Values], sizes: LoopSizes
 ) -> list[float]:
     """Latencies [s] of the first measurement that the machine does not interrupt."""
     from benchmarks.pulse import BusyMachineError
 
-    for left in reversed(range(sizes.tries)):
+    for _ in range(sizes.tries - 1):
         try:
             return _measure_once(path, contract, bundle, values, sizes)
         except BusyMachineError as error:
-            if not left:
-                raise
             print(f'measured again: {error}', flush=True)
-            _enter_new_domain()
-    raise AssertionError(sizes.tries)
+            isolate()  # nothing that ended a moment ago is seen there
+    return _measure_once(path, contract, bundle, values, sizes)
 
 
 def _measure_once(

@@ -25,7 +25,7 @@ from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.manifest import MANIFEST_FILE
 from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping
-from il_ros.interop.read_limits import limit_process
+from il_ros.interop.read_limits import RATIO, ROOM, limit_process
 
 _FIX = 'get it again, and do not trust it'
 _MADE = '.made'  # with what an ended process leaves beside it, it is in a folder that is removed
@@ -134,7 +134,7 @@ def _answer(request: dict[str, Any]) -> dict[str, str]:
             'kind': 'DatasetError',
             'problem': f'reading it takes more than {room >> 20} MiB',
             'where': str(path),
-            'allowed': '16 times the size of its files, and 192 MiB',
+            'allowed': f'{RATIO} times the size of its files, and {ROOM >> 20} MiB',
             'fix': _FIX,
         }
     except Exception:

@@ -13,7 +13,8 @@ import signal
 from pathlib import Path
 
 _SECONDS, _SPEED = 1.0, 20e6  # CPU time of a step [s]: this, and the files' size at [bytes/s]
-_ROOM, _RATIO = 192 << 20, 16  # memory that reading takes [bytes]: this, and times the files' size
+ROOM, RATIO = 192 << 20, 16
+"""Memory that reading takes at most [bytes]: this, and so many times the files' size."""
 
 
 class _Process:
@@ -30,7 +31,7 @@ def limit_process(path: Path) -> int:
     _Process.step = _SECONDS + size / _SPEED
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    room = _ROOM + _RATIO * size
+    room = ROOM + RATIO * size
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = _held() + room
     if hard == resource.RLIM_INFINITY or most < hard:

@@ -159,7 +159,7 @@ class MonitorNode(FailSafeNode):
             self._config.controller_manager,
             self._config.command_limits,
             self._note,
-            asked=not self._contract.action.output.setpoints,
+            asked=not output.setpoints,
         )
         self._watches: tuple[GraphWatch, ...] = (
             self._source,

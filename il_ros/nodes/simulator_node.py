@@ -24,6 +24,7 @@ from il_ros.core.frames import NS, Frame
 from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
 from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
+from il_ros.ros import command_limits_watch, replacement_watch
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
@@ -312,8 +313,8 @@ class SimulatorNode(ManagedNode):
     ) -> GetParameters.Response:
         """In the place of a controller manager and a controller, which have these parameters."""
         known = {
-            'enforce_command_limits': self._config.enforce_command_limits,
-            'allow_trajectory_replacement': self._config.allow_trajectory_replacement,
+            command_limits_watch.PARAMETER: self._config.enforce_command_limits,
+            replacement_watch.PARAMETER: self._config.allow_trajectory_replacement,
         }
         response.values = [
             ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=known[name])

@@ -170,7 +170,7 @@ class CommandSender:
                 self.withheld += 1
                 return monitor.withdraw(verdict)
             lead = self._publish_trajectory(verdict.plan, begin, now, stamp)
-            # Unless it could not be published.
+            # Behind that: what could not be published was not sent.
             self._followed.sent(verdict.plan, now, begin, lead=lead)
         else:
             late = max(late, 0.0)  # the tick may be ahead of a simulated clock
