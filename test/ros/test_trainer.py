@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -39,17 +40,20 @@ def training(domain, tmp_path):
     )
     client = ActionClient(node, TrainPolicy, 'trainer/train')
 
-    def wait(future):
-        rclpy.spin_until_future_complete(node, future, timeout_sec=30)
+    def wait(future, timeout_s):
+        rclpy.spin_until_future_complete(node, future, timeout_sec=timeout_s)
         assert process.poll() is None
         return future.result()
 
     def train(**goal):
         assert client.wait_for_server(30)
-        handle = wait(client.send_goal_async(TrainPolicy.Goal(**goal)))
-        while not handle.accepted:  # it is not active yet
-            handle = wait(client.send_goal_async(TrainPolicy.Goal(**goal)))
-        return wait(handle.get_result_async()).result
+        deadline = time.monotonic() + 60
+        handle = None
+        # Refused: it is not active yet. Unanswered: the server did not know the client's reader.
+        while handle is None or not handle.accepted:
+            assert time.monotonic() < deadline
+            handle = wait(client.send_goal_async(TrainPolicy.Goal(**goal)), 5)
+        return wait(handle.get_result_async(), 30).result
 
     yield train
     process.kill()
