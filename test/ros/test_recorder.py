@@ -80,7 +80,7 @@ class Bench:
     executable = 'recorder'
 
     def __init__(self, folder):
-        self.folder, self.process = folder, None
+        self.folder, self.process, self._clients = folder, None, {}
         self.out = folder / 'episodes'
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node('bench', namespace=f'bench{random.SystemRandom().randrange(10**9)}')
@@ -102,7 +102,9 @@ class Bench:
         return publisher
 
     def call(self, kind, name, **request):
-        client = self.node.create_client(kind, f'recorder/{name}')
+        # One a service: a server loses its answer to a client that it has not found yet.
+        client = self._clients.get(name) or self.node.create_client(kind, f'recorder/{name}')
+        self._clients[name] = client
         assert client.wait_for_service(20)
         future = client.call_async(kind.Request(**request))
         rclpy.spin_until_future_complete(self.node, future, timeout_sec=20)
