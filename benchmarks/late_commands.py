@@ -107,6 +107,7 @@ CASES = (
     ('transit_led', Lateness(transit=True, lead=LATEST), Robot()),
     ('transit_led_unheard', Lateness(transit=True, lead=LATEST), Robot(reports=False)),
     ('transit_blended_led', Lateness(transit=True, lead=LATEST), Robot(replacement=True)),
+    ('both_led', Lateness(sending=True, transit=True, lead=LATEST), Robot()),
     ('transit', Lateness(transit=True), Robot()),
     ('transit_unheard', Lateness(transit=True), Robot(reports=False)),
     ('transit_blended', Lateness(transit=True), Robot(replacement=True)),
@@ -167,7 +168,7 @@ class Episode:
         config = MonitorConfig(allow_uncalibrated=True, novelty=False, overdue=0.0)
         self._monitor: Monitor = make_monitor(contract, None, config)
         delay = contract.command_delay
-        self._punctuality = Punctuality(delay)
+        self._punctuality = Punctuality(delay, config.command_lead, lateness.lead)
         tolerance = 0.15 * contract.limits.velocity * self._dt
         self._followed = FollowedPlans(self._punctuality, tolerance, delay)
         self._reports = robot.reports
@@ -222,7 +223,7 @@ class Episode:
             if plan is not None:
                 monitor.recover(plan)
                 self._spliced.sent(None)
-        monitor.lead = max(self._punctuality.lead(read), self._lateness.lead)
+        monitor.lead = self._punctuality.lead(read)
         verdict = monitor.tick(frame, read)
         if verdict.mode in (Mode.IDLE, Mode.HOLD) and frame.stamp < _DRIVEN:
             with suppress(ModeRefused):

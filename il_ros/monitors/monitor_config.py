@@ -30,8 +30,8 @@ class MonitorConfig:
         full_speed_lead: Lead up to which the arm is driven at full speed [s]. With a longer one it
             is driven more slowly, so that no joint goes further until it rests.
         least_command_lead: How far ahead of the present trajectories leave the one before at least
-            [s]: one that is late by no more, also in transit, makes no jump. The arm reacts that
-            much later.
+            [s], kept for their way: one that needs no longer to the controller makes no jump. The
+            arm reacts that much later.
         clock_step: Largest step of the clock from one tick to the next [s].
         startup_grace: How long a mode that drives may wait for its first frame and chunk [s].
         tracking_error: Largest distance of a measured joint from its command [rad or m].

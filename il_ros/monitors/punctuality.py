@@ -23,10 +23,14 @@ class Punctuality:
     Args:
         ahead: By how much commands are sent ahead anyway [s].
         most: Longest lead [s]: the arm reacts that much later to what it sees.
+        least: Part of the lead that is kept for the way to the controller [s]. Lateness before
+            that is added to it.
     """
 
-    def __init__(self, ahead: float, most: float = MonitorConfig.command_lead) -> None:
-        self._ahead, self.most = ahead, most
+    def __init__(
+        self, ahead: float, most: float = MonitorConfig.command_lead, least: float = 0.0
+    ) -> None:
+        self._ahead, self.most, self._least = ahead, most, least
         # When, and how late; falling. Apart: until they leave, and until the controller has them.
         self._sources: tuple[_Late, _Late] = deque(), deque()
 
@@ -37,7 +41,8 @@ class Punctuality:
             late: Since it was planned [s].
             begin: When it leaves the one before, since it was planned [s].
         """
-        return late > begin + self._ahead - min(_UNDER_WAY, self._ahead / 2)
+        spare = max(begin - self._least, 0.0)
+        return late > spare + self._ahead - min(_UNDER_WAY, self._ahead / 2)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -59,23 +64,35 @@ class Punctuality:
 
     def worst(self, now: float) -> float:
         """Longest lateness of late [s]; 0 where nothing is known."""
+        return max(self._fresh(now))
+
+    def _fresh(self, now: float) -> tuple[float, float]:
+        """Longest lateness of late [s]: until commands leave, and until the controller has them."""
         self._forget(now)
-        fresh = (x for late in self._sources for x in late if x[0] >= now - _MEMORY)
-        return max((late for _, late in fresh), default=0.0)
+        before, in_all = (
+            max((late for time, late in known if time >= now - _MEMORY), default=0.0)
+            for known in self._sources
+        )
+        return before, in_all
 
     def lead(self, now: float) -> float:
         """How much longer than `ahead` plans have to agree with the one before [s]."""
         self._forget(now)
-        worst = max((late[0][1] for late in self._sources if late), default=0.0)
-        needed = _SPARE * worst + _GUARD - self._ahead
-        return min(max(needed, 0.0), self.most)
+        before, in_all = (
+            max(_SPARE * known[0][1] + _GUARD - self._ahead, 0.0) if known else 0.0
+            for known in self._sources
+        )
+        return min(max(before + self._least, in_all), self.most)
 
     def problem(self, now: float) -> str:
         """Why commands are too late to drive; empty where they are not."""
-        late, allowed = self.worst(now), max(self.most + self._ahead - _GUARD, 0.0) / _SPARE
-        if late <= allowed:
-            return ''
-        return f'commands are {late:.3f} s late, allowed {allowed:.3f} s by command_lead'
+        before, in_all = self._fresh(now)
+        by = 'command_lead less least_command_lead' if self._least else 'command_lead'
+        for late, kept, name in ((before, self._least, by), (in_all, 0.0, 'command_lead')):
+            allowed = max(self.most - kept + self._ahead - _GUARD, 0.0) / _SPARE
+            if late > allowed:
+                return f'commands are {late:.3f} s late, allowed {allowed:.3f} s by {name}'
+        return ''
 
     def _forget(self, now: float) -> None:
         """What is older than the memory, unless nothing newer is known."""

@@ -69,11 +69,13 @@ class CommandSender:
         self._replacement = replacement
         output = contract.action.output
         self._node, self._output = node, make_output(contract)
-        self._seconds, self._least_lead = seconds, settings.least_command_lead
+        self._seconds = seconds
         self._period = contract.period
         self._delay, self._trajectories = contract.command_delay, not output.setpoints
         self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
-        self._punctuality = Punctuality(self._delay, settings.command_lead)
+        self._punctuality = Punctuality(
+            self._delay, settings.command_lead, settings.least_command_lead
+        )
         tolerance = _SAME * contract.limits.velocity * contract.period
         self._spliced = SplicedTrajectories(self._period, tolerance)
         self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
@@ -109,6 +111,8 @@ class CommandSender:
         """Whether commands are too late to drive, or not what the controller follows."""
         if late := self._punctuality.problem(self._now):
             yield late
+        if self._replacement:
+            yield from self._replacement.problems()
         if self._controller:
             stamp = int(self._node.get_clock().now().nanoseconds)
             yield from self._controller.problems(self._seconds(stamp))
@@ -138,7 +142,7 @@ class CommandSender:
 
     @property
     def _lead(self) -> float:
-        return max(self._punctuality.lead(self._now), self._least_lead)
+        return self._punctuality.lead(self._now)
 
     def send(self, monitor: Monitor, verdict: Verdict, now: float, stamp: int) -> Verdict:
         """Publish the verdict's plan, if there is one and it is not too late.

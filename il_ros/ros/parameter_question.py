@@ -34,6 +34,7 @@ class ParameterQuestion:
         other: Absolute name of the node that is asked.
         value: The answer; None where nobody has given one.
         lacking: Whether the node has answered that it has no such parameter.
+        settled: Whether it has answered, or it is established that nobody does.
         why_unknown: Why there is no value.
     """
 
@@ -46,7 +47,7 @@ class ParameterQuestion:
     ) -> None:
         self._node, self._parameter, self._tell = node, parameter, tell
         self.value: bool | None = None
-        self.lacking, self.why_unknown = False, 'not asked yet'
+        self.lacking, self.settled, self.why_unknown = False, False, 'not asked yet'
         self._missed = 0  # looks without a node
         self._answered = time.monotonic()  # last answer, or when answers were first waited for [s]
         self._pending: tuple[Future, float] | None = None
@@ -88,9 +89,11 @@ class ParameterQuestion:
 
     def _lost(self, why_unknown: str) -> None:
         """Nothing is known of the present; what demands caution is not forgotten for that."""
+        self.settled = True
         if self.value is not False:
             self._found(None, why_unknown)
 
     def _found(self, value: bool | None, why_unknown: str, *, lacking: bool = False) -> None:
         self.value, self.why_unknown, self.lacking = value, why_unknown, lacking
+        self.settled = self.settled or lacking or value is not None
         self._tell()

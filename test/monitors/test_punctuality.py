@@ -36,6 +36,38 @@ def test_what_was_measured_last_counts_until_something_newer_is_known():
     assert punctuality.lead(100.0) == 0.0
 
 
+def test_lateness_before_sending_is_added_to_what_is_kept_for_the_way():
+    punctuality = Punctuality(0.025, 0.5, 0.2)
+    assert punctuality.lead(0.0) == 0.2
+    punctuality.add(0.0, 0.1)
+    assert punctuality.lead(0.0) == pytest.approx(0.305)
+    punctuality.add(1.0, 0.2, transit=True)  # in all, so it has the other in it
+    assert punctuality.lead(1.0) == pytest.approx(0.305)
+    punctuality.add(2.0, 0.3, transit=True)
+    assert punctuality.lead(2.0) == pytest.approx(0.355)
+    punctuality.add(3.0, 0.3)
+    assert punctuality.lead(3.0) == punctuality.most
+
+
+def test_what_is_kept_for_the_way_is_not_used_up_before_sending():
+    punctuality = Punctuality(0.025, 0.5, 0.2)
+    assert not punctuality.too_late(0.022, 0.2)
+    assert punctuality.too_late(0.024, 0.2)
+    assert not punctuality.too_late(0.122, 0.3)
+    assert not punctuality.too_late(0.022, 0.1)  # planned before there was a lead
+    assert punctuality.problem(0.0) == ''
+    punctuality.add(0.0, 0.256)
+    assert punctuality.problem(0.0) == ''
+    punctuality.add(0.0, 0.257)
+    expected = 'late, allowed 0.256 s by command_lead less least_command_lead'
+    assert punctuality.problem(0.0).endswith(expected)
+    punctuality.clear()
+    punctuality.add(0.0, 0.4, transit=True)
+    assert punctuality.problem(0.0) == ''
+    punctuality.add(0.0, 0.42, transit=True)
+    assert punctuality.problem(0.0).endswith('late, allowed 0.416 s by command_lead')
+
+
 def test_the_lead_is_bounded():
     punctuality = Punctuality(0.025)
     punctuality.add(0.0, 5.0)

@@ -139,14 +139,26 @@ def test_a_least_lead_counts_from_the_first_command_and_until_a_longer_one_is_ne
         begins.append(to_ns(node.sent[-1].header.stamp) / NS - contract.command_delay)
     np.testing.assert_allclose(begins, [0.35, 0.40], atol=1e-6)
     assert sender.values()['command lead [s]'] == '0.3000'
-    tick(sender, monitor, node, 0.15, 0.31)  # late, but before it begins
+    tick(sender, monitor, node, 0.15, contract.command_delay - 0.003)
     assert sender.withheld == 0
-    tick(sender, monitor, node, 0.20)
-    assert monitor.lead == pytest.approx(1.25 * 0.31 + 0.005 - contract.command_delay)
+    # Late before it is sent, by more than is left besides the way to the controller.
+    tick(sender, monitor, node, 0.20, 0.1)
+    assert sender.withheld == 1
+    tick(sender, monitor, node, 0.25)
+    assert monitor.lead == pytest.approx(0.3 + 1.25 * 0.1 + 0.005 - contract.command_delay)
+
+
+def test_nothing_begins_before_it_is_known_how_trajectories_are_replaced(contract):
+    unknown = SimpleNamespace(at_once=False, problems=lambda: ['not known yet'], values=dict)
+    sender = CommandSender(
+        Node(), contract, settings=MonitorConfig(), seconds=lambda stamp: stamp / NS,
+        replacement=unknown,
+    )  # fmt: skip
+    assert 'not known yet' in list(sender.problems())
 
 
 def make_led_sender(node, contract, *, at_once):
-    replacement = SimpleNamespace(at_once=at_once, values=dict)
+    replacement = SimpleNamespace(at_once=at_once, problems=tuple, values=dict)
     return CommandSender(
         node, contract, settings=MonitorConfig(least_command_lead=0.2),
         seconds=lambda stamp: stamp / NS, replacement=replacement,

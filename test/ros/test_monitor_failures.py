@@ -62,7 +62,7 @@ METHODS = {
     SimTimeWatch: 'problems',
     CommandSender: 'prepare reference send _publish problems warnings values',
     FollowedPlans: 'hear late distance sent strange',
-    ReplacementWatch: 'look at_once values',
+    ReplacementWatch: 'look at_once problems values',
     SplicedTrajectories: 'make sent',
     Punctuality: 'add lead problem too_late',
     MonitorReports: 'executed tell diagnosis',

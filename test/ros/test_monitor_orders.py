@@ -323,11 +323,11 @@ def test_no_order_moves_the_arm_unasked_or_beyond_its_limits(node, contract, pro
 def led(request, node):
     """A lead, and commands that may be as late; whether the node knows its controller."""
     sender = node._sender
-    before = sender._least_lead, sender._replacement
-    sender._least_lead = LEAD
-    sender._replacement = SimpleNamespace(at_once=request.param, values=dict)
+    before = sender._punctuality._least, sender._replacement
+    sender._punctuality._least = LEAD
+    sender._replacement = SimpleNamespace(at_once=request.param, problems=tuple, values=dict)
     yield node
-    sender._least_lead, sender._replacement = before
+    sender._punctuality._least, sender._replacement = before
 
 
 def late(program):

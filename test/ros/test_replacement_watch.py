@@ -63,6 +63,38 @@ def test_a_controller_says_what_it_does_or_nothing_is_known(graph, parameters, f
     assert watch.at_once is (found == 'at once')
 
 
+@pytest.mark.parametrize('parameters', [{PARAMETER: True}, {LANDMARK: False}, {}, None], ids=str)
+def test_nothing_begins_before_the_answer_which_is_not_waited_for_for_long(
+    graph, monkeypatch, parameters
+):
+    monkeypatch.setattr(replacement_watch, 'FIRST', 0.01)
+    node, executor = graph
+    if parameters is not None:
+        node('arm', **parameters)
+    watch = ReplacementWatch(node('monitor'), '/arm/joint_trajectory')
+    assert 'arm: not known yet how' in ' '.join(watch.problems())
+    deadline = time.monotonic() + 20.0
+    while list(watch.problems()):
+        known = watch.at_once or 'blended' in str(watch.values())
+        assert not known
+        assert time.monotonic() < deadline
+        executor.spin_once(timeout_sec=0.01)
+    if parameters:
+        assert watch.at_once or 'blended' in str(watch.values())
+
+
+def test_a_controller_that_comes_back_otherwise_does_not_stop_what_moves(graph, monkeypatch):
+    monkeypatch.setattr(replacement_watch, 'FIRST', 0.01)
+    node, executor = graph
+    watch = ReplacementWatch(node('monitor'), '/arm/joint_trajectory')
+    wait(watch, executor, 'not known (there is no such node')
+    node('arm', **{LANDMARK: False})
+    while not watch.at_once:
+        assert not list(watch.problems())
+        watch.look()
+        executor.spin_once(timeout_sec=0.01)
+
+
 def test_what_changes_is_noticed(graph):
     node, executor = graph
     watch = ReplacementWatch(node('monitor'), '/arm/joint_trajectory')
@@ -80,4 +112,5 @@ def test_of_another_topic_nobody_is_asked(graph):
     watch.look()
     assert not [client for client in monitor.clients if 'arm' in client.srv_name]
     assert not watch.at_once
+    assert not list(watch.problems())
     assert 'no controller is known' in str(watch.values())

@@ -108,8 +108,9 @@ def make_node(path, *, simulated):
     node.get_clock()._set_ros_time_is_active(True)
     _set_clock(node, START)
     node.trigger_configure()
-    for _ in range(3):  # there is no controller manager: known before the first life begins
+    for _ in range(3):  # nobody answers for the controllers: known before the first life begins
         node._limits.look()
+        node._sender._replacement.look()
     node._loads._send = lambda response, header: None  # nobody has asked by DDS
     return node, others
 
