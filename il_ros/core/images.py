@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.cdr import Bytes, Cdr
+from il_ros.core.compressed_depth import MARK, decode_depth
 from il_ros.core.errors import IlRosError
+from il_ros.core.pixel_encodings import Pixels, converted, pixel_encoding
 from il_ros.core.streams import IMAGE, ImageStream
 
-Pixels = NDArray[Any]
 ImageFormat = Literal['jpeg', 'png']
 Renderer = Literal['opengl', 'rays']
 """Who made a simulated image: the same scene looks otherwise by another."""
@@ -31,18 +33,7 @@ _JPEG_MARKER = re.compile(rb'\xff[^\0\xff]')  # over bytes that fill, as libjpeg
 _JPEG_STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _JPEG_ENDS = {0xD9, 0xDA}  # of what comes before the pixels
-# What sensor_msgs/image_encodings.hpp names: channels, bytes a channel.
-_LAYOUTS: dict[str, tuple[int, int]] = {
-    'rgb8': (3, 1), 'bgr8': (3, 1), 'rgba8': (4, 1), 'bgra8': (4, 1), 'mono8': (1, 1),
-    '8UC1': (1, 1), '8UC3': (3, 1), 'mono16': (1, 2), '16UC1': (1, 2), '32FC1': (1, 4),
-}  # fmt: skip
-# What OpenCV's conversions call them.
-_COLOURS = {
-    'rgb8': 'RGB', 'bgr8': 'BGR', '8UC3': 'BGR', 'rgba8': 'RGBA', 'bgra8': 'BGRA',
-    'mono8': 'GRAY', '8UC1': 'GRAY',
-}  # fmt: skip
 _READ = {'rgb8': 'IMREAD_COLOR_RGB', 'mono8': 'IMREAD_GRAYSCALE', '16UC1': 'IMREAD_UNCHANGED'}
-_DEPTH = ('16UC1', 'mono16', '32FC1')
 _RENDERED = 'rendered/'
 
 
@@ -78,20 +69,13 @@ def raw_image(data: Bytes) -> tuple[str, Pixels]:
     height, width = reader.uint32(), reader.uint32()
     encoding, big, step = reader.string(), reader.uint8(), reader.uint32()
     octets = reader.octets()
-    if encoding not in _LAYOUTS:
-        raise IlRosError(f'image encoding {encoding!r}', allowed=_LAYOUTS)
-    channels, depth = _LAYOUTS[encoding]
-    row = width * channels * depth
-    if not height or not width or step < row or len(octets) < height * step:
+    layout = pixel_encoding(encoding)
+    if not layout.fits(len(octets), height, width, step):
         raise IlRosError(
             f'{len(octets)} bytes for an image of {height} x {width} {encoding}, step {step}',
             fix='fix the camera driver',
         )
-    lines = np.frombuffer(octets, np.uint8, height * step).reshape(height, step)[:, :row]
-    kind = {1: 'u1', 2: 'u2', 4: 'f4'}[depth]
-    pixels = np.ascontiguousarray(lines).view(np.dtype(kind).newbyteorder('>' if big else '<'))
-    shape = (height, width, channels) if channels > 1 else (height, width)
-    return encoding, pixels.reshape(shape)
+    return encoding, layout.read(octets, height, width, step, big=bool(big))
 
 
 def compressed_bytes(data: Bytes) -> bytes:
@@ -100,10 +84,14 @@ def compressed_bytes(data: Bytes) -> bytes:
     Raises:
         IlRosError: If the bytes end early.
     """
+    return _compressed(data)[1]
+
+
+def _compressed(data: Bytes) -> tuple[str, bytes]:
+    """The format and the encoded image of a sensor_msgs/CompressedImage."""
     reader = Cdr(data)
     reader.header()
-    reader.skip_string()
-    return bytes(reader.octets())
+    return reader.string(), bytes(reader.octets())
 
 
 class ImageDecoder:
@@ -132,11 +120,10 @@ class ImageDecoder:
         """
         if (type_name or self._stream.type) == IMAGE:
             encoding, raw = raw_image(data)
-            self._require_size(raw)
-            found = _converted(raw, encoding, self._stream.encoding)
+            found = converted(raw, encoding, self._stream.encoding)
         else:
-            found = decode(compressed_bytes(data), self._stream.encoding)
-            self._require_size(found)
+            found = self._decompressed(*_compressed(data))
+        self._require_size(found)
         return _resized(found, self._stream.size)
 
     def encoded(
@@ -157,6 +144,17 @@ class ImageDecoder:
                     return blob
                 return encode(_resized(found, stream.size), image_format, stream.quality)
         return encode(self.pixels(data, type_name), image_format, stream.quality)
+
+    def _decompressed(self, text: str, blob: bytes) -> Pixels:
+        wanted = self._stream.encoding
+        if MARK not in text:
+            return decode(blob, wanted)
+        if wanted != '16UC1':
+            raise IlRosError(
+                f'format {text!r} is depth', allowed='encoding: 16UC1 for it in the contract'
+            )
+        png = partial(decode, encoding=wanted)
+        return decode_depth(blob, text, most_pixels=MOST_PIXELS, decode_png=png)
 
     def _require_size(self, pixels: Pixels) -> None:
         size = (pixels.shape[0], pixels.shape[1])
@@ -273,24 +271,6 @@ def _claimed_size(blob: bytes) -> tuple[int, int]:
             return height, width
         at += max(length, 2)
     return 0, 0
-
-
-def _converted(pixels: Pixels, found: str, encoding: str) -> Pixels:
-    import cv2
-
-    if encoding == '16UC1':
-        if found not in _DEPTH:
-            raise IlRosError(f'image encoding {found!r}', allowed=_DEPTH)
-        if found != '32FC1':
-            return pixels.astype(np.uint16, copy=False)
-        millimetres = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0
-        return np.clip(millimetres, 0, 65535).round().astype(np.uint16)
-    if found not in _COLOURS:
-        raise IlRosError(f'image encoding {found!r}', allowed=_COLOURS)
-    if _COLOURS[found] == _COLOURS[encoding]:
-        return pixels
-    conversion = f'COLOR_{_COLOURS[found]}2{_COLOURS[encoding]}'
-    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, conversion)))
 
 
 def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

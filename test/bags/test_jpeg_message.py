@@ -83,7 +83,10 @@ def test_a_damaged_head_is_an_image_or_an_error(damage):
     ('data', 'error'),
     [
         (raw('mono8').replace(b'mono8\0', b'mono9\0'), 'mono9'),
-        (image(np.zeros((16, 24), np.uint16), '16UC1'), "image encoding '16UC1'; allowed: bgr8"),
+        (
+            image(np.zeros((16, 24), np.uint16), '16UC1'),
+            "image encoding '16UC1'; allowed: rgb8, bgr8",
+        ),
         (b'\0\0' + raw('mono8')[2:], 'not plain CDR in little endian order'),
         (b'', 'not plain CDR'),
     ],

@@ -83,7 +83,7 @@ def test_png_loses_nothing():
 @pytest.mark.parametrize(
     ('fields', 'text'),
     [
-        ({'encoding': 'yuv422'}, "image encoding 'yuv422'; allowed: rgb8, bgr8"),
+        ({'encoding': 'nv24'}, "image encoding 'nv24'; allowed: rgb8, bgr8"),
         ({'step': 10}, '12 bytes for an image of 2 x 2 rgb8, step 10; to fix: fix the camera'),
         ({'height': 0}, 'for an image of 0 x 2'),
         ({'height': 2**31}, '12 bytes for an image'),
