@@ -14,6 +14,7 @@ BELOW = {  # layer: the layers of this package that it may import
     'evaluation': {'core'},
     'launching': {'core'},
     'bags': {'core'},
+    'contracts': {'core', 'monitors'},
     'datasets': {'core', 'bags'},
     'interop': {'core', 'bags', 'datasets'},
     'policies': {'core', 'monitors'},

@@ -1,0 +1,1 @@
+"""Contracts for robots: written from what is seen of one, and held against it."""

@@ -1,0 +1,133 @@
+"""Who takes commands for which joints: controllers of ros2_control, actions of grippers, topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from il_ros.core.seen_graph import SeenController, SeenGraph, listed
+
+TRAJECTORY, MULTI_ARRAY = 'trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray'
+GRIPPER_ACTIONS = {
+    'control_msgs/action/GripperCommand': 'gripper_command',
+    'control_msgs/action/ParallelGripperCommand': 'parallel_gripper_command',
+}
+"""Adapter by the type of action."""
+
+_TOPICS = {'joint_trajectory': '/joint_trajectory', 'forward_command': '/commands'}
+_KINDS = {'joint_trajectory': TRAJECTORY, 'forward_command': MULTI_ARRAY}
+_GRIPPER = '/gripper_cmd'
+_POSITION = '/position'
+_PREFERRED = ('joint_trajectory', 'forward_command')
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPath:
+    """One output that a contract may have.
+
+    Attributes:
+        adapter: Name of the output adapter.
+        topic: Absolute name of the command topic, or of the action.
+        joints: Commanded joints in the controller's order; empty where nobody says which.
+        namespace: Of the controller, without a slash at the end.
+        doubt: What is not sure of it.
+    """
+
+    adapter: str
+    topic: str
+    joints: tuple[str, ...]
+    namespace: str
+    doubt: str = ''
+
+
+def adapter_of(controller: SeenController) -> str:
+    """The output adapter for a controller by its type; empty for one that takes no commands."""
+    kind = controller.type.rpartition('/')[2]
+    if 'JointTrajectory' in kind:
+        return 'joint_trajectory'
+    if 'Gripper' in kind:
+        return 'parallel_gripper_command' if 'parallel' in controller.type else 'gripper_command'
+    positions = all(name.endswith(_POSITION) for name in controller.interfaces)
+    forwards = kind in ('ForwardCommandController', 'JointGroupPositionController')
+    return 'forward_command' if forwards and positions else ''
+
+
+def command_topic(controller: SeenController) -> str:
+    """Absolute name of where a controller takes commands; empty for one that takes none."""
+    adapter = adapter_of(controller)
+    return f'{controller.name}{_TOPICS.get(adapter, _GRIPPER)}' if adapter else ''
+
+
+def command_paths(seen: SeenGraph, grippers: Sequence[str] = ()) -> list[CommandPath]:
+    """What commands the robot now: each joint in one output at the most.
+
+    Active controllers come first, of several for one joint a trajectory controller. Then come
+    actions of grippers that no controller is behind, for the joints in `grippers` that are left,
+    and without any controller the topics that look like a controller's.
+
+    Args:
+        seen: The graph.
+        grippers: Joints that may be a gripper's.
+    """
+    controllers = [c for c in seen.controllers or () if c.active and adapter_of(c)]
+    controllers.sort(key=lambda c: _rank(adapter_of(c)))
+    paths: list[CommandPath] = []
+    for controller in controllers:
+        if not set(controller.joints) & _taken(paths):
+            paths.append(_of_controller(seen, controller))
+    paths += _of_actions(seen, paths, grippers)
+    return paths or list(_of_topics(seen))
+
+
+def _rank(adapter: str) -> int:
+    return _PREFERRED.index(adapter) if adapter in _PREFERRED else len(_PREFERRED)
+
+
+def _taken(paths: Iterable[CommandPath]) -> set[str]:
+    return {joint for path in paths for joint in path.joints}
+
+
+def _of_controller(seen: SeenGraph, controller: SeenController) -> CommandPath:
+    adapter, topic = adapter_of(controller), command_topic(controller)
+    adapter = GRIPPER_ACTIONS.get(seen.actions.get(topic, ''), adapter)
+    return CommandPath(
+        adapter=adapter, topic=topic, joints=controller.joints, namespace=controller.namespace
+    )
+
+
+def _of_actions(
+    seen: SeenGraph, paths: Sequence[CommandPath], grippers: Sequence[str]
+) -> Iterable[CommandPath]:
+    known, left = {path.topic for path in paths}, [g for g in grippers if g not in _taken(paths)]
+    found = [name for name, kind in seen.actions.items() if kind in GRIPPER_ACTIONS]
+    behind = {command_topic(c) for c in seen.controllers or ()}
+    for name in sorted(found):
+        if name not in known and name not in behind and left:
+            doubt = '' if len(left) == len(found) == 1 else 'no controller says its joint'
+            yield CommandPath(
+                adapter=GRIPPER_ACTIONS[seen.actions[name]],
+                topic=name,
+                joints=(left.pop(0),),
+                namespace=name.rpartition('/')[0].rpartition('/')[0],
+                doubt=doubt,
+            )
+
+
+def _of_topics(seen: SeenGraph) -> Iterable[CommandPath]:
+    """The topic that looks like a controller's, where no controller manager answers."""
+    found = [
+        (adapter, name.removesuffix(suffix), name)
+        for adapter, suffix in _TOPICS.items()
+        for name in sorted(seen.topics)
+        if name.endswith(suffix) and _KINDS[adapter] in seen.topics[name].types
+    ]
+    for adapter, controller, name in found[:1]:
+        others = listed(name for _, _, name in found[1:])
+        doubt = seen.unasked or 'no controller says its joints'
+        yield CommandPath(
+            adapter=adapter,
+            topic=name,
+            joints=(),
+            namespace=controller.rpartition('/')[0],
+            doubt=f'{doubt}; also there: {others}' if others else doubt,
+        )

@@ -1,0 +1,171 @@
+"""`contract init` without a graph: what is written of what six drivers show."""
+
+import pytest
+import yaml
+from seen_graphs import (
+    DRIVERS,
+    FR3_AT,
+    FR3_JOINTS,
+    JTC,
+    ROBOTS,
+    SO101_ARM,
+    UR_JOINTS,
+    controller,
+    graph,
+    listener,
+    states,
+    urdf,
+)
+
+from il_ros.contracts.contract_draft import draft_contract
+from il_ros.contracts.draft_text import MARK, DraftText, flow
+from il_ros.contracts.seen_streams import key_of, nominal_rate, tick_rate
+from il_ros.core.contract import parse_contract
+from il_ros.core.errors import ContractError
+
+
+def drafted(seen, **options):
+    draft = draft_contract(seen, name='robot', **options)
+    return draft, yaml.safe_load(draft.text)
+
+
+@pytest.mark.parametrize('name', DRIVERS)
+def test_what_is_written_parses_and_each_doubt_is_marked_on_its_line(name):
+    draft, _ = drafted(DRIVERS[name](), robot=ROBOTS.get(name, ''))
+    parse_contract(draft.text)
+    lines = draft.text.splitlines()
+    assert [i for i, line in enumerate(lines, 1) if f'# {MARK}: ' in line] == [
+        number for number, _, _ in draft.doubts
+    ]
+    for number, line, why in draft.doubts:
+        assert lines[number - 1].strip() == f'{line}  # {MARK}: {why}'
+
+
+def test_joints_come_in_the_order_of_their_controller_not_of_the_messages():
+    _, data = drafted(DRIVERS['ur']())
+    assert data['action']['names'][:6] == list(UR_JOINTS)
+    assert data['observations']['joint_position']['names'] == list(UR_JOINTS)
+    assert data['action']['limits']['position_max'][2] == 3.1415  # the elbow's
+
+
+def test_an_arm_and_a_gripper_are_taken_from_the_driver_that_measures_them():
+    _, data = drafted(DRIVERS['fr3']())
+    streams = data['observations']
+    assert streams['joint_position']['topic'] == 'franka/joint_states'
+    assert streams['joint_position']['rate'] == 1000.0
+    assert streams['gripper_position']['topic'] == 'franka_gripper/joint_states'
+    assert streams['gripper_position']['names'] == ['fr3_finger_joint1']  # the other one mimics it
+    assert streams['tcp_pose']['topic'].endswith('/current_pose')  # not the desired one
+    assert data['action']['names'] == [*FR3_JOINTS, 'fr3_finger_joint1']
+
+
+def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
+    draft, data = drafted(DRIVERS['xarm']())
+    assert data['observations']['joint_position']['topic'] == 'xarm/joint_states'
+    assert data['observations']['gripper_position']['topic'] == 'joint_states'
+    whys = ' | '.join(why for _, _, why in draft.doubts)
+    assert 'made up until a driver speaks' in whys
+    assert 'no velocity of drive_joint' in whys
+
+
+def test_a_forward_command_controller_gets_its_own_order():
+    draft, data = drafted(DRIVERS['so101']())
+    assert data['action']['names'] == [*SO101_ARM, 'gripper']
+    assert data['action']['output'] == {
+        'adapter': 'forward_command',
+        'topic': 'follower/forward_controller/commands',
+    }
+    assert set(data['images']) == {'static_camera', 'follower_cam_gripper'}
+    assert data['images']['static_camera']['size'] == [96, 128]
+    assert data['action']['limits']['velocity'] == [2.0] * 6  # not the 10 rad/s of the URDF
+    assert any('looks made up' in why for _, _, why in draft.doubts)
+
+
+def test_names_are_relative_to_the_namespace():
+    _, data = drafted(DRIVERS['so101'](), namespace='/follower')
+    assert data['observations']['joint_position']['topic'] == 'joint_states'
+    assert data['action']['output']['topic'] == 'forward_controller/commands'
+    assert list(data['images']) == ['cam_gripper']  # no relative name leads to the other
+
+
+def test_several_robots_of_the_same_joints_are_asked_for():
+    with pytest.raises(ContractError, match=r'several robots: .*to fix: say which, as --robot'):
+        drafted(DRIVERS['aloha']())
+
+
+def test_without_a_description_joints_of_a_built_in_arm_are_known_whatever_their_order():
+    names = (*sorted(FR3_JOINTS, reverse=True), 'fr3_finger_joint1')
+    seen = graph(states('/joint_states', 20, names, FR3_AT))
+    draft, data = drafted(seen)
+    assert data['arm'] == 'franka'
+    assert data['action']['names'] == [*FR3_JOINTS, 'fr3_finger_joint1']
+    assert any('no robot_description' in why for _, _, why in draft.doubts)
+
+
+def test_the_rate_divides_what_was_measured():
+    assert nominal_rate(499.1) == (500.0, '')
+    assert nominal_rate(29.2)[0] == 30.0
+    assert nominal_rate(29.2)[1]  # 2.7 % off
+    assert nominal_rate(11.1) == (11.1, '11.1 Hz were measured')
+    ticks = {rate: tick_rate(rate, 20.0) for rate in (1000, 500, 150, 125, 100, 60, 30, 20, 10, 5)}
+    assert ticks == {
+        1000: 20.0, 500: 20.0, 150: 25.0, 125: 25.0, 100: 20.0, 60: 20.0, 30: 15.0, 20: 20.0,
+        10: 10.0, 5: 5.0,
+    }  # fmt: skip
+    assert all((rate / tick) % 1 == 0 for rate, tick in ticks.items())
+
+
+def test_a_slow_stream_may_be_older():
+    seen = graph(states('/joint_states', 5, FR3_JOINTS, FR3_AT))
+    _, data = drafted(seen)
+    assert data['rate'] == 5.0
+    assert data['observations']['joint_position']['align'] == {'max_age': 0.5}
+
+
+def test_a_graph_without_joints_says_what_to_start():
+    with pytest.raises(ContractError, match=r'no joints: .*start the driver'):
+        drafted(graph())
+
+
+def test_an_odd_description_is_one_error():
+    seen = graph(states('/joint_states', 20, FR3_JOINTS, FR3_AT))
+    for text in ('<robot', '<!DOCTYPE a [<!ENTITY b "c">]><robot/>', '<mujoco/>', 'x' * (9 << 20)):
+        with pytest.raises(ContractError, match='robot description: '):
+            drafted(seen, urdf=text)
+
+
+def test_names_that_yaml_takes_for_something_else_stay_names():
+    names = ('1', '2', 'on', 'a: b', '-', 'ü')
+    parts = [(name, 'revolute', f'l{i}', f'l{i + 1}', (-1, 1, 1)) for i, name in enumerate(names)]
+    seen = graph(
+        states('/joint_states', 50, names, {}),
+        listener('/arm/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory'),
+        controllers=(controller('/arm', JTC, names),),
+    )
+    _, data = drafted(seen, urdf=urdf('odd', *parts))
+    assert data['action']['names'] == list(names)
+
+
+def test_a_joint_that_says_speeds_its_position_has_not_is_doubted():
+    names = ('a', 'b')
+    seen = graph(
+        states('/joint_states', 100, names, {}, speed=51.0),
+        controllers=(controller('/arm', JTC, names),),
+    )
+    draft, _ = drafted(seen)
+    assert any('51 rad/s, and its position does not change' in why for _, _, why in draft.doubts)
+
+
+def test_keys_come_of_the_telling_words():
+    assert key_of('cam_high/camera/color/image_raw', 'camera') == 'cam_high'
+    assert key_of('camera/color/image_raw', 'camera') == 'camera'
+    assert key_of('camera/depth/image_rect_raw', 'camera') == 'depth'
+    assert key_of('2/image', 'camera') == 'camera_2'
+    assert key_of('a/image', 'camera', ['a']) == 'a_2'
+
+
+def test_a_mark_has_one_line():
+    text = DraftText()
+    text.put('a', [1.0, 0.123456], doubt='two\nlines')
+    assert str(text) == f'a: [1.0, 0.1235]  # {MARK}: two lines\n'
+    assert flow({'a': [True, 'x']}) == '{a: [true, x]}'
