@@ -62,6 +62,7 @@ def read_robot(path: Path, limits: Limits, arm: AnyArm | None = None) -> Robot:
     low, high = model.joint(limits.names[-1]).range
     return Robot(
         name=path.stem,
+        prefix=PREFIX,
         limbs=(
             Limb(
                 names=limits.names,

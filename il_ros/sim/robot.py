@@ -85,6 +85,7 @@ class Robot:
             commanded joints in their order, one actuator for each, the site `<prefix>tcp`, and what
             `add_sensors` adds. Other joints come behind those of their limb.
         view: Where the table and the camera are.
+        prefix: What the names of its bodies and joints begin with in the scene alone.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Robot:
     lead: Array
     add: Callable[[Any], None]
     view: View = field(default_factory=View)
+    prefix: str = ''
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,98 @@
+"""What the drivers of a simulated robot read: every joint it has, and every link."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from il_ros.core.geometry import pose
+from il_ros.core.limits import Array
+from il_ros.sim.plant import Plant
+from il_ros.sim.robot import Robot
+
+_WORLD = 'world'
+
+
+class RobotView:
+    """The joints and links of a robot in a plant, by the names that its description has.
+
+    Args:
+        robot: The robot.
+        plant: Where it is.
+
+    Attributes:
+        joints: Every joint that it has, also those that follow another.
+        links: Every link, but what it stands on.
+        parents: The link that each of `links` hangs on; `world` is what it stands on.
+        moves: Of each of `links`, whether a joint moves it.
+    """
+
+    def __init__(self, robot: Robot, plant: Plant) -> None:
+        self._plant, self.alone = plant, _alone(robot)
+        own, prefix = self.alone, robot.prefix
+
+        def plain(name: str) -> str:
+            return name.removeprefix(prefix)
+
+        joints = [own.joint(i).name for i in range(own.njnt)]
+        self.joints = tuple(map(plain, joints))
+        found = [plant.model.joint(name) for name in joints]
+        self._position = np.array([joint.qposadr[0] for joint in found], dtype=np.intp)
+        self._velocity = np.array([joint.dofadr[0] for joint in found], dtype=np.intp)
+        bodies = [own.body(i) for i in range(1, own.nbody)]
+        self.links = tuple(plain(body.name) for body in bodies)
+        self.parents = tuple(
+            plain(own.body(int(body.parentid[0])).name) if body.parentid[0] else _WORLD
+            for body in bodies
+        )
+        self.moves = tuple(bool(body.jntnum[0]) for body in bodies)
+        self._ids = {plain(body.name): plant.model.body(body.name).id for body in bodies}
+        self._ids[_WORLD] = 0
+
+    def columns(self, names: tuple[str, ...]) -> list[int]:
+        """Where these joints are in what is read.
+
+        Raises:
+            ValueError: If one is not there.
+        """
+        return [self.joints.index(name) for name in names]
+
+    @property
+    def position(self) -> Array:
+        """Of each joint [rad or m]."""
+        return np.asarray(self._plant.data.qpos[self._position])
+
+    @property
+    def velocity(self) -> Array:
+        """Of each joint [rad/s or m/s]."""
+        return np.asarray(self._plant.data.qvel[self._velocity])
+
+    @property
+    def effort(self) -> Array:
+        """Of the servo of each joint [N m or N]."""
+        return np.asarray(self._plant.data.qfrc_actuator[self._velocity])
+
+    def poses(self, links: tuple[str, ...], frames: tuple[str, ...]) -> Array:
+        """Pose of each link in the frame of another, shape (n, 7) [m, quaternion xyzw]."""
+        data = self._plant.data
+        one = [self._ids[link] for link in links]
+        other = [self._ids[frame] for frame in frames]
+        turned = data.xmat[other].reshape(-1, 3, 3).transpose(0, 2, 1)
+        offset = (turned @ (data.xpos[one] - data.xpos[other])[:, :, None])[:, :, 0]
+        return pose(offset, turned @ data.xmat[one].reshape(-1, 3, 3))
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Every link, and the world."""
+        return frozenset(self._ids)
+
+
+def _alone(robot: Robot) -> Any:
+    """The robot's model without a task: a mujoco.MjModel."""
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    robot.add(spec)
+    return spec.compile()
