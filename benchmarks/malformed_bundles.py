@@ -20,7 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from il_ros.policies.bundle import CALIBRATION_FILE, INFO_FILE, POLICY_FILE
-from il_ros.policies.bundle_identity import with_identity
+from il_ros.policies.bundle_signature import with_identity
 
 Change = Callable[[Path], None]
 Arrays = Mapping[str, NDArray[Any]]

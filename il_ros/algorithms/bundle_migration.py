@@ -30,7 +30,7 @@ from il_ros.policies.bundle import (
     load_bundle,
     policy_identity,
 )
-from il_ros.policies.bundle_identity import KEY, with_identity
+from il_ros.policies.bundle_signature import KEY, with_identity
 from il_ros.policies.mlp import MlpConfig, MlpPolicy
 from il_ros.policies.policy import hash_arrays
 

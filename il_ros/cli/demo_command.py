@@ -97,7 +97,9 @@ def demo(
     with _step(console, '5/5 report'):
         maker = VideoMaker(in_process.setups(SUITES), cases, exact=False)
         videos, notes = maker.make_videos(out, journal.episodes), [how_they_ran(plan, on_graph)]
-        command = f'il_ros demo --out {out} --task {task} --arm {loaded.contract.arm} --seed {seed}'
+        command = (
+            f'il_ros demo --out {out} --task {task} --arm {loaded.contract.arm_name} --seed {seed}'
+        )
         summary = write_evaluation(
             journal.episodes, out, loaded, videos=videos, command=command, notes=notes
         )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import ContractError, IlRosError
-from il_ros.core.kinematics import Capsule, SerialChain
+from il_ros.core.kinematics import ArmDescription, Capsule, LimbDescription, SerialChain
 from il_ros.core.limits import Array, JointLimits, Limits
 from il_ros.core.registry import lookup
+
+if TYPE_CHECKING:
+    from il_ros.core.contract import Contract
 
 ARMS = {
     'franka': 'il_ros.core.robots.franka:FRANKA',
@@ -95,15 +99,19 @@ class _Commanded(JointLimits, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Arm(_Commanded):
-    """An arm with a one-degree-of-freedom gripper: n revolute joints, then the gripper joint.
+    """An arm: n joints, then that of its gripper, where it has one that is commanded.
 
     Attributes:
-        gripper: Name of the gripper joint; its position is half of the opening [m].
+        gripper: Name of the gripper joint, empty where there is none; the position of a built-in
+            arm's is half of the opening [m].
         chain: Kinematics from the base to the tool centre point.
-        torque: Largest joint torques and gripper force, shape (n + 1,) [N m, N].
-        body: What moves of the arm, the gripper fully open; together these parts cover it.
+        torque: Largest torques or forces of the commanded joints, shape (N,) [N m, N]; infinite
+            where they are not known.
+        body: What moves of the arm, the gripper fully open or in any position; together these parts
+            cover it.
         feels: Whether it measures the wrench at its wrist.
-        side: Of a pair: `left` or `right`, with which its names and observations begin.
+        side: Of a pair: `left` or `right`, with which its observations begin.
+        near: Pairs of links that may touch; None where the arm is not held apart from itself.
     """
 
     gripper: str
@@ -112,11 +120,12 @@ class Arm(_Commanded):
     body: tuple[Capsule, ...]
     feels: bool = True
     side: str = ''
+    near: frozenset[frozenset[str]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Commanded joints: the arm's, then the gripper's."""
-        return (*self.joints, self.gripper)
+        return (*self.joints, self.gripper) if self.gripper else self.joints
 
     @property
     def limbs(self) -> tuple[Arm, ...]:
@@ -147,13 +156,13 @@ class Arm(_Commanded):
 
 @dataclass(frozen=True, kw_only=True)
 class ArmPair(_Commanded):
-    """Two arms that are commanded as one: all joints of the left one, then all of the right one.
+    """Two arms, or more, that are commanded as one: all joints of the first, then of the next.
 
     Attributes:
-        limbs: The left and the right arm.
+        limbs: The left and the right arm, or as many as a description has tips.
     """
 
-    limbs: tuple[Arm, Arm]
+    limbs: tuple[Arm, ...]
 
     @classmethod
     def of(cls, name: str, arm: Arm, left: Array, right: Array) -> ArmPair:
@@ -169,8 +178,11 @@ class ArmPair(_Commanded):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Commanded joints: the left arm's, its gripper's, the right arm's, its gripper's."""
-        return tuple(name for limb in self.limbs for name in limb.names)
+        """Commanded joints: the left arm's, its gripper's, the right arm's, its gripper's.
+
+        One that moves both, as a torso's, is there once.
+        """
+        return tuple(dict.fromkeys(name for limb in self.limbs for name in limb.names))
 
 
 AnyArm = Arm | ArmPair
@@ -184,6 +196,65 @@ def get_arm(name: str) -> AnyArm:
     """
     arm: AnyArm = lookup('arm', name, ARMS)
     return arm
+
+
+def arm_of(contract: Contract) -> AnyArm | None:
+    """The arm, or the pair of arms, of a contract; None where it names none.
+
+    Raises:
+        UnknownNameError: If it names one that is not known.
+        ContractError: If it describes one and does not command all of its joints.
+    """
+    if isinstance(contract.arm, str):
+        return get_arm(contract.arm) if contract.arm else None
+    return _described(contract.arm, contract)
+
+
+def _described(description: ArmDescription, contract: Contract) -> AnyArm:
+    feels = contract.wrench is not None and len(description.limbs) == 1
+    near = frozenset(frozenset(pair) for pair in description.near)
+    limbs = tuple(_limb(description, limb, contract, feels, near) for limb in description.limbs)
+    if len(limbs) == 1:
+        return limbs[0]
+    names = tuple(dict.fromkeys(name for limb in limbs for name in limb.names))
+    home = {name: q for limb in limbs for name, q in zip(limb.names, limb.home, strict=True)}
+    return ArmPair(
+        name=description.name,
+        limbs=limbs,
+        joints=tuple(dict.fromkeys(joint for limb in limbs for joint in limb.joints)),
+        home=np.array([home[name] for name in names]),
+        **contract.limits.ordered(names).bounds(),
+    )
+
+
+def _limb(
+    description: ArmDescription,
+    limb: LimbDescription,
+    contract: Contract,
+    feels: bool,
+    near: frozenset[frozenset[str]],
+) -> Arm:
+    names = (*limb.free, limb.gripper) if limb.gripper else tuple(limb.free)
+    if missing := [name for name in names if name not in contract.action.names]:
+        raise ContractError(
+            f'it lacks {", ".join(missing)}',
+            where=f'contract {contract.name}.action.names',
+            allowed=f'{", ".join(names)}, in any order: the joints of {limb.tip}',
+        )
+    chain, body = limb.chain()
+    return Arm(
+        name=description.name,
+        joints=tuple(limb.free),
+        gripper=limb.gripper,
+        chain=chain,
+        home=np.array(limb.home),
+        torque=np.full(len(names), np.inf),
+        body=body,
+        feels=feels,
+        side=limb.side,
+        near=near,
+        **contract.limits.ordered(names).bounds(),
+    )
 
 
 def require_commanded(arm: AnyArm, names: Sequence[str], *, where: str) -> None:
@@ -206,12 +277,28 @@ def require_commanded(arm: AnyArm, names: Sequence[str], *, where: str) -> None:
     )
 
 
-def require_single(arm: AnyArm, *, where: str) -> Arm:
-    """Refuse a pair of arms; `where` is what works with one tool.
+def require_gripper(arm: AnyArm, *, where: str) -> None:
+    """Refuse an arm without a gripper; `where` is what works with one.
 
     Raises:
-        IlRosError: If `arm` is a pair.
+        IlRosError: If a limb has none.
     """
+    if not all(limb.gripper for limb in arm.limbs):
+        raise IlRosError(
+            f'{arm.name} has no gripper', where=where, allowed='an arm with a gripper each'
+        )
+
+
+def require_single(arm: AnyArm | None, *, where: str) -> Arm:
+    """Refuse several arms, and none; `where` is what works with one tool.
+
+    Raises:
+        IlRosError: If `arm` is a pair or None.
+    """
+    if arm is None:
+        raise IlRosError(
+            'the contract names no arm', where=where, allowed='one arm', fix='name it under `arm`'
+        )
     if isinstance(arm, ArmPair):
         raise IlRosError(f'{arm.name} is a pair of arms', where=where, allowed='one arm')
     return arm

@@ -23,6 +23,7 @@ from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import check_contract
 from il_ros.core.documents import load_yaml
 from il_ros.core.errors import ContractError, require
+from il_ros.core.kinematics import ArmDescription
 from il_ros.core.limits import Array, Box, Limits, Zone
 from il_ros.core.regular_files import read_text
 from il_ros.core.streams import ImageStream, Stream
@@ -200,7 +201,8 @@ class Contract:
     Attributes:
         version: Version of this format.
         name: Name of the contract.
-        arm: Name of the kinematic model, of one arm or of a pair; empty when none fits.
+        arm: Kinematic model of one arm or of several: the name of a built-in one, or what was read
+            from a URDF; empty when none fits. Ask `il_ros.core.arms.arm_of` for the arm itself.
         base_frame: Frame of every Cartesian quantity whose stream names no other.
         rate: Ticks per second [Hz].
         clock: Observation whose samples pace the ticks.
@@ -217,7 +219,7 @@ class Contract:
 
     version: int
     name: str
-    arm: str = ''
+    arm: str | ArmDescription = ''
     base_frame: str
     rate: float
     clock: str
@@ -237,6 +239,16 @@ class Contract:
         """SHA-256 of the content, independent of layout and comments (hex)."""
         canonical = yaml.safe_dump(load_yaml(self.text), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def arm_name(self) -> str:
+        """What its arm is called; empty without one."""
+        return self.arm if isinstance(self.arm, str) else self.arm.name
+
+    @property
+    def continuous(self) -> frozenset[str]:
+        """Names of the joints that turn without end: positions apart by a turn are the same."""
+        return frozenset() if isinstance(self.arm, str) else self.arm.continuous
 
     @property
     def period(self) -> float:
@@ -322,16 +334,31 @@ def load_contract(path: str | Path) -> Contract:
 
     A contract with `extends: FILE` holds only what differs from the contract in FILE, next to it:
     mappings are merged key by key, anything else is replaced, and what is null is left out. What
-    travels in bags, datasets and bundles is the whole.
+    travels in bags, datasets and bundles is the whole. So it is with `arm: {urdf: ...}`: the
+    numbers of the arm take the place of the file's name (`il_ros.core.urdf_files`).
 
     Raises:
         ContractError: With the dotted path of what is wrong.
     """
     path = Path(path)
     data = _merged(path, ())
-    if data is None:
-        return parse_contract(read_text(path), source=path.name)
-    return parse_contract(yaml.safe_dump(data, sort_keys=False), source=path.name)
+    whole = read_yaml(path, ContractError) if data is None else data
+    if isinstance(whole, dict) and names_urdf(whole.get('arm')):
+        from il_ros.core.urdf_files import with_resolved_arm
+
+        text = yaml.safe_dump(
+            with_resolved_arm(whole, path), sort_keys=False, default_flow_style=None, width=100
+        )
+    elif data is None:
+        text = read_text(path)
+    else:
+        text = yaml.safe_dump(data, sort_keys=False)
+    return parse_contract(text, source=path.name)
+
+
+def names_urdf(arm: object) -> bool:
+    """Whether the `arm` of a contract names a URDF, rather than being what was read from one."""
+    return isinstance(arm, dict) and 'urdf' in arm
 
 
 def _merged(path: Path, behind: tuple[Path, ...]) -> Any:
@@ -369,6 +396,12 @@ def parse_contract(text: str, *, source: str = 'contract') -> Contract:
         data = load_yaml(text)
     except yaml.YAMLError as problem:
         raise ContractError(f'not YAML: {problem}', where=source) from None
+    if isinstance(data, dict) and names_urdf(data.get('arm')):
+        raise ContractError(
+            'it names a URDF, which only a contract in a file may',
+            where=f'{source}.arm.urdf',
+            fix='load the contract from its file: what is made with it has the numbers of the arm',
+        )
     contract = parse(Contract, data, where=source, error=ContractError)
     object.__setattr__(contract, 'text', text)
     check_contract(contract, source)

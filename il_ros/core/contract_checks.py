@@ -93,6 +93,8 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
         if tuple(measured) != action.names:
             fail(f'measures {measured}', f'action.{part}', f'the joints {list(action.names)}')
     _check_tool(contract, fail)
+    if not isinstance(contract.arm, str) and contract.arm.base != contract.base_frame:
+        fail(f'got {contract.arm.base!r}', 'arm.base', f'the base_frame, {contract.base_frame}')
     if contract.wrench:
         key = contract.wrench.key
         if key not in contract.observations or contract.observations[key].size != 6:

@@ -20,8 +20,8 @@ from il_ros.core.cdr import Bytes, header_frame, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import Composite, OtherJointsError, decoder_for, is_framed
 from il_ros.core.errors import FrameIdError, IlRosError, printable
+from il_ros.core.geometry import finite
 from il_ros.core.limits import Array
-from il_ros.core.small_arrays import finite
 from il_ros.core.streams import ImageStream, Stream
 from il_ros.core.tick_schedule import TickSchedule
 

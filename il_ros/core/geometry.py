@@ -1,11 +1,16 @@
-"""Rotations and poses: matrices inside, xyzw quaternions at the edges, as in ROS messages."""
+"""Rotations and poses: matrices inside, xyzw quaternions at the edges, as in ROS messages.
+
+The last three functions ask of a few numbers what a tick asks: several times quicker than numpy's.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.core.limits import Array
 
@@ -92,3 +97,18 @@ def yaw(quaternion: Array) -> float:
     """Rotation about the base frame's z axis [rad] of a quaternion xyzw, in (-pi, pi]."""
     x, y, z, w = (float(value) for value in quaternion)
     return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def every(mask: NDArray[Any]) -> bool:
+    """Whether all of `mask`, shape (N,) of bool, is true; so it is where nothing is in it."""
+    return False not in mask.tolist()
+
+
+def finite(values: Array) -> bool:
+    """Whether all `values`, shape (N,), are numbers."""
+    return all(map(math.isfinite, values.tolist()))
+
+
+def norm(values: Array) -> float:
+    """Euclidean norm of `values`, shape (N,); not a number where one is not."""
+    return math.hypot(*values.tolist())

@@ -28,6 +28,10 @@ class NamedLimb(Protocol):
     def names(self) -> tuple[str, ...]:
         """Its joints, then its gripper's."""
 
+    @property
+    def gripper(self) -> str:
+        """Its gripper's joint; empty where it has none."""
+
 
 def indices_of(names: Sequence[str], among: Sequence[str]) -> NDArray[np.intp]:
     """Where each of `names` is in `among`, which has all of them."""
@@ -49,8 +53,10 @@ def arm_layout(limbs: Iterable[NamedLimb]) -> Layout:
     for limb in limbs:
         for part in ('position', 'velocity'):
             own = [(part, joint) for joint in limb.names]
-            layout[f'{limb.prefix}joint_{part}'] = own[:-1]
-            layout[f'{limb.prefix}gripper_{part}'] = own[-1:]
+            arm = len(own) - bool(limb.gripper)
+            layout[f'{limb.prefix}joint_{part}'] = own[:arm]
+            if limb.gripper:
+                layout[f'{limb.prefix}gripper_{part}'] = own[arm:]
         layout[f'{limb.prefix}joint_effort'] = [('effort', joint) for joint in limb.names]
     return layout
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from il_ros.core.arms import DEFAULT_ARM, get_arm
+from il_ros.core.arms import DEFAULT_ARM, AnyArm, arm_of, get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.registry import lookup
 from il_ros.policies.cartesian_expert import Expert
@@ -26,14 +26,14 @@ HEURISTICS = {
 }
 
 
-def make_expert(name: str, arm: str | None = None) -> Expert:
+def make_expert(name: str, arm: str | AnyArm | None = None) -> Expert:
     """The scripted expert of a task, or a heuristic for any task.
 
     `hold` stays where it is, `straight` moves straight to the target.
 
     Args:
         name: Of the task or of the heuristic.
-        arm: Name of the arm, by default its own; empty where there is none.
+        arm: The arm or its name, by default its own; an empty name where there is none.
 
     Raises:
         UnknownNameError: If neither has this name or the arm is unknown; it lists those that exist.
@@ -43,7 +43,9 @@ def make_expert(name: str, arm: str | None = None) -> Expert:
     make = lookup('expert', name, EXPERTS | HEURISTICS)
     if arm is None:
         arm = getattr(make, 'default_arm', DEFAULT_ARM)
-    expert: Expert = make(arm=get_arm(arm) if arm else None)
+    if isinstance(arm, str):
+        arm = get_arm(arm) if arm else None
+    expert: Expert = make(arm=arm)
     return expert
 
 
@@ -54,4 +56,4 @@ def expert_of(name: str, contract: Contract) -> ContractExpert:
         UnknownNameError: If neither has this name or the contract's arm is unknown.
         IlRosError: As `make_expert` does; if the contract commands a joint that its arm lacks.
     """
-    return ContractExpert(make_expert(name, contract.arm), contract)
+    return ContractExpert(make_expert(name, arm_of(contract) or ''), contract)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from il_ros.core.arms import AnyArm, Arm, ArmPair
+from il_ros.core.arms import AnyArm, Arm, ArmPair, require_gripper
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.limits import Array
@@ -127,6 +127,7 @@ class BimanualHandoverExpert:
 
     def __post_init__(self) -> None:
         require_arm(self.arm, where=type(self).__name__)
+        require_gripper(self.arm, where=type(self).__name__)
         if not isinstance(self.arm, ArmPair):
             raise IlRosError(
                 f'{self.arm.name} is one arm', where=type(self).__name__, allowed='a pair of arms'

@@ -97,7 +97,7 @@ def info_of(contract: Contract, *, images: str, counts: dict[str, int]) -> dict[
     rate = contract.rate
     return {
         'codebase_version': VERSION,
-        'robot_type': contract.arm or contract.name,
+        'robot_type': contract.arm_name or contract.name,
         'total_episodes': counts['episodes'],
         'total_frames': counts['frames'],
         'total_tasks': counts['tasks'],

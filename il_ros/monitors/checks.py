@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.geometry import every, finite, norm
 from il_ros.core.limits import Array, Limits
-from il_ros.core.small_arrays import every, finite, norm
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from il_ros.core.cdr import NS
 from il_ros.core.contract import Contract
+from il_ros.core.geometry import every, finite
 from il_ros.core.limits import Array
-from il_ros.core.small_arrays import every, finite
 from il_ros.core.streams import Stream
 
 HOLD = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from il_ros.core.arms import ArmPair, get_arm, require_commanded
+from il_ros.core.arms import ArmPair, arm_of, require_commanded
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
@@ -43,10 +43,10 @@ def make_monitor(
 
 
 def _geometry(contract: Contract) -> Geometry | None:
-    arm = get_arm(contract.arm) if contract.arm else None
+    arm = arm_of(contract)
     if contract.workspace.separation and not isinstance(arm, ArmPair):
         raise ContractError(
-            f'{contract.arm} is one arm',
+            f'{contract.arm_name} is one arm',
             where=f'contract {contract.name}.workspace.separation',
             allowed='0, but for a pair',
         )

@@ -16,8 +16,8 @@ import numpy as np
 import ruckig
 from numpy.typing import NDArray
 
+from il_ros.core.geometry import every
 from il_ros.core.limits import Array, Limits
-from il_ros.core.small_arrays import every
 
 POSITION_TOLERANCE = 1e-7  # [rad or m], what rounding in ruckig may cost; no encoder sees it
 _HEADROOM = 1.0 - 1e-6  # plans use this share of the limits, so that rounding never exceeds them

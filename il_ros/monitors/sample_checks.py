@@ -11,8 +11,8 @@ from dataclasses import fields, replace
 from functools import partial
 
 from il_ros.core.contract import Contract
+from il_ros.core.geometry import finite
 from il_ros.core.limits import Array, JointLimits, Limits
-from il_ros.core.small_arrays import finite
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.monitor_config import MonitorConfig

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il_ros.core.arms import Arm, get_arm
+from il_ros.core.arms import Arm, arm_of
 from il_ros.core.cdr import NS
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
-from il_ros.core.geometry import matrix_from_quaternion
+from il_ros.core.geometry import matrix_from_quaternion, norm
 from il_ros.core.limits import Array
-from il_ros.core.small_arrays import norm
 
 # Poses and joints that are measured by two devices may be this much apart in time, besides what
 # their stamps say; what the tool moves in this time is allowed on top.
@@ -69,9 +68,10 @@ class ToolConsistency:
 def _poses(contract: Contract) -> list[tuple[Arm, str]]:
     """The arms whose tool is measured, and by which observation."""
     check, streams = contract.tool, contract.observations
-    if not contract.arm or not (check.position or check.orientation):
+    arm = arm_of(contract) if check.position or check.orientation else None
+    if arm is None:
         return []
-    limbs = get_arm(contract.arm).limbs
+    limbs = arm.limbs
     if check.keys and len(check.keys) != len(limbs):
         raise ContractError(
             f'got {list(check.keys)}',

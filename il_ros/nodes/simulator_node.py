@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import SetBool
 
 from il_ros.core import topics
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import NS, Frame
@@ -117,7 +118,7 @@ class SimulatorNode(ManagedNode):
             config.task,
             limits=contract.limits,
             rate=contract.rate,
-            arm=contract.arm,
+            arm=arm_of(contract) or '',
             model=Path(config.model) if config.model else None,
             renderer=cast(Choice, config.renderer),  # it refuses others
         )

@@ -1,27 +1,52 @@
-"""Signatures of bundles: Ed25519 (RFC 8032) over a bundle's identity, in a file of its own.
+"""The identity of a bundle, and its signature: Ed25519 (RFC 8032), in a file of its own.
 
-What is signed is the identity, and with it all that the identity covers. `cryptography` is imported
-only where something is signed or verified.
+The identity is one hash over all that makes a bundle act and be watched as it does. What is signed
+is the identity, and with it all that the identity covers. `cryptography` is imported only where
+something is signed or verified.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
 from il_ros.core.documents import load_json
 from il_ros.core.errors import BundleError, IlRosError
 
+KEY = 'identity'
+"""Where `bundle.json` states it."""
+
 SIGNATURE_FILE = 'signature.json'
 
 _PURPOSE = b'il_ros bundle 1\n'  # so that a signature of something else never fits
 _FIX = 'run "il_ros bundle sign" where the private key is'
+
+
+def identity_of(description: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over the content of a `bundle.json`, its own statement of it left out.
+
+    The description holds the hashes of the files with weights and scores, the thresholds, the
+    contract and the record of the training, so that the identity covers them all. It is over the
+    values: the order of keys and the layout of the text play no part.
+
+    Args:
+        description: What the JSON file holds.
+    """
+    content = {key: value for key, value in description.items() if key != KEY}
+    text = json.dumps(content, sort_keys=True, separators=(',', ':'))
+    return hashlib.sha256(text.encode('ascii')).hexdigest()
+
+
+def with_identity(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The same description with the identity that it has now."""
+    return {**description, KEY: identity_of(description)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from il_ros.policies.bundle import (
     FileEntry,
     read_info,
 )
-from il_ros.policies.bundle_identity import KEY, with_identity
+from il_ros.policies.bundle_signature import KEY, with_identity
 
 
 def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> str:

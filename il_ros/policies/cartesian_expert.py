@@ -10,10 +10,10 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from il_ros.core.arms import AnyArm, Arm, require_single
+from il_ros.core.arms import AnyArm, Arm, require_gripper, require_single
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import matrix_about, rotation_vector
-from il_ros.core.kinematics import jacobian_of, resolve
+from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
 
 DOWN = matrix_about(0, math.pi)  # the tool's rotation when it points straight down
@@ -121,6 +121,7 @@ class CartesianExpert(ABC):
     def __post_init__(self) -> None:
         require_arm(self.arm, where=type(self).__name__)
         require_single(self.arm, where=type(self).__name__)
+        require_gripper(self.arm, where=type(self).__name__)
 
     @abstractmethod
     def decide(self, scene: ExpertScene) -> ToolCommand:
@@ -197,7 +198,7 @@ def joint_speed(
     turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
     twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])
     pull = pace.rest * (arm.home[:-1] - q)
-    speed = resolve(jacobian_of(frames), twist, damping=pace.damping, pull=pull)
+    speed = resolve(arm.chain.jacobian_of(frames), twist, damping=pace.damping, pull=pull)
     # Slow all joints alike, so that the tool keeps its path.
     speed /= max(1.0, float(np.max(np.abs(speed) / arm.velocity[:-1])) / pace.velocity)
     return _eased(speed, before, pace.acceleration * arm.acceleration[:-1] * dt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from il_ros.core.arms import get_arm
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
@@ -26,7 +26,7 @@ class ContractExpert:
 
     def __init__(self, expert: Expert, contract: Contract) -> None:
         self._expert, names = expert, contract.action.names
-        arm = get_arm(contract.arm) if contract.arm else None
+        arm = arm_of(contract)
         known = names if arm is None else arm.names
         if unknown := [name for name in names if name not in known]:
             raise ContractError(

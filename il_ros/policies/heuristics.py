@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from il_ros.core.arms import AnyArm
+from il_ros.core.joint_order import arm_layout
 from il_ros.core.limits import Array
 from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, toward
 
@@ -24,8 +25,10 @@ class Hold:
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """The present joint positions, over and over."""
-        sides = [''] if self.arm is None else [limb.prefix for limb in self.arm.limbs]
-        keys = [f'{side}{part}_position' for side in sides for part in ('joint', 'gripper')]
+        if self.arm is None:
+            keys = ['joint_position', 'gripper_position']
+        else:
+            keys = [key for key in arm_layout(self.arm.limbs) if key.endswith('_position')]
         return np.tile(np.concatenate([observation[key] for key in keys]), (horizon, 1))
 
 

@@ -90,13 +90,14 @@ def _heuristic(contract: Contract) -> Callable[..., Array] | None:
     a look; neither has to be good.
     """
     # Few scores compare with it: a policy node without one starts without the arms.
-    from il_ros.core.arms import get_arm, require_single
+    from il_ros.core.arms import arm_of, require_single
     from il_ros.policies.contract_expert import ContractExpert
     from il_ros.policies.heuristics import Straight
 
-    arm = get_arm(contract.arm) if contract.arm else None
+    arm = arm_of(contract)
     if arm is None or not set(Straight.keys) <= set(contract.observations):
         return None
-    if set(arm.names) != set(contract.action.names):
+    grips = all(limb.gripper for limb in arm.limbs)
+    if not grips or set(arm.names) != set(contract.action.names):
         return None
     return ContractExpert(Straight(arm=require_single(arm, where='reference')), contract).act

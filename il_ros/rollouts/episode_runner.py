@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import NS, Frame, FrameBuilder, describe_invalid
@@ -111,7 +112,7 @@ class EpisodeRunner:
             task,
             limits=contract.limits,
             rate=contract.rate,
-            arm=contract.arm,
+            arm=arm_of(contract) or '',
             renderer=renderer,
         )
         self._feeder = FrameFeeder(contract, driver.keys)

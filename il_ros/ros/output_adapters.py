@@ -10,7 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from il_ros.core.arms import get_arm, require_commanded, require_single
+from il_ros.core.arms import arm_of, require_commanded, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
@@ -151,7 +151,7 @@ class TwistOutput:
     waits = False
 
     def __init__(self, contract: Contract) -> None:
-        self._arm = require_single(get_arm(contract.arm), where='output adapter twist')
+        self._arm = require_single(arm_of(contract), where='output adapter twist')
         names, where = contract.action.names, f'contract {contract.name}.action.names'
         require_commanded(self._arm, names, where=where)
         self._columns = self._arm.columns(names)

@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from il_ros.core.arms import get_arm
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import Composite, decoder_for
 from il_ros.core.errors import ContractError
@@ -43,8 +43,8 @@ class SensorPublishers:
 
     def __init__(self, node: Node, contract: Contract, joints: Sequence[str]) -> None:
         self._contract, self._joints = contract, list(joints)
-        limbs = get_arm(contract.arm).limbs if contract.arm else ()
-        sides = [limb.prefix for limb in limbs] or ['']
+        arm = arm_of(contract)
+        sides = [''] if arm is None else [limb.prefix for limb in arm.limbs]
         self._parts = {
             part: [side + key for side in sides for key in keys]
             for part, keys in _JOINT_PARTS.items()

@@ -154,7 +154,7 @@ def _exclude_contacts(spec: Any, arm: Arm, model: ArmModel) -> None:
 def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) -> Any:
     body = parent.add_body(
         name=arm.prefix + link.name,
-        pos=arm.chain.fixed[index, :3, 3],
+        pos=_placed(arm.chain, index)[:3, 3],
         quat=_turn(arm.chain, index),
         gravcomp=1,
     )
@@ -179,12 +179,19 @@ def _add_link(parent: Any, arm: Arm, index: int, link: Link, armature: float) ->
     return body
 
 
+def _placed(chain: SerialChain, index: int) -> Array:
+    """Transform (4, 4) from the frame of the joint before, or of the base, to a joint's own."""
+    fixed = chain.fixed[index]
+    return fixed if index or chain.base is None else np.asarray(chain.base @ fixed)
+
+
 def _turn(chain: SerialChain, index: int) -> list[float]:
     """Quaternion wxyz of a joint's frame at position 0 in that of the joint before."""
-    alpha, half = chain.alpha[index], 0.5 * chain.alpha[index]
-    if not chain.theta and (index or chain.base is None):
-        return [math.cos(half), math.sin(half), 0, 0] if alpha else [1, 0, 0, 0]
-    x, y, z, w = quaternion_from_matrix(chain.fixed[index, :3, :3])
+    fixed = chain.fixed
+    if np.all(fixed[:, 0, 0] == 1.0) and (index or chain.base is None):  # turned about x alone
+        half = 0.5 * math.atan2(fixed[index, 2, 1], fixed[index, 1, 1])
+        return [math.cos(half), math.sin(half), 0, 0] if half else [1, 0, 0, 0]
+    x, y, z, w = quaternion_from_matrix(_placed(chain, index)[:3, :3])
     return [w, x, y, z]
 
 

@@ -56,6 +56,11 @@ class Limb:
         about = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
         return np.vstack([-np.eye(6), self.load * np.hstack([np.eye(3), about])])
 
+    @property
+    def gripper(self) -> str:
+        """Its gripper's joint, the last one."""
+        return self.names[-1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import ArmPair, get_arm
+from il_ros.core.arms import AnyArm, ArmPair, get_arm
 from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.core.images import Renderer
@@ -68,7 +68,8 @@ class World:
             Their joints may be in any order.
         rate: Control rate [Hz].
         timestep: Physics step [s]; the control period must be a multiple of it.
-        arm: Name of the arm, by default the task's; it may be empty where there is a model.
+        arm: The arm or its name, by default the task's; the name may be empty where there is a
+            model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
         renderer: How images are made, see `il_ros.sim.scene_cameras.CameraConfig`.
 
@@ -100,15 +101,15 @@ class World:
         limits: Limits | None = None,
         rate: float = 20.0,
         timestep: float = 0.002,
-        arm: str | None = None,
+        arm: str | AnyArm | None = None,
         model: Path | None = None,
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
         require_simulator()
         self.task = make_task(task) if isinstance(task, str) else task
-        arm = default_arm(self.task.name) if arm is None else arm
-        self.limits = limits or _own_limits(arm, self.task, model)
-        self._robot = _robot(arm, model, self.limits)
+        own = _known(default_arm(self.task.name) if arm is None else arm)
+        self.limits = limits or _own_limits(own, self.task, model)
+        self._robot = _robot(own, model, self.limits)
         self.names, self.limbs = self._robot.names, self._robot.limbs
         self.period = 1.0 / rate
         self.substeps = _substeps(self.period, timestep)
@@ -119,8 +120,7 @@ class World:
                 allowed=self.names,
             )
         self.limits = self.limits.ordered(self.names)
-        pair = get_arm(arm) if arm else None
-        self.clearance = Clearance(pair) if isinstance(pair, ArmPair) else None
+        self.clearance = Clearance(own) if isinstance(own, ArmPair) else None
         self.plant = Plant(self.task, self._robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self.plant.model, renderer)
@@ -278,13 +278,22 @@ def _substeps(period: float, timestep: float) -> int:
     return substeps
 
 
-def _own_limits(arm: str, task: Task, model: Path | None) -> Limits:
-    if model is not None:
+def _known(arm: str | AnyArm) -> AnyArm | None:
+    """The arm itself; None where its name is empty."""
+    if isinstance(arm, str):
+        return get_arm(arm) if arm else None
+    return arm
+
+
+def _own_limits(arm: AnyArm | None, task: Task, model: Path | None) -> Limits:
+    if model is not None or arm is None:
         raise IlRosError('a model without limits', where='simulator', fix="give a contract's")
-    return get_arm(arm).limits(*task.workspace, force=FORCE, torque=TORQUE, separation=SEPARATION)
+    return arm.limits(*task.workspace, force=FORCE, torque=TORQUE, separation=SEPARATION)
 
 
-def _robot(arm: str, model: Path | None, limits: Limits) -> Robot:
-    if model is None:
-        return make_robot(get_arm(arm))
-    return read_robot(model, limits, get_arm(arm) if arm else None)
+def _robot(arm: AnyArm | None, model: Path | None, limits: Limits) -> Robot:
+    if model is not None:
+        return read_robot(model, limits, arm)
+    if arm is None:
+        raise IlRosError('no arm and no model', where='simulator', fix='name an arm, or a model')
+    return make_robot(arm)

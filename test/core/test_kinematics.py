@@ -19,7 +19,7 @@ from il_ros.core.geometry import (
     rotation_vector,
     yaw,
 )
-from il_ros.core.kinematics import Capsule, Outline, jacobian_of, resolve
+from il_ros.core.kinematics import Capsule, Outline, resolve
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.ur5e import UR5E
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
@@ -223,7 +223,7 @@ def test_out_of_reach_is_said_and_stays_within_the_limits():
 @given(postures)
 @settings(max_examples=25, deadline=None)
 def test_the_nullspace_pull_moves_joints_and_not_the_tool(q):
-    jacobian = jacobian_of(FRANKA.chain.frames(q))
+    jacobian = FRANKA.chain.jacobian(q)
     if np.linalg.svd(jacobian)[1][-1] < 0.05:
         return  # near a singularity the damping wins over exactness
     step = resolve(jacobian, np.zeros(6), damping=1e-4, pull=np.ones(7))

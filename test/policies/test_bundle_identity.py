@@ -9,7 +9,7 @@ from made_bundles import edit_info, make_limit, refused, write_info
 
 from il_ros.core.errors import BundleError
 from il_ros.policies.bundle import load_bundle
-from il_ros.policies.bundle_identity import identity_of
+from il_ros.policies.bundle_signature import identity_of
 from il_ros.policies.bundle_writer import save_bundle, save_threshold
 
 

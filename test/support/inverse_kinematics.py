@@ -3,7 +3,7 @@
 import numpy as np
 
 from il_ros.core.geometry import rotation_vector
-from il_ros.core.kinematics import SerialChain, jacobian_of, resolve
+from il_ros.core.kinematics import SerialChain, resolve
 from il_ros.core.limits import Array
 
 
@@ -31,6 +31,6 @@ def solve_ik(
             break
         # Damping and pull fade with the error, so that neither biases the solution.
         damping, pull = 1e-3 + 0.1 * min(error, 1.0), min(error, 0.1) * (rest - q)
-        step = resolve(jacobian_of(frames), twist, damping=damping, pull=pull)
+        step = resolve(chain.jacobian_of(frames), twist, damping=damping, pull=pull)
         q = np.clip(q + np.clip(step, -0.5, 0.5), lower, upper)
     return best, least

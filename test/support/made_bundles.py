@@ -11,7 +11,7 @@ from il_ros.calibration.fit_scores import fit_bank
 from il_ros.core.errors import IlRosError
 from il_ros.core.observation_features import Features, Normalizer
 from il_ros.policies.bundle import Bundle, Training, load_bundle
-from il_ros.policies.bundle_identity import with_identity
+from il_ros.policies.bundle_signature import with_identity
 from il_ros.policies.mlp import MlpConfig, MlpPolicy, network_shapes
 
 CHANNELS = (

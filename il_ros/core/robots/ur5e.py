@@ -54,7 +54,7 @@ UR5E = Arm(
         'wrist_3_joint',
     ),
     gripper='gripper_finger_joint1',
-    chain=SerialChain(
+    chain=SerialChain.of_parameters(
         a=(0.0, 0.0, -0.425, -0.3922, 0.0, 0.0),
         d=(0.1625, 0.0, 0.0, 0.1333, 0.0997, 0.0996),
         alpha=(0.0, math.pi / 2, 0.0, 0.0, math.pi / 2, -math.pi / 2),

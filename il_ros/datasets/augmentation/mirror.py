@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm, require_single
+from il_ros.core.arms import Arm, arm_of, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.limits import Array
@@ -49,7 +49,7 @@ class MirrorSamples:
         self._observations = observation_map(settings, contract)
         self._actions = action_map(settings, contract)
         self._ends = np.cumsum([stream.size for stream in contract.observations.values()])[:-1]
-        self._arm = require_single(get_arm(contract.arm), where='mirror') if contract.arm else None
+        self._arm = require_single(arm_of(contract), where='mirror') if contract.arm else None
         if self._arm is not None:
             self._require_mirrored_tool(self._arm)
         self._require_reachable()

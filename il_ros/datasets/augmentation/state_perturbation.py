@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.arms import Arm, get_arm, require_single
+from il_ros.core.arms import Arm, arm_of, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError, require
 from il_ros.core.geometry import quaternion_from_matrix
@@ -233,7 +233,7 @@ def _point_part(contract: Contract, settings: StatePerturbation, key: str) -> sl
 
 def _arm(contract: Contract, *, needed: bool) -> Arm | None:
     if contract.arm:
-        return require_single(get_arm(contract.arm), where='perturbation')
+        return require_single(arm_of(contract), where='perturbation')
     if needed:
         raise DatasetError(
             'the contract names no arm, so it is not known how its tool moves',

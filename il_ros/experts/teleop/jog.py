@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from il_ros.core.arms import get_arm, require_single
+from il_ros.core.arms import arm_of, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
-from il_ros.core.kinematics import jacobian_of, resolve
+from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.setpoint_limiter import (
@@ -42,13 +42,14 @@ class Jog:
     """
 
     def __init__(self, contract: Contract, config: MotionConfig, horizon: int) -> None:
-        if not contract.arm:
+        arm = arm_of(contract)
+        if arm is None:
             raise IlRosError(
                 'the contract names no arm, so a twist cannot become joint motion',
                 where=f'contract {contract.name}',
                 fix='name its kinematic model under arm, or use a leader arm',
             )
-        self._arm = require_single(get_arm(contract.arm), where='a twist')
+        self._arm = require_single(arm, where='a twist')
         self._limits = contract.limits
         self.moves = arm_joints(contract, self._arm)
         self._columns = self._arm.columns(contract.action.names)
@@ -94,7 +95,8 @@ class Jog:
             effort = np.linalg.norm(twist[:3]) / _LINEAR + np.linalg.norm(twist[3:]) / _ANGULAR
             home = self._arm.home[: len(self._arm.joints)]
             pull = min(float(effort), 1.0) * _REST * (home - position[self._columns])
-            wish[self._columns] = resolve(jacobian_of(frames), twist, damping=_DAMPING, pull=pull)
+            jacobian = self._arm.chain.jacobian_of(frames)
+            wish[self._columns] = resolve(jacobian, twist, damping=_DAMPING, pull=pull)
         return wish
 
     def _twist(self, tool: Array, reading: DeviceReading) -> Array:

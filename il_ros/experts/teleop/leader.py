@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from il_ros.core.arms import get_arm
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
@@ -210,7 +210,7 @@ class LeaderFollower:
     """
 
     def __init__(self, contract: Contract, config: LeaderConfig, horizon: int) -> None:
-        self._names, arm = contract.action.names, get_arm(contract.arm) if contract.arm else None
+        self._names, arm = contract.action.names, arm_of(contract)
         self.moves = np.array([name in config.joints for name in self._names])
         if arm is not None and not np.array_equal(self.moves, arm_joints(contract, arm)):
             raise IlRosError(

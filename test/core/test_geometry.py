@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from il_ros.core.small_arrays import every, finite, norm
+from il_ros.core.geometry import every, finite, norm
 
 INF, NAN = np.inf, np.nan
 
