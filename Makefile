@@ -20,7 +20,7 @@ ARGS ?=
 
 # ros2 is there exactly when a ROS is sourced (the wheels have no ros2 command).
 SOURCED := $(if $(ROS_DISTRO),$(shell command -v ros2))
-PINS := $(patsubst %,requirements/locked/%.txt,train interop signing view dev \
+PINS := $(patsubst %,requirements/locked/%.txt,robot train interop signing view dev \
 	$(if $(SOURCED),,wheels ros-$(DISTRO)))
 INTERFACES := CMakeLists.txt package.xml $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action)
 # Interface packages that the wheels lack. A sourced ROS brings them.
@@ -107,16 +107,16 @@ $(VENV)/.installed: $(PINS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes $(PINS:%=-r %)
 	@# Which build of torch is right depends on the machine, so it has no hash.
-	grep '^torch==' requirements/train.txt > $(VENV)/torch.txt
+	grep '^torch==' requirements/robot.txt > $(VENV)/torch.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/torch.txt
 	@touch $@
 
 # MetaWorld pins a MuJoCo of its own; everything else is as for training. Sources are used in place.
-$(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,train dev metaworld)
+$(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,robot train dev metaworld)
 	@bash cmake/system_packages.sh $(PYTHON) $(PACKAGES)
 	@echo "metaworld: Python packages into $(METAWORLD)"
 	$(PYTHON) -m venv $(METAWORLD)
-	grep -hv '^mujoco' requirements/train.txt requirements/dev.txt > $(METAWORLD)/training.txt
+	grep -hv '^mujoco' requirements/robot.txt requirements/train.txt requirements/dev.txt > $(METAWORLD)/training.txt
 	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r $(METAWORLD)/training.txt -r requirements/metaworld.txt
 	$(METAWORLD)/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -12,10 +12,10 @@ root = Path(__file__).parent
 version = re.search(r"__version__ = '(.+)'", (root / 'il_ros/__init__.py').read_text())[1]
 
 
-def pins(extra):
-    """Lines of the requirements file that is named after the extra."""
-    lines = (root / f'requirements/{extra}.txt').read_text().splitlines()
-    return [line for line in lines if line and not line.startswith('#')]
+def pins(*files):
+    """Lines of these files of requirements."""
+    lines = [line for file in files for line in (root / f'requirements/{file}.txt').open()]
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
 
 
 setup(
@@ -27,6 +27,9 @@ setup(
     packages=find_packages(include=['il_ros', 'il_ros.*'], exclude=['il_ros.nodes', 'il_ros.ros']),
     package_data={'il_ros': ['**/*.j2', '**/*.css']},
     install_requires=['numpy', 'PyYAML', 'tyro', 'rich'],
-    extras_require={extra: pins(extra) for extra in ('train', 'interop', 'signing', 'view')},
+    extras_require={
+        'train': pins('robot', 'train'),
+        **{extra: pins(extra) for extra in ('interop', 'signing', 'view')},
+    },
     entry_points={'console_scripts': ['il_ros = il_ros.cli.main:main']},
 )

@@ -12,8 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SETS = (
-    'train', 'interop', 'signing', 'view', 'dev', 'docs', 'lock', 'wheels', 'ros-kilted',
-    'ros-jazzy',
+    'robot', 'train', 'interop', 'signing', 'view', 'dev', 'docs', 'lock', 'wheels',
+    'ros-kilted', 'ros-jazzy',
 )  # fmt: skip
 OPTIONS = (
     '--no-config', '--quiet', '--universal', '--no-deps', '--generate-hashes',
