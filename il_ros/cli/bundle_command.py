@@ -9,8 +9,7 @@ from rich.table import Column, Table
 
 from il_ros.cli.printing import Console, cell, say
 from il_ros.policies.bundle import Bundle, load_bundle
-from il_ros.policies.bundle_signature import key_files, read_signature, sign_bundle
-from il_ros.policies.bundle_trust import BundleTrust
+from il_ros.policies.bundle_signature import BundleTrust, key_files, read_signature, sign_bundle
 
 
 def info(bundle: tyro.conf.Positional[Path]) -> int:

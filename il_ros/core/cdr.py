@@ -94,12 +94,17 @@ class Cdr:
 
     def doubles(self, count: int | None = None) -> tuple[float, ...]:
         """A number of float64; by default a sequence of them."""
+        return self.numbers('d', count)
+
+    def numbers(self, kind: str, count: int | None = None) -> tuple[float, ...]:
+        """A number of what `struct` calls `kind`; by default a sequence of them."""
+        size = struct.calcsize(f'={kind}')
         if count is None:
-            count = self._bounded(self.uint32(), 8)
+            count = self._bounded(self.uint32(), size)
         if not count:
             return ()
-        self._align(self.widest)
-        return self._take(struct.Struct(f'{self.order}{count}d'))
+        self._align(min(size, self.widest))
+        return self._take(struct.Struct(f'{self.order}{count}{kind}'))
 
     def octets(self, count: int | None = None) -> Bytes:
         """A number of bytes; by default a sequence of them."""
@@ -147,6 +152,17 @@ def header_frame(data: Bytes) -> str:
         IlRosError: If the bytes end early or are not plain CDR.
     """
     return known_header(data).frame_id
+
+
+def child_frame(data: Bytes) -> str:
+    """The `child_frame_id` of a message that has one behind its std_msgs/Header.
+
+    Raises:
+        IlRosError: If the bytes end early or are not plain CDR.
+    """
+    reader = Cdr(data)
+    reader.header()
+    return reader.string()
 
 
 class KnownHeader:

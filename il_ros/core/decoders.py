@@ -16,7 +16,7 @@ from il_ros.core.cdr import ORIGIN, Bytes, Cdr, ends_early, known_header
 from il_ros.core.errors import ContractError, IlRosError, require
 from il_ros.core.geometry import matrix_from_quaternion, quaternion_from_matrix
 from il_ros.core.limits import Array
-from il_ros.core.registry import lookup, names_of
+from il_ros.core.registry import load, lookup, names_of
 
 
 class Decoder(Protocol):
@@ -53,6 +53,14 @@ class Decoder(Protocol):
         """The value between `a` (share 0) and `b` (share 1), each of shape (size,)."""
 
 
+def has_child(decoder: Decoder) -> bool:
+    """Whether a type's messages say which frame they are of, and the contract has to, too.
+
+    A third party's decoder says so by an attribute `has_child`.
+    """
+    return bool(getattr(decoder, 'has_child', False))
+
+
 def is_framed(decoder: Decoder) -> bool:
     """Whether a type's numbers are in the frame that its header names.
 
@@ -67,11 +75,23 @@ _XYZW = ('x', 'y', 'z', 'w')
 
 @dataclass(frozen=True)
 class Composite(Decoder):
-    """A header and float64 leaves: dotted fields, in the order of the definition."""
+    """A header, if it is `stamped`, and float64 leaves: dotted fields in the definition's order.
+
+    A type without a header has the fields of the one that has: `pose.position` is that of a Pose,
+    too. Its numbers are in no frame that a message names.
+    """
 
     parts: Mapping[str, tuple[str, ...]]
     stamped: bool = True
-    framed: bool = True
+
+    @property
+    def framed(self) -> bool:
+        """Whether the numbers are in the frame that the header names."""
+        return self.stamped
+
+    def path(self, field: str) -> str:
+        """Where a message has the leaves of `field`: dotted, empty for the message itself."""
+        return field if self.stamped else field.partition('.')[2]
 
     def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
         """Refuse names (they are a JointState's) and fields that the type does not have."""
@@ -97,10 +117,15 @@ class Composite(Decoder):
 
     def read(self, data: Bytes) -> dict[str, tuple[float, ...]]:
         """The leaves of each field."""
+        if not self.stamped:
+            return self._leaves(data, ORIGIN, Cdr(data).order)
         header = known_header(data)
         begin = header.end + -(header.end - ORIGIN) % header.widest
+        return self._leaves(data, begin, header.order)
+
+    def _leaves(self, data: Bytes, begin: int, order: str) -> dict[str, tuple[float, ...]]:
         try:
-            leaves = self._doubles[header.order].unpack_from(data, begin)
+            leaves = self._doubles[order].unpack_from(data, begin)
         except struct.error:
             raise ends_early(data) from None
         return {field: leaves[place] for field, place in self._places.items()}
@@ -132,13 +157,19 @@ class Composite(Decoder):
         for field in fields:
             part = slice(at, at + len(self.parts[field]))
             if len(self.parts[field]) == 4:
-                turned = quaternion_from_matrix(turn @ matrix_from_quaternion(value[part]))
+                orientation = self._oriented(matrix_from_quaternion(value[part]), turn)
+                turned = quaternion_from_matrix(orientation)
                 result[part] = turned if turned[3] >= 0 else -turned
             else:
                 shift = transform[:3, 3] if field in _POSITIONS else 0.0
                 result[part] = turn @ value[part] + shift
             at = part.stop
         return result
+
+    @staticmethod
+    def _oriented(orientation: Array, turn: Array) -> Array:
+        """An orientation in another frame, to which `turn` leads; (3, 3) each."""
+        return np.asarray(turn @ orientation)
 
     def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
         """Leaf by leaf; of a quaternion the shorter way, normalised."""
@@ -152,6 +183,50 @@ class Composite(Decoder):
                 value[part] = mixed if mixed[3] >= 0 else -mixed
             at = part.stop
         return value
+
+
+class Transform(Composite):
+    """geometry_msgs/TransformStamped: the pose of its child frame in the frame of its header."""
+
+    has_child = True
+
+    def read(self, data: Bytes) -> dict[str, tuple[float, ...]]:
+        """The leaves of each field."""
+        reader = Cdr(data)
+        reader.header()
+        reader.skip_string()
+        begin = reader.position + -(reader.position - ORIGIN) % reader.widest
+        return self._leaves(data, begin, reader.order)
+
+    def path(self, field: str) -> str:
+        """Where a message has the leaves of `field`."""
+        return {'pose.position': 'transform.translation'}.get(field, 'transform.rotation')
+
+
+class InertialUnit(Composite):
+    """sensor_msgs/Imu: in the frame of the sensor, and nothing of what the sensor lacks."""
+
+    def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
+        """No names; no covariances."""
+        super().check(fields, names, where)
+        _check_fields(fields, [part for part in self.parts if not part.endswith(_SPREAD)], where)
+
+    def pick(
+        self, content: dict[str, tuple[float, ...]], fields: tuple[str, ...], names: tuple[str, ...]
+    ) -> Array:
+        """Raise IlRosError for what the driver says that it does not measure."""
+        for field in fields:
+            if content[field + _SPREAD][0] == -1.0:
+                raise IlRosError(
+                    f'no {field}: {field}{_SPREAD} begins with -1',
+                    fix='leave it out of the contract',
+                )
+        return super().pick(content, fields, names)
+
+    @staticmethod
+    def _oriented(orientation: Array, turn: Array) -> Array:
+        """That of another frame on the same body: an Imu's is the sensor's own, in the world."""
+        return np.asarray(orientation @ turn.T)
 
 
 @dataclass(frozen=True)
@@ -203,7 +278,7 @@ class JointState(Decoder):
 
 
 class OtherJointsError(IlRosError):
-    """A JointState that holds none of a stream's joints, as one of a gripper's driver."""
+    """A message that is not a stream's: a JointState of a gripper's driver, another transform."""
 
 
 _JOINT_FIELDS = ('position', 'velocity', 'effort')
@@ -279,16 +354,34 @@ def _check_fields(fields: tuple[str, ...], known: Any, where: str) -> None:
     require(fine, list(fields), f'{where}.fields', known, ContractError)
 
 
-# Third parties' are added when they are asked for.
 _POSITIONS = ('pose.position', 'point')
+_SPREAD = '_covariance'
 _POSE = {'pose.position': _XYZ, 'pose.orientation': _XYZW}
+_PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    'Pose': _POSE,
+    'Point': {'point': _XYZ},
+    'Wrench': {'wrench.force': _XYZ, 'wrench.torque': _XYZ},
+    'Twist': {'twist.linear': _XYZ, 'twist.angular': _XYZ},
+    'Accel': {'accel.linear': _XYZ, 'accel.angular': _XYZ},
+}
+_NINE = tuple(map(str, range(9)))
+_IMU = {
+    'orientation': _XYZW,
+    'orientation_covariance': _NINE,
+    'angular_velocity': _XYZ,
+    'angular_velocity_covariance': _NINE,
+    'linear_acceleration': _XYZ,
+    'linear_acceleration_covariance': _NINE,
+}
+# Those of `_PLAIN` and third parties' are added when they are asked for.
 DECODERS: dict[str, Decoder] = {
     'sensor_msgs/msg/JointState': JointState(),
-    'geometry_msgs/msg/PoseStamped': Composite(_POSE),
-    'geometry_msgs/msg/PointStamped': Composite({'point': _XYZ}),
-    'geometry_msgs/msg/WrenchStamped': Composite({'wrench.force': _XYZ, 'wrench.torque': _XYZ}),
-    'geometry_msgs/msg/TwistStamped': Composite({'twist.linear': _XYZ, 'twist.angular': _XYZ}),
+    **{f'geometry_msgs/msg/{name}Stamped': Composite(parts) for name, parts in _PARTS.items()},
+    **{f'geometry_msgs/msg/{name}': Composite(parts, False) for name, parts in _PARTS.items()},
+    'geometry_msgs/msg/TransformStamped': Transform(_POSE),
+    'sensor_msgs/msg/Imu': InertialUnit(_IMU),
 }
+_PLAIN = 'il_ros.core.plain_decoders:PLAIN_DECODERS'
 
 
 def decoder_for(type_name: str) -> Decoder:
@@ -301,6 +394,8 @@ def decoder_for(type_name: str) -> Decoder:
         UnknownNameError: If there is none.
     """
     if type_name not in DECODERS:
+        _add_plain()
+    if type_name not in DECODERS:
         found = lookup('decoder', type_name, {})
         DECODERS[type_name] = found() if isinstance(found, type) else found
     return DECODERS[type_name]
@@ -308,4 +403,10 @@ def decoder_for(type_name: str) -> Decoder:
 
 def decoded_types() -> list[str]:
     """Message types that have a decoder; third parties' come last."""
+    _add_plain()
     return list(dict.fromkeys([*DECODERS, *names_of('decoder', ())]))
+
+
+def _add_plain() -> None:
+    for name, decoder in load(_PLAIN).items():
+        DECODERS.setdefault(name, decoder)

@@ -41,8 +41,16 @@ class ContractError(IlRosError):
     """A contract is malformed, or two contracts that must agree do not."""
 
 
-class FrameIdError(IlRosError):
+class VoidingError(IlRosError):
+    """A message without a value that makes those before it void, however old they may be."""
+
+
+class FrameIdError(VoidingError):
     """A message is in a coordinate frame that the contract does not expect."""
+
+
+class InstructionError(VoidingError):
+    """A text that is none of those that the contract names."""
 
 
 class BundleError(IlRosError):

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
-from il_ros.core.cdr import Bytes, header_frame, header_stamp
+from il_ros.core.cdr import Bytes, child_frame, header_frame, header_stamp
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import Composite, OtherJointsError, decoder_for, is_framed
-from il_ros.core.errors import FrameIdError, IlRosError, printable
+from il_ros.core.errors import FrameIdError, IlRosError, VoidingError, printable
 from il_ros.core.geometry import finite
 from il_ros.core.limits import Array
 from il_ros.core.streams import ImageStream, Stream
@@ -97,6 +97,7 @@ class TopicDecoder:
         self._transforms = transforms
         framed = self._streams if is_framed(self._decoder) else ()
         self._frame_ids = {key: streams[key].frame_in(base_frame) for key in framed}
+        self._has_children = any(stream.child_frame_id for stream in self._streams.values())
 
     def decode(
         self, data: Bytes, received: int
@@ -113,10 +114,13 @@ class TopicDecoder:
             stamp = header_stamp(data) if self._decoder.stamped else received
             content = self._decoder.read(data)
             frame_id = header_frame(data) if self._frame_ids else ''
+            child = child_frame(data) if self._has_children else ''
         except IlRosError as problem:
             return received, {}, dict.fromkeys(self._streams, problem)
         for key, stream in self._streams.items():
             try:
+                if stream.child_frame_id != child:
+                    raise _other_child(child, stream.child_frame_id)
                 value = self._decoder.pick(content, stream.fields, stream.names)
                 if self._frame_ids.get(key, frame_id) != frame_id:
                     align = stream.align
@@ -125,8 +129,9 @@ class TopicDecoder:
                     value = self._moved(key, value, frame_id, measured)
                 values[key] = value
             except OtherJointsError as problem:
-                # Another publisher's, where there may be some, each with joints of its own.
-                if stream.publishers == 1 or key not in self._known:
+                # Another publisher's, where there may be some, each with joints of its own; one
+                # that tracks several things publishes their transforms by turns.
+                if key not in self._known or (stream.publishers == 1 and not child):
                     errors[key] = problem
             except IlRosError as problem:
                 errors[key] = problem
@@ -161,6 +166,14 @@ class TopicDecoder:
         except IlRosError as problem:
             raise FrameIdError(f'{named}: {problem}', allowed=allowed, fix=fix) from None
         return self._decoder.moved(value, fields, transform)
+
+
+def _other_child(got: str, wanted: str) -> OtherJointsError:
+    return OtherJointsError(
+        f'a transform of {printable(got, 80)!r}',
+        allowed=repr(wanted),
+        fix='correct child_frame_id in the contract, or its driver',
+    )
 
 
 @dataclass
@@ -243,8 +256,8 @@ class FrameBuilder:
     def reject(self, key: str, problem: IlRosError, *, now: int) -> list[Frame]:
         """Take note of a message that gave no value; return the frames that became due.
 
-        What was measured in another coordinate frame makes the samples before void, too: the stream
-        is invalid until a right one comes, however old a sample may be.
+        What was measured in another coordinate frame, and an unknown instruction, make the samples
+        before void, too: the stream is invalid until a right one comes, whatever its age limit.
 
         Args:
             key: The contract's key.
@@ -253,7 +266,7 @@ class FrameBuilder:
         """
         frames = self.poll(now)
         self.rejected[key] = str(problem)
-        if isinstance(problem, FrameIdError):
+        if isinstance(problem, VoidingError):
             self._histories[key].samples.clear()
         return frames
 

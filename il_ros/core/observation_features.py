@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
+from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
@@ -22,6 +23,7 @@ VARIES = 1e-3
 
 _MOTION = frozenset({
     'velocity', 'effort', 'twist.linear', 'twist.angular', 'wrench.force', 'wrench.torque',
+    'accel.linear', 'accel.angular', 'angular_velocity', 'linear_acceleration',
 })  # fmt: skip
 
 
@@ -209,10 +211,9 @@ def _layout(streams: list[Stream]) -> tuple[list[Index], list[Index], int]:
         for part in stream.fields:
             if part in ('pose.position', 'point'):
                 points.append(np.arange(at, at + 3))
-            if part == 'pose.orientation':
+            if part in ('pose.orientation', 'orientation'):
                 quaternions.append(np.arange(at, at + 4))
-            # The types with these parts have parts of three and of four numbers only.
-            at += 4 if part == 'pose.orientation' else 3
+            at += decoder_for(stream.type).size((part,), stream.names)
         at = end
     return points, quaternions, at
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from il_ros.core.decoders import decoded_types, decoder_for, is_framed
+from il_ros.core.decoders import decoded_types, decoder_for, has_child, is_framed
 from il_ros.core.errors import ContractError, UnknownNameError, require
 
 
@@ -64,10 +64,13 @@ class Stream(TopicStream):
     Attributes:
         fields: Parts of the message that are taken, in this order, e.g. `[position]` of a
             JointState or `[pose.position, pose.orientation]` of a PoseStamped.
-        names: Joint names, for a JointState; their order is the order of the numbers.
+        names: Joint names, for a JointState; their order is the order of the numbers. For an array
+            or a Joy, a name for each number; for a String, each text that may come.
         frame_id: Coordinate frame of the numbers, by default the contract's `base_frame`: what the
             message's `header.frame_id` has to be. An empty one takes messages that name no frame.
             Joints have none.
+        child_frame_id: Of a TransformStamped, the frame whose pose it is; transforms of others are
+            left out.
         follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
             or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
     """
@@ -75,6 +78,7 @@ class Stream(TopicStream):
     fields: tuple[str, ...]
     names: tuple[str, ...] = ()
     frame_id: str | None = None
+    child_frame_id: str = ''
     follows_arm: bool = False
 
     @cached_property
@@ -143,6 +147,9 @@ def check_stream(stream: Stream, where: str) -> None:
         fine = is_framed(decoder) and not stream.frame_id.startswith('/')
         allowed = 'a frame without a leading slash' if is_framed(decoder) else 'none for this type'
         require(fine, stream.frame_id, f'{where}.frame_id', allowed, ContractError)
+    if has_child(decoder) != bool(stream.child_frame_id):
+        allowed = 'the frame whose pose it is' if has_child(decoder) else 'none for this type'
+        require(False, stream.child_frame_id, f'{where}.child_frame_id', allowed, ContractError)
     if stream.align.time == 'header' and not decoder.stamped:
         raise ContractError(
             f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'

@@ -24,8 +24,7 @@ from il_ros.core.regular_files import read_text
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.conformal_thresholds import CalibrationRecord
 from il_ros.policies.array_files import damaged, read_arrays
-from il_ros.policies.bundle_signature import KEY, identity_of
-from il_ros.policies.bundle_trust import BundleTrust
+from il_ros.policies.bundle_signature import KEY, BundleTrust, identity_of
 from il_ros.policies.policy import POLICIES, Policy, hash_arrays
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.policies.watch_rehearsal import require_watchful, zero_input

@@ -1,14 +1,15 @@
-"""The identity of a bundle, and its signature: Ed25519 (RFC 8032), in a file of its own.
+"""The identity of a bundle, its signature (Ed25519, RFC 8032), and which ones a robot takes.
 
-The identity is one hash over all that makes a bundle act and be watched as it does. What is signed
-is the identity, and with it all that the identity covers. `cryptography` is imported only where
-something is signed or verified.
+The identity is one hash over all that makes a bundle act and be watched as it does. What is signed,
+in a file of its own, is the identity, and with it all that the identity covers. `cryptography` is
+imported only where something is signed or verified.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ KEY = 'identity'
 
 SIGNATURE_FILE = 'signature.json'
 
+_IDENTITY = re.compile('[0-9a-f]{64}')
 _PURPOSE = b'il_ros bundle 1\n'  # so that a signature of something else never fits
 _FIX = 'run "il_ros bundle sign" where the private key is'
 
@@ -151,6 +153,52 @@ def read_signature(path: Path) -> BundleSignature | None:
     except (ValueError, RecursionError):
         raise BundleError('no signature', where=str(file), fix=_FIX) from None
     return parse(BundleSignature, data, where=str(file), error=BundleError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleTrust:
+    """What a bundle has to be before more of it is read than its description.
+
+    Attributes:
+        identity: The one identity that is taken (64 hex digits); empty for any.
+        keys: Public keys, PEM files, one of which has to have signed it; none for no matter who.
+
+    Raises:
+        IlRosError: If the identity is no such number.
+    """
+
+    identity: str = ''
+    keys: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.identity and not _IDENTITY.fullmatch(self.identity):
+            raise IlRosError(
+                f'got {self.identity!r}',
+                where='bundle_identity',
+                allowed='64 hex digits, or nothing for any bundle',
+                fix='take what "il_ros bundle info" shows',
+            )
+
+    def require(self, path: Path, identity: str) -> None:
+        """Refuse a bundle that is another one, or that nobody here trusts.
+
+        Args:
+            path: Its folder.
+            identity: The identity that its description has.
+
+        Raises:
+            BundleError: If it is another one, not signed, or not by one of the keys.
+            IlRosError: If a key cannot be read, or signatures cannot be verified here.
+        """
+        if self.identity and identity != self.identity:
+            raise BundleError(
+                f'bundle {identity}',
+                where=str(path),
+                allowed=self.identity,
+                fix='load that one, or change the parameter bundle_identity',
+            )
+        if self.keys:
+            require_signed(path, identity, self.keys)
 
 
 def _message(identity: str) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from il_ros.core.errors import IlRosError
-from il_ros.policies.bundle_trust import BundleTrust
+from il_ros.policies.bundle_signature import BundleTrust
 from il_ros.ros.node_parameters import setting
 
 

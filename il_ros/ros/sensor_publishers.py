@@ -76,7 +76,11 @@ class SensorPublishers:
                 continue
             message = self._message(keys, values)
             frame_id = self._contract.frame_of(keys[0])
-            self._publishers[topic].publish(fill_stamp(message, stamp, frame_id))
+            if decoder_for(self._contract.observations[keys[0]].type).stamped:
+                fill_stamp(message, stamp, frame_id)
+            if child := self._contract.observations[keys[0]].child_frame_id:
+                message.child_frame_id = child
+            self._publishers[topic].publish(message)
         return sent
 
     def _message(self, keys: list[str], values: Values) -> Any:
@@ -88,7 +92,8 @@ class SensorPublishers:
         value = np.asarray(values[keys[0]], dtype=float)
         position = 0
         for part in stream.fields:
-            target = attrgetter(part)(message)
+            path = decoder.path(part)
+            target = attrgetter(path)(message) if path else message
             for leaf in decoder.parts[part]:
                 setattr(target, leaf, float(value[position]))
                 position += 1

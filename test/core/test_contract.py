@@ -78,8 +78,8 @@ def test_layout_and_comments_are_not_part_of_the_hash_but_values_are():
             'to fix: remove the leading slash and remap or namespace the node',
         ),
         (
-            {'observations__wrench__type': 'std_msgs/msg/String'},
-            "c.observations.wrench.type: got 'std_msgs/msg/String'; "
+            {'observations__wrench__type': 'sensor_msgs/msg/Range'},
+            "c.observations.wrench.type: got 'sensor_msgs/msg/Range'; "
             'allowed: sensor_msgs/msg/JointState, ',
         ),
         (

@@ -3,13 +3,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cdr_messages import cdr, joints, make, pose
+from cdr_messages import cdr, joints, make, plain, pose, xyz
 from hypothesis import given
 from hypothesis import strategies as st
 
 from il_ros.core import decoders, registry
-from il_ros.core.cdr import header_frame, header_stamp
-from il_ros.core.decoders import DECODERS, decoder_for
+from il_ros.core.cdr import child_frame, header_frame, header_stamp
+from il_ros.core.decoders import DECODERS, decoder_for, is_framed
 from il_ros.core.errors import ContractError, IlRosError
 from il_ros.core.streams import Stream, check_stream
 
@@ -106,12 +106,95 @@ def test_every_type_gives_the_leaves_of_its_fields(little):
     assert both.tolist() == [4, 5, 6, 1, 2, 3]
 
 
+PAIRS = {
+    'Pose': {'position': ('Point', [1, 2, 3]), 'orientation': ('Quaternion', [0, 0, -0.6, -0.8])},
+    'Twist': {'linear': ('Vector3', [1, 2, 3]), 'angular': ('Vector3', [4, 5, 6])},
+    'Accel': {'linear': ('Vector3', [1, 2, 3]), 'angular': ('Vector3', [4, 5, 6])},
+    'Wrench': {'force': ('Vector3', [1, 2, 3]), 'torque': ('Vector3', [4, 5, 6])},
+}
+
+
+@pytest.mark.parametrize('little', [True, False])
+@pytest.mark.parametrize('name', PAIRS)
+def test_a_type_without_a_header_gives_what_the_one_with_a_header_does(name, little):
+    parts = {part: xyz(*content) for part, content in PAIRS[name].items()}
+    bare, stamped = f'geometry_msgs/msg/{name}', f'geometry_msgs/msg/{name}Stamped'
+    fields = tuple(DECODERS[stamped].parts)
+    data = cdr(stamped, little=little, **{name.lower(): make(bare, **parts)})
+    expected = DECODERS[stamped].decode(data, fields, ())
+    found = DECODERS[bare].decode(plain(bare, little=little, **parts), fields, ())
+    assert found.tolist() == expected.tolist()
+    assert found.tolist() == [1, 2, 3, *([0, 0, 0.6, 0.8] if name == 'Pose' else [4, 5, 6])]
+    assert not DECODERS[bare].stamped
+    assert not is_framed(DECODERS[bare])
+    assert is_framed(DECODERS[stamped])
+    with pytest.raises(IlRosError, match='ends early'):
+        DECODERS[bare].decode(plain(bare, little=little, **parts)[:-1], fields, ())
+
+
+def test_a_point_without_a_header_is_a_point():
+    data = plain('geometry_msgs/msg/Point', x=1.0, y=2.0, z=3.0)
+    assert DECODERS['geometry_msgs/msg/Point'].decode(data, ('point',), ()).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize('child', ['tool0', 'a', 'camera_link'])
+def test_a_transform_is_the_pose_of_its_child(child):
+    kind = 'geometry_msgs/msg/TransformStamped'
+    turn = xyz('Quaternion', [0.0, 0.6, 0.0, -0.8])
+    transform = make(
+        'geometry_msgs/msg/Transform', translation=xyz('Vector3', [1, 2, 3]), rotation=turn
+    )
+    data = cdr(kind, child_frame_id=child, transform=transform)
+    values = decoder_for(kind).decode(data, ('pose.position', 'pose.orientation'), ())
+    assert values.tolist() == [1, 2, 3, 0, -0.6, 0, 0.8]
+    assert child_frame(data) == child
+
+
+def imu(*unknown):
+    spread = {
+        f'{part}_covariance': np.array([-1.0 if part in unknown else 0.1] + [0.0] * 8)
+        for part in ('orientation', 'angular_velocity', 'linear_acceleration')
+    }
+    return cdr(
+        'sensor_msgs/msg/Imu',
+        orientation=xyz('Quaternion', [0.6, 0.0, 0.0, 0.8]),
+        angular_velocity=xyz('Vector3', [1.0, 2.0, 3.0]),
+        linear_acceleration=xyz('Vector3', [4.0, 5.0, 6.0]),
+        **spread,
+    )
+
+
+def test_an_imu_gives_what_it_measures_and_nothing_else():
+    decoder = decoder_for('sensor_msgs/msg/Imu')
+    fields = ('linear_acceleration', 'orientation', 'angular_velocity')
+    expected = [4, 5, 6, 0.6, 0, 0, 0.8, 1, 2, 3]
+    assert decoder.decode(imu(), fields, ()).tolist() == expected
+    with pytest.raises(IlRosError, match='no orientation: orientation_covariance begins with -1'):
+        decoder.decode(imu('orientation'), fields, ())
+    assert decoder.decode(imu('orientation'), fields[:1], ()).tolist() == [4, 5, 6]
+    with pytest.raises(ContractError, match='allowed: orientation, angular_velocity, linear_acc'):
+        decoder.check(('orientation_covariance',), (), 'here')
+
+
+def test_an_imu_in_another_frame_turns_with_it():
+    """Of a sensor turned by 90 degrees about z on the body whose frame is wanted."""
+    half = np.sqrt(0.5)
+    transform = np.array([[0.0, -1, 0, 9], [1, 0, 0, 9], [0, 0, 1, 9], [0, 0, 0, 1]])
+    value = np.array([0.0, 0.0, half, half, 1.0, 0.0, 0.0])  # the sensor's x is the world's y
+    found = decoder_for('sensor_msgs/msg/Imu').moved(
+        value, ('orientation', 'angular_velocity'), transform
+    )
+    np.testing.assert_allclose(found, [0, 0, 0, 1, 0, 1, 0], atol=1e-12)
+
+
 @given(cut=st.integers(0, 200), noise=st.binary(max_size=200), kind=st.sampled_from([*DECODERS]))
 def test_damaged_bytes_are_an_error_or_numbers_and_nothing_else(cut, noise, kind):
     whole = joints() if kind.endswith('JointState') else pose((0.0, 0.0, 0.0, 1.0))
     names = ('a',) if kind.endswith('JointState') else ()
     decoder = DECODERS[kind]
-    fields = {'JointState': ('position',)}.get(kind.split('/')[-1]) or tuple(decoder.parts)
+    fields = {'JointState': ('position',), 'Imu': ('orientation', 'angular_velocity')}.get(
+        kind.split('/')[-1]
+    ) or tuple(decoder.parts)
     for data in (whole[:cut] + noise, b'\0\1\0\0' + noise):
         try:
             values = decoder.decode(data, fields, names)

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from cdr_messages import joints
+from cdr_messages import cdr, joints, make, plain, xyz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from il_ros.core import decoders
 from il_ros.core.contract import parse_contract
-from il_ros.core.errors import IlRosError
+from il_ros.core.errors import ContractError, IlRosError
 from il_ros.core.frames import NS, FrameBuilder, TopicDecoder, describe_invalid, gaps
 
 MS = 1_000_000
@@ -480,3 +480,84 @@ def test_joints_of_another_are_an_error_where_one_publisher_is_allowed_and_until
     assert not both.decode(joints('c', [1], stamp=START), received=7)[2]
     half = both.decode(joints('a', [1], stamp=START), received=7)[2]
     assert 'no joint b in the message' in str(half['position'])
+
+
+TEXTS = ('open', 'close')
+EXTRA = """
+  instruction: {topic: instruction, type: std_msgs/msg/String, fields: [data], names: [open, close],
+                required: false, latched: true, align: {strategy: hold, time: receive}}
+  cup: {topic: tracked, type: geometry_msgs/msg/TransformStamped, fields: [pose.position],
+        child_frame_id: cup, required: false}
+action:
+"""
+
+
+def test_an_unknown_instruction_makes_the_one_before_void():
+    contract = parse_contract(TEXT.replace('\naction:\n', EXTRA))
+    decoder = TopicDecoder({'instruction': contract.streams['instruction']}, 'base')
+    builder = FrameBuilder(contract)
+
+    def send(words, at):
+        stamp, values, errors = decoder.decode(plain('std_msgs/msg/String', data=words), at)
+        assert stamp == at  # it has no header: it counts from when it was received
+        for key, problem in errors.items():
+            builder.reject(key, problem, now=at)
+        for key, value in values.items():
+            builder.add(key, value, header=stamp, receive=at)
+
+    def at(stamp):
+        (frame,) = tick(builder, stamp)
+        return frame.values['instruction'].tolist() if frame.valid['instruction'] else None
+
+    send('close', START - 900 * MS)
+    assert at(START) == [0, 1]
+    send('stop', START + 10 * MS)
+    assert at(START + 50 * MS) is None
+    assert "text 'stop'; allowed: 'open', 'close'" in builder.rejected['instruction']
+    send('open', START + 60 * MS)
+    assert at(START + 100 * MS) == [1, 0]
+
+
+def test_transforms_of_other_things_are_left_out():
+    contract = parse_contract(TEXT.replace('\naction:\n', EXTRA))
+    decoder = TopicDecoder({'cup': contract.streams['cup']}, 'base')
+
+    def tracked(child, frame_id='base'):
+        kind = 'geometry_msgs/msg/TransformStamped'
+        transform = make(
+            'geometry_msgs/msg/Transform',
+            translation=xyz('Vector3', [1, 2, 3]),
+            rotation=xyz('Quaternion', [0, 0, 0, 1]),
+        )
+        data = cdr(kind, stamp=START, frame_id=frame_id, child_frame_id=child, transform=transform)
+        return decoder.decode(data, START + MS)
+
+    _, values, errors = tracked('spoon')  # nobody has seen a cup yet: it may be a mistake
+    assert not values
+    assert str(errors['cup']) == (
+        "a transform of 'spoon'; allowed: 'cup'; "
+        'to fix: correct child_frame_id in the contract, or its driver'
+    )
+    stamp, values, errors = tracked('cup')
+    assert (stamp, values['cup'].tolist(), errors) == (START, [1, 2, 3], {})
+    assert tracked('spoon')[1:] == ({}, {})
+    assert 'in frame' in str(tracked('cup', frame_id='camera')[2]['cup'])
+
+
+@pytest.mark.parametrize(
+    ('line', 'problem'),
+    [
+        (
+            'child_frame_id: cup, ',
+            r"cup.child_frame_id: got ''; allowed: the frame whose pose it is",
+        ),
+        ('', r"speed.child_frame_id: got 'b'; allowed: none for this type"),
+    ],
+)
+def test_a_transform_says_of_what_and_nothing_else_does(line, problem):
+    text = TEXT.replace('\naction:\n', EXTRA)
+    text = (
+        text.replace(line, '') if line else text.replace('speed: {', 'speed: {child_frame_id: b, ')
+    )
+    with pytest.raises(ContractError, match=problem):
+        parse_contract(text)

@@ -14,8 +14,12 @@ from made_bundles import edit_info, make_limit
 from il_ros.core.errors import BundleError, IlRosError
 from il_ros.policies import bundle as policies_bundle
 from il_ros.policies.bundle import load_bundle
-from il_ros.policies.bundle_signature import SIGNATURE_FILE, read_signature, sign_bundle
-from il_ros.policies.bundle_trust import BundleTrust
+from il_ros.policies.bundle_signature import (
+    SIGNATURE_FILE,
+    BundleTrust,
+    read_signature,
+    sign_bundle,
+)
 from il_ros.policies.bundle_writer import save_bundle, save_threshold
 from il_ros.policies.signing_keys import generate_keys
 
@@ -220,7 +224,7 @@ sys.modules['cryptography'] = None
 from pathlib import Path
 from il_ros.core.errors import IlRosError
 from il_ros.policies.bundle import load_bundle
-from il_ros.policies.bundle_trust import BundleTrust
+from il_ros.policies.bundle_signature import BundleTrust
 load_bundle({str(signed)!r})
 try:
     load_bundle({str(signed)!r}, trust=BundleTrust(keys=(Path({str(keys[0][1])!r}),)))

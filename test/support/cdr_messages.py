@@ -20,6 +20,17 @@ def cdr(kind, /, *, little=True, stamp=0, frame_id='base', **fields):
     return bytes(STORE.serialize_cdr(message, kind, little_endian=little))
 
 
+def plain(kind, /, *, little=True, **fields):
+    """A message without a header."""
+    return bytes(STORE.serialize_cdr(make(kind, **fields), kind, little_endian=little))
+
+
+def xyz(kind, numbers):
+    """A geometry_msgs type of three or four numbers."""
+    names = 'xyzw'[: len(numbers)]
+    return make(f'geometry_msgs/msg/{kind}', **dict(zip(names, numbers, strict=True)))
+
+
 def joints(name=('c', 'a', 'b'), position=(3.0, 1.0, 2.0), velocity=(), effort=(), **options):
     return cdr(
         'sensor_msgs/msg/JointState',

@@ -59,7 +59,7 @@ class AddNoise:
         noisy = {key: samples.values[key].copy() for key, *_ in self._parts}
         for key, name, place, std in self._parts:
             values = noisy[key][:, place]
-            if name == 'pose.orientation':
+            if name in ('pose.orientation', 'orientation'):
                 turn = from_vector(rng.normal(0.0, std, (len(values), 3)))
                 values[:] = turned(values.astype(np.float64), turn)
             else:

@@ -21,7 +21,7 @@ from il_ros.core.limits import Array
 from il_ros.datasets.augmentation.augmentation_step import observed_key, parts
 
 _AXES = ('x', 'y', 'z')
-_PSEUDO = ('wrench.torque', 'twist.angular')
+_PSEUDO = ('wrench.torque', 'twist.angular', 'accel.angular', 'angular_velocity')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Mirror:
 
     def signs(self, name: str) -> Array:
         """Signs of a Cartesian field's numbers; w of a quaternion stays, so w >= 0 does too."""
-        if name == 'pose.orientation':
+        if name in ('pose.orientation', 'orientation'):
             return np.append(-self.reflection, 1.0)
         return -self.reflection if name in _PSEUDO else self.reflection
 
