@@ -42,11 +42,13 @@ class BagReadOptions:
             contract that was amended after the recording.
         labels: Steps that are kept of what the expert answered at each frame, as a label; 0 keeps
             nothing of it.
+        beyond_limits: Take actions that cannot be what the contract says, too.
     """
 
     namespace: str = '/'
     reinterpret: bool = False
     labels: int = 0
+    beyond_limits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

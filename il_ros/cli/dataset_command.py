@@ -37,6 +37,7 @@ def build(
     namespace: str = '/',
     reinterpret: bool = False,
     labels: int = 0,
+    beyond_limits: bool = False,
     jobs: int = 0,
     overwrite: bool = False,
     resume: bool = True,
@@ -56,6 +57,7 @@ def build(
         reinterpret: Also read episodes that were recorded under another contract, by --contract.
         labels: Steps that are kept of the expert's label at each frame, to train on instead of the
             command (DAgger); 0 keeps no labels.
+        beyond_limits: Take actions beyond the contract's limits, or in degrees, too.
         jobs: Processes; 0 for one per core.
         overwrite: Replace an existing dataset.
         resume: Continue an interrupted build.
@@ -69,7 +71,12 @@ def build(
             preprocessing=load_preprocessing(preprocessing) if preprocessing else None,
             outcomes=outcomes,
             image_format=image_format,
-            reading=BagReadOptions(namespace=namespace, reinterpret=reinterpret, labels=labels),
+            reading=BagReadOptions(
+                namespace=namespace,
+                reinterpret=reinterpret,
+                labels=labels,
+                beyond_limits=beyond_limits,
+            ),
             jobs=jobs,
             overwrite=overwrite,
             resume=resume,
@@ -212,6 +219,8 @@ def _summary(dataset: Dataset, out: Path) -> None:
         table.add_row(cell(step), cell(', '.join(_strongest_effects(effects)) or 'nothing changed'))
     table.add_row('data hash', manifest.data_hash[:16])
     console.print(table)
+    for text in manifest.findings.values():
+        console.print(cell(text))
     reasons = Counter(entry.reason.split(': ', 1)[-1] for entry in manifest.left_out)
     for reason, count in reasons.items():
         console.print(cell(f'{count} left out: {reason} (manifest.json names them)'))

@@ -65,6 +65,7 @@ def import_(
     format: Format = 'lerobot',
     contract: Path | None = None,
     mapping: Path | None = None,
+    beyond_limits: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Import a dataset from LeRobot or robomimic.
@@ -75,6 +76,7 @@ def import_(
         format: LeRobot dataset v3.0, or robomimic HDF5.
         contract: Contract file; not needed for datasets that il_ros exported.
         mapping: YAML file that maps features to keys of the contract; by default by equal names.
+        beyond_limits: Take actions beyond the contract's limits, or in degrees, too.
         overwrite: Replace an existing dataset.
     """
     made = import_bounded(
@@ -83,6 +85,7 @@ def import_(
         format,
         contract=load_contract(contract) if contract else None,
         mapping=load_mapping(mapping) if mapping else None,
+        beyond_limits=beyond_limits,
         overwrite=overwrite,
     )
     _report(made, out)
@@ -91,3 +94,5 @@ def import_(
 
 def _report(dataset: Dataset, out: Path) -> None:
     say(f'{out}: {len(dataset.episodes)} episodes, {dataset.frames} frames')
+    for text in dataset.manifest.findings.values():
+        say(text)

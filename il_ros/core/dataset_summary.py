@@ -36,6 +36,7 @@ class EpisodeSummary:
         flagged: Whether the operator flagged it.
         notes: What the operator wrote.
         bag: Folder that it came from.
+        findings: What is odd about its messages and numbers.
         reasons: Why it should be looked at; empty where nothing is odd.
     """
 
@@ -56,6 +57,7 @@ class EpisodeSummary:
     flagged: bool = False
     notes: str = ''
     bag: str = ''
+    findings: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
 

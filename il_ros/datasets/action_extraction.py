@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ Codes = NDArray[np.uint8]
 # What the monitor commands on its own account is no demonstration.
 _NOT_DEMONSTRATED = ('none', 'idle', 'hold', 'alarm', 'fallback')
 _DEMONSTRATOR = SOURCES.index('demonstrator')
+_AT_ONCE = np.zeros(1)
 
 
 class ActionExtractor(ABC):
@@ -51,6 +53,16 @@ class ActionExtractor(ABC):
         if frames:
             self._fill(frames, actions, codes)
         return actions, codes
+
+    def findings(self) -> dict[str, str]:
+        """What was odd about the messages, in words, by kind."""
+        return {}
+
+    def why_nothing(self) -> str:
+        """Why no command belongs to a frame."""
+        return (
+            f'no command of a source in control on {self._contract.action.executed} belongs to one'
+        )
 
     @abstractmethod
     def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
@@ -117,17 +129,24 @@ class ExecutedActions(ActionExtractor):
 class CommandedActions(ActionExtractor):
     """Commands of a foreign controller or a leader arm: the newest before the next tick.
 
-    The action is the position commanded for the moment of that tick, unless it is too old.
+    The action is the position commanded for the moment of that tick, unless it is too old. Each
+    joint has its own newest command, so that arm and gripper may come in messages of their own.
     """
 
     def __init__(self, contract: Contract, demonstration: Demonstration) -> None:
         super().__init__(contract)
         self.topic = demonstration.topic
         self._demonstration = demonstration
-        self._messages: list[tuple[int, bytes]] = []
+        self._names = demonstration.names or contract.action.names
+        self._commands: list[_Command] = []
+        self._skipped, self._why = 0, ''
 
     def add(self, message: BagMessage) -> None:
-        """Keep a command; it is decoded when a frame needs it."""
+        """Take a command; one that has none of the joints, or is damaged, is counted and skipped.
+
+        Raises:
+            DatasetError: If it is of another type than the contract's.
+        """
         d = self._demonstration
         if message.type != d.type:
             raise DatasetError(
@@ -135,33 +154,84 @@ class CommandedActions(ActionExtractor):
                 fix='correct action.demonstration.type',
             )  # fmt: skip
         stamp = message.receive
-        if d.time == 'header':
-            # A trajectory stamped zero begins at once.
-            stamp = Cdr(message.data).stamp() or message.receive
-        self._messages.append((stamp + round(NS * d.latency), message.data))
+        try:
+            if d.time == 'header':
+                # A trajectory stamped zero begins at once.
+                stamp = Cdr(message.data).stamp() or message.receive
+            times, rows = self._decoded(message.data)
+        except IlRosError as problem:
+            self._skipped, self._why = self._skipped + 1, str(problem)
+            return
+        begin = stamp + round(NS * d.latency)
+        self._commands.append(_Command(begin=begin, times=times, rows=rows))
+
+    def findings(self) -> dict[str, str]:
+        """How many messages were skipped."""
+        if not self._skipped:
+            return {}
+        total = self._skipped + len(self._commands)
+        return {
+            'rejected.action': f'{self._skipped} of {total} messages of {self.topic} were skipped: '
+            f'{self._why}'
+        }
+
+    def why_nothing(self) -> str:
+        """Which joints have no command, or that all are too old."""
+        has = np.zeros(len(self._names), bool)
+        for command in self._commands:
+            has |= command.has
+        missing = [name for name, known in zip(self._names, has, strict=True) if not known]
+        if self._skipped and not self._commands:
+            return self.findings()['rejected.action']
+        if missing:
+            return (
+                f'no command of {", ".join(missing)} on {self.topic}: not in its messages, or NaN; '
+                'to fix: correct action.demonstration.names, or have its driver publish them'
+            )
+        return (
+            f'no command of every joint on {self.topic} is younger than '
+            f'{self._demonstration.max_age:g} s at a frame; to fix: correct '
+            'action.demonstration.time, latency or max_age'
+        )
 
     def _fill(self, frames: Sequence[Frame], actions: Array, codes: Codes) -> None:
-        messages = sorted(self._messages, key=itemgetter(0))
-        for i, frame in enumerate(frames):
-            due = frame.stamp + round(NS / self._contract.rate)
-            newest = bisect_right(messages, due, key=itemgetter(0)) - 1
-            if newest < 0:
-                continue
-            stamp, data = messages[newest]
-            since = (due - stamp) / NS
-            command, lasts = self._decoded(data, since)
-            if since - lasts <= self._demonstration.max_age:
-                actions[i], codes[i] = command, _DEMONSTRATOR
+        commands = sorted(self._commands, key=attrgetter('begin'))
+        begins = np.array([command.begin for command in commands], np.int64)
+        has = np.array([command.has for command in commands]).reshape(-1, actions.shape[1])
+        due = np.array([frame.stamp for frame in frames], np.int64)
+        due += round(NS / self._contract.rate)
+        found = np.full_like(actions, np.nan)
+        for joint in range(actions.shape[1]):
+            mine = np.flatnonzero(has[:, joint])
+            newest = np.searchsorted(begins[mine], due, side='right') - 1
+            for i in np.flatnonzero(newest >= 0):
+                command = commands[mine[newest[i]]]
+                since = (int(due[i]) - command.begin) / NS
+                if since - command.times[-1] <= self._demonstration.max_age:
+                    found[i, joint] = np.interp(since, command.times, command.rows[:, joint])
+        whole = np.isfinite(found).all(axis=1)
+        actions[whole], codes[whole] = found[whole], _DEMONSTRATOR
 
-    def _decoded(self, data: bytes, since: float) -> tuple[Array, float]:
-        """Positions `since` seconds after the command began, and how long it lasts [s]."""
-        names = self._demonstration.names or self._contract.action.names
+    def _decoded(self, data: bytes) -> tuple[Array, Array]:
+        """Times from its begin [s], shape (P,), and positions, shape (P, N), NaN for none."""
         kind = self._demonstration.type
+        if kind.endswith('JointTrajectory'):
+            return _trajectory(data, self._names)
         if kind.endswith('JointState'):
-            return decoder_for(kind).decode(data, ('position',), names), 0.0
-        if kind.endswith('Float64MultiArray'):
-            return _command(self._contract, names, _multi_array(data), names), 0.0
-        return _trajectory(data, names, since)
+            return _AT_ONCE, _joint_positions(data, self._names)[None]
+        numbers = _command(self._contract, self._names, _multi_array(data), self._names)
+        return _AT_ONCE, numbers[None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    begin: int  # [ns]
+    times: Array  # from its begin [s], shape (P,)
+    rows: Array  # shape (P, N); a column of NaN for a joint that it does not command
+
+    @property
+    def has(self) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(self.rows).all(axis=0))
 
 
 class MeasuredActions(ActionExtractor):
@@ -207,13 +277,25 @@ def _multi_array(data: bytes) -> tuple[float, ...]:
     return reader.doubles()
 
 
-def _trajectory(data: bytes, names: tuple[str, ...], since: float) -> tuple[Array, float]:
+def _joint_positions(data: bytes, names: tuple[str, ...]) -> Array:
+    """Positions of those of the joints that a JointState has, shape (N,); NaN of the others."""
+    layout, (positions, *_) = decoder_for('sensor_msgs/msg/JointState').read(data)
+    place = {name: i for i, name in enumerate(layout.names)}
+    known = [place[name] for name in names if name in place]
+    if not known:
+        raise IlRosError(f'no joint {", ".join(names)} in the message', allowed=layout.names)
+    if isinstance(positions, int):
+        raise IlRosError(f'{positions} positions for {len(layout.names)} joints')
+    return np.array([positions[place[name]] if name in place else np.nan for name in names])
+
+
+def _trajectory(data: bytes, names: tuple[str, ...]) -> tuple[Array, Array]:
     reader = Cdr(data)
     reader.header()
     found = reader.strings()
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise IlRosError(f'no joint {", ".join(missing)} in the trajectory', allowed=found)
+    place = {name: i for i, name in enumerate(found)}
+    if not any(name in place for name in names):
+        raise IlRosError(f'no joint {", ".join(names)} in the trajectory', allowed=found)
     rows, times = [], []
     for _ in range(reader.uint32()):
         rows.append(reader.doubles())
@@ -222,6 +304,8 @@ def _trajectory(data: bytes, names: tuple[str, ...], since: float) -> tuple[Arra
         times.append(reader.stamp() / NS)
     if not rows or any(len(row) != len(found) for row in rows):
         raise IlRosError('a trajectory without a position for each joint', allowed=found)
-    places = [found.index(name) for name in names]
-    points = np.array(rows)[:, places]
-    return np.array([np.interp(since, times, column) for column in points.T]), times[-1]
+    points = np.full((len(rows), len(names)), np.nan)
+    for joint, name in enumerate(names):
+        if name in place:
+            points[:, joint] = [row[place[name]] for row in rows]
+    return np.array(times), points

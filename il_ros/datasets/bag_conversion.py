@@ -14,6 +14,7 @@ from il_ros.bags.bag_reader import BagMessage, EpisodeReader
 from il_ros.core import topics
 from il_ros.core.cdr import NS, Cdr, header_stamp
 from il_ros.core.contract import Contract
+from il_ros.core.decoders import OtherJointsError
 from il_ros.core.errors import DatasetError, FrameIdError, IlRosError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder
 from il_ros.core.images import ImageDecoder, ImageFormat, renderer_of
@@ -22,6 +23,7 @@ from il_ros.datasets.action_extraction import action_extractor
 from il_ros.datasets.episode_arrays import EpisodeArrays, Event
 from il_ros.datasets.expert_labels import LABEL_TOPICS, ExpertLabels
 from il_ros.datasets.manifest import EpisodeEntry
+from il_ros.datasets.message_checks import MessageChecks
 from il_ros.datasets.preprocessing.quality_measures import loss_measures
 
 # The names of the constants of msg/EpisodeEvent.msg, in their order.
@@ -35,10 +37,12 @@ class ConvertedEpisode:
     Attributes:
         arrays: Its frames and actions, also those that training cannot use.
         rejected: Why messages of a key were not taken, by key.
+        uncommanded: Why no frame has an action; empty if one has.
     """
 
     arrays: EpisodeArrays
     rejected: Mapping[str, str] = field(default_factory=dict)
+    uncommanded: str = ''
 
 
 def convert(
@@ -64,8 +68,9 @@ def convert(
     required += [cameras[key] for key, image in contract.images.items() if image.required]
     reader.require(dict.fromkeys(required))
     # What no policy sees has a builder of its own: to wait for it would change what one sees.
-    seen = _Frames(contract, contract.observations)
-    extra = _Frames(contract, [*contract.privileged, *contract.images])
+    checks = MessageChecks(contract)
+    seen = _Frames(contract, contract.observations, checks)
+    extra = _Frames(contract, [*contract.privileged, *contract.images], checks)
     samples = _Samples(contract, [*seen.builder.keys, *extra.builder.keys], cameras)
     images = _Images(contract, image_format)
     events: list[Event] = []
@@ -89,12 +94,14 @@ def convert(
     entry = _entry(reader, len(seen.frames))
     refused = seen.in_other_frames + extra.in_other_frames
     measures = {f'other_frame.{key}': float(count) for key, count in refused.items()}
+    actions = source.actions(seen.frames)
     arrays = replace(
-        _arrays(contract, seen.frames, extra.frames, images, source.actions(seen.frames)),
+        _arrays(contract, seen.frames, extra.frames, images, actions),
         entry=replace(
             entry,
             renderer=images.renderer(reader.path.name),
             measures={**entry.measures, **measures},
+            findings={**checks.findings(), **source.findings()},
         ),
         events=tuple(sorted(events, key=lambda event: event.stamp)),
         label=answers.of(seen.frames) if labels else None,
@@ -102,6 +109,7 @@ def convert(
     return ConvertedEpisode(
         arrays=arrays,
         rejected={**extra.rejected, **images.rejected, **seen.rejected},
+        uncommanded='' if actions[1].any() else source.why_nothing(),
     )
 
 
@@ -115,7 +123,8 @@ def frames_of(
         contract: What they mean.
         keys: Which streams; the contract's ordinary ones by default.
     """
-    frames = _Frames(contract, contract.observations if keys is None else keys)
+    keys = contract.observations if keys is None else keys
+    frames = _Frames(contract, keys, MessageChecks(contract))
     samples = _Samples(contract, frames.builder.keys, {})
     for message in messages:
         frames.add(message.receive, samples.of(message))
@@ -168,8 +177,10 @@ class _Samples:
 class _Frames:
     """A frame builder that takes the samples of a bag."""
 
-    def __init__(self, contract: Contract, keys: Iterable[str]) -> None:
-        self.builder = FrameBuilder(contract, keys)
+    def __init__(self, contract: Contract, keys: Iterable[str], checks: MessageChecks) -> None:
+        # The key that paces the ticks is in every builder; what happens to it counts once.
+        self._counted = set(keys := list(keys))
+        self.builder, self._checks = FrameBuilder(contract, keys), checks
         self.frames: list[Frame] = []
         self.in_other_frames: Counter[str] = Counter()  # samples, by key
         self._why: dict[str, str] = {}
@@ -189,13 +200,24 @@ class _Frames:
         for key, problem in errors.items():
             if key in mine:
                 due += self.builder.reject(key, problem, now=received)
+                # Joints of another driver on the same topic are nothing odd.
+                if key in self._counted and not isinstance(problem, OtherJointsError):
+                    self._checks.refused(key, str(problem), read=False)
                 if isinstance(problem, FrameIdError):
                     self.in_other_frames[key] += 1
                     self._why[key] = str(problem)
         for key, value in values.items():
             if key in mine:
                 due += self.builder.add(key, value, header=header, receive=received)
+                if key in self._counted:
+                    self._count(key, value, header, received)
         return self._keep(due)
+
+    def _count(self, key: str, value: Any, header: int, received: int) -> None:
+        by_header = self._contract.inputs[key].align.time == 'header'
+        self._checks.took(key, value, header if by_header else received)
+        if key in self.builder.rejected:
+            self._checks.refused(key, self.builder.rejected[key])
 
     @property
     def rejected(self) -> dict[str, str]:

@@ -35,9 +35,11 @@ from il_ros.core.regular_files import open_regular, read_text
 from il_ros.datasets.bag_conversion import ConvertedEpisode, convert
 from il_ros.datasets.dataset import EVENTS_FILE
 from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events, load_events
+from il_ros.datasets.limit_checks import LimitCheck
 from il_ros.datasets.manifest import FORMAT, EpisodeEntry, ImageFormat, LeftOut
 from il_ros.datasets.preprocessing.preprocess import Preprocessing, preprocess
 from il_ros.datasets.preprocessing.segmentation import usable_rows
+from il_ros.datasets.preprocessing.step_effects import Effects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,14 +230,45 @@ def _convert(job: ShardJob, sha256: str) -> tuple[Shard, Sequence[EpisodeArrays]
         raise DatasetError(_why_unusable(contract, conversion), where=job.bag.name)
     arrays = replace(arrays, entry=replace(arrays.entry, sha256=sha256))
     done = preprocess(contract, arrays, job.preprocessing)
+    episodes, left_out = [], list(done.left_out)
+    for episode in done.episodes:
+        try:
+            episodes.append(_checked(contract, episode, job.reading))
+        except DatasetError as problem:
+            entry = episode.entry
+            left_out.append(LeftOut(bag=entry.bag, id=entry.id, reason=str(problem)))
     shard = Shard(
         bag=str(job.bag),
         sha256=sha256,
-        entries=tuple(episode.entry for episode in done.episodes),
-        left_out=done.left_out,
-        effects=done.effects,
+        entries=tuple(episode.entry for episode in episodes),
+        left_out=tuple(left_out),
+        effects=_without(done.effects, done.episodes, episodes),
     )
-    return shard, done.episodes
+    return shard, episodes
+
+
+def _without(
+    effects: Effects, before: Sequence[EpisodeArrays], kept: Sequence[EpisodeArrays]
+) -> Effects:
+    """The effects, with what was refused afterwards as left out."""
+    frames = sum(e.frames for e in before) - sum(e.frames for e in kept)
+    changes = {
+        'left_out_parts': len(before) - len(kept),
+        'left_out_frames': frames,
+        'kept_frames': -frames,
+    }
+    quality = {name: n + changes.get(name, 0) for name, n in effects['quality'].items()}
+    return {**effects, 'quality': quality}
+
+
+def _checked(contract: Contract, episode: EpisodeArrays, reading: BagReadOptions) -> EpisodeArrays:
+    """The episode with what is odd about its numbers, unless they cannot be."""
+    check = LimitCheck(contract)
+    check.add(episode)
+    if not reading.beyond_limits:
+        check.require(episode.entry.id, "have its driver publish the contract's units")
+    entry = episode.entry
+    return replace(episode, entry=replace(entry, findings={**entry.findings, **check.findings()}))
 
 
 def _why_unusable(contract: Contract, conversion: ConvertedEpisode) -> str:
@@ -251,10 +284,12 @@ def _why_unusable(contract: Contract, conversion: ConvertedEpisode) -> str:
         age={key: float(array[-1]) for key, array in arrays.age.items()},
     )
     invalid = describe_invalid(contract, last, rejected)
-    return 'no usable frame: ' + (
-        '; '.join(invalid)
-        or f'no command of a source in control on {contract.action.executed} belongs to one'
-    )
+    if any(text.endswith(': not finite') for text in invalid):
+        invalid.append(
+            'to fix: a driver sends NaN for what it does not measure; leave that out of the '
+            'contract (its names, or the key), or say required: false'
+        )
+    return 'no usable frame: ' + ('; '.join(invalid) or conversion.uncommanded)
 
 
 def _key(job: ShardJob, sha256: str) -> str:

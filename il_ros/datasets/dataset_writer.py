@@ -27,6 +27,7 @@ from il_ros.datasets.dataset_arrays import (
 from il_ros.datasets.episode_arrays import EpisodeArrays, dump_events
 from il_ros.datasets.feature_statistics import statistics_of
 from il_ros.datasets.image_store import RawImages, pixel_blocks
+from il_ros.datasets.limit_checks import dataset_findings
 from il_ros.datasets.manifest import (
     MANIFEST_FILE,
     EpisodeEntry,
@@ -190,17 +191,19 @@ class DatasetWriter:
         frames = sum(entry.length for entry in self._entries)
         specs = described_columns(self._columns, self.contract)
         columns = {n: open_array(self._folder, n, spec, frames) for n, spec in specs.items()}
+        statistics = statistics_of(columns)
         manifest = make_manifest(
             self.contract,
             self._entries,
             hashes,
             image_format=self.image_format,
             labels=self.labels,
-            statistics=statistics_of(columns),
+            statistics=statistics,
         )
         manifest = replace(
             manifest,
             left_out=tuple(left_out),
+            findings=dataset_findings(self.contract, self._entries, statistics),
             preprocessing=preprocessing or {},
             steps=steps or {},
             reading=reading,

@@ -54,6 +54,7 @@ class EpisodeEntry:
         end: Stamp of the last frame [ns].
         sources: Fraction of the frames (0 to 1) in which each source was in control.
         renderer: Who made its images, if they are simulated; empty for those of cameras.
+        findings: What is odd about its messages and numbers, in words, by kind.
     """
 
     id: str
@@ -73,6 +74,7 @@ class EpisodeEntry:
     end: int = 0
     sources: Mapping[str, float] = field(default_factory=dict)
     renderer: str = ''
+    findings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stop(self) -> int:
@@ -120,6 +122,8 @@ class Manifest:
         left_out: Bags and episodes that were left out.
         statistics: Per observation, `action` and `action_raw`: mean, std, min, max and quantiles,
             one number a feature, in the feature's unit (datasets/feature_statistics.py).
+        findings: What is odd about its messages and numbers, in words, by kind: the first of each
+            kind among the episodes, and numbers that never change.
         preprocessing: Settings of the preprocessing, as its file says them.
         steps: What every step of the preprocessing did, in numbers by name; nothing where that is
             not known of just these episodes: in a part of a dataset, or in a merged one whose
@@ -144,6 +148,7 @@ class Manifest:
     episodes: tuple[EpisodeEntry, ...]
     left_out: tuple[LeftOut, ...] = ()
     statistics: Mapping[str, FeatureStatistics] = field(default_factory=dict)
+    findings: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reading: BagReadOptions | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from il_ros.core.registry import lookup
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
+from il_ros.datasets.limit_checks import LimitCheck
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
 from il_ros.interop.export_origin import ExportOrigin, changed_since_export, own_contract
 from il_ros.interop.feature_mapping import (
@@ -26,8 +28,8 @@ from il_ros.interop.feature_mapping import (
     check_mapping,
     mapping_by_name,
     pick,
+    required_keys,
 )
-from il_ros.interop.plausible import plausible
 from il_ros.interop.read_limits import rest
 
 FORMATS = {
@@ -79,6 +81,7 @@ def import_dataset(
     *,
     contract: Contract | None = None,
     mapping: FeatureMapping | None = None,
+    beyond_limits: bool = False,
     overwrite: bool = False,
 ) -> Dataset:
     """Make a dataset of one of another format, an episode at a time, in this process.
@@ -94,6 +97,7 @@ def import_dataset(
         format: One of `FORMATS`.
         contract: What the numbers mean; not needed for what we exported.
         mapping: Which features are which keys; by default those that carry our names.
+        beyond_limits: Take actions that cannot be what the contract says, too.
         overwrite: Whether a dataset at `out` is replaced.
 
     Raises:
@@ -110,6 +114,7 @@ def import_dataset(
             episodes = source.exported(contract, origin)
         else:
             contract, episodes = _foreign_episodes(source, contract, mapping, path)
+            episodes = _plausible(episodes, contract, path, beyond_limits=beyond_limits)
         with new_folder(
             out, overwrite=overwrite, marker=MANIFEST_FILE, error=DatasetError
         ) as folder:
@@ -133,7 +138,33 @@ def _foreign_episodes(
         contract, features, partial(source.feature_of, contract), source.action
     )
     mapping = check_mapping(mapping, contract, features, str(path))
-    return contract, plausible(source.foreign(contract, mapping), contract, path)
+    return contract, source.foreign(contract, mapping)
+
+
+def _plausible(
+    episodes: Iterable[EpisodeArrays], contract: Contract, where: Path, *, beyond_limits: bool
+) -> Iterator[EpisodeArrays]:
+    """The episodes with what is odd about each; after the last, an error if they make no sense.
+
+    Raises:
+        DatasetError: If actions cannot be what the contract says, or if a stream that it requires
+            is valid nowhere.
+    """
+    every, needed = LimitCheck(contract), required_keys(contract)
+    for episode in episodes:
+        every.add(episode)
+        one = LimitCheck(contract)
+        one.add(episode)
+        needed -= {key for key in needed if episode.valid[key].any()}
+        yield replace(episode, entry=replace(episode.entry, findings=one.findings()))
+    if not beyond_limits:
+        every.require(str(where), "give the scale and offset to the contract's units")
+    if needed:
+        raise DatasetError(
+            f'{", ".join(sorted(needed))} is finite at no frame, and the contract requires it',
+            where=str(where),
+            fix='check feature, index, scale and offset, or set required: false in the contract',
+        )
 
 
 def foreign_episode(

@@ -59,11 +59,13 @@ class ForeignFeature:
     Attributes:
         shape: Shape of one frame's value.
         names: Names of its numbers; empty where there are none.
+        unnamed: Why it has no names, for an error.
         image: Whether it holds images.
     """
 
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
+    unnamed: str = 'none has a name'
     image: bool = False
 
 
@@ -247,6 +249,6 @@ def _named(column: FeatureSlice, feature: ForeignFeature, where: str) -> tuple[i
             raise DatasetError(
                 f'no single number {name!r} in {column.feature}',
                 where=where,
-                allowed=feature.names or 'none has a name: choose by index',
+                allowed=feature.names or f'{feature.unnamed}: choose by index',
             )
     return tuple(feature.names.index(name) for name in column.names)

@@ -38,6 +38,7 @@ def import_bounded(
     *,
     contract: Contract | None = None,
     mapping: FeatureMapping | None = None,
+    beyond_limits: bool = False,
     overwrite: bool = False,
 ) -> Dataset:
     """Do what `import_dataset` does, in a process that ends where a library has no end.
@@ -55,6 +56,7 @@ def import_bounded(
             'format': format,
             'contract': contract.text if contract else None,
             'mapping': dataclasses.asdict(mapping) if mapping else None,
+            'beyond_limits': beyond_limits,
         }
         _run(path, request)
         for made in (folder / _MADE).iterdir():
@@ -123,6 +125,7 @@ def _answer(request: dict[str, Any]) -> dict[str, str]:
             request['format'],
             contract=None if text is None else parse_contract(text),
             mapping=None if mapping is None else parse(FeatureMapping, mapping),
+            beyond_limits=request['beyond_limits'],
         )
     except IlRosError as problem:
         return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from il_ros.interop.foreign_files import library, reading, regular
 from il_ros.interop.read_limits import step
 
 WHAT = 'a LeRobot dataset, version 3.0'
+_DEPTH = 3  # of lists of names in one another
 _BATCH = 256  # rows that are in memory besides those of an episode
 _ROWS = 1 << 20  # of a table of tasks or of episodes
 _BUDGET = 64 << 20  # bytes that such a table has in memory
@@ -77,11 +79,7 @@ class LerobotDataset:
         """Its features by name."""
         with reading(self.path / layout.INFO, WHAT):
             return {
-                name: ForeignFeature(
-                    shape=tuple(int(n) for n in given['shape']),
-                    names=_names(given.get('names')),
-                    image=given['dtype'] in ('image', 'video'),
-                )
+                name: _feature(given)
                 for name, given in self._features.items()
                 if given['dtype'] != 'string'
             }
@@ -134,11 +132,45 @@ def _place(row: Mapping[str, Any], name: str) -> dict[str, int]:
     return {index: int(row[f'{name}/{index}']) for index in ('chunk_index', 'file_index')}
 
 
-def _names(given: Any) -> tuple[str, ...]:
-    """Names of a feature's numbers: a list, or lists in a table (`motors: [...]`)."""
+def _feature(given: Mapping[str, Any]) -> ForeignFeature:
+    """What `info.json` says of a feature; names that do not fit its numbers are none."""
+    shape = tuple(int(n) for n in given['shape'])
+    image = given['dtype'] in ('image', 'video')
+    found = ForeignFeature(shape=shape, image=image)
+    if image or not given.get('names'):
+        return found
+    try:
+        names = tuple(_flat(given['names']))
+    except ValueError as problem:
+        return replace(found, unnamed=f'its names cannot be used ({problem})')
+    if len(names) != math.prod(shape):
+        return replace(found, unnamed=f'it has {len(names)} names for {math.prod(shape)} numbers')
+    return replace(found, names=names)
+
+
+def _flat(given: Any, depth: int = 0) -> Iterator[str]:
+    """Names in lists, in lists of lists, in a table of lists (`motors: [...]`), or by index.
+
+    Raises:
+        ValueError: If they are of another shape, or indices are not 0, 1, 2, ...
+    """
+    if depth > _DEPTH:
+        raise ValueError('lists in lists in lists')
     if isinstance(given, dict):
-        given = [name for part in given.values() if isinstance(part, list) for name in part]
-    return tuple(str(name) for name in given) if isinstance(given, list) else ()
+        indices = list(given.values())
+        if all(type(index) is int for index in indices):
+            if sorted(indices) != list(range(len(indices))):
+                raise ValueError('indices that are not 0, 1, 2, ...')
+            given = sorted(given, key=given.__getitem__)
+        else:  # a text beside the lists is a remark
+            given = [part for part in indices if isinstance(part, list | dict)]
+    if not isinstance(given, list):
+        raise ValueError(f'{type(given).__name__} in the place of a list')
+    for part in given:
+        if isinstance(part, list | dict):
+            yield from _flat(part, depth + 1)
+        else:
+            yield str(part)
 
 
 def text_of(root: Path, name: str) -> str:

@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 from cdr_messages import STORE, cdr, joints, make
+from episode_fixtures import TEXT
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from il_ros.bags.bag_reader import BagMessage
 from il_ros.core.contract import parse_contract
-from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS, Frame
 from il_ros.datasets.action_extraction import (
     CommandedActions,
@@ -155,12 +158,97 @@ def test_a_trajectory_commands_what_it_has_at_the_next_tick(contract):
     # Half of the way at 50 ms, the end from 100 ms on; it counts until 0.2 s after its end.
     np.testing.assert_allclose(actions[:, 0], [0.5, 1.0, 1.0, np.nan])
     np.testing.assert_allclose(actions[:, 1], [-0.5, -1.0, -1.0, np.nan])
-    other = cdr(kind, stamp=NS, joint_names=['a'], points=[])
+    empty = cdr(kind, stamp=NS, joint_names=['a'], points=[])
     bad = filled(
-        CommandedActions(planned, planned.action.demonstration), message('goal', kind, other, NS)
+        CommandedActions(planned, planned.action.demonstration), message('goal', kind, empty, NS)
     )
-    with pytest.raises(IlRosError, match='no joint b in the trajectory; allowed: a'):
-        bad.actions(frames(NS))
+    assert np.isnan(bad.actions(frames(NS))[0]).all()
+    assert bad.why_nothing() == (
+        '1 of 1 messages of goal were skipped: a trajectory without a position for each joint; '
+        'allowed: a'
+    )
+
+
+LEADER = 'sensor_msgs/msg/JointState'
+
+
+@pytest.fixture
+def leader(contract):
+    found = with_demonstration(contract, '{topic: leader, max_age: 0.06}')
+    return action_extractor(found, ['leader'])
+
+
+def led(receive, **positions):
+    data = joints(name=tuple(positions), position=tuple(positions.values()))
+    return message('leader', LEADER, data, receive)
+
+
+def test_arm_and_trigger_in_messages_of_their_own_are_one_command(leader):
+    filled(
+        leader,
+        led(NS, a=1.0, other=9.0),
+        led(NS + 10 * MS, b=2.0),
+        led(NS + 20 * MS, b=3.0),
+        led(NS + 60 * MS, a=4.0),
+        led(NS + 120 * MS, a=5.0),
+    )
+    stamps = [NS - 50 * MS, NS, NS + 20 * MS, NS + 70 * MS]
+    actions, codes = leader.actions(frames(*stamps))
+    # Before the first tick b has no command; at the last one its newest is 100 ms old.
+    np.testing.assert_equal(actions, [[np.nan] * 2, [1.0, 3.0], [4.0, 3.0], [np.nan] * 2])
+    assert [SOURCES[code] for code in codes] == ['none', 'demonstrator', 'demonstrator', 'none']
+    assert leader.findings() == {}
+    assert leader.why_nothing().startswith('no command of every joint on leader is younger than')
+
+
+def test_strays_are_counted_and_skipped_and_what_is_nan_is_not_a_command(leader):
+    filled(
+        leader,
+        led(NS, a=1.0, b=2.0),
+        led(NS + 10 * MS, finger=0.0),
+        led(NS + 20 * MS, a=np.nan, b=4.0),
+        message('leader', LEADER, b'\0\1\0\0', NS + 30 * MS),
+        message('leader', LEADER, joints(name=('a', 'b'), position=()), NS + 40 * MS),
+    )
+    np.testing.assert_equal(leader.actions(frames(NS))[0], [[1.0, 4.0]])
+    assert leader.findings() == {
+        'rejected.action': '3 of 5 messages of leader were skipped: 0 positions for 2 joints'
+    }
+
+
+def test_a_joint_that_is_always_nan_is_named_with_the_way_out(leader):
+    filled(leader, led(NS, a=1.0, b=np.nan))
+    actions, codes = leader.actions(frames(NS))
+    assert np.isnan(actions).all()
+    assert not codes.any()
+    assert leader.why_nothing() == (
+        'no command of b on leader: not in its messages, or NaN; to fix: correct '
+        'action.demonstration.names, or have its driver publish them'
+    )
+
+
+@settings(max_examples=40)
+@given(
+    parts=st.lists(
+        st.tuples(st.integers(0, 300), st.sets(st.sampled_from('abc'), min_size=1)), max_size=12
+    ),
+    ticks=st.lists(st.integers(0, 300), min_size=1, max_size=5, unique=True),
+)
+def test_each_joint_has_its_newest_command_however_they_are_divided(parts, ticks):
+    text = with_demonstration(parse_contract(TEXT), '{topic: leader, max_age: 0.1}')
+    source = action_extractor(text, ['leader'])
+    for number, (at, names) in enumerate(parts):
+        source.add(led(NS + at * MS, **dict.fromkeys(sorted(names), float(number))))
+    actions, _ = source.actions(frames(*(NS + t * MS for t in sorted(ticks))))
+    for tick, action in zip(sorted(ticks), actions, strict=True):
+        newest = []
+        for joint in 'ab':
+            mine = [(at, n) for n, (at, names) in enumerate(parts) if joint in names]
+            there = [(at, n) for at, n in mine if at <= tick + 50]
+            at, number = max(there, default=(-1000, np.nan))
+            newest.append(number if tick + 50 - at <= 100 else np.nan)
+        wanted = newest if np.isfinite(newest).all() else [np.nan] * 2
+        np.testing.assert_equal(action, np.array(wanted, float))
 
 
 def test_numbers_without_names_are_taken_in_the_order_of_the_action(contract):

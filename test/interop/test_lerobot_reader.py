@@ -13,6 +13,7 @@ from il_ros.core.errors import DatasetError
 from il_ros.interop import lerobot_layout as layout
 from il_ros.interop import lerobot_reader
 from il_ros.interop.dataset_import import import_dataset
+from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 from il_ros.interop.lerobot_export import export_lerobot
 
 import_lerobot = partial(import_dataset, format='lerobot')
@@ -38,7 +39,10 @@ def foreign(make_dataset, tmp_path):
 def again(foreign, texts, tmp_path):
     """Import it by its contract."""
     contract = parse_contract(texts.state)
-    return lambda: import_lerobot(foreign, tmp_path / 'back', contract=contract, overwrite=True)
+    options = {'contract': contract, 'overwrite': True}
+    return lambda mapping=None: import_lerobot(
+        foreign, tmp_path / 'back', mapping=mapping, **options
+    )
 
 
 def edit(path, **columns):
@@ -215,12 +219,20 @@ def test_episodes_come_in_their_order_whatever_the_table_has(foreign, again):
     assert again().manifest.data_hash == first.manifest.data_hash
 
 
-def test_names_in_a_table_of_groups_are_names_too(foreign, texts, tmp_path):
-    from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
-
+@pytest.mark.parametrize(
+    'names',
+    [
+        {'motors': ['left', 'right'], 'note': 'none'},
+        [['left', 'right']],
+        [['left'], ['right']],
+        {'right': 1, 'left': 0},
+        {'axes': {'left': 0, 'right': 1}},
+    ],
+)
+def test_names_of_every_shape_choose_the_numbers(foreign, texts, tmp_path, names):
     path = foreign / layout.INFO
     info = json.loads(path.read_text())
-    info['features']['action']['names'] = {'motors': ['left', 'right'], 'note': 'none'}
+    info['features']['action']['names'] = names
     path.write_text(json.dumps(info))
     streams = {k: FeatureSlice(feature=f'observation.{k}') for k in ('position', 'speed', 'width')}
     action = FeatureSlice(feature='action', names=('right', 'left'))
@@ -232,6 +244,50 @@ def test_names_in_a_table_of_groups_are_names_too(foreign, texts, tmp_path):
     )
     stored = np.array(pq.read_table(foreign / DATA)['action'].to_pylist(), np.float32)
     np.testing.assert_array_equal(back.action, stored[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ('names', 'why'),
+    [
+        (None, 'none has a name'),
+        ({'left': 0, 'right': 2}, 'its names cannot be used (indices that are not 0, 1, 2, ...)'),
+        ({'left': 0, 'right': 0}, 'its names cannot be used (indices that are not 0, 1, 2, ...)'),
+        (['left', 'right', 'top'], 'it has 3 names for 2 numbers'),
+        ('left', 'its names cannot be used (str in the place of a list)'),
+        ([[[[['left', 'right']]]]], 'its names cannot be used (lists in lists in lists)'),
+    ],
+)
+def test_names_that_do_not_fit_are_an_error_only_where_they_are_used(foreign, again, names, why):
+    path = foreign / layout.INFO
+    info = json.loads(path.read_text())
+    info['features']['action']['names'] = names
+    path.write_text(json.dumps(info))
+    assert again().frames
+    mapping = FeatureMapping(
+        streams={
+            k: FeatureSlice(feature=f'observation.{k}') for k in ('position', 'speed', 'width')
+        },
+        action=FeatureSlice(feature='action', names=('right', 'left')),
+    )
+    with pytest.raises(DatasetError) as caught:
+        again(mapping)
+    assert f"no single number 'right' in action; allowed: {why}: choose by index" in str(
+        caught.value
+    )
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=3) | st.integers(-1, 4) | st.booleans() | st.floats(),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
+)
+def test_whatever_stands_for_names_there_is_one_for_each_number_or_none(names):
+    found = lerobot_reader._feature({'dtype': 'float32', 'shape': [3], 'names': names})
+    assert len(found.names) in (0, 3)
 
 
 @given(st.text(max_size=12))

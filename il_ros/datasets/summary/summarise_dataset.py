@@ -70,7 +70,10 @@ def summarise(
         coverage=coverage,
         thumbnails=tuple(thumbnails_of(dataset, _shown(episodes, thumbnails, seed))),
         steps=manifest.steps,
-        notes=_notes(dataset, looked_at, bags, computed=computed, compared=compared, seed=seed),
+        notes=(
+            *manifest.findings.values(),
+            *_notes(dataset, looked_at, bags, computed=computed, compared=compared, seed=seed),
+        ),
         versions=manifest.versions,
     )
 
@@ -94,6 +97,7 @@ def _episodes(dataset: Dataset, bags: BagTopics) -> list[EpisodeSummary]:
             flagged=entry.flagged,
             notes=entry.notes,
             bag=entry.bag,
+            findings=tuple(entry.findings.values()),
         )
         for index, entry in enumerate(dataset.episodes)
         for measures in (_measures(dataset, index),)

@@ -43,6 +43,7 @@ def suspicious_first(
         replace(
             episode,
             reasons=(
+                *episode.findings,
                 *_defects(episode, usual),
                 *_outliers(episode, {n: float(s[i]) for n, s in scores.items()}),
                 *_duplicate(episode, coverage, marked),
