@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.core.contract_checks import check_contract
+from il_ros.core.contract_checks import TRAJECTORY, check_contract
 from il_ros.core.documents import load_yaml
 from il_ros.core.errors import ContractError, require
 from il_ros.core.kinematics import ArmDescription
@@ -50,9 +50,11 @@ class JointBounds:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputConfig:
-    """How commands leave for the robot's controller.
+    """How the commands of some joints leave for their controller.
 
     Attributes:
+        joints: Joints of the action that this controller moves, in its order; all of them, in the
+            action's order, by default.
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
             `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes),
@@ -64,14 +66,15 @@ class OutputConfig:
             caught up with. The other adapters' commands hold from when they come.
     """
 
-    adapter: str = 'joint_trajectory'
+    joints: tuple[str, ...] = ()
+    adapter: str = TRAJECTORY
     topic: str = 'arm_controller/joint_trajectory'
     ahead: float = 0.5
 
     @property
     def setpoints(self) -> bool:
         """Whether a command is good for one period only, so that stops have to be sent, too."""
-        return self.adapter != 'joint_trajectory'
+        return self.adapter != TRAJECTORY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,8 @@ class Action:
         velocity: Keys of the observations that measure their speeds, likewise.
         limits: Bounds that the monitor enforces.
         executed: Topic of what the monitor really commanded, in the policy's space.
-        output: How commands leave for the robot.
+        output: How commands leave for the robot, where one controller takes all of them.
+        outputs: The same where several controllers do, each with its joints; then no `output`.
         demonstration: Where the action comes from if nothing was published on `executed`; without
             it such a bag is no demonstration.
     """
@@ -147,6 +151,7 @@ class Action:
     limits: JointBounds | None = None
     executed: str = 'monitor/executed'
     output: OutputConfig = field(default_factory=OutputConfig)
+    outputs: tuple[OutputConfig, ...] = ()
     demonstration: Demonstration | None = None
 
 
@@ -269,11 +274,37 @@ class Contract:
         """The coordinate frame that a stream's messages have to be in."""
         return self.streams[key].frame_in(self.base_frame)
 
+    @cached_property
+    def outputs(self) -> tuple[OutputConfig, ...]:
+        """How commands leave for the robot: each joint of the action is in exactly one of these."""
+        output = self.action.output
+        return self.action.outputs or (replace(output, joints=output.joints or self.action.names),)
+
+    @property
+    def setpoints(self) -> bool:
+        """Whether commands are good for one period only, so that stops have to be sent, too."""
+        return any(output.setpoints for output in self.outputs)
+
     @property
     def command_delay(self) -> float:
         """How much later than the monitor's plan the arm is to move [s]."""
-        output = self.action.output
-        return 0.0 if output.setpoints else output.ahead * self.period
+        ahead = [output.ahead for output in self.outputs if not output.setpoints]
+        return ahead[0] * self.period if ahead else 0.0
+
+    def part(self, output: OutputConfig) -> Contract:
+        """The contract as the controller of one output sees it: its joints are all there are."""
+        names, action = output.joints, self.action
+        if names == action.names and not action.outputs:
+            return self
+        columns = [action.names.index(name) for name in names]
+        bounds = {k: tuple(v[i] for i in columns) for k, v in vars(self.require_joints()).items()}
+        own = replace(
+            action, names=names, limits=JointBounds(**bounds), output=output, outputs=(),
+            position=(), velocity=(), demonstration=None,
+        )  # fmt: skip
+        made = replace(self, action=own)
+        object.__setattr__(made, 'text', self.text)
+        return made
 
     def by_topic(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """These streams by their topics, in the order in which an instant is taken in.

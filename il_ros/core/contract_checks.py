@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
@@ -13,18 +15,22 @@ from il_ros.core.registry import names_of
 from il_ros.core.streams import check_image, check_stream
 
 if TYPE_CHECKING:
-    from il_ros.core.contract import Action, Contract, Fallback, JointBounds
+    from il_ros.core.contract import Action, Contract, Fallback, JointBounds, OutputConfig
     from il_ros.core.limits import Box
 
 VERSION = 1
-OUTPUT_ADAPTERS = ('joint_trajectory', 'forward_command', 'twist')
+TRAJECTORY, TWIST = 'joint_trajectory', 'twist'
+OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST)
 """Those of the package (`ros.output_adapters`); third parties add theirs by entry points."""
 
 _KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
 class _Fail(Protocol):
-    def __call__(self, problem: str, where: str, allowed: object = '') -> NoReturn: ...
+    """Raises a ContractError."""
+
+    def __call__(self, problem: str, where: str, allowed: object = '') -> NoReturn:
+        """Say what is wrong, where, and what is allowed."""
 
 
 def check_contract(contract: Contract, source: str) -> None:
@@ -78,7 +84,7 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
     if action.space == 'normalised':
         _check_normalised(contract, fail)
         return
-    _check_output(contract, fail)
+    _check_outputs(contract, fail)
     if action.limits is None:
         fail('missing', 'action.limits', 'bounds of the joints')
     _check_bounds(action, action.limits, fail)
@@ -111,16 +117,60 @@ def _check_tool(contract: Contract, fail: _Fail) -> None:
             fail(f'got {getattr(tool, name)}', f'tool.{name}', '0 or more, finite')
 
 
-def _check_output(contract: Contract, fail: _Fail) -> None:
-    output = contract.action.output
+def _check_outputs(contract: Contract, fail: _Fail) -> None:
+    action = contract.action
+    if action.outputs and action.output != type(action.output)():
+        fail('action.output is there as well', 'action.outputs', 'one of the two')
+    places = [f'action.outputs[{i}]' for i in range(len(action.outputs))] or ['action.output']
+    outputs = contract.outputs
+    _check_joints([output.joints for output in outputs], action.names, places, fail)
+    for output, where in zip(outputs, places, strict=True):
+        _check_output(output, contract.arm, where, fail)
+    for output, where in zip(outputs[1:], places[1:], strict=True):
+        _check_together(outputs[0], output, where, fail)
+    topics = Counter(output.topic for output in outputs)
+    for output, where in zip(outputs, places, strict=True):
+        if topics[output.topic] > 1:
+            fail(f'got {output.topic!r} twice', f'{where}.topic', 'a topic for each output')
+
+
+def _check_joints(
+    parts: Sequence[tuple[str, ...]], names: tuple[str, ...], places: Sequence[str], fail: _Fail
+) -> None:
+    """Each joint of the action in exactly one output."""
+    count = Counter(joint for part in parts for joint in part)
+    wrong = {
+        'in no output': [name for name in names if name not in count],
+        'in more than one': [name for name in names if count[name] > 1],
+        'no joints of the action': [name for name in count if name not in names],
+    }
+    texts = [f'{what}: {", ".join(joints)}' for what, joints in wrong.items() if joints]
+    if texts or not all(parts):
+        where = 'action.outputs' if len(places) > 1 else f'{places[0]}.joints'
+        problem = '; '.join(texts) or 'an output without joints'
+        fail(problem, where, f'each of {", ".join(names)} in exactly one output')
+
+
+def _check_output(output: OutputConfig, arm: object, where: str, fail: _Fail) -> None:
     if output.adapter not in OUTPUT_ADAPTERS:
         known = names_of('output_adapter', OUTPUT_ADAPTERS)
         if output.adapter not in known:
-            fail(f'got {output.adapter!r}', 'action.output.adapter', ', '.join(known))
-    if output.adapter == 'twist' and not contract.arm:
-        fail("'twist' without an arm", 'action.output.adapter', 'an arm, for its kinematics')
-    if not 0.0 <= output.ahead < 1.0:
-        fail(f'got {output.ahead}', 'action.output.ahead', '0 or more, below 1')
+            fail(f'got {output.adapter!r}', f'{where}.adapter', ', '.join(known))
+    if output.adapter == TWIST and not arm:
+        fail("'twist' without an arm", f'{where}.adapter', 'an arm, for its kinematics')
+    if not (0.0 <= output.ahead < 1.0 and math.isfinite(output.ahead)):
+        fail(f'got {output.ahead}', f'{where}.ahead', '0 or more, below 1')
+
+
+def _check_together(first: OutputConfig, output: OutputConfig, where: str, fail: _Fail) -> None:
+    """One plan is sent to all: what it is to their controllers has to be the same."""
+    kinds = TRAJECTORY, TWIST
+    same = first.adapter == output.adapter or not {first.adapter, output.adapter} & {*kinds}
+    if not same:
+        others = 'joint_trajectory alone, twist alone, or others together'
+        fail(f'{output.adapter!r} next to {first.adapter!r}', f'{where}.adapter', others)
+    if first.adapter == TRAJECTORY and first.ahead != output.ahead:
+        fail(f'got {output.ahead}', f'{where}.ahead', f'{first.ahead}, as for the first output')
 
 
 def _check_normalised(contract: Contract, fail: _Fail) -> None:

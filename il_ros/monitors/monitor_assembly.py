@@ -37,7 +37,7 @@ def make_monitor(
         calibration=calibration,
         config=config,
         fallback=contract.fallback,
-        setpoints=contract.action.output.setpoints,
+        setpoints=contract.setpoints,
         delay=contract.command_delay,
     )
 

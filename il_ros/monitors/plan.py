@@ -8,6 +8,7 @@ The time-optimal profiles come from ruckig (Berscheid & Kröger 2021).
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -31,6 +32,7 @@ _SPLINE_SHARE = 0.75
 _SPLINE_RAMP = 0.16
 
 State = tuple[Array, Array, Array]
+Columns = NDArray[np.intp]
 
 
 def plannable(limits: Limits, share: float, dt: float, *, splines: bool) -> Limits:
@@ -142,6 +144,11 @@ class Plan:
         past = tuple(plan.put_off(seconds) for plan in self.past)
         return replace(self, begin=self.begin + seconds, past=past)
 
+    def of_joints(self, columns: Columns) -> Plan:
+        """The motion of some joints: `columns`, shape (n,), are theirs."""
+        past = tuple(plan.of_joints(columns) for plan in self.past)
+        return replace(self, pieces=self.pieces[:, :, columns], past=past)
+
     def extremes(self) -> tuple[Array, Array, Array]:
         """Lowest position, highest position and top speed over all time, exact; each (N,)."""
         knot, p, v, a, j = self.pieces
@@ -162,6 +169,38 @@ def resting(position: Array, t: float) -> Plan:
     pieces = np.zeros((5, 1, len(position)))
     pieces[1] = position
     return Plan(begin=t, pieces=pieces)
+
+
+def joined(plans: Sequence[tuple[Columns, Plan]]) -> Plan:
+    """One plan of what several controllers follow.
+
+    Args:
+        plans: Each with the columns of its joints, shape (n,); every column in one of them.
+    """
+    begins = {each.begin for _, plan in plans for each in (plan, *plan.past)}
+    newest, *older = (_joined_from(plans, begin) for begin in sorted(begins, reverse=True))
+    return replace(newest, past=tuple(older))
+
+
+def _joined_from(plans: Sequence[tuple[Columns, Plan]], begin: float) -> Plan:
+    """What all of them are at `begin` [s], until the next one begins."""
+    parts = []
+    for columns, plan in plans:
+        every_one = (plan, *plan.past)
+        part = next((one for one in every_one if one.begin <= begin), every_one[-1])
+        pieces = part.pieces.copy()
+        pieces[0] += part.begin - begin
+        if part.begin > begin:  # until then it shows its first state
+            rest = np.zeros((5, 1, len(columns)))
+            rest[1] = pieces[1, :1]
+            pieces = np.concatenate([rest, pieces], axis=1)
+        parts.append((columns, pieces))
+    most = max(pieces.shape[1] for _, pieces in parts)
+    whole = np.zeros((5, most, sum(len(columns) for columns, _ in parts)))
+    for columns, pieces in parts:
+        whole[:, :, columns] = pieces.take(np.minimum(np.arange(most), len(pieces[0]) - 1), axis=1)
+    problem = next((plan.problem for _, plan in plans if plan.problem), '')
+    return Plan(begin=begin, pieces=whole, problem=problem)
 
 
 def _inside(time: Array, duration: Array) -> Array:

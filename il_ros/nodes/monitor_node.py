@@ -38,7 +38,6 @@ from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.fail_safe_node import FailSafeNode
 from il_ros.ros.frame_source import FrameSource
-from il_ros.ros.graph_watch import GraphWatch
 from il_ros.ros.heard_policy import HeardPolicy
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_conversion import (
@@ -51,7 +50,7 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
-from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher
+from il_ros.ros.publisher_watch import GraphWatch, PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.raw_callback import RawCallback
@@ -125,15 +124,12 @@ class MonitorNode(FailSafeNode):
         self.get_logger().info(f'bundles that are taken: {self._config.taken}')
         self._require_watched({'allow_uncalibrated': self._settings.allow_uncalibrated})
         self._latency = {mode: Latency() for mode in _DRIVING}
-        output = self._contract.action.output
         self._sender = CommandSender(
             self,
             self._contract,
             settings=self._settings,
             seconds=self._seconds,
-            replacement=None
-            if output.setpoints
-            else ReplacementWatch(self, self.resolve_topic_name(output.topic)),
+            replacement=lambda topic: ReplacementWatch(self, self.resolve_topic_name(topic)),
         )
         self._reports = MonitorReports(self, self._contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
@@ -149,8 +145,10 @@ class MonitorNode(FailSafeNode):
             on_sample=self._on_sample,
             on_origin=publishers.hear,
         )
-        self._command_topic = CommandTopicWatch(self, self._sender.publisher, self._note)
-        goals = ControllerGoalWatch(self, self._command_topic.topic, self._note)
+        self._command_topics = [
+            CommandTopicWatch(self, publisher, self._note) for publisher in self._sender.publishers
+        ]
+        goals = [ControllerGoalWatch(self, x.topic, self._note) for x in self._command_topics]
         self._clocks = ClockWatch(
             self, self._contract, self._source.delays, self._settings, self._note
         )
@@ -159,15 +157,15 @@ class MonitorNode(FailSafeNode):
             self._config.controller_manager,
             self._config.command_limits,
             self._note,
-            asked=not output.setpoints,
+            asked=not self._contract.setpoints,
         )
         self._watches: tuple[GraphWatch, ...] = (
             self._source,
             self._joints,
             self._tools,
             publishers,
-            self._command_topic,
-            goals,
+            *self._command_topics,
+            *goals,
             self._clocks,
             self._sender,
             self._limits,
@@ -194,7 +192,7 @@ class MonitorNode(FailSafeNode):
         self._forget()
         period = self._contract.period
         # A repeated set-point has to be in time.
-        often = period / 4 if self._contract.action.output.setpoints else max(period / 4, _LOOK)
+        often = period / 4 if self._contract.setpoints else max(period / 4, _LOOK)
         self._watchdog = steady_timer(self, often, self._watch)
         patience = self._config.chunk_wait * period + _SURE
         self._deadline = steady_timer(self, patience, self._watch)  # while a tick waits
@@ -351,7 +349,7 @@ class MonitorNode(FailSafeNode):
         elif (
             self._verdict is not None
             and self._verdict.plan is not None
-            and self._contract.action.output.setpoints
+            and self._contract.setpoints
             and now - self._commanded >= _SILENT * self._contract.period
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
             self._sender.go_on(self._verdict.plan, self._seconds(present), present)
@@ -619,7 +617,8 @@ class MonitorNode(FailSafeNode):
         if not problems:
             return level, text, values
         # Somebody else may command the arm, or a check fails: an error even where nobody is driven.
-        worst = ERROR if self._command_topic.others or self.failures.problems() else WARN
+        others = any(watch.others for watch in self._command_topics)
+        worst = ERROR if others or self.failures.problems() else WARN
         return max(level, worst), f'{problems}; {text}', values
 
     def _bundle_values(self) -> dict[str, object]:

@@ -28,7 +28,6 @@ from il_ros.msg import Observation, TaskState
 from il_ros.ros import command_limits_watch, replacement_watch
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
-from il_ros.ros.controller_state_publisher import ControllerStatePublisher
 from il_ros.ros.controller_watch import controller_name
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
@@ -39,14 +38,13 @@ from il_ros.ros.message_conversion import (
     to_stamp,
 )
 from il_ros.ros.node_parameters import declare, setting
-from il_ros.ros.output_adapters import make_output
 from il_ros.ros.parameter_question import SERVICE
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.sim_time_watch import CLOCK, clock_publishers, crowd_text
+from il_ros.ros.simulated_output import SimulatedOutput
 from il_ros.ros.spin import WAKE, run_node
 from il_ros.sim.command_limiter import CommandLimiter
-from il_ros.sim.controller import TrajectoryController
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
 from il_ros.sim.world import World
@@ -122,7 +120,6 @@ class SimulatorNode(ManagedNode):
             model=Path(config.model) if config.model else None,
             renderer=cast(Choice, config.renderer),  # it refuses others
         )
-        self._output = make_output(contract)
         names, own = contract.action.names, self._world.names
         self._to_world, self._from_world = indices_of(own, names), indices_of(names, own)
         self._readings = JointRegrouping(arm_layout(self._world.limbs), stream_layout(contract))
@@ -134,27 +131,28 @@ class SimulatorNode(ManagedNode):
         self._rivals: list[str] = []
         if self._time is not None:
             steady_timer(self, _LOOK, self._look_for_rivals)
-        self._follows = (
-            None
-            if contract.action.output.setpoints
-            else ControllerStatePublisher(self, contract.action.output.topic, contract.limits.names)
-        )
+        self._outputs = [
+            SimulatedOutput(self, contract, output, replacement=config.allow_trajectory_replacement)
+            for output in contract.outputs
+        ]
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
         self._intake = BackgroundSubscriptions(self)
-        topic = contract.action.output.topic
-        self._intake.subscribe(self._output.message_type, topic, self._on_command, COMMAND)
+        for output in self._outputs:
+            take = partial(self._on_command, output)
+            self._intake.subscribe(output.message_type, output.topic, take, COMMAND)
         self._intake.start()
         self._runner: Timer | None = None
         self.serve(ResetWorld, '~/reset', self._on_reset)
         self.serve(StepWorld, '~/step', self._on_step)
         self.serve(SetBool, '~/pause', self._on_pause)
         self.create_service(GetParameters, f'controller_manager{SERVICE}', self._on_question)
-        controller = controller_name(self.resolve_topic_name(topic))
-        if self._follows is not None and controller:
-            self.create_service(GetParameters, f'{controller}{SERVICE}', self._on_question)
+        for output in self._outputs:
+            controller = controller_name(self.resolve_topic_name(output.topic))
+            if output.trajectories and controller:
+                self.create_service(GetParameters, f'{controller}{SERVICE}', self._on_question)
         self._timestep = self._world.period / self._world.substeps
-        self._base, self._answered = NS, 0
+        self._base = NS
         self._rows: list[Array] = []
 
     def activate(self) -> None:
@@ -188,13 +186,8 @@ class SimulatorNode(ManagedNode):
         self._base, self._rows = before + _GAP, []
         posture, limits = self._world.posture()[self._from_world], self._contract.limits
         with self._commanded:
-            self._controller = TrajectoryController(
-                limits.names,
-                posture,
-                period=self._world.period,
-                acceleration=limits.acceleration,
-                replacement=self._config.allow_trajectory_replacement,
-            )
+            for output in self._outputs:
+                output.begin(posture)
         self._limiter = CommandLimiter(limits.velocity, self._timestep, posture)
         self._begun = self._time is not None  # else when its clock is there
         if self._begun:
@@ -241,7 +234,7 @@ class SimulatorNode(ManagedNode):
             1, substeps + 1, dtype=np.float64
         )
         with self._commanded:
-            self._rows.append(self._controller.positions(times))
+            self._rows.append(self._positions(times))
             self._say_what_is_followed()
         if sum(map(len, self._rows)) < self._world.substeps:
             self._tell_time(self._now)
@@ -252,10 +245,17 @@ class SimulatorNode(ManagedNode):
         self._world.step(setpoints[:, self._to_world])
         self._publish()
 
+    def _positions(self, times: Array) -> Array:
+        """Set-points of all controllers at `times` (T,), shape (T, N)."""
+        setpoints = np.empty((len(times), len(self._contract.action.names)))
+        for output in self._outputs:
+            setpoints[:, output.columns] = output.positions(times)
+        return setpoints
+
     def _say_what_is_followed(self) -> None:
-        if self._follows is not None:
-            measured = self._world.posture()[self._from_world]
-            self._follows.publish(self._controller, measured, self._now)
+        measured = self._world.posture()[self._from_world]
+        for output in self._outputs:
+            output.say_what_is_followed(measured, self._now)
 
     def _left(self) -> int:
         return self._world.substeps - sum(map(len, self._rows))
@@ -295,18 +295,17 @@ class SimulatorNode(ManagedNode):
             self.get_logger().error(crowd_text(self.resolve_topic_name(CLOCK), names))
         self._rivals = names
 
-    def _on_command(self, message: Any) -> None:
+    def _on_command(self, output: SimulatedOutput, message: Any) -> None:
         """In the intake's thread."""
         if not self.active:
             return
         with self._commanded:
             try:
-                stamp = self._output.apply(message, self._controller, self._now / NS)
+                output.take(message, self._now / NS, self._stamp)
             except IlRosError as problem:
-                text = f'command refused: {problem}'
+                text = f'{output.topic}: command refused: {problem}'
                 self.get_logger().error(text, throttle_duration_sec=1.0)
                 return
-            self._answered = max(self._answered, stamp or self._stamp)
             self._commanded.notify()
 
     def _on_question(
@@ -372,15 +371,19 @@ class SimulatorNode(ManagedNode):
         with self._commanded:
             if not self._asked:
                 self._commanded.wait(_MOMENT)
-            while self._asked and self._answered < self._stamp:
+            while self._asked and (silent := self._unanswered()):
                 left = deadline - time.monotonic()
                 if left <= 0 or self.stopped.is_set():
                     raise IlRosError(
                         f'no command for the observation of {self._stamp / NS:.3f} s came within '
-                        f'{timeout} s on {self._contract.action.output.topic}',
+                        f'{timeout} s on {", ".join(silent)}',
                         fix='see that a monitor is active and its source alive',
                     )
                 self._commanded.wait(min(left, WAKE))
+
+    def _unanswered(self) -> list[str]:
+        """Command topics without an answer to the newest observation."""
+        return [output.topic for output in self._outputs if output.answered < self._stamp]
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._paused = bool(request.data)

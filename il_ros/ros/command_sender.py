@@ -1,60 +1,76 @@
-"""What the monitor decides, on its way to the controller: sent in time or not at all."""
+"""What the monitor decides, on its way to the controllers: sent in time or not at all."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import ceil
-from typing import Any
 
+import numpy as np
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
-from il_ros.core.contract import Contract
+from il_ros.core.contract import Contract, OutputConfig
+from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.limits import Array
-from il_ros.monitors.followed_plans import FollowedPlans
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig
-from il_ros.monitors.plan import Plan
+from il_ros.monitors.plan import Columns, Plan, joined, resting
 from il_ros.monitors.punctuality import Punctuality
 from il_ros.monitors.setpoint_pace import SetpointPace
-from il_ros.monitors.spliced_trajectories import SplicedTrajectories
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.callback_failures import error_text
-from il_ros.ros.controller_watch import ControllerWatch
-from il_ros.ros.output_adapters import JointTrajectoryOutput, make_output
+from il_ros.ros.output_adapters import make_output
 from il_ros.ros.qos import COMMAND
 from il_ros.ros.replacement_watch import ReplacementWatch
+from il_ros.ros.trajectory_sender import TrajectorySender
 
-_SAME = 0.15  # of what a joint moves in a period, up to which a plan counts as followed
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
 _INSIST = 0.5  # s that a stop is tried beyond its end where nothing can be published
 
 
+class _SetpointSender:
+    """Sends the set-points of one controller that takes one at a time."""
+
+    def __init__(self, node: Node, contract: Contract, columns: Columns) -> None:
+        self.columns, self._adapter = columns, make_output(contract)
+        # Adapters of third parties need not say what their controllers do.
+        self.waits = bool(getattr(self._adapter, 'waits', True))
+        topic = contract.action.output.topic
+        self.publisher = node.create_publisher(self._adapter.message_type, topic, COMMAND)
+
+    def send(self, plan: Plan, begin: float, stamp: int) -> None:
+        self.publisher.publish(self._adapter.message(plan, begin, stamp))
+
+
 class CommandSender:
-    """Publishes plans as commands.
+    """Publishes plans as commands, to every controller that the contract names.
+
+    All outputs carry out one plan: what is too late for one of them is sent to none, what one of
+    them misses makes all brake, and a stop is tried on each, whatever becomes of the others.
 
     A trajectory that would leave the one before in the past is not sent: the controller would have
     to catch up. The arm then carries out the stop that it has, and the next tick goes on from
     there. Commands of the other adapters hold from when they come: no two of them are further apart
     than the plan goes in the time that has passed between them.
 
-    Where the controller says what it follows, one that it should follow and does not is late in
+    Where a controller says what it follows, one that it should follow and does not is late in
     transit: the monitor brakes on from what it follows.
 
     Args:
-        node: Owner of the publisher; its clock tells how late a command is.
+        node: Owner of the publishers; its clock tells how late a command is.
         contract: Says what is sent, and where.
         settings: Of the monitor: how far ahead it plans, and its `tracking_error`, which holds for
-            what the controller follows, too.
+            what the controllers follow, too.
         seconds: From a stamp [ns] to the monitor's time [s].
-        replacement: Knows whether the controller leaves a trajectory as soon as it gets the next;
-            None where nobody knows.
+        replacement: For a command topic, what knows whether its controller leaves a trajectory as
+            soon as it gets the next; None where nobody knows.
 
     Attributes:
-        publisher: Of the commands.
         withheld: Trajectories that were not sent, because it was too late for them.
-        missed: Ticks that found the controller without a trajectory that it should have had.
+        missed: Ticks that found a controller without a trajectory that it should have had.
     """
 
     def __init__(
@@ -64,81 +80,119 @@ class CommandSender:
         *,
         settings: MonitorConfig,
         seconds: Callable[[int], float],
-        replacement: ReplacementWatch | None = None,
+        replacement: Callable[[str], ReplacementWatch | None] = lambda topic: None,
     ) -> None:
-        self._replacement = replacement
-        output = contract.action.output
-        self._node, self._output = node, make_output(contract)
+        self._node, self._names = node, contract.action.names
         self._seconds = seconds
-        self._period = contract.period
-        self._delay, self._trajectories = contract.command_delay, not output.setpoints
-        self.publisher = node.create_publisher(self._output.message_type, output.topic, COMMAND)
+        self._period, self._delay = contract.period, contract.command_delay
         self._punctuality = Punctuality(
             self._delay, settings.command_lead, settings.least_command_lead
         )
-        tolerance = _SAME * contract.limits.velocity * contract.period
-        self._spliced = SplicedTrajectories(self._period, tolerance)
-        self._followed = FollowedPlans(self._punctuality, tolerance, self._delay)
-        # Adapters of third parties need not say what their controllers do.
-        waits = getattr(self._output, 'waits', True)
-        self._pace = SetpointPace(self._period, settings.clock_step, waits=waits)
+
+        def columns(output: OutputConfig) -> Columns:
+            return np.array([self._names.index(name) for name in output.joints], dtype=np.intp)
+
+        self._trajectories = [
+            TrajectorySender(
+                node,
+                contract.part(output),
+                columns(output),
+                settings=settings,
+                seconds=seconds,
+                punctuality=self._punctuality,
+                replacement=replacement(output.topic),
+            )
+            for output in contract.outputs
+            if not output.setpoints
+        ]
+        self._setpoints = [
+            _SetpointSender(node, contract.part(output), columns(output))
+            for output in contract.outputs
+            if output.setpoints
+        ]
+        waits = {each.waits for each in self._setpoints}
+        if len(waits) > 1:
+            problem = 'controllers that wait at the end of a period, and others that do not'
+            raise IlRosError(problem, where='action.outputs', allowed='adapters of one kind')
+        self._pace = SetpointPace(self._period, settings.clock_step, waits=waits != {False})
         self.withheld = self.missed = 0
         self._now = 0.0
-        self._controller: ControllerWatch | None = None
-        if self._trajectories:
-            self._controller = ControllerWatch(
-                node,
-                str(self.publisher.topic_name),
-                contract.action.names,
-                self._followed,
-                most=settings.tracking_error,
-                seconds=seconds,
-                period=contract.period,
-            )
+        self._plan: Plan | None = None  # that was last sent, of all joints
+        self._torn = False  # whether some outputs got a plan that others did not
+        self._cut: tuple[Plan, list[Plan]] | None = None
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Of the commands."""
+        own = [each.publisher for each in self._trajectories]
+        return own + [each.publisher for each in self._setpoints]
 
     def reset(self) -> None:
         """Forget how late commands were: time is counted anew."""
         self._punctuality.clear()
-        self._followed.clear()
-        self._spliced.sent(None)
-        self._pace.clear()
+        self._forget()
         self.withheld = self.missed = 0
         self._now = 0.0
-        if self._controller:
-            self._controller.forget()
+        for each in self._trajectories:
+            each.watch.forget()
+
+    def _forget(self) -> None:
+        for each in self._trajectories:
+            each.forget()
+        self._pace.clear()
+        self._plan, self._torn = None, False
 
     def problems(self) -> Iterable[str]:
-        """Whether commands are too late to drive, or not what the controller follows."""
+        """Whether commands are too late to drive, or not what the controllers follow."""
         if late := self._punctuality.problem(self._now):
             yield late
-        if self._replacement:
-            yield from self._replacement.problems()
-        if self._controller:
+        if self._trajectories:
             stamp = int(self._node.get_clock().now().nanoseconds)
-            yield from self._controller.problems(self._seconds(stamp))
+            for each in self._trajectories:
+                yield from each.problems(self._seconds(stamp))
 
     def warnings(self) -> Iterable[str]:
-        """Whether nothing is known of what the controller follows."""
-        return self._controller.warnings() if self._controller else ()
+        """Whether nothing is known of what a controller follows."""
+        return [text for each in self._trajectories for text in each.watch.warnings()]
 
     def reference(self, now: float, since: float) -> Array | None:
-        """Where the controller wants the joints at `now` [s], (N,), if it said so after `since`."""
-        return self._controller.reference(now, since) if self._controller else None
+        """Where the controllers want the joints at `now` [s], (N,), if one said so after `since`.
+
+        Not a number of joints of which that is not known.
+        """
+        whole = np.full(len(self._names), np.nan)
+        heard = [(each.columns, each.reference(now, since)) for each in self._trajectories]
+        for columns, part in heard:
+            if part is not None:
+                whole[columns] = part
+        return whole if any(part is not None for _, part in heard) else None
 
     def prepare(self, monitor: Monitor, now: float) -> None:
         """Before a tick at `now` [s]: plan as far ahead as commands are late, or still hold."""
         self._now = now
-        if self._controller is None:
+        if not self._trajectories:
             waited, monitor.lead = self._pace.prepare(now)
             if waited:
                 monitor.wait(waited)
             return
-        state = self._controller.state(now)
-        if state and (plan := self._followed.late(state)):
-            self.missed += 1
-            self._spliced.sent(None)
-            monitor.recover(plan)
+        late = [each for each in self._trajectories if each.late(now) is not None]
+        self.missed += bool(late)
+        if late or self._torn:
+            self._torn = False
+            monitor.recover(self._followed())
         monitor.lead = self._lead
+
+    def _followed(self) -> Plan:
+        """What all controllers follow, each what it has got."""
+        plans = [(each.columns, each.plan) for each in self._trajectories]
+        if len(plans) == 1 and plans[0][1] is not None:
+            return plans[0][1]
+        assert self._plan is not None
+        first = (self._plan, *self._plan.past)[-1]  # one that got nothing rests where that begins
+        return joined([
+            (columns, plan or resting(first.pieces[1, 0, columns], first.begin))
+            for columns, plan in plans
+        ])  # fmt: skip
 
     @property
     def _lead(self) -> float:
@@ -157,29 +211,52 @@ class CommandSender:
             The verdict, or what has become of it because nothing was sent.
         """
         if verdict.plan is None:
-            self._followed.clear()
-            self._spliced.sent(None)
-            self._pace.clear()
+            self._forget()
             return verdict
         begin = max(verdict.begin, now)
         late = (self._node.get_clock().now().nanoseconds - stamp) / NS
-        if self._trajectories:
-            self._punctuality.add(now, late)
-            # A controller that begins a trajectory at once would begin its way to the first point
-            # anew in each tick of a stop, which is a lead away, and hardly get there.
-            if self._lead and self._followed.has(verdict.plan, now):
-                return verdict
-            went_back = late < -self._period  # a simulated clock may be behind by less
-            if went_back or self._punctuality.too_late(late, begin - now):
-                self.withheld += 1
-                return monitor.withdraw(verdict)
-            lead = self._publish_trajectory(verdict.plan, begin, now, stamp)
-            # Behind that: what could not be published was not sent.
-            self._followed.sent(verdict.plan, now, begin, lead=lead)
-        else:
+        if not self._trajectories:
             late = max(late, 0.0)  # the tick may be ahead of a simulated clock
             self.go_on(verdict.plan, now + late, stamp + round(late * NS), begin=begin)
+            return verdict
+        self._punctuality.add(now, late)
+        parts = list(zip(self._trajectories, self._parts(verdict.plan), strict=True))
+        # A controller that begins a trajectory at once would begin its way to the first point
+        # anew in each tick of a stop, which is a lead away, and hardly get there.
+        if self._lead:
+            parts = [(each, plan) for each, plan in parts if not each.has(plan, now)]
+        went_back = late < -self._period  # a simulated clock may be behind by less
+        if parts and (went_back or self._punctuality.too_late(late, begin - now)):
+            self.withheld += 1
+            return monitor.withdraw(verdict)
+        self._plan = verdict.plan
+        try:
+            self._to_each([partial(each.send, plan, begin, now, stamp) for each, plan in parts])
+        finally:
+            self._torn = len({each.plan is plan for each, plan in parts}) > 1
         return verdict
+
+    def _parts(self, plan: Plan) -> list[Plan]:
+        """The plan of each output, the same ones for the same plan."""
+        if self._cut is None or self._cut[0] is not plan:
+            self._cut = plan, [self._part(plan, each.columns) for each in self._trajectories]
+        return self._cut[1]
+
+    def _part(self, plan: Plan, columns: Columns) -> Plan:
+        whole = np.array_equal(columns, np.arange(len(self._names)))
+        return plan if whole else plan.of_joints(columns)
+
+    @staticmethod
+    def _to_each(sends: Sequence[Callable[[], None]]) -> None:
+        """Try every output; the first failure is raised when all have been tried."""
+        failures = []
+        for send in sends:
+            try:
+                send()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def go_on(self, plan: Plan, now: float, stamp: int, *, begin: float | None = None) -> float:
         """Publish the set-point of `plan` that follows the one before.
@@ -194,26 +271,13 @@ class CommandSender:
             When the period of the set-point begins, by the time of the plan [s].
         """
         begin = self._pace.begin(now, now if begin is None else begin)
-        self._publish(self._output.message(plan, begin, stamp))
+        sends = [
+            partial(each.send, self._part(plan, each.columns), begin, stamp)
+            for each in self._setpoints
+        ]
+        self._to_each(sends)
         self._pace.sent(now, begin)
         return begin
-
-    def _publish(self, message: Any) -> None:
-        self.publisher.publish(message)
-
-    def _publish_trajectory(self, plan: Plan, begin: float, now: float, stamp: int) -> float:
-        """Gives how long before `begin` the trajectory itself begins [s]."""
-        output, later = self._output, begin - now
-        if not isinstance(output, JointTrajectoryOutput):
-            self._publish(output.message(plan, begin, stamp + round(later * NS)))
-            return 0.0
-        at_once = self._replacement is not None and self._replacement.at_once
-        lead = later if at_once else 0.0
-        trajectory = self._spliced.make(plan, begin, lead)
-        stamp += round((later - lead) * NS)
-        self._publish(output.trajectory_message(trajectory, stamp))
-        self._spliced.sent(trajectory)
-        return lead
 
     def come_to_rest(
         self, plan: Plan, now: float, stamp: int, *, sleep: Callable[[float], None] = time.sleep
@@ -229,7 +293,7 @@ class CommandSender:
             stamp: The same by the node's clock [ns].
             sleep: Waits for so long [s].
         """
-        if self._trajectories:
+        if not self._setpoints:
             return
         for step in range(ceil(_LONGEST_STOP / self._period)):
             passed = step * self._period
@@ -244,7 +308,7 @@ class CommandSender:
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""
-        if self._controller is None:
+        if not self._trajectories:
             return {}
         punctuality = self._punctuality
         return {
@@ -252,6 +316,15 @@ class CommandSender:
             'command lead [s]': f'{self._lead:.4f}',
             'commands withheld': self.withheld,
             'commands late in transit': self.missed,
-            **self._controller.values(),
-            **(self._replacement.values() if self._replacement else {}),
+            **self._controller_values(),
+        }
+
+    def _controller_values(self) -> dict[str, object]:
+        """By the topic where there are several."""
+        if len(self._trajectories) == 1:
+            return self._trajectories[0].values()
+        return {
+            f'{name}, {each.publisher.topic_name}': value
+            for each in self._trajectories
+            for name, value in each.values().items()
         }

@@ -22,8 +22,8 @@ from il_ros.core.seen_graph import (
     SeenTopic,
     is_looked_into,
 )
-from il_ros.ros.graph_watch import node_of
 from il_ros.ros.message_types import message_type
+from il_ros.ros.publisher_watch import node_of
 from il_ros.ros.raw_callback import RawCallback, publisher_of, received_ns
 from il_ros.ros.raw_subscriptions import best_match
 from il_ros.ros.shielded_node import ShieldedNode

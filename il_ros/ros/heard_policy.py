@@ -10,9 +10,8 @@ from std_msgs.msg import String
 
 from il_ros.core import topics
 from il_ros.core.errors import IlRosError, printable
-from il_ros.ros.graph_watch import publishers_of
 from il_ros.ros.managed_node import steady_timer
-from il_ros.ros.publisher_watch import PERIOD
+from il_ros.ros.publisher_watch import PERIOD, publishers_of
 from il_ros.ros.qos import LATCHED
 from il_ros.ros.raw_callback import RawCallback, publisher_of
 

@@ -1,14 +1,13 @@
-"""Whether an observation comes from more publishers than the contract says."""
+"""Who publishes on the graph, and whether that is more than the contract says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
-from il_ros.ros.graph_watch import node_of, publishers_of
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_origins import HOLD, MessageOrigins
 from il_ros.ros.raw_callback import publisher_of
@@ -17,6 +16,27 @@ PERIOD = 0.25
 """Time between two looks at the graph [s]."""
 
 _NAMES_SHOWN = 5
+
+
+class GraphWatch(Protocol):
+    """Something that the monitor node keeps an eye on between ticks."""
+
+    def problems(self) -> Iterable[str]:
+        """One text for each reason why the arm must not move, for as long as it holds.
+
+        Each is a fault of the frame: it refuses every mode that commands the arm, and ends one.
+        """
+
+
+def node_of(offer: Any) -> str:
+    """The full name of the node that a publisher belongs to, from rclpy's TopicEndpointInfo."""
+    return f'{offer.node_namespace.rstrip("/")}/{offer.node_name}'
+
+
+def publishers_of(node: Node, topic: str) -> dict[bytes, str]:
+    """The publishers of a topic on a node's graph: their identities, and the node of each."""
+    offers = node.get_publishers_info_by_topic(topic)
+    return {bytes(offer.endpoint_gid): node_of(offer) for offer in offers}
 
 
 class PublisherWatch:

@@ -16,9 +16,9 @@ from tf2_msgs.msg import TFMessage
 
 from il_ros.core.errors import IlRosError, printable
 from il_ros.core.frames import NS
-from il_ros.ros.graph_watch import publishers_of
 from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.message_origins import MessageOrigins
+from il_ros.ros.publisher_watch import publishers_of
 from il_ros.ros.raw_callback import RawCallback, publisher_of
 
 MOST_FRAMES = 1_000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from il_ros.core.limits import Limits
-from il_ros.monitors.plan import POSITION_TOLERANCE, Planner
+from il_ros.monitors.plan import POSITION_TOLERANCE, Planner, joined
 
 DT = 0.05
 LIMITS = Limits(
@@ -194,3 +194,28 @@ def test_a_short_way_with_much_speed_at_its_end_takes_no_run_up():
     plan = planner.towards(plan, 0.0, np.full(3, 0.011), np.full(3, 0.45), 0.05)
     assert plan.at(np.linspace(0.0, 0.05, 200))[0].min() >= -1e-6
     assert (plan.at(0.05)[0] > 0.009).all()
+
+
+def test_what_two_controllers_follow_is_one_plan_of_all_joints():
+    """Whatever each has got, and whenever each begins: also in the past, and at rest."""
+    planner, rng = Planner(LIMITS), np.random.default_rng(0)
+    plans = []
+    for begin in (0.3, 0.1):
+        plan = planner.hold(MIDDLE + 0.01 * rng.normal(size=3), begin - 0.15)
+        for tick in range(3):
+            start = begin + tick * DT
+            target = plan.at(start)[0] + 0.5 * rng.uniform(-1, 1, 3) * LIMITS.velocity * DT
+            plan = planner.towards(plan, start, target, ZERO, DT).after(plan, begin - 0.1)
+        plans.append(plan)
+    arm, finger = np.array([0, 2]), np.array([1])
+    parts = [(arm, plans[0].of_joints(arm)), (finger, plans[1].of_joints(finger))]
+    whole = joined(parts)
+    times = np.arange(-0.1, 1.5, 0.007)
+    wanted = [np.empty((len(times), 3)) for _ in range(3)]
+    for plan, columns in zip(plans, (arm, finger), strict=True):
+        for part, values in zip(wanted, plan.at(times), strict=True):
+            part[:, columns] = values[:, columns]
+    for part, values in zip(whole.at(times), wanted, strict=True):
+        np.testing.assert_allclose(part, values, atol=1e-9)
+    assert whole.end_time == pytest.approx(max(part.end_time for _, part in parts))
+    np.testing.assert_allclose(whole.end, [plans[0].end[0], plans[1].end[1], plans[0].end[2]])

@@ -152,7 +152,7 @@ def test_nothing_begins_before_it_is_known_how_trajectories_are_replaced(contrac
     unknown = SimpleNamespace(at_once=False, problems=lambda: ['not known yet'], values=dict)
     sender = CommandSender(
         Node(), contract, settings=MonitorConfig(), seconds=lambda stamp: stamp / NS,
-        replacement=unknown,
+        replacement=lambda topic: unknown,
     )  # fmt: skip
     assert 'not known yet' in list(sender.problems())
 
@@ -161,7 +161,7 @@ def make_led_sender(node, contract, *, at_once):
     replacement = SimpleNamespace(at_once=at_once, problems=tuple, values=dict)
     return CommandSender(
         node, contract, settings=MonitorConfig(least_command_lead=0.2),
-        seconds=lambda stamp: stamp / NS, replacement=replacement,
+        seconds=lambda stamp: stamp / NS, replacement=lambda topic: replacement,
     )  # fmt: skip
 
 
@@ -275,7 +275,7 @@ def test_a_set_point_that_cannot_be_published_does_not_end_the_stop(contract, ad
             raise RuntimeError('no room')
         node.sent.append(message)
 
-    sender.publisher.publish = publish
+    sender.publishers[0].publish = publish
     speed = np.array([1.0, *[0.0] * 7])
     rest = planner.hold(FRANKA.home, 0.0)
     stop = planner.stop(planner.towards(rest, 0.0, FRANKA.home + 0.1 * speed, speed, 0.15), 0.1)

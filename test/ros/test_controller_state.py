@@ -55,8 +55,8 @@ class Graph:
         rclpy.init(args=['--ros-args', *words])
         self.arrived, take = 0, SimulatorNode._on_command
 
-        def counted(node, message):
-            take(node, message)
+        def counted(*received):
+            take(*received)
             self.arrived += 1
 
         monkeypatch.setattr(SimulatorNode, '_on_command', counted)
@@ -66,7 +66,7 @@ class Graph:
         for node in self.nodes:
             self.executor.add_node(node)
         self.serve(lambda: all(node.active for node in self.nodes))
-        sender = self.monitor._sender
+        (sender,) = self.monitor._sender._trajectories
         topics = [sender.publisher.topic_name, '/joint_states', '/clock', self.state_topic]
         self.serve(lambda: all(self.monitor.count_subscribers(topic) for topic in topics))
         self.serve(lambda: all(self.simulator.count_subscribers(topic) for topic in topics))
@@ -74,7 +74,7 @@ class Graph:
 
     @property
     def state_topic(self):
-        return self.monitor._sender._controller._topic
+        return self.monitor._sender._trajectories[0].watch._topic
 
     def now(self):
         return self.simulator._now / NS
@@ -95,7 +95,7 @@ class Graph:
         if frame:
             self.serve(lambda: monitor._frame and monitor._frame.stamp == stamp)
             self.serve(lambda: monitor._waiting is None)
-        heard = monitor._sender._controller
+        heard = monitor._sender._trajectories[0].watch
         self.serve(lambda: heard._state and heard._state.stamp >= monitor._seconds(stamp))
         expected = self.arrived + self.slow.deliver()
         self.serve(lambda: self.arrived == expected)
@@ -145,7 +145,7 @@ def start(domain, monkeypatch):
 def test_lateness_in_transit_is_measured_and_planned_for(start):
     graph = start()
     graph.hold()
-    sender, sent = graph.monitor._sender, graph.monitor._sender._followed
+    sender, sent = graph.monitor._sender, graph.monitor._sender._trajectories[0]._followed
     graph.wait(lambda: sent._newest > 0)  # the controller tells which trajectory it follows
     assert graph.values()['controller state'] == '/arm_controller/controller_state'
     assert sender.missed == 0
@@ -164,7 +164,7 @@ def test_lateness_in_transit_is_measured_and_planned_for(start):
 def test_with_a_least_lead_as_long_none_is_missed(start):
     graph = start(least_command_lead=0.2)
     graph.hold()
-    sender, sent = graph.monitor._sender, graph.monitor._sender._followed
+    sender, sent = graph.monitor._sender, graph.monitor._sender._trajectories[0]._followed
     graph.slow.delay = 0.2
     graph.wait(lambda: sent._newest > 0)
     newest = sent._newest

@@ -41,6 +41,7 @@ from il_ros.ros.monitor_reports import MonitorReports  # noqa: E402
 from il_ros.ros.publisher_watch import PublisherWatch, SolePublisher  # noqa: E402
 from il_ros.ros.replacement_watch import ReplacementWatch  # noqa: E402
 from il_ros.ros.sim_time_watch import SimTimeWatch  # noqa: E402
+from il_ros.ros.trajectory_sender import TrajectorySender  # noqa: E402
 
 GOALS = 'arm_controller/follow_joint_trajectory/_action/status'
 METHODS = {
@@ -60,7 +61,8 @@ METHODS = {
     ControllerWatch: '_take problems state reference warnings values',
     ClockWatch: 'look problems warnings values remark',
     SimTimeWatch: 'problems',
-    CommandSender: 'prepare reference send _publish problems warnings values',
+    CommandSender: 'prepare reference send problems warnings values',
+    TrajectorySender: 'forget has late problems reference send values',
     FollowedPlans: 'hear late distance sent strange',
     ReplacementWatch: 'look at_once problems values',
     SplicedTrajectories: 'make sent',
@@ -79,7 +81,7 @@ WHILE_DRIVEN = {
 QUICK = {
     'ControllerWatch._take',
     'PublisherWatch.look',
-    'CommandSender._publish',
+    'TrajectorySender.send',
     'MonitorNode._keep_watch',
 }
 

@@ -302,7 +302,7 @@ def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
     theirs = with_adapter(contract, 'theirs')
     assert make_output(theirs).joints == contract.action.names
     # What nobody knows to brake by itself gets its stops sent.
-    assert theirs.action.output.setpoints
+    assert theirs.setpoints
     assert theirs.command_delay == 0.0
     with pytest.raises(UnknownNameError, match='forward_command, joint_trajectory, theirs, twist'):
         make_output(with_adapter(contract, 'unknown'))

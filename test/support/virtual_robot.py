@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import rclpy
@@ -26,7 +27,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from il_ros.core.contract import load_contract
+from il_ros.core.contract import OutputConfig, load_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
@@ -36,13 +37,14 @@ from il_ros.ros.controller_watch import STATE, state_topic
 from il_ros.ros.message_conversion import chunk_message, doubles, fill_stamp, to_stamp
 from il_ros.ros.message_types import message_type
 from il_ros.ros.monitor_reports import CODES
-from il_ros.ros.output_adapters import make_output
+from il_ros.ros.output_adapters import OutputAdapter, make_output
 from il_ros.sim.controller import TrajectoryController
 
 START = 1_000 * NS
 FINE = 0.002  # s between two looks at the arm
 STOP = 1.5  # s that an arm may need to stand
 STATES = 0.02  # s between two states of the controller
+NOTICED = 0.5  # s after which the monitor must have noticed a controller that takes nothing
 GIVE_WAY = 5.5  # s that one may move after a stop by force
 
 CONTRACT = """
@@ -70,6 +72,14 @@ workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 wrench: {key: wrench, force: 100.0, torque: 30.0}
 """
 
+TWO_OUTPUTS = CONTRACT.replace(
+    'output: {adapter: joint_trajectory, topic: arm_controller/joint_trajectory}',
+    """outputs:
+    - {joints: [a], adapter: joint_trajectory, topic: arm_controller/joint_trajectory}
+    - {joints: [b], adapter: joint_trajectory, topic: wrist_controller/joint_trajectory}""",
+)
+"""The same robot, with a controller for each joint."""
+
 
 @dataclass
 class Wire:
@@ -89,6 +99,31 @@ class Wire:
     twice: float = 0.0
 
 
+@dataclass
+class Part:
+    """One controller of the robot.
+
+    Attributes:
+        output: What of the contract it carries out.
+        columns: Of its joints.
+        adapter: What it takes.
+        controller: What it does with it.
+        deaf: Until when it takes no command [ns].
+        silent: Until when it says nothing, either [ns].
+        refused: Until when nothing can be published to it [ns].
+        ignored: Since when it has taken none, though it says what it follows or did [ns]; or None.
+    """
+
+    output: OutputConfig
+    columns: list[int]
+    adapter: OutputAdapter
+    controller: TrajectoryController
+    deaf: int = 0
+    silent: int = 0
+    refused: int = 0
+    ignored: int | None = None
+
+
 class Broken(AssertionError):  # noqa: N818 - it is what a property says, not an error of the code
     """The arm moved as it must not."""
 
@@ -103,14 +138,16 @@ def make_node(path, *, simulated):
     node, others = MonitorNode(), Node('others')
     node.get_logger().set_level(LoggingSeverity.FATAL)
     contract = load_contract(path)
-    others.create_subscription(JointTrajectory, contract.action.output.topic, lambda _: None, 10)
+    for output in contract.outputs:
+        others.create_subscription(JointTrajectory, output.topic, lambda _: None, 10)
     others.create_publisher(JointState, 'joint_states', 10)
     node.get_clock()._set_ros_time_is_active(True)
     _set_clock(node, START)
     node.trigger_configure()
     for _ in range(3):  # nobody answers for the controllers: known before the first life begins
         node._limits.look()
-        node._sender._replacement.look()
+        for each in node._sender._trajectories:
+            each.replacement.look()
     node._loads._send = lambda response, header: None  # nobody has asked by DDS
     return node, others
 
@@ -160,15 +197,13 @@ class VirtualRobot:
         self.held, self.lost = {}, False
         self.force = self.cost = 0.0
         self.limits = contract.limits
+        self.lossy = False  # what is lost on the way may make a set-point jump
         self._last = np.zeros(len(self.limits.names))
-        self._controller = TrajectoryController(
-            self.limits.names, self._last, period=contract.period
-        )
-        self._output = make_output(contract)
+        self.parts = [self._part(output) for output in contract.outputs]
         self._queue, self._count, self._due = [], itertools.count(), {}
-        self._arrived = 0  # when the command before arrives [ns]
+        self._arrived = {}  # when the command before arrives, for each controller [ns]
         self._end = 0  # of the present run [ns]
-        self._off = 0  # until then the controller takes no command [ns]
+        self._off = 0  # until then no controller takes a command [ns]
         self._busy = 0  # until then the node's executor does something else [ns]
         self._granted = False
         self._driven = self._contact = -np.inf
@@ -177,9 +212,10 @@ class VirtualRobot:
         self.commands, self.refused, self.worst = [], [], np.zeros(2)
         with self._time():
             node.trigger_activate()
-        topic = node.resolve_topic_name(contract.action.output.topic)
-        commands = next(each for each in node.publishers if each.topic_name == topic)
-        commands.publish = self._on_command
+        for part in self.parts:
+            topic = node.resolve_topic_name(part.output.topic)
+            commands = next(each for each in node.publishers if each.topic_name == topic)
+            commands.publish = partial(self._on_command, part)
         prepare = type(node._sender).prepare
 
         def slowly(monitor, now):
@@ -217,16 +253,44 @@ class VirtualRobot:
             self.steady = max(self.steady, end)  # the node may be at work for longer
             self._look()
 
+    def _part(self, output):
+        mine = self.contract.part(output)
+        columns = [self.limits.names.index(name) for name in output.joints]
+        controller = TrajectoryController(
+            output.joints, self._last[columns], period=self.contract.period
+        )
+        return Part(output, columns, make_output(mine), controller)
+
+    def _positions(self, times):
+        """Where all controllers want the joints at `times` [s], (T, N)."""
+        wanted = np.empty((len(times), len(self.limits.names)))
+        for part in self.parts:
+            wanted[:, part.columns] = part.controller.positions(np.array(times))
+        return wanted
+
+    def deafen(self, index, seconds, *, silent):
+        """One controller takes no commands for so long, and says nothing either if `silent`."""
+        part = self.parts[index % len(self.parts)]
+        self.lossy = True
+        part.deaf = self.steady + round(seconds * NS)
+        part.silent = part.deaf if silent else part.silent
+
+    def refuse(self, index, seconds):
+        """Nothing can be published to one controller for so long."""
+        part = self.parts[index % len(self.parts)]
+        part.refused = self.steady + round(seconds * NS)
+
     def push(self, way):
         """Move the arm by `way` (N,) [rad]; its drives are off, and its controller, for 0.3 s."""
         self._look()
         self._off = self.steady + round(0.3 * NS)
         self._last = np.clip(
-            self._controller.positions(np.array([self.steady / NS]))[0] + way,
+            self._positions([self.steady / NS])[0] + way,
             self.limits.position_min,
             self.limits.position_max,
         )
-        self._controller.hold(self._last)
+        for part in self.parts:
+            part.controller.hold(self._last[part.columns])
         self._speed = np.zeros_like(self._last)
 
     def stall(self, seconds):
@@ -319,14 +383,17 @@ class VirtualRobot:
         """Let something happen at a time [ns]; whether the robot does it, or else the node."""
         heapq.heappush(self._queue, (at, next(self._count), work, robot))
 
-    def _send(self, wire, work, *, robot=False, in_order=False):
-        """Let `work` happen when a message on this wire arrives, if it does."""
+    def _send(self, wire, work, *, robot=False, in_order=None):
+        """Let `work` happen when a message on this wire arrives, if it does.
+
+        Those of the same `in_order` keep their order.
+        """
         for _ in range(1 + (self.rng.random() < wire.twice)):
             if self.rng.random() >= wire.loss:
                 delay = wire.delay + wire.jitter * self.rng.random()
                 at = self.steady + round(delay * NS)
-                if in_order:
-                    at = self._arrived = max(at, self._arrived)
+                if in_order is not None:
+                    at = self._arrived[in_order] = max(at, self._arrived.get(in_order, 0))
                 self._at(at, work, robot=robot)
 
     def _to_node(self, wire, topic, *message):
@@ -346,7 +413,7 @@ class VirtualRobot:
         jitter = round(1e-4 * NS * self.rng.random())
         self._at(stamp + round(dt * NS) + jitter, self._sample, robot=True)
         now = stamp / NS
-        position, after = self._controller.positions(np.array([now, now + 1e-4]))
+        position, after = self._positions([now, now + 1e-4])
         noise = 1e-6 * self.rng.standard_normal(len(position))
         message = JointState(
             name=list(self.limits.names),
@@ -376,10 +443,13 @@ class VirtualRobot:
         self._at(stamp + round(STATES * NS), self._state, robot=True)
         if not self.states:
             return
-        names, topic = list(self.limits.names), state_topic(self.contract.action.output.topic)
-        here = self._controller.positions(np.array([stamp / NS]))[0]
-        message = controller_state(message_type(STATE), names, self._controller, here, stamp)
-        self._to_node('states', topic, serialize_message(message), self.state_origin)
+        for part in self.parts:
+            if stamp < part.silent:
+                continue
+            names, topic = list(part.output.joints), state_topic(part.output.topic)
+            here = part.controller.positions(np.array([stamp / NS]))[0]
+            message = controller_state(message_type(STATE), names, part.controller, here, stamp)
+            self._to_node('states', topic, serialize_message(message), self.state_origin)
 
     def _answer(self, source, make, position, stamp):
         if make is None:
@@ -388,17 +458,22 @@ class VirtualRobot:
         message = chunk_message(self.contract, positions, stamp=stamp, source=source)
         self._to_node('chunks', f'{source}/action_chunk', change(message) or message, self.origin)
 
-    def _on_command(self, message):
-        self.commands.append(message)
-        wire, follow = self.wires['commands'], lambda: self._follow(message)
-        self._send(wire, follow, robot=True, in_order=True)
+    def _on_command(self, part, message):
+        if self.steady < part.refused:
+            raise RuntimeError('it cannot be published')
+        self.commands.append((part, message))
+        wire, follow = self.wires['commands'], lambda: self._follow(part, message)
+        self._send(wire, follow, robot=True, in_order=part.output.topic)
 
-    def _follow(self, message):
+    def _follow(self, part, message):
         self._look()
-        if self.steady < self._off:
+        if self.steady < max(self._off, part.deaf):
+            if part.ignored is None and self.states:
+                part.ignored = self.steady
             return
+        part.ignored = None
         try:
-            self._output.apply(message, self._controller, self.steady / NS)
+            part.adapter.apply(message, part.controller, self.steady / NS)
         except IlRosError as refusal:
             self.refused.append(str(refusal))
 
@@ -413,11 +488,11 @@ class VirtualRobot:
             self._granted = False
         if self.node.exit_code is not None:
             raise Broken('the node ended')
-        for message in self.commands[self._judged :]:
-            self._judge_message(message)
+        for part, message in self.commands[self._judged :]:
+            self._judge_message(part, message)
         self._judged = len(self.commands)
 
-    def _judge_message(self, message):
+    def _judge_message(self, part, message):
         """What is published is finite, within the limits, and moves only where it may."""
         now = self.steady / NS
         times = [p.time_from_start.sec + p.time_from_start.nanosec / NS for p in message.points]
@@ -426,12 +501,13 @@ class VirtualRobot:
         if not (all(np.isfinite(row).all() for row in rows) and np.all(np.diff(times) > 0)):
             raise Broken('points that are not finite or not in order')
         position, velocity, acceleration = rows
-        low, high = self.limits.position_min - 1e-6, self.limits.position_max + 1e-6
+        mine = part.columns
+        low, high = self.limits.position_min[mine] - 1e-6, self.limits.position_max[mine] + 1e-6
         if not ((position >= low) & (position <= high)).all():
             raise Broken(f'commanded to {position.min(0)} .. {position.max(0)}')
         for name, row, limit in (
-            ('velocity', velocity, self.limits.velocity),
-            ('acceleration', acceleration, self.limits.acceleration),
+            ('velocity', velocity, self.limits.velocity[mine]),
+            ('acceleration', acceleration, self.limits.acceleration[mine]),
         ):
             if (np.abs(row) > limit * (1 + 1e-6)).any():
                 raise Broken(f'commanded {name} {np.abs(row).max(0)}')
@@ -450,15 +526,28 @@ class VirtualRobot:
         if count < 1:
             return
         times = self._sampled / NS + FINE * np.arange(1, int(count) + 1)
-        path = np.concatenate([[self._last], self._controller.positions(times)])
+        path = np.concatenate([[self._last], self._positions(times)])
         speed = np.concatenate([[self._speed], np.diff(path, axis=0) / FINE])
         share = np.abs(speed[1:]).max(0) / self.limits.velocity
         change = np.abs(np.diff(speed, axis=0)).max(0) / FINE / self.limits.acceleration
         self.worst = np.maximum(self.worst, [share.max(), change.max()])
-        if share.max() > 1.05 or change.max() > 1.05:
+        if not self.lossy and (share.max() > 1.05 or change.max() > 1.05):
             raise Broken(f'speed {share} and acceleration {change} of the limits')
+        for part in self.parts:
+            self._judge_company(part, speed[1:])
         self._last, self._speed = path[-1], speed[-1]
         self._sampled += round(FINE * NS) * int(count)
+
+    def _judge_company(self, part, speed):
+        """Where one controller takes no commands any more, no joint moves on."""
+        if not self.states:
+            part.ignored = None
+        since = part.ignored
+        if since is None or self.steady - since < (NOTICED + STOP) * NS:
+            return
+        if np.abs(speed).max() > 1e-3:
+            alone = (self.steady - since) / NS
+            raise Broken(f'moves though {part.output.topic} has taken nothing for {alone:.2f} s')
 
     @contextmanager
     def _time(self):
