@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 import tyro
+from rich.table import Column, Table
+from rich.text import Text
 
-from il_ros.cli.printing import say
+from il_ros.cli.printing import Console, cell, say
+from il_ros.contracts.contract_check import check_robot
 from il_ros.contracts.contract_draft import draft_contract
+from il_ros.contracts.contract_replay import ContractNames
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import ContractError, IlRosError, require
@@ -16,6 +20,8 @@ from il_ros.core.regular_files import read_text
 from il_ros.core.seen_graph import SeenGraph
 
 _BAG_SECONDS = 60.0
+_LONGEST = 80  # characters of a cell; what is wrong is printed whole below the table
+_COLOURS = {'ok': 'green', 'wrong': 'red', 'not looked at': 'yellow'}
 
 
 def init(
@@ -64,6 +70,57 @@ def init(
         say(f'  line {number}: {line}\n      {why}')
     say(f'next: il_ros contract check {contract}')
     return 0
+
+
+def check(
+    contract: tyro.conf.Positional[Path],
+    *,
+    bag: Path | None = None,
+    namespace: str = '/',
+    remap: tuple[str, ...] = (),
+    seconds: float = 5.0,
+    timeout: float = 20.0,
+) -> int:
+    """Hold a contract against the running graph, or against a bag. Nothing moves.
+
+    The exit code is 1 if something is wrong.
+
+    Args:
+        contract: Contract file.
+        bag: Look at this bag instead of the graph.
+        namespace: Namespace that the nodes will run in.
+        remap: Names that the nodes will be started with, as joint_states:=/arm/joint_states.
+        seconds: For how long messages are looked at [s].
+        timeout: For how long the graph is looked at, at the most [s].
+    """
+    loaded = load_contract(contract)
+    loaded.require_joints()
+    names = ContractNames(namespace, _remaps(remap))
+    findings = check_robot(loaded, _seen(bag, seconds, timeout), names)
+    console, table = Console(), Table(Column('what', no_wrap=True), 'state', 'found')
+    for finding in findings:
+        state = Text(finding.state, style=_COLOURS[finding.state])
+        table.add_row(cell(finding.subject), state, cell(_short(finding.text)))
+    console.print(table)
+    wrong = [finding for finding in findings if finding.state == 'wrong']
+    for finding in wrong:
+        say(f'{finding.subject}: {finding.text}\n    to fix: {finding.fix}')
+    unseen = sum(finding.state == 'not looked at' for finding in findings)
+    say(f'{len(findings)} checks, {len(wrong)} wrong, {unseen} not looked at')
+    return 1 if wrong else 0
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+
+
+def _remaps(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, sign, to = text.partition(':=')
+        require(name and sign and to, text, '--remap', 'FROM:=TO', ContractError)
+        found[name] = to
+    return found
 
 
 def _seen(bag: Path | None, seconds: float, timeout: float) -> SeenGraph:

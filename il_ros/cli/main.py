@@ -24,6 +24,7 @@ _VERBS = {
     'bags recover': ('bags:recover', 'recover what a crash or a power cut left'),
     'bags info': ('bags:info', 'show what an episode contains'),
     'bags mark': ('bags:mark', "change an episode's outcome, notes or flag"),
+    'contract check': ('contract:check', 'hold a contract against the robot that runs'),
     'contract init': ('contract:init', 'write a contract for the robot that runs'),
     'dataset build': ('dataset:build', 'build a dataset from episode bags'),
     'dataset append': ('dataset:append', 'add episode bags to a dataset'),

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from il_ros.contracts.described_joints import DescribedJoint, RobotDescription
 from il_ros.contracts.draft_text import MARK, Anchored, DraftText, joined
-from il_ros.contracts.joint_sources import JOINT_STATE, JointSource, steps_per_second
+from il_ros.contracts.joint_sources import (
+    JOINT_STATE,
+    JointSource,
+    publishers_of_joints,
+    steps_per_second,
+)
 from il_ros.contracts.seen_robot import SeenGroup, SeenRobot, seen_robot
 from il_ros.contracts.seen_streams import (
     DraftedStream,
@@ -26,7 +31,7 @@ from il_ros.contracts.seen_streams import (
 from il_ros.core.arms import Arm, ArmPair, get_arm
 from il_ros.core.decoders import Composite, decoded_types, decoder_for
 from il_ros.core.limits import Array
-from il_ros.core.seen_graph import SeenGraph, listed
+from il_ros.core.seen_graph import SeenGraph, SeenTopic, listed
 
 _SLOW, _FAST = 1.0, 2 * math.pi  # rad/s: where a description has no limit; from where it is doubted
 _CAREFUL = 2.0  # rad/s in place of a doubtful one
@@ -160,17 +165,20 @@ class _Drafter:
             self._put(position.naming(Anchored(label, position.values['names'])))
             self._put(velocity.naming(Anchored(label)))
         if self._pose is not None:
-            stream = framed_stream(
-                self._pose, 'tcp_pose', self._namespace, self._base, self._pose_doubt
-            )
-            self._put(_following(stream))
+            self._put(_following(self._framed(self._pose, 'tcp_pose', self._pose_doubt)))
         if self._wrench is not None:
-            self._put(
-                framed_stream(
-                    self._wrench, 'wrench', self._namespace, self._base, self._wrench_doubt
-                )
-            )
+            self._put(self._framed(self._wrench, 'wrench', self._wrench_doubt))
         self._offer_others()
+
+    def _framed(self, topic: SeenTopic, key: str, doubt: str = '') -> DraftedStream:
+        return framed_stream(
+            self._robot.seen,
+            topic,
+            key,
+            namespace=self._namespace,
+            base_frame=self._base,
+            doubt=doubt,
+        )
 
     def _put(self, stream: DraftedStream) -> None:
         self._text.put(stream.key, indent=2)
@@ -188,7 +196,7 @@ class _Drafter:
         for topic in topics:
             key = key_of(relative(topic.name, self._namespace), 'observation', taken)
             taken.append(key)
-            stream, other = framed_stream(topic, key, self._namespace, self._base), DraftText()
+            stream, other = self._framed(topic, key), DraftText()
             other.put(key, indent=2)
             other.put_all(stream.values, 4)
             self._text.comment_out(other, 2)
@@ -282,15 +290,8 @@ def _publishers(robot: SeenRobot, source: JointSource) -> int:
 
 def _rivals(robot: SeenRobot, source: JointSource) -> str:
     """Whether two publishers send the same joints of a topic, as far as messages tell."""
-    samples = robot.seen.topics[source.topic].samples
-    who: dict[str, set[str]] = {}
-    for other in robot.sources:
-        if other.topic == source.topic:
-            received = {int(time) for time in other.receives}
-            mine = {s.publisher for s in samples if s.receive in received and s.publisher}
-            for joint in other.names:
-                who.setdefault(joint, set()).update(mine)
-    shared = [joint for joint, publishers in who.items() if len(publishers) > 1]
+    publishers = publishers_of_joints(robot.seen.topics[source.topic])
+    shared = [joint for joint in source.names if len(publishers.get(joint, ())) > 1]
     return f'several publish {listed(shared)}: end all but one' if shared else ''
 
 

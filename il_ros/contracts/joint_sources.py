@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class JointSource:
         topic: Absolute name.
         names: Joints in the order of the messages.
         nodes: Absolute names of the topic's publishers, as far as they are known.
-        rate: Messages a second [Hz].
+        rate: Messages a second of the robot's time [Hz].
         stamps: Header stamps, shape (T,) [ns].
         receives: When each was received, shape (T,) [ns].
         position: Shape (T, N) [rad or m]; NaN where a message has none.
@@ -78,10 +79,10 @@ class JointSource:
 def joint_sources(seen: SeenGraph) -> list[JointSource]:
     """Every set of measured joints that comes on a topic, topic by topic."""
     topics = [topic for topic in seen.of_type(JOINT_STATE) if not WANTED.search(topic.name)]
-    return [source for topic in topics for source in _sources(topic)]
+    return [source for topic in topics for source in _sources(topic, seen.speed)]
 
 
-def _sources(topic: SeenTopic) -> Iterable[JointSource]:
+def _sources(topic: SeenTopic, speed: float) -> Iterable[JointSource]:
     decoder = decoder_for(JOINT_STATE)
     groups: dict[tuple[str, ...], list[tuple[int, int, str, list[Any]]]] = {}
     for sample in topic.samples:
@@ -95,18 +96,32 @@ def _sources(topic: SeenTopic) -> Iterable[JointSource]:
     nodes = tuple(sorted({offer.node for offer in topic.publishers if offer.node}))
     for names, group in groups.items():
         receives = np.array([receive for _, receive, _, _ in group], np.int64)
-        whole = len(groups) == 1  # then messages that were only counted are of it, too
+        rate = rate_of(len(group), int(receives[0]), int(receives[-1]))
+        rate = topic.rate if len(groups) == 1 else rate  # with those that were only counted
         yield JointSource(
             topic=topic.name,
             names=names,
             nodes=nodes,
-            rate=topic.rate if whole else rate_of(len(group), int(receives[0]), int(receives[-1])),
+            rate=rate / speed,
             stamps=np.array([stamp for stamp, _, _, _ in group], np.int64),
             receives=receives,
             position=_matrix(group, 'position', len(names)),
             velocity=_matrix(group, 'velocity', len(names)),
             frame_id=group[-1][2],
         )
+
+
+def publishers_of_joints(topic: SeenTopic) -> dict[str, set[str]]:
+    """Who publishes each joint of a topic, as far as its messages say who sent them."""
+    decoder, found = decoder_for(JOINT_STATE), defaultdict[str, set[str]](set)
+    for sample in topic.samples:
+        try:
+            names = decoder.read(sample.data)[0].names if sample.publisher else ()
+        except IlRosError:
+            continue
+        for name in names:
+            found[name].add(sample.publisher)
+    return found
 
 
 def _matrix(group: Sequence[tuple[int, int, str, list[Any]]], field: str, count: int) -> Array:

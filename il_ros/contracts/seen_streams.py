@@ -122,12 +122,12 @@ def _one_of(topics: Sequence[SeenTopic], what: str) -> tuple[SeenTopic | None, s
 
 
 def framed_stream(
-    topic: SeenTopic, key: str, namespace: str, base_frame: str, doubt: str = ''
+    seen: SeenGraph, topic: SeenTopic, key: str, *, namespace: str, base_frame: str, doubt: str = ''
 ) -> DraftedStream:
     """The stream of a pose, a point, a twist or a wrench."""
     decoder = decoder_for(topic.type)
     parts = tuple(decoder.parts) if isinstance(decoder, Composite) else ()
-    rate, unclear = nominal_rate(topic.rate)
+    rate, unclear = nominal_rate(seen.rate(topic))
     values: dict[str, Any] = {
         'topic': relative(topic.name, namespace), 'type': topic.type, 'fields': parts, 'rate': rate,
     }  # fmt: skip
@@ -162,11 +162,11 @@ def cameras(seen: SeenGraph, namespace: str) -> list[DraftedStream]:
     for topic in (*raw, *packed):
         name = topic.name.removesuffix('/compressed')
         key = key_of(relative(name, namespace), 'camera', (stream.key for stream in found))
-        found += _camera(topic, key, namespace)
+        found += _camera(seen, topic, key, namespace)
     return found
 
 
-def _camera(topic: SeenTopic, key: str, namespace: str) -> Iterable[DraftedStream]:
+def _camera(seen: SeenGraph, topic: SeenTopic, key: str, namespace: str) -> Iterable[DraftedStream]:
     doubts: dict[str, str] = {}
     try:
         encoding, height, width = _picture(topic)
@@ -174,7 +174,7 @@ def _camera(topic: SeenTopic, key: str, namespace: str) -> Iterable[DraftedStrea
         encoding, height, width = 'rgb8', 480, 640
         doubts['size'] = f'its image is not understood: {problem}'
     less = max(1, round(min(height, width) / _SMALL))
-    rate, doubts['rate'] = nominal_rate(topic.rate)
+    rate, doubts['rate'] = nominal_rate(seen.rate(topic))
     values = {
         'topic': relative(topic.name, namespace),
         'type': topic.type,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from il_ros.core.cdr import NS, Cdr
 from il_ros.core.decoders import decoded_types
@@ -161,6 +162,23 @@ class SeenGraph:
     def simulated(self) -> bool:
         """Whether somebody publishes simulated time."""
         return bool(self.of_type(CLOCK_TYPE))
+
+    @cached_property
+    def speed(self) -> float:
+        """Simulated seconds a second; 1 where nobody simulates, or it is not known."""
+        for topic in self.of_type(CLOCK_TYPE):
+            samples = topic.samples
+            try:
+                ends = [Cdr(sample.data).stamp() for sample in (*samples[:1], *samples[-1:])]
+            except IlRosError:
+                continue
+            if samples and samples[-1].receive > samples[0].receive and ends[-1] > ends[0]:
+                return (ends[-1] - ends[0]) / (samples[-1].receive - samples[0].receive)
+        return 1.0
+
+    def rate(self, topic: SeenTopic) -> float:
+        """Messages of a topic by the robot's time, which may be simulated [Hz]."""
+        return topic.rate / self.speed
 
     def descriptions(self) -> dict[str, str]:
         """The text of each robot description, by the namespace of its topic."""

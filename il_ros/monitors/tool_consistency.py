@@ -42,6 +42,11 @@ class ToolConsistency:
         self._frame: Frame | None = None
         self._problems: list[str] = []
 
+    @property
+    def looks(self) -> bool:
+        """Whether there is a pose to compare."""
+        return bool(self._tools)
+
     def look(self, frame: Frame) -> None:
         """Compare what a frame holds, once."""
         position = self._contract.action.position

@@ -67,3 +67,22 @@ def test_a_wrong_option_is_one_line_and_nothing_is_written(
     assert said in error
     assert error.count('\n') == 1
     assert not (tmp_path / 'arm.yaml').exists()
+
+
+def test_a_contract_is_held_against_a_bag(bag, tmp_path, capsys):
+    path = tmp_path / 'arm.yaml'
+    assert main(['contract', 'init', str(path), '--bag', str(bag)]) == 0
+    words = ['contract', 'check', str(path), '--bag', str(bag)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert 'observations.joint_position' in said
+    assert '0 wrong' in said
+    text = path.read_text().replace('topic: franka/joint_states', 'topic: joint_states', 1)
+    path.write_text(text.replace('rate: 1000.0', 'rate: 100.0', 1))
+    assert main(words) == 1
+    said = capsys.readouterr().out
+    assert 'observations.joint_position: 30.0 Hz, the contract expects 100' in said
+    assert 'to fix: set rate: 30, or let the driver publish faster' in said
+    assert main([*words, '--remap', 'joint_states']) == 2
+    assert "--remap: got 'joint_states'; allowed: FROM:=TO" in capsys.readouterr().err
+    assert main([*words, '--remap', 'joint_states:=/franka/joint_states']) == 0

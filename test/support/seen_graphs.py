@@ -24,11 +24,11 @@ def string(text):
     return b'\0\1\0\0' + len(data).to_bytes(4, 'little') + data
 
 
-def topic(name, kind, rate, message, *, nodes=('driver',), count=60, start=START, best=False):
+def topic(name, kind, rate, message, *, nodes=('driver',), count=0, start=START, best=False):
     """A topic with messages at a rate; `message(time, number)` makes the bytes of each."""
     offers = tuple(SeenEndpoint(node=f'/{node}', type=kind, reliable=not best) for node in nodes)
     made = SeenTopic(name=name, type=kind, publishers=offers)
-    for i in range(count):
+    for i in range(count or max(20, round(0.4 * rate))):
         time = start + (round(i / rate * 10**9) if rate else 0)
         made.take(SeenSample(receive=time, data=message(time, i), publisher=nodes[i % len(nodes)]))
     return made

@@ -1,0 +1,65 @@
+"""A contract held against what was seen of a robot: what fits, what does not, and what to do."""
+
+from __future__ import annotations
+
+from il_ros.contracts.check_findings import CheckInput, Finding
+from il_ros.contracts.contract_replay import ContractNames, replay
+from il_ros.contracts.described_joints import RobotDescription
+from il_ros.contracts.joint_checks import (
+    check_agreement,
+    check_description,
+    check_positions,
+    check_speeds,
+    check_tool,
+)
+from il_ros.contracts.output_checks import check_outputs
+from il_ros.contracts.stream_checks import (
+    check_images,
+    check_observations,
+    check_ticks,
+    check_time,
+)
+from il_ros.core.contract import Contract
+from il_ros.core.errors import ContractError
+from il_ros.core.seen_graph import SeenGraph
+
+_CHECKS = (
+    check_observations, check_images, check_ticks, check_time, check_positions, check_speeds,
+    check_agreement, check_description, check_tool, check_outputs,
+)  # fmt: skip
+
+
+def check_robot(contract: Contract, seen: SeenGraph, names: ContractNames) -> list[Finding]:
+    """Hold a contract against what was seen.
+
+    Args:
+        contract: The contract.
+        seen: What was seen.
+        names: The contract's topics there.
+
+    Raises:
+        ContractError: If the contract's action is not one of joints.
+    """
+    contract.require_joints()
+    description, undescribed = _description(contract, seen)
+    given = CheckInput(
+        contract=contract,
+        seen=seen,
+        names=names,
+        replay=replay(contract, seen, names),
+        description=description,
+        undescribed=undescribed,
+    )
+    return [finding for check in _CHECKS for finding in check(given)]
+
+
+def _description(contract: Contract, seen: SeenGraph) -> tuple[RobotDescription | None, str]:
+    """The robot description that has the most of the contract's joints, or why there is none."""
+    found, why_none = [], 'no robot_description was seen'
+    for text in seen.descriptions().values():
+        try:
+            found.append(RobotDescription(text))
+        except ContractError as problem:
+            why_none = str(problem)
+    names = set(contract.action.names)
+    return max(found, key=lambda each: len(names & each.joints.keys()), default=None), why_none
