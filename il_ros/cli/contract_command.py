@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tyro
 from rich.table import Column, Table
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from il_ros.cli.printing import Console, cell, say
 from il_ros.contracts.contract_check import check_robot
-from il_ros.contracts.contract_draft import draft_contract
+from il_ros.contracts.contract_draft import Draft, draft_contract
 from il_ros.contracts.contract_replay import ContractNames
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
@@ -19,7 +20,7 @@ from il_ros.core.errors import ContractError, IlRosError, require
 from il_ros.core.regular_files import read_text
 from il_ros.core.seen_graph import SeenGraph
 
-_BAG_SECONDS = 60.0
+_BAG_SECONDS, _DRAFT = 60.0, 'the draft'
 _LONGEST = 80  # characters of a cell; what is wrong is printed whole below the table
 _COLOURS = {'ok': 'green', 'wrong': 'red', 'not looked at': 'yellow'}
 
@@ -58,11 +59,12 @@ def init(
         seen, name=_name(contract), namespace=namespace, robot=robot, rate=rate, urdf=given
     )
     description = contract.with_name(draft.urdf_file) if draft.urdf_file else None
-    if description is not None and description != urdf:
+    if description is not None:
         _require_new(description, draft.urdf)
+    _require_loads(draft)
+    if description is not None and not description.exists():
         write_atomic(description, draft.urdf)
     write_atomic(contract, draft.text)
-    load_contract(contract)
     say(f'{contract}: {len(draft.doubts)} lines to look at' + (
         f'; the URDF is in {description}' if description else ''
     ))  # fmt: skip
@@ -121,6 +123,16 @@ def _remaps(given: tuple[str, ...]) -> dict[str, str]:
         require(name and sign and to, text, '--remap', 'FROM:=TO', ContractError)
         found[name] = to
     return found
+
+
+def _require_loads(draft: Draft) -> None:
+    """Refuse a draft that is no contract, before anything is written."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f'{_DRAFT}.yaml')
+        if draft.urdf_file:
+            path.with_name(draft.urdf_file).write_text(draft.urdf)
+        path.write_text(draft.text)
+        load_contract(path)
 
 
 def _seen(bag: Path | None, seconds: float, timeout: float) -> SeenGraph:

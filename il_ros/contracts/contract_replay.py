@@ -177,9 +177,9 @@ class _Run:
         made, contract = self._made, self._contract
         for frame in frames:
             self._tool.look(frame)
-            for text in self._tool.problems():
-                made.tool[text.partition(': one of them')[0]] += 1
             if not self._awaited:
                 made.frames.append(frame)
+                for text in self._tool.problems():
+                    made.tool[text.partition(': one of them')[0]] += 1
                 for text in describe_invalid(contract, frame, self._builder.rejected):
                     made.invalid[text.partition(': ')[0]] += 1

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from xml.etree import ElementTree
 
-from il_ros.core.errors import ContractError
+import numpy as np
 
-_MOST = 8 << 20  # characters
+from il_ros.core.urdf import UrdfJoint, read_urdf
+
 _FIXED = 'fixed'
 
 
@@ -55,17 +55,17 @@ class RobotDescription:
     Attributes:
         name: Of the robot.
         text: The URDF.
-        joints: By name, in the document's order.
+        urdf: What was read of it.
+        joints: By name.
 
     Raises:
         ContractError: If it is no URDF.
     """
 
     def __init__(self, text: str) -> None:
-        root = _root(text)
-        self.name, self.text = root.get('name', ''), text
-        made = [_joint(element) for element in root.findall('joint')]
-        self.joints = {joint.name: joint for joint in made}
+        self.urdf = read_urdf(text, 'robot description')
+        self.name, self.text = self.urdf.name, text
+        self.joints = {name: _joint(joint) for name, joint in self.urdf.joints.items()}
 
     @cached_property
     def links(self) -> frozenset[str]:
@@ -103,52 +103,15 @@ def _ends(joint: DescribedJoint) -> tuple[str, str]:
     return joint.parent, joint.child
 
 
-def _root(text: str) -> ElementTree.Element:
-    where, fix = 'robot description', 'publish an expanded URDF on robot_description, or name one'
-    if len(text) > _MOST:
-        raise ContractError(f'{len(text)} characters', where=where, allowed=f'up to {_MOST}')
-    if '<!' in text.replace('<!--', ''):  # entities grow without bound
-        raise ContractError('it has a document type', where=where, allowed='a plain URDF', fix=fix)
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as problem:
-        raise ContractError(f'not XML: {problem}', where=where, fix=fix) from None
-    if root.tag != 'robot':
-        raise ContractError(f'it begins with <{root.tag}>', where=where, allowed='<robot>', fix=fix)
-    return root
-
-
-def _joint(element: ElementTree.Element) -> DescribedJoint:
-    limit, mimic, origin = (element.find(tag) for tag in ('limit', 'mimic', 'origin'))
-    kind = element.get('type', '')
-    bounded = limit is not None and kind in ('revolute', 'prismatic')
-    xyz = (origin.get('xyz', '') if origin is not None else '').split()
+def _joint(joint: UrdfJoint) -> DescribedJoint:
     return DescribedJoint(
-        name=element.get('name', ''),
-        type=kind,
-        parent=_link(element, 'parent'),
-        child=_link(element, 'child'),
-        # The format's own default is 0.
-        lower=_number(limit, 'lower', 0.0) if bounded else -math.inf,
-        upper=_number(limit, 'upper', 0.0) if bounded else math.inf,
-        velocity=_number(limit, 'velocity', math.inf) or math.inf,
-        mimics=mimic.get('joint', '') if mimic is not None else '',
-        reach=math.hypot(*(_float(number, 0.0) for number in xyz)) if xyz else 0.0,
+        name=joint.name,
+        type=joint.type,
+        parent=joint.parent,
+        child=joint.child,
+        lower=-math.inf if joint.lower is None else joint.lower,
+        upper=math.inf if joint.upper is None else joint.upper,
+        velocity=math.inf if joint.velocity is None else joint.velocity,
+        mimics=joint.mimic.joint if joint.mimic else '',
+        reach=float(np.linalg.norm(joint.origin[:3, 3])),
     )
-
-
-def _link(element: ElementTree.Element, tag: str) -> str:
-    found = element.find(tag)
-    return found.get('link', '') if found is not None else ''
-
-
-def _number(element: ElementTree.Element | None, name: str, default: float) -> float:
-    return _float(element.get(name), default) if element is not None else default
-
-
-def _float(text: str | None, default: float) -> float:
-    try:
-        value = float(text) if text is not None else default
-    except ValueError:
-        return default
-    return value if not math.isnan(value) else default

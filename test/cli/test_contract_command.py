@@ -85,4 +85,3 @@ def test_a_contract_is_held_against_a_bag(bag, tmp_path, capsys):
     assert 'to fix: set rate: 30, or let the driver publish faster' in said
     assert main([*words, '--remap', 'joint_states']) == 2
     assert "--remap: got 'joint_states'; allowed: FROM:=TO" in capsys.readouterr().err
-    assert main([*words, '--remap', 'joint_states:=/franka/joint_states']) == 0

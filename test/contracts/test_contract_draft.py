@@ -1,5 +1,7 @@
 """`contract init` without a graph: what is written of what six drivers show."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from seen_graphs import (
@@ -13,6 +15,8 @@ from seen_graphs import (
     controller,
     graph,
     listener,
+    placed,
+    poses,
     states,
     urdf,
 )
@@ -20,7 +24,8 @@ from seen_graphs import (
 from il_ros.contracts.contract_draft import draft_contract
 from il_ros.contracts.draft_text import MARK, DraftText, flow
 from il_ros.contracts.seen_streams import key_of, nominal_rate, tick_rate
-from il_ros.core.contract import parse_contract
+from il_ros.core.arms import arm_of
+from il_ros.core.contract import load_contract
 from il_ros.core.errors import ContractError
 
 
@@ -30,9 +35,11 @@ def drafted(seen, **options):
 
 
 @pytest.mark.parametrize('name', DRIVERS)
-def test_what_is_written_parses_and_each_doubt_is_marked_on_its_line(name):
+def test_what_is_written_loads_and_each_doubt_is_marked_on_its_line(name, tmp_path):
     draft, _ = drafted(DRIVERS[name](), robot=ROBOTS.get(name, ''))
-    parse_contract(draft.text)
+    (tmp_path / draft.urdf_file).write_text(draft.urdf)
+    (tmp_path / 'robot.yaml').write_text(draft.text)
+    assert arm_of(load_contract(tmp_path / 'robot.yaml')).limbs[0].gripper
     lines = draft.text.splitlines()
     assert [i for i, line in enumerate(lines, 1) if f'# {MARK}: ' in line] == [
         number for number, _, _ in draft.doubts
@@ -79,6 +86,38 @@ def test_a_forward_command_controller_gets_its_own_order():
     assert data['images']['static_camera']['size'] == [96, 128]
     assert data['action']['limits']['velocity'] == [2.0] * 6  # not the 10 rad/s of the URDF
     assert any('looks made up' in why for _, _, why in draft.doubts)
+
+
+def test_the_tool_is_the_link_that_the_measured_pose_is_of():
+    _, data = drafted(DRIVERS['ur']())
+    assert data['arm'] == {'urdf': 'robot.urdf', 'tip': 'tool0'}
+    assert data['base_frame'] == 'base'  # of the pose, not base_link
+    seen = DRIVERS['ur']()
+    text = seen.descriptions()['']
+    at = {'shoulder_lift_joint': -1.57, 'elbow_joint': 1.2, 'wrist_1_joint': -1.2}
+    name = '/tcp_pose_broadcaster/pose'
+    on_the_flange = poses(name, 500, 'base', *placed(text, 'base', 'flange', at))
+    _, data = drafted(replace(seen, topics={**seen.topics, name: on_the_flange}))
+    assert data['arm']['tip'] == 'flange'
+    away = poses(name, 500, 'base', (9.0, 9.0, 9.0), (0, 0, 0, 1))
+    draft, data = drafted(replace(seen, topics={**seen.topics, name: away}))
+    assert data['arm']['tip'] == 'tool0'
+    assert any('has the tool an offset?' in why for _, _, why in draft.doubts)
+
+
+@pytest.mark.parametrize(
+    ('driver', 'base', 'tip'),
+    [
+        ('fr3', 'base', 'fr3_hand_tcp'),
+        ('xarm', 'link_base', 'link_tcp'),
+        ('gen3', 'base_link', 'end_effector_link'),
+        ('so101', 'base_link', 'gripper_frame_link'),
+        ('aloha', 'follower_left/base_link', 'follower_left/ee_gripper_link'),
+    ],
+)
+def test_an_arm_is_from_its_base_to_its_tool(driver, base, tip):
+    _, data = drafted(DRIVERS[driver](), robot=ROBOTS.get(driver, ''))
+    assert (data['base_frame'], data['arm']['tip']) == (base, tip)
 
 
 def test_names_are_relative_to_the_namespace():

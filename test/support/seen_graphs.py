@@ -8,7 +8,9 @@ import numpy as np
 from cdr_messages import STORE, cdr, joints, make, pose
 from rosbags.rosbag2 import Writer
 
+from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.core.seen_graph import SeenController, SeenEndpoint, SeenGraph, SeenSample, SeenTopic
+from il_ros.core.urdf import arm_description, read_urdf
 
 START = 1_700_000_000 * 10**9
 JTC = 'joint_trajectory_controller/JointTrajectoryController'
@@ -126,6 +128,16 @@ def urdf(name, *parts):
     return '\n'.join([*lines, '</robot>'])
 
 
+def placed(text, base, tip, at):
+    """Position and quaternion of a link, by the package's own kinematics (`test_urdf.py`)."""
+    described = arm_description(
+        read_urdf(text, 'urdf'), base=base, tips={'': tip}, grippers={}, home={}
+    )
+    limb = described.limbs[0]
+    position, rotation = limb.chain()[0].forward(np.array([at.get(n, 0.0) for n in limb.free]))
+    return tuple(position), quaternion_from_matrix(rotation)
+
+
 def chain(first, names, limits, *, link='link{}', kinds=None, after=()):
     """The parts of an arm whose first joint is on `first`, and what is fixed behind it."""
     parts, parent = [], first
@@ -192,7 +204,7 @@ def ur(**changes):
     return graph(
         values['states'],
         description(text),
-        poses('/tcp_pose_broadcaster/pose', 500, 'base', (0.5, 0.1, 0.4), (1, 0, 0, 0)),
+        poses('/tcp_pose_broadcaster/pose', 500, 'base', *placed(text, 'base', 'tool0', at)),
         wrenches('/force_torque_sensor_broadcaster/wrench', 500, 'tool0_controller'),
         listener(f'{arm}/joint_trajectory', 'trajectory_msgs/msg/JointTrajectory'),
         listener('/joint_trajectory_controller/joint_trajectory',
@@ -226,6 +238,7 @@ def fr3():
     )  # fmt: skip
     state = '/franka_robot_state_broadcaster'
     fingers = {FINGER: 0.04, FINGER_2: 0.04}
+    tool = placed(text, 'base', 'fr3_hand_tcp', FR3_AT)
     return graph(
         states('/joint_states', 30, (*FR3_JOINTS, FINGER, FINGER_2), FR3_AT | fingers,
                frame_id='', nodes=('joint_state_publisher',)),
@@ -233,8 +246,8 @@ def fr3():
                nodes=('joint_state_broadcaster',)),
         states('/franka_gripper/joint_states', 15, (FINGER, FINGER_2), fingers, frame_id='',
                nodes=('franka_gripper',)),
-        poses(f'{state}/current_pose', 1000, 'base', (0.3, 0.0, 0.5), (1, 0, 0, 0), best=True),
-        poses(f'{state}/last_desired_pose', 1000, 'base', (0.3, 0.0, 0.5), (1, 0, 0, 0), best=True),
+        poses(f'{state}/current_pose', 1000, 'base', *tool, best=True),
+        poses(f'{state}/last_desired_pose', 1000, 'base', *tool, best=True),
         wrenches(f'{state}/external_wrench_in_stiffness_frame', 1000, 'fr3_hand_tcp', best=True),
         wrenches(f'{state}/external_wrench_in_base_frame', 1000, 'base', best=True),
         states(f'{state}/desired_joint_states', 1000, FR3_JOINTS, FR3_AT, frame_id='base',
