@@ -128,7 +128,8 @@ def bombs() -> Iterator[Bomb]:
         for kind, read in (('check', assess), ('read', _read_bag)):
             yield f'mcap, {kind}: {name}', make_mcap(chunks), read
     for name, make in index_bombs().items():
-        yield f'mcap, read: {name}', make, _read_all
+        yield f'mcap, check: {name}', make, assess
+    yield 'mcap, read: chunks of one time', index_bombs()['chunks of one time'], _read_all
     yield 'hdf5: heap without an end', make_endless_heap, _import('robomimic', 'x.hdf5')
     yield 'hdf5: zeros', _zeros_hdf5, _import('robomimic', 'x.hdf5')
     yield 'parquet: zeros', _zeros_parquet, _import('lerobot', 'set')
@@ -183,7 +184,7 @@ def chunk_bombs() -> dict[str, list[tuple[str, int, bytes]]]:
 
 
 def index_bombs() -> dict[str, Callable[[Path], object]]:
-    """Bags of chunks that pass one by one, and a summary that makes its reader hold many."""
+    """Bags of chunks that pass one by one, and that together would make their reader hold many."""
 
     def bomb(listed: Sequence[int], **how: Any) -> Callable[[Path], object]:
         return lambda place: make_indexed(place, listed, **how)
@@ -458,7 +459,7 @@ def make_mcap(chunks: list[tuple[str, int, bytes]]) -> Callable[[Path], object]:
         with (place / 'bag.mcap').open('wb') as file:
             file.write(MCAP0_MAGIC + record(1, text('ros2') + text('')))
             for name, size, data in chunks:
-                head = struct.pack('<QQQI', 0, 1, size, 0) + text(name)
+                head = struct.pack('<QQQI', 0, 0, size, 0) + text(name)
                 file.write(record(6, head + struct.pack('<Q', len(data)) + data))
             file.write(record(15, struct.pack('<I', 0)) + record(2, struct.pack('<QQI', 0, 0, 0)))
             file.write(MCAP0_MAGIC)

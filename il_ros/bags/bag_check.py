@@ -18,7 +18,8 @@ from il_ros.bags.bag_metadata import (
     read_metadata,
     total,
 )
-from il_ros.bags.bag_scan import FileScan, bag_files, is_being_written, scan_file
+from il_ros.bags.bag_scan import FileScan, scan_file
+from il_ros.bags.bag_storage import bag_files, is_being_written
 from il_ros.bags.episode_info import (
     EPISODE_FILE,
     KEPT,
@@ -107,6 +108,18 @@ class BagContent:
         return total(scan.count for scan in self.scans)
 
     @property
+    def storage(self) -> str:
+        """The files' format, in rosbag2's word."""
+        return 'sqlite3' if any(scan.suffix == '.db3' for scan in self.scans) else 'mcap'
+
+    @property
+    def compression_mode(self) -> str:
+        """`file` or `message`, by which the files are compressed; empty if they are not."""
+        if any(scan.zipped for scan in self.scans):
+            return 'file'
+        return 'message' if any(scan.packed for scan in self.scans) else ''
+
+    @property
     def dropped(self) -> list[str]:
         """What is not whole, in words."""
         return [text for scan in self.scans for text in scan.dropped]
@@ -134,10 +147,12 @@ def read_bag(folder: Path) -> BagContent:
             raise
         except DatasetError as problem:
             broken[name] = problem
-    scans = tuple(scan_file(path) for path in bag_files(folder))
+    metadata: BagMetadata | None = described.get(METADATA_FILE)
+    files = bag_files(folder, metadata.files if metadata else ())
+    scans = tuple(scan_file(path) for path in files)
     return BagContent(
         folder=folder,
-        metadata=described.get(METADATA_FILE),
+        metadata=metadata,
         info=described.get(EPISODE_FILE),
         scans=scans,
         broken=broken,
@@ -191,8 +206,6 @@ def _assess_files(folder: Path, inner: Path) -> BagFinding:
         return BagFinding(path=folder, state='running', problem='is being written')
     if _LEFTOVER.fullmatch(folder.name):
         return _leftover(folder)
-    if packed := sorted(inner.glob('*.zstd')):
-        return _compressed(folder, packed)
     return _assessed(folder, read_bag(inner), orphan=inner != folder)
 
 
@@ -277,12 +290,15 @@ def _mismatches(content: BagContent) -> Iterator[str]:
     if metadata is not None:
         if _full(metadata.topics) != counted or metadata.messages != count.messages:
             yield f'metadata.yaml says {metadata.messages} messages, {count.messages} are there'
-        elif metadata.compression_mode != 'message' and any(s.packed for s in content.scans):
-            yield 'metadata.yaml does not say that each message is compressed'
+        elif metadata.compression_mode != content.compression_mode:
+            said, found = metadata.compression_mode or 'none', content.compression_mode or 'none'
+            yield f'metadata.yaml says compression {said}, the files have {found}'
         elif abs(metadata.duration - span) > 1000:  # C++ writers round
             yield f'metadata.yaml says {metadata.duration} ns, the messages span {span} ns'
         if extra := sorted({s.path.name for s in content.scans} - set(metadata.files)):
             yield f'metadata.yaml does not name {", ".join(extra)}'
+        if metadata.storage != content.storage:
+            yield f'metadata.yaml says storage {metadata.storage!r}, it is {content.storage!r}'
     if info is None:
         return
     if info.state == 'recording':
@@ -298,25 +314,6 @@ def _mismatches(content: BagContent) -> Iterator[str]:
 
 def _full(topics: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in topics.items() if count}
-
-
-def _compressed(folder: Path, packed: list[Path]) -> BagFinding:
-    """A bag whose files are compressed as a whole; their content is not read."""
-    metadata = read_metadata(folder)
-    size = sum(path.stat().st_size for path in packed)
-    if metadata is None:
-        problem = 'no metadata.yaml, and its files are compressed as a whole'
-        unpack = command('zstd', '-d', '--rm', *packed)
-        fix = f'{unpack} && {command("il_ros", "bags", "recover", folder)}'
-        return BagFinding(path=folder, state='incomplete', problem=problem, bytes=size, fix=fix)
-    return BagFinding(
-        path=folder,
-        state='ok',
-        problem='files compressed as a whole: not read',
-        topics=metadata.topics,
-        seconds=metadata.duration * 1e-9,
-        bytes=size,
-    )
 
 
 def _leftover(folder: Path) -> BagFinding:

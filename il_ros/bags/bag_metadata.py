@@ -137,6 +137,8 @@ class BagMetadata:
         messages: Messages of all topics.
         duration: [ns]
         compression_mode: `message`, `file`, or empty.
+        storage: `mcap`, `sqlite3`, or whatever stands there.
+        hashes: Hash of the type (REP 2011) by topic, as far as it has them.
     """
 
     files: tuple[str, ...]
@@ -144,6 +146,8 @@ class BagMetadata:
     messages: int
     duration: int
     compression_mode: str = ''
+    storage: str = ''
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe_topic(
@@ -301,15 +305,20 @@ def _parse(data: Mapping[str, Any], where: str) -> BagMetadata:
     if int(data['version']) > VERSION:
         raise newer(f'version {data["version"]}', where, f'up to {VERSION}')
     topics: dict[str, int] = {}
+    hashes: dict[str, str] = {}
     for entry in data['topics_with_message_count']:
-        name = _text(entry['topic_metadata']['name'])
+        about = entry['topic_metadata']
+        name = _text(about['name'])
         topics[name] = topics.get(name, 0) + int(entry['message_count'])
+        hashes[name] = _text(about.get('type_description_hash') or '')
     return BagMetadata(
         files=tuple(_inside(_text(name), where) for name in data['relative_file_paths']),
         topics=topics,
         messages=int(data['message_count']),
         duration=int(data['duration']['nanoseconds']),
         compression_mode=_text(data.get('compression_mode') or '').lower().replace('none', ''),
+        storage=_text(data.get('storage_identifier') or ''),
+        hashes=hashes,
     )
 
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
-from il_ros.bags.bag_metadata import METADATA_FILE, METADATA_LIMIT, read_metadata, require_inside
-from il_ros.bags.bag_scan import require_readable
+from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, read_metadata, require_inside
+from il_ros.bags.bag_storage import SUFFIXES, StoredMessages, bag_files, open_stored
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
-from il_ros.bags.one_frame import bound_rosbags, unpack_file
+from il_ros.bags.one_frame import ZSTD_MAGIC, decompress_message
 from il_ros.core.contract import Contract, parse_contract, require_same
-from il_ros.core.documents import load_yaml
 from il_ros.core.errors import DatasetError, IlRosError
-from il_ros.core.regular_files import read_text
 
 INTERFACES = 2
 """Version of our interfaces, as msg/ has them."""
@@ -30,6 +28,8 @@ INTERFACES = 2
 # A chunk of version 1 has this in its definition, or, in a bag without one, this hash (REP 2011).
 _CHUNK_1 = 'float64 step_dt'
 _HASH_1 = 'RIHS01_1d5700d92adb13af4dde55ab2ec968aff8746023390715665001b495f18fe895'
+
+_IDL = '=' * 80 + '\nIDL: '  # what begins a type in a definition of several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +97,7 @@ class EpisodeReader:
         reading: BagReadOptions = BagReadOptions(),
     ) -> None:
         self.path, self._reading = path, reading
-        metadata = read_metadata(path)
-        if metadata is None:
-            raise DatasetError(
-                f'no {METADATA_FILE} in it',
-                where=str(path),
-                allowed='a rosbag2 folder',
-                fix='run "il_ros bags recover" on it, or leave it out',
-            )
-        self._files, self._packed = metadata.files, metadata.compression_mode == 'file'
-        for name in metadata.files:
-            require_inside(path / name)
+        self._files, self._hashes = _files(path)
         self.info: EpisodeInfo | None = read_episode_info(path)
         if reading.reinterpret and contract is not None:
             self.contract = contract
@@ -115,39 +105,20 @@ class EpisodeReader:
             self.contract = _agree(path, self.info, contract)
         self.topics: dict[str, str] = {}
         self._stack = ExitStack()
-        self._bag: AnyReader | None = None
+        self._stored: list[StoredMessages] = []
 
     def __enter__(self) -> EpisodeReader:
-        bound_rosbags()
-        store = get_typestore(Stores.ROS2_JAZZY)
         with _reading(self.path):
             try:
-                folder, names = self._unpacked() if self._packed else (self.path, self._files)
-                for name in names:
-                    require_readable(folder / name)
-                self._bag = self._stack.enter_context(AnyReader([folder], default_typestore=store))
+                self._stored = [self._stack.enter_context(open_stored(p)) for p in self._files]
             except BaseException:
                 self._stack.close()
                 raise
-        self.topics = {c.topic: c.msgtype for c in self._bag.connections}
+        self.topics = {topic.name: topic.type for topic in self._all_topics()}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def _unpacked(self) -> tuple[Path, tuple[str, ...]]:
-        """A temporary copy of a bag whose files are compressed as a whole, and their names."""
-        folder = Path(self._stack.enter_context(TemporaryDirectory()))
-        names = tuple(Path(name).stem for name in self._files)
-        for packed, name in zip(self._files, names, strict=True):
-            unpack_file(self.path / packed, folder / name)
-        text = read_text(self.path / METADATA_FILE, METADATA_LIMIT)
-        data = load_yaml(text, METADATA_LIMIT)
-        data['rosbag2_bagfile_information'] |= {
-            'relative_file_paths': list(names), 'compression_mode': '', 'compression_format': ''
-        }  # fmt: skip
-        (folder / METADATA_FILE).write_text(yaml.safe_dump(data))
-        return folder, names
 
     @property
     def namespace(self) -> str:
@@ -182,26 +153,40 @@ class EpisodeReader:
     def messages(self, topics: Iterable[str]) -> Iterator[BagMessage]:
         """Messages of `topics` (relative names), in the order in which they were received.
 
-        Of a bag that was split, one file comes after the other.
+        The files of a bag are merged by time, whether it was split or recorded side by side.
 
         Raises:
-            DatasetError: If the bag turns out to be damaged.
+            DatasetError: If a topic is not in CDR, or the bag turns out to be damaged.
         """
-        assert self._bag is not None, 'use it as a context manager'
         relative = {self.absolute(topic): topic for topic in topics}
-        chosen = [c for c in self._bag.connections if c.topic in relative]
-        if not chosen:
-            return
-        versions = {c.id: _interfaces(c) for c in chosen}
         with _reading(self.path):
-            for connection, receive, data in self._bag.messages(chosen):
-                yield BagMessage(
-                    topic=relative[connection.topic],
-                    type=connection.msgtype,
-                    receive=receive,
-                    data=data,
-                    interfaces=versions[connection.id],
+            streams = [_stream(stored, self._chosen(stored, relative)) for stored in self._stored]
+            for receive, chosen, data in heapq.merge(*streams, key=itemgetter(0)):
+                if chosen is not None:
+                    yield BagMessage(
+                        topic=chosen.topic,
+                        type=chosen.type,
+                        receive=receive,
+                        data=decompress_message(data) if data.startswith(ZSTD_MAGIC) else data,
+                        interfaces=chosen.interfaces,
+                    )
+
+    def _chosen(self, stored: StoredMessages, relative: Mapping[str, str]) -> dict[int, _Chosen]:
+        """What is read of a file, by the file's own numbers."""
+        chosen = {}
+        for number, topic in stored.topics.items():
+            if topic.name not in relative:
+                continue
+            if topic.message_encoding not in ('cdr', ''):
+                raise DatasetError(
+                    f'{topic.name} is in {topic.message_encoding!r}',
+                    where=str(self.path),
+                    allowed='cdr',
+                    fix='convert the bag, or leave the topic out of the contract',
                 )
+            interfaces = _interfaces(topic, self._hashes.get(topic.name, ''))
+            chosen[number] = _Chosen(relative[topic.name], topic.type, interfaces)
+        return chosen
 
     def deserialize(self, message: BagMessage) -> Any:
         """A message as an object with the fields of its type.
@@ -209,16 +194,77 @@ class EpisodeReader:
         Raises:
             DatasetError: If its bytes do not fit its type.
         """
-        assert self._bag is not None, 'use it as a context manager'
         with _reading(self.path):
-            return self._bag.deserialize(message.data, message.type)
+            return self._types.deserialize_cdr(message.data, message.type)
+
+    @cached_property
+    def _types(self) -> Typestore:
+        """The types as the bag defines them, and those of ROS where it defines none."""
+        types = dict(get_typestore(Stores.ROS2_JAZZY).fielddefs)
+        for topic in dict.fromkeys(self._all_topics()):
+            text = topic.definition.decode()
+            if topic.schema_encoding == 'ros2msg' and text:
+                types |= get_types_from_msg(text, topic.type)
+            if topic.schema_encoding == 'ros2idl':
+                # Of several types in one text each has its name in the line before.
+                several = [idl.partition('\n')[2] for idl in text.split(_IDL)[1:]]
+                for idl in several or [text]:
+                    types |= get_types_from_idl(idl)
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+        return store
+
+    def _all_topics(self) -> list[BagTopic]:
+        return [topic for stored in self._stored for topic in stored.topics.values()]
 
 
-def _interfaces(connection: Connection) -> int:
-    """Version of our interfaces that the type of a topic is of."""
-    text = connection.msgdef.data
-    old = _CHUNK_1 in text if text else connection.digest == _HASH_1
-    return 1 if old else INTERFACES
+def _interfaces(topic: BagTopic, hash: str = '') -> int:
+    """Version of our interfaces that the type of a topic is of.
+
+    Args:
+        topic: The topic.
+        hash: Of its type, for a file that has neither that nor a definition.
+    """
+    text = topic.definition.decode(errors='replace')
+    said = topic.metadata.get('topic_type_hash') or hash
+    return 1 if (_CHUNK_1 in text if text else said == _HASH_1) else INTERFACES
+
+
+def _files(path: Path) -> tuple[list[Path], Mapping[str, str]]:
+    """The files of a bag, by what its metadata names, and the hashes of its types there.
+
+    Without metadata they are those that lie in the folder, or the one that is given by itself.
+    """
+    metadata = None if path.is_file() else read_metadata(path)
+    if metadata is not None:
+        files = [path / name for name in metadata.files]
+        for file in files:
+            require_inside(file)
+        return files, metadata.hashes
+    files = bag_files(path)
+    if not files:
+        raise DatasetError(
+            f'no {" or ".join(SUFFIXES)} file and no {METADATA_FILE} in it',
+            where=str(path),
+            allowed='a rosbag2 folder',
+            fix='run "il_ros bags check" on the folder above it, or leave it out',
+        )
+    return files, {}
+
+
+class _Chosen(NamedTuple):
+    topic: str
+    type: str
+    interfaces: int
+
+
+def _stream(
+    stored: StoredMessages, chosen: Mapping[int, _Chosen]
+) -> Iterator[tuple[int, _Chosen | None, bytes]]:
+    """Messages of a file; nothing of it is read before the time of its first one has come."""
+    yield stored.first, None, b''
+    for receive, number, data in stored.messages(chosen) if chosen else ():
+        yield receive, chosen[number], data
 
 
 def _agree(path: Path, info: EpisodeInfo | None, given: Contract | None) -> Contract:

@@ -27,12 +27,14 @@ from il_ros.bags.bag_metadata import (
     bag_information,
     write_metadata,
 )
-from il_ros.bags.bag_scan import FileScan, is_being_written, read_blocks
+from il_ros.bags.bag_scan import FileScan, read_blocks
+from il_ros.bags.bag_storage import is_being_written, plain_name
 from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import EPISODE_FILE, KEPT, is_bag
 from il_ros.bags.mcap_file import Storage, is_full
-from il_ros.bags.part_folder import LOCK_FILE, command, lock, whole_path
-from il_ros.bags.recovered_info import compression_mode, topics_of, write_info
+from il_ros.bags.one_frame import ZSTD_MAGIC, is_whole
+from il_ros.bags.part_folder import LOCK_FILE, lock, whole_path
+from il_ros.bags.recovered_info import topics_of, write_info
 from il_ros.core.atomic_files import sync
 from il_ros.core.atomic_folders import publish, require_free
 from il_ros.core.errors import DatasetError
@@ -71,12 +73,6 @@ def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -
             where=str(bag),
             allowed='a folder with an .mcap or .db3 file, or the hidden folder of an episode',
             fix='see "il_ros bags check" on the folder above it',
-        )
-    if packed := sorted(path.name for path in inner.glob('*.zstd')):
-        raise DatasetError(
-            f'{packed[0]} is compressed as a whole',
-            where=str(bag),
-            fix=f'unpack it first: {command("zstd", "-d", "--rm", inner / packed[0])}',
         )
     with _alone(bag):
         if target != bag:
@@ -151,8 +147,8 @@ def _describe(content: BagContent, name: str) -> list[str]:
     information = bag_information(
         {scan.path.name: scan.count for scan in content.scans},
         counts.items(),
-        storage='sqlite3' if content.scans[0].path.suffix == '.db3' else 'mcap',
-        compression_mode=compression_mode(content),
+        storage=content.storage,
+        compression_mode=content.compression_mode,
     )
     write_metadata(content.folder, information)
     if not write_info(content, content.folder, name) and EPISODE_FILE in content.broken:
@@ -199,7 +195,7 @@ def _kept_name(folder: Path, name: str) -> str:
 
 
 def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> None:
-    if any(scan.path.suffix == '.db3' for scan in content.scans):
+    if any(scan.suffix == '.db3' for scan in content.scans):
         raise DatasetError(
             '; '.join(content.dropped), where=str(bag), fix='try "sqlite3 FILE .recover"'
         )
@@ -232,11 +228,11 @@ def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
 
 def _copy_messages(content: BagContent, folder: Path) -> None:
     scans = [scan for scan in content.scans if scan.messages]
-    names = [scan.path.name for scan in scans]
+    names = [plain_name(scan.path.name) for scan in scans]
     compression = any(scan.compression for scan in scans)
     storage = Storage(compression='zstd' if compression else 'none', reserve=0)
     writer = BagWriter(folder, storage, lambda number: names[number])
-    writer.compression_mode = compression_mode(content)
+    writer.compression_mode = 'message' if any(scan.packed for scan in scans) else ''
     try:
         topics = {topic: writer.add(topic) for topic in topics_of(content)}
         for number, scan in enumerate(scans):
@@ -252,7 +248,7 @@ def _copy_messages(content: BagContent, folder: Path) -> None:
 def _copy_file(scan: FileScan, handles: dict[int, int], writer: BagWriter) -> None:
     for piece in read_blocks(scan.path):
         for channel, sequence, log, publish_time, data in piece.messages:
-            if channel in handles:
+            if channel in handles and (data[:4] != ZSTD_MAGIC or is_whole(data)):
                 writer.write(handles[channel], log, data, publish_time, sequence)
         if piece.compression is not None:
             writer.end_chunk()
@@ -279,7 +275,9 @@ def _copy_others(content: BagContent, folder: Path) -> None:
 def _verify(content: BagContent, folder: Path) -> None:
     """Read the new bag back, and check the old files' sizes, before anything is replaced."""
     found = read_bag(folder)
-    before = [(s.path.name, s.messages, s.checksum) for s in content.scans if s.messages]
+    before = [
+        (plain_name(s.path.name), s.messages, s.checksum) for s in content.scans if s.messages
+    ]
     after = [(s.path.name, s.messages, s.checksum) for s in found.scans]
     if any(scan.strays for scan in content.scans):  # the checksum is over these too
         before, after = [b[:2] for b in before], [a[:2] for a in after]  # type: ignore[misc]

@@ -124,6 +124,20 @@ class McapFile:
 
     def add(self, topic: BagTopic) -> int:
         """Announce a topic; gives the channel that its messages are written to."""
+        about: dict[str, Any] = {
+            'topic': topic.name,
+            'message_encoding': topic.message_encoding,
+            'schema_id': self._schema(topic),
+            'metadata': dict(topic.metadata),
+        }
+        channel: int = self._guarded(self._writer.register_channel, **about)
+        self._channels.append(Channel(id=channel, **about))
+        return channel
+
+    def _schema(self, topic: BagTopic) -> int:
+        """Number of the topic's schema: 0 for none, which the format allows."""
+        if not topic.type and not topic.definition:
+            return 0
         key = (topic.type, topic.definition)
         if key not in self._schemas:
             schema: dict[str, Any] = {
@@ -133,15 +147,7 @@ class McapFile:
             }
             number = self._guarded(self._writer.register_schema, **schema)
             self._schemas[key] = Schema(id=number, **schema)
-        about: dict[str, Any] = {
-            'topic': topic.name,
-            'message_encoding': topic.message_encoding,
-            'schema_id': self._schemas[key].id,
-            'metadata': dict(topic.metadata),
-        }
-        channel: int = self._guarded(self._writer.register_channel, **about)
-        self._channels.append(Channel(id=channel, **about))
-        return channel
+        return self._schemas[key].id
 
     def write(
         self, channel: int, log: int, data: bytes | memoryview, publish: int, sequence: int

@@ -7,14 +7,16 @@ the next whole chunk.
 
 from __future__ import annotations
 
+import heapq
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, overload
 
 import zstandard
 from mcap.data_stream import ReadDataStream
@@ -32,7 +34,6 @@ from mcap.records import (
 from mcap.writer import MCAP0_MAGIC
 
 from il_ros.bags.bag_metadata import RefusedError
-from il_ros.bags.mcap_index import most_at_once, read_chunk_index
 from il_ros.bags.mcap_summary import CHUNK, HEADER
 from il_ros.bags.one_frame import CHUNK_LIMIT, decompress_lz4, decompress_zstd
 
@@ -55,6 +56,31 @@ Message: TypeAlias = tuple[int, int, int, int, memoryview]
 """Channel, sequence, log time [ns], publish time [ns], data."""
 
 Definition: TypeAlias = Schema | Channel
+
+
+class ChunkMessages(Sequence[Message]):
+    """The messages in one chunk: 8 bytes each besides the chunk's own, however many there are."""
+
+    def __init__(self, content: memoryview, starts: array[int]) -> None:
+        self._content, self._starts = content, starts
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return ChunkMessages(self._content, self._starts[index])
+        start = self._starts[index]
+        (length,) = _LENGTH.unpack_from(self._content, start - _LENGTH.size)
+        return _message(self._content, start, length)
+
+
 Other: TypeAlias = Header | Attachment | Metadata | Statistics | ChunkIndex | Footer
 
 _PARSED: dict[Opcode, Any] = {
@@ -91,6 +117,7 @@ class McapBlock:
     Attributes:
         offset: Where it begins [bytes].
         end: Where it ends [bytes].
+        start_time: Of the first message, by what a chunk says [ns]; 0 outside of one.
         compression: Of a chunk; None outside of one.
         definitions: Schemas and channels in it.
         messages: Messages in it.
@@ -99,9 +126,10 @@ class McapBlock:
 
     offset: int
     end: int
+    start_time: int = 0
     compression: str | None = None
     definitions: list[Definition] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
+    messages: Sequence[Message] = ()
     other: Other | None = None
 
 
@@ -193,54 +221,156 @@ def whole_blocks(file: BinaryIO, size: int) -> Iterator[McapBlock | McapGap]:
         chunked |= piece.compression is not None
 
 
-def require_small_chunks(file: BinaryIO, size: int) -> None:
-    """Look at what the chunks of an MCAP file become; only those that grow a lot are decompressed.
+@dataclass(frozen=True, kw_only=True)
+class ChunkPlace:
+    """A chunk that is not decompressed yet, by its own head.
+
+    Attributes:
+        offset: Where its record begins [bytes].
+        end: Where it ends [bytes].
+        start_time: Of its first message [ns].
+        end_time: Of its last message [ns].
+        size: Size when decompressed [bytes].
+    """
+
+    offset: int
+    end: int
+    start_time: int
+    end_time: int
+    size: int
+
+
+class McapOutline:
+    """What is where in a sound MCAP file; its chunks are decompressed one by one, on request.
+
+    A summary may name one chunk a thousand times, or none, or other times than those of the
+    messages, so nothing is taken from it but definitions.
+
+    Args:
+        file: The file.
+        size: Of the file [bytes].
+
+    Attributes:
+        chunks: Its chunks, in the order of the file.
+        definitions: Schemas and channels outside of chunks.
+        times: Log times of messages outside of chunks [ns], in the order of the file.
+        offsets: Where these messages begin [bytes].
+        channels: Channels that the indexes of chunks name.
 
     Raises:
-        RefusedError: If one becomes too large, or all together do, or all of one time.
-        ValueError: If its summary is of other chunks.
+        RefusedError: If a chunk becomes too large, or all together do, or all of one time.
+        ValueError: If it is damaged, or does not end as such a file does.
     """
-    source = _Source(file, size)
-    listed = read_chunk_index(file, size)
-    if (at_once := most_at_once(listed)) > (most := max(CHUNK_LIMIT, size)):
-        raise source.refused(f'chunks of one time become {at_once} bytes, at most {most} are held')
-    places: Iterable[tuple[int, int]] = ((chunk.offset, chunk.end) for chunk in listed)
-    for offset, end in places if listed else _chunks(source):
-        length = end - offset - HEADER.size
-        head = source.read(offset + HEADER.size, min(length, _CHUNK_HEAD))
-        if _claimed(source, head) > _RATIO * length:
-            with suppress(_BrokenError):  # its reader finds the damage
-                _chunk(source, source.read(offset + HEADER.size, length), offset, 0)
 
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.chunks: list[ChunkPlace] = []
+        self.definitions: list[Definition] = []
+        self.times, self.offsets = array('Q'), array('Q')
+        self.channels: set[int] = set()
+        self._source = _Source(file, size)
+        if self._source.read(0, len(MCAP0_MAGIC)) != MCAP0_MAGIC:
+            raise ValueError('does not begin as an .mcap file')
+        opcode, position = 0, len(MCAP0_MAGIC)
+        while opcode != Opcode.FOOTER:
+            try:
+                opcode, position = self._take(position)
+            except _BrokenError as problem:
+                raise ValueError(f'{problem} at byte {position}') from None
+        if self._source.read(position, len(MCAP0_MAGIC) + 1) != MCAP0_MAGIC:
+            raise ValueError('does not end as an .mcap file')
+        if sum(chunk.size for chunk in self.chunks) > _ROOM + _RATIO * size:
+            raise self._source.refused(f'becomes too many bytes for a file of {size} bytes')
+        most = max(CHUNK_LIMIT, size)
+        if (at_once := most_at_once(self.chunks)) > most:
+            raise self._source.refused(
+                f'chunks of one time become {at_once} bytes, at most {most} are held'
+            )
 
-def _chunks(source: _Source) -> Iterator[tuple[int, int]]:
-    """Begin and end of each chunk up to the first damage, where the reader ends, too."""
-    position = len(MCAP0_MAGIC)
-    while len(head := source.read(position, HEADER.size)) == HEADER.size:
-        opcode, length = HEADER.unpack(head)
-        end = position + HEADER.size + length
-        if end > source.size:
-            return
+    def read(self, chunk: ChunkPlace) -> McapBlock:
+        """Decompress a chunk.
+
+        Raises:
+            RefusedError: If the file becomes too many bytes or records with it.
+            ValueError: If it is damaged.
+        """
+        return self._read(chunk.offset, chunk.end)
+
+    def message(self, offset: int) -> Message:
+        """The message outside of chunks that begins at an offset."""
+        _, length = HEADER.unpack(self._source.read(offset, HEADER.size))
+        block = self._read(offset, offset + HEADER.size + length)
+        return next(iter(block.messages))
+
+    def _read(self, offset: int, end: int) -> McapBlock:
+        try:
+            return _piece(self._source, offset)
+        except _BrokenError as problem:
+            raise ValueError(f'{problem} at bytes {offset} to {end}') from None
+
+    def _take(self, position: int) -> tuple[int, int]:
+        """Take in the record at a position; gives its opcode, and where the next one begins."""
+        head = self._source.read(position, HEADER.size + _CHUNK_HEAD)
+        if len(head) < HEADER.size:
+            raise _BrokenError('cut in the head of a record')
+        opcode, length = HEADER.unpack_from(head)
+        end, body = position + HEADER.size + int(length), head[HEADER.size :][:length]
+        if end > self._source.size or not _begins(head[: HEADER.size]):
+            raise _BrokenError(f'cut in a {_name(opcode)}')
+        self._source.spend(0, records=1)
         if opcode == Opcode.CHUNK:
-            yield position, end
-        position = end
+            self._take_chunk(position, end, body)
+        elif opcode == Opcode.MESSAGE:
+            if self.chunks:
+                raise _BrokenError('a message outside of the chunks')
+            self.times.append(_message(memoryview(body), 0, len(body))[2])
+            self.offsets.append(position)
+        elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+            whole = self._source.read(position + HEADER.size, length)
+            self.definitions.append(_parse(opcode, whole))  # type: ignore[arg-type]
+        elif opcode == Opcode.MESSAGE_INDEX and length >= _INDEX_HEAD:
+            channel, entries = struct.unpack_from('<HI', body)
+            self.channels |= {channel} if entries else set()
+        return opcode, end
+
+    def _take_chunk(self, offset: int, end: int, body: bytes) -> None:
+        if len(body) < CHUNK.size + 4:
+            raise _BrokenError('cut in a chunk')
+        start_time, end_time, size, _ = CHUNK.unpack_from(body)
+        (named,) = struct.unpack_from('<I', body, CHUNK.size)
+        size = max(size, _claimed(body)) if named else end - offset
+        if named and size > CHUNK_LIMIT:
+            raise self._source.refused(f'a chunk of {size} bytes')
+        self.chunks.append(
+            ChunkPlace(offset=offset, end=end, start_time=start_time, end_time=end_time, size=size)
+        )
 
 
-def _claimed(source: _Source, head: bytes) -> int:
-    """What a chunk with this beginning becomes, by what it and its compressed data say [bytes]."""
-    if len(head) < _CHUNK_HEAD:
-        return 0
-    _, _, size, _ = CHUNK.unpack_from(head)
+def most_at_once(chunks: Sequence[ChunkPlace]) -> int:
+    """What the chunks of one time become together, at the worst time [bytes].
+
+    To give messages in the order of their times, a reader holds every chunk that has begun and not
+    ended; of those that hold one time only, it reads one after the other.
+    """
+    held = most = 0
+    active: list[tuple[int, int]] = []
+    for chunk in sorted(chunks, key=lambda c: (c.start_time, c.end_time <= c.start_time)):
+        while active and active[0][0] <= chunk.start_time:
+            held -= heapq.heappop(active)[1]
+        most = max(most, held + chunk.size)
+        if chunk.end_time > chunk.start_time:
+            heapq.heappush(active, (chunk.end_time, chunk.size))
+            held += chunk.size
+    return most
+
+
+def _claimed(head: bytes) -> int:
+    """What the data of a chunk with this beginning says that it becomes [bytes]; 0 if nothing."""
     (named,) = struct.unpack_from('<I', head, CHUNK.size)
     frame = head[CHUNK.size + 4 + min(named, 16) + 8 :]
-    if frame.startswith(_ZSTD):
-        with suppress(zstandard.ZstdError):
-            size = max(size, zstandard.frame_content_size(frame))
-    elif not named:
+    try:
+        return max(0, zstandard.frame_content_size(frame)) if frame.startswith(_ZSTD) else 0
+    except zstandard.ZstdError:
         return 0
-    if size > CHUNK_LIMIT:
-        raise source.refused(f'a chunk of {size} bytes')
-    return int(size)
 
 
 def _piece(source: _Source, offset: int) -> McapBlock:
@@ -292,8 +422,8 @@ def _chunk(
         raise _BrokenError(f'chunk of {len(content)} bytes, not {size}')
     if crc and zlib.crc32(content) != crc:
         raise _BrokenError('checksum of a chunk')
-    piece = McapBlock(offset=offset, end=end, compression=compression)
-    view, position = memoryview(content), 0
+    definitions: list[Definition] = []
+    starts, position = array('Q'), 0
     while position < size:
         if position + HEADER.size > size:
             raise _BrokenError('half a record in a chunk')
@@ -303,10 +433,19 @@ def _chunk(
         if position > size:
             raise _BrokenError('half a record in a chunk')
         if opcode == Opcode.MESSAGE:
-            piece.messages.append(_message(view, start, length))
+            if length < _MESSAGE.size:
+                raise _BrokenError('a message without its head')
+            starts.append(start)
         elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-            piece.definitions.append(_parse(opcode, content[start:position]))  # type: ignore[arg-type]
-    return piece
+            definitions.append(_parse(opcode, content[start:position]))  # type: ignore[arg-type]
+    return McapBlock(
+        offset=offset,
+        end=end,
+        start_time=int.from_bytes(body[:8], 'little'),
+        compression=compression,
+        definitions=definitions,
+        messages=ChunkMessages(memoryview(content), starts),
+    )
 
 
 def _compressed(body: bytes) -> tuple[str, memoryview, int, int]:

@@ -1,22 +1,23 @@
-"""Compressed data that becomes no more than it says: rosbags decompresses without a bound."""
+"""Compressed data that becomes no more than it says."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
-from rosbags.rosbag2 import reader as bag_folder
-from rosbags.rosbag2 import storage_mcap
 
+from il_ros.bags.bag_metadata import RefusedError
 from il_ros.core.regular_files import open_regular
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+"""What compressed data begins with (RFC 8878, 3.1.1), and no CDR."""
 
 CHUNK_LIMIT = 128 << 20
 """Bytes of the largest chunk that is decompressed; recorders write some megabytes."""
@@ -45,7 +46,7 @@ def decompress_lz4(data: bytes | memoryview, size: int) -> bytes:
     return _decompress(LZ4FrameDecompressor(), data, size)
 
 
-def decompress_message(data: bytes) -> bytes:
+def decompress_message(data: bytes | memoryview) -> bytes:
     """A message that is compressed for itself, as rosbag2 does it.
 
     Raises:
@@ -63,11 +64,21 @@ def decompress_message(data: bytes) -> bytes:
     return content
 
 
+def is_whole(message: bytes | memoryview) -> bool:
+    """Whether a message that is compressed for itself becomes one again."""
+    try:
+        decompress_message(message)
+    except ValueError:
+        return False
+    return True
+
+
 def unpack_file(source: Path, target: Path) -> None:
-    """Write what a file holds that is compressed as a whole.
+    """Write what a file holds that is compressed as a whole; of a damaged one, what comes before.
 
     Raises:
-        ValueError: If it is damaged, or becomes too large.
+        RefusedError: If it becomes too large.
+        ValueError: If it is damaged.
         OSError: If it is no regular file, or the disk refuses.
     """
     with open_regular(source) as file:
@@ -76,23 +87,15 @@ def unpack_file(source: Path, target: Path) -> None:
             with zstd.open(file, 'rb') as packed, target.open('xb') as out:
                 while piece := packed.read(_PIECE):
                     if (room := room - len(piece)) < 0:
-                        raise ValueError(
+                        raise RefusedError(
                             f'{source.name} becomes more than {_FILE_ROOM} bytes and '
-                            f'{_FILE_RATIO} times its size'
+                            f'{_FILE_RATIO} times its size',
+                            where=str(source.parent),
+                            fix='do not trust this bag; or unpack it yourself: zstd -d',
                         )
                     out.write(piece)
         except (zstd.ZstdError, EOFError) as problem:
             raise ValueError(f'{source.name}: {problem}') from None
-
-
-def bound_rosbags() -> None:
-    """Let rosbags decompress by these functions, in this process, and no files."""
-    storage_mcap.DECOMPRESSORS.update({'zstd': decompress_zstd, 'lz4': decompress_lz4})
-    vars(bag_folder)['zstd'] = SimpleNamespace(decompress=decompress_message, open=_refuse)
-
-
-def _refuse(*_: object) -> NoReturn:
-    raise ValueError('a file that is compressed as a whole, and metadata.yaml is not clear')
 
 
 def _decompress(frame: Any, data: bytes | memoryview, size: int) -> bytes:

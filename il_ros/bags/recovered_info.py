@@ -25,12 +25,6 @@ def topics_of(content: BagContent) -> list[BagTopic]:
     return list(dict.fromkeys(t for scan in content.scans for t in scan.topics.values()))
 
 
-def compression_mode(content: BagContent) -> str:
-    """`message` if each message is compressed for itself, as `ros2 bag` can."""
-    said = content.metadata is not None and content.metadata.compression_mode == 'message'
-    return 'message' if said or any(scan.packed for scan in content.scans) else ''
-
-
 def write_info(content: BagContent, folder: Path, name: str) -> bool:
     """Write `episode.json` anew, if the bag is one of ours; of a damaged one, what is whole.
 

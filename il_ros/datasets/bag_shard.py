@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
-from il_ros.bags.bag_scan import BEGINS
+from il_ros.bags.bag_storage import BEGINS
 from il_ros.bags.episode_info import EPISODE_FILE, STORAGE_FILES
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract

@@ -362,16 +362,14 @@ def test_messages_that_are_compressed_one_by_one_stay_so(tmp_path):
     compressed_one_by_one(tmp_path / 'bag', StoragePlugin.MCAP)
 
 
-def test_files_that_are_compressed_as_a_whole_are_never_called_worthless(foreign):
+def test_files_that_only_say_that_they_are_compressed_as_a_whole_are_unreadable(foreign):
     path = foreign()
     (path / 'bag.mcap').rename(path / 'bag.mcap.zstd')
-    assert state_of(path) == 'ok'
-    (path / 'metadata.yaml').unlink()
-    assert assess_bag(path).fix.startswith('zstd -d --rm ')
-    with pytest.raises(
-        DatasetError, match='is compressed as a whole; to fix: unpack it first: zstd'
-    ):
+    finding = assess_bag(path)
+    assert (finding.state, finding.fix) == ('unreadable', '')
+    with pytest.raises(DatasetError, match='no whole message in it'):
         recover(path)
+    assert sorted(os.listdir(path)) == ['bag.mcap.zstd', 'metadata.yaml']
 
 
 def test_a_bag_whose_files_were_unpacked_gets_metadata_of_plain_files(foreign):
@@ -598,7 +596,9 @@ def test_messages_of_a_database_that_are_compressed_one_by_one_stay_so(tmp_path)
     file = path / 'metadata.yaml'
     lost = file.read_text().replace('compression_mode: message', "compression_mode: ''")
     file.write_text(lost)
-    assert assess_bag(path).problem == 'metadata.yaml does not say that each message is compressed'
+    assert assess_bag(path).problem == (
+        'metadata.yaml says compression none, the files have message'
+    )
 
 
 def test_commands_can_be_copied_whatever_the_path(episode, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from il_ros.bags import EpisodeReader
 from il_ros.bags.bag_check import assess_bag
 from il_ros.bags.bag_recovery import recover
-from il_ros.bags.bag_scan import bag_files
+from il_ros.bags.bag_storage import bag_files
 from il_ros.bags.episode_info import MessageLoss, read_episode_info
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.errors import DatasetError

@@ -8,7 +8,6 @@ import lz4.frame
 import pytest
 import zstandard
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.rosbag2.storage_mcap import decompress
 from rosbags.typesys import Stores, get_typestore
 
 from benchmarks.file_bombs import make_mcap
@@ -16,7 +15,6 @@ from il_ros.bags import EpisodeReader
 from il_ros.bags.mcap_scan import McapBlock, McapGap, whole_blocks
 from il_ros.bags.one_frame import (
     CHUNK_LIMIT,
-    bound_rosbags,
     decompress_lz4,
     decompress_message,
     decompress_zstd,
@@ -48,9 +46,9 @@ FORGED = {
 @pytest.mark.parametrize('name', FORGED)
 def test_a_chunk_that_is_not_one_frame_of_its_size_is_damage_everywhere(tmp_path, name):
     compression, data = FORGED[name]
-    bound_rosbags()
+    read = decompress_zstd if compression == 'zstd' else decompress_lz4
     with pytest.raises(ValueError, match='chunk'):
-        decompress(data, compression, len(MESSAGE), 0)
+        read(data, len(MESSAGE))
     make_mcap([(compression, len(MESSAGE), data)])(tmp_path)
     path = tmp_path / 'bag.mcap'
     with path.open('rb') as file:

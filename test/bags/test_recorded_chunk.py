@@ -1,13 +1,14 @@
 """Bags of the message types before: told by the definition or the hash, and read as they are."""
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from il_ros.bags import bag_reader as bags
+from il_ros.bags.bag_metadata import BagTopic
 from il_ros.bags.bag_reader import EpisodeReader
 from il_ros.bags.recorded_chunk import read_chunk
 from il_ros.core.errors import IlRosError
@@ -86,7 +87,10 @@ def test_a_bag_says_which_interfaces_it_has(old_bag, record):
 
 def test_without_a_definition_the_hash_tells():
     def of(digest, text=''):
-        return bags._interfaces(SimpleNamespace(msgdef=SimpleNamespace(data=text), digest=digest))
+        plain = BagTopic(name='/t', type=CHUNK, definition=text.encode())
+        told = replace(plain, metadata={'topic_type_hash': digest})
+        assert bags._interfaces(plain, digest) == bags._interfaces(told)
+        return bags._interfaces(told)
 
     assert of(STORE.hash_rihs01(CHUNK)) == 1
     assert of(STORE.hash_rihs01(STATUS)) == of('') == bags.INTERFACES

@@ -7,7 +7,7 @@ import zstandard
 
 from benchmarks.file_bombs import make_mcap, refuse_all
 from il_ros.bags.bag_metadata import RefusedError
-from il_ros.bags.mcap_scan import McapGap, require_small_chunks, whole_blocks
+from il_ros.bags.mcap_scan import McapGap, McapOutline, whole_blocks
 
 
 def chunk(message, count):
@@ -32,8 +32,10 @@ def test_a_bag_of_blank_images_or_small_messages_is_no_bomb(tmp_path, message, c
     path = tmp_path / 'bag.mcap'
     size = path.stat().st_size
     with path.open('rb') as file:
-        require_small_chunks(file, size)
+        outline = McapOutline(file, size)
+        read = [len(outline.read(chunk).messages) for chunk in outline.chunks]
         blocks = list(whole_blocks(file, size))
+    assert read == 40 * [count]
     assert (
         sum(len(block.messages) for block in blocks if not isinstance(block, McapGap)) == 40 * count
     )
@@ -43,7 +45,12 @@ def test_a_bag_of_blank_images_or_small_messages_is_no_bomb(tmp_path, message, c
 def test_a_bag_that_becomes_too_much_is_refused_and_not_called_damaged(tmp_path):
     make_mcap([chunk(b'', 50_000)] * 3)(tmp_path)
     path = tmp_path / 'bag.mcap'
-    for use in (require_small_chunks, lambda file, size: list(whole_blocks(file, size))):
+
+    def read(file, size):
+        outline = McapOutline(file, size)
+        return [outline.read(chunk) for chunk in outline.chunks]
+
+    for use in (read, lambda file, size: list(whole_blocks(file, size))):
         with (
             path.open('rb') as file,
             pytest.raises(RefusedError, match=r'too many records') as said,
