@@ -232,10 +232,10 @@ def inner_folder(folder: Path) -> Path:
 
 def faults(content: BagContent) -> tuple[State, str]:
     """The worst thing about a bag, and everything that is wrong, in words."""
+    texts = [f'{s.path.name}: {fault}' for s in content.scans for fault in s.faults]
     if not content.count.messages:
-        return 'unreadable', 'no whole message in it'
+        return 'unreadable', '; '.join(['no whole message in it', *texts])
     if not content.sound:
-        texts = [f'{s.path.name}: {fault}' for s in content.scans for fault in s.faults]
         return 'damaged', '; '.join(texts + content.dropped)
     if content.broken:
         return 'damaged', '; '.join(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 
@@ -84,8 +85,8 @@ def unpack_file(source: Path, target: Path) -> None:
     with open_regular(source) as file:
         room = _FILE_ROOM + _FILE_RATIO * source.stat().st_size
         try:
-            with zstd.open(file, 'rb') as packed, target.open('xb') as out:
-                while piece := packed.read(_PIECE):
+            with target.open('xb') as out:
+                for piece in _pieces(file):
                     if (room := room - len(piece)) < 0:
                         raise RefusedError(
                             f'{source.name} becomes more than {_FILE_ROOM} bytes and '
@@ -96,6 +97,19 @@ def unpack_file(source: Path, target: Path) -> None:
                     out.write(piece)
         except (zstd.ZstdError, EOFError) as problem:
             raise ValueError(f'{source.name}: {problem}') from None
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """What the frames of a file hold; of a cut one, every whole block before the cut."""
+    frame = zstd.ZstdDecompressor()
+    while packed := file.read(_PIECE):
+        while packed or not (frame.needs_input or frame.eof):
+            if frame.eof:
+                frame = zstd.ZstdDecompressor()
+            yield frame.decompress(packed, max_length=_PIECE)
+            packed = frame.unused_data if frame.eof else b''
+    if not frame.eof:
+        raise EOFError('cut before the end of its zstd frame')
 
 
 def _decompress(frame: Any, data: bytes | memoryview, size: int) -> bytes:
