@@ -241,7 +241,7 @@ def _files(path: Path) -> tuple[list[Path], Mapping[str, str]]:
         for file in files:
             require_inside(file)
         return files, metadata.hashes
-    files = bag_files(path)
+    files = bag_files(path) if path.exists() else []
     if not files:
         raise DatasetError(
             f'no {" or ".join(SUFFIXES)} file and no {METADATA_FILE} in it',
