@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from il_ros.core.contract_checks import OUTPUT_ADAPTERS
+from il_ros.core.registry import names_of
 from il_ros.core.seen_graph import SeenController, SeenGraph, listed
 
 TRAJECTORY, MULTI_ARRAY = 'trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray'
@@ -77,6 +79,19 @@ def command_paths(seen: SeenGraph, grippers: Sequence[str] = ()) -> list[Command
             paths.append(_of_controller(seen, controller))
     paths += _of_actions(seen, paths, grippers)
     return paths or list(_of_topics(seen))
+
+
+def usable_paths(paths: Sequence[CommandPath]) -> list[CommandPath]:
+    """Those that one contract can have together: their adapters are there, and go together."""
+    known = names_of('output_adapter', OUTPUT_ADAPTERS)
+    able = [path for path in paths if path.adapter in known]
+    return [path for path in able if _together(able[0].adapter, path.adapter)]
+
+
+def _together(first: str, other: str) -> bool:
+    """Whether one plan can be sent by both; a gripper's action goes with all."""
+    apart = {'joint_trajectory', 'twist'} & {first, other}
+    return first == other or not apart or other in GRIPPER_ACTIONS.values()
 
 
 def _rank(adapter: str) -> int:

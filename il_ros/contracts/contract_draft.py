@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from il_ros.contracts.command_paths import usable_paths
 from il_ros.contracts.draft_text import MARK, Anchored, DraftText, joined
 from il_ros.contracts.drafted_joints import joint_stream
 from il_ros.contracts.drafted_limits import joint_limits
-from il_ros.contracts.seen_robot import SeenRobot, seen_robot
+from il_ros.contracts.seen_robot import SeenRobot, commanded_groups, seen_robot
 from il_ros.contracts.seen_streams import (
     DraftedStream,
     cameras,
@@ -82,6 +84,8 @@ class _Drafter:
         self._base, self._base_doubt = self._base_frame()
         measured, self._rate_doubt = self._joint_rate()
         self._rate = tick_rate(measured or rate, rate)
+        self._paths = usable_paths(robot.paths)
+        self._commanded = commanded_groups(robot, self._paths)
 
     def draft(self) -> Draft:
         """The contract."""
@@ -153,7 +157,8 @@ class _Drafter:
             position = joint_stream(robot, group, 'position', self._namespace)
             velocity = joint_stream(robot, group, 'velocity', self._namespace)
             self._put(position.naming(Anchored(label, position.values['names'])))
-            self._put(velocity.naming(Anchored(label)))
+            if group in self._commanded or not velocity.doubts.get('fields'):
+                self._put(velocity.naming(Anchored(label)))
         if self._pose is not None:
             self._put(_following(self._framed(self._pose, 'tcp_pose', self._pose_doubt)))
         if self._wrench is not None:
@@ -199,32 +204,45 @@ class _Drafter:
             self._put(camera)
 
     def _action(self) -> None:
-        text, groups = self._text, self._robot.groups
+        text, robot = self._text, self._robot
+        groups = self._commanded
+        names = [name for group in groups for name in group.joints]
         text.remark()
         text.put('action')
-        text.put('names', self._robot.names, indent=2)
+        text.put('names', names, indent=2, doubt=self._left_out(names))
         for part in ('position', 'velocity'):
             text.put(part, [group.key(part) for group in groups], indent=2)
         text.put('limits', indent=2)
-        limits, doubts = joint_limits(self._robot)
+        limits, doubts = joint_limits(robot, names)
         text.put_all(limits, 4, doubts)
         self._outputs()
 
+    def _left_out(self, names: Sequence[str]) -> str:
+        lacking = [path for path in self._robot.paths if path not in self._paths]
+        texts = [f'{listed(path.joints)}: no output for {path.adapter} here' for path in lacking]
+        rest = [name for name in self._robot.names if name not in names]
+        return joined(texts) if rest else ''
+
     def _outputs(self) -> None:
-        text, paths = self._text, self._robot.paths
+        text, paths = self._text, self._paths
         if not paths:
-            text.put('output', indent=2)
             why = self._robot.seen.unasked or 'no controller of the arm is active'
-            topic = 'arm_controller/joint_trajectory'
+            text.put('output', indent=2)
             text.put('adapter', 'joint_trajectory', indent=4)
+            topic = 'arm_controller/joint_trajectory'
             text.put('topic', topic, indent=4, doubt=f'{why}: name its command topic')
             return
-        path = paths[0]
-        text.put('output', indent=2)
-        text.put('adapter', path.adapter, indent=4)
-        missing = [name for name in self._robot.names if name not in path.joints]
-        doubt = f'it moves {listed(path.joints)} alone' if missing else path.doubt
-        text.put('topic', relative(path.topic, self._namespace), indent=4, doubt=doubt)
+        values = [
+            {'adapter': path.adapter, 'topic': relative(path.topic, self._namespace)}
+            for path in paths
+        ]
+        if len(paths) == 1:
+            text.put('output', indent=2)
+            text.put_all(values[0], 4, {'topic': paths[0].doubt})
+            return
+        text.put('outputs', indent=2)
+        for path, value in zip(paths, values, strict=True):
+            text.item({'joints': path.joints, **value}, 4, {'topic': path.doubt})
 
     def _rest(self) -> None:
         text = self._text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from il_ros.contracts.described_joints import DescribedJoint
 from il_ros.contracts.draft_text import joined
@@ -15,19 +15,22 @@ from il_ros.core.seen_graph import listed
 _SLOW, _FAST = 1.0, 2 * math.pi  # rad/s: where a description has no limit; from where it is doubted
 _CAREFUL = 2.0  # rad/s in place of a doubtful one
 _STARTUP = 2.0  # 1/s: acceleration by speed; full speed after half a second
+_HALF_TURN = 3.1416  # rad
 _SMOOTH = 20.0  # 1/s: jerk by acceleration
 _LIMITS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
 
-def joint_limits(robot: SeenRobot) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """The bounds of all joints by name, in the action's order, and the doubts about them."""
+def joint_limits(
+    robot: SeenRobot, names: Sequence[str]
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """The bounds of joints by name, in this order, and the doubts about them."""
     if robot.description is None and robot.built_in:
-        return _built_in_limits(robot)
+        return _built_in_limits(robot, names)
     joints = robot.description.joints if robot.description else {}
-    made = [_bounds(joints.get(name)) for name in robot.names]
+    made = [_bounds(joints.get(name)) for name in names]
     limits = {name: [values[i] for values, _ in made] for i, name in enumerate(_LIMITS)}
     doubts: dict[str, dict[str, list[str]]] = {name: {} for name in _LIMITS}
-    for joint, (_, why) in zip(robot.names, made, strict=True):
+    for joint, (_, why) in zip(names, made, strict=True):
         for name, text in why.items():
             doubts[name].setdefault(text, []).append(joint)
     doubts['acceleration'] = {'a URDF has none: full speed after half a second': []}
@@ -45,9 +48,8 @@ def _bounds(joint: DescribedJoint | None) -> tuple[list[float], Mapping[str, str
         return _row(low, high, speed), {'position_min': missing, 'velocity': missing}
     doubts = {}
     low, high = joint.lower, joint.upper
-    if joint.type == 'continuous':
-        low, high = -math.pi, math.pi
-        doubts['position_min'] = 'turn without end'
+    if joint.type == 'continuous':  # a whole turn: there is no bound
+        low, high = -_HALF_TURN, _HALF_TURN
     elif not (math.isfinite(low) and math.isfinite(high) and low < high):
         low, high = -math.pi, math.pi
         doubts['position_min'] = 'no limits in the URDF'
@@ -67,16 +69,18 @@ def _row(low: float, high: float, speed: float) -> list[float]:
     return [*inward, speed, acceleration, _SMOOTH * acceleration]
 
 
-def _built_in_limits(robot: SeenRobot) -> tuple[dict[str, list[float]], dict[str, str]]:
+def _built_in_limits(
+    robot: SeenRobot, names: Sequence[str]
+) -> tuple[dict[str, list[float]], dict[str, str]]:
     arm: Arm | ArmPair = get_arm(robot.built_in)
     bounds: dict[str, Array] = arm.bounds()
     place = {name: i for i, name in enumerate(arm.names)}
-    unknown = [name for name in robot.names if name not in place]
+    unknown = [name for name in names if name not in place]
     rows = [
         [float(bounds[limit][place[name]]) for limit in _LIMITS]
         if name in place
         else _bounds(None)[0]
-        for name in robot.names
+        for name in names
     ]
     doubt = f'{listed(unknown)}: not of the built-in arm' if unknown else ''
     return {n: [row[i] for row in rows] for i, n in enumerate(_LIMITS)}, {'position_min': doubt}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from il_ros.contracts.check_findings import CheckInput, Finding, Problem, fine, unseen, wrong
 from il_ros.contracts.command_paths import GRIPPER_ACTIONS, MULTI_ARRAY, TRAJECTORY
+from il_ros.core.contract import OutputConfig
 from il_ros.core.seen_graph import SeenController, listed
 
 _KINDS = {
@@ -20,16 +21,14 @@ _MONITOR = 'monitor'
 
 def check_outputs(given: CheckInput) -> Iterable[Finding]:
     """Two lines for each output: who listens, and which controller that is."""
-    output = given.contract.action.output
-    yield from _output(
-        given, 'action.output', output.adapter, output.topic, given.contract.action.names
-    )
+    several = len(given.contract.outputs) > 1
+    for i, output in enumerate(given.contract.outputs):
+        subject = f'action.outputs[{i}]' if several else 'action.output'
+        yield from _output(given, subject, output)
 
 
-def _output(
-    given: CheckInput, subject: str, adapter: str, topic: str, joints: tuple[str, ...]
-) -> Iterable[Finding]:
-    name = given.names.absolute(topic)
+def _output(given: CheckInput, subject: str, output: OutputConfig) -> Iterable[Finding]:
+    name, adapter = given.names.absolute(output.topic), output.adapter
     if not given.seen.live:
         yield unseen(subject, 'a bag does not tell who listens')
         return
@@ -39,7 +38,7 @@ def _output(
         problem = _no_listener(given, name, _KINDS.get(adapter, ''))
     yield wrong(subject, problem) if problem else fine(subject, f'{name} is listened to')
     if adapter not in ('twist', 'pose'):
-        yield _controller(given, f'{subject} (controller)', name, adapter, joints)
+        yield _controller(given, f'{subject} (controller)', name, output)
 
 
 def _no_server(given: CheckInput, name: str, kind: str) -> Problem | None:
@@ -68,23 +67,21 @@ def _no_listener(given: CheckInput, name: str, kind: str) -> Problem | None:
     return None
 
 
-def _controller(
-    given: CheckInput, subject: str, name: str, adapter: str, joints: tuple[str, ...]
-) -> Finding:
+def _controller(given: CheckInput, subject: str, name: str, output: OutputConfig) -> Finding:
     """Whether the controller behind a command topic is active, with the right joints."""
     controllers, node = given.seen.controllers, name.rpartition('/')[0]
     if controllers is None:
         return unseen(subject, given.seen.unasked)
     controller = next((c for c in controllers if c.name == node), None)
     if controller is None:
-        if adapter in _ACTIONS:
+        if output.adapter in _ACTIONS:
             return unseen(subject, f'no controller is behind {name}')
         active = listed(c.name for c in controllers if c.active and c.interfaces) or 'none'
         fix = f'load it, or correct the topic; active: {active}'
         return wrong(subject, (f'no controller manager has {node}', fix))
     if not controller.active:
         return wrong(subject, _inactive(controller, controllers))
-    problem = _other_joints(controller, adapter, joints)
+    problem = _other_joints(controller, output)
     if problem:
         return wrong(subject, problem)
     return fine(subject, f'{controller.name} is active and has these joints')
@@ -100,18 +97,16 @@ def _inactive(controller: SeenController, controllers: Iterable[SeenController])
     return f'{controller.name} is {controller.state}', fix
 
 
-def _other_joints(
-    controller: SeenController, adapter: str, joints: tuple[str, ...]
-) -> Problem | None:
+def _other_joints(controller: SeenController, output: OutputConfig) -> Problem | None:
     """Whether a controller moves other joints than it is sent, or takes them in another order."""
-    theirs = controller.joints
+    theirs, joints = controller.joints, output.joints
     if set(theirs) != set(joints):
         missing = [name for name in joints if name not in theirs]
         more = [name for name in theirs if name not in joints]
         texts = [f'not {listed(missing)}'] * bool(missing) + [f'also {listed(more)}'] * bool(more)
         fix = 'give each controller the joints that it moves'
         return f'{controller.name} moves {" and ".join(texts)}', fix
-    if adapter == 'forward_command' and theirs != joints:
+    if output.adapter == 'forward_command' and theirs != joints:
         fix = f'its values have no names: put the joints in its order, {", ".join(theirs)}'
         return f'{controller.name} takes the joints in another order', fix
     return None

@@ -75,6 +75,12 @@ class SeenRobot:
         return [group for group in self.groups if not group.gripper]
 
 
+def commanded_groups(robot: SeenRobot, paths: Sequence[CommandPath]) -> list[SeenGroup]:
+    """The groups that these paths command, in the order of the action; all where there are none."""
+    taken = {joint for path in paths for joint in path.joints}
+    return [group for group in robot.groups if not paths or set(group.joints) <= taken]
+
+
 def inside(seen: SeenGraph, namespace: str) -> SeenGraph:
     """The part of a graph that is in a namespace, and what is the same for all robots on it."""
     start = f'/{namespace.strip("/")}/' if namespace.strip('/') else '/'

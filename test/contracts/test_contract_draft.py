@@ -9,10 +9,13 @@ from seen_graphs import (
     FR3_AT,
     FR3_JOINTS,
     JTC,
+    KNUCKLE,
     ROBOTS,
     SO101_ARM,
     UR_JOINTS,
+    chain,
     controller,
+    description,
     graph,
     listener,
     placed,
@@ -21,12 +24,17 @@ from seen_graphs import (
     urdf,
 )
 
+from il_ros.contracts.command_paths import GRIPPER_ACTIONS
 from il_ros.contracts.contract_draft import draft_contract
 from il_ros.contracts.draft_text import MARK, DraftText, flow
 from il_ros.contracts.seen_streams import key_of, nominal_rate, tick_rate
 from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract
+from il_ros.core.contract_checks import OUTPUT_ADAPTERS
 from il_ros.core.errors import ContractError
+from il_ros.core.registry import names_of
+
+GRIPPERS = {*GRIPPER_ACTIONS.values()} <= {*names_of('output_adapter', OUTPUT_ADAPTERS)}
 
 
 def drafted(seen, **options):
@@ -39,7 +47,8 @@ def test_what_is_written_loads_and_each_doubt_is_marked_on_its_line(name, tmp_pa
     draft, _ = drafted(DRIVERS[name](), robot=ROBOTS.get(name, ''))
     (tmp_path / draft.urdf_file).write_text(draft.urdf)
     (tmp_path / 'robot.yaml').write_text(draft.text)
-    assert arm_of(load_contract(tmp_path / 'robot.yaml')).limbs[0].gripper
+    contract = load_contract(tmp_path / 'robot.yaml')
+    assert arm_of(contract).limbs[0].joints == contract.action.names[: len(arm_of(contract).joints)]
     lines = draft.text.splitlines()
     assert [i for i, line in enumerate(lines, 1) if f'# {MARK}: ' in line] == [
         number for number, _, _ in draft.doubts
@@ -63,16 +72,20 @@ def test_an_arm_and_a_gripper_are_taken_from_the_driver_that_measures_them():
     assert streams['gripper_position']['topic'] == 'franka_gripper/joint_states'
     assert streams['gripper_position']['names'] == ['fr3_finger_joint1']  # the other one mimics it
     assert streams['tcp_pose']['topic'].endswith('/current_pose')  # not the desired one
-    assert data['action']['names'] == [*FR3_JOINTS, 'fr3_finger_joint1']
+    assert data['action']['names'][:7] == list(FR3_JOINTS)
 
 
 def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
     draft, data = drafted(DRIVERS['xarm']())
+    assert data['action']['output' if not GRIPPERS else 'outputs']
     assert data['observations']['joint_position']['topic'] == 'xarm/joint_states'
     assert data['observations']['gripper_position']['topic'] == 'joint_states'
     whys = ' | '.join(why for _, _, why in draft.doubts)
     assert 'made up until a driver speaks' in whys
-    assert 'no velocity of drive_joint' in whys
+    if GRIPPERS:
+        assert 'no velocity of drive_joint' in whys
+    else:
+        assert 'gripper_velocity' not in data['observations']
 
 
 def test_a_forward_command_controller_gets_its_own_order():
@@ -118,6 +131,55 @@ def test_the_tool_is_the_link_that_the_measured_pose_is_of():
 def test_an_arm_is_from_its_base_to_its_tool(driver, base, tip):
     _, data = drafted(DRIVERS[driver](), robot=ROBOTS.get(driver, ''))
     assert (data['base_frame'], data['arm']['tip']) == (base, tip)
+
+
+@pytest.mark.parametrize(
+    ('driver', 'adapter', 'topic', 'joint'),
+    [
+        ('ur', 'parallel_gripper_command', 'robotiq_gripper_controller/gripper_cmd', KNUCKLE),
+        ('gen3', 'parallel_gripper_command', 'robotiq_gripper_controller/gripper_cmd', KNUCKLE),
+        ('fr3', 'gripper_command', 'franka_gripper/gripper_action', 'fr3_finger_joint1'),
+        ('xarm', 'gripper_command', 'xarm_gripper/gripper_action', 'drive_joint'),
+    ],
+)
+def test_a_gripper_is_an_output_of_its_own_or_left_out_and_that_is_said(
+    driver, adapter, topic, joint
+):
+    draft, data = drafted(DRIVERS[driver]())
+    action = data['action']
+    if GRIPPERS:
+        assert action['names'][-1] == joint
+        expected = {'joints': [joint], 'adapter': adapter, 'topic': topic}
+        assert action['outputs'][1] == expected
+        assert action['outputs'][0]['joints'] == action['names'][:-1]
+    else:
+        assert joint not in action['names']
+        assert action['output']['adapter'] == 'joint_trajectory'
+        assert any(why == f'{joint}: no output for {adapter} here' for _, _, why in draft.doubts)
+
+
+def test_two_arms_have_two_outputs_and_keys_of_their_own():
+    left, right = ('left_a', 'left_b'), ('right_a', 'right_b')
+    text = urdf(
+        'pair',
+        ('on_left', 'fixed', 'base', 'left_base'), ('on_right', 'fixed', 'base', 'right_base'),
+        *chain('left_base', left, [(-1, 1, 1)] * 2, link='left_{}', after=('left_tool',)),
+        *chain('right_base', right, [(-1, 1, 1)] * 2, link='right_{}', after=('right_tool',)),
+    )  # fmt: skip
+    seen = graph(
+        states('/joint_states', 100, sorted((*left, *right)), {}),
+        description(text),
+        controllers=(controller('/left_arm', JTC, left), controller('/right_arm', JTC, right)),
+    )
+    _, data = drafted(seen)
+    assert data['arm']['tip'] == {'left': 'left_tool', 'right': 'right_tool'}
+    assert set(data['observations']) == {
+        f'{side}_joint_{part}' for side in ('left', 'right') for part in ('position', 'velocity')
+    }
+    outputs = {output['topic']: output['joints'] for output in data['action']['outputs']}
+    assert outputs == {
+        'left_arm/joint_trajectory': list(left), 'right_arm/joint_trajectory': list(right)
+    }  # fmt: skip
 
 
 def test_names_are_relative_to_the_namespace():
