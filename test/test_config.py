@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_ros.core.arms import ArmPair, get_arm
+from il_ros.core.arms import ArmPair, arm_of, get_arm
 from il_ros.core.contract import load_contract
+from il_ros.core.driver_description import read_driver
 from il_ros.sim.perturbations import load_perturbations
 from il_ros.sim.randomisation import load_randomisation
-from il_ros.sim.tasks import TASKS, default_arm
+from il_ros.sim.tasks import TASKS, default_arm, make_task
 from il_ros.sim.world import World
 
 CONFIG = Path(__file__).parents[1] / 'config'
@@ -18,6 +19,8 @@ CONTRACTS = sorted(
     for path in CONFIG.glob('contracts/*.yaml')
     if not path.stem.startswith('metaworld')
 )
+ROBOTS = {'ur10e': 'ur'}  # with a contract for the stand-in of their driver
+OF_DRIVERS = [path for path in CONTRACTS if path.stem.split('_')[0] in ROBOTS]
 SUITES = sorted(CONFIG.glob('suites/*.yaml'))
 RANDOMISATIONS = sorted(CONFIG.glob('randomisation/*.yaml'))
 
@@ -28,7 +31,11 @@ def test_every_task_has_a_contract_and_a_suite(task):
     assert CONFIG / f'suites/{task}.yaml' in SUITES
 
 
-@pytest.mark.parametrize('path', CONTRACTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    [path for path in CONTRACTS if path not in OF_DRIVERS],
+    ids=lambda path: path.stem,
+)
 def test_every_contract_fits_its_arm_and_its_task(path):
     contract = load_contract(path)
     assert contract.name == path.stem
@@ -40,6 +47,39 @@ def test_every_contract_fits_its_arm_and_its_task(path):
     for name in ('velocity', 'acceleration', 'jerk', 'position_max'):
         assert np.all(getattr(contract.limits, name) <= getattr(arm, name)), name
     assert np.all(contract.limits.position_min >= arm.position_min)
+
+
+@pytest.mark.parametrize('path', OF_DRIVERS, ids=lambda path: path.stem)
+def test_every_contract_of_a_driver_fits_what_the_driver_has(path):
+    contract, robot = load_contract(path), path.stem.split('_')[0]
+    driver = read_driver(CONFIG / f'drivers/{ROBOTS[robot]}.yaml')
+    arm = arm_of(contract)
+    assert contract.name == path.stem
+    assert sorted(arm.names) == sorted(contract.action.names)
+    for limb in arm.limbs:
+        for name, position in zip(limb.names, limb.home, strict=True):
+            assert position == driver.home[name]
+    sent = {joints.topic: joints for joints in driver.joint_states}
+    task = path.stem.removeprefix(f'{robot}_')
+    others = (
+        {'goal_position', *(f'{name}_pose' for name in make_task(task).observed)}
+        if task in TASKS
+        else set()
+    )
+    for key, stream in contract.observations.items():
+        if stream.topic in sent:
+            assert set(stream.names) <= set(sent[stream.topic].names)
+            assert stream.rate == sent[stream.topic].rate
+        else:
+            assert key in others
+    takes = {
+        f'{one.name}/{"joint_trajectory" if one.takes == "joint_trajectory" else "commands"}': one
+        for one in driver.controllers
+        if one.active and one.takes != 'nothing'
+    }
+    for output in contract.outputs:
+        assert tuple(output.joints) == takes[output.topic].joints
+        assert output.adapter == takes[output.topic].takes
 
 
 @pytest.mark.parametrize('path', SUITES, ids=lambda path: path.stem)

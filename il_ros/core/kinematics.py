@@ -402,11 +402,12 @@ def resolve(jacobian: Array, twist: Array, *, damping: float, pull: Array) -> Ar
     Hanafusa 1986); `pull` acts only where it does not move the tool, up to the damping.
 
     Args:
-        jacobian: Shape (6, n).
-        twist: Linear then angular motion of the tool, shape (6,) [m, rad] or per second.
+        jacobian: Shape (6, n), or fewer rows.
+        twist: Linear then angular motion of the tool, shape (6,) [m, rad] or per second; as many
+            numbers as the Jacobian has rows.
         damping: Damping factor lambda, in the Jacobian's units; larger is slower and safer.
         pull: Joint motion wanted in the nullspace, shape (n,), in the unit of the result.
     """
     gram = jacobian @ jacobian.T
-    gram.flat[::7] += damping * damping
+    gram.flat[:: len(gram) + 1] += damping * damping
     return np.asarray(pull + jacobian.T @ np.linalg.solve(gram, twist - jacobian @ pull))

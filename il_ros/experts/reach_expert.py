@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolCommand, toward
 
@@ -10,6 +11,8 @@ from il_ros.policies.cartesian_expert import CartesianExpert, ExpertScene, ToolC
 @dataclass(frozen=True, kw_only=True)
 class ReachExpert(CartesianExpert):
     """Moves the tool centre point to the goal, pointing down, with an open gripper."""
+
+    grips: ClassVar[bool] = False
 
     def decide(self, scene: ExpertScene) -> ToolCommand:
         """Toward the goal."""

@@ -19,16 +19,17 @@ from std_srvs.srv import SetBool
 
 from il_ros.core import topics
 from il_ros.core.arms import arm_of
-from il_ros.core.contract import load_contract
+from il_ros.core.contract import Contract, load_contract
 from il_ros.core.errors import IlRosError, require
 from il_ros.core.frames import NS, Frame
-from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
+from il_ros.core.joint_order import JointRegrouping, arm_layout, stream_layout
 from il_ros.core.limits import Array
 from il_ros.msg import Observation, TaskState
 from il_ros.ros import command_limits_watch, replacement_watch
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
-from il_ros.ros.controller_watch import controller_name
+from il_ros.ros.contract_robot import ContractRobot
+from il_ros.ros.driver_stand_in import DriverStandIn, find_driver, world_behind
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
     fill_stamp,
@@ -40,10 +41,10 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.node_parameters import declare, setting
 from il_ros.ros.parameter_question import SERVICE
 from il_ros.ros.qos import COMMAND, SENSOR_OUT
-from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.sim_time_watch import CLOCK, clock_publishers, crowd_text
 from il_ros.ros.simulated_output import SimulatedOutput
 from il_ros.ros.spin import WAKE, run_node
+from il_ros.ros.stand_in_controllers import StandInController
 from il_ros.sim.command_limiter import CommandLimiter
 from il_ros.sim.perturbations import Perturbation
 from il_ros.sim.scene_cameras import CameraConfig, Choice
@@ -57,6 +58,7 @@ _STEPS = 10_000  # of one request, which no other is answered before
 _WAIT = 60.0  # s
 _PERTURBATIONS = 1_000  # of one episode
 _LOST = NS  # further than that from a clock that it follows, time is set anew [ns]
+_SHORTEST = 0.002  # s between two looks at the clock
 _LOOK = 0.5  # s between two looks at who else publishes the clock
 
 
@@ -67,6 +69,11 @@ class SimulatorConfig:
     contract: str = setting('', 'Contract file: what is published and taken.')
     task: str = setting('pick_place', 'Name of the task.')
     model: str = setting('', "MJCF file of the arm; without it the contract's arm is drawn.")
+    driver: str = setting(
+        '',
+        'Driver that the simulator stands in for, or its file: its topics and controllers take the '
+        "place of the contract's.",
+    )
     seed: int = setting(0, 'Seed of the first episode.', low=0)
     speed: float = setting(
         1.0, 'Simulated seconds per second; 0 advances by ~/step alone.', low=0.0, high=100.0
@@ -112,18 +119,8 @@ class SimulatorNode(ManagedNode):
         if config.speed != 1.0 and not config.publish_clock:
             raise IlRosError(f'speed is {config.speed}', allowed='1.0 without publish_clock')
         self._contract = contract = load_contract(config.contract)
-        self._world = World(
-            config.task,
-            limits=contract.limits,
-            rate=contract.rate,
-            arm=arm_of(contract) or '',
-            model=Path(config.model) if config.model else None,
-            renderer=cast(Choice, config.renderer),  # it refuses others
-        )
-        names, own = contract.action.names, self._world.names
-        self._to_world, self._from_world = indices_of(own, names), indices_of(names, own)
+        self._world, self._robot = self._make_robot(contract)
         self._readings = JointRegrouping(arm_layout(self._world.limbs), stream_layout(contract))
-        self._sensors = SensorPublishers(self, contract, self._world.names)
         self._images = CameraPublishers(self, contract, self._world)
         self._time = (
             self.create_publisher(ClockMsg, CLOCK, SENSOR_OUT) if config.publish_clock else None
@@ -131,37 +128,53 @@ class SimulatorNode(ManagedNode):
         self._rivals: list[str] = []
         if self._time is not None:
             steady_timer(self, _LOOK, self._look_for_rivals)
-        self._outputs = [
-            SimulatedOutput(self, contract, output, replacement=config.allow_trajectory_replacement)
-            for output in contract.outputs
-        ]
         self._state = self.create_publisher(TaskState, topics.TASK_STATE, SENSOR_OUT)
         self._privileged = self.create_publisher(Observation, '~/privileged', SENSOR_OUT)
         self._intake = BackgroundSubscriptions(self)
-        for output in self._outputs:
-            take = partial(self._on_command, output)
-            self._intake.subscribe(output.message_type, output.topic, take, COMMAND)
+        for one in self._robot.commanded:
+            take = partial(self._on_command, one)
+            self._intake.subscribe(one.message_type, one.topic, take, COMMAND)
         self._intake.start()
         self._runner: Timer | None = None
         self.serve(ResetWorld, '~/reset', self._on_reset)
         self.serve(StepWorld, '~/step', self._on_step)
         self.serve(SetBool, '~/pause', self._on_pause)
-        self.create_service(GetParameters, f'controller_manager{SERVICE}', self._on_question)
-        for output in self._outputs:
-            controller = controller_name(self.resolve_topic_name(output.topic))
-            if output.trajectories and controller:
-                self.create_service(GetParameters, f'{controller}{SERVICE}', self._on_question)
+        for name in (*self._robot.managers, *self._robot.controllers):
+            self.create_service(GetParameters, f'{name}{SERVICE}', self._on_question)
         self._timestep = self._world.period / self._world.substeps
         self._base = NS
         self._rows: list[Array] = []
+
+    def _make_robot(self, contract: Contract) -> tuple[World, ContractRobot | DriverStandIn]:
+        """The world, and what shows it: as the contract says, or as a driver does."""
+        config = self._config
+        renderer = cast(Choice, config.renderer)  # the world refuses others
+        if config.driver:
+            driver = find_driver(config.driver)
+            world = world_behind(
+                driver, contract, config.task, lock_step=config.speed == 0, renderer=renderer
+            )
+            return world, DriverStandIn(self, driver, contract, world)
+        world = World(
+            config.task,
+            limits=contract.limits,
+            rate=contract.rate,
+            arm=arm_of(contract) or '',
+            model=Path(config.model) if config.model else None,
+            renderer=renderer,
+        )
+        replacement = config.allow_trajectory_replacement
+        return world, ContractRobot(self, contract, world, replacement=replacement)
 
     def activate(self) -> None:
         """Begin the first episode; run by the wall clock unless in lock-step."""
         self._begin(self._config.seed, [])
         self._paused = False
         if self._config.speed > 0:
-            period = self._config.tick / self._config.speed
-            self._runner = steady_timer(self, period, self._run)
+            # Without bursts, a driver's samples come one by one.
+            tick = min(self._config.tick, max(self._world.period, _SHORTEST))
+            self._tick = round(tick / self._timestep)
+            self._runner = steady_timer(self, tick / self._config.speed, self._run)
 
     def deactivate(self) -> None:
         """Stand still."""
@@ -184,21 +197,22 @@ class SimulatorNode(ManagedNode):
         before = self._now if self._time is not None else self._clock_time()
         self._world.reset(seed, perturbations)
         self._base, self._rows = before + _GAP, []
-        posture, limits = self._world.posture()[self._from_world], self._contract.limits
         with self._commanded:
-            for output in self._outputs:
-                output.begin(posture)
-        self._limiter = CommandLimiter(limits.velocity, self._timestep, posture)
+            self._robot.begin(self._now)
+        limits = self._world.limits
+        self._limiter = CommandLimiter(limits.velocity, self._timestep, self._world.posture())
         self._begun = self._time is not None  # else when its clock is there
         if self._begun:
-            self._say_what_is_followed()
+            self._robot.say_what_is_followed(self._now)
             self._publish()
 
     def _publish(self) -> None:
         """Everything of this instant; the joints last, because they pace the ticks."""
         stamp = self._now
-        self._stamp = stamp
         self._tell_time(stamp)
+        if not self._robot.period_begins(stamp):
+            return
+        self._stamp = stamp
         self._state.publish(self._task_state())
         if self._privileged.get_subscription_count():
             truth = self._readings(self._world.privileged())
@@ -208,7 +222,7 @@ class SimulatorNode(ManagedNode):
             self._privileged.publish(observation_message(frame, self._contract.base_frame))
         self._images.publish(stamp)
         # Without joints there is no tick that a command could answer.
-        self._asked = self._sensors.publish(self._world.observe(), stamp)
+        self._asked = self._robot.publish(stamp)
 
     def _task_state(self) -> TaskState:
         state = self._world.state()
@@ -234,28 +248,16 @@ class SimulatorNode(ManagedNode):
             1, substeps + 1, dtype=np.float64
         )
         with self._commanded:
-            self._rows.append(self._positions(times))
-            self._say_what_is_followed()
+            self._rows.append(self._robot.positions(times))
+            self._robot.say_what_is_followed(self._now)
         if sum(map(len, self._rows)) < self._world.substeps:
             self._tell_time(self._now)
             return
         setpoints, self._rows = np.concatenate(self._rows), []
         if self._config.enforce_command_limits:
             setpoints = self._limiter.apply(setpoints)
-        self._world.step(setpoints[:, self._to_world])
+        self._world.step(setpoints)
         self._publish()
-
-    def _positions(self, times: Array) -> Array:
-        """Set-points of all controllers at `times` (T,), shape (T, N)."""
-        setpoints = np.empty((len(times), len(self._contract.action.names)))
-        for output in self._outputs:
-            setpoints[:, output.columns] = output.positions(times)
-        return setpoints
-
-    def _say_what_is_followed(self) -> None:
-        measured = self._world.posture()[self._from_world]
-        for output in self._outputs:
-            output.say_what_is_followed(measured, self._now)
 
     def _left(self) -> int:
         return self._world.substeps - sum(map(len, self._rows))
@@ -264,7 +266,7 @@ class SimulatorNode(ManagedNode):
         if self._paused:
             return
         if self._time is not None:
-            self._advance(min(round(self._config.tick / self._timestep), self._left()))
+            self._advance_by(self._tick)
         else:
             self._follow_clock()
 
@@ -277,9 +279,15 @@ class SimulatorNode(ManagedNode):
         if behind >= 0 and not self._begun:
             self._begun = True
             self._publish()
-        substeps = min(int(behind / NS / self._timestep), self._left())
-        if substeps > 0:
-            self._advance(substeps)
+        most = self._world.substeps * self._robot.ticks
+        self._advance_by(min(int(behind / NS / self._timestep), most))
+
+    def _advance_by(self, substeps: int) -> None:
+        """Let some physics steps pass, whatever is published in between."""
+        while substeps > 0:
+            part = min(substeps, self._left())
+            self._advance(part)
+            substeps -= part
 
     def _clock_time(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -295,7 +303,7 @@ class SimulatorNode(ManagedNode):
             self.get_logger().error(crowd_text(self.resolve_topic_name(CLOCK), names))
         self._rivals = names
 
-    def _on_command(self, output: SimulatedOutput, message: Any) -> None:
+    def _on_command(self, output: SimulatedOutput | StandInController, message: Any) -> None:
         """In the intake's thread."""
         if not self.active:
             return
@@ -354,7 +362,8 @@ class SimulatorNode(ManagedNode):
                     break
                 if request.wait_for_command:
                     self._wait_for_command(timeout)
-                self._advance(self._left())
+                for _ in range(self._robot.ticks):
+                    self._advance(self._left())
                 response.steps_taken += 1
         finally:
             response.stamp, response.state = to_stamp(self._now), self._task_state()
@@ -371,7 +380,7 @@ class SimulatorNode(ManagedNode):
         with self._commanded:
             if not self._asked:
                 self._commanded.wait(_MOMENT)
-            while self._asked and (silent := self._unanswered()):
+            while self._asked and (silent := self._robot.unanswered(self._stamp)):
                 left = deadline - time.monotonic()
                 if left <= 0 or self.stopped.is_set():
                     raise IlRosError(
@@ -380,10 +389,6 @@ class SimulatorNode(ManagedNode):
                         fix='see that a monitor is active and its source alive',
                     )
                 self._commanded.wait(min(left, WAKE))
-
-    def _unanswered(self) -> list[str]:
-        """Command topics without an answer to the newest observation."""
-        return [output.topic for output in self._outputs if output.answered < self._stamp]
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._paused = bool(request.data)

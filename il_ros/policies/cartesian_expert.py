@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
 
 DOWN = matrix_about(0, math.pi)  # the tool's rotation when it points straight down
+_LEVEL = 0.95  # cosine of the most that a tool that points down leans at home
 
 
 class Expert(Protocol):
@@ -117,11 +119,23 @@ class CartesianExpert(ABC):
         'gripper_position',
         'goal_position',
     )
+    grips: ClassVar[bool] = True  # whether it needs a gripper
 
     def __post_init__(self) -> None:
         require_arm(self.arm, where=type(self).__name__)
         require_single(self.arm, where=type(self).__name__)
-        require_gripper(self.arm, where=type(self).__name__)
+        if self.grips:
+            require_gripper(self.arm, where=type(self).__name__)
+
+    @cached_property
+    def upright(self) -> Array:
+        """How the tool is turned, shape (3, 3): straight down, or as at home if that is not down.
+
+        A tool's frame need not have its z axis out of the tool, and not every arm reaches down.
+        """
+        home: Array = self.arm.chain.frames(self.arm.home[: len(self.arm.joints)])
+        own = home[-1, :3, :3]
+        return DOWN if float(own[:, 2] @ DOWN[:, 2]) > _LEVEL else own
 
     @abstractmethod
     def decide(self, scene: ExpertScene) -> ToolCommand:
@@ -133,7 +147,7 @@ class CartesianExpert(ABC):
         return ExpertScene(
             tool=goal,
             tilt=0.0,
-            gripper=float(observation['gripper_position'][0]),
+            gripper=float(observation['gripper_position'][0]) if self.arm.gripper else 0.0,
             goal=goal,
             cube=goal.copy() if thing is None else thing[:3].copy(),
             cube_yaw=0.0,
@@ -145,23 +159,28 @@ class CartesianExpert(ABC):
 
     def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
         """See `Expert.act`."""
-        require_keys(observation, self.keys, where=type(self).__name__)
+        keys = [key for key in self.keys if self.arm.gripper or key != 'gripper_position']
+        require_keys(observation, tuple(keys), where=type(self).__name__)
         scene = self.read(observation)
         q, speed = observation['joint_position'], observation['joint_velocity']
-        frames = self.arm.chain.frames(q)
-        chunk = np.empty((horizon, len(q) + 1))
+        n, frames = len(q), self.arm.chain.frames(q)
+        chunk = np.empty((horizon, len(self.arm.names)))
         for row in chunk:
             tool = frames[-1]
             scene.tool = tool[:3, 3]
-            scene.tilt = math.atan2(tool[1, 0], tool[0, 0])
+            x, y = tool[:2, :3] @ self.upright[0]
+            scene.tilt = math.atan2(y, x)
             wish = self.decide(scene)
-            speed = joint_speed(self.arm, self.pace, wish, q=q, frames=frames, before=speed, dt=dt)
-            q = np.clip(q + speed * dt, self.arm.position_min[:-1], self.arm.position_max[:-1])
+            speed = joint_speed(
+                self.arm, self.pace, wish, q=q, frames=frames, before=speed, dt=dt,
+                upright=self.upright,
+            )  # fmt: skip
+            q = np.clip(q + speed * dt, self.arm.position_min[:n], self.arm.position_max[:n])
             frames = self.arm.chain.frames(q)
             step = self.pace.gripper * dt
             gripper = scene.gripper + min(max(wish.gripper - scene.gripper, -step), step)
             self.roll(scene, frames[-1, :3, 3] - tool[:3, 3], gripper)
-            row[:-1], row[-1] = q, gripper
+            row[:n], row[n:] = q, gripper
         return chunk
 
 
@@ -189,19 +208,26 @@ def require_keys(observation: Mapping[str, Array], keys: tuple[str, ...], *, whe
 
 
 def joint_speed(
-    arm: Arm, pace: Pace, wish: ToolCommand, *, q: Array, frames: Array, before: Array, dt: float
-) -> Array:
+    arm: Arm, pace: Pace, wish: ToolCommand, *, q: Array, frames: Array, before: Array, dt: float,
+    upright: Array = DOWN,
+) -> Array:  # fmt: skip
     """Joint velocities, shape (n,) [rad/s], for a wish, eased from `before` (n,) over `dt` [s].
 
     The joints are at `q` (n,) [rad], the frames of the arm's chain at `frames` (n + 1, 4, 4).
+    `upright` (3, 3) is how the tool is turned at a yaw of 0; an arm of fewer than six joints only
+    brings its tool to the place.
     """
-    turn = rotation_vector(matrix_about(2, wish.yaw) @ DOWN @ frames[-1, :3, :3].T)
+    n = len(q)
+    turn = rotation_vector(matrix_about(2, wish.yaw) @ upright @ frames[-1, :3, :3].T)
     twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])
-    pull = pace.rest * (arm.home[:-1] - q)
-    speed = resolve(arm.chain.jacobian_of(frames), twist, damping=pace.damping, pull=pull)
+    pull = pace.rest * (arm.home[:n] - q)
+    rows = 6 if n >= 6 else 3
+    speed = resolve(
+        arm.chain.jacobian_of(frames)[:rows], twist[:rows], damping=pace.damping, pull=pull
+    )
     # Slow all joints alike, so that the tool keeps its path.
-    speed /= max(1.0, float(np.max(np.abs(speed) / arm.velocity[:-1])) / pace.velocity)
-    return _eased(speed, before, pace.acceleration * arm.acceleration[:-1] * dt)
+    speed /= max(1.0, float(np.max(np.abs(speed) / arm.velocity[:n])) / pace.velocity)
+    return _eased(speed, before, pace.acceleration * arm.acceleration[:n] * dt)
 
 
 def _eased(speed: Array, before: Array, most: Array) -> Array:

@@ -18,7 +18,7 @@ from il_ros.core.limits import Array
 from il_ros.ros.beat import Beat
 from il_ros.ros.message_conversion import doubles, to_stamp
 from il_ros.ros.message_types import message_type
-from il_ros.ros.qos import LATCHED, SENSOR_IN, SENSOR_OUT
+from il_ros.ros.qos import EVENTS, LATCHED, SENSOR_IN, SENSOR_OUT
 from il_ros.ros.tf_publishers import fill_transform
 from il_ros.sim.robot_view import RobotView
 
@@ -57,7 +57,7 @@ class DriverPublishers:
             return topics[topic]
 
         self.joints = [
-            JointStatePublisher(publisher(JointState, item.topic, SENSOR_OUT), item, view)
+            JointStatePublisher(publisher(JointState, item.topic, EVENTS), item, view)
             for item in driver.joint_states
         ]
         by_topic: dict[str, list[JointStatePublisher]] = {}

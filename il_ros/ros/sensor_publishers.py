@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -36,12 +36,19 @@ class SensorPublishers:
         node: Owner of the publishers.
         contract: Says which topics there are.
         joints: Every joint of a published JointState, in the order of the arrays.
+        leave_out: Topics that another one publishes.
 
     Raises:
         ContractError: On the first publication of an observation that the simulator lacks.
     """
 
-    def __init__(self, node: Node, contract: Contract, joints: Sequence[str]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        joints: Sequence[str],
+        leave_out: Collection[str] = (),
+    ) -> None:
         self._contract, self._joints = contract, list(joints)
         arm = arm_of(contract)
         sides = [''] if arm is None else [limb.prefix for limb in arm.limbs]
@@ -49,7 +56,11 @@ class SensorPublishers:
             part: [side + key for side in sides for key in keys]
             for part, keys in _JOINT_PARTS.items()
         }
-        self._keys = contract.by_topic(contract.observations)
+        self._keys = {
+            topic: keys
+            for topic, keys in contract.by_topic(contract.observations).items()
+            if topic not in leave_out
+        }
         self._publishers = {
             topic: node.create_publisher(
                 message_type(contract.observations[keys[0]].type),

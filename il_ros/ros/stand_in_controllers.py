@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -17,11 +17,8 @@ from il_ros.core.frames import NS
 from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
-from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
-from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import to_ns
-from il_ros.ros.qos import COMMAND
 from il_ros.sim.controller import TrajectoryController
 
 _AT_ONCE = 1e-3  # s in which a position that is commanded is reached, as by a drive
@@ -34,24 +31,29 @@ class StandInController:
         node: Owner of its publishers.
         about: What it is.
         names: Joints of the robot in the order of every array.
+        delay: How much later than the observation that it answers a trajectory is stamped [s].
 
     Attributes:
         about: What it is.
         topic: Of its commands.
+        message_type: Of its commands.
+        follows: Whether it follows trajectories.
         active: Whether it moves its joints.
         columns: Of its joints among the robot's, (n,).
+        answered: Stamp of the newest observation that a command has answered [ns].
     """
 
     def __init__(
-        self, node: ManagedNode, about: ControllerDescription, names: Sequence[str]
+        self, node: Node, about: ControllerDescription, names: Sequence[str], *, delay: float
     ) -> None:
-        self.about, self.active = about, about.active
-        self._follows = about.takes == 'joint_trajectory'
-        self.topic = f'{about.name}/{"joint_trajectory" if self._follows else "commands"}'
-        self.message_type = JointTrajectory if self._follows else Float64MultiArray
+        self.about, self.active, self.answered = about, about.active, 0
+        self.follows = about.takes == 'joint_trajectory'
+        self.topic = f'{about.name}/{"joint_trajectory" if self.follows else "commands"}'
+        self.message_type = JointTrajectory if self.follows else Float64MultiArray
         self.columns = indices_of(about.joints, names)
+        self._delay = round(delay * NS)
         self._states = (
-            ControllerStatePublisher(node, self.topic, about.joints) if self._follows else None
+            ControllerStatePublisher(node, self.topic, about.joints) if self.follows else None
         )
 
     def begin(self, posture: Array) -> None:
@@ -60,27 +62,31 @@ class StandInController:
             self.about.joints, posture[self.columns], period=_AT_ONCE
         )
 
-    def take(self, message: Any, now: float) -> int:
-        """Carry out a command from `now` [s] on; gives its stamp, or 0 [ns].
+    def take(self, message: Any, now: float, stamp: int) -> None:
+        """Carry out a command from `now` [s] on; by default it answers what is stamped `stamp`.
 
         Raises:
             IlRosError: If a controller would refuse it.
         """
-        if self._follows:
-            trajectory, stamp = read_trajectory(message, now)
+        if not self.active:
+            raise IlRosError('the controller is not active', where=self.about.name)
+        if self.follows:
+            trajectory, begins = read_trajectory(message, now)
             self._motion.follow(message.joint_names, trajectory, now)
-            return stamp
-        values = np.asarray(message.data, dtype=np.float64)
+            stamp = begins - self._delay if begins else stamp
+        else:
+            self._command(np.asarray(message.data, dtype=np.float64), now)
+        self.answered = max(self.answered, stamp)
+
+    def _command(self, values: Array, now: float) -> None:
         if len(values) != len(self.columns):
-            # As update() answers ERROR, the controller manager deactivates it.
-            self.active = False
+            self.active = False  # update() answers ERROR, and the controller manager does this
             raise IlRosError(
-                f'{len(values)} values: the controller is inactive now',
-                where=self.topic,
+                f'{len(values)} values: it is inactive now',
+                where=self.about.name,
                 allowed=f'{len(self.columns)}, in the order {", ".join(self.about.joints)}',
             )
         self._motion.command(values, now)
-        return 0
 
     def positions(self, times: Array) -> Array:
         """Set-points of its joints at `times` (absolute, shape (T,)), shape (T, n)."""
@@ -99,47 +105,31 @@ class StandInControllers:
         node: Owner of the publishers.
         driver: Says which there are.
         names: Joints of the robot in the order of every array.
-        lock: Guards the motions: commands come in another thread than questions.
-        clock: Simulated time [ns].
-        tell: Is called, with the lock held, when a command has been taken.
+        delay: How much later than the observation that it answers a trajectory is stamped [s].
 
     Attributes:
-        all: Every controller that moves joints, by its name.
+        commanded: Those that take commands.
     """
 
     def __init__(
-        self,
-        node: ManagedNode,
-        driver: DriverDescription,
-        names: Sequence[str],
-        *,
-        lock: threading.Condition,
-        clock: Callable[[], int],
+        self, node: Node, driver: DriverDescription, names: Sequence[str], *, delay: float
     ) -> None:
-        self._node, self._lock, self._clock = node, lock, clock
-        self.all = {
-            about.name: StandInController(node, about, names)
+        self.commanded = [
+            StandInController(node, about, names, delay=delay)
             for about in driver.controllers
             if about.takes != 'nothing'
-        }
-        self.newest = 0
-
-    def subscribe(self, intake: BackgroundSubscriptions) -> None:
-        """Listen to every command topic."""
-        for controller in self.all.values():
-            take = partial(self._on_command, controller)
-            intake.subscribe(controller.message_type, controller.topic, take, COMMAND)
+        ]
 
     def begin(self, posture: Array) -> None:
         """Hold the robot's `posture`, (N,) [rad or m]."""
         self._hold = posture.copy()
-        for controller in self.all.values():
+        for controller in self.commanded:
             controller.begin(posture)
 
     def positions(self, times: Array) -> Array:
         """Set-points of all joints at `times` (T,), shape (T, N)."""
         setpoints = np.tile(self._hold, (len(times), 1))
-        for controller in self.all.values():
+        for controller in self.commanded:
             if controller.active:
                 setpoints[:, controller.columns] = controller.positions(times)
         self._hold = setpoints[-1].copy()
@@ -147,44 +137,24 @@ class StandInControllers:
 
     def say_what_is_followed(self, posture: Array, stamp: int) -> None:
         """Publish the states of the active ones."""
-        for controller in self.all.values():
+        for controller in self.commanded:
             controller.say_what_is_followed(posture, stamp)
 
     def switch(self, activate: Sequence[str], deactivate: Sequence[str]) -> str:
         """Activate and deactivate controllers, as STRICT does; gives what is wrong, or nothing."""
-        with self._lock:
-            unknown = [name for name in (*activate, *deactivate) if name not in self.all]
-            if unknown:
-                return f'no controller {", ".join(unknown)} that can be switched'
-            after = {name for name, one in self.all.items() if one.active}
-            after = after - set(deactivate) | set(activate)
-            claimed = [joint for name in after for joint in self.all[name].about.joints]
-            twice = sorted({joint for joint in claimed if claimed.count(joint) > 1})
-            if twice:
-                return f'two active controllers would claim {", ".join(twice)}'
-            for name, controller in self.all.items():
-                if name in after and not controller.active:
-                    controller.begin(self._hold)
-                controller.active = name in after
+        known = {one.about.name: one for one in self.commanded}
+        if unknown := [name for name in (*activate, *deactivate) if name not in known]:
+            return f'no controller {", ".join(unknown)} that can be switched'
+        after = {name for name, one in known.items() if one.active}
+        after = after - set(deactivate) | set(activate)
+        claimed = Counter(joint for name in after for joint in known[name].about.joints)
+        if twice := sorted(joint for joint, count in claimed.items() if count > 1):
+            return f'two active controllers would claim {", ".join(twice)}'
+        for name, controller in known.items():
+            if name in after and not controller.active:
+                controller.begin(self._hold)
+            controller.active = name in after
         return ''
-
-    def _on_command(self, controller: StandInController, message: Any) -> None:
-        """In the intake's thread."""
-        if not self._node.active:
-            return
-        with self._lock:
-            if not controller.active:
-                text = f'{controller.topic}: not active, the command is ignored'
-                self._node.get_logger().warning(text, throttle_duration_sec=1.0)
-                return
-            try:
-                stamp = controller.take(message, self._clock() / NS)
-            except IlRosError as problem:
-                text = f'{controller.topic}: command refused: {problem}'
-                self._node.get_logger().error(text, throttle_duration_sec=1.0)
-                return
-            self.newest = max(self.newest, stamp or self._clock())
-            self._lock.notify()
 
 
 def read_trajectory(message: JointTrajectory, now: float) -> tuple[Trajectory, int]:

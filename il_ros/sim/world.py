@@ -71,10 +71,12 @@ class World:
         arm: The arm or its name, by default the task's; the name may be empty where there is a
             model.
         model: MJCF file of the arm, in the place of the one that is drawn; it takes `limits`.
+        robot: The simulated robot, in the place of both; it takes `limits`.
         renderer: How images are made, see `il_ros.sim.scene_cameras.CameraConfig`.
 
     Attributes:
         task: What is to be done.
+        robot: The simulated robot.
         names: The commanded joints, N of them, in the order of the set-points: the arm's own.
         limbs: Its arms, one or two.
         limits: What counts as a violation.
@@ -103,14 +105,15 @@ class World:
         timestep: float = 0.002,
         arm: str | AnyArm | None = None,
         model: Path | None = None,
+        robot: Robot | None = None,
         renderer: Choice = CameraConfig.renderer,
     ) -> None:
         require_simulator()
         self.task = make_task(task) if isinstance(task, str) else task
         own = _known(default_arm(self.task.name) if arm is None else arm)
         self.limits = limits or _own_limits(own, self.task, model)
-        self._robot = _robot(own, model, self.limits)
-        self.names, self.limbs = self._robot.names, self._robot.limbs
+        self.robot = robot or _robot(own, model, self.limits)
+        self.names, self.limbs = self.robot.names, self.robot.limbs
         self.period = 1.0 / rate
         self.substeps = _substeps(self.period, timestep)
         if sorted(self.limits.names) != sorted(self.names):
@@ -121,7 +124,7 @@ class World:
             )
         self.limits = self.limits.ordered(self.names)
         self.clearance = Clearance(own) if isinstance(own, ArmPair) else None
-        self.plant = Plant(self.task, self._robot, timestep, self.substeps)
+        self.plant = Plant(self.task, self.robot, timestep, self.substeps)
         self._timestep = timestep
         self._cameras = Cameras(self.plant.model, renderer)
         self.cameras = self._cameras.names
@@ -134,7 +137,7 @@ class World:
             self.state()
         except KeyError as missing:
             raise IlRosError(
-                f'the task {self.task.name} needs {missing}, which {self._robot.name} has not',
+                f'the task {self.task.name} needs {missing}, which {self.robot.name} has not',
                 where='simulator',
                 allowed=[key for key in self._scene if key.endswith('_pose')],
                 fix='take an arm for one hand, or a pair for two, as the task needs',
@@ -168,14 +171,12 @@ class World:
         rng = np.random.default_rng(seed)
         outside = [p for p in perturbations if p.kind == 'object_outside']
         draw = self.task.draw(rng, max((*p.value, OUTSIDE)[0] for p in outside) if outside else 0)
-        start = self._robot.home.copy()
-        grippers = self._robot.grippers
+        start = self.robot.home.copy()
+        grippers = self.robot.grippers
         arms = ~grippers
         start[arms] += rng.uniform(-START_NOISE, START_NOISE, int(arms.sum()))
         start[grippers] *= rng.uniform(size=int(grippers.sum()))
-        start[grippers] = np.maximum(
-            start[grippers], [limb.stroke[0] for limb in self._robot.limbs]
-        )
+        start[grippers] = np.maximum(start[grippers], [limb.stroke[0] for limb in self.robot.limbs])
         self._seed, self._ticks, self.start = seed, 0, start
         self._perturbations = tuple(perturbations)
         self.plant.reset(start, draw, perturbations)
@@ -225,11 +226,15 @@ class World:
         """The same keys as `observe`, as they truly are."""
         return {key: value.copy() for key, value in self._scene.items()}
 
+    def wrench(self) -> Array:
+        """What the surroundings truly do to the tool of the first arm, shape (6,) [N, N m]."""
+        return self.robot.limbs[0].external_wrench(self.plant.data.sensordata)
+
     def posture(self, scene: Mapping[str, Array] | None = None) -> Array:
         """Where the commanded joints truly are, shape (..., N) [rad, m], in a scene or now."""
         scene = self._scene if scene is None else scene
         keys = ('joint_position', 'gripper_position')
-        sides = [limb.prefix for limb in self._robot.limbs]
+        sides = [limb.prefix for limb in self.robot.limbs]
         return np.concatenate([scene[side + key] for side in sides for key in keys], -1)
 
     def state(self) -> TaskState:

@@ -1,0 +1,54 @@
+"""The URDF of a drawn arm is the arm: read again by MuJoCo, everything is where it was."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from il_ros.core.arms import get_arm
+from il_ros.sim.robots import make_robot
+from il_ros.sim.urdf_text import urdf_text
+
+KEEP = '<mujoco><compiler fusestatic="false"/></mujoco></robot>'
+
+
+def models(name):
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    make_robot(get_arm(name)).add(spec)
+    drawn = spec.compile()
+    text = urdf_text(drawn, name)
+    return drawn, mujoco.MjSpec.from_string(text.replace('</robot>', KEEP)).compile()
+
+
+@pytest.mark.parametrize('name', ['franka', 'ur5e', 'viperx_pair'])
+def test_a_description_is_where_the_arm_is(name):
+    drawn, read = models(name)
+    joints = [drawn.joint(i).name for i in range(drawn.njnt)]
+    assert joints == [read.joint(i).name for i in range(read.njnt)]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        one, other = mujoco.MjData(drawn), mujoco.MjData(read)
+        for joint in joints:
+            low, high = drawn.joint(joint).range
+            one.joint(joint).qpos[0] = other.joint(joint).qpos[0] = rng.uniform(low, high)
+        mujoco.mj_kinematics(drawn, one)
+        mujoco.mj_kinematics(read, other)
+        for i in range(1, drawn.nbody):
+            body = drawn.body(i).name
+            np.testing.assert_allclose(one.body(body).xpos, other.body(body).xpos, atol=1e-9)
+            assert abs(one.body(body).xquat @ other.body(body).xquat) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('name', ['franka', 'ur5e', 'viperx_pair'])
+def test_a_description_has_the_masses_the_limits_and_the_ties(name):
+    drawn, read = models(name)
+    moving = [i for i in range(1, drawn.nbody) if drawn.body(i).weldid[0]]
+    for i in moving:
+        body = drawn.body(i)
+        assert read.body(body.name).mass[0] == pytest.approx(body.mass[0])
+    np.testing.assert_allclose(read.jnt_range, drawn.jnt_range, atol=1e-9)
+    assert read.neq == drawn.neq
+    for tie in range(read.neq):
+        follower = read.joint(int(read.eq_obj1id[tie])).name
+        led = read.joint(int(read.eq_obj2id[tie])).name
+        assert read.eq_data[tie, :2] == pytest.approx([0.0, 1.0]), (follower, led)
