@@ -214,7 +214,7 @@ class CommandSender:
             self._forget()
             return verdict
         begin = max(verdict.begin, now)
-        late = (self._node.get_clock().now().nanoseconds - stamp) / NS
+        late = self._since(stamp)
         if not self._trajectories:
             late = max(late, 0.0)  # the tick may be ahead of a simulated clock
             self.go_on(verdict.plan, now + late, stamp + round(late * NS), begin=begin)
@@ -225,16 +225,25 @@ class CommandSender:
         # anew in each tick of a stop, which is a lead away, and hardly get there.
         if self._lead:
             parts = [(each, plan) for each, plan in parts if not each.has(plan, now)]
+        sends = [each.make(plan, begin, now, stamp) for each, plan in parts]
+        # The last look at the clock, with nothing left to do but to publish: a process that the
+        # scheduler stops behind it sends trajectories that are late all the same.
+        late = self._since(stamp)
+        self._punctuality.add(now, late)
         went_back = late < -self._period  # a simulated clock may be behind by less
         if parts and (went_back or self._punctuality.too_late(late, begin - now)):
             self.withheld += 1
             return monitor.withdraw(verdict)
         self._plan = verdict.plan
         try:
-            self._to_each([partial(each.send, plan, begin, now, stamp) for each, plan in parts])
+            self._to_each(sends)
         finally:
             self._torn = len({each.plan is plan for each, plan in parts}) > 1
         return verdict
+
+    def _since(self, stamp: int) -> float:
+        """Time that has passed since `stamp` [s]."""
+        return float(self._node.get_clock().now().nanoseconds - stamp) / NS
 
     def _parts(self, plan: Plan) -> list[Plan]:
         """The plan of each output, the same ones for the same plan."""
@@ -276,7 +285,8 @@ class CommandSender:
             for each in self._setpoints
         ]
         self._to_each(sends)
-        self._pace.sent(now, begin)
+        # Only now it is known when they left.
+        self._pace.sent(now + max(self._since(stamp), 0.0), begin)
         return begin
 
     def come_to_rest(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.core.limits import Array
+from il_ros.core.trajectory import Trajectory
 from il_ros.monitors.followed_plans import FollowedPlans
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Columns, Plan
@@ -97,8 +100,8 @@ class TrajectorySender:
         same = last is not None and (plan is last or _is_same(plan, last, now))
         return last is not None and same and self._followed.has(last, now)
 
-    def send(self, plan: Plan, begin: float, now: float, stamp: int) -> None:
-        """Send the motion of a tick.
+    def make(self, plan: Plan, begin: float, now: float, stamp: int) -> Callable[[], None]:
+        """Make the trajectory of a tick; what is returned has only to publish it.
 
         Args:
             plan: Of its joints.
@@ -110,11 +113,21 @@ class TrajectorySender:
         at_once = self.replacement is not None and self.replacement.at_once
         lead = later if at_once else 0.0
         trajectory = self._spliced.make(plan, begin, lead)
-        stamp += round((later - lead) * NS)
-        self.publisher.publish(self._adapter.trajectory_message(trajectory, stamp))
+        message = self._adapter.trajectory_message(trajectory, stamp + round((later - lead) * NS))
+        sent = partial(self._followed.sent, plan, now, begin, lead=lead)
+        return partial(self._send, message, trajectory, plan, sent)
+
+    def _send(
+        self,
+        message: JointTrajectory,
+        trajectory: Trajectory,
+        plan: Plan,
+        sent: Callable[[], None],
+    ) -> None:
+        self.publisher.publish(message)
         # Behind that: what could not be published was not sent.
         self._spliced.sent(trajectory)
-        self._followed.sent(plan, now, begin, lead=lead)
+        sent()
         self.plan = plan
 
     def problems(self, now: float) -> Iterable[str]:

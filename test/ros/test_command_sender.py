@@ -23,13 +23,13 @@ NS = 1_000_000_000
 
 
 class Node:
-    """A clock that goes on by `passes` [s] at every look, and a publisher."""
+    """A clock that goes on by what `passes` [s] at its first looks, and a publisher."""
 
     def __init__(self):
-        self.passes, self.sent, self.said, self._now = 0.0, [], [], 0
+        self.passes, self.sent, self.said, self._now = [], [], [], 0
 
     def get_clock(self):
-        self._now += round(self.passes * NS)
+        self._now += round(self.passes.pop(0) * NS) if self.passes else 0
         return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self._now))
 
     def get_logger(self):
@@ -47,8 +47,8 @@ class Node:
     def create_subscription(self, _, topic, callback, *__, **___):
         self.topic, self.hear = topic, callback
 
-    def at(self, now, passes=0.0):
-        self._now, self.passes = round(now * NS), passes
+    def at(self, now, *passes):
+        self._now, self.passes = round(now * NS), [*passes]
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def frame(now):
     return MonitorInput(stamp=now, position=FRANKA.home, velocity=np.zeros(8))
 
 
-def tick(sender, monitor, node, now, passes=0.0):
+def tick(sender, monitor, node, now, *passes):
     sender.prepare(monitor, now)
     verdict = monitor.tick(frame(now), now)
-    node.at(now, passes)
+    node.at(now, *passes)
     return sender.send(monitor, verdict, now, round(now * NS))
 
 
@@ -98,6 +98,17 @@ def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, mon
     lead = 1.25 * (contract.command_delay + 0.01) + 0.005 - contract.command_delay
     begin = to_ns(node.sent[-1].header.stamp) / NS - contract.command_delay
     assert begin == pytest.approx(0.15 + lead, abs=1e-6)
+    assert sender.values()['command lead [s]'] == f'{lead:.4f}'
+
+
+def test_what_becomes_too_late_while_it_is_made_is_not_sent(contract, monitor):
+    node = Node()
+    sender = make_sender(node, contract)
+    sent = tick(sender, monitor, node, 0.05).plan
+    verdict = tick(sender, monitor, node, 0.10, 0.001, contract.command_delay + 0.1)
+    assert (len(node.sent), sender.withheld, verdict.plan) == (1, 1, sent)
+    tick(sender, monitor, node, 0.15)
+    lead = 1.25 * (0.001 + contract.command_delay + 0.1) + 0.005 - contract.command_delay
     assert sender.values()['command lead [s]'] == f'{lead:.4f}'
 
 
@@ -226,6 +237,28 @@ def test_positions_that_leave_together_lie_together(contract):
     assert (steps[4] <= most * 0.004 + 1e-9).all()
     assert (steps[5:] <= most * dt + 1e-9).all()
     np.testing.assert_allclose(joints[-1], stop.end, atol=1e-9)
+
+
+def test_a_position_that_left_late_is_near_the_next_one(contract):
+    """The process was stopped between making it and publishing it."""
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node, dt, most = Node(), contract.period, contract.limits.velocity
+    sender, planner = make_sender(node, contract), Planner(contract.limits)
+    plan = planner.hold(FRANKA.home, 0.0)
+    plan = planner.towards(plan, 0.0, FRANKA.home + 0.5 * most, 0 * most, 10 * dt)
+    for now, published in (
+        (0.0, 0.0),
+        (dt, dt),
+        (2 * dt, 4 * dt),
+        (4 * dt + 0.002, 4 * dt + 0.002),
+    ):
+        node.at(published)
+        sender.go_on(plan, now, round(now * NS))
+    joints = np.array([message.data for message in node.sent])
+    steps = np.abs(np.diff(joints, axis=0))
+    assert (steps[1] > 0.01 * most * dt).any()
+    assert (steps[2] <= most * 0.002 + 1e-9).all()
 
 
 @pytest.mark.parametrize('adapter', ['twist', 'forward_command'])

@@ -62,7 +62,7 @@ METHODS = {
     ClockWatch: 'look problems warnings values remark',
     SimTimeWatch: 'problems',
     CommandSender: 'prepare reference send problems warnings values',
-    TrajectorySender: 'forget has late problems reference send values',
+    TrajectorySender: 'forget has late make problems reference _send values',
     FollowedPlans: 'hear late distance sent strange',
     ReplacementWatch: 'look at_once problems values',
     SplicedTrajectories: 'make sent',
@@ -81,7 +81,7 @@ WHILE_DRIVEN = {
 QUICK = {
     'ControllerWatch._take',
     'PublisherWatch.look',
-    'TrajectorySender.send',
+    'TrajectorySender._send',
     'MonitorNode._keep_watch',
 }
 
