@@ -14,8 +14,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 import rclpy
-from rclpy.executors import Executor
-from rclpy.experimental import EventsExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
@@ -37,8 +36,12 @@ def make_executor(context: rclpy.Context | None = None) -> Executor:
     """The events executor: about a third of the single-threaded one's processor time.
 
     It does not await coroutine callbacks in Jazzy, and keeps a core busy while it awaits them in
-    Kilted; there are none in this package.
+    Kilted; there are none in this package. Jazzy has it from rclpy 7.1.4 on.
     """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor(context=context)
     return EventsExecutor(context=context)
 
 

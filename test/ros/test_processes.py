@@ -104,6 +104,37 @@ def test_a_node_ends_within_three_seconds(node, number, tmp_path, waiter, wait_u
         print(process.communicate()[0])
 
 
+@pytest.mark.real_time
+def test_a_node_works_and_ends_where_rclpy_has_no_events_executor(waiter, wait_until_active):
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+    from il_ros.srv import SetMode
+
+    code = "import sys; sys.modules['rclpy.experimental'] = None\n"
+    code += 'from il_ros.nodes.monitor_node import main; main()'
+    line = [sys.executable, '-c', code, '--ros-args', '-p', f'contract:={CONTRACT}']
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until_active('monitor')
+        heard = []
+        waiter.create_subscription(DiagnosticArray, '/diagnostics', heard.append, 10)
+        client = waiter.create_client(SetMode, '/monitor/set_mode')
+        assert client.wait_for_service(20)
+        answer = client.call_async(SetMode.Request(mode=99))
+        deadline = time.monotonic() + 20
+        while not (answer.done() and heard):
+            assert time.monotonic() < deadline
+            rclpy.spin_once(waiter, timeout_sec=0.1)
+        assert 'mode 99' in answer.result().message
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 3.0
+    finally:
+        process.kill()
+        print(process.communicate()[1])
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
 def test_a_signal_while_a_node_is_imported_ends_it_without_a_traceback(number, tmp_path):
     """It reads a module that waits for ever, in place of one that it imports."""
