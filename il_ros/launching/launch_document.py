@@ -72,7 +72,8 @@ class Tag:
 
 _CONDITION = ('if', 'unless')
 _ACTIONS = (
-    'arg', 'let', 'include', 'group', 'push_ros_namespace', 'set_env', 'node', 'executable',
+    'arg', 'let', 'include', 'group', 'push_ros_namespace', 'set_remap', 'set_env', 'node',
+    'executable',
 )  # fmt: skip
 
 # The key of a tag that means something only inside another one is 'parent/tag'.
@@ -87,6 +88,7 @@ GRAMMAR: Mapping[str, Tag] = {
     'include/arg': Tag(required=('name', 'value')),
     'group': Tag(optional=('scoped', *_CONDITION), children=_ACTIONS),
     'push_ros_namespace': Tag(required=('namespace',), optional=_CONDITION),
+    'set_remap': Tag(required=('from', 'to'), optional=_CONDITION),
     'set_env': Tag(required=('name', 'value'), optional=_CONDITION),
     'node': Tag(
         required=('pkg', 'exec'),

@@ -93,6 +93,7 @@ class _Run:
             'group': self._group,
             'push_ros_namespace': _push_ros_namespace,
             'set_env': _set_env,
+            'set_remap': _set_remap,
             'node': self._node,
             'executable': self._executable,
         }
@@ -144,8 +145,9 @@ class _Run:
         files: dict[Path, str] = {}
         for file in self._parameter_files(element, scope, owner or '/**', files):
             ros += ['--params-file', str(file)]
-        for remap in element.named('remap'):
-            ros += ['-r', f'{text(remap, "from", scope)}:={text(remap, "to", scope)}']
+        own = [_remap(remap, scope) for remap in element.named('remap')]
+        for before, after in (*scope.remaps, *own):
+            ros += ['-r', f'{before}:={after}']
         self._start(
             scope,
             (owner or name or command).lstrip('/'),
@@ -206,6 +208,14 @@ def _let(element: Element, scope: Scope) -> None:
 
 def _set_env(element: Element, scope: Scope) -> None:
     scope.environment[text(element, 'name', scope)] = text(element, 'value', scope)
+
+
+def _set_remap(element: Element, scope: Scope) -> None:
+    scope.remaps.append(_remap(element, scope))
+
+
+def _remap(element: Element, scope: Scope) -> tuple[str, str]:
+    return text(element, 'from', scope), text(element, 'to', scope)
 
 
 def _push_ros_namespace(element: Element, scope: Scope) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,15 +30,22 @@ class Scope:
             is the one named ``ros_namespace``, as in launch_ros.
         environment: The environment that processes started here would get.
         files: The launch files being read, the including ones first.
+        remaps: What nodes started here remap, before their own.
     """
 
     variables: dict[str, str]
     environment: dict[str, str]
     files: tuple[Path, ...]
+    remaps: list[tuple[str, str]] = field(default_factory=list)
 
     def copy(self) -> Scope:
         """Return a scope of the same content, whose changes do not reach this one."""
-        return replace(self, variables=dict(self.variables), environment=dict(self.environment))
+        return replace(
+            self,
+            variables=dict(self.variables),
+            environment=dict(self.environment),
+            remaps=list(self.remaps),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from il_ros.ros.disk_space import DiskSpace
 from il_ros.ros.kept_samples import PreRoll
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.node_parameters import setting
+from il_ros.ros.output_folder import output_folder
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_session import episode_id
 from il_ros.ros.snapshot_rotation import SnapshotRotation
@@ -32,7 +33,7 @@ class FlightRecorderConfig:
     """Parameters of the flight recorder; times are on the machine's clock."""
 
     contract: str = setting('', 'Contract file: its topics are kept.')
-    directory: str = setting('runs/flight_recorder', 'Folder that the snapshots go to.')
+    directory: str = setting(output_folder('flight_recorder'), 'Folder that the snapshots go to.')
     topics: tuple[str, ...] = setting(
         ('',), 'Further topics to keep, absolute or relative; their types come from the graph.'
     )

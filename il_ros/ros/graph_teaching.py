@@ -27,6 +27,7 @@ from il_ros.policies.bundle import load_bundle
 from il_ros.ros.graph_client import GraphClient
 from il_ros.ros.graph_episode_env import DEVICE, graph_episode_env, graph_trials
 from il_ros.ros.node_parameters import setting
+from il_ros.ros.output_folder import output_folder
 from il_ros.sim.randomisation import NOTHING, load_randomisation
 
 _MOVES = ('policy', 'expert', 'fallback')
@@ -40,7 +41,9 @@ class CoachNodeConfig:
 
     contract: str = setting('', 'Contract file.')
     task: str = setting('', 'Task of the simulator; its expert has the same name.')
-    directory: str = setting('runs/coach', 'Folder of rounds, bundles, trials and decisions.')
+    directory: str = setting(
+        output_folder('coach'), 'Folder of rounds, bundles, trials and decisions.'
+    )
     bundle: str = setting(
         '', 'Bundle in use, until the coach has promoted another; empty where there is none yet.'
     )

@@ -28,6 +28,7 @@ from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import fill_stamp, to_duration
 from il_ros.ros.message_loss import RawSample
 from il_ros.ros.node_parameters import setting
+from il_ros.ros.output_folder import output_folder
 from il_ros.ros.qos import EVENTS
 from il_ros.ros.recording import Recording
 from il_ros.ros.recording_preconditions import required_topics
@@ -57,7 +58,7 @@ class RecorderConfig:
     """Parameters of the recorder node."""
 
     contract: str = setting('', 'Contract file: its topics are recorded.')
-    directory: str = setting('runs/episodes', 'Folder that the episodes go to.')
+    directory: str = setting(output_folder('episodes'), 'Folder that the episodes go to.')
     topics: tuple[str, ...] = setting(
         ('',), 'Further topics to record, absolute or relative; their types come from the graph.'
     )

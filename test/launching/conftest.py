@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 # Reports how it was started: arguments (parameter files by their content) and one variable.
 REPORT = f"""#!{sys.executable} -S
 import json, os, pathlib, sys
@@ -36,6 +38,21 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = os.pathsep.join([str(root), *([others] if others else [])])
     monkeypatch.setenv('AMENT_PREFIX_PATH', path)
     return root
+
+
+@pytest.fixture
+def package(prefix: Path) -> Path:
+    """The package il_ros in the same prefix: its own launch files, and nodes that report."""
+    (prefix / 'share/ament_index/resource_index/packages/il_ros').touch()
+    for folder in ('launch', 'config'):
+        (prefix / 'share/il_ros').mkdir(exist_ok=True)
+        (prefix / 'share/il_ros' / folder).symlink_to(ROOT / folder)
+    (prefix / 'lib/il_ros').mkdir()
+    for path in (ROOT / 'il_ros/nodes').glob('*_node.py'):
+        executable = prefix / 'lib/il_ros' / path.name.removesuffix('_node.py')
+        executable.write_text(REPORT)
+        executable.chmod(0o755)
+    return prefix
 
 
 Write = Callable[..., Path]

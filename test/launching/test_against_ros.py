@@ -25,6 +25,7 @@ FILE = """
     <node pkg="arm" exec="arm" namespace="only"><param name="a" value="$(var number)"/></node>
     <group>
       <push_ros_namespace namespace="left"/>
+      <set_remap from="joint_states" to="/joint_states"/>
       <set_env name="ROBOT" value="$(var robot)"/>
       <node pkg="arm" exec="arm" name="robot" namespace="hand">
         <param name="int" value="$(var number)"/>
@@ -110,4 +111,47 @@ def test_the_same_file_starts_the_same_processes(
             assert _supervise(evaluate(path, given, scratch=tmp_path)) == 0
     ours = reports(tmp_path / 'ours')
     assert len(ours) == 8
+    assert ours == reports(tmp_path / 'ros')
+
+
+PAIR = """
+    <let name="mine" value="$(dirname)/mine.yaml"/>
+    <group>
+      <set_remap from="joint_states" to="/joint_states"/>
+      <include file="$(find-pkg-share il_ros)/launch/{file}">
+        <arg name="namespace" value="left"/>
+        <arg name="log_level" value="warn"/>
+      </include>
+    </group>
+    <group>
+      <push_ros_namespace namespace="cell"/>
+      <include file="$(find-pkg-share il_ros)/launch/{file}">
+        <arg name="namespace" value="right"/>
+        <arg name="params_file" value="$(var mine)"/>
+      </include>
+    </group>
+    <include file="$(find-pkg-share il_ros)/launch/{file}"/>
+"""
+
+
+@pytest.mark.parametrize('file', sorted(path.name for path in Path('launch').glob('*.xml')))
+def test_the_files_of_the_package_start_the_same_processes_in_two_namespaces(
+    package: Path, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    pytest.importorskip('launch_xml')
+    pytest.importorskip('launch_ros')
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
+    (tmp_path / 'mine.yaml').write_text('/**/monitor:\n  ros__parameters:\n    bundle: b\n')
+    path = write(PAIR.format(file=file))
+    for runner in ('ours', 'ros'):
+        (tmp_path / runner).mkdir()
+        monkeypatch.setenv('REPORTS', str(tmp_path / runner))
+        if runner == 'ros':
+            assert _run_ros(path, {}) == 0
+        else:
+            assert _supervise(evaluate(path, {}, scratch=tmp_path)) == 0
+    ours = reports(tmp_path / 'ours')
+    assert len(ours) % 3 == 0
+    assert sum('__ns:=/cell/right' in report for report in ours) == len(ours) // 3
+    assert sum('joint_states:=/joint_states' in report for report in ours) == len(ours) // 3
     assert ours == reports(tmp_path / 'ros')

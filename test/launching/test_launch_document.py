@@ -38,7 +38,8 @@ def test_tags_know_their_lines(path: Path) -> None:
         (
             '<launch>\n<timer period="1"/></launch>',
             'a.launch.xml:2: unknown tag <timer> inside <launch>; allowed: <arg>, <let>, '
-            '<include>, <group>, <push_ros_namespace>, <set_env>, <node>, <executable>',
+            '<include>, <group>, <push_ros_namespace>, <set_remap>, <set_env>, <node>, '
+            '<executable>',
         ),
         (
             '<launch><let name="a" value="1"><let/></let></launch>',
