@@ -18,13 +18,14 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from il_ros.core.config import parse, read_yaml
 from il_ros.core.contract_checks import TRAJECTORY, check_contract
 from il_ros.core.documents import load_yaml
 from il_ros.core.errors import ContractError, require
 from il_ros.core.kinematics import ArmDescription
-from il_ros.core.limits import Array, Box, Limits, Zone
+from il_ros.core.limits import Array, Box, Limits, Zone, is_whole_turn
 from il_ros.core.regular_files import read_text
 from il_ros.core.streams import ImageStream, Stream
 
@@ -136,6 +137,8 @@ class Action:
             controller goes with them.
         position: Keys of the observations that measure these joints, one after the other.
         velocity: Keys of the observations that measure their speeds, likewise.
+        continuous: Joints that turn without end, so that positions a turn apart are the same, where
+            no URDF says which. Their position limits are -pi and pi, for there is none.
         limits: Bounds that the monitor enforces.
         executed: Topic of what the monitor really commanded, in the policy's space.
         output: How commands leave for the robot, where one controller takes all of them.
@@ -148,6 +151,7 @@ class Action:
     space: Literal['joints', 'normalised'] = 'joints'
     position: tuple[str, ...] = ()
     velocity: tuple[str, ...] = ()
+    continuous: tuple[str, ...] = ()
     limits: JointBounds | None = None
     executed: str = 'monitor/executed'
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -250,10 +254,29 @@ class Contract:
         """What its arm is called; empty without one."""
         return self.arm if isinstance(self.arm, str) else self.arm.name
 
-    @property
+    @cached_property
     def continuous(self) -> frozenset[str]:
-        """Names of the joints that turn without end: positions apart by a turn are the same."""
-        return frozenset() if isinstance(self.arm, str) else self.arm.continuous
+        """Names of the joints that turn without end: positions apart by a turn are the same.
+
+        One whose limits keep it within less than a turn is none of them, whatever the URDF says.
+        """
+        named = self.action.continuous if isinstance(self.arm, str) else self.arm.continuous
+        bounded = {
+            name
+            for name, low, high in zip(self.action.names, *self._position_bounds, strict=True)
+            if not is_whole_turn(low, high)
+        }
+        return frozenset(named) - bounded
+
+    @property
+    def _position_bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        bounds = self.action.limits
+        return (bounds.position_min, bounds.position_max) if bounds else ((), ())
+
+    @cached_property
+    def endless(self) -> NDArray[np.bool_]:
+        """Which of the commanded joints turn without end, shape (N,)."""
+        return np.isin(self.action.names, list(self.continuous))
 
     @property
     def period(self) -> float:
@@ -320,11 +343,15 @@ class Contract:
 
     @property
     def action_range(self) -> tuple[Array, Array]:
-        """Least and largest action, shape (N,) each [rad or m, or normalised]."""
+        """Least and largest action, shape (N,) each [rad or m, or normalised].
+
+        Of a joint that turns without end it is a turn, which its actions may go beyond.
+        """
         if self.action.limits is None:
             ones = np.ones(len(self.action.names))
             return -ones, ones
-        return self.limits.position_min, self.limits.position_max
+        low, high = self._position_bounds
+        return np.array(low), np.array(high)
 
     def require_joints(self) -> JointBounds:
         """The bounds of the joints.
@@ -342,12 +369,14 @@ class Contract:
 
     @cached_property
     def limits(self) -> Limits:
-        """Bounds of an arm as arrays.
+        """Bounds of an arm as arrays; a joint that turns without end is not bounded.
 
         Raises:
             ContractError: If the action is not one of joints.
         """
         bounds: dict[str, Any] = {k: np.array(v) for k, v in vars(self.require_joints()).items()}
+        bounds['position_min'] = np.where(self.endless, -math.inf, bounds['position_min'])
+        bounds['position_max'] = np.where(self.endless, math.inf, bounds['position_max'])
         return Limits(
             names=self.action.names,
             workspace_min=np.array(self.workspace.min),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import numpy as np
 
 from il_ros.core.errors import ContractError
+from il_ros.core.limits import is_whole_turn
 from il_ros.core.registry import names_of
 from il_ros.core.streams import check_image, check_stream
 
@@ -88,6 +89,7 @@ def _check_action(contract: Contract, fail: _Fail) -> None:
     if action.limits is None:
         fail('missing', 'action.limits', 'bounds of the joints')
     _check_bounds(action, action.limits, fail)
+    _check_continuous(contract, action.limits, fail)
     _check_demonstration(action, fail)
     _check_fallback(contract.fallback, action, action.limits, fail)
     for part in ('position', 'velocity'):
@@ -239,6 +241,27 @@ def _check_demonstration(action: Action, fail: _Fail) -> None:
         fail('the type has no header', 'action.demonstration.time', 'receive')
     if not 0 < demonstration.max_age < math.inf or not 0 <= demonstration.latency < math.inf:
         fail('got a number out of range', 'action.demonstration', 'max_age > 0, latency >= 0')
+
+
+def _check_continuous(contract: Contract, limits: JointBounds, fail: _Fail) -> None:
+    action, arm = contract.action, contract.arm
+    for name in action.continuous:
+        if name not in action.names or len(set(action.continuous)) < len(action.continuous):
+            fail(f'got {name!r}', 'action.continuous', 'each of action.names at most once')
+    known = None if isinstance(arm, str) else arm.continuous
+    if known is not None and action.continuous and not set(action.continuous) <= known:
+        fail(f'got {list(action.continuous)}', 'action.continuous', 'nothing: the URDF says it')
+    for i, name in enumerate(action.names):
+        low, high = limits.position_min[i], limits.position_max[i]
+        if name in (known if known is not None else action.continuous):
+            within = -math.pi - 0.01 < low and high < math.pi + 0.01
+            if not within or (known is None and not is_whole_turn(low, high)):
+                fail(
+                    f'{low} to {high} for {name}, which turns without end',
+                    'action.limits.position_min',
+                    '-3.1416 to 3.1416 for no limit; a narrower range of an ordinary joint'
+                    + ('' if known is not None else ', which action.continuous does not name'),
+                )
 
 
 def _check_bounds(action: Action, limits: JointBounds, fail: _Fail) -> None:

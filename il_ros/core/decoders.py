@@ -374,8 +374,9 @@ _IMU = {
     'linear_acceleration_covariance': _NINE,
 }
 # Those of `_PLAIN` and third parties' are added when they are asked for.
+JOINT_STATE = 'sensor_msgs/msg/JointState'
 DECODERS: dict[str, Decoder] = {
-    'sensor_msgs/msg/JointState': JointState(),
+    JOINT_STATE: JointState(),
     **{f'geometry_msgs/msg/{name}Stamped': Composite(parts) for name, parts in _PARTS.items()},
     **{f'geometry_msgs/msg/{name}': Composite(parts, False) for name, parts in _PARTS.items()},
     'geometry_msgs/msg/TransformStamped': Transform(_POSE),

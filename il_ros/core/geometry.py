@@ -12,7 +12,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from il_ros.core.limits import Array
+from il_ros.core.limits import TURN, Array
+
+
+def nearest_turn(value: Array, near: Array, endless: NDArray[np.bool_]) -> Array:
+    """Angles a whole number of turns away, where they are nearest to others.
+
+    Args:
+        value: Shape (..., N) [rad].
+        near: What they are to be near, (N,) or as `value` [rad].
+        endless: Which of them turn without end, (N,); the others stay as they are.
+    """
+    if not endless.any():
+        return value
+    turns = np.nan_to_num(np.round((near - value) / TURN), posinf=0.0, neginf=0.0)
+    return np.asarray(value + np.where(endless, TURN * turns, 0.0))
+
+
+def unwrapped(path: Array, near: Array, endless: NDArray[np.bool_]) -> Array:
+    """A path on which each step of a joint goes the short way.
+
+    Args:
+        path: Positions one after the other, shape (..., H, N) [rad or m].
+        near: What the first is to be near, shape (..., N).
+        endless: Which joints turn without end, (N,); the others stay as they are.
+    """
+    if not endless.any():
+        return path
+    starts = np.concatenate([np.asarray(near)[..., None, :], path[..., :-1, :]], axis=-2)
+    turns = np.nan_to_num(np.round((starts - path) / TURN), posinf=0.0, neginf=0.0)
+    return np.asarray(path + np.where(endless, TURN * turns.cumsum(axis=-2), 0.0))
 
 
 def matrix_from_quaternion(quaternion: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -10,6 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+
+TURN = 2 * math.pi
+
+
+def is_whole_turn(low: float, high: float) -> bool:
+    """Whether limits of an angle [rad] are -pi and pi, to a few digits: all that it can be."""
+    return abs(low + math.pi) < 0.01 and abs(high - math.pi) < 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +50,8 @@ class JointLimits:
     """Bounds of N commanded joints in the contract's order.
 
     Attributes:
-        position_min: Lower position bound, shape (N,) [rad or m].
+        position_min: Lower position bound, shape (N,) [rad or m]; -inf for a joint that turns
+            without end, whose upper one is inf.
         position_max: Upper position bound, shape (N,) [rad or m].
         velocity: Largest speed, shape (N,) [rad/s or m/s].
         acceleration: Largest acceleration, shape (N,) [rad/s^2 or m/s^2].
@@ -81,6 +91,11 @@ class Limits(JointLimits):
     torque: float
     keep_out: tuple[Zone, ...] = ()
     separation: float = 0.0
+
+    @property
+    def endless(self) -> NDArray[np.bool_]:
+        """Which joints turn without end, shape (N,)."""
+        return np.isposinf(self.position_max)
 
     def ordered(self, names: Sequence[str]) -> Self:
         """The same limits, with the same joints in the order of `names`."""

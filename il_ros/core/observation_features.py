@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError, require
-from il_ros.core.frames import Frame
+from il_ros.core.frames import Frame, endless_numbers
 from il_ros.core.limits import Array
 from il_ros.core.streams import Stream
 
@@ -47,6 +47,8 @@ class Features:
       negative are one orientation, and a gripper that points down sits just where the sign
       flips; the columns have no such jump (Zhou et al. 2019, On the continuity of rotation
       representations in neural networks).
+    - The position of a joint that turns without end as cosine and sine of the angle: it has no jump
+      where the driver goes from pi to -pi, and does not tell how many turns the joint has made.
     - Between any two points (tool, object, goal) their difference [m]: manipulation depends on
       where things are relative to one another, to the millimetre, far more than on where they
       are on the table.
@@ -78,21 +80,23 @@ class Features:
         self._streams = [contract.observations[key] for key in self.keys]
         self._sizes = [stream.size for stream in self._streams]
         points, quaternions, count = _layout(self._streams)
+        self._angles = _angles(self._streams, contract.continuous)
         pairs = list(combinations(points, 2))
         self._from = np.array([a for a, _ in pairs], dtype=np.intp).reshape(-1)
         self._to = np.array([b for _, b in pairs], dtype=np.intp).reshape(-1)
         self._quaternions = np.array(quaternions, dtype=np.intp).reshape(-1, 4)
-        self._plain = np.setdiff1d(np.arange(count), self._quaternions)
+        self._plain = np.setdiff1d(np.arange(count), [*self._quaternions.flat, *self._angles])
         self._ends = np.cumsum(
-            [len(self._plain), 6 * len(self._quaternions), len(self._from)]
+            [len(self._plain), 6 * len(self._quaternions), len(self._from), 2 * len(self._angles)]
         ).tolist()
-        self.size: int = self._ends[2]
+        self.size: int = self._ends[3]
         free = np.repeat([not s.required for s in self._streams], self._sizes)
         self.optional = np.concatenate(
             [
                 free[self._plain],
                 np.repeat(free[self._quaternions[:, 0]], 6),
                 free[self._from] | free[self._to],
+                np.tile(free[self._angles], 2),
             ]
         )
         self.some_optional = bool(self.optional.any())
@@ -108,7 +112,7 @@ class Features:
     def of_raw(self, raw: NDArray[np.floating]) -> Array:
         """Features, shape (..., D), of the observations side by side, shape (..., R)."""
         raw = np.asarray(raw, dtype=np.float64)
-        plain, rotations, _ = self._ends
+        plain, rotations, differences, _ = self._ends
         features = np.empty((*raw.shape[:-1], self.size))
         features[..., :plain] = raw[..., self._plain]
         if len(self._quaternions):
@@ -116,7 +120,11 @@ class Features:
             products = (q[..., :, None] * q[..., None, :]).reshape(*q.shape[:-1], 16)
             columns = products @ _TO_COLUMNS + _COLUMNS_OFFSET
             features[..., plain:rotations] = columns.reshape(*raw.shape[:-1], rotations - plain)
-        features[..., rotations:] = raw[..., self._to] - raw[..., self._from]
+        features[..., rotations:differences] = raw[..., self._to] - raw[..., self._from]
+        if len(self._angles):
+            angles, middle = raw[..., self._angles], differences + len(self._angles)
+            features[..., differences:middle] = np.cos(angles)
+            features[..., middle:] = np.sin(angles)
         return features
 
 
@@ -216,6 +224,16 @@ def _layout(streams: list[Stream]) -> tuple[list[Index], list[Index], int]:
             at += decoder_for(stream.type).size((part,), stream.names)
         at = end
     return points, quaternions, at
+
+
+def _angles(streams: list[Stream], continuous: Collection[str]) -> Index:
+    """Where positions of joints that turn without end lie among the streams' numbers."""
+    ends = np.cumsum([0, *(stream.size for stream in streams)]).tolist()
+    places = [
+        begin + np.flatnonzero(endless_numbers(stream, continuous))
+        for begin, stream in zip(ends, streams, strict=False)
+    ]
+    return np.concatenate([np.empty(0, np.intp), *places])
 
 
 def _to_columns() -> Array:

@@ -19,6 +19,7 @@ from il_ros.core.contract import Contract, Demonstration
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
 from il_ros.core.frames import GAP, Frame
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import SOURCES
 
@@ -48,10 +49,15 @@ class ActionExtractor(ABC):
 
     def actions(self, frames: Sequence[Frame]) -> tuple[Array, Codes]:
         """Actions, shape (F, N) [rad or m], NaN without a command; and sources, shape (F,)."""
-        actions = np.full((len(frames), len(self._contract.action.names)), np.nan)
+        contract = self._contract
+        actions: Array = np.full((len(frames), len(contract.action.names)), np.nan)
         codes = np.zeros(len(frames), np.uint8)
         if frames:
             self._fill(frames, actions, codes)
+        if frames and contract.continuous:
+            # The short way from where each joint is: a command may be turns away.
+            measured = np.array([frame.vector(contract.action.position) for frame in frames])
+            actions = nearest_turn(actions, measured, contract.endless)
         return actions, codes
 
     def findings(self) -> dict[str, str]:

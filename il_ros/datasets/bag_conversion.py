@@ -153,7 +153,8 @@ class _Samples:
             else:
                 streams[stream.topic][key] = stream
         self._decoders = {
-            topic: TopicDecoder(group, contract.base_frame) for topic, group in streams.items()
+            topic: TopicDecoder(group, contract.base_frame, continuous=contract.continuous)
+            for topic, group in streams.items()
         }
         self.topics = {*self._decoders, *self._images}
 

@@ -19,6 +19,7 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import Frame
+from il_ros.core.geometry import unwrapped
 
 LABEL_TOPICS = (topics.EXPERT_LABEL, topics.EXPERT_CHUNK)
 """Where labels are: on the first that has one for a frame."""
@@ -61,5 +62,8 @@ class ExpertLabels:
             found = [self._chunks.get((topic, frame.stamp)) for topic in LABEL_TOPICS]
             chunk = next((chunk for chunk in found if chunk is not None), None)
             if chunk is not None:
+                if self._contract.continuous:
+                    measured = frame.vector(self._contract.action.position)
+                    chunk = unwrapped(chunk, measured, self._contract.endless)
                 label[: len(chunk)] = chunk[: self._steps]
         return labels

@@ -128,7 +128,7 @@ class _Bounds:
     def __init__(self, contract: Contract) -> None:
         self._names = contract.action.names
         self._range = low, high = contract.action_range
-        slack = _ROUNDING * (high - low)
+        slack = np.where(contract.endless, np.inf, _ROUNDING * (high - low))
         self._least, self._most = low - slack, high + slack
         self._count = np.zeros(len(self._names), np.int64)
         self._low, self._high = np.full_like(low, np.inf), np.full_like(low, -np.inf)

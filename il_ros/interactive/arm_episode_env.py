@@ -75,10 +75,10 @@ class ArmEpisodeEnv:
         noise: float = NOISE,
         randomisation: Randomisation = NOTHING,
     ) -> None:
-        limits = contract.limits
+        contract.require_joints()
         self.period = contract.period
-        self.low = np.tile(limits.position_min, horizon)
-        self.high = np.tile(limits.position_max, horizon)
+        self.low = np.tile(contract.action_range[0], horizon)
+        self.high = np.tile(contract.action_range[1], horizon)
         self.scorer: FrameScorer | None = None
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
         self._contract, self._horizon, self._randomisation = contract, horizon, randomisation

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
+from il_ros.core.geometry import unwrapped
 from il_ros.core.limits import Array
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
@@ -37,10 +40,12 @@ class ChunkFollower:
 
     Args:
         blend: Weight of a chunk relative to one that is a step newer; 0 follows the newest alone.
+        endless: Which joints turn without end, shape (N,): their steps go the short way, and so
+            does the newest chunk from the one before.
     """
 
-    def __init__(self, blend: float = 0.0) -> None:
-        self._blend = blend
+    def __init__(self, blend: float = 0.0, endless: NDArray[np.bool_] | None = None) -> None:
+        self._blend, self._endless = blend, endless
         self._followed: deque[_Followed] = deque(maxlen=_MOST if blend else 1)
         self._arrived = 0  # chunks since `arrivals` was asked for
 
@@ -54,9 +59,17 @@ class ChunkFollower:
         newest = self.chunk
         if newest is not None and chunk.stamp <= newest.stamp:
             return False
-        self._followed.append(_Followed(chunk))
+        self._followed.append(_Followed(self._the_short_way(chunk)))
         self._arrived += 1
         return True
+
+    def _the_short_way(self, chunk: Chunk) -> Chunk:
+        if self._endless is None or not self._endless.any():
+            return chunk
+        near, first = chunk.positions[0], chunk.stamp + chunk.step_dt
+        if self._followed:
+            near = self._followed[-1].at(first)[0]
+        return replace(chunk, positions=unwrapped(chunk.positions, near, self._endless))
 
     def reset(self, not_before: float = np.inf) -> None:
         """Follow the newest chunk alone, and nothing that is stamped before `not_before` [s]."""
@@ -151,6 +164,7 @@ class ChunkIntake:
 
     Args:
         content: The check of what a chunk holds.
+        endless: See `ChunkFollower`.
 
     Attributes:
         follower: Has the newest good chunks.
@@ -158,10 +172,14 @@ class ChunkIntake:
     """
 
     def __init__(
-        self, source: Source, content: Callable[[Chunk], Fault | None], config: MonitorConfig
+        self,
+        source: Source,
+        content: Callable[[Chunk], Fault | None],
+        config: MonitorConfig,
+        endless: NDArray[np.bool_] | None = None,
     ) -> None:
         self._source, self._content, self._config = source, content, config
-        self.follower = ChunkFollower(config.chunk_blend)
+        self.follower = ChunkFollower(config.chunk_blend, endless)
         self.bad: Fault | None = None
         self.begin(-inf)
 

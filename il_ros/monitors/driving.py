@@ -9,6 +9,7 @@ from numpy import bool_, clip, where, zeros
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.checks import Fault
@@ -154,7 +155,10 @@ class Driving:
         driven ahead of the present lags by as much: its source saw it before that.
         """
         end = start + self._dt
-        position, velocity = self._handover.apply(*target, end, plan.at(end)[0])
+        # By the short way: a source knows an angle, but not how many turns the joint has made.
+        there = plan.at(end)[0]
+        wanted = nearest_turn(target[0], there, self._limits.endless)
+        position, velocity = self._handover.apply(wanted, target[1], end, there)
         here, fraction = plan.at(start)[0], self._fallback.speed
         if not slowly:
             return self._jumps(position - here, start - now) or (position, velocity)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Fallback
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors.chunk_follower import Target
 
@@ -164,6 +165,7 @@ def fallback_motion(
     if fallback.kind == 'retreat':
         return trail.back(fallback.speed, move)
     if fallback.kind == 'posture':
-        posture = np.where(move, np.array(fallback.posture), start)
+        wanted = nearest_turn(np.array(fallback.posture), start, limits.endless)
+        posture = np.where(move, wanted, start)
         return ToPosture(start, posture, fallback.speed * limits.velocity)
     return None

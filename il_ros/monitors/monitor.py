@@ -94,7 +94,7 @@ class Monitor:
         )
         sources: tuple[Source, ...] = ('policy', 'expert')
         self._intakes = {
-            source: ChunkIntake(source, partial(content, source=source), config)
+            source: ChunkIntake(source, partial(content, source=source), config, limits.endless)
             for source in sources
         }
         self._driving = Driving(

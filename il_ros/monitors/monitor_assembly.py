@@ -6,6 +6,7 @@ from il_ros.core.arms import ArmPair, arm_of, require_commanded
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
 from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
@@ -86,11 +87,14 @@ def monitor_input(
         score_input: What the scores see of it, by the same clock; none where nothing is scored.
     """
     action, wrench = contract.action, contract.wrench
+    position = _part(frame, action.position)
+    if reference is not None and position is not None:
+        reference = nearest_turn(reference, position, contract.endless)
     contact = _part(frame, (wrench.key,)) if wrench else None
     following = [key for key, stream in contract.observations.items() if stream.follows_arm]
     return MonitorInput(
         stamp=stamp,
-        position=_part(frame, action.position),
+        position=position,
         velocity=_part(frame, action.velocity),
         score_input=score_input,
         force=contact[:3] if contact is not None else None,

@@ -218,12 +218,14 @@ def relative_joints(contract: Contract, config: MlpConfig) -> Array:
     """1 for each commanded joint that is predicted as a change, 0 for the others, shape (N,)."""
     if contract.action.space == 'normalised':
         return np.zeros(len(contract.action.names))
-    return np.concatenate(
+    predicted_as_change = np.concatenate(
         [
-            np.full(contract.observations[key].size, float(not key.endswith(config.absolute)))
+            np.full(contract.observations[key].size, not key.endswith(config.absolute))
             for key in contract.action.position
         ]
     )
+    # The positions of a joint that turns without end may be any number of turns away.
+    return np.asarray(predicted_as_change | contract.endless, dtype=np.float64)
 
 
 def network_sizes(config: MlpConfig, inputs: int, shape: tuple[int, int]) -> list[int]:

@@ -65,10 +65,13 @@ class FrameSource:
             streams = {key: contract.streams[key] for key in group}
             if any(stream.align.time == 'header' for stream in streams.values()):
                 self.delays[topic] = StampDelays()
+            decoder = TopicDecoder(
+                streams, contract.base_frame, transforms, continuous=contract.continuous
+            )
             node.create_subscription(
                 message_type(streams[group[0]].type),
                 topic,
-                self._receiver(topic, TopicDecoder(streams, contract.base_frame, transforms)),
+                self._receiver(topic, decoder),
                 LATCHED if any(stream.latched for stream in streams.values()) else profile,
                 # The contract's decoders read the bytes, as they do from a bag.
                 raw=True,

@@ -176,8 +176,9 @@ class GraphEpisodeEnv:
     ) -> None:
         self.period, self.notes = contract.period, ''
         self.scorer: FrameScorer | None = None
-        self.low = np.tile(contract.limits.position_min, horizon)
-        self.high = np.tile(contract.limits.position_max, horizon)
+        contract.require_joints()
+        self.low = np.tile(contract.action_range[0], horizon)
+        self.high = np.tile(contract.action_range[1], horizon)
         self._client, self._contract, self._horizon = client, contract, horizon
         self._randomisation = randomisation
         self._disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []

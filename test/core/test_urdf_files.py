@@ -33,7 +33,7 @@ def test_the_whole_arm_is_in_the_contract_and_its_text_alone(tmp_path):
     again = parse_contract(contract.text)
     assert again == contract
     assert again.hash == contract.hash
-    assert (again.arm_name, again.continuous) == ('odd', {'turn'})
+    assert (again.arm_name, again.arm.continuous) == ('odd', {'turn'})
     one, other = arm_of(again), arm_of(contract)
     q = np.array([0.3, -0.4, 0.2])
     np.testing.assert_array_equal(one.chain.forward(q)[0], other.chain.forward(q)[0])

@@ -117,7 +117,7 @@ class MirrorSamples:
         """Check that mirrored joints bring the tool to its mirror image, in sixteen postures."""
         limits, s = self._contract.limits, self._settings.reflection
         shape = (16, len(limits.names))
-        postures = np.random.default_rng(0).uniform(limits.position_min, limits.position_max, shape)
+        postures = np.random.default_rng(0).uniform(*self._contract.action_range, shape)
         position, rotation = tool_poses(arm, limits.names, postures)
         found, turned = tool_poses(arm, limits.names, self._actions(postures))
         off = float(np.abs(found - position * s).max())

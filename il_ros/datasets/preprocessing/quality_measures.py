@@ -145,7 +145,7 @@ def _saturation(contract: Contract, part: EpisodeArrays, arm: NDArray[np.bool_])
     limits = contract.limits
     command = part.action_raw[:, arm].astype(np.float64)
     low, high = limits.position_min[arm], limits.position_max[arm]
-    near = _AT_POSITION * (high - low)
+    near = _AT_POSITION * np.where(limits.endless[arm], 0.0, high - low)
     position = ((command <= low + near) | (command >= high - near)).any(axis=1)
     speed = np.abs(np.diff(command, axis=0)) / (np.diff(part.stamp) / NS)[:, None]
     fast = (speed >= _AT_SPEED * limits.velocity[arm]).any(axis=1)

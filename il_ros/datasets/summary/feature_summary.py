@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.dataset_summary import FeatureSummary, JointSummary
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.streams import Stream
 from il_ros.datasets.dataset import Dataset
 from il_ros.datasets.feature_statistics import FeatureStatistics, statistics_of
@@ -24,6 +25,7 @@ def summarise_joints(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[JointSu
     """Histogram of every commanded joint over `rows`, as it was commanded, against its limits."""
     low, high = dataset.contract.action_range
     commands = np.asarray(dataset.action_raw[rows], dtype=np.float64)
+    commands = nearest_turn(commands, np.zeros(len(low)), dataset.contract.endless)
     found = []
     for joint, name in enumerate(dataset.contract.action.names):
         lower, upper = float(low[joint]), float(high[joint])

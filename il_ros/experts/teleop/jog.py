@@ -131,9 +131,9 @@ class Jog:
         if reading.gripper:
             self._toggled = None
         if 'gripper_toggle' in reading.pressed:
-            limits = self._limits
-            middle = (limits.position_min + limits.position_max) / 2
-            self._toggled = bool((position < middle)[~self.moves].any())
+            grippers, limits = ~self.moves, self._limits
+            middle = (limits.position_min[grippers] + limits.position_max[grippers]) / 2
+            self._toggled = bool((position[grippers] < middle).any())
 
     def _gripper(self, position: Array, reading: DeviceReading) -> Array:
         """Velocity of the gripper's joints (N,), zero for the arm's."""
