@@ -44,7 +44,7 @@ _SIZES = (
     2**64 - 1,
 )
 _LARGEST = 64 << 20
-_DOCUMENTS = ('.json', '.yaml', '.jsonl')
+_DOCUMENTS = ('.json', '.yaml', '.jsonl', '.zarray')
 
 
 def mutate(folder: Path, draw: random.Random) -> str:
@@ -74,7 +74,7 @@ def _bytes(path: Path, draw: random.Random) -> None:
 
 def _document(path: Path, draw: random.Random) -> None:
     """Change a value of a document; of any other file some bytes."""
-    if path.suffix not in _DOCUMENTS:
+    if not path.name.endswith(_DOCUMENTS):
         return _bytes(path, draw)
     try:
         text = path.read_text()

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from benchmarks.bags import make_bag, smooth_image, with_cameras
 from benchmarks.file_mutations import ODD
+from benchmarks.foreign_samples import write_aloha, write_replay_buffer
 from benchmarks.hostile_files import make_sound_bundle
 from benchmarks.malformed_bundles import forged, info_of, kinds, set_content
 from il_ros.bags.bag_check import assess_bag
@@ -235,9 +236,22 @@ def _robomimic(folder: Path, root: Path) -> None:
     export_robomimic(load_dataset(root / 'dataset/dataset'), folder / 'x.hdf5', scale_actions=False)
 
 
-def _import(name: str, format: str) -> Callable[[Path, random.Random], object]:
+def _aloha(folder: Path, root: Path) -> None:
+    dataset = load_dataset(root / 'dataset/dataset')
+    write_aloha(dataset, folder / 'aloha', packed=True)
+
+
+def _zarr(folder: Path, root: Path) -> None:
+    write_replay_buffer(load_dataset(root / 'dataset/dataset'), folder / 'zarr')
+
+
+def _import(
+    name: str, format: str, *, foreign: float = 0.3
+) -> Callable[[Path, random.Random], object]:
+    """Import the sample of this name, by a contract in this fraction of the inputs."""
+
     def read(folder: Path, draw: random.Random) -> None:
-        contract = with_cameras(1, side=32) if draw.random() < 0.3 else None
+        contract = with_cameras(1, side=32) if draw.random() < foreign else None
         import_bounded(folder / name, folder / 'imported', format, contract=contract)
 
     return read
@@ -317,6 +331,8 @@ READERS = {
     'launch': FuzzedReader(make=_launch, read=_read_launch),
     'lerobot': FuzzedReader(make=_lerobot, read=_import('lerobot', 'lerobot'), share=1),
     'robomimic': FuzzedReader(make=_robomimic, read=_import('x.hdf5', 'robomimic'), share=1),
+    'aloha': FuzzedReader(make=_aloha, read=_import('aloha', 'aloha', foreign=1.0), share=1),
+    'zarr': FuzzedReader(make=_zarr, read=_import('zarr', 'zarr', foreign=1.0), share=1),
     'messages': FuzzedReader(make=_messages, read=_read_messages),
     'journals': FuzzedReader(make=_journals, read=_read_journals),
 }

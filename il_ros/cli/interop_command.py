@@ -1,4 +1,4 @@
-"""``il_ros dataset export`` and ``il_ros dataset import``: LeRobot v3.0 and robomimic HDF5."""
+"""``il_ros dataset export`` and ``il_ros dataset import``: formats of other packages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from il_ros.interop.lerobot_export import Images, export_lerobot
 from il_ros.interop.robomimic_export import export_robomimic
 
 Format = Literal['lerobot', 'robomimic']
+ImportFormat = Literal['lerobot', 'robomimic', 'aloha', 'zarr']
 
 
 def export_(
@@ -62,18 +63,19 @@ def import_(
     source: Path,
     out: Path,
     *,
-    format: Format = 'lerobot',
+    format: ImportFormat = 'lerobot',
     contract: Path | None = None,
     mapping: Path | None = None,
     beyond_limits: bool = False,
     overwrite: bool = False,
 ) -> int:
-    """Import a dataset from LeRobot or robomimic.
+    """Import a dataset from LeRobot, robomimic, ALOHA or a zarr replay buffer.
 
     Args:
-        source: Folder (lerobot) or file (robomimic).
+        source: Folder (lerobot, aloha, zarr) or file (robomimic, aloha).
         out: Folder of the new dataset.
-        format: LeRobot dataset v3.0, or robomimic HDF5.
+        format: LeRobot dataset v3.0, robomimic HDF5, ALOHA's episode_N.hdf5, or Diffusion Policy's
+            replay buffer in zarr.
         contract: Contract file; not needed for datasets that il_ros exported.
         mapping: YAML file that maps features to keys of the contract; by default by equal names.
         beyond_limits: Take actions beyond the contract's limits, or in degrees, too.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from il_ros.core.atomic_folders import new_folder, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
+from il_ros.core.frames import NS
 from il_ros.core.registry import lookup
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
@@ -35,6 +36,8 @@ from il_ros.interop.read_limits import rest
 FORMATS = {
     'lerobot': 'il_ros.interop.lerobot_import:open_lerobot',
     'robomimic': 'il_ros.interop.robomimic_import:open_robomimic',
+    'aloha': 'il_ros.interop.aloha_import:open_aloha',
+    'zarr': 'il_ros.interop.replay_buffer_import:open_replay_buffer',
 }
 """Formats to import: by name, what opens a dataset of it as an `ImportSource`."""
 
@@ -52,10 +55,11 @@ class ImportSource(Protocol):
 
     def origin(self) -> ExportOrigin | None:
         """What our export wrote of itself; none for a dataset that is not from us."""
+        return None
 
     def exported(self, contract: Contract, origin: ExportOrigin) -> Iterator[EpisodeArrays]:
-        """The episodes as they were exported."""
-        ...
+        """The episodes as they were exported; none of a format that is imported only."""
+        return iter(())
 
     def lossy(self, contract: Contract) -> list[str]:
         """Keys of images that cannot come out the same."""
@@ -92,7 +96,7 @@ def import_dataset(
     `mapping`: its stamps are made up, and the notes of its episodes say so.
 
     Args:
-        path: The LeRobot folder, or the robomimic file.
+        path: The folder or file.
         out: Folder of the dataset to make.
         format: One of `FORMATS`.
         contract: What the numbers mean; not needed for what we exported.
@@ -175,7 +179,7 @@ def foreign_episode(
     bag: Path,
     task: str = '',
     numbers: Callable[[str], NDArray[Any]],
-    images: Callable[[str, str], tuple[bytes, ...]],
+    images: Callable[[str, str, bool], tuple[bytes, ...]],
     stamp: NDArray[np.int64],
 ) -> EpisodeArrays:
     """An episode of a dataset without validity, ages and sources of control.
@@ -190,12 +194,16 @@ def foreign_episode(
         bag: Where it comes from.
         task: What was to be done.
         numbers: The values of a feature, shape (F, ...).
-        images: The encoded images of a key, from a feature, F of them.
+        images: The encoded images of a key, from a feature, with red and blue swapped or not, F of
+            them.
         stamp: When each frame was, shape (F,) [ns].
     """
     frames = len(stamp)
     values = {key: pick(part, numbers(part.feature)) for key, part in mapping.streams.items()}
-    pictures = {key: images(key, feature) for key, feature in mapping.images.items()}
+    pictures = {
+        key: images(key, feature, key in mapping.swap_colours)
+        for key, feature in mapping.images.items()
+    }
     full = {
         key: values.get(key, np.full((frames, stream.size), np.nan, np.float32))
         for key, stream in contract.streams.items()
@@ -219,6 +227,11 @@ def foreign_episode(
         source=np.full(frames, SOURCES.index('demonstrator'), np.uint8),
         images={key: pictures.get(key, (b'',) * frames) for key in contract.images},
     )  # fmt: skip
+
+
+def even_stamps(frames: int, rate: float) -> NDArray[np.int64]:
+    """Stamps [ns] of frames at a rate [Hz], from 0 on."""
+    return np.round(np.arange(frames) * (NS / rate)).astype(np.int64)
 
 
 def _write(

@@ -44,12 +44,15 @@ class FeatureMapping:
         images: Feature per key of the contract's images.
         action: Column of the action.
         outcome: Outcome of every episode; foreign formats do not say.
+        swap_colours: Keys of images in which red and blue are the other way round than the format
+            is read by default.
     """
 
     streams: Mapping[str, FeatureSlice]
     images: Mapping[str, str] = field(default_factory=dict)
     action: FeatureSlice
     outcome: Literal['success', 'failure', 'discarded', 'unknown'] = 'success'
+    swap_colours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +195,11 @@ def _check_keys(columns: FeatureMapping, contract: Contract, where: str) -> None
                 raise DatasetError(
                     f'no key {key!r} in contract {contract.name}', where=where, allowed=known
                 )
+    for key in columns.swap_colours:
+        if key not in columns.images:
+            raise DatasetError(
+                f'no image {key!r}', where=f'{where}: swap_colours', allowed=list(columns.images)
+            )
     mapped = {*columns.streams, *columns.images}
     needed = required_keys(contract)
     missing = [key for key in contract.inputs if key in needed - mapped]

@@ -21,14 +21,30 @@ def blank(stream: ImageStream) -> bytes:
     return encode(np.zeros(shape, np.uint16 if stream.encoding == '16UC1' else np.uint8), 'png')
 
 
-def encoded_as(stream: ImageStream, pixels: NDArray[Any]) -> bytes:
-    """Pixels as a dataset keeps them: JPEG where the contract records JPEG, else PNG."""
+def encoded_as(stream: ImageStream, pixels: NDArray[Any], *, swap: bool = False) -> bytes:
+    """Pixels as a dataset keeps them: JPEG where the contract records JPEG, else PNG.
+
+    Args:
+        stream: What the contract says of them.
+        pixels: Shape (H, W, 3) of a colour image, else (H, W) or (H, W, 1).
+        swap: Whether red and blue are the other way round.
+    """
+    colours = stream.encoding == 'rgb8'
+    if not colours:
+        pixels = pixels.reshape(pixels.shape[:2])
     jpeg = stream.record == 'jpeg' and stream.encoding != '16UC1'
-    return encode(pixels, 'jpeg' if jpeg else 'png', stream.quality)
+    chosen = pixels[..., ::-1] if swap and colours else pixels
+    return encode(np.ascontiguousarray(chosen), 'jpeg' if jpeg else 'png', stream.quality)
 
 
-def kept_image(stream: ImageStream, blob: bytes, where: Path) -> bytes:
+def kept_image(stream: ImageStream, blob: bytes, where: Path, *, swap: bool = False) -> bytes:
     """An encoded image as it is if it is JPEG or PNG, else as PNG, once its size is right.
+
+    Args:
+        stream: What the contract says of it.
+        blob: The image.
+        where: Names it in errors.
+        swap: Whether red and blue are the other way round; it is then encoded again.
 
     Raises:
         DatasetError: If it is damaged or of another size than the contract's.
@@ -38,6 +54,8 @@ def kept_image(stream: ImageStream, blob: bytes, where: Path) -> bytes:
     except IlRosError as problem:
         raise DatasetError(problem.problem, where=str(where), fix='get it again') from None
     require_size(stream, pixels.shape[:2], where)
+    if swap and stream.encoding == 'rgb8':
+        return encoded_as(stream, pixels, swap=True)
     return blob if blob.startswith(_MAGIC) else encode(pixels, 'png')
 
 

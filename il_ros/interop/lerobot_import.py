@@ -134,8 +134,8 @@ class LerobotImport(LerobotDataset):
             bag=self.path,
             task=episode.task,
             numbers=numbers,
-            images=lambda key, name: self._images(
-                contract.images[key], name, episode, table, every
+            images=lambda key, name, swap: self._images(
+                contract.images[key], name, episode, table, every, swap=swap
             ),
             stamp=_stamps(as_array(table['timestamp'], 'timestamp', 1, None)[:, 0], episode),
         )
@@ -147,22 +147,25 @@ class LerobotImport(LerobotDataset):
         episode: LerobotEpisode,
         table: Any,
         valid: NDArray[np.bool_],
+        *,
+        swap: bool = False,
     ) -> tuple[bytes, ...]:
         """Those of one camera; what is marked invalid is a blank one and not taken."""
         if not self.is_video(name):
             kept = []
             for blob, there in zip(image_bytes(table[name], name), valid, strict=True):
                 step()
-                kept.append(kept_image(stream, blob, episode.data) if there else b'')
+                kept.append(kept_image(stream, blob, episode.data, swap=swap) if there else b'')
             return tuple(kept)
         path, start = episode.videos[name]
         frames = frames_at(path, start, episode.length, self.rate)
         return tuple(
-            _encoded(stream, f, path) if v else b'' for f, v in zip(frames, valid, strict=True)
+            _encoded(stream, f, path, swap=swap) if v else b''
+            for f, v in zip(frames, valid, strict=True)
         )
 
 
-def _encoded(stream: ImageStream, pixels: NDArray[np.uint8], path: Path) -> bytes:
+def _encoded(stream: ImageStream, pixels: NDArray[np.uint8], path: Path, *, swap: bool) -> bytes:
     require_size(stream, pixels.shape[:2], path)
     if stream.encoding == '16UC1':
         raise DatasetError(
@@ -170,7 +173,7 @@ def _encoded(stream: ImageStream, pixels: NDArray[np.uint8], path: Path) -> byte
         )
     if stream.encoding == 'mono8':
         pixels = pixels.mean(axis=2).round().astype(np.uint8)
-    return encoded_as(stream, pixels)
+    return encoded_as(stream, pixels, swap=swap)
 
 
 def _stamps(seconds: NDArray[Any], episode: LerobotEpisode) -> NDArray[np.int64]:

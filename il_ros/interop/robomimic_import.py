@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
-from il_ros.core.frames import NS
 from il_ros.core.streams import ImageStream
 from il_ros.datasets.episode_arrays import EpisodeArrays
+from il_ros.interop import hdf5_files as hdf5
 from il_ros.interop import robomimic_layout as layout
-from il_ros.interop.dataset_import import ImportSource, foreign_episode
+from il_ros.interop.dataset_import import ImportSource, even_stamps, foreign_episode
 from il_ros.interop.export_origin import (
     EpisodeRecord,
     ExportOrigin,
@@ -24,9 +24,8 @@ from il_ros.interop.export_origin import (
     recoded,
 )
 from il_ros.interop.feature_mapping import FeatureMapping, ForeignFeature
-from il_ros.interop.foreign_files import library, reading, regular
-from il_ros.interop.foreign_images import encoded_as, kept_image, require_size
-from il_ros.interop.read_limits import step
+from il_ros.interop.foreign_files import library
+from il_ros.interop.foreign_images import kept_image
 
 
 @contextmanager
@@ -36,9 +35,7 @@ def open_robomimic(path: Path) -> Iterator[RobomimicImport]:
     Raises:
         DatasetError: If it is damaged; also for what a library raises later on.
     """
-    h5py = library('h5py')
-    step()
-    with reading(path, 'a robomimic dataset'), h5py.File(regular(path), 'r') as file:
+    with hdf5.open_hdf5(path, 'a robomimic dataset') as file:
         yield RobomimicImport(file, path)
 
 
@@ -54,7 +51,7 @@ class RobomimicImport(ImportSource):
         """What `export_robomimic` wrote of itself, if it made the file."""
         if layout.SIDE not in self._file:
             return None
-        text = layout.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}')
+        text = hdf5.text(self._file, f'{layout.SIDE}/{layout.ORIGIN}')
         return read_origin(text, str(self._path))
 
     def features(self) -> Mapping[str, ForeignFeature]:
@@ -66,7 +63,7 @@ class RobomimicImport(ImportSource):
         """Each episode as it was exported."""
         names = layout.demos(self._file)
         places = [f'{layout.SIDE}/{name}/{layout.RECORD}' for name in names]
-        texts = [layout.text(self._file, place) for place in places]
+        texts = [hdf5.text(self._file, place) for place in places]
         for name, record in zip(names, own_records(texts, origin, self._path), strict=True):
             yield self._exported(contract, origin, name, record)
 
@@ -77,20 +74,20 @@ class RobomimicImport(ImportSource):
             yield self._foreign(contract, mapping, name, features)
 
     def _demo(self, name: str) -> Any:
-        return layout.member(self._file, f'data/{name}')
+        return hdf5.member(self._file, f'data/{name}')
 
     def _exported(
         self, contract: Contract, origin: ExportOrigin, name: str, record: EpisodeRecord
     ) -> EpisodeArrays:
         demo = self._demo(name)
-        side = layout.member(self._file, f'{layout.SIDE}/{name}')
+        side = hdf5.member(self._file, f'{layout.SIDE}/{name}')
         frames = layout.length(demo)
 
         def array(group: Any, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-            values = layout.numbers(group, name, frames)
+            values = hdf5.numbers(group, name, frames)
             if values.dtype != dtype:
                 problem = f'{name} of type {values.dtype}'
-                raise layout.refused(group, problem, np.dtype(dtype).name)
+                raise hdf5.refused(group, problem, np.dtype(dtype).name)
             return values
 
         values = {key: array(demo, f'obs/{key}', np.float32) for key in contract.observations}
@@ -125,10 +122,10 @@ class RobomimicImport(ImportSource):
 
         def numbers(feature: str) -> NDArray[Any]:
             place = feature if feature == layout.ACTIONS else f'obs/{feature}'
-            values, shape = layout.numbers(demo, place, frames), features[feature].shape
+            values, shape = hdf5.numbers(demo, place, frames), features[feature].shape
             if values.shape[1:] != shape:
                 problem = f'{name}/{place} of shape {values.shape}'
-                raise layout.refused(demo, problem, str((frames, *shape)))
+                raise hdf5.refused(demo, problem, str((frames, *shape)))
             return values
 
         return foreign_episode(
@@ -137,50 +134,20 @@ class RobomimicImport(ImportSource):
             id=name,
             bag=self._path,
             numbers=numbers,
-            images=lambda key, feature: self._images(contract.images[key], demo, feature, frames),
-            stamp=np.round(np.arange(frames) * (NS / contract.rate)).astype(np.int64),
+            images=lambda key, feature, swap: hdf5.pixel_images(
+                contract.images[key], demo, f'obs/{feature}', frames, swap=swap
+            ),
+            stamp=even_stamps(frames, contract.rate),
         )
 
     def _blobs(
         self, stream: ImageStream, side: Any, key: str, valid: NDArray[np.bool_]
     ) -> tuple[bytes, ...]:
-        stored = layout.array(side, f'images/{key}')
+        stored = hdf5.array(side, f'images/{key}')
         if stored.shape != valid.shape or stored.dtype != library('h5py').vlen_dtype(np.uint8):
             problem = f'images/{key} of shape {stored.shape}'
-            raise layout.refused(side, problem, f'bytes in {len(valid)} rows')
+            raise hdf5.refused(side, problem, f'bytes in {len(valid)} rows')
         return tuple(
-            kept_image(stream, _row(stored, row).tobytes(), self._path) if there else b''
+            kept_image(stream, hdf5.row(stored, row).tobytes(), self._path) if there else b''
             for row, there in enumerate(valid)
         )
-
-    def _images(
-        self, stream: ImageStream, demo: Any, feature: str, frames: int
-    ) -> tuple[bytes, ...]:
-        stored = layout.array(demo, f'obs/{feature}')
-        wanted = (3,) if stream.encoding == 'rgb8' else (1,)
-        dtype = np.uint16 if stream.encoding == '16UC1' else np.uint8
-        if (
-            stored.shape[0] != frames
-            or stored.shape[3:] not in (wanted, () if wanted == (1,) else wanted)
-            or stored.dtype != dtype
-        ):
-            raise layout.refused(
-                demo,
-                f'{feature} of type {stored.dtype} and shape {stored.shape}',
-                f'{np.dtype(dtype)} of shape ({frames}, height, width, {wanted[0]})',
-            )
-        # Before anything is read: a row of pixels that nobody stored may be of any size.
-        require_size(stream, stored.shape[1:3], self._path)
-        encoded = []
-        for row in range(frames):
-            pixels = _row(stored, row)
-            encoded.append(
-                encoded_as(stream, pixels if wanted == (3,) else pixels.reshape(pixels.shape[:2]))
-            )
-        return tuple(encoded)
-
-
-def _row(stored: Any, row: int) -> NDArray[Any]:
-    step()
-    values: NDArray[Any] = stored[row]
-    return values

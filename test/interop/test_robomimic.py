@@ -172,7 +172,7 @@ def test_numbers_in_other_files_are_never_read(foreign, texts, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'error'),
     [
-        (lambda f: f.pop('data'), 'no data in it; allowed: a robomimic dataset'),
+        (lambda f: f.pop('data'), 'no data in it; to fix: check --format'),
         (lambda f: [f['data'].pop(f'demo_{i}') for i in range(3)], 'no data/demo_0'),
         (lambda f: f['data/demo_0'].pop('actions'), 'no actions in it'),
         (lambda f: f['data/demo_0'].attrs.__setitem__('num_samples', 9), 'num_samples 9, actions'),

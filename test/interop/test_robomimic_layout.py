@@ -7,6 +7,7 @@ import pytest
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.errors import DatasetError
+from il_ros.interop import hdf5_files
 from il_ros.interop import robomimic_layout as layout
 from il_ros.interop.dataset_import import import_dataset
 from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
@@ -80,20 +81,20 @@ def test_a_demonstration_without_frames_is_refused(file, actions, stated):
 def test_what_is_not_one_row_of_numbers_a_frame_is_refused(file, values, error):
     file['n'] = values
     with pytest.raises(DatasetError, match=error):
-        layout.numbers(file, 'n', 2)
+        hdf5_files.numbers(file, 'n', 2)
 
 
 def test_a_text_is_a_text(file):
     file['a'], file['b'], file['c'] = 'größe', np.zeros(2), ['x', 'y']
-    assert layout.text(file, 'a') == 'größe'
+    assert hdf5_files.text(file, 'a') == 'größe'
     for name in 'bc':
         with pytest.raises(DatasetError, match=f'{name} is no text'):
-            layout.text(file, name)
+            hdf5_files.text(file, name)
     file.create_group('d')
     with pytest.raises(DatasetError, match='d is a group; allowed: an array'):
-        layout.text(file, 'd')
+        hdf5_files.text(file, 'd')
     with pytest.raises(DatasetError, match='no a/b in it'):
-        layout.text(file, 'a/b')
+        hdf5_files.text(file, 'a/b')
 
 
 @pytest.mark.parametrize('kind', ['S2000000000', np.float32])
@@ -101,7 +102,7 @@ def test_nothing_that_was_never_stored_is_read_as_a_text(file, kind):
     shape = () if kind == 'S2000000000' else (10**12,)
     file.create_dataset('a', shape, kind, chunks=None if shape == () else (64,))
     with pytest.raises(DatasetError, match=r'a claims \d+ bytes, \d+ are stored'):
-        layout.text(file, 'a')
+        hdf5_files.text(file, 'a')
 
 
 def test_a_virtual_array_claims_no_more_than_the_file_can_hold(file):
@@ -109,12 +110,12 @@ def test_a_virtual_array_claims_no_more_than_the_file_can_hold(file):
     honest = h5py.VirtualLayout((2, 3), np.float32)
     honest[:] = h5py.VirtualSource('.', 'small', (2, 3))
     file.create_virtual_dataset('honest', honest)
-    assert layout.numbers(file, 'honest', 2).tolist() == np.ones((2, 3)).tolist()
+    assert hdf5_files.numbers(file, 'honest', 2).tolist() == np.ones((2, 3)).tolist()
     huge = h5py.VirtualLayout((2, 10**12), np.float32)
     huge[:, :3] = h5py.VirtualSource('.', 'small', (2, 3))
     file.create_virtual_dataset('huge', huge)
     with pytest.raises(DatasetError, match='huge claims 8000000000000 bytes'):
-        layout.numbers(file, 'huge', 2)
+        hdf5_files.numbers(file, 'huge', 2)
 
 
 def test_images_that_nobody_stored_are_refused_by_their_size(foreign, texts, tmp_path):
