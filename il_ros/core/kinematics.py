@@ -1,4 +1,4 @@
-"""Forward, differential and inverse kinematics of a serial chain, in plain numpy."""
+"""Kinematics of a serial chain, its description and the capsules that cover it, in plain numpy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.geometry import matrix_about, matrix_from_quaternion
 from il_ros.core.limits import Array
+
+_PARALLEL = 1e-12  # squared sine of the angle below which two lines count as parallel
 
 MOST_LIMBS, MOST_JOINTS, MOST_PARTS = 8, 64, 500
 """Of one arm: limbs, and joints and parts of each."""
@@ -359,40 +361,31 @@ def _turned(part: Capsule, turn: Array) -> Capsule:
     return replace(part, start=tuple(ends[0]), end=tuple(ends[1]))
 
 
-class Outline:
-    """Balls that together cover an arm's parts; a ball of radius 0 is the tool centre point.
+def segment_distance(start: Array, end: Array, other_start: Array, other_end: Array) -> Array:
+    """Distances between line segments, given by their ends, each (..., 3) [m]; broadcasts.
 
-    The balls of a capsule are at most `spacing` and at most its radius apart, and larger than the
-    capsule by as much as it takes to leave no gap.
-
-    Args:
-        capsules: The parts.
-        tool: Index of the tool centre point's frame.
-        spacing: Largest distance between neighbouring centres [m].
-
-    Attributes:
-        names: The part that each ball belongs to, P of them.
-        radius: Radius of each ball, shape (P,) [m].
+    Ericson 2005, section 5.1.9: the nearest point on one line, kept within its segment, gives that
+    on the other, and that one the first again. Segments may be points.
     """
+    along, across, gap = end - start, other_end - other_start, start - other_start
+    a, e, b = _dot(along, along), _dot(across, across), _dot(along, across)
+    c, f = _dot(along, gap), _dot(across, gap)
+    square = a * e - b * b
+    skew = square > _PARALLEL * a * e
+    s = np.clip(_over(b * f - c * e, np.where(skew, square, 0.0)), 0.0, 1.0)
+    t = np.clip(_over(b * s + f, e), 0.0, 1.0)
+    s = np.clip(_over(b * t - c, a), 0.0, 1.0)
+    apart = gap + s[..., None] * along - t[..., None] * across
+    return np.asarray(np.sqrt(_dot(apart, apart)))
 
-    def __init__(self, capsules: Sequence[Capsule], *, tool: int, spacing: float = 0.05) -> None:
-        names, frames, points, radii = ['tool centre point'], [tool], [np.zeros((1, 3))], [0.0]
-        for capsule in capsules:
-            start, end = np.array(capsule.start), np.array(capsule.end)
-            length = float(np.linalg.norm(end - start))
-            count = 1 + math.ceil(length / min(spacing, capsule.radius))
-            points.append(np.linspace(start, end, count))
-            names += count * [capsule.name]
-            frames += count * [capsule.frame]
-            radii += count * [math.hypot(capsule.radius, length / max(count - 1, 1) / 2)]
-        self.names, self.radius = tuple(names), np.array(radii)
-        self._frames, self._points = np.array(frames), np.concatenate(points)
 
-    def centres(self, frames: Array) -> Array:
-        """Centre of each ball, shape (..., P, 3) [m]; frames as of `SerialChain.frames`."""
-        own = frames[..., self._frames, :3, :]
-        turned = np.einsum('...pij,pj->...pi', own[..., :3], self._points)
-        return np.asarray(turned + own[..., 3])
+def _dot(one: Array, other: Array) -> Array:
+    return np.asarray(np.einsum('...i,...i->...', one, other))
+
+
+def _over(one: Array, other: Array) -> Array:
+    """`one / other`, and 0 where `other` is not above 0."""
+    return np.divide(one, other, out=np.zeros_like(one), where=other > 0.0)
 
 
 def resolve(jacobian: Array, twist: Array, *, damping: float, pull: Array) -> Array:

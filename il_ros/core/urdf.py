@@ -9,8 +9,11 @@ Source: the XML specification of urdf (wiki.ros.org/urdf/XML).
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree import ElementTree
 
@@ -444,3 +447,42 @@ def _rest(urdf: Urdf, name: str) -> float:
     if joint is None or joint.lower is None or joint.upper is None:
         return 0.0
     return min(max(0.0, joint.lower), joint.upper)
+
+
+def find_file(uri: str, folder: Path, where: str) -> Path:
+    """Where a file of a robot description is, which need not be there.
+
+    Args:
+        uri: `package://PACKAGE/PATH`, `file://PATH`, or a path relative to `folder`.
+        folder: Of the file that names it.
+        where: What errors begin with.
+
+    Raises:
+        ContractError: If the package is unknown, or the scheme is.
+    """
+    scheme, mark, rest = uri.partition('://')
+    if not mark:
+        return folder / uri
+    if scheme == 'file':
+        return Path(rest)
+    if scheme != 'package':
+        raise ContractError(f'got {uri!r}', where=where, allowed='package://, file://, or a path')
+    package, _, inside = rest.partition('/')
+    for place in _package_folders(package):
+        if place.is_dir():
+            return place / inside
+    raise ContractError(
+        f'unknown package {package!r}',
+        where=f'{where}: {uri}',
+        allowed='a package in AMENT_PREFIX_PATH or ROS_PACKAGE_PATH',
+        fix='source the workspace that has it, or name the folder that it lies in: '
+        'ROS_PACKAGE_PATH=FOLDER',
+    )
+
+
+def _package_folders(package: str) -> list[Path]:
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    folders = os.environ.get('ROS_PACKAGE_PATH', '').split(os.pathsep)
+    places = [Path(prefix) / 'share' / package for prefix in prefixes if prefix]
+    places += [Path(folder) / package for folder in folders if folder]
+    return places + [Path(folder) for folder in folders if Path(folder).name == package]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
+import logging
 import shutil
 import subprocess
 import sys
@@ -15,8 +15,10 @@ from typing import Any
 from il_ros.core.config import parse
 from il_ros.core.errors import ContractError, reason
 from il_ros.core.regular_files import read_text, require_regular
-from il_ros.core.urdf import LIMIT, Urdf, arm_description, read_urdf
+from il_ros.core.urdf import LIMIT, Urdf, arm_description, find_file, read_urdf
+from il_ros.core.urdf_body import with_parts
 
+_LOG = logging.getLogger(__name__)
 _EXPANDING = 60.0  # s that xacro may take
 _SHOWN = 500  # characters of what it says
 _LIMITS = {'position_min': 'lower', 'position_max': 'upper', 'velocity': 'velocity'}
@@ -36,6 +38,7 @@ class UrdfArm:
         gripper: Joint of the gripper; of several arms a mapping likewise. By default the commanded
             joint that is not on the way to the tip.
         home: Positions of joints at rest [rad or m]; by default 0, within the limits.
+        near: Pairs of links that may touch, besides neighbours and those that do so at home.
         arguments: Of xacro.
     """
 
@@ -44,6 +47,7 @@ class UrdfArm:
     tip: str | tuple[str, ...] | Mapping[str, str]
     gripper: str | Mapping[str, str] = ''
     home: Mapping[str, float] = field(default_factory=dict)
+    near: tuple[tuple[str, str], ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -68,7 +72,8 @@ def with_resolved_arm(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """
     where = f'{path.name}.arm'
     arm = parse(UrdfArm, data['arm'], where=where, error=ContractError)
-    urdf = read_urdf(_text(arm, path, f'{where}.urdf'), arm.urdf)
+    file = find_file(arm.urdf, path.parent, f'{where}.urdf')
+    urdf = read_urdf(_text(file, arm.arguments, f'{where}.urdf'), arm.urdf)
     base = arm.base or str(data.get('base_frame', ''))
     if base != data.get('base_frame'):
         raise ContractError(
@@ -84,6 +89,9 @@ def with_resolved_arm(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         grippers=_grippers(arm, urdf, base, commanded, where),
         home=arm.home,
     )
+    description = with_parts(description, urdf, file.parent, arm.near)
+    for note in description.notes:
+        _LOG.warning('%s: %s', arm.urdf, note)
     return {**_limited(data, urdf, commanded, path.name), 'arm': _plain(asdict(description))}
 
 
@@ -189,11 +197,10 @@ def _limit(own: Any, known: float | None, joint: str, name: str, where: str) -> 
     return own
 
 
-def _text(arm: UrdfArm, contract: Path, where: str) -> str:
-    path = find_file(arm.urdf, contract.parent, where)
+def _text(path: Path, arguments: Mapping[str, str], where: str) -> str:
     if path.suffix == '.xacro':
-        return _expanded(path, arm.arguments, where)
-    if arm.arguments:
+        return _expanded(path, arguments, where)
+    if arguments:
         raise ContractError(f'{path.name} is no xacro', where=where, fix='remove arm.arguments')
     try:
         return read_text(path, LIMIT)
@@ -201,45 +208,6 @@ def _text(arm: UrdfArm, contract: Path, where: str) -> str:
         raise ContractError(
             f'cannot be read: {reason(problem)}', where=f'{where}: {path}', fix='check the path'
         ) from None
-
-
-def find_file(uri: str, folder: Path, where: str) -> Path:
-    """Where a file of a robot description is, which need not be there.
-
-    Args:
-        uri: `package://PACKAGE/PATH`, `file://PATH`, or a path relative to `folder`.
-        folder: Of the file that names it.
-        where: What errors begin with.
-
-    Raises:
-        ContractError: If the package is unknown, or the scheme is.
-    """
-    scheme, mark, rest = uri.partition('://')
-    if not mark:
-        return folder / uri
-    if scheme == 'file':
-        return Path(rest)
-    if scheme != 'package':
-        raise ContractError(f'got {uri!r}', where=where, allowed='package://, file://, or a path')
-    package, _, inside = rest.partition('/')
-    for place in _package_folders(package):
-        if place.is_dir():
-            return place / inside
-    raise ContractError(
-        f'unknown package {package!r}',
-        where=f'{where}: {uri}',
-        allowed='a package in AMENT_PREFIX_PATH or ROS_PACKAGE_PATH',
-        fix='source the workspace that has it, or name the folder that it lies in: '
-        'ROS_PACKAGE_PATH=FOLDER',
-    )
-
-
-def _package_folders(package: str) -> list[Path]:
-    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
-    folders = os.environ.get('ROS_PACKAGE_PATH', '').split(os.pathsep)
-    places = [Path(prefix) / 'share' / package for prefix in prefixes if prefix]
-    places += [Path(folder) / package for folder in folders if folder]
-    return places + [Path(folder) for folder in folders if Path(folder).name == package]
 
 
 def _expanded(path: Path, arguments: Mapping[str, str], where: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from il_ros.core.arms import DEFAULT_ARM, AnyArm, arm_of, get_arm
 from il_ros.core.contract import Contract
 from il_ros.core.registry import lookup
-from il_ros.policies.cartesian_expert import Expert
-from il_ros.policies.contract_expert import ContractExpert
+from il_ros.policies.cartesian_expert import ContractExpert, Expert
 
 # By the name of the task.
 EXPERTS = {

@@ -13,14 +13,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.geometry import every, finite, norm
 from il_ros.core.limits import Array, Limits
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 
 FaultKind = Literal[
     'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
-    'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
+    'workspace', 'keep_out', 'separation', 'self_collision', 'force', 'takeover', 'jump', 'plan',
+    'internal',
 ]  # fmt: skip
 
 _MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
@@ -276,14 +277,16 @@ def space(
     """
     if geometry is None:
         return None
-    tools, clearance = geometry.tools(postures), geometry.clearance
-    fault = workspace(tools, limits, names=geometry.names, margin=margin, planned=planned)
-    if fault is None and clearance is not None:
-        gaps, parts = clearance.gaps(postures), clearance.parts
-        fault = separation(gaps, limits, parts=parts, margin=margin, planned=planned)
-    if fault or not limits.keep_out or geometry.outline is None:
+    placed, clearance = geometry.at(postures), geometry.clearance
+    fault = workspace(placed.tools, limits, names=geometry.names, margin=margin, planned=planned)
+    if fault is None and clearance is not None and placed.between is not None:
+        least, parts = limits.separation + margin, clearance.parts
+        fault = apart('separation', placed.between(), least, parts=parts, planned=planned)
+    for gaps, parts in placed.within(margin) if fault is None else ():
+        fault = fault or apart('self_collision', gaps, margin, parts=parts, planned=planned)
+    if fault or not limits.keep_out or placed.outline is None:
         return fault
-    points, near = geometry.outline(postures), geometry.radius + margin
+    points, near = placed.outline(), geometry.radius + margin
     return keep_out(points, limits, parts=geometry.parts, margin=near, planned=planned)
 
 
@@ -377,22 +380,23 @@ def keep_out(
     return Fault('keep_out', text)
 
 
-def separation(
+def apart(
+    kind: FaultKind,
     gaps: Array,
-    limits: Limits,
+    least: float,
     *,
     parts: tuple[tuple[str, str], ...],
-    margin: float = 0.0,
     planned: bool = False,
 ) -> Fault | None:
-    """Whether two arms keep their distance, and `margin` [m] more.
+    """Whether two arms, or parts of one, keep their distance.
 
     Args:
+        kind: `separation` of two arms, or `self_collision`.
         gaps: Distances between their parts, shape (T, Q) [m].
-        parts: The left and the right part of each of the Q distances.
+        least: That they have to keep [m].
+        parts: The one and the other part of each of the Q distances.
         planned: See `space`.
     """
-    least = limits.separation + margin
     row = _first_outside(least - gaps, planned)
     if row is None:
         return None
@@ -400,7 +404,7 @@ def separation(
     one, other = parts[i]
     what = 'planned motion: ' if planned else ''
     text = f'{what}{one}: {gaps[row, i]:.3f} m from {other}, limit {least:.3f} m'
-    return Fault('separation', text)
+    return Fault(kind, text)
 
 
 def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault | None:

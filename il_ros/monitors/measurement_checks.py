@@ -10,10 +10,10 @@ from math import ceil, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.geometry import every
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.gripper_watch import GripperWatch
 from il_ros.monitors.monitor_config import MonitorConfig

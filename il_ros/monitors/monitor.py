@@ -12,11 +12,11 @@ from math import inf, isfinite, nan
 
 import numpy as np
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.chunk_follower import ChunkIntake, Target

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.arms import ArmPair, arm_of, require_commanded
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig

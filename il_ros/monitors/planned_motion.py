@@ -7,10 +7,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.limits import Array, Limits
 from il_ros.core.trajectory import Trajectory
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput

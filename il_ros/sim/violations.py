@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from il_ros.core.clearance import Clearance
+from il_ros.core.arm_geometry import Clearance
 from il_ros.core.limits import Array, Limits
 
 KINDS = ('position', 'velocity', 'acceleration', 'workspace', 'force', 'torque')

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.arm_geometry import Clearance
 from il_ros.core.arms import AnyArm, ArmPair, get_arm
-from il_ros.core.clearance import Clearance
 from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.core.images import Renderer
 from il_ros.core.limits import Array, Limits

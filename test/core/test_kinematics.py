@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inverse_kinematics import solve_ik
 
+from il_ros.core.arm_geometry import Outline
 from il_ros.core.geometry import (
     matrix_about,
     matrix_from_quaternion,
@@ -19,7 +20,7 @@ from il_ros.core.geometry import (
     rotation_vector,
     yaw,
 )
-from il_ros.core.kinematics import Capsule, Outline, resolve
+from il_ros.core.kinematics import Capsule, resolve
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.robots.ur5e import UR5E
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.robots.franka import FRANKA
-from il_ros.monitors.arm_geometry import Geometry
 
 ARM = Geometry.of_arm(FRANKA)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.limits import Limits, Zone
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
 from il_ros.monitors.scores.score import ScoreInput
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Limits
 from il_ros.core.robots.franka import FRANKA
 from il_ros.core.tick_schedule import TickSchedule
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.conformal_thresholds import ConformalThresholds

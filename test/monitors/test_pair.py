@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.contract import WrenchLimits, load_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.limits import Zone
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.measurement_checks import MeasurementChecks
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor
@@ -79,14 +79,14 @@ def test_a_fault_of_the_workspace_names_the_tool():
 
 
 def test_a_fault_of_the_distance_names_both_parts():
-    parts = (('left_a', 'right_a'), ('left_a', 'right_b'))
-    assert checks.separation(np.array([[0.02, 0.3]]), LIMITS, parts=parts) is None
-    fault = checks.separation(np.array([[0.3, 0.0199]]), LIMITS, parts=parts)
+    parts, least = (('left_a', 'right_a'), ('left_a', 'right_b')), LIMITS.separation
+    assert checks.apart('separation', np.array([[0.02, 0.3]]), least, parts=parts) is None
+    fault = checks.apart('separation', np.array([[0.3, 0.0199]]), least, parts=parts)
     assert fault == checks.Fault('separation', 'left_a: 0.020 m from right_b, limit 0.020 m')
     gaps = np.array([[0.3, 0.3], [0.025, 0.3]])
-    fault = checks.separation(gaps, LIMITS, parts=parts, margin=0.01, planned=True)
+    fault = checks.apart('separation', gaps, least + 0.01, parts=parts, planned=True)
     assert fault.text == 'planned motion: left_a: 0.025 m from right_a, limit 0.030 m'
-    assert checks.separation(np.array([[0.3, np.nan]]), LIMITS, parts=parts).kind == 'separation'
+    assert checks.apart('separation', np.array([[0.3, np.nan]]), least, parts=parts) is not None
 
 
 @settings(max_examples=200, deadline=None)

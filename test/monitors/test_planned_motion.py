@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.limits import Zone
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors import checks
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.planned_motion import Motion, trajectory_of
 from il_ros.sim.controller import TrajectoryController
 

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.arm_geometry import Geometry
 from il_ros.core.arms import get_arm
 from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import IlRosError
@@ -17,7 +18,6 @@ from il_ros.experts import expert_of
 from il_ros.experts.teleop.device_reading import DeviceReading
 from il_ros.experts.teleop.jog import Jog
 from il_ros.experts.teleop.setpoint_limiter import MotionConfig
-from il_ros.monitors.arm_geometry import Geometry
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from il_ros.core.clearance import Clearance
+from il_ros.core.arm_geometry import Clearance
 from il_ros.core.errors import IlRosError
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 from il_ros.sim.perturbations import Perturbation

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.clearance import Clearance, segment_distance
+from il_ros.core.arm_geometry import Clearance
+from il_ros.core.kinematics import segment_distance
 from il_ros.core.robots.viperx_pair import VIPERX_PAIR
 
 COORDINATE = st.floats(-1.0, 1.0).map(lambda x: round(x, 3))
