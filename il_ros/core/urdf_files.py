@@ -90,8 +90,9 @@ def with_resolved_arm(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         home=arm.home,
     )
     description = with_parts(description, urdf, file.parent, arm.near)
-    for note in description.notes:
-        _LOG.warning('%s: %s', arm.urdf, note)
+    for note in description.notes:  # links that may touch are normal, the rest is worth a look
+        level = logging.INFO if note.endswith('not held apart') else logging.WARNING
+        _LOG.log(level, '%s: %s', arm.urdf, note)
     return {**_limited(data, urdf, commanded, path.name), 'arm': _plain(asdict(description))}
 
 
