@@ -96,19 +96,27 @@ def _sources(topic: SeenTopic, speed: float) -> Iterable[JointSource]:
     nodes = tuple(sorted({offer.node for offer in topic.publishers if offer.node}))
     for names, group in groups.items():
         receives = np.array([receive for _, receive, _, _ in group], np.int64)
-        rate = rate_of(len(group), int(receives[0]), int(receives[-1]))
-        rate = topic.rate if len(groups) == 1 else rate  # with those that were only counted
+        stamps = np.array([stamp for stamp, _, _, _ in group], np.int64)
+        rate = rate_of(len(group), int(receives[0]), int(receives[-1])) / speed
         yield JointSource(
             topic=topic.name,
             names=names,
             nodes=nodes,
-            rate=rate / speed,
-            stamps=np.array([stamp for stamp, _, _, _ in group], np.int64),
+            rate=_stamped_rate(stamps) or rate,
+            stamps=stamps,
             receives=receives,
             position=_matrix(group, 'position', len(names)),
             velocity=_matrix(group, 'velocity', len(names)),
             frame_id=group[-1][2],
         )
+
+
+def _stamped_rate(stamps: NDArray[np.int64]) -> float:
+    """The rate by the driver's own stamps [Hz], which no load here changes; 0 where it has none."""
+    spacing = np.diff(stamps)
+    if not len(spacing) or stamps[0] <= 0 or not (spacing > 0).all():
+        return 0.0
+    return NS / float(np.median(spacing))
 
 
 def publishers_of_joints(topic: SeenTopic) -> dict[str, set[str]]:

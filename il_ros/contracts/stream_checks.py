@@ -75,7 +75,7 @@ def check_ticks(given: CheckInput) -> Iterable[Finding]:
     elif lacking > SHARE * count + 1:
         fix = 'see the lines of the observations; a slow stream may need a larger align.max_age'
         yield wrong('rate', (f'{lacking} of {count} ticks lack {text}', fix))
-    elif abs(made.rate - wanted) > _TICKS * wanted:
+    elif abs(made.rate - wanted) > (_TICKS + 1.0 / count) * wanted:  # a tick may be cut off
         fix = f'set rate to one that divides the rate of {given.contract.clock}'
         yield wrong('rate', (f'ticks at {made.rate:.1f} Hz, the contract wants {wanted:g}', fix))
     else:
