@@ -77,8 +77,9 @@ def command_paths(seen: SeenGraph, grippers: Sequence[str] = ()) -> list[Command
     for controller in controllers:
         if not set(controller.joints) & _taken(paths):
             paths.append(_of_controller(seen, controller))
-    paths += _of_actions(seen, paths, grippers)
-    return paths or list(_of_topics(seen))
+    if seen.controllers is None:
+        paths += _of_topics(seen)
+    return paths + list(_of_actions(seen, paths, grippers))
 
 
 def usable_paths(paths: Sequence[CommandPath]) -> list[CommandPath]:
@@ -129,20 +130,23 @@ def _of_actions(
 
 
 def _of_topics(seen: SeenGraph) -> Iterable[CommandPath]:
-    """The topic that looks like a controller's, where no controller manager answers."""
+    """Where no controller manager answers: those that say what they follow, or one by name."""
+    active = seen.following()
     found = [
         (adapter, name.removesuffix(suffix), name)
         for adapter, suffix in _TOPICS.items()
         for name in sorted(seen.topics)
         if name.endswith(suffix) and _KINDS[adapter] in seen.topics[name].types
     ]
-    for adapter, controller, name in found[:1]:
-        others = listed(name for _, _, name in found[1:])
+    known = [each for each in found if active.get(each[1])]
+    for adapter, controller, name in known or found[:1]:
+        others = '' if known else listed(name for _, _, name in found[1:])
         doubt = seen.unasked or 'no controller says its joints'
+        doubt = f'{doubt}; also there: {others}' if others else doubt
         yield CommandPath(
             adapter=adapter,
             topic=name,
-            joints=(),
+            joints=active.get(controller, ()),
             namespace=controller.rpartition('/')[0],
-            doubt=f'{doubt}; also there: {others}' if others else doubt,
+            doubt='' if known else doubt,
         )

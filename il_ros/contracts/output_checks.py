@@ -71,7 +71,13 @@ def _controller(given: CheckInput, subject: str, name: str, output: OutputConfig
     """Whether the controller behind a command topic is active, with the right joints."""
     controllers, node = given.seen.controllers, name.rpartition('/')[0]
     if controllers is None:
-        return unseen(subject, given.seen.unasked)
+        joints = given.seen.following().get(node)
+        if joints is None:
+            return unseen(subject, given.seen.unasked)
+        known = SeenController(
+            name=node, type='', state='active', interfaces=tuple(f'{joint}/' for joint in joints)
+        )
+        controllers = (known,)
     controller = next((c for c in controllers if c.name == node), None)
     if controller is None:
         if output.adapter in _ACTIONS:

@@ -120,7 +120,10 @@ def seen_robot(
     measured = {name for source in sources for name in source.names}
     arm, grippers = _split(description, sources)
     paths = command_paths(seen, [name for name in grippers if name in measured])
-    paths = [_completed(path, arm, grippers, measured) for path in paths]
+    rest = measured - {joint for path in paths for joint in path.joints}
+    paths = [
+        _completed(path, [name for name in (*arm, *grippers) if name in rest]) for path in paths
+    ]
     names = [joint for path in paths for joint in path.joints]
     if not set(names) & set(arm):  # nobody takes commands for the arm: it is there all the same
         every = (*arm, *(grippers[:1] if not paths else ()))
@@ -191,14 +194,9 @@ def _first(description: RobotDescription, name: str) -> str:
     return next(joint.name for joint in path if joint.moves)
 
 
-def _completed(
-    path: CommandPath, arm: Sequence[str], grippers: Sequence[str], measured: set[str]
-) -> CommandPath:
-    """A path with all measured joints, where nobody says which it moves."""
-    if path.joints:
-        return path
-    joints = tuple(name for name in (*arm, *grippers) if name in measured)
-    return replace(path, joints=joints)
+def _completed(path: CommandPath, rest: Sequence[str]) -> CommandPath:
+    """A path with all joints that no other takes, where nobody says which it moves."""
+    return path if path.joints else replace(path, joints=tuple(rest))
 
 
 def _groups(

@@ -16,6 +16,7 @@ from il_ros.core.streams import COMPRESSED_IMAGE, IMAGE
 
 DESCRIPTION, CLOCK_TYPE = 'robot_description', 'rosgraph_msgs/msg/Clock'
 _STRING = 'std_msgs/msg/String'
+CONTROLLER_STATE = 'control_msgs/msg/JointTrajectoryControllerState'
 _COMMANDS = ('trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray')
 _KEPT, _KEPT_BYTES = 4000, 8 << 20  # of one topic
 _IMAGES = 1  # whose size and encoding are read
@@ -180,6 +181,21 @@ class SeenGraph:
         """Messages of a topic by the robot's time, which may be simulated [Hz]."""
         return topic.rate / self.speed
 
+    def following(self) -> dict[str, tuple[str, ...]]:
+        """Joints of the trajectory controllers that tell what they follow, as active ones do.
+
+        By the absolute name of the controller, in its own order.
+        """
+        found = {}
+        for topic in self.of_type(CONTROLLER_STATE):
+            try:
+                reader = Cdr(topic.samples[-1].data)
+                reader.header()
+                found[topic.name.rpartition('/')[0]] = tuple(reader.strings())
+            except (IlRosError, IndexError):
+                continue
+        return found
+
     def descriptions(self) -> dict[str, str]:
         """The text of each robot description, by the namespace of its topic."""
         found = {}
@@ -194,7 +210,14 @@ def is_looked_into(name: str, type_name: str) -> bool:
     """Whether the messages of a topic are taken, not only its being there."""
     if type_name == _STRING:
         return name.rpartition('/')[2] == DESCRIPTION
-    return type_name in {*decoded_types(), *_COMMANDS, IMAGE, COMPRESSED_IMAGE, CLOCK_TYPE}
+    return type_name in {
+        *decoded_types(),
+        *_COMMANDS,
+        IMAGE,
+        COMPRESSED_IMAGE,
+        CLOCK_TYPE,
+        CONTROLLER_STATE,
+    }
 
 
 def rate_of(count: int, first: int, last: int) -> float:

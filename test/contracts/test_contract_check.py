@@ -31,7 +31,7 @@ from il_ros.core.contract import parse_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.core.robots.franka import FRANKA
-from il_ros.core.seen_graph import SeenEndpoint, SeenSample
+from il_ros.core.seen_graph import CONTROLLER_STATE, SeenEndpoint, SeenSample
 
 NAMES = (*FR3_JOINTS, FINGER)
 COMMANDS = '/arm_controller/joint_trajectory'
@@ -336,6 +336,19 @@ def test_a_forward_command_controller_has_to_take_the_joints_in_this_order():
 def test_without_a_controller_manager_that_was_not_looked_at():
     found = checked(robot(controllers=None))['action.output (controller)']
     assert (found.state, found.text) == ('not looked at', 'there is no controller manager')
+
+
+def test_a_controller_that_tells_what_it_follows_is_known_without_a_manager():
+    def state(names):
+        return topic(
+            '/arm_controller/controller_state', CONTROLLER_STATE, 50,
+            lambda time, _: joints(names, [0.0] * len(names), stamp=time),
+        )  # fmt: skip
+
+    found = checked(robot(state(NAMES), controllers=None))['action.output (controller)']
+    assert found.state == 'ok'
+    found = checked(robot(state(FR3_JOINTS), controllers=None))['action.output (controller)']
+    assert found.text == f'/arm_controller moves not {FINGER}'
 
 
 def clock(speed=1.0):

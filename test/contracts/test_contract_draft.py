@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from cdr_messages import joints as joint_message
 from seen_graphs import (
     DRIVERS,
     FR3_AT,
@@ -21,6 +22,7 @@ from seen_graphs import (
     placed,
     poses,
     states,
+    topic,
     urdf,
 )
 
@@ -33,6 +35,7 @@ from il_ros.core.contract import load_contract
 from il_ros.core.contract_checks import OUTPUT_ADAPTERS
 from il_ros.core.errors import ContractError
 from il_ros.core.registry import names_of
+from il_ros.core.seen_graph import CONTROLLER_STATE
 
 GRIPPERS = {*GRIPPER_ACTIONS.values()} <= {*names_of('output_adapter', OUTPUT_ADAPTERS)}
 
@@ -156,6 +159,27 @@ def test_a_gripper_is_an_output_of_its_own_or_left_out_and_that_is_said(
         assert joint not in action['names']
         assert action['output']['adapter'] == 'joint_trajectory'
         assert any(why == f'{joint}: no output for {adapter} here' for _, _, why in draft.doubts)
+
+
+def controller_state(name, joints):
+    return topic(
+        f'{name}/controller_state', CONTROLLER_STATE, 50,
+        lambda time, _: joint_message(joints, stamp=time, frame_id=''),
+    )  # fmt: skip
+
+
+def test_without_a_controller_manager_controllers_tell_what_they_follow():
+    whole = DRIVERS['ur']()
+    bare = replace(whole, controllers=None, unasked='there is no controller manager')
+    draft, data = drafted(bare)
+    assert any('also there: /scaled_joint_trajectory_controller' in w for _, _, w in draft.doubts)
+    arm = '/scaled_joint_trajectory_controller'
+    state = controller_state(arm, UR_JOINTS[::-1])
+    draft, data = drafted(replace(bare, topics={**bare.topics, state.name: state}))
+    outputs = data['action'].get('outputs') or [data['action']['output']]
+    assert outputs[0]['topic'] == 'scaled_joint_trajectory_controller/joint_trajectory'
+    assert data['action']['names'][:6] == list(UR_JOINTS[::-1])  # its order
+    assert not any('no controller manager' in why for _, _, why in draft.doubts)
 
 
 def test_two_arms_have_two_outputs_and_keys_of_their_own():
