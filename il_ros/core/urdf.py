@@ -9,9 +9,10 @@ Source: the XML specification of urdf (wiki.ros.org/urdf/XML).
 from __future__ import annotations
 
 import math
+import operator
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,12 +30,14 @@ from il_ros.core.kinematics import (
     Numbers3,
     Placement,
 )
-from il_ros.core.limits import Array
+from il_ros.core.limits import Array, Limits
 
 LIMIT = 4 << 20
 """Characters of the longest URDF."""
 
 _DEPTH, _TAGS, _LINKS = 50, 100_000, 1000
+_SAME = 1e-6  # m, rad or rad/s up to which numbers are the same
+_SAME_ANGLE = 1e-5  # rad; the angle of a quaternion of rounded numbers is no better
 _MOVES = ('revolute', 'continuous', 'prismatic')
 _TYPES = (*_MOVES, 'fixed', 'floating', 'planar')
 
@@ -439,6 +442,64 @@ def arm_description(
             raise ContractError(str(problem), where=f'{urdf.where}: tip {tip}') from None
         limbs.append(limb)
     return ArmDescription(name=urdf.name, base=base, limbs=tuple(limbs))
+
+
+def differences(urdf: Urdf, arm: ArmDescription, limits: Limits) -> list[str]:
+    """In what a robot is not the arm of a contract, a text each; none where it is.
+
+    Args:
+        urdf: The robot.
+        arm: Of the contract.
+        limits: Its limits, with the names of the commanded joints: none may be beyond the robot's.
+
+    Raises:
+        ContractError: If the robot has no such base, tip or way between them.
+    """
+    found: dict[str, None] = {}
+    for limb in arm.limbs:
+        joints, tool = moving_joints(urdf, arm.base, limb.tip)
+        names, known = ([joint.name for joint in each] for each in (joints, limb.joints))
+        if names != known:
+            return [f'the joints to {limb.tip} are {", ".join(names)}, not {", ".join(known)}']
+        pairs = zip(joints, limb.joints, strict=True)
+        texts = [text for one, other in pairs for text in _joint_differs(one, other)]
+        texts += _apart(f'the tool {limb.tip}', tool, limb.tool)
+        found |= dict.fromkeys(texts)
+    return [*found, *_narrower(urdf, limits)]
+
+
+def _joint_differs(one: JointDescription, other: JointDescription) -> Iterator[str]:
+    if one.type != other.type:
+        yield f'{one.name} is {one.type}, not {other.type}'
+    if one.mimic != other.mimic:
+        yield f'{one.name} follows {one.mimic or "none"}, not {other.mimic or "none"}'
+    if math.dist(one.axis, other.axis) > _SAME:
+        yield f'{one.name} has the axis {one.axis}, not {other.axis}'
+    yield from _apart(one.name, one.origin, other.origin)
+
+
+def _apart(what: str, one: Placement, other: Placement) -> Iterator[str]:
+    if (away := math.dist(one.xyz, other.xyz)) > _SAME:
+        yield f'{what} is {1000 * away:.3f} mm from where the contract has it'
+    turned = 2 * math.acos(min(abs(sum(map(operator.mul, one.quaternion, other.quaternion))), 1.0))
+    if turned > _SAME_ANGLE:
+        yield f'{what} is turned by {turned:.6f} rad'
+
+
+def _narrower(urdf: Urdf, limits: Limits) -> Iterator[str]:
+    """Where the contract allows more than the robot does."""
+    for i, name in enumerate(limits.names):
+        joint = urdf.joints.get(name)
+        if joint is None:
+            continue
+        bounds = (
+            ('lower', joint.lower, -1.0, limits.position_min[i]),
+            ('upper', joint.upper, 1.0, limits.position_max[i]),
+            ('velocity', joint.velocity, 1.0, limits.velocity[i]),
+        )
+        for what, own, sign, allowed in bounds:
+            if own is not None and sign * (allowed - own) > _SAME:
+                yield f'the {what} limit of {name} is {own:g}, the contract has {allowed:g}'
 
 
 def _rest(urdf: Urdf, name: str) -> float:

@@ -35,6 +35,7 @@ from il_ros.ros.command_sender import CommandSender
 from il_ros.ros.command_topic_watch import CommandTopicWatch
 from il_ros.ros.controller_goal_watch import ControllerGoalWatch
 from il_ros.ros.deferred_service import SlowAnswer
+from il_ros.ros.description_watch import DescriptionWatch
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
 from il_ros.ros.fail_safe_node import FailSafeNode
 from il_ros.ros.frame_source import FrameSource
@@ -169,6 +170,7 @@ class MonitorNode(FailSafeNode):
             self._clocks,
             self._sender,
             self._limits,
+            DescriptionWatch(self, self._contract),
             SimTimeWatch(self),
         )
         for mode, topic in _TOPICS.items():
