@@ -51,6 +51,7 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
+from il_ros.ros.present import Present
 from il_ros.ros.publisher_watch import GraphWatch, PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
@@ -129,6 +130,7 @@ class MonitorNode(FailSafeNode):
             self,
             self._contract,
             settings=self._settings,
+            present=Present(self).now,
             seconds=self._seconds,
             replacement=lambda topic: ReplacementWatch(self, self.resolve_topic_name(topic)),
         )

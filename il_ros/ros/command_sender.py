@@ -60,7 +60,8 @@ class CommandSender:
     transit: the monitor brakes on from what it follows.
 
     Args:
-        node: Owner of the publishers; its clock tells how late a command is.
+        node: Owner of the publishers.
+        present: The time now [ns], by the node's clock; tells how late a command is.
         contract: Says what is sent, and where.
         settings: Of the monitor: how far ahead it plans, and its `tracking_error`, which holds for
             what the controllers follow, too.
@@ -79,11 +80,12 @@ class CommandSender:
         contract: Contract,
         *,
         settings: MonitorConfig,
+        present: Callable[[], int],
         seconds: Callable[[int], float],
         replacement: Callable[[str], ReplacementWatch | None] = lambda topic: None,
     ) -> None:
         self._node, self._names = node, contract.action.names
-        self._seconds = seconds
+        self._present, self._seconds = present, seconds
         self._period, self._delay = contract.period, contract.command_delay
         self._punctuality = Punctuality(
             self._delay, settings.command_lead, settings.least_command_lead
@@ -147,7 +149,7 @@ class CommandSender:
         if late := self._punctuality.problem(self._now):
             yield late
         if self._trajectories:
-            stamp = int(self._node.get_clock().now().nanoseconds)
+            stamp = self._present()
             for each in self._trajectories:
                 yield from each.problems(self._seconds(stamp))
 
@@ -243,7 +245,7 @@ class CommandSender:
 
     def _since(self, stamp: int) -> float:
         """Time that has passed since `stamp` [s]."""
-        return float(self._node.get_clock().now().nanoseconds - stamp) / NS
+        return (self._present() - stamp) / NS
 
     def _parts(self, plan: Plan) -> list[Plan]:
         """The plan of each output, the same ones for the same plan."""

@@ -7,7 +7,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 # Best effort: takes from any publisher, and a late sample is worth nothing. Drivers choose theirs.
 SENSOR_IN = qos_profile_sensor_data
 
-# The same, where each sample is looked at: a queue that outlasts a busy moment at 1 kHz.
+# The same, where only the newest is looked at.
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+# The same as sensors, where each sample is looked at: a queue that outlasts a busy moment at 1 kHz.
 EVERY_SAMPLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 # What our own simulator and nodes publish as sensors is reliable, so that both reliable and best

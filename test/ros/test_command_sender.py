@@ -47,6 +47,9 @@ class Node:
     def create_subscription(self, _, topic, callback, *__, **___):
         self.topic, self.hear = topic, callback
 
+    def present(self):
+        return self.get_clock().now().nanoseconds
+
     def at(self, now, *passes):
         self._now, self.passes = round(now * NS), [*passes]
 
@@ -61,7 +64,9 @@ def monitor(contract):
 
 def make_sender(node, contract, **settings):
     settings = MonitorConfig(**settings)
-    return CommandSender(node, contract, settings=settings, seconds=lambda stamp: stamp / NS)
+    return CommandSender(
+        node, contract, settings=settings, present=node.present, seconds=lambda stamp: stamp / NS
+    )
 
 
 def frame(now):
@@ -161,9 +166,10 @@ def test_a_least_lead_counts_from_the_first_command_and_until_a_longer_one_is_ne
 
 def test_nothing_begins_before_it_is_known_how_trajectories_are_replaced(contract):
     unknown = SimpleNamespace(at_once=False, problems=lambda: ['not known yet'], values=dict)
+    node = Node()
     sender = CommandSender(
-        Node(), contract, settings=MonitorConfig(), seconds=lambda stamp: stamp / NS,
-        replacement=lambda topic: unknown,
+        node, contract, settings=MonitorConfig(), present=node.present,
+        seconds=lambda stamp: stamp / NS, replacement=lambda topic: unknown,
     )  # fmt: skip
     assert 'not known yet' in list(sender.problems())
 
@@ -172,7 +178,8 @@ def make_led_sender(node, contract, *, at_once):
     replacement = SimpleNamespace(at_once=at_once, problems=tuple, values=dict)
     return CommandSender(
         node, contract, settings=MonitorConfig(least_command_lead=0.2),
-        seconds=lambda stamp: stamp / NS, replacement=lambda topic: replacement,
+        present=node.present, seconds=lambda stamp: stamp / NS,
+        replacement=lambda topic: replacement,
     )  # fmt: skip
 
 
