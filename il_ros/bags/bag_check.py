@@ -18,6 +18,7 @@ from il_ros.bags.bag_metadata import (
     read_metadata,
     total,
 )
+from il_ros.bags.bag_paths import apart, bag_of, loose_files, require_bags
 from il_ros.bags.bag_scan import FileScan, scan_file
 from il_ros.bags.bag_storage import bag_files, is_being_written
 from il_ros.bags.episode_info import (
@@ -26,7 +27,6 @@ from il_ros.bags.episode_info import (
     EpisodeInfo,
     is_bag,
     read_episode_info,
-    require_folder,
 )
 from il_ros.bags.part_folder import command, is_locked, whole_path
 from il_ros.core.errors import DatasetError
@@ -43,7 +43,7 @@ class BagFinding:
     """One bag, and what is wrong with it.
 
     Attributes:
-        path: Its folder.
+        path: Its folder, or the file that it is.
         state: `running` if it is being written; `orphan` if the process that recorded it is gone;
             `damaged` if a file has parts that are not whole; `incomplete` if a file or
             `metadata.yaml` is missing; `unreadable` if nothing in it can be read, or it may
@@ -80,7 +80,7 @@ class BagContent:
     """What a bag says of itself, and what is in its files.
 
     Attributes:
-        folder: The bag's folder.
+        folder: The bag's folder, or the file that it is.
         metadata: Of `metadata.yaml`; none if it is missing or damaged.
         info: Of `episode.json`; none if it is missing or damaged.
         scans: Of its files, in order.
@@ -92,6 +92,20 @@ class BagContent:
     info: EpisodeInfo | None
     scans: tuple[FileScan, ...]
     broken: Mapping[str, DatasetError]
+
+    @property
+    def single(self) -> bool:
+        """Whether the bag is a file by itself."""
+        return self.folder.is_file()
+
+    @property
+    def apart(self) -> str:
+        """Why files of it that nothing names are not of one recording; empty if they are."""
+        if self.metadata is not None:
+            described = {scan.path.name for scan in self.scans} <= set(self.metadata.files)
+        else:
+            described = self.info is not None or EPISODE_FILE in self.broken
+        return '' if described else apart([scan.path for scan in self.scans])
 
     @property
     def topics(self) -> dict[str, MessageCount]:
@@ -163,7 +177,7 @@ def check(paths: Iterable[Path]) -> list[BagFinding]:
     """Check every bag among and below `paths`, hidden ones included; links are not followed.
 
     Raises:
-        DatasetError: If a path is not a folder.
+        DatasetError: If a path is neither a folder nor a file of a bag.
     """
     return [assess_bag(folder) for folder in find_bags(paths)]
 
@@ -172,13 +186,13 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
     """Every bag among and below `paths`, hidden ones included; links are not followed.
 
     Raises:
-        DatasetError: If a path is not a folder.
+        DatasetError: If a path is neither a folder nor a file of a bag.
     """
     bags: dict[Path, None] = {}
     for path in map(whole_path, paths):
-        require_folder(path)
+        require_bags(path)
         try:
-            bags |= dict.fromkeys(_below(path))
+            bags |= dict.fromkeys([bag_of(path)] if path.is_file() else _below(path))
         except OSError as problem:  # a folder that is skipped would count as sound
             raise DatasetError(
                 f'cannot be read: {problem.strerror}', where=str(problem.filename)
@@ -277,7 +291,7 @@ def _assessed(folder: Path, content: BagContent, *, orphan: bool) -> BagFinding:
 
 def _missing(content: BagContent) -> str:
     if content.metadata is None:
-        return 'no metadata.yaml'
+        return '' if content.single else 'no metadata.yaml'
     there = {scan.path.name for scan in content.scans}
     missing = [name for name in content.metadata.files if name not in there]
     return f'no {", ".join(missing)}' if missing else ''
@@ -346,9 +360,12 @@ def _below(path: Path) -> Iterator[Path]:
     for root, folders, _ in os.walk(path, onerror=_raise):
         here = Path(root)
         if _is_one(here):
-            folders.clear()
-            yield here
-            continue
+            if loose := loose_files(here):
+                yield from loose
+            else:
+                folders.clear()
+                yield here
+                continue
         folders[:] = sorted(
             name
             for name in folders

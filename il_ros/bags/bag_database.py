@@ -32,6 +32,7 @@ class DatabaseReader:
         base: The connection, which the caller closes.
         topics: By number.
         first: Earliest time of receipt [ns]; 0 without a message.
+        last: Latest time of receipt [ns]; 0 without a message.
 
     Raises:
         DatasetError: If there is a log of its writer beside it.
@@ -44,8 +45,10 @@ class DatabaseReader:
         self.base = open_database(path)
         try:
             self.topics: Mapping[int, BagTopic] = self._topics()
-            (first,) = self.base.execute('SELECT MIN(timestamp) FROM messages').fetchone()
-            self.first = int(first or 0)
+            self.first, self.last = (
+                int(self.base.execute(f'SELECT {edge}(timestamp) FROM messages').fetchone()[0] or 0)
+                for edge in ('MIN', 'MAX')
+            )
         except BaseException:
             self.base.close()
             raise

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, read_metadata, require_inside
-from il_ros.bags.bag_storage import SUFFIXES, StoredMessages, bag_files, open_stored
+from il_ros.bags.bag_storage import SUFFIXES, StoredMessages, bag_files, open_stored, plain_name
 from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.bags.one_frame import ZSTD_MAGIC, decompress_message
@@ -119,6 +119,12 @@ class EpisodeReader:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the bag: that of its folder, or of its file without the ending."""
+        name = self.path.name
+        return Path(plain_name(name)).stem if self.path.is_file() else name
 
     @property
     def namespace(self) -> str:

@@ -28,7 +28,7 @@ from il_ros.bags.bag_metadata import (
     write_metadata,
 )
 from il_ros.bags.bag_scan import FileScan, read_blocks
-from il_ros.bags.bag_storage import is_being_written, plain_name
+from il_ros.bags.bag_storage import is_being_written, plain_name, storage_suffix
 from il_ros.bags.bag_writer import BagWriter
 from il_ros.bags.episode_info import EPISODE_FILE, KEPT, is_bag
 from il_ros.bags.mcap_file import Storage, is_full
@@ -45,7 +45,7 @@ _TEMPORARY = re.compile(r'\..+\.tmp')
 Report = Callable[[str], None]
 
 
-def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -> Path:
+def recover(bag: Path, *, keep: bool = True, report: Report = lambda _: None) -> Path:
     """Replace `bag` by a bag of everything that is whole in it.
 
     A bag whose files are in order only gets a new `metadata.yaml` (and `episode.json`). Otherwise
@@ -53,25 +53,27 @@ def recover(bag: Path, *, keep: bool = False, report: Report = lambda _: None) -
     the same messages, they replace it.
 
     Args:
-        bag: Hidden folder of an episode (`.ID.part`), or a damaged bag, also one of `ros2 bag`.
-        keep: Whether the damaged one stays, as `NAME.damaged`, where files were written anew.
+        bag: Hidden folder of an episode (`.ID.part`), or a damaged bag, also one of `ros2 bag`, or
+            the file that is one.
+        keep: Whether the damaged one stays, as `NAME.damaged` (`NAME.2.damaged`, ...), where files
+            were written anew.
         report: Called with what was kept and dropped.
 
     Returns:
-        The folder of the bag.
+        The folder of the bag, or its file.
 
     Raises:
-        IlRosError: If it is being written, holds nothing whole, has a newer format, or the disk
-            refuses. The original is then unchanged.
+        IlRosError: If it is being written, holds nothing whole, has a newer format, its files are
+            not of one recording, or the disk refuses. The original is then unchanged.
     """
     bag = whole_path(bag)
     target = part_target(bag) or bag
     inner = inner_folder(bag)
-    if not is_bag(inner):
+    if not is_bag(inner) and not (inner.is_file() and storage_suffix(inner.name)):
         raise DatasetError(
             'not a bag',
             where=str(bag),
-            allowed='a folder with an .mcap or .db3 file, or the hidden folder of an episode',
+            allowed='an .mcap or .db3 file, a folder with some, or the hidden folder of an episode',
             fix='see "il_ros bags check" on the folder above it',
         )
     with _alone(bag):
@@ -100,6 +102,12 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
             where=str(bag),
             fix='there is nothing to recover; delete the folder yourself',
         )
+    if problem := content.apart:
+        raise DatasetError(
+            f'its files are not of one recording: {problem}',
+            where=str(bag),
+            fix='put each into a folder of its own; or, if they are, "ros2 bag reindex" the folder',
+        )
     state, _ = faults(content)
     if state == 'ok' and bag == target:
         report(f'{bag}: nothing to recover')
@@ -111,7 +119,8 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
             shutil.rmtree(bag)
     else:
         kept = [_kept_name(inner, name) for name in sorted(_wrong_files(content))]
-        _write_anew(content, bag, target, keep=keep)
+        target, copy = _write_anew(content, bag, target, keep=keep)
+        kept += [copy] if copy else []
     for name in kept:
         report(f'{target}: what was damaged, or of another recording, is kept as {name}')
     report(f'{target}: {content.count.messages} messages')
@@ -124,7 +133,8 @@ def _recover(bag: Path, inner: Path, target: Path, *, keep: bool, report: Report
 def _alone(bag: Path) -> Iterator[None]:
     """Lock out other processes: by the recorder's lock in a hidden folder, else on the folder."""
     try:
-        descriptor = lock(bag / LOCK_FILE if part_target(bag) else bag)
+        folder = bag.parent if bag.is_file() else bag
+        descriptor = lock(bag / LOCK_FILE if part_target(bag) else folder)
     except BlockingIOError:
         raise DatasetError(
             'is being recorded, or recovered', where=str(bag), fix='wait for its end'
@@ -194,7 +204,8 @@ def _kept_name(folder: Path, name: str) -> str:
     return new
 
 
-def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> None:
+def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> tuple[Path, str]:
+    """Write everything whole into new files; gives the new bag, and the name of the old one."""
     if any(scan.suffix == '.db3' for scan in content.scans):
         raise DatasetError(
             '; '.join(content.dropped), where=str(bag), fix='try "sqlite3 FILE .recover"'
@@ -203,18 +214,20 @@ def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> 
     try:
         new.mkdir()
         _copy_messages(content, new)
+        if content.single:
+            _verify(content, new)
+            return _take_the_place_of_file(new, bag, keep=keep)
         _copy_others(content, new)
         write_info(content, new, target.name)
         _verify(content, new)
-        _take_the_place(new, bag, target, keep=keep)
+        return target, _take_the_place(new, bag, target, keep=keep)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
+def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> str:
+    kept = target.with_name(_kept_name(target.parent, target.name))
     if keep:
-        kept = target.with_name(target.name + KEPT)
-        require_free(kept, error=DatasetError)
         bag.rename(kept)
     try:
         publish(new, target)
@@ -224,6 +237,22 @@ def _take_the_place(new: Path, bag: Path, target: Path, *, keep: bool) -> None:
         raise
     if bag != target and not keep:
         shutil.rmtree(bag)
+    return kept.name if keep else ''
+
+
+def _take_the_place_of_file(new: Path, bag: Path, *, keep: bool) -> tuple[Path, str]:
+    """Put the one file in a new folder where the damaged one is; at no time there is none."""
+    target = bag.with_name(plain_name(bag.name))
+    if target != bag:
+        require_free(target, error=DatasetError)
+    kept = _kept_name(bag.parent, bag.name)
+    if keep:
+        os.link(bag, bag.with_name(kept))
+    os.replace(new / target.name, target)
+    if target != bag:
+        bag.unlink()
+    sync(bag.parent)
+    return target, kept if keep else ''
 
 
 def _copy_messages(content: BagContent, folder: Path) -> None:
@@ -265,7 +294,8 @@ def _copy_others(content: BagContent, folder: Path) -> None:
     for entry in content.folder.iterdir():
         if entry.name in made or _TEMPORARY.fullmatch(entry.name):
             continue
-        name = _kept_name(content.folder, entry.name) if entry.name in wrong else entry.name
+        clash = entry.name in wrong or os.path.lexists(folder / entry.name)
+        name = _kept_name(content.folder, entry.name) if clash else entry.name
         if entry.is_dir() and not entry.is_symlink():
             shutil.copytree(entry, folder / name, symlinks=True)
         else:

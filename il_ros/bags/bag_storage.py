@@ -35,10 +35,12 @@ class StoredMessages(Protocol):
     Attributes:
         topics: By the file's own number.
         first: Earliest time of receipt [ns].
+        last: Latest time of receipt [ns].
     """
 
     topics: Mapping[int, BagTopic]
     first: int
+    last: int
 
     def messages(self, channels: Container[int]) -> Iterator[StoredMessage]:
         """Messages of these numbers, in the order in which they were received."""

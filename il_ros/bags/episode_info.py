@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from il_ros.bags.bag_metadata import METADATA_FILE, newer, require_inside
+from il_ros.bags.bag_storage import storage_suffix
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.config import parse
@@ -27,7 +28,6 @@ FORMAT = 2
 FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
 EPISODE_FILE = 'episode.json'
 KEPT = '.damaged'  # a recovery adds this to the name of what it replaced
-STORAGE_FILES = ('*.mcap', '*.db3', '*.mcap.zstd', '*.db3.zstd')
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _END = re.compile(r'\s*[,}]')
 
@@ -222,54 +222,11 @@ def _members(text: str) -> dict[str, Any]:
     return found
 
 
-def find_episodes(paths: Iterable[Path]) -> list[Path]:
-    """Folders of the bags among `paths`; a folder of episodes counts as its episodes.
-
-    Damaged episodes are included, so that their reader can report why it leaves them out.
-    Unfinished ones (hidden folders) and what a recovery kept (`NAME.damaged`) are not.
-
-    Raises:
-        DatasetError: If a path does not exist or holds no episode.
-    """
-    found: list[Path] = []
-    for path in paths:
-        require_folder(path)
-        visible = sorted(entry for entry in path.iterdir() if not entry.name.startswith('.'))
-        inside = [path] if _is_episode(path) else [e for e in visible if _is_episode(e)]
-        if not inside:
-            raise DatasetError(
-                'no episode in it', where=str(path), fix='record some, or check the path'
-            )
-        found += inside
-    return list(dict.fromkeys(found))
-
-
-def require_folder(
-    path: Path, allowed: str = 'the folder of a bag, or a folder of such folders'
-) -> None:
-    """Refuse a path that is no folder; `allowed` is for the error.
-
-    Raises:
-        DatasetError: If it is not.
-    """
-    if not path.is_dir():
-        raise DatasetError(
-            'not a folder' if path.exists() else 'no such folder',
-            where=str(path),
-            allowed=allowed,
-        )
-
-
 def is_bag(folder: Path) -> bool:
     """Whether a folder is a bag, damaged or not."""
     if not folder.is_dir():
         return False
     names = {entry.name for entry in folder.iterdir()}
-    endings = tuple(pattern.removeprefix('*') for pattern in STORAGE_FILES)
     return bool(names & {METADATA_FILE, EPISODE_FILE}) or any(
-        name.endswith(endings) and not name.startswith('.') for name in names
+        storage_suffix(name) and not name.startswith('.') for name in names
     )
-
-
-def _is_episode(path: Path) -> bool:
-    return is_bag(path) and not path.name.endswith(KEPT)

@@ -30,6 +30,7 @@ class McapReader:
     Attributes:
         topics: By channel number.
         first: Earliest log time [ns], by what the chunks say.
+        last: Latest log time [ns], likewise.
 
     Raises:
         RefusedError: If its chunks become too large.
@@ -39,8 +40,9 @@ class McapReader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._outline = McapOutline(file, size)
         self.topics: Mapping[int, BagTopic] = self._topics()
-        chunks = [chunk.start_time for chunk in self._outline.chunks]
-        self.first = min((*chunks, *self._outline.times), default=0)
+        chunks, times = self._outline.chunks, self._outline.times
+        self.first = min((*(chunk.start_time for chunk in chunks), *times), default=0)
+        self.last = max((*(chunk.end_time for chunk in chunks), *times), default=0)
 
     def messages(self, channels: Container[int]) -> Iterator[StoredMessage]:
         """Messages of some channels, in the order of their log times."""

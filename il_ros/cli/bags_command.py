@@ -19,6 +19,7 @@ from il_ros.bags.bag_check import (
     read_bag,
 )
 from il_ros.bags.bag_check import check as check_bags
+from il_ros.bags.bag_paths import bag_of, loose_files, require_bags
 from il_ros.bags.bag_recovery import recover as recover_bag
 from il_ros.bags.episode_info import (
     FORMAT,
@@ -26,7 +27,6 @@ from il_ros.bags.episode_info import (
     Outcome,
     is_bag,
     read_episode_info,
-    require_folder,
     write_episode_info,
 )
 from il_ros.bags.part_folder import whole_path
@@ -65,7 +65,7 @@ def check(paths: Folders, *, all: Flag = False) -> int:
     return 1 if wrong else 0
 
 
-def recover(paths: Folders, *, keep: Flag = False) -> int:
+def recover(paths: Folders, *, keep: bool = True) -> int:
     """Replace damaged bags by whole ones of everything in them that is intact.
 
     The exit code is 1 if a bag could not be recovered.
@@ -73,7 +73,7 @@ def recover(paths: Folders, *, keep: Flag = False) -> int:
     Args:
         paths: Damaged bags, hidden folders of episodes, or folders of them, in which those with a
             problem are recovered.
-        keep: Keep the damaged bag as NAME.damaged.
+        keep: Keep the damaged bag as NAME.damaged where its files are written anew.
     """
     failed = 0
     for finding in check_bags(_given(paths)):
@@ -170,10 +170,12 @@ def _one(path: Path) -> Path:
         DatasetError: If it is not a bag; for a folder of bags it names some.
     """
     path = whole_path(path)
-    require_folder(path, 'the folder of a bag')
+    require_bags(path, 'a bag: a folder, or an .mcap or .db3 file')
+    if path.is_file():
+        return bag_of(path)
     if not os.access(path, os.R_OK | os.X_OK):
         raise DatasetError('cannot be read: Permission denied', where=str(path))
-    if is_bag(path) or part_target(path):
+    if part_target(path) or (is_bag(path) and not loose_files(path)):
         return path
     inside = find_bags([path])
     raise DatasetError(

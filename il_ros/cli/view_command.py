@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tyro
 
+from il_ros.bags.bag_paths import find_episodes
 from il_ros.bags.bag_reader import EpisodeReader
-from il_ros.bags.episode_info import find_episodes
 from il_ros.cli.printing import say
 from il_ros.core.contract import load_contract
 from il_ros.core.errors import DatasetError

@@ -336,7 +336,7 @@ def _arrays(
 
 def _entry(reader: EpisodeReader, frames: int) -> EpisodeEntry:
     entry = EpisodeEntry(
-        id=reader.path.name, start=0, length=frames, outcome='unknown', bag=str(reader.path)
+        id=reader.name, start=0, length=frames, outcome='unknown', bag=str(reader.path)
     )
     if (info := reader.info) is None:
         return entry

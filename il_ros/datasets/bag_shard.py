@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from il_ros import __version__
 from il_ros.bags.bag_reader import BagReadOptions, EpisodeReader
-from il_ros.bags.bag_storage import BEGINS
-from il_ros.bags.episode_info import EPISODE_FILE, STORAGE_FILES
+from il_ros.bags.bag_storage import BEGINS, bag_files
+from il_ros.bags.episode_info import EPISODE_FILE
 from il_ros.core.config import parse
 from il_ros.core.contract import Contract, parse_contract
 from il_ros.core.documents import load_json
@@ -131,7 +131,7 @@ def bag_hash(folder: Path) -> str:
         OSError: If one cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in STORAGE_FILES for path in folder.glob(pattern)}):
+    for path in sorted(bag_files(folder)):
         with open_regular(path) as file:
             begin = BEGINS.get(path.suffix, b'')
             if file.read(len(begin)) != begin:

@@ -15,8 +15,9 @@ from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
+from il_ros.bags.bag_paths import find_episodes
 from il_ros.bags.bag_reader import BagReadOptions
-from il_ros.bags.episode_info import find_episodes, read_episode_info
+from il_ros.bags.episode_info import read_episode_info
 from il_ros.core.atomic_files import write_alone
 from il_ros.core.atomic_folders import require_free, resolved
 from il_ros.core.contract import Contract, parse_contract, require_same

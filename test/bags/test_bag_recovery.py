@@ -33,8 +33,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from il_ros.bags import EpisodeReader
 from il_ros.bags.bag_check import assess_bag, check
+from il_ros.bags.bag_paths import find_episodes
 from il_ros.bags.bag_recovery import recover
-from il_ros.bags.episode_info import MessageLoss, find_episodes, read_episode_info
+from il_ros.bags.episode_info import MessageLoss, read_episode_info
 from il_ros.bags.mcap_file import Storage
 from il_ros.core.errors import DatasetError, IlRosError
 
@@ -69,7 +70,7 @@ def test_a_file_cut_anywhere_gives_back_every_whole_chunk_and_nothing_else(
     offsets += [end + by for end, _ in chunks[:4] for by in (-1, 0)] + [0, len(content) - 1]
     for offset in offsets:
         bag = tmp_path / 'cut' / 'one'
-        shutil.rmtree(bag, ignore_errors=True)
+        shutil.rmtree(bag.parent, ignore_errors=True)
         shutil.copytree(path, bag)
         (bag / 'one.mcap').write_bytes(content[:offset])
         expected = [message for end, inside in chunks if end <= offset for message in inside]
@@ -85,7 +86,8 @@ def test_a_file_cut_anywhere_gives_back_every_whole_chunk_and_nothing_else(
         info = read_episode_info(bag)
         assert (info.messages, info.outcome, info.state) == (len(expected), 'success', 'recovered')
         assert state_of(bag) == 'ok'
-        assert os.listdir(bag.parent) == ['one']
+        assert sorted(os.listdir(bag.parent)) == ['one', 'one.damaged']
+        assert (bag.parent / 'one.damaged' / 'one.mcap').read_bytes() == content[:offset]
 
 
 def test_what_was_dropped_is_said(episode):
@@ -98,9 +100,10 @@ def test_what_was_dropped_is_said(episode):
     recovery = read_episode_info(path).recovery
     assert recovery.chunks == 4
     assert recovery.dropped_bytes == 70  # half a message index; the chunk before it is whole
-    assert said[1:] == [f'{path}: dropped {line}' for line in recovery.dropped]
-    assert 'one.mcap: ' in said[1]
-    assert 'bytes at' in said[1]
+    assert said[0].endswith('is kept as one.damaged')
+    assert said[2:] == [f'{path}: dropped {line}' for line in recovery.dropped]
+    assert 'one.mcap: ' in said[2]
+    assert 'bytes at' in said[2]
 
 
 def test_readers_agree_about_what_was_recovered(episode):
@@ -461,7 +464,9 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(episode, monkeypatch):
 
 
 def test_a_path_that_is_no_bag_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match='not a bag; allowed: a folder with an'):
+    with pytest.raises(
+        DatasetError, match=r'not a bag; allowed: an \.mcap or \.db3 file, a folder with'
+    ):
         recover(tmp_path)
     with pytest.raises(DatasetError, match='no such folder; allowed: the folder of a bag'):
         check([tmp_path / 'none'])

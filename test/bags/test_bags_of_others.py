@@ -14,8 +14,11 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from il_ros.bags import EpisodeReader
-from il_ros.bags.bag_check import assess_bag
+from il_ros.bags.bag_check import assess_bag, check, find_bags
+from il_ros.bags.bag_paths import find_episodes
 from il_ros.bags.bag_recovery import recover
+from il_ros.cli.main import main
+from il_ros.core.errors import DatasetError
 
 EMPTY = 'std_msgs/msg/String'
 SUFFIX = {StoragePlugin.MCAP: '.mcap', StoragePlugin.SQLITE3: '.db3'}
@@ -218,3 +221,118 @@ def test_a_compressed_file_that_is_cut_is_damaged_and_gives_back_what_is_whole(t
     assert not list(bag.glob('*.zstd'))
     file.write_bytes(data[:20])
     assert state_of(bag) == 'ok'  # its twin, which metadata.yaml names, counts
+
+
+def episode_files(folder, starts, *, names='episode_{:06d}.mcap', topics=('/text',)):
+    """A file each for episodes of 100 messages that begin at these seconds."""
+    folder.mkdir(parents=True)
+    for number, start in enumerate(starts):
+        messages = [
+            (topics[number % len(topics)], int(start * 1e9) + 10**7 * i, i) for i in range(1, 101)
+        ]
+        write_mcap(folder / names.format(number), messages)
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize('pause', [2.0, 120.0])
+def test_a_file_an_episode_is_a_bag_a_file_everywhere(tmp_path, contract, pause, capsys):
+    files = episode_files(tmp_path / 'set', [5, 6 + pause, 7 + 2 * pause])
+    before = {file: file.read_bytes() for file in files}
+    assert find_episodes([tmp_path / 'set']) == find_bags([tmp_path]) == files
+    assert find_episodes(files[:1]) == files[:1]
+    assert {finding.state for finding in check([tmp_path])} == {'ok'}
+    assert main(['bags', 'check', str(tmp_path / 'set')]) == 0
+    assert main(['bags', 'recover', str(tmp_path / 'set')]) == 0
+    assert {file: file.read_bytes() for file in (tmp_path / 'set').iterdir()} == before
+    with pytest.raises(
+        DatasetError, match=r'not of one recording: episode_000000\.mcap and .* different times'
+    ):
+        recover(tmp_path / 'set')
+    assert main(['bags', 'info', str(files[1])]) == 0
+    with EpisodeReader(files[1], contract) as reader:
+        assert reader.name == 'episode_000001'
+    assert [number for *_, number in read(files[1], contract)] == list(range(1, 101))
+
+
+def test_episodes_in_simulated_time_are_not_taken_for_recorders_side_by_side(tmp_path):
+    files = episode_files(tmp_path / 'set', [0, 0, 0])
+    assert find_episodes([tmp_path / 'set']) == files
+
+
+@pytest.mark.parametrize('names', ['bag_{}.mcap', 'one.part_{}.mcap'])
+def test_parts_of_a_split_bag_are_one_bag_without_metadata_too(tmp_path, contract, names):
+    bag = tmp_path / 'bag'
+    files = episode_files(bag, [5, 6, 7], names=names)
+    (bag / names.format(3)).touch()  # what a crash left of the next one
+    assert find_episodes([bag]) == [bag]
+    recover(bag)
+    assert state_of(bag) == 'ok'
+    assert len(read(bag, contract)) == 300
+    assert len(files) == 3
+
+
+def test_a_file_of_another_recording_in_a_bag_is_never_made_a_part_of_it(tmp_path, contract):
+    bag = make_bag(tmp_path / 'bag', [('/text', 10**9 + i, i) for i in range(20)])
+    other = write_mcap(bag / 'other.mcap', [('/text', 10**12 + i, i) for i in range(20)])
+    before = other.read_bytes()
+    assert state_of(bag) == 'mismatch'
+    with pytest.raises(DatasetError, match='are of different times; to fix: put each into a fold'):
+        recover(bag)
+    assert other.read_bytes() == before
+    assert len(read(bag, contract)) == 20
+
+
+@pytest.mark.parametrize('keep', [True, False])
+@pytest.mark.parametrize('packed_too', [True, False])
+def test_a_damaged_file_is_recovered_in_its_place(tmp_path, contract, keep, packed_too):
+    file = episode_files(tmp_path / 'set', [5, 60])[1]
+    whole = file.read_bytes()
+    if packed_too:
+        file.unlink()
+        file = file.with_name(file.name + '.zstd')
+        pack = zstandard.ZstdCompressor().compress
+        whole = pack(whole[:-200]) + pack(whole[-200:])
+    file.write_bytes(whole[:-30])
+    (finding,) = [finding for finding in check([tmp_path]) if finding.wrong]
+    assert (finding.path, finding.state) == (file, 'damaged')
+    made = recover(file, keep=keep)
+    assert made.name == 'episode_000001.mcap'
+    assert state_of(made) == 'ok'
+    assert len(read(made, contract)) == 100
+    kept = {entry.name for entry in file.parent.iterdir()} - {'episode_000000.mcap', made.name}
+    assert kept == ({f'{file.name}.damaged'} if keep else set())
+    if keep:
+        assert file.with_name(f'{file.name}.damaged').read_bytes() == whole[:-30]
+    assert len(find_bags([tmp_path])) == 2
+
+
+def test_what_is_dropped_is_in_the_copy_that_is_kept(tmp_path):
+    bag = make_bag(tmp_path / 'bag', [('/text', 10**9 + i, i) for i in range(20)])
+    (file,) = bag.glob('*.mcap')
+    for number in ('', '.2', '.3'):
+        file.write_bytes(damaged := file.read_bytes()[:-9])
+        recover(bag)
+        assert (tmp_path / f'bag{number}.damaged' / file.name).read_bytes() == damaged
+    assert state_of(bag) == 'ok'
+
+
+def test_compressed_messages_that_are_not_whole_are_found_and_left_out(tmp_path, contract):
+    bag = make_bag(tmp_path / 'bag', [('/text', 10**9, 0)])
+    (file,) = bag.glob('*.mcap')
+    pack = zstandard.ZstdCompressor().compress
+    with file.open('wb') as out:
+        writer = McapWriter(out)
+        writer.start(profile='ros2', library='other')
+        schema = writer.register_schema(EMPTY, 'ros2msg', b'string data')
+        channel = writer.register_channel('/text', 'cdr', schema)
+        for i in range(10):
+            data = pack(text(i))
+            writer.add_message(channel, 10**9 + i, data[:-3] if i == 4 else data, 1)
+        writer.finish()
+    edit(bag, compression_mode='MESSAGE', compression_format='zstd', message_count=10)
+    finding = assess_bag(bag)
+    assert (finding.state, finding.messages) == ('damaged', 9)
+    assert '1 compressed messages that are not whole' in finding.problem
+    recover(bag)
+    assert state_of(bag) == 'ok'
+    assert [n for *_, n in read(bag, contract)] == [0, 1, 2, 3, 5, 6, 7, 8, 9]

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
+from il_ros.bags.bag_paths import find_episodes
 from il_ros.bags.episode_info import (
     EpisodeInfo,
     TopicInfo,
-    find_episodes,
     read_episode_info,
     write_episode_info,
 )
@@ -76,7 +76,7 @@ def test_a_folder_of_episodes_counts_as_its_episodes_without_the_unfinished(tmp_
 
 def test_paths_without_an_episode_are_refused(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(DatasetError, match='file: not a folder; allowed: the folder of a bag'):
+    with pytest.raises(DatasetError, match=r'file: not a bag; allowed: a bag \(a folder, or an'):
         find_episodes([tmp_path / 'file'])
     with pytest.raises(DatasetError, match='none: no such folder'):
         find_episodes([tmp_path / 'none'])

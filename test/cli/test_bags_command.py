@@ -135,7 +135,8 @@ def test_a_path_that_is_no_bag_is_named_for_what_it_is(verb, episode, tmp_path, 
     assert main(['bags', verb, str(path.parent), *more]) == 2
     assert f'holds 1 bags, is not one; allowed: {path}' in capsys.readouterr().err
     assert main(['bags', verb, str(tmp_path / 'nowhere'), *more]) == 2
-    assert 'nowhere: no such folder; allowed: the folder of a bag\n' in capsys.readouterr().err
+    allowed = 'a bag: a folder, or an .mcap or .db3 file'
+    assert f'nowhere: no such folder; allowed: {allowed}\n' in capsys.readouterr().err
     (tmp_path / 'empty').mkdir()
     assert main(['bags', verb, str(tmp_path / 'empty'), *more]) == 2
     assert 'empty: not a bag; allowed: the folder of a bag' in capsys.readouterr().err

@@ -67,7 +67,7 @@ def view_bag(reader: EpisodeReader, out: Path) -> dict[str, int]:
     if contract.streams[contract.clock].topic not in present:
         reader.require([contract.streams[contract.clock].topic])
     entry = EpisodeEntry(
-        id=info.episode_id if info else reader.path.name,
+        id=info.episode_id if info else reader.name,
         start=0,
         length=0,
         outcome=info.outcome if info else 'unknown',
