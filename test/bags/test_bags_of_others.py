@@ -2,13 +2,12 @@
 
 import random
 import shutil
-import struct
 from operator import itemgetter
 
 import pytest
-import yaml
 import zstandard
 from bag_faults import state_of
+from foreign_bags import TYPE, cdr_text, edit_metadata, number_of
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -20,18 +19,8 @@ from il_ros.bags.bag_recovery import recover
 from il_ros.cli.main import main
 from il_ros.core.errors import DatasetError
 
-EMPTY = 'std_msgs/msg/String'
 SUFFIX = {StoragePlugin.MCAP: '.mcap', StoragePlugin.SQLITE3: '.db3'}
 PLUGINS = list(SUFFIX)
-
-
-def text(number):
-    body = f'{number:06d}'.encode() + b'\0'
-    return struct.pack('<4sI', b'\0\1\0\0', len(body)) + body
-
-
-def number(data):
-    return int(data[8:14])
 
 
 def make_bag(path, messages, plugin=StoragePlugin.MCAP, store=None):
@@ -43,8 +32,8 @@ def make_bag(path, messages, plugin=StoragePlugin.MCAP, store=None):
         topics = {}
         for topic, time, value in messages:
             if topic not in topics:
-                topics[topic] = writer.add_connection(topic, EMPTY, typestore=store)
-            writer.write(topics[topic], time, text(value))
+                topics[topic] = writer.add_connection(topic, TYPE, typestore=store)
+            writer.write(topics[topic], time, cdr_text(value))
     return path
 
 
@@ -53,31 +42,23 @@ def write_mcap(path, messages, *, schemaless=(), profile='ros2', **options):
     with path.open('wb') as file:
         writer = McapWriter(file, **options)
         writer.start(profile=profile, library='other')
-        schema = writer.register_schema(EMPTY, 'ros2msg', b'string data')
+        schema = writer.register_schema(TYPE, 'ros2msg', b'string data')
         channels = {}
         for topic, time, value in messages:
             if topic not in channels:
                 channels[topic] = writer.register_channel(
                     topic, 'cdr', 0 if topic in schemaless else schema
                 )
-            writer.add_message(channels[topic], time, text(value), time, value)
+            writer.add_message(channels[topic], time, cdr_text(value), time, value)
         writer.finish()
     return path
-
-
-def edit(bag, **changes):
-    """Change keys of a bag's metadata."""
-    file = bag / 'metadata.yaml'
-    data = yaml.safe_load(file.read_text())
-    data['rosbag2_bagfile_information'] |= changes
-    file.write_text(yaml.safe_dump(data))
 
 
 def read(path, contract):
     """Topic, time and number of every message."""
     with EpisodeReader(path, contract) as reader:
         found = reader.messages(reader.relative_topics)
-        return [(f'/{m.topic}', m.receive, number(m.data)) for m in found]
+        return [(f'/{m.topic}', m.receive, number_of(m.data)) for m in found]
 
 
 @pytest.mark.parametrize('plugin', PLUGINS)
@@ -102,7 +83,7 @@ def test_the_storage_is_that_of_the_files_whatever_the_metadata_says(
 ):
     messages = [('/text', 5 * i, i) for i in range(20)]
     bag = make_bag(tmp_path / 'bag', messages, plugin)
-    edit(bag, storage_identifier=storage)
+    edit_metadata(bag, storage_identifier=storage)
     assert read(bag, contract) == messages
     right = storage == {'.mcap': 'mcap', '.db3': 'sqlite3'}[SUFFIX[plugin]]
     assert state_of(bag) == ('ok' if right else 'mismatch')
@@ -180,7 +161,7 @@ def packed(path, plugin, messages, keep=1.0):
     data = zstandard.ZstdCompressor().compress(file.read_bytes())
     file.with_name(file.name + '.zstd').write_bytes(data[: int(keep * len(data))])
     file.unlink()
-    edit(
+    edit_metadata(
         path,
         compression_format='zstd',
         compression_mode='FILE',
@@ -196,7 +177,7 @@ def test_files_compressed_as_a_whole_are_looked_into(tmp_path, contract, plugin)
     finding = assess_bag(bag)
     assert (finding.state, finding.topics) == ('ok', {'/text': 500})
     assert read(bag, contract) == messages
-    edit(bag, message_count=7)
+    edit_metadata(bag, message_count=7)
     assert state_of(bag) == 'mismatch'
     recover(bag)
     assert state_of(bag) == 'ok'
@@ -323,13 +304,13 @@ def test_compressed_messages_that_are_not_whole_are_found_and_left_out(tmp_path,
     with file.open('wb') as out:
         writer = McapWriter(out)
         writer.start(profile='ros2', library='other')
-        schema = writer.register_schema(EMPTY, 'ros2msg', b'string data')
+        schema = writer.register_schema(TYPE, 'ros2msg', b'string data')
         channel = writer.register_channel('/text', 'cdr', schema)
         for i in range(10):
-            data = pack(text(i))
+            data = pack(cdr_text(i))
             writer.add_message(channel, 10**9 + i, data[:-3] if i == 4 else data, 1)
         writer.finish()
-    edit(bag, compression_mode='MESSAGE', compression_format='zstd', message_count=10)
+    edit_metadata(bag, compression_mode='MESSAGE', compression_format='zstd', message_count=10)
     finding = assess_bag(bag)
     assert (finding.state, finding.messages) == ('damaged', 9)
     assert '1 compressed messages that are not whole' in finding.problem

@@ -63,7 +63,7 @@ def assert_recovered(folder, flushed):
     part = folder / 'episodes' / '.killed.part'
     (finding,) = check([folder / 'episodes'])
     assert (finding.state, finding.path, finding.wrong) == ('orphan', part, True)
-    path = recover(part)
+    path = recover(part, keep=False)
     assert path == folder / 'episodes' / 'killed'
     numbers = [number(data) for *_, data in messages_of(path / 'killed.mcap')[1:]]
     assert numbers == list(range(len(numbers)))
