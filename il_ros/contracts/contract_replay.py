@@ -103,7 +103,11 @@ def replay(contract: Contract, seen: SeenGraph, names: ContractNames) -> Replay:
     topics = {name: seen.topics.get(names.absolute(name)) for name in groups}
     made = Replay(keys={key: KeyRecord() for key in contract.observations})
     decoders = {
-        name: TopicDecoder({k: contract.streams[k] for k in keys}, contract.base_frame)
+        name: TopicDecoder(
+            {k: contract.streams[k] for k in keys},
+            contract.base_frame,
+            continuous=contract.continuous,
+        )
         for name, keys in groups.items()
         if (topic := topics[name]) is not None and topic.types == {contract.streams[keys[0]].type}
     }

@@ -266,7 +266,8 @@ class JointState(Decoder):
             if isinstance(column, int):
                 raise IlRosError(
                     f'{column} {field} values for {len(layout.names)} joints',
-                    fix=f'let the driver publish {field}, or leave it out of the contract',
+                    fix=f'let the driver publish {field}, or leave it out of the contract'
+                    + (', or say derived in it' if field == 'velocity' else ''),
                 )
             values += [column[i] for i in places]
         return np.array(values)

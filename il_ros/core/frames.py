@@ -14,16 +14,15 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from il_ros.core.cdr import NS as NS  # noqa: PLC0414  (for users of frames)
 from il_ros.core.cdr import Bytes, child_frame, header_frame, header_stamp
 from il_ros.core.contract import Contract
-from il_ros.core.decoders import JOINT_STATE, Composite, OtherJointsError, decoder_for, is_framed
+from il_ros.core.decoders import Composite, OtherJointsError, decoder_for, is_framed
 from il_ros.core.errors import FrameIdError, IlRosError, VoidingError, printable
-from il_ros.core.geometry import finite, nearest_turn
+from il_ros.core.geometry import finite
 from il_ros.core.limits import Array
-from il_ros.core.streams import ImageStream, Stream
+from il_ros.core.streams import ImageStream, JointTrack, Stream
 from il_ros.core.tick_schedule import TickSchedule
 
 GAP = 1.5
@@ -34,8 +33,6 @@ GAP = 1.5
 _PATIENCE = 3
 # A header stamp this far behind the newest means that time has restarted (a restarted simulation).
 _RESTART_NS = NS
-# A driver that was silent for so long may have been restarted.
-_SILENCE_NS = NS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +101,8 @@ class TopicDecoder:
         self._transforms = transforms
         framed = self._streams if is_framed(self._decoder) else ()
         self._frame_ids = {key: streams[key].frame_in(base_frame) for key in framed}
-        endless = {
-            key: endless_numbers(stream, continuous) for key, stream in self._streams.items()
-        }
-        self._turns = {key: _Turns(mask) for key, mask in endless.items() if mask.any()}
+        tracks = {key: JointTrack(stream, continuous) for key, stream in streams.items()}
+        self._tracks = {key: track for key, track in tracks.items() if track.needed}
         self._has_children = any(stream.child_frame_id for stream in self._streams.values())
 
     def decode(
@@ -132,14 +127,19 @@ class TopicDecoder:
             try:
                 if stream.child_frame_id != child:
                     raise _other_child(child, stream.child_frame_id)
-                value = self._decoder.pick(content, stream.fields, stream.names)
+                value = self._decoder.pick(content, stream.read, stream.names)
                 if self._frame_ids.get(key, frame_id) != frame_id:
                     align = stream.align
                     measured = stamp if align.time == 'header' else received
                     measured -= round(NS * align.latency)
                     value = self._moved(key, value, frame_id, measured)
-                turns = self._turns.get(key)
-                values[key] = turns.follow(value, received) if turns else value
+                if track := self._tracks.get(key):
+                    measured = stamp if stream.align.time == 'header' else received
+                    followed = track.follow(value, measured, received)
+                    if followed is None:
+                        continue
+                    value = followed
+                values[key] = value
             except OtherJointsError as problem:
                 # Another publisher's, where there may be some, each with joints of its own; one
                 # that tracks several things publishes their transforms by turns.
@@ -178,43 +178,6 @@ class TopicDecoder:
         except IlRosError as problem:
             raise FrameIdError(f'{named}: {problem}', allowed=allowed, fix=fix) from None
         return self._decoder.moved(value, fields, transform)
-
-
-class _Turns:
-    """Follows joints that turn without end, whose drivers go back by a turn at pi.
-
-    After a silence a driver may have begun to count its turns anew, and what is commanded has to be
-    near to what it says: nothing earlier counts then.
-
-    Args:
-        endless: Which of the numbers are positions of such joints, shape (size,).
-    """
-
-    def __init__(self, endless: NDArray[np.bool_]) -> None:
-        self._endless = endless
-        self._last: Array | None = None
-        self._received = 0
-
-    def follow(self, value: Array, received: int) -> Array:
-        """`value` (size,), received then [ns]: each position nearest to the one before, by turns.
-
-        One that is no number is left out.
-        """
-        if self._last is None or abs(received - self._received) > _SILENCE_NS:
-            self._last = value
-        self._received = received
-        value = nearest_turn(value, self._last, self._endless)
-        self._last = np.where(np.isfinite(value), value, self._last)
-        return value
-
-
-def endless_numbers(stream: Stream, continuous: Collection[str]) -> NDArray[np.bool_]:
-    """Which numbers of a stream are positions of joints that turn without end, shape (size,)."""
-    if stream.type != JOINT_STATE:
-        return np.zeros(stream.size, bool)
-    return np.array(
-        [f == 'position' and name in continuous for f in stream.fields for name in stream.names]
-    )
 
 
 def _other_child(got: str, wanted: str) -> OtherJointsError:

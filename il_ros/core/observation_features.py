@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import IlRosError, require
-from il_ros.core.frames import Frame, endless_numbers
+from il_ros.core.frames import Frame
 from il_ros.core.limits import Array
-from il_ros.core.streams import Stream
+from il_ros.core.streams import Stream, endless_numbers
 
 Index = NDArray[np.intp]
 
@@ -232,6 +232,7 @@ def _angles(streams: list[Stream], continuous: Collection[str]) -> Index:
     places = [
         begin + np.flatnonzero(endless_numbers(stream, continuous))
         for begin, stream in zip(ends, streams, strict=False)
+        if not stream.derived  # which are speeds
     ]
     return np.concatenate([np.empty(0, np.intp), *places])
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from il_ros.core.decoders import decoded_types, decoder_for, has_child, is_framed
+import numpy as np
+from numpy.typing import NDArray
+
+from il_ros.core.cdr import NS
+from il_ros.core.decoders import JOINT_STATE, decoded_types, decoder_for, has_child, is_framed
 from il_ros.core.errors import ContractError, UnknownNameError, require
+from il_ros.core.geometry import finite, nearest_turn
+from il_ros.core.limits import Array
+
+_SILENCE_NS = NS  # after which a driver may have been restarted
+_FULL = 0.75  # share of its window that a derived speed needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +82,9 @@ class Stream(TopicStream):
             Joints have none.
         child_frame_id: Of a TransformStamped, the frame whose pose it is; transforms of others are
             left out.
+        derived: For speeds that the driver does not measure (it leaves them out, or says 0 or NaN):
+            the time over which they are taken from its positions instead [s], of which they lag
+            half. 0 takes what the driver says.
         follows_arm: Whether some number of it changes whenever the arm moves, as the tool's pose
             or the joints' speeds do; if none does, the sensor is frozen and the monitor stops.
     """
@@ -79,7 +93,13 @@ class Stream(TopicStream):
     names: tuple[str, ...] = ()
     frame_id: str | None = None
     child_frame_id: str = ''
+    derived: float = 0.0
     follows_arm: bool = False
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The fields that are taken from a message: of derived speeds, the positions."""
+        return ('position',) if self.derived else self.fields
 
     @cached_property
     def size(self) -> int:
@@ -150,10 +170,23 @@ def check_stream(stream: Stream, where: str) -> None:
     if has_child(decoder) != bool(stream.child_frame_id):
         allowed = 'the frame whose pose it is' if has_child(decoder) else 'none for this type'
         require(False, stream.child_frame_id, f'{where}.child_frame_id', allowed, ContractError)
+    if stream.derived:
+        _check_derived(stream, where)
     if stream.align.time == 'header' and not decoder.stamped:
         raise ContractError(
             f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'
         )
+
+
+def _check_derived(stream: Stream, where: str) -> None:
+    where = f'{where}.derived'
+    if stream.type != JOINT_STATE or stream.fields != ('velocity',):
+        allowed = f'0; a time for [velocity] of a {JOINT_STATE}'
+        require(False, stream.derived, where, allowed, ContractError)
+    least = 2 / stream.rate if stream.rate else math.inf
+    fine = least <= stream.derived <= 1.0
+    allowed = f'{least:g} s (two messages) to 1 s' if stream.rate else '0 without a rate'
+    require(fine, stream.derived, where, allowed, ContractError)
 
 
 def check_image(stream: ImageStream, where: str) -> None:
@@ -197,3 +230,70 @@ def _check_timing(stream: TopicStream, where: str) -> None:
     require(fine, stream.publishers, f'{where}.publishers', '1 or more', ContractError)
     max_age = stream.align.max_age
     require(max_age > 0, max_age, f'{where}.align.max_age', 'a positive number', ContractError)
+
+
+class JointTrack:
+    """Positions of one stream from message to message: turns that drivers leave out, and speeds.
+
+    Where a joint turns without end its driver goes back by a turn at pi, and the numbers here go
+    on. After a silence a driver may have begun to count its turns anew, and what is commanded has
+    to be near to what it says: nothing earlier counts then.
+
+    Args:
+        stream: The contract's.
+        continuous: Names of the joints that turn without end.
+
+    Attributes:
+        needed: Whether there is anything to follow.
+    """
+
+    def __init__(self, stream: Stream, continuous: Collection[str]) -> None:
+        self._window, self._endless = NS * stream.derived, endless_numbers(stream, continuous)
+        self.needed = bool(self._window or self._endless.any())
+        self._last: Array | None = None
+        self._received = 0
+        self._past: deque[tuple[int, Array]] = deque()  # of the window: stamps and positions
+
+    def follow(self, value: Array, stamp: int, received: int) -> Array | None:
+        """The stream's numbers, shape (size,), as of a message; None while they are not known yet.
+
+        Args:
+            value: Positions in the message, (size,) [rad or m]. One that is no number is not
+                followed.
+            stamp: When they were measured [ns].
+            received: When the message was received [ns].
+        """
+        if self._last is None or abs(received - self._received) > _SILENCE_NS:
+            self._last = value
+        self._received = received
+        value = nearest_turn(value, self._last, self._endless)
+        self._last = np.where(np.isfinite(value), value, self._last)
+        return self._speed(value, stamp) if self._window else value
+
+    def _speed(self, position: Array, stamp: int) -> Array | None:
+        """Slope of the line that is nearest to the positions of the window (least squares)."""
+        past = self._past
+        if not finite(position):
+            return np.full(len(position), math.nan)
+        if past and not 0 < stamp - past[-1][0] <= _SILENCE_NS:
+            past.clear()
+        past.append((stamp, position))
+        while len(past) > 2 and stamp - past[1][0] >= self._window:
+            past.popleft()
+        if stamp - past[0][0] < _FULL * self._window:
+            return None
+        times = np.array([at - stamp for at, _ in past]) / NS
+        times -= times.mean()
+        return np.asarray(times @ np.array([each for _, each in past]) / (times @ times))
+
+
+def endless_numbers(stream: Stream, continuous: Collection[str]) -> NDArray[np.bool_]:
+    """Which numbers of a stream are positions of joints that turn without end, shape (size,).
+
+    Of a stream of speeds that are derived from positions, those that they are derived from.
+    """
+    if stream.type != JOINT_STATE:
+        return np.zeros(stream.size, bool)
+    return np.array(
+        [f == 'position' and name in continuous for f in stream.read for name in stream.names]
+    )

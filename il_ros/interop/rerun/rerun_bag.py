@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from il_ros.core import topics
 from il_ros.core.cdr import header_stamp
 from il_ros.core.decoders import decoder_for
 from il_ros.core.errors import DatasetError, IlRosError
+from il_ros.core.frames import TopicDecoder
 from il_ros.core.images import ImageDecoder, compressed_bytes
 from il_ros.core.streams import COMPRESSED_IMAGE, ImageStream, Stream
 from il_ros.datasets.bag_conversion import EVENT_KINDS, frames_of
@@ -126,7 +127,8 @@ class _Viewer:
         readers: dict[str, list[tuple[str, bool, _Read]]] = defaultdict(list)
         for key, stream in self._contract.streams.items():
             stamped = decoder_for(stream.type).stamped
-            readers[stream.topic].append((key, stamped, _stream_reader(key, stream)))
+            read = _stream_reader(key, stream, self._contract.continuous)
+            readers[stream.topic].append((key, stamped, read))
         for key, image in self._contract.images.items():
             made = image.compressed_topic in self._reader.relative_topics
             topic = image.compressed_topic if made else image.topic
@@ -228,9 +230,19 @@ class _Viewer:
         self._file.texts('events/unreadable', moments, texts, ['ERROR'] * len(texts))
 
 
-def _stream_reader(key: str, stream: Stream) -> _Read:
+def _stream_reader(key: str, stream: Stream, continuous: Collection[str]) -> _Read:
     decoder = decoder_for(stream.type)
-    return lambda message: (key, decoder.decode(message.data, stream.fields, stream.names))
+    if not stream.derived:
+        return lambda message: (key, decoder.decode(message.data, stream.fields, stream.names))
+    follow = TopicDecoder({key: stream}, '', continuous=continuous)
+
+    def read(message: BagMessage) -> tuple[str, Any]:
+        _, values, errors = follow.decode(message.data, message.receive)
+        if key in errors:
+            raise errors[key]
+        return key, values.get(key, np.full(stream.size, np.nan))
+
+    return read
 
 
 def _image_reader(key: str, image: ImageStream) -> _Read:
