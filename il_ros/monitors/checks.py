@@ -20,8 +20,7 @@ from il_ros.monitors.monitor_input import Chunk, MonitorInput
 
 FaultKind = Literal[
     'chunk', 'frame', 'deadline', 'clock', 'frozen', 'joint_limit', 'speed', 'tracking',
-    'workspace', 'keep_out', 'separation', 'self_collision', 'force', 'takeover', 'jump', 'plan',
-    'internal',
+    'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
 ]  # fmt: skip
 
 _MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
@@ -281,9 +280,9 @@ def space(
     fault = workspace(placed.tools, limits, names=geometry.names, margin=margin, planned=planned)
     if fault is None and clearance is not None and placed.between is not None:
         least, parts = limits.separation + margin, clearance.parts
-        fault = apart('separation', placed.between(), least, parts=parts, planned=planned)
+        fault = apart(placed.between(), least, parts=parts, planned=planned)
     for gaps, parts in placed.within(margin) if fault is None else ():
-        fault = fault or apart('self_collision', gaps, margin, parts=parts, planned=planned)
+        fault = fault or apart(gaps, margin, parts=parts, planned=planned)
     if fault or not limits.keep_out or placed.outline is None:
         return fault
     points, near = placed.outline(), geometry.radius + margin
@@ -381,7 +380,6 @@ def keep_out(
 
 
 def apart(
-    kind: FaultKind,
     gaps: Array,
     least: float,
     *,
@@ -391,7 +389,6 @@ def apart(
     """Whether two arms, or parts of one, keep their distance.
 
     Args:
-        kind: `separation` of two arms, or `self_collision`.
         gaps: Distances between their parts, shape (T, Q) [m].
         least: That they have to keep [m].
         parts: The one and the other part of each of the Q distances.
@@ -404,7 +401,7 @@ def apart(
     one, other = parts[i]
     what = 'planned motion: ' if planned else ''
     text = f'{what}{one}: {gaps[row, i]:.3f} m from {other}, limit {least:.3f} m'
-    return Fault(kind, text)
+    return Fault('separation', text)
 
 
 def wrench(force: Array | None, torque: Array | None, limits: Limits) -> Fault | None:

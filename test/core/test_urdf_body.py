@@ -210,11 +210,11 @@ def test_an_arm_that_folds_onto_itself_is_stopped_and_neighbours_are_not(tmp_pat
     assert checks.space(geometry, contract.limits, bent) is None  # l1 and l2 are neighbours
     onto = np.array([[0.0, 2.0, 2.4]])  # l3 crosses l1
     fault = checks.space(geometry, contract.limits, onto)
-    assert fault.kind == 'self_collision'
+    assert fault.kind == 'separation'
     assert fault.text.startswith('l1: -0.0')
     assert 'm from l3, limit 0.000 m' in fault.text
     way = np.linspace(straight[0], onto[0], 30)
-    assert checks.space(geometry, contract.limits, way, planned=True).kind == 'self_collision'
+    assert checks.space(geometry, contract.limits, way, planned=True).kind == 'separation'
     apart = np.linspace(onto[0], [0.0, 0.6, 2.4], 30)  # l3 leaves l1, where it is deepest at first
     assert checks.space(geometry, contract.limits, apart, planned=True) is None
     assert checks.space(geometry, contract.limits, np.full((1, 3), np.nan)) is not None

@@ -80,13 +80,13 @@ def test_a_fault_of_the_workspace_names_the_tool():
 
 def test_a_fault_of_the_distance_names_both_parts():
     parts, least = (('left_a', 'right_a'), ('left_a', 'right_b')), LIMITS.separation
-    assert checks.apart('separation', np.array([[0.02, 0.3]]), least, parts=parts) is None
-    fault = checks.apart('separation', np.array([[0.3, 0.0199]]), least, parts=parts)
+    assert checks.apart(np.array([[0.02, 0.3]]), least, parts=parts) is None
+    fault = checks.apart(np.array([[0.3, 0.0199]]), least, parts=parts)
     assert fault == checks.Fault('separation', 'left_a: 0.020 m from right_b, limit 0.020 m')
     gaps = np.array([[0.3, 0.3], [0.025, 0.3]])
-    fault = checks.apart('separation', gaps, least + 0.01, parts=parts, planned=True)
+    fault = checks.apart(gaps, least + 0.01, parts=parts, planned=True)
     assert fault.text == 'planned motion: left_a: 0.025 m from right_a, limit 0.030 m'
-    assert checks.apart('separation', np.array([[0.3, np.nan]]), least, parts=parts) is not None
+    assert checks.apart(np.array([[0.3, np.nan]]), least, parts=parts) is not None
 
 
 @settings(max_examples=200, deadline=None)
