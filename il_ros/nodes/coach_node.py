@@ -68,7 +68,7 @@ class CoachNode(ManagedNode):
         self.serve(Trigger, '~/start', self._on_start)
         self.serve(Trigger, '~/stop', self._on_stop)
         steady_timer(self, _WATCH, self._watch)
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(self, 'coaching', self._report)
 
     def deactivate(self) -> None:
         """Break off what runs; it goes on when it is asked for again.

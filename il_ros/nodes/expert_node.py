@@ -16,6 +16,7 @@ from il_ros.core.frames import Frame
 from il_ros.experts import expert_of, make_expert
 from il_ros.msg import ActionChunk
 from il_ros.policies.cartesian_expert import Expert
+from il_ros.ros.diagnostics import OK, WARN, Report, publish_diagnostics
 from il_ros.ros.frame_source import FrameSource
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.message_conversion import chunk_message, frame_of
@@ -52,9 +53,12 @@ class ExpertNode(ManagedNode):
         self._make = partial(expert_of, contract=self._contract)
         self._expert: Expert = self._make(self._config.expert)
         self._publisher = self.create_publisher(ActionChunk, topics.EXPERT_CHUNK, CHUNKS)
-        FrameSource(self, self._contract, self._on_frame, self._contract.streams)
+        source = FrameSource(self, self._contract, self._on_frame, self._contract.streams)
         self.serve(QueryExpert, '~/query', self._on_query)
         self.serve(SetBool, '~/stream', self._on_stream)
+        publish_diagnostics(
+            self, 'queries', self._report, hardware_id=self._contract.name, topics=source.heard
+        )
 
     def _on_frame(self, frame: Frame) -> None:
         self._newest = frame
@@ -83,6 +87,12 @@ class ExpertNode(ManagedNode):
 
     def _on_stream(self, request: SetBool.Request, response: SetBool.Response) -> None:
         self._streaming = bool(request.data)
+
+    def _report(self) -> Report:
+        values = {'expert': self._config.expert, 'streaming': self._streaming}
+        if self._newest is None:
+            return WARN, 'no observation yet', values
+        return OK, 'running', values
 
     def _check(self, changes: dict[str, str]) -> None:
         """An expert of a new name has to be there."""

@@ -29,11 +29,12 @@ class FlightRecorderNode(ManagedNode):
 
     def configure(self) -> None:
         """Begin to listen, so that the first event has its seconds before."""
-        self._recorder = FlightRecorder(self, load_contract(self._config.contract), self._config)
+        contract = load_contract(self._config.contract)
+        self._recorder = FlightRecorder(self, contract, self._config)
         self._recorder.listener.open()
         self.create_subscription(EpisodeEvent, topics.EVENTS, self._on_event, EVENTS)
         steady_timer(self, _WATCH, self._watch)
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(self, 'snapshots', self._report, hardware_id=contract.name)
 
     def deactivate(self) -> None:
         """End the snapshot that is being written; what it holds stays."""

@@ -189,7 +189,13 @@ class MonitorNode(FailSafeNode):
         self._policy = PolicyLoader(self)
         self._heard_policy = HeardPolicy(self, self._on_policy)
         self._loads = self.serve_slowly(LoadPolicy, '~/load', answer)
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(
+            self,
+            'gate',
+            self._report,
+            hardware_id=self._contract.name,
+            topics=self._source.heard,
+        )
 
     def activate(self) -> None:
         """Begin to watch, in IDLE: the arm is not touched, whatever was before."""

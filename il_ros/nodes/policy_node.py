@@ -59,7 +59,13 @@ class PolicyNode(ManagedNode):
         if self._config.bundle:
             self._use(self._load(self._config.bundle))
         self._publisher = self.create_publisher(ActionChunk, topics.POLICY_CHUNK, CHUNKS)
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(
+            self,
+            'inference',
+            self._report,
+            hardware_id=self._contract.name,
+            topics=lambda: self._source.heard() if self._source else {},
+        )
         answer = SlowAnswer(
             begin=self._begin_load,
             finish=self._finish_load,

@@ -37,14 +37,15 @@ class RecorderNode(ManagedNode):
 
     def configure(self) -> None:
         """Subscribe to everything, so that no episode misses its first messages."""
-        session = RecordingSession(self, load_contract(self._config.contract), self._config)
+        contract = load_contract(self._config.contract)
+        session = RecordingSession(self, contract, self._config)
         self._session = session
         session.listener.open()
         self.serve(StartEpisode, '~/start', self._on_start)
         self.serve(StopEpisode, '~/stop', self._on_stop)
         steady_timer(self, _WATCH, self._watch)
         self._rates = Rates()
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(self, 'recording', self._report, hardware_id=contract.name)
 
     def deactivate(self) -> None:
         """End the running episode; what it holds stays."""

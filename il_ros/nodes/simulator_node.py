@@ -29,6 +29,7 @@ from il_ros.ros import command_limits_watch, replacement_watch
 from il_ros.ros.background_subscriptions import BackgroundSubscriptions
 from il_ros.ros.camera_publishers import CameraPublishers
 from il_ros.ros.contract_robot import ContractRobot
+from il_ros.ros.diagnostics import OK, STALE, Report, publish_diagnostics
 from il_ros.ros.driver_stand_in import DriverStandIn, find_driver, world_behind
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import (
@@ -141,6 +142,7 @@ class SimulatorNode(ManagedNode):
         self.serve(SetBool, '~/pause', self._on_pause)
         for name in (*self._robot.managers, *self._robot.controllers):
             self.create_service(GetParameters, f'{name}{SERVICE}', self._on_question)
+        publish_diagnostics(self, 'simulation', self._report, hardware_id=contract.name)
         self._timestep = self._world.period / self._world.substeps
         self._base = NS
         self._rows: list[Array] = []
@@ -237,6 +239,13 @@ class SimulatorNode(ManagedNode):
             violation_counts=list(state.violations.values()),
         )
         return fill_stamp(message, self._now, self._contract.base_frame)
+
+    def _report(self) -> Report:
+        if not self.active:
+            return STALE, 'not active', {}
+        state = self._world.state()
+        values = {'task': state.task, 'seed': state.seed, 'elapsed [s]': f'{state.time:.2f}'}
+        return OK, 'paused' if self._paused else 'running', values
 
     def _advance(self, substeps: int) -> None:
         """Let the controller go on for some physics steps.

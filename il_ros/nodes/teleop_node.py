@@ -82,10 +82,12 @@ class TeleopNode(ManagedNode):
         self._stop = self.create_client(StopEpisode, 'recorder/stop')
         executed = contract.action.executed
         self.create_subscription(ActionChunk, executed, self._on_executed, CHUNKS)
-        FrameSource(self, contract, self._on_frame, contract.action.position)
+        source = FrameSource(self, contract, self._on_frame, contract.action.position)
         self._input = DeviceInput(self, self._device, self._on_reading, self._on_problem)
         steady_timer(self, _WATCH, self._watch)
-        publish_diagnostics(self, self._report)
+        publish_diagnostics(
+            self, 'device', self._report, hardware_id=contract.name, topics=source.heard
+        )
         if isinstance(config, KeyboardConfig):
             self.get_logger().info(f'the keys:\n{help_text(config.keys)}')
 

@@ -16,6 +16,7 @@ from il_ros.core.config import override
 from il_ros.core.errors import IlRosError, UnknownNameError, require
 from il_ros.datasets.augmentation.augmentation import load_augmentation
 from il_ros.ros.deferred_action import DeferredAction
+from il_ros.ros.diagnostics import OK, Report, publish_diagnostics
 from il_ros.ros.managed_node import ManagedNode, steady_timer
 from il_ros.ros.message_conversion import key_values
 from il_ros.ros.node_parameters import declare, setting
@@ -54,6 +55,7 @@ class TrainerNode(ManagedNode):
     def configure(self) -> None:
         """Watch the work."""
         steady_timer(self, _WATCH, self._watch)
+        publish_diagnostics(self, 'training', self._report)
 
     def deactivate(self) -> None:
         """End the training that runs."""
@@ -82,6 +84,14 @@ class TrainerNode(ManagedNode):
         if self._action.cancelled:
             self._work.stop.set()
         self._notice_end()
+
+    def _report(self) -> Report:
+        progress = self._progress
+        if not self._work.busy:
+            return OK, 'idle', {}
+        if progress is None:
+            return OK, 'the dataset is being read', {}
+        return OK, 'training', {'epoch': progress.epoch, 'epochs': progress.epochs}
 
     def _notice_end(self, patience: float = 0.0) -> None:
         if (done := self._work.take(patience)) is not None:

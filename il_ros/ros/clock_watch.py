@@ -14,6 +14,7 @@ from il_ros.ros.managed_node import steady_timer
 _PERIOD = 1.0  # s between two looks at the drift
 _FEWEST = 5  # messages that a difference is told from
 _FIX = 'synchronise the clocks of the two computers (chrony, PTP)'
+_OTHER_TIME = 1e6  # s from which one of two times is simulated, or recorded
 
 
 class ClockWatch:
@@ -72,13 +73,23 @@ class ClockWatch:
                 late = ', or trajectories come after their begin' * (topic == self._pace)
                 yield (
                     f'{topic}: stamped {ahead:.3f} s ahead of the clock here, allowed '
-                    f'{self._ahead[topic]:.3f} s{late}; {_FIX}'
+                    f'{self._ahead[topic]:.3f} s{late}; {self._fix(ahead)}'
                 )
             elif topic == self._pace and delays.least > self._behind:
                 yield (
                     f'{topic}: stamped {delays.least:.3f} s behind the clock here, allowed '
-                    f'{self._behind:.3f} s: the clocks differ, or its driver stamps late; {_FIX}'
+                    f'{self._behind:.3f} s: the clocks differ, or its driver stamps late; '
+                    f'{self._fix(delays.least)}'
                 )
+
+    def _fix(self, difference: float) -> str:
+        """What helps where two clocks differ by so much [s]."""
+        if difference < _OTHER_TIME:
+            return _FIX
+        return (
+            f'one of the two times is simulated: use_sim_time is {str(self._simulated).lower()} '
+            f'here, set it to {str(not self._simulated).lower()}, or that of the driver'
+        )
 
     def remark(self) -> str:
         """What to say where a frame is too old or of the future: that its stamps always are so.

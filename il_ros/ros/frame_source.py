@@ -15,6 +15,7 @@ from il_ros.core.errors import FrameIdError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.core.limits import Array
 from il_ros.core.stamp_delays import StampDelays
+from il_ros.ros.diagnostics import Heard
 from il_ros.ros.managed_node import steady_timer
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import EVERY_SAMPLE, LATCHED, SENSOR_IN
@@ -59,10 +60,12 @@ class FrameSource:
         self._on_sample, self._on_origin = on_sample, on_origin
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
+        self._counts: dict[str, int] = {}
         transforms = TfTransforms(node)
         profile = SENSOR_IN if on_sample is None else EVERY_SAMPLE
         for topic, group in contract.by_topic(self.builder.keys).items():
             streams = {key: contract.streams[key] for key in group}
+            self._counts[topic] = 0
             if any(stream.align.time == 'header' for stream in streams.values()):
                 self.delays[topic] = StampDelays()
             decoder = TopicDecoder(
@@ -80,6 +83,16 @@ class FrameSource:
         self._timer.cancel()
         self._unplaced: dict[str, Callable[[], object]] = {}  # by topic
         steady_timer(node, _AGAIN, self._place)
+
+    def heard(self) -> dict[str, Heard]:
+        """For the diagnostics: what came on each topic that has an expected rate."""
+        found = {}
+        for topic, group in self._contract.by_topic(self.builder.keys).items():
+            streams = [self._contract.streams[key] for key in group]
+            if rate := max(stream.rate for stream in streams):
+                required = any(stream.required for stream in streams)
+                found[topic] = Heard(count=self._counts[topic], rate=rate, required=required)
+        return found
 
     def invalid(self, frame: Frame) -> list[str]:
         """One sentence for each required stream that is not valid in `frame`."""
@@ -100,6 +113,7 @@ class FrameSource:
             received = 0 if self._simulated else received_ns(info, 0)
             # To ask the clock costs half as much as to read the message.
             received = received or self._node.get_clock().now().nanoseconds
+            self._counts[topic] += 1
             header = take(data, received, publisher_of(info))
             if delays is not None and header > 0:
                 delays.add(header, received)

@@ -119,6 +119,8 @@ class ManagedNode(ShieldedNode, LifecycleNode):  # type: ignore[misc]
         """Lifecycle callback."""
         result = self._guarded('activate', self.activate)
         self.active = result is TransitionCallbackReturn.SUCCESS
+        if self.active:
+            self.get_logger().info('active')
         return result if self.active else TransitionCallbackReturn.FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

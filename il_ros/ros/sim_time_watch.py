@@ -11,6 +11,7 @@ CLOCK = '/clock'
 """Where simulated time is published, before remappings."""
 
 _PERIOD = 0.1  # s between two looks at the graph
+_DISCOVERY = 10  # looks until a publisher that was not found counts as none
 _HOLD = 2.0  # s that a message without a valid time counts
 _NAMES_SHOWN = 5
 
@@ -43,6 +44,7 @@ class SimTimeWatch:
         self._node = node
         self._topic = node.resolve_topic_name(CLOCK)
         self._names: list[str] = []
+        self._missed = 0  # looks without a publisher
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         if self._simulated:
             steady_timer(node, _PERIOD, self.look)
@@ -50,13 +52,17 @@ class SimTimeWatch:
     def look(self) -> None:
         """Look at the graph."""
         self._names = []
-        if self._node.count_publishers(self._topic) > 1:
+        count = self._node.count_publishers(self._topic)
+        self._missed = 0 if count else self._missed + 1
+        if count > 1:
             self._names = clock_publishers(self._node)
 
     def problems(self) -> Iterable[str]:
         """See `GraphWatch`."""
         if not self._simulated:
             return
+        if self._missed >= _DISCOVERY and not self._node.get_clock().now().nanoseconds:
+            yield f'{self._topic}: use_sim_time is true, but nobody publishes the time'
         if len(self._names) > 1:
             yield crowd_text(self._topic, self._names)
         since, reason = self._node.dropped.get(self._topic, (0.0, ''))

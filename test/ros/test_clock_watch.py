@@ -234,3 +234,16 @@ def test_stamps_of_live_messages_are_compared(domain):
     node.destroy_node()
     executor.shutdown()
     rclpy.try_shutdown(context=context)
+
+
+@pytest.mark.parametrize('simulated', [False, True])
+def test_a_forgotten_use_sim_time_is_named_as_that(watch, simulated):
+    """Stamps of a simulation at the machine's clock, and the other way round."""
+    delays, clocks = watch(simulated=simulated)
+    machine = 1.8e9
+    feed(delays[JOINTS], machine if simulated else -machine)
+    texts = list(clocks.problems())
+    here, wanted = str(simulated).lower(), str(not simulated).lower()
+    assert f'{JOINTS}: stamped ' in texts[0]
+    assert f'use_sim_time is {here} here, set it to {wanted}' in texts[0]
+    assert 'synchronise' not in ''.join(texts)

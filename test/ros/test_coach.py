@@ -111,7 +111,7 @@ class Node:
         heard = self.client.node.create_subscription(
             DiagnosticArray, '/diagnostics', lambda m: names.extend(s.name for s in m.status), 10
         )
-        self.until(lambda: names.count('coach') >= count, 'its diagnostics')
+        self.until(lambda: names.count('coach: coaching') >= count, 'its diagnostics')
         self.client.node.destroy_subscription(heard)
 
     def teach(self, rounds=0):

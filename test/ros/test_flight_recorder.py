@@ -97,7 +97,7 @@ class BoxBench(Bench):
 
     def report(self):
         """What it says of itself, once."""
-        told, name = [], self.name('flight_recorder').lstrip('/')
+        told, name = [], self.name('flight_recorder').lstrip('/') + ': snapshots'
         self.node.create_subscription(
             DiagnosticArray, '/diagnostics', lambda m: told.extend(m.status), 10
         )

@@ -155,9 +155,9 @@ def test_diagnostics_are_in_the_standard_form(client):
 
     client.node.create_subscription(DiagnosticArray, '/diagnostics', take, 10)
     deadline = time.monotonic() + PATIENCE
-    while 'monitor' not in found and time.monotonic() < deadline:
+    while 'monitor: gate' not in found and time.monotonic() < deadline:
         client.spin(0.1)
-    values = found['monitor']
+    values = found['monitor: gate']
     assert values['mode'] == 'IDLE'
     assert int(values['ticks']) > 50
     assert float(values['expert latency p95 [s]']) >= 0.0
@@ -165,6 +165,8 @@ def test_diagnostics_are_in_the_standard_form(client):
     assert float(values['tick rate [Hz]']) > 0.0
     assert float(values['age joint_position']) == 0.0
     assert values['frames without an answer'].isdigit()
+    rate = found['monitor: joint_states topic status']
+    assert float(rate['Minimum acceptable frequency (Hz)']) > 0.0
 
 
 def test_a_foreign_publisher_keeps_the_arm_from_being_driven_and_stops_it(client):
@@ -184,7 +186,7 @@ def test_a_foreign_publisher_keeps_the_arm_from_being_driven_and_stops_it(client
 
     def erroneous():
         bad = [report for report in reports if report.level == DiagnosticStatus.ERROR]
-        return any(report.name == 'monitor' and text in report.message for report in bad)
+        return any(report.name == 'monitor: gate' and text in report.message for report in bad)
 
     wait(client, erroneous)
     node.destroy_publisher(rogue)

@@ -164,3 +164,11 @@ def test_a_simulator_that_sets_no_time_runs_in_real_time_or_not_at_all(domain, c
     finally:
         arm.close()
     assert 'speed is 0.0; allowed: 1.0 without publish_clock' in capfd.readouterr().err
+
+
+def test_time_that_never_came_is_named(place):
+    text = 'use_sim_time is true, but nobody publishes the time'
+    place.wait(place.problems)
+    assert place.problems() == [f'/left/clock: {text}']
+    place.publisher('simulator')
+    place.wait(lambda: not place.problems())
