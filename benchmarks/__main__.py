@@ -22,7 +22,7 @@ from benchmarks.rows import ROOT, Row, save, show
 from il_ros.cli.main import guarded
 from il_ros.core.errors import IlRosError
 
-GROUPS = ('loop', 'sim', 'bc', 'data', 'gate', 'monitor', 'interactive')
+GROUPS = ('loop', 'sim', 'bc', 'data', 'gate', 'monitor', 'interactive', 'robot')
 ALONE = ('tasks', 'dagger_arms', 'metaworld', 'fuzz_readers')
 """Benchmarks that are run by themselves, as `python -m benchmarks.tasks`, for they take hours."""
 

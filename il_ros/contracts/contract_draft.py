@@ -249,10 +249,9 @@ class _Drafter:
         text.remark()
         far = reach(self._robot)
         why = 'set it to where the tool may be' if far else 'no URDF says how far the arm reaches'
-        text.put('workspace')
         corner = far or 1.0
-        text.put('min', (-corner, -corner, -0.01), indent=2, doubt=why)
-        text.put('max', (corner, corner, corner), indent=2)
+        box = {'min': (-corner, -corner, -0.01), 'max': (corner, corner, corner)}
+        text.put('workspace', box, doubt=why)
         if self._wrench is not None:
             text.remark()
             text.put('wrench')

@@ -383,7 +383,8 @@ def so101():
 ALOHA_ARM = ('waist', 'shoulder', 'elbow', 'forearm_roll', 'wrist_angle', 'wrist_rotate')
 
 
-def aloha():
+def aloha(ros2_control=False):
+    """One robot of four; with `interbotix_xsarm_ros_control` it has controllers."""
     limits = [(-3.14158, 3.14158, 3.14159), (-1.85005, 1.25664, 3.14159),
               (-1.76278, 1.6057, 3.14159), (-3.14158, 3.14158, 3.14159),
               (-1.8675, 2.23402, 3.14159), (-3.14158, 3.14158, 3.14159)]  # fmt: skip
@@ -411,7 +412,15 @@ def aloha():
         ]
     for name in ('cam_high', 'cam_low', 'cam_left_wrist', 'cam_right_wrist'):
         topics.append(camera(f'/{name}/camera/color/image_rect_raw', 60))
-    return graph(*topics)
+    if not ros2_control:
+        return graph(*topics)
+    controllers = []
+    for side in ('follower_left', 'follower_right'):
+        for kind, names in (('arm', ALOHA_ARM), ('gripper', ('left_finger',))):
+            controllers.append(controller(f'/{side}/{kind}_controller', JTC, names))
+            topics.append(listener(f'/{side}/{kind}_controller/joint_trajectory',
+                                   'trajectory_msgs/msg/JointTrajectory'))  # fmt: skip
+    return graph(*topics, controllers=tuple(controllers))
 
 
 DRIVERS = {'ur': ur, 'fr3': fr3, 'xarm': xarm, 'gen3': gen3, 'so101': so101, 'aloha': aloha}
