@@ -7,6 +7,7 @@ from il_ros.contracts.contract_replay import ContractNames, replay
 from il_ros.contracts.described_joints import RobotDescription
 from il_ros.contracts.joint_checks import (
     check_agreement,
+    check_arm,
     check_description,
     check_positions,
     check_speeds,
@@ -25,7 +26,7 @@ from il_ros.core.seen_graph import SeenGraph
 
 _CHECKS = (
     check_observations, check_images, check_ticks, check_time, check_positions, check_speeds,
-    check_agreement, check_description, check_tool, check_outputs,
+    check_agreement, check_description, check_arm, check_tool, check_outputs,
 )  # fmt: skip
 
 

@@ -18,8 +18,11 @@ from il_ros.contracts.check_findings import (
 )
 from il_ros.contracts.described_joints import RobotDescription
 from il_ros.contracts.joint_sources import publishers_of_joints
+from il_ros.core.errors import IlRosError
+from il_ros.core.kinematics import ArmDescription
 from il_ros.core.limits import Array
 from il_ros.core.seen_graph import listed
+from il_ros.core.urdf import differences
 
 _DEGREE = math.pi / 180.0
 _SPEED = 1.5  # of a limit that a measured speed may have: an arm that is led by hand is faster
@@ -100,6 +103,20 @@ def check_description(given: CheckInput) -> Iterable[Finding]:
         yield fine(subject, f'within those of {description.name or "the robot description"}')
 
 
+def check_arm(given: CheckInput) -> Iterable[Finding]:
+    """Whether the robot describes the arm that the contract has, as the monitor demands."""
+    subject, arm, description = 'arm (robot_description)', given.contract.arm, given.description
+    if isinstance(arm, str):
+        yield unseen(subject, f'it is the built-in {arm}' if arm else 'the contract names no arm')
+    elif description is None:
+        yield unseen(subject, given.undescribed)
+    elif found := _differences(given, description, arm):
+        fix = 'load the contract with the URDF of this robot, or start its driver with that one'
+        yield wrong(subject, (listed(found, _SHOWN), fix))
+    else:
+        yield fine(subject, 'the same arm')
+
+
 def check_tool(given: CheckInput) -> Iterable[Finding]:
     """Whether the tool is measured where the joints put it."""
     subject, frames = 'tool (forward kinematics)', len(given.replay.frames)
@@ -115,6 +132,15 @@ def check_tool(given: CheckInput) -> Iterable[Finding]:
         yield wrong(subject, (f'{count} of {frames} ticks: {text}', fix))
     else:
         yield fine(subject, 'where the joints put it')
+
+
+def _differences(
+    given: CheckInput, description: RobotDescription, arm: ArmDescription
+) -> list[str]:
+    try:
+        return differences(description.urdf, arm, given.contract.limits)
+    except IlRosError as problem:
+        return [str(problem)]
 
 
 def _ranges(

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from cdr_messages import joints
 from seen_graphs import (
+    DRIVERS,
     FINGER,
     FR3_JOINTS,
     JOINTS,
@@ -26,8 +27,9 @@ from seen_graphs import (
 )
 
 from il_ros.contracts.contract_check import check_robot
+from il_ros.contracts.contract_draft import draft_contract
 from il_ros.contracts.contract_replay import ContractNames
-from il_ros.core.contract import parse_contract
+from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import ContractError
 from il_ros.core.geometry import quaternion_from_matrix
 from il_ros.core.robots.franka import FRANKA
@@ -126,6 +128,8 @@ def only_wrong(findings, *subjects):
 def test_a_robot_that_fits_is_clean_and_all_was_looked_at():
     findings = checked(robot())
     only_wrong(findings)
+    built_in = findings.pop('arm (robot_description)')
+    assert (built_in.state, built_in.text) == ('not looked at', 'it is the built-in franka')
     assert all(finding.state == 'ok' for finding in findings.values())
     assert findings['rate'].text.endswith('ticks at 20.0 Hz')
 
@@ -265,6 +269,23 @@ def test_a_description_that_has_not_these_joints_is_wrong():
     broken = checked(robot(description=description('<robot')))['action.limits (URDF)']
     assert broken.state == 'not looked at'
     assert 'not XML' in broken.text
+
+
+def test_another_arm_than_that_of_the_contract_is_wrong(tmp_path):
+    seen = DRIVERS['ur']()
+    draft = draft_contract(seen, name='ur')
+    (tmp_path / 'ur.urdf').write_text(draft.urdf)
+    (tmp_path / 'ur.yaml').write_text(draft.text)
+    contract = load_contract(tmp_path / 'ur.yaml')
+    assert checked(seen, contract)['arm (robot_description)'].text == 'the same arm'
+    longer = description(draft.urdf.replace('xyz="0 0 0.1"', 'xyz="0 0 0.2"'))
+    other = replace(seen, topics={**seen.topics, '/robot_description': longer})
+    found = checked(other, contract)['arm (robot_description)']
+    assert found.state == 'wrong'
+    assert 'shoulder_lift_joint' in found.text
+    none = description(URDF)
+    other = replace(seen, topics={**seen.topics, '/robot_description': none})
+    assert "no link 'base'" in checked(other, contract)['arm (robot_description)'].text
 
 
 def test_the_tool_is_compared_with_forward_kinematics():
