@@ -114,10 +114,10 @@ def _unheard(given: CheckInput, stream: TopicStream) -> Problem | None:
     if topic.types != {stream.type}:
         kinds = listed(sorted(topic.types))
         return f'{name} is {kinds}, not {stream.type}', 'correct the type or the topic'
-    count = len(topic.publishers)
-    if count > stream.publishers and given.seen.live:
+    count, most = len(topic.publishers), given.contract.most_publishers(stream.topic)
+    if count > most and given.seen.live:
         nodes = listed(sorted(offer.node for offer in topic.publishers))
-        text = f'{name}: {count} publishers ({nodes}), the contract expects {stream.publishers}'
+        text = f'{name}: {count} publishers ({nodes}), the contract expects {most}'
         share = f'where each publishes joints of its own, set publishers: {count}'
         return text, f'end the other node; {share}'
     if stream.latched and not all(offer.latched for offer in topic.publishers):
@@ -135,7 +135,7 @@ def _unread(given: CheckInput, key: str, stream: Stream) -> Problem | None:
     bad, count = most_frequent(record.errors)
     if record.misplaced and not _turned(given, stream):
         bad, count = most_frequent(record.misplaced)
-    elif stream.publishers > 1 and record.values:
+    elif given.contract.most_publishers(stream.topic) > 1 and record.values:
         count = 0  # each message has joints of its own
     if count and count > SHARE * total:
         text, fix = split_error(IlRosError(bad), 'correct the contract or the driver')

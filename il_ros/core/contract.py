@@ -293,6 +293,10 @@ class Contract:
         """Everything that is subscribed to: streams, then images, by key."""
         return {**self.streams, **self.images}
 
+    def most_publishers(self, topic: str) -> int:
+        """How many publishers a topic has at most: the most that one of its streams says."""
+        return max(each.publishers for each in self.inputs.values() if each.topic == topic)
+
     def frame_of(self, key: str) -> str:
         """The coordinate frame that a stream's messages have to be in."""
         return self.streams[key].frame_in(self.base_frame)

@@ -103,6 +103,7 @@ class TopicDecoder:
         self._frame_ids = {key: streams[key].frame_in(base_frame) for key in framed}
         tracks = {key: JointTrack(stream, continuous) for key, stream in streams.items()}
         self._tracks = {key: track for key, track in tracks.items() if track.needed}
+        self._shared = any(stream.publishers > 1 for stream in streams.values())
         self._has_children = any(stream.child_frame_id for stream in self._streams.values())
 
     def decode(
@@ -143,7 +144,7 @@ class TopicDecoder:
             except OtherJointsError as problem:
                 # Another publisher's, where there may be some, each with joints of its own; one
                 # that tracks several things publishes their transforms by turns.
-                if key not in self._known or (stream.publishers == 1 and not child):
+                if key not in self._known or not (self._shared or child):
                     errors[key] = problem
             except IlRosError as problem:
                 errors[key] = problem

@@ -57,6 +57,7 @@ class TopicStream:
             transient local).
         publishers: How many publishers its topic has at most: 2 where an arm and its gripper each
             publish their own joints on one topic. The monitor refuses to drive while it has more.
+            Of several streams of a topic, the most that one of them says.
     """
 
     topic: str

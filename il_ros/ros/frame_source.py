@@ -107,7 +107,7 @@ class FrameSource:
         return [problem] if problem else []
 
     def _receiver(self, topic: str, decoder: TopicDecoder) -> RawCallback:
-        delays = self.delays.get(topic)
+        delays, shared = self.delays.get(topic), self._contract.most_publishers(topic) > 1
 
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
             received = 0 if self._simulated else received_ns(info, 0)
@@ -124,7 +124,7 @@ class FrameSource:
             self._unplaced.pop(topic, None)
             for key, problem in errors.items():
                 self._deliver(self.builder.reject(key, problem, now=now))
-                if isinstance(problem, OtherJointsError) and self._shared(key):
+                if shared and isinstance(problem, OtherJointsError):
                     continue  # its own publisher has not spoken yet
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
@@ -147,9 +147,6 @@ class FrameSource:
         """Try again what is published once, as a goal is, if its transform was not known yet."""
         for again in list(self._unplaced.values()):
             again()
-
-    def _shared(self, key: str) -> bool:
-        return self._contract.streams[key].publishers > 1
 
     def _poll(self) -> None:
         self._deliver(self.builder.poll(time.monotonic_ns()))

@@ -64,8 +64,7 @@ class PublisherWatch:
         streams = contract.streams
         topics = contract.by_topic(contract.observations)
         self._most = {
-            node.resolve_topic_name(topic): max(streams[key].publishers for key in keys)
-            for topic, keys in topics.items()
+            node.resolve_topic_name(topic): contract.most_publishers(topic) for topic in topics
         }
         self._topics = {
             key: node.resolve_topic_name(topic)

@@ -2,25 +2,30 @@
 
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from geometry_msgs.msg import PointStamped  # noqa: E402
+from geometry_msgs.msg import Point, PointStamped, Pose  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from rosgraph_msgs.msg import Clock as ClockMsg  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
+from std_msgs.msg import Float64, String  # noqa: E402
 
 from il_ros.core.contract import parse_contract  # noqa: E402
 from il_ros.core.errors import IlRosError  # noqa: E402
+from il_ros.monitors.joint_consistency import JointConsistency  # noqa: E402
 from il_ros.ros import frame_source  # noqa: E402
 from il_ros.ros.frame_source import FrameSource  # noqa: E402
-from il_ros.ros.message_conversion import to_stamp  # noqa: E402
-from il_ros.ros.qos import SENSOR_OUT  # noqa: E402
+from il_ros.ros.message_conversion import fill_stamp, to_stamp  # noqa: E402
+from il_ros.ros.message_types import message_type  # noqa: E402
+from il_ros.ros.publisher_watch import PublisherWatch  # noqa: E402
+from il_ros.ros.qos import LATCHED, SENSOR_OUT  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
 
 NS = 10**9
@@ -185,3 +190,122 @@ def test_a_newer_one_takes_its_place(domain, monkeypatch):
         known.append(5.0)
         source._place()
         assert taken == [('goal', 2.0, NS)]
+
+
+PARTS = TEXT.replace('align: {time: receive}', 'publishers: 3').replace(
+    'action:',
+    """  lift: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position],
+         names: [b], rate: 20.0}
+  grip: {topic: joint_states, type: sensor_msgs/msg/JointState, fields: [position, velocity],
+         names: [d, c], rate: 20.0}
+action:""",
+)
+
+
+def test_three_nodes_with_a_part_of_the_joints_each_are_normal_and_silent(domain, monkeypatch):
+    """An arm, its lift and a gripper, each with joints that nobody asked for among them."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node, told, frames = Node('frames'), [], []
+        logger = SimpleNamespace(error=lambda text, **_: told.append(text))
+        monkeypatch.setattr(node, 'get_logger', lambda: logger)
+        contract = parse_contract(PARTS)
+        consistency = JointConsistency(contract, lambda: 0.0)
+        watch = PublisherWatch(node, contract, lambda: 0.0, told.append)
+        source = FrameSource(
+            node, contract, frames.append, on_sample=consistency.add, on_origin=watch.hear
+        )
+        executor = make_executor()
+        executor.add_node(node)
+        parts = [
+            (
+                Node('gripper'),
+                JointState(name=['c', 'd'], position=[3.0, 4.0], velocity=[5.0, 6.0]),
+            ),
+            (Node('lift'), JointState(name=['other', 'b'], position=[9.0, 2.0])),
+            (
+                Node('arm'),
+                JointState(name=['a', 'a_mimic'], position=[0.5, 0.5], velocity=[0.1, 0]),
+            ),
+        ]
+        publishers = [
+            (each.create_publisher(JointState, 'joint_states', SENSOR_OUT), message)
+            for each, message in parts
+        ]
+        deadline = time.monotonic() + 20
+
+        def until(happened):
+            while not happened() and time.monotonic() < deadline:
+                executor.spin_once(timeout_sec=0.05)
+            assert happened()
+
+        until(lambda: all(publisher.get_subscription_count() for publisher, _ in publishers))
+        for i in range(5):
+            for publisher, message in publishers:
+                fill_stamp(message, NS + i * NS // 20)
+                publisher.publish(message)
+            until(lambda i=i: len(frames) > i)
+        watch.look()
+        assert told == []
+        assert (consistency.problems(), watch.problems(), source.problems()) == ([], (), [])
+        for frame in frames:
+            assert all(frame.valid.values())
+            assert [frame.values[key].tolist() for key in ('position', 'lift', 'grip')] == [
+                [0.5], [2.0], [4.0, 3.0, 6.0, 5.0]
+            ]  # fmt: skip
+        for each, _ in parts:
+            each.destroy_node()
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+ODD = TEXT.replace(
+    'action:',
+    """  pressure: {topic: pressure, type: std_msgs/msg/Float64, fields: [data],
+             align: {time: receive, strategy: hold}}
+  order: {topic: order, type: std_msgs/msg/String, fields: [data], names: [go, come],
+          latched: true, align: {time: receive, strategy: hold}}
+  pose: {topic: pose, type: geometry_msgs/msg/Pose, fields: [pose.position],
+         align: {time: receive, strategy: hold}}
+action:""",
+)
+
+
+def test_messages_without_a_header_come_in_as_they_are_received(domain):
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node, frames = Node('frames'), []
+        source = FrameSource(node, parse_contract(ODD), frames.append)
+        executor = make_executor()
+        executor.add_node(node)
+        sent = [
+            (Float64, 'pressure', Float64(data=2.5), SENSOR_OUT),
+            (String, 'order', String(data='come'), LATCHED),
+            (Pose, 'pose', Pose(position=Point(x=1.0, y=2.0, z=3.0)), SENSOR_OUT),
+        ]
+        publishers = [node.create_publisher(kind, topic, qos) for kind, topic, _, qos in sent]
+        joints = node.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+        deadline = time.monotonic() + 20
+        while not (frames and all(frames[-1].valid.values())) and time.monotonic() < deadline:
+            for publisher, (_, _, message, _) in zip(publishers, sent, strict=True):
+                publisher.publish(message)
+            state = JointState(name=['a'], position=[0.5], velocity=[0.0])
+            joints.publish(fill_stamp(state, time.time_ns()))
+            executor.spin_once(timeout_sec=0.05)
+        assert {key: frames[-1].values[key].tolist() for key in ('pressure', 'order', 'pose')} == {
+            'pressure': [2.5], 'order': [0, 1], 'pose': [1, 2, 3]
+        }  # fmt: skip
+        assert source.invalid(frames[-1]) == []
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+def test_a_type_whose_package_is_not_there_is_named_with_what_to_do():
+    with pytest.raises(IlRosError) as caught:
+        message_type('their_msgs/msg/Reading')
+    assert str(caught.value) == (
+        "message type 'their_msgs/msg/Reading' is not there; "
+        'to fix: install or source the package their_msgs'
+    )
