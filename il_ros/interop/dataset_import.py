@@ -16,12 +16,15 @@ from il_ros.core.atomic_folders import new_folder, require_free
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
+from il_ros.core.geometry import nearest_turn, unwrapped
 from il_ros.core.registry import lookup
+from il_ros.core.streams import endless_numbers
 from il_ros.datasets.dataset import Dataset, load_dataset
 from il_ros.datasets.dataset_writer import DatasetWriter
 from il_ros.datasets.episode_arrays import SOURCES, EpisodeArrays
 from il_ros.datasets.limit_checks import LimitCheck
 from il_ros.datasets.manifest import MANIFEST_FILE, EpisodeEntry
+from il_ros.datasets.preprocessing.joint_motion import measured_positions
 from il_ros.interop.export_origin import ExportOrigin, changed_since_export, own_contract
 from il_ros.interop.feature_mapping import (
     FeatureMapping,
@@ -213,6 +216,8 @@ def foreign_episode(
     }
     valid |= {key: np.full(frames, key in pictures) for key in contract.images}
     action = pick(mapping.action, numbers(mapping.action.feature))
+    if contract.continuous:
+        full, action = _the_short_way(contract, full, action)
     return EpisodeArrays(
         entry=EpisodeEntry(
             id=id, start=0, length=frames, outcome=mapping.outcome, task=task, bag=str(bag),
@@ -227,6 +232,23 @@ def foreign_episode(
         source=np.full(frames, SOURCES.index('demonstrator'), np.uint8),
         images={key: pictures.get(key, (b'',) * frames) for key in contract.images},
     )  # fmt: skip
+
+
+def _the_short_way(
+    contract: Contract, values: Mapping[str, NDArray[Any]], action: NDArray[Any]
+) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
+    """Numbers of joints that turn without end as frames have them: on beyond pi, without a jump."""
+    followed = dict(values)
+    for key, stream in contract.streams.items():
+        mask, known = endless_numbers(stream, contract.continuous), np.isfinite(values[key])
+        rows = known.all(axis=1)
+        if mask.any() and rows.any():
+            followed[key] = values[key].copy()
+            path = values[key][rows].astype(np.float64)
+            followed[key][rows] = unwrapped(path, path[0], mask)
+    measured = measured_positions(contract, followed)
+    near = nearest_turn(action.astype(np.float64), measured, contract.endless)
+    return followed, near.astype(action.dtype)
 
 
 def even_stamps(frames: int, rate: float) -> NDArray[np.int64]:

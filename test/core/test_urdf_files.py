@@ -39,6 +39,29 @@ def test_the_whole_arm_is_in_the_contract_and_its_text_alone(tmp_path):
     np.testing.assert_array_equal(one.chain.forward(q)[0], other.chain.forward(q)[0])
 
 
+@pytest.mark.parametrize(('most', 'endless'), [(3.1416, {'turn'}), (3.14, {'turn'}), (3.0, set())])
+def test_a_continuous_joint_that_the_limits_keep_within_a_turn_is_an_ordinary_one(
+    tmp_path, most, endless
+):
+    limits = {'position_min': [-most, *[None] * 3], 'position_max': [most, *[None] * 3]}
+    contract = load_contract(write_contract(tmp_path, limits=limits))
+    assert contract.continuous == parse_contract(contract.text).continuous == endless
+    assert arm_of(contract).position_max[0] == (np.inf if endless else most)
+
+
+def test_a_continuous_joint_is_bounded_by_no_more_than_a_turn_and_named_by_the_urdf_alone(tmp_path):
+    """How many turns it has made is not known after a restart."""
+    limits = {'position_min': [-6.3, *[None] * 3], 'position_max': [6.3, *[None] * 3]}
+    with pytest.raises(
+        ContractError, match=r'-6.3 to 6.3 for turn, which turns without end; allow'
+    ):
+        load_contract(write_contract(tmp_path, limits=limits))
+    data = yaml.safe_load(load_contract(write_contract(tmp_path)).text)
+    data['action']['continuous'] = ['lean']
+    with pytest.raises(ContractError, match=r"got \['lean'\]; allowed: nothing: the URDF"):
+        parse_contract(yaml.safe_dump(data))
+
+
 def test_limits_that_the_contract_leaves_out_are_the_urdfs(tmp_path):
     limits = load_contract(write_contract(tmp_path)).limits
     assert limits.position_min.tolist() == [-3.0, -2.0, 0.0, 0.0]

@@ -13,6 +13,8 @@ from il_ros.core.contract import parse_contract
 from il_ros.core.frames import NS, FrameBuilder
 from il_ros.datasets.action_extraction import action_extractor
 from il_ros.datasets.expert_labels import ExpertLabels
+from il_ros.interop.dataset_import import even_stamps, foreign_episode
+from il_ros.interop.feature_mapping import FeatureMapping, FeatureSlice
 
 
 def frames_of(path):
@@ -74,3 +76,32 @@ def test_a_label_goes_on_from_where_its_joint_is_measured(turns, messages):
         BagMessage(topic='expert/action_chunk', type='il_ros/msg/ActionChunk', receive=1, data=data)
     )
     np.testing.assert_allclose(labels.of([frame])[0, :, 1], ahead, atol=1e-5)
+
+
+def test_an_imported_episode_has_no_step_of_a_turn_either(tmp_path):
+    contract = parse_contract(TEXT)
+    path = np.linspace(2.9, 3.6, 36)
+    driver = np.array([wrapped(angle) for angle in path], np.float32)
+    driver[20] = np.nan
+    sizes = {key: stream.size for key, stream in contract.streams.items()}
+    columns = {key: np.zeros((36, size), np.float32) for key, size in sizes.items()}
+    columns['turn_alone'][:, 0] = columns['between'][:, 0] = columns['position'][:, 0] = driver
+    columns['action'] = np.stack([np.zeros(36), [wrapped(angle + 0.02) for angle in path]], axis=1)
+    mapping = FeatureMapping(
+        streams={key: FeatureSlice(feature=key) for key in contract.streams},
+        action=FeatureSlice(feature='action'),
+    )
+    episode = foreign_episode(
+        contract,
+        mapping,
+        id='e',
+        bag=tmp_path,
+        numbers=lambda feature: columns[feature].astype(np.float32),
+        images=lambda *_: (),
+        stamp=even_stamps(36, 20.0),
+    )
+    known = np.delete(np.arange(36), 20)
+    for key in ('turn_alone', 'between', 'position'):
+        np.testing.assert_allclose(episode.values[key][known, 0], path[known], atol=1e-5)
+        assert not episode.valid[key][20]
+    np.testing.assert_allclose(episode.action[known, 1], path[known] + 0.02, atol=1e-5)
