@@ -70,7 +70,7 @@ def _messages(
     joints = [*contract.action.names, 'fr3_finger_joint2']
     values = [0.1] * len(joints)
     state = JointState(name=joints, position=values, velocity=values, effort=values)
-    rows = np.zeros((1, len(contract.action.names)))
+    rows = np.mean(contract.action_range, axis=0)[None]
     command = chunk_message(contract, rows, stamp=0, source='expert')
     plan = [
         ('joint_states', sensor_rate, serialize_message(state)),
