@@ -202,7 +202,7 @@ class _Frames:
             if key in mine:
                 due += self.builder.reject(key, problem, now=received)
                 # Joints of another driver on the same topic are nothing odd.
-                if key in self._counted and not isinstance(problem, OtherJointsError):
+                if kept and key in self._counted and not isinstance(problem, OtherJointsError):
                     self._checks.refused(key, str(problem), read=False)
                 if isinstance(problem, FrameIdError):
                     self.in_other_frames[key] += 1
@@ -210,7 +210,7 @@ class _Frames:
         for key, value in values.items():
             if key in mine:
                 due += self.builder.add(key, value, header=header, receive=received)
-                if key in self._counted:
+                if kept and key in self._counted:
                     self._count(key, value, header, received)
         return self._keep(due)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from il_ros.core.contract import Contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import GAP, NS
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
 from il_ros.datasets.episode_arrays import EpisodeArrays
 from il_ros.datasets.feature_statistics import FeatureStatistics
@@ -20,7 +21,8 @@ from il_ros.datasets.summary.feature_summary import feature_names
 ANYWAY = 'or take them with --beyond-limits'
 """How a dataset is made of what is refused here, after all."""
 
-_ROUNDING = 1e-4  # of a joint's range, by which a number may lie out of it
+# By how much of a joint's range a number may lie out of it: a command, and a joint at its stop.
+_ROUNDING, _OVERSHOOT = 1e-4, 0.02
 _FASTER = 1.1  # of the velocity limit; stamps jitter, and a command is meant for a whole period
 _LISTED = 3  # joints that are named where many are alike
 
@@ -41,7 +43,8 @@ class LimitCheck:
     def __init__(self, contract: Contract) -> None:
         self._contract, self._names = contract, contract.action.names
         self._frames = self._unknown = 0
-        self._actions, self._measured = _Bounds(contract), _Bounds(contract)
+        self._actions = _Bounds(contract, _ROUNDING)
+        self._measured = _Bounds(contract, _OVERSHOOT)
         self._action_speed, self._measured_speed = _Speeds(contract), _Speeds(contract)
         size = len(self._names)
         self._scale, self._speed_scale = _Proportion(size), _Proportion(size)
@@ -123,13 +126,13 @@ class LimitCheck:
 
 
 class _Bounds:
-    """Counts positions out of the limits."""
+    """Counts positions out of the limits by more than a slack, in parts of the range."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, slack: float) -> None:
         self._names = contract.action.names
         self._range = low, high = contract.action_range
-        slack = np.where(contract.endless, np.inf, _ROUNDING * (high - low))
-        self._least, self._most = low - slack, high + slack
+        beyond = np.where(contract.endless, np.inf, slack * (high - low))
+        self._least, self._most = low - beyond, high + beyond
         self._count = np.zeros(len(self._names), np.int64)
         self._low, self._high = np.full_like(low, np.inf), np.full_like(low, -np.inf)
 
@@ -182,7 +185,7 @@ class _Speeds:
 
     def add(self, moved: Array, seconds: Array) -> None:
         """Count steps `moved` [rad or m], shape (F, N), that took `seconds`, shape (F, 1)."""
-        speed = np.abs(turned(moved)) / np.maximum(seconds, self._contract.period)
+        speed = distance(moved, self._contract.endless) / np.maximum(seconds, self._contract.period)
         limit = self._contract.limits.velocity
         self._count += int((speed > _FASTER * limit).any(axis=1).sum())
         self._steps += len(moved)
@@ -220,10 +223,9 @@ class _Proportion:
             return np.where(alike & (n >= _FEWEST), both / within_x, np.nan)
 
 
-def turned(moved: Array) -> Array:
-    """Steps [rad or m] without the full turn of a joint that passes from π to −π."""
-    size = np.abs(moved)
-    return np.where(size > np.pi, np.abs(2 * np.pi - size), size)
+def distance(moved: Array, endless: NDArray[np.bool_]) -> Array:
+    """How far steps [rad or m] are; one of an endless joint goes the short way."""
+    return np.abs(nearest_turn(moved, np.zeros_like(moved), endless))
 
 
 def dataset_findings(

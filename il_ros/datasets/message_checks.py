@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.core.limits import Array
-from il_ros.datasets.limit_checks import turned
+from il_ros.datasets.limit_checks import distance
 
 
 class MessageChecks:
@@ -35,12 +36,12 @@ class MessageChecks:
     def took(self, key: str, value: Array, stamp: int) -> None:
         """A message gave the key a value, at its stamp [ns]."""
         self._all[key] += 1
-        limit = self._limits.get(key)
-        if limit is None:
+        if key not in self._limits:
             return
+        limit, endless = self._limits[key]
         before, earlier = self._last.get(key, (stamp, value))
         self._last[key] = stamp, value
-        far = turned(value - earlier)
+        far = distance(value - earlier, endless)
         over = far > limit * (abs(stamp - before) / NS + self._contract.period)
         if over.any():
             self._jumps[key] += 1
@@ -74,12 +75,13 @@ class MessageChecks:
         return f'{key} ({self._contract.inputs[key].topic})'
 
 
-def _velocity_limits(contract: Contract) -> dict[str, Array]:
-    """Velocity limits [rad/s or m/s] of the keys that measure the commanded joints."""
+def _velocity_limits(contract: Contract) -> dict[str, tuple[Array, NDArray[np.bool_]]]:
+    """Of the keys that measure the commanded joints: velocity limits, and which turn endlessly."""
     limits, at = {}, 0
     for key in contract.action.position if contract.action.space == 'joints' else ():
         stream = contract.observations[key]
+        part = slice(at, at + stream.size)
         if len(stream.names) == stream.size:
-            limits[key] = contract.limits.velocity[at : at + stream.size]
-        at += stream.size
+            limits[key] = contract.limits.velocity[part], contract.endless[part]
+        at = part.stop
     return limits

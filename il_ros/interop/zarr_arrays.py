@@ -161,6 +161,8 @@ def _inside(path: Path, root: Path) -> Path:
 
 def _layout(path: Path, root: Path) -> _Layout:
     data = load_json(read_text(_inside(path / ARRAY_FILE, root), _TEXT))
+    if not isinstance(data, dict) or not {'shape', 'chunks', 'dtype'} <= data.keys():
+        raise DatasetError('no zarr array', where=str(path), allowed='shape, chunks, dtype, ...')
     if data.get('zarr_format') != 2:
         raise DatasetError(
             f'zarr_format {data.get("zarr_format")}', where=str(path), allowed='2',
@@ -216,6 +218,6 @@ def _codec(given: Mapping[str, Any] | None, path: Path) -> Any:
     if name not in COMPRESSORS:
         raise DatasetError(
             f'compressor {name!r}', where=str(path), allowed=COMPRESSORS,
-            fix='store it with one of these',
+            fix='store it with one of these, or without',
         )  # fmt: skip
     return library('numcodecs').get_codec({'id': name})

@@ -42,8 +42,8 @@ def episode(frames=100, *, amplitude=0.3, action=1.0, measured=1.0, speed=1.0):
     )
 
 
-def checked(*episodes):
-    check = LimitCheck(CONTRACT)
+def checked(*episodes, contract=CONTRACT):
+    check = LimitCheck(contract)
     for one in episodes:
         check.add(one)
     return check
@@ -107,14 +107,32 @@ def test_steps_beyond_the_velocity_limit_are_counted():
     check.require('take', 'tell it')
 
 
-def test_a_step_over_a_gap_and_a_turn_past_pi_are_none():
+def test_a_step_over_a_gap_is_none():
     one = episode()
     late = np.where(np.arange(100) < 50, 0, 10 * NS)
     one.action[50:] += np.float32(0.5)
     assert 'action_speed' not in checked(replace(one, stamp=one.stamp + late)).findings()
-    one = episode()
+
+
+def test_only_a_joint_that_turns_without_end_may_pass_pi():
+    one, other = episode(), episode()
     one.values['position'][50:, 0] += np.float32(2 * np.pi)
-    assert 'measured_speed' not in checked(one).findings()
+    other.values['position'][50:, 1] += np.float32(2 * np.pi)
+    text = TEXT.replace('velocity: [speed]', 'velocity: [speed]\n  continuous: [a]')
+    wide = text.replace('position_min: [-1, -1], position_max: [1, 1]',
+                        'position_min: [-3.1416, -1], position_max: [3.1416, 1]')  # fmt: skip
+    endless = parse_contract(wide)
+    assert checked(one, contract=endless).findings() == {}
+    assert 'b up to 125 per second' in checked(other, contract=endless).findings()['measured_speed']
+    assert 'a up to 125 per second' in checked(one).findings()['measured_speed']
+
+
+def test_a_joint_at_its_stop_is_not_out_of_the_limits():
+    one = episode()
+    one.values['position'][3] = [1.03, -1.03]  # 2 % of the range of 2 rad are 0.04
+    assert checked(one).findings().keys() == {'measured_speed'}
+    one.values['position'][3] = [1.05, 0.0]
+    assert 'measured_limits' in checked(one).findings()
 
 
 def test_what_was_measured_out_of_the_limits_is_named():

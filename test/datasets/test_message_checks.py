@@ -103,3 +103,16 @@ def test_fast_but_possible_motion_contradicts_nothing(contract):
         value = value + rng.uniform(-1, 1, 2) * step / NS  # the limit is 1 rad/s
         checks.took('position', value + rng.normal(0, 1e-4, 2), stamp)
     assert checks.findings() == {}
+
+
+def test_what_was_before_the_episode_contradicts_nothing(open_writer, messages, tmp_path):
+    """The pre-roll of the recorder has the world before it was reset."""
+    writer = open_writer('reset', start_ns=NS + 5 * 50 * MS)
+    for i in range(12):
+        stamp, far = NS + i * 50 * MS, 0.9 if i < 5 else 0.0
+        writer.write('/wrench', messages.wrench(stamp, 0.0), stamp - 1)
+        writer.write('/joint_states', messages.joints(stamp, [far, far]), stamp)
+        writer.write('/monitor/executed', messages.chunk(stamp, [0.0, 0.01 * i]), stamp + MS)
+    dataset = built([writer.close('success')], tmp_path)
+    assert dataset.frames == 7
+    assert set(dataset.manifest.findings) == {'constant'}
