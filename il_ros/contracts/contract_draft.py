@@ -157,7 +157,7 @@ class _Drafter:
             position = joint_stream(robot, group, 'position', self._namespace)
             velocity = joint_stream(robot, group, 'velocity', self._namespace)
             self._put(position.naming(Anchored(label, position.values['names'])))
-            if group in self._commanded or not velocity.doubts.get('fields'):
+            if group in self._commanded or 'derived' not in velocity.values:
                 self._put(velocity.naming(Anchored(label)))
         if self._pose is not None:
             self._put(_following(self._framed(self._pose, 'tcp_pose', self._pose_doubt)))

@@ -12,6 +12,8 @@ from il_ros.contracts.seen_robot import SeenGroup, SeenRobot
 from il_ros.contracts.seen_streams import DraftedStream, nominal_rate, relative, timing
 from il_ros.core.seen_graph import listed
 
+_DERIVED, _LONGEST = 0.1, 1.0  # s of positions that a speed is taken from, and at the most
+_LEAST = 3.0  # messages in that time
 _STRANGE = 6.0  # rad/s from which a measured speed is compared with the positions
 
 
@@ -35,13 +37,19 @@ def joint_stream(robot: SeenRobot, group: SeenGroup, part: str, namespace: str) 
     if part == 'velocity' and not group.gripper:
         values['follows_arm'] = True
     silent = [name for name in group.joints if not source.measures(name, part)]
+    unsure = f'no {part} of {listed(silent)}' if silent else _strange(source, group, part)
+    derived = {}
+    if part == 'velocity' and unsure and rate >= _LEAST / _LONGEST:
+        values['derived'] = max(_DERIVED, round(_LEAST / rate, 2))
+        derived = {'derived': f'{unsure}: taken from the positions'}
     doubts = {
         'topic': 'joint_state_publisher: its values are made up until a driver speaks'
         if source.merged
         else '',
-        'fields': f'no {part} of {listed(silent)}' if silent else _strange(source, group, part),
+        'fields': '' if derived else unsure,
         'rate': unclear if rate else 'they come now and then: no rate was measured',
         'publishers': _rivals(robot, source),
+        **derived,
     }
     return DraftedStream(key=group.key(part), values=values, doubts=doubts)
 

@@ -27,11 +27,13 @@ from seen_graphs import (
 )
 
 from il_ros.contracts.command_paths import GRIPPER_ACTIONS
+from il_ros.contracts.contract_check import check_robot
 from il_ros.contracts.contract_draft import draft_contract
+from il_ros.contracts.contract_replay import ContractNames
 from il_ros.contracts.draft_text import MARK, DraftText, flow
 from il_ros.contracts.seen_streams import key_of, nominal_rate, tick_rate
 from il_ros.core.arms import arm_of
-from il_ros.core.contract import load_contract
+from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.contract_checks import OUTPUT_ADAPTERS
 from il_ros.core.errors import ContractError
 from il_ros.core.registry import names_of
@@ -86,7 +88,8 @@ def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
     whys = ' | '.join(why for _, _, why in draft.doubts)
     assert 'made up until a driver speaks' in whys
     if GRIPPERS:
-        assert 'no velocity of drive_joint' in whys
+        assert 'no velocity of drive_joint: taken from the positions' in whys
+        assert data['observations']['gripper_velocity']['derived'] == 0.3
     else:
         assert 'gripper_velocity' not in data['observations']
 
@@ -277,8 +280,24 @@ def test_a_joint_that_says_speeds_its_position_has_not_is_doubted():
         states('/joint_states', 100, names, {}, speed=51.0),
         controllers=(controller('/arm', JTC, names),),
     )
-    draft, _ = drafted(seen)
+    draft, data = drafted(seen)
     assert any('51 rad/s, and its position does not change' in why for _, _, why in draft.doubts)
+    assert data['observations']['joint_velocity']['derived'] == 0.1
+
+
+def test_speeds_that_no_driver_measures_are_derived():
+    names, rates = ('a', 'b'), {100: 0.1, 20: 0.15, 5: 0.6}
+    for rate, seconds in rates.items():
+        seen = graph(
+            states('/joint_states', rate, names, {}, nan=('b',)),
+            controllers=(controller('/arm', JTC, names),),
+        )
+        draft, data = drafted(seen)
+        assert data['observations']['joint_velocity']['derived'] == seconds
+        assert any('no velocity of b' in why for _, _, why in draft.doubts)
+        findings = check_robot(parse_contract(draft.text), seen, ContractNames())
+        (speed,) = (each for each in findings if each.subject == 'observations.joint_velocity')
+        assert speed.state == 'ok', speed
 
 
 def test_keys_come_of_the_telling_words():
