@@ -6,7 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
 from il_ros.monitors.plan import Plan, resting
 from il_ros.monitors.punctuality import Punctuality
@@ -49,10 +51,19 @@ class FollowedPlans:
         punctuality: Learns how late commands are.
         tolerance: Distance from a plan up to which it counts as followed, (N,) [rad or m].
         delay: How far the arm lags the plans [s].
+        endless: Which joints turn without end, (N,): whatever turn a controller counts, it is the
+            same place. None by default.
     """
 
-    def __init__(self, punctuality: Punctuality, tolerance: Array, delay: float) -> None:
+    def __init__(
+        self,
+        punctuality: Punctuality,
+        tolerance: Array,
+        delay: float,
+        endless: NDArray[np.bool_] | None = None,
+    ) -> None:
         self._punctuality, self._tolerance, self._delay = punctuality, tolerance, delay
+        self._endless = np.zeros(len(tolerance), bool) if endless is None else endless
         self._sent: deque[_Sent] = deque(maxlen=_MOST)
         self._first: _Sent | None = None
         self.clear()
@@ -96,8 +107,11 @@ class FollowedPlans:
         """How far the state is from the newest plan, (N,) [rad or m]; None if nothing was sent."""
         if not self._sent:
             return None
-        distance: Array = np.abs(self._where(self._sent[-1].plan, state) - state.position)
-        return distance
+        return self._apart(self._where(self._sent[-1].plan, state), state)
+
+    def _apart(self, place: Array, state: ControllerState) -> Array:
+        """Distance of each joint from where the controller wants it, (N,) [rad or m]."""
+        return np.asarray(np.abs(place - nearest_turn(state.position, place, self._endless)))
 
     def _where(self, plan: Plan, state: ControllerState) -> Array:
         return plan.at(state.stamp - self._delay)[0]
@@ -121,7 +135,7 @@ class FollowedPlans:
         if first is None or first.start > state.stamp - _UPDATES or not _older(state, first):
             return None
         here = first.plan.at(first.start - self._delay)[0]
-        if np.any(np.abs(here - state.position) > self._tolerance):
+        if np.any(self._apart(here, state) > self._tolerance):
             return None
         self._punctuality.add(state.stamp, state.stamp - first.planned, transit=True)
         return resting(here, state.stamp)
@@ -163,7 +177,7 @@ class FollowedPlans:
             most = self._tolerance * (_LAGS if sent is self._sent[-1] else older)
             for shift in (0.0, max(state.start - sent.start, 0.0)):
                 plan = sent.plan.put_off(shift) if shift else sent.plan
-                if not np.any(np.abs(self._where(plan, state) - state.position) > most):
+                if not np.any(self._apart(self._where(plan, state), state) > most):
                     return sent, plan
         return None, None
 

@@ -66,7 +66,9 @@ class TrajectorySender:
         self.publisher = node.create_publisher(self._adapter.message_type, output.topic, COMMAND)
         tolerance = _SAME * contract.limits.velocity * contract.period
         self._spliced = SplicedTrajectories(contract.period, tolerance)
-        self._followed = FollowedPlans(punctuality, tolerance, contract.command_delay)
+        self._followed = FollowedPlans(
+            punctuality, tolerance, contract.command_delay, contract.endless
+        )
         self.plan: Plan | None = None
         self.watch = ControllerWatch(
             node,

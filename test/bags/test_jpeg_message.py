@@ -40,6 +40,25 @@ def test_every_encoding_comes_out_in_its_colours(encoding, padding):
                                [90] if grey else [20, 90, 200], atol=3)  # fmt: skip
 
 
+def test_what_other_cameras_send_is_stored_in_its_colours_too():
+    """YUV of a grey that is no other, a mosaic of one colour, and 16 bits in either byte order."""
+    mosaic = np.tile(np.array([[200, 90], [90, 20]], np.uint8), (8, 12))
+    wide = np.tile(np.array([200, 90, 20], np.uint16) * 257, (16, 24, 1))
+    grey = np.full((16, 24), 90 * 257, np.uint16)
+    made = {
+        'yuv422_yuy2': (image(np.full((16, 24, 2), 128, np.uint8), 'yuv422_yuy2'), [130] * 3),
+        'bayer_rggb8': (image(mosaic, 'bayer_rggb8', padding=3), [20, 90, 200]),
+        'rgb16': (image(wide.astype('>u2'), 'rgb16', big=1), [20, 90, 200]),
+        'mono16': (image(grey, 'mono16'), [90]),
+    }
+    for encoding, (data, expected) in made.items():
+        found = STORE.deserialize_cdr(jpeg_message(data, STREAM), COMPRESSED)
+        stored = 'mono8' if encoding == 'mono16' else 'bgr8'
+        assert found.format == f'{encoding}; jpeg compressed {stored}'
+        pixels = cv2.imdecode(found.data, cv2.IMREAD_UNCHANGED).reshape(16 * 24, -1)
+        np.testing.assert_allclose(pixels.mean(axis=0), expected, atol=3)
+
+
 @settings(deadline=None, max_examples=40)
 @given(frame=st.text(st.characters(codec='ascii', exclude_characters='\0'), max_size=20))
 def test_a_frame_of_any_length_is_kept(frame):

@@ -1,5 +1,7 @@
 """What the controller follows is told from its state, and what it should have is missed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,23 @@ def test_what_began_before_a_plan_was_made_is_not_taken_for_it(followed, plans):
     assert followed.late(state(plans[0], 0.05, 0.01)) is None  # blended: it began when it came
     assert followed.strange(state(plans[0], 0.8, 0.01)) is False
     assert followed.strange(state(plans[0], 0.8, -5.0)) is True
+
+
+@pytest.mark.parametrize('turns', [-2, 0, 1])
+def test_a_joint_without_end_may_be_in_another_turn_of_the_controller(punctuality, turns):
+    endless = np.arange(8) == 0
+    tolerance = 0.15 * LIMITS.velocity * DT
+    alike = FollowedPlans(punctuality, tolerance, DELAY, endless)
+    ordinary = FollowedPlans(punctuality, tolerance, DELAY)
+    plan = Planner(LIMITS).hold(FRANKA.home, 0.0)
+    for followed in (alike, ordinary):
+        followed.sent(plan, 0.0, 0.0)
+    there = state(plan, 2.0, 0.26)  # it was blended in, so its reference tells
+    moved = replace(there, position=there.position + 2 * np.pi * turns * endless)
+    assert alike.distance(moved).max() < 1e-9
+    assert alike.late(moved) is None
+    assert not alike.strange(moved)
+    assert ordinary.strange(moved) == bool(turns)
+    elsewhere = replace(there, position=moved.position + 0.5 * endless)
+    assert alike.distance(elsewhere)[0] == pytest.approx(0.5)
+    assert alike.strange(elsewhere)
