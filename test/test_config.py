@@ -19,7 +19,13 @@ CONTRACTS = sorted(
     for path in CONFIG.glob('contracts/*.yaml')
     if not path.stem.startswith('metaworld')
 )
-ROBOTS = {'ur10e': 'ur'}  # with a contract for the stand-in of their driver
+ROBOTS = {  # with a contract for the stand-in of their driver
+    'ur10e': 'ur',
+    'fr3': 'franka',
+    'xarm7': 'xarm',
+    'gen3': 'kinova',
+    'so101': 'so101',
+}
 OF_DRIVERS = [path for path in CONTRACTS if path.stem.split('_')[0] in ROBOTS]
 SUITES = sorted(CONFIG.glob('suites/*.yaml'))
 RANDOMISATIONS = sorted(CONFIG.glob('randomisation/*.yaml'))
@@ -59,7 +65,8 @@ def test_every_contract_of_a_driver_fits_what_the_driver_has(path):
     for limb in arm.limbs:
         for name, position in zip(limb.names, limb.home, strict=True):
             assert position == driver.home[name]
-    sent = {joints.topic: joints for joints in driver.joint_states}
+    joints = driver.joint_states
+    other = {one.topic: one for one in (*driver.tools, *driver.wrenches)}
     task = path.stem.removeprefix(f'{robot}_')
     others = (
         {'goal_position', *(f'{name}_pose' for name in make_task(task).observed)}
@@ -67,9 +74,12 @@ def test_every_contract_of_a_driver_fits_what_the_driver_has(path):
         else set()
     )
     for key, stream in contract.observations.items():
-        if stream.topic in sent:
-            assert set(stream.names) <= set(sent[stream.topic].names)
-            assert stream.rate == sent[stream.topic].rate
+        if stream.names:
+            assert (stream.topic, stream.rate) in {(one.topic, one.rate) for one in joints}
+            assert {*stream.names} <= {name for one in joints for name in one.names}
+        elif stream.topic in other:
+            assert stream.rate == other[stream.topic].rate
+            assert contract.frame_of(key) == other[stream.topic].frame_id
         else:
             assert key in others
     takes = {

@@ -79,12 +79,14 @@ class Wrench:
     Attributes:
         topic: Its name.
         rate: Messages per second [Hz].
+        link: In whose axes, and about whose origin, it is told.
         frame_id: As sent.
         best_effort: Whether it is sent as sensor data.
     """
 
     topic: str
     rate: float
+    link: str
     frame_id: str
     best_effort: bool = False
 
@@ -182,6 +184,7 @@ class DriverDescription:
         controllers: Of the controller manager.
         grippers: Actions of grippers.
         description: Topic of the robot's description.
+        tasks: Settings of tasks that are made for larger arms, by the name of the task.
     """
 
     driver: str
@@ -200,6 +203,7 @@ class DriverDescription:
     controllers: tuple[ControllerDescription, ...] = ()
     grippers: tuple[GripperAction, ...] = ()
     description: str = 'robot_description'
+    tasks: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False, repr=False, compare=False)
 
     @property
@@ -216,6 +220,11 @@ class DriverDescription:
             *(wrench.topic for wrench in self.wrenches),
             *(status.topic for status in self.statuses),
         ]
+
+    @property
+    def wrapped(self) -> frozenset[str]:
+        """Joints whose position is sent within [-pi, pi]."""
+        return frozenset(name for joints in self.joint_states for name in joints.wrapped)
 
     @property
     def gripper(self) -> str:

@@ -64,6 +64,11 @@ class JointLimits:
     acceleration: Array
     jerk: Array
 
+    @property
+    def endless(self) -> NDArray[np.bool_]:
+        """Which joints turn without end, shape (N,)."""
+        return np.isposinf(self.position_max)
+
     def bounds(self) -> dict[str, Any]:
         """The bounds alone, by name."""
         return {field.name: getattr(self, field.name) for field in fields(JointLimits)}
@@ -91,11 +96,6 @@ class Limits(JointLimits):
     torque: float
     keep_out: tuple[Zone, ...] = ()
     separation: float = 0.0
-
-    @property
-    def endless(self) -> NDArray[np.bool_]:
-        """Which joints turn without end, shape (N,)."""
-        return np.isposinf(self.position_max)
 
     def ordered(self, names: Sequence[str]) -> Self:
         """The same limits, with the same joints in the order of `names`."""

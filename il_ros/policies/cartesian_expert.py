@@ -14,7 +14,7 @@ import numpy as np
 from il_ros.core.arms import AnyArm, Arm, arm_of, require_gripper, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError, IlRosError
-from il_ros.core.geometry import matrix_about, rotation_vector
+from il_ros.core.geometry import matrix_about, nearest_turn, rotation_vector
 from il_ros.core.joint_order import JointRegrouping, arm_layout, indices_of, stream_layout
 from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
@@ -255,7 +255,7 @@ def joint_speed(
     n = len(q)
     turn = rotation_vector(matrix_about(2, wish.yaw) @ upright @ frames[-1, :3, :3].T)
     twist = np.concatenate([wish.linear, toward(turn, pace.gain, pace.angular)])
-    pull = pace.rest * (arm.home[:n] - q)
+    pull = pace.rest * (nearest_turn(arm.home[:n], q, arm.endless[:n]) - q)
     rows = 6 if n >= 6 else 3
     speed = resolve(
         arm.chain.jacobian_of(frames)[:rows], twist[:rows], damping=pace.damping, pull=pull

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
@@ -14,7 +14,17 @@ from il_ros.ros.controller_watch import STATE, state_topic
 from il_ros.ros.message_conversion import doubles, to_duration, to_stamp
 from il_ros.ros.message_types import message_type
 from il_ros.ros.qos import SENSOR_OUT
-from il_ros.sim.controller import TrajectoryController
+
+
+class Followed(Protocol):
+    """What a controller follows."""
+
+    @property
+    def start(self) -> float:
+        """When it began [s]."""
+
+    def reference(self, now: float) -> tuple[Array, Array, Array]:
+        """Position, velocity and acceleration at `now` [s], each (N,)."""
 
 
 class ControllerStatePublisher:
@@ -35,7 +45,7 @@ class ControllerStatePublisher:
             topic = ''
         self._publisher = node.create_publisher(self._type, topic, SENSOR_OUT) if topic else None
 
-    def publish(self, controller: TrajectoryController, measured: Array, stamp: int) -> None:
+    def publish(self, controller: Followed, measured: Array, stamp: int) -> None:
         """The state at `stamp` [ns], with the measured positions (N,) [rad or m]."""
         if self._publisher is None or not self._publisher.get_subscription_count():
             return
@@ -44,7 +54,7 @@ class ControllerStatePublisher:
 
 
 def controller_state(
-    kind: Any, names: list[str], controller: TrajectoryController, measured: Array, stamp: int
+    kind: Any, names: list[str], controller: Followed, measured: Array, stamp: int
 ) -> Any:
     """The message that says what a controller does.
 

@@ -81,6 +81,7 @@ class DriverPublishers:
             (item, publisher(WrenchStamped, item.topic, _qos(item)), Beat(item.rate))
             for item in driver.wrenches
         ]
+        self._shifts = {item.link: view.wrench_shift(item.link) for item in driver.wrenches}
         for status in driver.statuses:
             kind = message_type(status.type)
             sent = kind(data=type(kind().data)(status.value))
@@ -90,8 +91,8 @@ class DriverPublishers:
             else:
                 to.publish(sent)
 
-    def publish(self, wrench: Array | None, stamp: int) -> None:
-        """What is due at `stamp` [ns]; `wrench` (6,) is at the tool, in its own axes [N, N m]."""
+    def publish(self, wrench: Array, stamp: int) -> None:
+        """What is due at `stamp` [ns]; `wrench` (6,) is the wrist's, in its own axes [N, N m]."""
         reading: Reading | None = None
         for joints in self.joints:
             if joints.due(stamp):
@@ -101,12 +102,13 @@ class DriverPublishers:
             if beat(stamp) and (to.get_subscription_count() or tool.child):
                 self._publish_tool(tool, to, stamp)
         for about, to, beat in self._wrenches:
-            if beat(stamp) and wrench is not None and to.get_subscription_count():
+            if beat(stamp) and to.get_subscription_count():
+                told = self._shifts[about.link] @ wrench
                 message = WrenchStamped()
                 message.header.stamp = to_stamp(stamp)
                 message.header.frame_id = about.frame_id
                 force, torque = message.wrench.force, message.wrench.torque
-                force.x, force.y, force.z, torque.x, torque.y, torque.z = map(float, wrench)
+                force.x, force.y, force.z, torque.x, torque.y, torque.z = map(float, told)
                 to.publish(message)
         for _, to, sent, beat in self._statuses:
             if beat(stamp) and to.get_subscription_count():

@@ -22,6 +22,7 @@ from il_ros.ros.stand_in_controllers import StandInControllers
 from il_ros.ros.tf_publishers import TfPublishers
 from il_ros.sim.robot import Robot
 from il_ros.sim.robot_view import RobotView
+from il_ros.sim.tasks import make_task
 from il_ros.sim.urdf_robot import read_urdf_robot
 from il_ros.sim.world import World
 
@@ -144,7 +145,7 @@ def world_behind(
     rate = contract.rate if lock_step else driver.rate
     period = 1.0 / rate
     return World(
-        task,
+        make_task(task, driver.tasks.get(task)),
         limits=_whole_limits(contract.limits, robot),
         rate=rate,
         timestep=period / int(np.ceil(period / _STEP - 1e-9)),
@@ -155,7 +156,7 @@ def world_behind(
 
 
 def _whole_limits(limits: Limits, robot: Robot) -> Limits:
-    """A contract's limits with those of a gripper that it does not command: its stroke alone."""
+    """A contract's limits, with the stroke alone of a gripper that it does not command."""
     missing = [limb for limb in robot.limbs if limb.names[-1] not in limits.names]
     names = (*limits.names, *(limb.names[-1] for limb in missing))
     fill = {'position_min': 0, 'position_max': 1}

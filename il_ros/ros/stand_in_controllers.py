@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from trajectory_msgs.msg import JointTrajectory
 from il_ros.core.driver_description import ControllerDescription, DriverDescription
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.core.geometry import unwrapped
 from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
@@ -31,6 +33,7 @@ class StandInController:
         node: Owner of its publishers.
         about: What it is.
         names: Joints of the robot in the order of every array.
+        turning: Joints of which a position and one a turn apart are the same.
         delay: How much later than the observation that it answers a trajectory is stamped [s].
 
     Attributes:
@@ -44,13 +47,20 @@ class StandInController:
     """
 
     def __init__(
-        self, node: Node, about: ControllerDescription, names: Sequence[str], *, delay: float
+        self,
+        node: Node,
+        about: ControllerDescription,
+        names: Sequence[str],
+        *,
+        turning: Collection[str],
+        delay: float,
     ) -> None:
         self.about, self.active, self.answered = about, about.active, 0
         self.follows = about.takes == 'joint_trajectory'
         self.topic = f'{about.name}/{"joint_trajectory" if self.follows else "commands"}'
         self.message_type = JointTrajectory if self.follows else Float64MultiArray
         self.columns = indices_of(about.joints, names)
+        self._turns = np.array([name in turning for name in about.joints])
         self._delay = round(delay * NS)
         self._states = (
             ControllerStatePublisher(node, self.topic, about.joints) if self.follows else None
@@ -61,6 +71,7 @@ class StandInController:
         self._motion = TrajectoryController(
             self.about.joints, posture[self.columns], period=_AT_ONCE
         )
+        self._shift: Array = np.zeros(len(self.columns))  # from what was sent to what is followed
 
     def take(self, message: Any, now: float, stamp: int) -> None:
         """Carry out a command from `now` [s] on; by default it answers what is stamped `stamp`.
@@ -72,11 +83,26 @@ class StandInController:
             raise IlRosError('the controller is not active', where=self.about.name)
         if self.follows:
             trajectory, begins = read_trajectory(message, now)
+            trajectory = self._near(trajectory, message.joint_names, now)
             self._motion.follow(message.joint_names, trajectory, now)
             stamp = begins - self._delay if begins else stamp
         else:
             self._command(np.asarray(message.data, dtype=np.float64), now)
         self.answered = max(self.answered, stamp)
+
+    def _near(self, trajectory: Trajectory, names: Sequence[str], now: float) -> Trajectory:
+        """The same, by whole turns so that its first point is next to where the joints are.
+
+        What it says that it follows stays as it was sent.
+        """
+        shape = (len(trajectory.times), len(self.about.joints))
+        if trajectory.positions.shape != shape or sorted(names) != sorted(self.about.joints):
+            return trajectory  # which is refused
+        order = indices_of(names, self.about.joints)
+        here = self._motion.positions(np.array([now]))[0][order]
+        moved = unwrapped(trajectory.positions, here, self._turns[order])
+        self._shift[order] = (moved - trajectory.positions)[-1]
+        return replace(trajectory, positions=moved)
 
     def _command(self, values: Array, now: float) -> None:
         if len(values) != len(self.columns):
@@ -95,7 +121,18 @@ class StandInController:
     def say_what_is_followed(self, posture: Array, stamp: int) -> None:
         """Publish the state at `stamp` [ns] of a robot measured at `posture` (N,)."""
         if self._states is not None and self.active:
-            self._states.publish(self._motion, posture[self.columns], stamp)
+            measured = posture[self.columns] - self._shift
+            self._states.publish(self, measured, stamp)
+
+    @property
+    def start(self) -> float:
+        """When what is followed began [s]."""
+        return self._motion.start
+
+    def reference(self, now: float) -> tuple[Array, Array, Array]:
+        """Position, velocity and acceleration that it follows, as they were sent, each (n,)."""
+        position, velocity, acceleration = self._motion.reference(now)
+        return position - self._shift, velocity, acceleration
 
 
 class StandInControllers:
@@ -115,7 +152,7 @@ class StandInControllers:
         self, node: Node, driver: DriverDescription, names: Sequence[str], *, delay: float
     ) -> None:
         self.commanded = [
-            StandInController(node, about, names, delay=delay)
+            StandInController(node, about, names, turning=driver.wrapped, delay=delay)
             for about in driver.controllers
             if about.takes != 'nothing'
         ]

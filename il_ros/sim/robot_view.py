@@ -8,7 +8,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from il_ros.core.geometry import pose
+from il_ros.core.geometry import matrix_from_quaternion, pose
 from il_ros.core.limits import Array
 from il_ros.sim.plant import Plant
 from il_ros.sim.robot import Robot
@@ -31,7 +31,7 @@ class RobotView:
     """
 
     def __init__(self, robot: Robot, plant: Plant) -> None:
-        self._plant, self.alone = plant, _alone(robot)
+        self._plant, self.alone, self._hand = plant, _alone(robot), robot.limbs[0].hand
         own, prefix = self.alone, robot.prefix
 
         def plain(name: str) -> str:
@@ -83,6 +83,20 @@ class RobotView:
         turned = data.xmat[other].reshape(-1, 3, 3).transpose(0, 2, 1)
         offset = (turned @ (data.xpos[one] - data.xpos[other])[:, :, None])[:, :, 0]
         return pose(offset, turned @ data.xmat[one].reshape(-1, 3, 3))
+
+    def wrench_shift(self, link: str) -> Array:
+        """What turns a wrench of the first arm's wrist into one at a link that it carries, (6, 6).
+
+        In the axes of the link, and about its origin.
+        """
+        self._ids.setdefault('', self._plant.model.body(self._hand).id)
+        place = self.poses((link,), ('',))[0]
+        turn = matrix_from_quaternion(place[3:]).T
+        x, y, z = place[:3]
+        shift = np.zeros((6, 6))
+        shift[:3, :3] = shift[3:, 3:] = turn
+        shift[3:, :3] = -turn @ np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+        return shift
 
     @cached_property
     def known(self) -> frozenset[str]:

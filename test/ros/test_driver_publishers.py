@@ -23,6 +23,7 @@ from il_ros.sim.tasks import make_task
 from il_ros.sim.urdf_robot import read_urdf_robot
 
 CONFIG = Path(__file__).parents[2] / 'config'
+NOTHING = np.zeros(6)
 
 
 class Heard:
@@ -60,7 +61,7 @@ def stand_in(name):
     return driver, publishers, node.topics, transforms
 
 
-def one_second(driver, publishers, wrench=None, start=1):
+def one_second(driver, publishers, wrench=NOTHING, start=1):
     for i in range(round(driver.rate)):
         publishers.publish(wrench, start * NS + round(i * NS / driver.rate))
 
@@ -94,13 +95,17 @@ def test_a_ur_sends_sorted_names_and_no_effort_of_the_gripper():
     # The frame `base` is base_link turned by half a turn about z.
     assert [pose.pose.position.x, pose.pose.position.z] == pytest.approx([-0.5, 0.3], abs=1e-3)
     wrench = topics['force_torque_sensor_broadcaster/wrench'].messages[-1]
-    assert (wrench.header.frame_id, wrench.wrench.torque.z) == ('tool0_controller', 5.0)
+    # The same axes as the wrist's, about a point 0.1668 m further out.
+    assert wrench.header.frame_id == 'tool0_controller'
+    force, torque = wrench.wrench.force, wrench.wrench.torque
+    assert [force.x, force.y, force.z] == pytest.approx([0, 1, 2], abs=1e-6)
+    assert [torque.x, torque.y, torque.z] == pytest.approx([3 + 0.1668, 4, 5], abs=1e-4)
     assert {t.child_frame_id for t in transforms} == {'tool0_controller'}
 
 
 def test_a_merged_topic_repeats_what_its_sources_sent():
     driver, publishers, topics, _ = stand_in('franka')
-    publishers.publish(None, NS)
+    publishers.publish(np.zeros(6), NS)
     merged = topics['joint_states'].messages[0]
     assert merged.header.frame_id == ''
     assert list(merged.name)[-2:] == ['fr3_finger_joint1', 'fr3_finger_joint2']

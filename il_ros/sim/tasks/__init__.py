@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from il_ros.core.arms import DEFAULT_ARM
 from il_ros.core.registry import lookup
 from il_ros.sim.tasks.task import Task
@@ -21,13 +23,13 @@ PAIR_TASKS = {'bimanual_handover': 'viperx_pair'}
 """Tasks that need two arms, and the pair that does each by default."""
 
 
-def make_task(name: str) -> Task:
-    """The task called `name`, with its default settings.
+def make_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
+    """The task called `name`, with its default settings, but those that are given.
 
     Raises:
         UnknownNameError: If no task has this name; it lists those that do.
     """
-    task: Task = lookup('task', name, TASKS)()
+    task: Task = lookup('task', name, TASKS)(**settings or {})
     return task
 
 
