@@ -1,5 +1,6 @@
 """What the package says that it needs is what it imports: on a robot, and in package.xml."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from importlib.metadata import packages_distributions
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from import_closure import ROOT, closure, imported_names, source
 
 from il_ros import __version__
@@ -146,3 +148,34 @@ def test_package_xml_is_of_the_version_of_the_package():
     assert [(element.text, element.get('version_gte')) for element in versioned] == [
         ('rclpy', '7.1.0')
     ]
+
+
+WORKFLOW = ROOT / '.github/workflows/test.yaml'
+
+
+def steps():
+    """The steps of the workflow that run something, as shells get them."""
+    jobs = yaml.safe_load(WORKFLOW.read_text())['jobs'].values()
+    return [step['run'] for job in jobs for step in job['steps'] if 'run' in step]
+
+
+def test_ci_runs_what_there_is_and_names_no_version_of_a_package():
+    text = '\n'.join(steps())
+    rules = (ROOT / 'Makefile').read_text()
+    asked = re.findall(r'^make (\S+)$', text, re.MULTILINE)
+    assert len(asked) == 4
+    assert all(re.search(rf'^{name}\b.*:', rules, re.MULTILINE) for name in asked)
+    sets = re.search(r'for file in ([\w ]+); do', text)[1].split()
+    assert all((ROOT / f'requirements/locked/{name}.txt').is_file() for name in sets)
+    for file in (WORKFLOW, ROOT / '.devcontainer/devcontainer.json'):
+        assert not re.search(r'==\s*\d', file.read_text())
+    for step in steps():
+        subprocess.run(['bash', '-n', '-c', step], check=True)
+    distros = yaml.safe_load(WORKFLOW.read_text())['jobs']['ros']['strategy']['matrix']['distro']
+    assert distros == ['jazzy', 'kilted', 'lyrical']
+
+
+def test_the_development_container_makes_what_make_setup_makes():
+    container = json.loads((ROOT / '.devcontainer/devcontainer.json').read_text())
+    assert container['postCreateCommand'].endswith("make setup'")
+    subprocess.run(['bash', '-n', '-c', container['postCreateCommand']], check=True)
