@@ -211,7 +211,7 @@ class EpisodeReader:
             text = topic.definition.decode()
             if topic.schema_encoding == 'ros2msg' and text:
                 types |= get_types_from_msg(text, topic.type)
-            if topic.schema_encoding == 'ros2idl':
+            if topic.schema_encoding in ('ros2idl', 'omgidl'):
                 # Of several types in one text each has its name in the line before.
                 several = [idl.partition('\n')[2] for idl in text.split(_IDL)[1:]]
                 for idl in several or [text]:

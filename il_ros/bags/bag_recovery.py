@@ -206,9 +206,14 @@ def _kept_name(folder: Path, name: str) -> str:
 
 def _write_anew(content: BagContent, bag: Path, target: Path, *, keep: bool) -> tuple[Path, str]:
     """Write everything whole into new files; gives the new bag, and the name of the old one."""
-    if any(scan.suffix == '.db3' for scan in content.scans):
+    if databases := [scan for scan in content.scans if scan.suffix == '.db3']:
+        damaged = any(scan.gaps or scan.faults or scan.dropped for scan in databases)
         raise DatasetError(
-            '; '.join(content.dropped), where=str(bag), fix='try "sqlite3 FILE .recover"'
+            f'{faults(content)[1]}; a database is not written anew',
+            where=str(bag),
+            fix='try "sqlite3 FILE .recover"'
+            if damaged
+            else 'run "il_ros bags recover" on each of the damaged .mcap files',
         )
     new = target.with_name(f'.{target.name}.{secrets.token_hex(4)}.tmp')
     try:

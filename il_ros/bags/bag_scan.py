@@ -111,7 +111,7 @@ def scan_file(path: Path) -> FileScan:
     # A database may have other columns than those of rosbag2, and anything in them.
     except (OSError, sqlite3.Error, ValueError, OverflowError, LookupError, TypeError) as problem:
         raise DatasetError(
-            f'cannot be read: {problem}',
+            f'cannot be read: {"; ".join([*cut, str(problem)])}',
             where=str(path),
             fix='check the disk and the rights; of a database, try "sqlite3 FILE .recover"',
         ) from None

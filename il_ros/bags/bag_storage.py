@@ -17,7 +17,7 @@ from mcap.writer import MCAP0_MAGIC
 from il_ros.bags.bag_database import DatabaseReader
 from il_ros.bags.bag_metadata import BagTopic
 from il_ros.bags.mcap_reader import McapReader, StoredMessage
-from il_ros.bags.one_frame import ZSTD_MAGIC, unpack_file
+from il_ros.bags.one_frame import unpack_file
 from il_ros.core.errors import DatasetError
 from il_ros.core.regular_files import open_regular, require_regular
 
@@ -25,7 +25,7 @@ SUFFIXES = ('.mcap', '.db3')
 PACKED = '.zstd'
 """What `ros2 bag` adds to the name of a file that is compressed as a whole."""
 
-BEGINS = {'.mcap': MCAP0_MAGIC, '.db3': b'SQLite format 3\0', PACKED: ZSTD_MAGIC}
+BEGINS = {'.mcap': MCAP0_MAGIC, '.db3': b'SQLite format 3\0'}
 """What each begins with."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mcap.records import Channel, Schema
 
 from il_ros.bags.bag_metadata import BagTopic
-from il_ros.bags.mcap_scan import ChunkPlace, McapOutline, Message
+from il_ros.bags.mcap_scan import ChunkMessages, ChunkPlace, McapOutline, Message
 
 StoredMessage: TypeAlias = tuple[int, int, bytes]
 """Log time [ns], channel, data."""
@@ -84,7 +84,9 @@ class McapReader:
 
 def in_time(messages: Sequence[Message]) -> Iterator[Message]:
     """Messages of a chunk in the order of their log times, equal ones in that of the chunk."""
-    times = np.fromiter((message[2] for message in messages), np.uint64, len(messages))
+    if not isinstance(messages, ChunkMessages):
+        return iter(messages)
+    times = messages.times()
     if np.all(times[:-1] <= times[1:]):
         return iter(messages)
     return (messages[int(index)] for index in np.argsort(times, kind='stable'))

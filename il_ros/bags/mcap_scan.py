@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO, TypeAlias, overload
 
+import numpy as np
 import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
@@ -32,6 +33,7 @@ from mcap.records import (
     Statistics,
 )
 from mcap.writer import MCAP0_MAGIC
+from numpy.typing import NDArray
 
 from il_ros.bags.bag_metadata import RefusedError
 from il_ros.bags.mcap_summary import CHUNK, HEADER
@@ -43,6 +45,7 @@ _ROOM, _RATIO = 1 << 30, 100  # bytes that a file may become: these, and so many
 _RECORDS, _SMALLEST = 100_000, 4  # records that it may hold: these, and one for so many bytes
 _MESSAGE = struct.Struct('<HIQQ')
 _LENGTH = struct.Struct('<Q')
+_LOG_TIME = struct.Struct('<6xQ')  # in a message
 _INDEX_HEAD, _INDEX_ENTRY = 6, 16  # bytes of a message index: channel and length, then entries
 _WINDOW = 4 << 20
 # A chunk's record: opcode, length below 2^40, times, size, checksum, name of the compression.
@@ -66,6 +69,11 @@ class ChunkMessages(Sequence[Message]):
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def times(self) -> NDArray[np.uint64]:
+        """Their log times [ns]."""
+        read, content = _LOG_TIME.unpack_from, self._content
+        return np.fromiter((read(content, s)[0] for s in self._starts), np.uint64, len(self))
 
     @overload
     def __getitem__(self, index: int) -> Message: ...

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 import zstandard
-from foreign_bags import TYPE, cdr_text, edit_metadata, number_of
+from foreign_bags import TYPE, cdr_text, edit_metadata
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType
@@ -179,12 +179,14 @@ def make(bag, spec):
     return [message for about in written for message in about['messages']]
 
 
+def is_checked(about):
+    """Whether a changed byte in a message can be seen: where chunks have a checksum."""
+    return about['damage'] != 'byte' or (about['kind'] == '.mcap' and about['chunked'])
+
+
 def read_all(path, contract):
     with EpisodeReader(path, contract) as reader:
-        return [
-            (f'/{m.topic}', m.receive, number_of(m.data))
-            for m in reader.messages(reader.relative_topics)
-        ]
+        return [(f'/{m.topic}', m.receive, m.data) for m in reader.messages(reader.relative_topics)]
 
 
 def held_by(folder):
@@ -195,12 +197,13 @@ def held_by(folder):
 def examine(folder, contract, spec):
     """Hold check, reader and recovery of one bag against each other."""
     bag = folder / 'bag'
-    original = set(make(bag, spec))
+    original = {(topic, time, cdr_text(value)) for topic, time, value in make(bag, spec)}
+    exact = all(map(is_checked, spec['files']))
     storage = [path.read_bytes() for path in bag.iterdir() if path.name != 'metadata.yaml']
     found = check([folder])
     for finding in found:
         if finding.state == 'ok':
-            assert_whole(finding, contract, original)
+            assert_whole(finding, contract, original if exact else None)
         before = finding.messages
         try:
             made = recover(finding.path)
@@ -210,7 +213,7 @@ def examine(folder, contract, spec):
         (after,) = check([made])
         assert after.state == 'ok', (finding, after)
         assert after.messages == before
-        assert_whole(after, contract, original)
+        assert_whole(after, contract, original if exact else None)
     held = held_by(folder)
     assert all(content in held for content in storage)
     if len(found) > 1:
@@ -221,8 +224,9 @@ def assert_whole(finding, contract, original):
     """What is called ok is read: every message that was counted, in the order of time."""
     messages = read_all(finding.path, contract)
     assert len(messages) == finding.messages
-    assert len(set(messages)) == len(messages)
-    assert set(messages) <= original
+    if original is not None:
+        assert len(set(messages)) == len(messages)
+        assert set(messages) <= original
     times = [time for _, time, _ in messages]
     assert times == sorted(times)
 
