@@ -1,4 +1,4 @@
-"""Numbers without names, frames and joints of their own: std_msgs, gamepads, instructions."""
+"""Decoders that are needed now and then: std_msgs, gamepads, instructions, a controller's state."""
 
 from __future__ import annotations
 
@@ -169,6 +169,67 @@ class Instruction(Decoder):
         return a
 
 
+# Of the message, in its order, and of each of its trajectory_msgs/JointTrajectoryPoints.
+_POINTS = ('reference', 'feedback', 'error', 'output')
+_COLUMNS = ('positions', 'velocities', 'accelerations', 'effort')
+_STATES = tuple(f'{point}.{column}' for point in _POINTS for column in _COLUMNS)
+
+
+class ControllerStates(Decoder):
+    """control_msgs/JointTrajectoryControllerState: joints by name, as of a JointState."""
+
+    stamped = True
+
+    def check(self, fields: tuple[str, ...], names: tuple[str, ...], where: str) -> None:
+        """Fields of its points, such as `reference.positions`; at least one name."""
+        fine = bool(fields) and set(fields) <= set(_STATES)
+        require(fine, list(fields), f'{where}.fields', _STATES, ContractError)
+        fine = bool(names) and len(set(names)) == len(names)
+        require(fine, list(names), f'{where}.names', 'one or more joint names', ContractError)
+
+    def size(self, fields: tuple[str, ...], names: tuple[str, ...]) -> int:
+        """Joints times fields."""
+        return len(fields) * len(names)
+
+    def read(self, data: Bytes) -> tuple[list[str], dict[str, tuple[float, ...]]]:
+        """The joints, and the numbers of each field."""
+        reader = Cdr(data)
+        reader.header()
+        joints = reader.strings()
+        numbers: dict[str, tuple[float, ...]] = {}
+        for point in _POINTS:
+            numbers |= {f'{point}.{column}': reader.doubles() for column in _COLUMNS}
+            reader.skip_duration()
+        return joints, numbers
+
+    def pick(
+        self,
+        content: tuple[list[str], dict[str, tuple[float, ...]]],
+        fields: tuple[str, ...],
+        names: tuple[str, ...],
+    ) -> Array:
+        """Raise IlRosError naming the joint or the field that the message does not have."""
+        joints, numbers = content
+        if missing := [name for name in names if name not in joints]:
+            raise IlRosError(
+                f'no joint {", ".join(missing)} in the message',
+                allowed=joints,
+                fix="correct the contract's names or the topic",
+            )
+        for field in fields:
+            if len(numbers[field]) != len(joints):
+                raise IlRosError(
+                    f'{len(numbers[field])} numbers in {field} for {len(joints)} joints',
+                    fix='leave it out of the contract: its controller does not tell it',
+                )
+        places = [joints.index(name) for name in names]
+        return np.array([numbers[field][i] for field in fields for i in places])
+
+    def blend(self, a: Array, b: Array, share: float, fields: tuple[str, ...]) -> Array:
+        """Joint by joint."""
+        return np.asarray(a + share * (b - a))
+
+
 PLAIN_DECODERS: dict[str, Decoder] = {
     **{f'std_msgs/msg/{name}': Scalar(number) for name, number in _FORMATS.items()},
     'std_msgs/msg/Bool': Scalar('?'),
@@ -179,5 +240,6 @@ PLAIN_DECODERS: dict[str, Decoder] = {
     },
     'std_msgs/msg/String': Instruction(),
     'sensor_msgs/msg/Joy': Gamepad(),
+    'control_msgs/msg/JointTrajectoryControllerState': ControllerStates(),
 }
 """By message type."""

@@ -126,7 +126,7 @@ def test_only_what_is_continuous_has_something_between():
     assert joy_decoder.blend(zero, one, 0.25, ('buttons',)).tolist() == [0.0]
 
 
-@pytest.mark.parametrize('kind', [kind for kind in PLAIN_DECODERS if not kind.endswith('/Joy')])
+@pytest.mark.parametrize('kind', [kind for kind in PLAIN_DECODERS if kind.startswith('std_msgs')])
 def test_what_has_no_header_is_timed_by_its_receipt_alone(kind):
     names = () if kind.removeprefix('std_msgs/msg/') in SCALARS else ('a', 'b')
     stream = Stream(topic='t', type=kind, fields=('data',), names=names)
@@ -139,11 +139,34 @@ def test_what_has_no_header_is_timed_by_its_receipt_alone(kind):
 @given(kind=st.sampled_from([*PLAIN_DECODERS]), data=st.binary(max_size=80), whole=st.booleans())
 def test_damaged_bytes_are_an_error_or_numbers_and_nothing_else(kind, data, whole):
     decoder = PLAIN_DECODERS[kind]
-    fields, names = (('axes',) if kind.endswith('/Joy') else ('data',)), ()
-    if decoder.size(fields, ()) == 0:
-        names = ('a', 'b')
+    fields = {'Joy': ('axes',), 'JointTrajectoryControllerState': ('error.effort',)}.get(
+        kind.split('/')[-1], ('data',)
+    )
+    names = () if decoder.size(fields, ()) else ('a', 'b')
     try:
         values = decoder.decode(b'\0\1\0\0' + data if whole else data, fields, names)
     except IlRosError:
         return
     assert values.shape == (decoder.size(fields, names),)
+
+
+def test_a_controller_s_state_is_read_by_joint():
+    serialization = pytest.importorskip('rclpy.serialization')
+    messages = pytest.importorskip('control_msgs.msg')
+    points = pytest.importorskip('trajectory_msgs.msg')
+    state = messages.JointTrajectoryControllerState(joint_names=['b', 'a'])
+    state.reference = points.JointTrajectoryPoint(positions=[1.0, 2.0], velocities=[3.0, 4.0])
+    state.feedback = points.JointTrajectoryPoint(positions=[5.0, 6.0])
+    state.output = points.JointTrajectoryPoint(effort=[7.0, 8.0])
+    state.header.stamp.sec = 3
+    data = serialization.serialize_message(state)
+    decoder = decoder_for('control_msgs/msg/JointTrajectoryControllerState')
+    fields = ('feedback.positions', 'reference.velocities', 'output.effort')
+    assert decoder.decode(data, fields, ('a', 'b')).tolist() == [6, 5, 4, 3, 8, 7]
+    assert decoder.decode(data, ('reference.positions',), ('a',)).tolist() == [2]
+    with pytest.raises(IlRosError, match=r'no joint c in the message; allowed: b, a'):
+        decoder.decode(data, fields, ('a', 'c'))
+    with pytest.raises(IlRosError, match=r'0 numbers in error.positions for 2 joints; to fix: lea'):
+        decoder.decode(data, ('error.positions',), ('a',))
+    with pytest.raises(ContractError, match=r'allowed: reference.positions, reference.velocities'):
+        decoder.check(('reference',), ('a',), 'here')
