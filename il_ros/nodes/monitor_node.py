@@ -51,13 +51,12 @@ from il_ros.ros.message_conversion import (
 from il_ros.ros.monitor_reports import CODES, MonitorReports
 from il_ros.ros.node_parameters import declare, let_change, setting
 from il_ros.ros.policy_loader import PolicyLoader
-from il_ros.ros.present import Present
 from il_ros.ros.publisher_watch import GraphWatch, PublisherWatch, SolePublisher
 from il_ros.ros.qos import CHUNKS, EVENTS
 from il_ros.ros.rates import Latency, Rates
 from il_ros.ros.raw_callback import RawCallback
 from il_ros.ros.replacement_watch import ReplacementWatch
-from il_ros.ros.sim_time_watch import SimTimeWatch
+from il_ros.ros.sim_time_watch import Present, SimTimeWatch
 from il_ros.ros.spin import run_node
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
 

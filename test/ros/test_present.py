@@ -11,7 +11,7 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 
-from il_ros.ros.present import Present  # noqa: E402
+from il_ros.ros.sim_time_watch import Present  # noqa: E402
 
 NS = 1_000_000_000
 
