@@ -124,7 +124,7 @@ $(METAWORLD)/.installed: $(patsubst %,requirements/%.txt,robot train dev metawor
 	@touch $@
 
 # Only what the environment has not got from elsewhere.
-$(VENV)/.overlay_%: $(VENV)/.installed overlay/%/CMakeLists.txt overlay/%/package.xml $(wildcard overlay/*/msg/*.msg overlay/*/srv/*.srv)
+$(VENV)/.overlay_%: $(VENV)/.installed overlay/%/CMakeLists.txt overlay/%/package.xml $(wildcard overlay/*/msg/*.msg overlay/*/srv/*.srv overlay/*/action/*.action)
 	@echo "setup: building the interfaces of $* into $(VENV)"
 	$(PREFIXES) $(COLCON) --base-paths overlay/$* $(CMAKE_ARGS)
 	@touch $@

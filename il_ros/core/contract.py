@@ -21,7 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from il_ros.core.config import parse, read_yaml
-from il_ros.core.contract_checks import TRAJECTORY, check_contract
+from il_ros.core.contract_checks import GRIPPERS, TRAJECTORY, check_contract
 from il_ros.core.documents import load_yaml
 from il_ros.core.errors import ContractError, require
 from il_ros.core.kinematics import ArmDescription
@@ -50,6 +50,29 @@ class JointBounds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GripperConfig:
+    """What the goals of a gripper's action are.
+
+    Attributes:
+        scale: What the joint's position is multiplied by in a goal.
+        offset: What is added to that: the position of a goal that is the joint's zero.
+        max_effort: How hard the gripper may press [N or N m]; 0 for the driver's own choice.
+        tolerance: Way of the joint that is worth a new goal [rad or m]; 0 for 1 % of its range.
+        replaces: Whether a goal takes the place of one that is being carried out. Else the next one
+            waits until that has ended, and a stop cancels it.
+        aborted: What an aborted goal means that does not say that the gripper stalled: a `fault`,
+            which stops the arm, or a `grasp`, for drivers that abort where something is in between.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    max_effort: float = 0.0
+    tolerance: float = 0.0
+    replaces: bool = True
+    aborted: Literal['fault', 'grasp'] = 'fault'
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputConfig:
     """How the commands of some joints leave for their controller.
 
@@ -59,23 +82,39 @@ class OutputConfig:
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
             `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes),
+            `gripper_command` or `parallel_gripper_command` (control_msgs/action/GripperCommand or
+            ParallelGripperCommand, of one joint),
             or the name of a third party's (entry points of the group `il_ros.output_adapter`),
             whose commands are taken to be good for one period each.
-        topic: The controller's command topic.
+        topic: The controller's command topic, or a gripper's action.
         ahead: How far in the future a trajectory begins [control periods], below 1. One that comes
             late by no more than that changes nothing of the motion; one that comes later has to be
             caught up with. The other adapters' commands hold from when they come.
+        rate: Of a gripper, how many goals there are at most [Hz]; 0 for 10.
+        gripper: What the goals of a gripper are.
     """
 
     joints: tuple[str, ...] = ()
     adapter: str = TRAJECTORY
     topic: str = 'arm_controller/joint_trajectory'
     ahead: float = 0.5
+    rate: float = 0.0
+    gripper: GripperConfig | None = None
+
+    @property
+    def trajectories(self) -> bool:
+        """Whether a command is a motion with its stop, for a joint_trajectory_controller."""
+        return self.adapter == TRAJECTORY
 
     @property
     def setpoints(self) -> bool:
         """Whether a command is good for one period only, so that stops have to be sent, too."""
-        return self.adapter != TRAJECTORY
+        return self.adapter != TRAJECTORY and self.adapter not in GRIPPERS
+
+    @property
+    def goals(self) -> GripperConfig:
+        """What the goals of a gripper are, by default where nothing is said of them."""
+        return self.gripper or GripperConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +354,7 @@ class Contract:
     @property
     def command_delay(self) -> float:
         """How much later than the monitor's plan the arm is to move [s]."""
-        ahead = [output.ahead for output in self.outputs if not output.setpoints]
+        ahead = [output.ahead for output in self.outputs if output.trajectories]
         return ahead[0] * self.period if ahead else 0.0
 
     def part(self, output: OutputConfig) -> Contract:

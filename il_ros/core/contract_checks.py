@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 VERSION = 1
 TRAJECTORY, TWIST = 'joint_trajectory', 'twist'
-OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST)
+GRIPPERS = {
+    'gripper_command': 'control_msgs/action/GripperCommand',
+    'parallel_gripper_command': 'control_msgs/action/ParallelGripperCommand',
+}
+"""Adapters of grippers that are moved by an action, and its type."""
+
+OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST, *GRIPPERS)
 """Those of the package (`ros.output_adapters`); third parties add theirs by entry points."""
 
+_FASTEST = 1000.0  # Hz
 _KEY = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
@@ -128,8 +135,9 @@ def _check_outputs(contract: Contract, fail: _Fail) -> None:
     _check_joints([output.joints for output in outputs], action.names, places, fail)
     for output, where in zip(outputs, places, strict=True):
         _check_output(output, contract.arm, where, fail)
-    for output, where in zip(outputs[1:], places[1:], strict=True):
-        _check_together(outputs[0], output, where, fail)
+    arms = [pair for pair in zip(outputs, places, strict=True) if pair[0].adapter not in GRIPPERS]
+    for output, where in arms[1:]:
+        _check_together(arms[0][0], output, where, fail)
     topics = Counter(output.topic for output in outputs)
     for output, where in zip(outputs, places, strict=True):
         if topics[output.topic] > 1:
@@ -162,6 +170,26 @@ def _check_output(output: OutputConfig, arm: object, where: str, fail: _Fail) ->
         fail("'twist' without an arm", f'{where}.adapter', 'an arm, for its kinematics')
     if not (0.0 <= output.ahead < 1.0 and math.isfinite(output.ahead)):
         fail(f'got {output.ahead}', f'{where}.ahead', '0 or more, below 1')
+    _check_goals(output, where, fail)
+
+
+def _check_goals(output: OutputConfig, where: str, fail: _Fail) -> None:
+    gripper = output.adapter in GRIPPERS
+    if gripper and len(output.joints) != 1:
+        fail(f'got {len(output.joints)} joints', f'{where}.joints', 'the one joint of a gripper')
+    if output.gripper is not None and not gripper:
+        fail(f'{output.adapter!r} has no goals', f'{where}.gripper', f'{", ".join(GRIPPERS)} alone')
+    if output.rate and not gripper:
+        fail(f'got {output.rate}', f'{where}.rate', f'0, except for {", ".join(GRIPPERS)}')
+    if not 0.0 <= output.rate <= _FASTEST:
+        fail(f'got {output.rate}', f'{where}.rate', f'0 to {_FASTEST:g}')
+    for name in ('max_effort', 'tolerance'):
+        if not 0.0 <= getattr(output.goals, name) < math.inf:
+            fail(f'got {getattr(output.goals, name)}', f'{where}.gripper.{name}', '0 or more')
+    for name in ('scale', 'offset'):
+        value = getattr(output.goals, name)
+        if not math.isfinite(value) or (name == 'scale' and not value):
+            fail(f'got {value}', f'{where}.gripper.{name}', 'a finite number, a scale not 0')
 
 
 def _check_together(first: OutputConfig, output: OutputConfig, where: str, fail: _Fail) -> None:

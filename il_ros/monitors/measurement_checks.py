@@ -111,6 +111,8 @@ class MeasurementChecks:
         limits: What the arm may do.
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
+        goals: Which joints are grippers that are moved by goals, (N,); none by default. They go
+            there by themselves, and stay far away where they hold something.
         delay: How much later than the plan the arm moves [s].
     """
 
@@ -121,12 +123,17 @@ class MeasurementChecks:
         *,
         dt: float,
         geometry: Geometry | None,
+        goals: NDArray[np.bool_] | None = None,
         delay: float = 0.0,
     ) -> None:
         self._limits, self._config, self._geometry = limits, config, geometry
         self._delay = delay
         # Of a pair each arm is watched by itself: one may stand while the other moves.
-        joints = {**(geometry.sides if geometry else {}), '': geometry.moves if geometry else None}
+        moves = geometry.moves if geometry else None
+        self._goals = goals
+        if goals is not None and np.any(goals):
+            moves = ~goals if moves is None else moves & ~goals
+        joints = {**(geometry.sides if geometry else {}), '': moves}
         window = ceil(config.frozen_time / dt) + 1
         self._frozen = {
             side: FrozenWatch(window, config.frozen_motion, moves) for side, moves in joints.items()
@@ -172,7 +179,12 @@ class MeasurementChecks:
         fault = fault or checks.space(self._geometry, limits, frame.position[None])
         commanded = None if plan is None else plan.at(frame.stamp - self._delay)[0]
         if fault is None and commanded is not None:
-            fault = checks.tracking(frame.position, commanded, limits.names, config.tracking_error)
+            led = (
+                commanded
+                if self._goals is None
+                else (np.where(self._goals, frame.position, commanded))
+            )
+            fault = checks.tracking(frame.position, led, limits.names, config.tracking_error)
         fault = fault or self._is_frozen(frame, commanded)
         return fault or self._grippers.look(frame.position, commanded, frame.stamp)
 
@@ -203,6 +215,8 @@ class MeasurementChecks:
         if fault or frame.stamp - since < _ACCELERATION_TIME / 2:
             return fault
         dt, tolerance = frame.stamp - since, config.acceleration_tolerance
+        if self._goals is not None:  # those begin and stop as their drivers do
+            before, velocity = (np.where(self._goals, 0.0, x) for x in (before, velocity))
         return checks.acceleration(before, velocity, dt, limits, tolerance)
 
     def still(self, frame: MonitorInput) -> bool:

@@ -6,6 +6,7 @@ a protective stop; it is not a safety-rated function.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
@@ -52,6 +53,7 @@ class Monitor:
         fallback: What to do when the scores stop the policy.
         setpoints: Whether a command is good for one period only, so that a stop has to be sent.
         delay: How far the arm lags the plan [s].
+        grippers: Joints of grippers that are moved by goals, besides those that `geometry` knows.
 
     Attributes:
         error: The exception that the last tick ended with, if one was raised in it.
@@ -69,6 +71,7 @@ class Monitor:
         fallback: Fallback | None = None,
         setpoints: bool = False,
         delay: float = 0.0,
+        grippers: Collection[str] = (),
     ) -> None:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
@@ -82,10 +85,14 @@ class Monitor:
             margin=config.workspace_margin,
             full_speed_lead=config.full_speed_lead,
         )
-        self._measured = MeasurementChecks(limits, config, dt=dt, geometry=geometry, delay=delay)
         self._watch = ScoreWatch(calibration, config)
         moves = geometry.moves if geometry else None
-        self._moves = moves = np.full(len(limits.names), True) if moves is None else moves
+        moves = np.full(len(limits.names), True) if moves is None else moves
+        goals = np.isin(limits.names, list(grippers))
+        self._moves = moves = moves & ~goals
+        self._measured = MeasurementChecks(
+            limits, config, dt=dt, geometry=geometry, goals=goals, delay=delay
+        )
         content = partial(
             checks.chunk_content,
             names=planned.names,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from il_ros.core.arm_geometry import Geometry
 from il_ros.core.arms import ArmPair, arm_of, require_commanded
 from il_ros.core.contract import Contract
+from il_ros.core.contract_checks import GRIPPERS
 from il_ros.core.errors import ContractError
 from il_ros.core.frames import Frame
 from il_ros.core.geometry import nearest_turn
@@ -40,6 +41,7 @@ def make_monitor(
         fallback=contract.fallback,
         setpoints=contract.setpoints,
         delay=contract.command_delay,
+        grippers=[name for x in contract.outputs if x.adapter in GRIPPERS for name in x.joints],
     )
 
 

@@ -15,7 +15,6 @@ from il_ros.monitors.checks import Fault
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import MonitorInput
 from il_ros.monitors.plan import Plan, Planner
-from il_ros.monitors.stopping_way import StoppingWay
 
 # When a plan is looked at: at these shares of its tick, plus these of the stop behind it.
 _TICK = np.array([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
@@ -29,6 +28,7 @@ _CLOSE = 1e-4  # rad or m that a settled arm may be away
 _KEPT = 0.5  # s of the past that a plan shows, where it was left later than it was made
 _COARSE = 0.04  # s between points of the stop after the tick
 _APART = 1e-3  # s that two points are apart at least
+_ROUNDING = 1e-6  # s
 
 
 class Motion:
@@ -246,6 +246,41 @@ class Rest:
             np.minimum(here, there) - frame.position, frame.position - np.maximum(here, there)
         )
         return bool(np.any((beyond > self._most) & self._moves))
+
+
+class StoppingWay:
+    """Bounds the way of each joint until it rests, however late it begins to brake.
+
+    A joint of speed v that begins to brake after a time h, and then brakes with its acceleration a
+    and jerk j, goes no further than ``v * (h + 1.5 * a / j) + v^2 / (2 * a)``: the ramps of the
+    acceleration take `a / j` each, and it may have to end another one first. What that gives at
+    full speed and the time `free` is the bound; with more time, joints are slower.
+
+    Args:
+        limits: What plans may use.
+        free: Time up to which a joint may be at full speed [s].
+
+    Attributes:
+        bound: The longest way until each joint rests, shape (N,) [rad or m].
+    """
+
+    def __init__(self, limits: Limits, free: float) -> None:
+        self._acceleration, self._free = limits.acceleration, free
+        self._ramps: Array = 1.5 * limits.acceleration / limits.jerk
+        self.bound: Array = self.way(limits.velocity, free)
+
+    def way(self, speed: Array, time: float) -> Array:
+        """Longest way (N,) of joints of `speed` (N,) that begin to brake after `time` [s]."""
+        return speed * (time + self._ramps) + speed * speed / (2 * self._acceleration)
+
+    def speed(self, time: float) -> Array | None:
+        """Most speed (N,) of joints that begin to brake after `time` [s]; None: the full one."""
+        if time <= self._free + _ROUNDING:
+            return None
+        whole, a = time + self._ramps, self._acceleration
+        root = np.sqrt(whole * whole + 2 * self.bound / a)
+        # The positive root of way(v, time) = bound, without a difference of like numbers.
+        return np.asarray(2 * self.bound / (whole + root))
 
 
 def trajectory_of(plan: Plan, begin: float, dt: float, *, start: float = 0.0) -> Trajectory:

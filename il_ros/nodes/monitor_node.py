@@ -32,8 +32,11 @@ from il_ros.ros.callback_failures import error_text
 from il_ros.ros.clock_watch import ClockWatch
 from il_ros.ros.command_limits_watch import CommandLimitsWatch
 from il_ros.ros.command_sender import CommandSender
-from il_ros.ros.command_topic_watch import CommandTopicWatch
-from il_ros.ros.controller_goal_watch import ControllerGoalWatch
+from il_ros.ros.command_topic_watch import (
+    CommandTopicWatch,
+    ControllerGoalWatch,
+    trajectory_action,
+)
 from il_ros.ros.deferred_service import SlowAnswer
 from il_ros.ros.description_watch import DescriptionWatch
 from il_ros.ros.diagnostics import ERROR, STALE, WARN, Report, publish_diagnostics
@@ -132,6 +135,7 @@ class MonitorNode(FailSafeNode):
             present=Present(self).now,
             seconds=self._seconds,
             replacement=lambda topic: ReplacementWatch(self, self.resolve_topic_name(topic)),
+            tell=self._note,
         )
         self._reports = MonitorReports(self, self._contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)
@@ -150,7 +154,10 @@ class MonitorNode(FailSafeNode):
         self._command_topics = [
             CommandTopicWatch(self, publisher, self._note) for publisher in self._sender.publishers
         ]
-        goals = [ControllerGoalWatch(self, x.topic, self._note) for x in self._command_topics]
+        goals = [
+            ControllerGoalWatch(self, trajectory_action(watch.topic), self._note)
+            for watch in self._command_topics
+        ]
         self._clocks = ClockWatch(
             self, self._contract, self._source.delays, self._settings, self._note
         )
@@ -382,7 +389,7 @@ class MonitorNode(FailSafeNode):
         stamp = frame.stamp if frame is not None else now
         try:
             seen = self._silence(silent, stamp) if frame is None else self._input_of(frame)
-            self._sender.prepare(self._monitor, self._seconds(now))
+            self._sender.prepare(self._monitor, self._seconds(now), seen.position)
             verdict = self._monitor.tick(seen, self._seconds(now))
             if self._monitor.error is not None:
                 self.failures.add(_TICK, self._monitor.error)

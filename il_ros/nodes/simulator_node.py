@@ -135,6 +135,7 @@ class SimulatorNode(ManagedNode):
         for one in self._robot.commanded:
             take = partial(self._on_command, one)
             self._intake.subscribe(one.message_type, one.topic, take, COMMAND)
+        self._robot.serve(self._intake.node, lock=self._commanded, clock=lambda: self._now)
         self._intake.start()
         self._runner: Timer | None = None
         self.serve(ResetWorld, '~/reset', self._on_reset)

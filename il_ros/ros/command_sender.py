@@ -6,26 +6,32 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from il_ros.core.contract import Contract, OutputConfig
+from il_ros.core.contract_checks import GRIPPERS
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.core.limits import Array
+from il_ros.core.registry import lookup
+from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor import Monitor
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Columns, Plan, joined, resting
-from il_ros.monitors.punctuality import Punctuality
-from il_ros.monitors.setpoint_pace import SetpointPace
+from il_ros.monitors.punctuality import Punctuality, SetpointPace
 from il_ros.monitors.verdict import Verdict
 from il_ros.ros.callback_failures import error_text
-from il_ros.ros.output_adapters import make_output
+from il_ros.ros.output_adapters import OUTPUT_ADAPTERS, make_output
 from il_ros.ros.qos import COMMAND
 from il_ros.ros.replacement_watch import ReplacementWatch
 from il_ros.ros.trajectory_sender import TrajectorySender
+
+if TYPE_CHECKING:
+    from il_ros.ros.gripper_sender import GripperSender
 
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
 _INSIST = 0.5  # s that a stop is tried beyond its end where nothing can be published
@@ -68,6 +74,7 @@ class CommandSender:
         seconds: From a stamp [ns] to the monitor's time [s].
         replacement: For a command topic, what knows whether its controller leaves a trajectory as
             soon as it gets the next; None where nobody knows.
+        tell: Takes a line when another node has a goal in a gripper, and when it has none any more.
 
     Attributes:
         withheld: Trajectories that were not sent, because it was too late for them.
@@ -83,6 +90,7 @@ class CommandSender:
         present: Callable[[], int],
         seconds: Callable[[int], float],
         replacement: Callable[[str], ReplacementWatch | None] = lambda topic: None,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._node, self._names = node, contract.action.names
         self._present, self._seconds = present, seconds
@@ -105,12 +113,19 @@ class CommandSender:
                 replacement=replacement(output.topic),
             )
             for output in contract.outputs
-            if not output.setpoints
+            if output.trajectories
         ]
         self._setpoints = [
             _SetpointSender(node, contract.part(output), columns(output))
             for output in contract.outputs
             if output.setpoints
+        ]
+        self._grippers: list[GripperSender] = [
+            lookup('output_adapter', output.adapter, OUTPUT_ADAPTERS)(
+                node, contract.part(output), columns(output), tell
+            )
+            for output in contract.outputs
+            if output.adapter in GRIPPERS
         ]
         waits = {each.waits for each in self._setpoints}
         if len(waits) > 1:
@@ -141,6 +156,8 @@ class CommandSender:
     def _forget(self) -> None:
         for each in self._trajectories:
             each.forget()
+        for gripper in self._grippers:
+            gripper.forget()
         self._pace.clear()
         self._plan, self._torn = None, False
 
@@ -152,6 +169,8 @@ class CommandSender:
             stamp = self._present()
             for each in self._trajectories:
                 yield from each.problems(self._seconds(stamp))
+        for gripper in self._grippers:
+            yield from gripper.problems()
 
     def warnings(self) -> Iterable[str]:
         """Whether nothing is known of what a controller follows."""
@@ -169,9 +188,17 @@ class CommandSender:
                 whole[columns] = part
         return whole if any(part is not None for _, part in heard) else None
 
-    def prepare(self, monitor: Monitor, now: float) -> None:
-        """Before a tick at `now` [s]: plan as far ahead as commands are late, or still hold."""
+    def prepare(self, monitor: Monitor, now: float, positions: Array | None = None) -> None:
+        """Before a tick: plan as far ahead as commands are late, or still hold.
+
+        Args:
+            monitor: Makes the plan.
+            now: When the tick begins [s].
+            positions: Where the joints are measured, (N,) [rad or m]; None where they are not.
+        """
         self._now = now
+        for gripper in self._grippers:
+            gripper.see(now, positions)
         if not self._trajectories:
             waited, monitor.lead = self._pace.prepare(now)
             if waited:
@@ -187,9 +214,11 @@ class CommandSender:
     def _followed(self) -> Plan:
         """What all controllers follow, each what it has got."""
         plans = [(each.columns, each.plan) for each in self._trajectories]
-        if len(plans) == 1 and plans[0][1] is not None:
+        if len(plans) == 1 and not self._grippers and plans[0][1] is not None:
             return plans[0][1]
         assert self._plan is not None
+        # What a gripper is asked for next is where this plan rests.
+        plans += [(each.columns, self._plan.of_joints(each.columns)) for each in self._grippers]
         first = (self._plan, *self._plan.past)[-1]  # one that got nothing rests where that begins
         return joined([
             (columns, plan or resting(first.pieces[1, 0, columns], first.begin))
@@ -217,9 +246,11 @@ class CommandSender:
             return verdict
         begin = max(verdict.begin, now)
         late = self._since(stamp)
+        stops = [self._stop_or_go(each, verdict, now) for each in self._grippers]
         if not self._trajectories:
             late = max(late, 0.0)  # the tick may be ahead of a simulated clock
-            self.go_on(verdict.plan, now + late, stamp + round(late * NS), begin=begin)
+            at = now + late, stamp + round(late * NS)
+            self._to_each([partial(self.go_on, verdict.plan, *at, begin=begin), *stops])
             return verdict
         self._punctuality.add(now, late)
         parts = list(zip(self._trajectories, self._parts(verdict.plan), strict=True))
@@ -235,10 +266,12 @@ class CommandSender:
         went_back = late < -self._period  # a simulated clock may be behind by less
         if parts and (went_back or self._punctuality.too_late(late, begin - now)):
             self.withheld += 1
+            if _stops(verdict):  # a gripper's goal has no stop behind it
+                self._to_each(stops)
             return monitor.withdraw(verdict)
         self._plan = verdict.plan
         try:
-            self._to_each(sends)
+            self._to_each([*sends, *stops])
         finally:
             self._torn = len({each.plan is plan for each, plan in parts}) > 1
         return verdict
@@ -246,6 +279,14 @@ class CommandSender:
     def _since(self, stamp: int) -> float:
         """Time that has passed since `stamp` [s]."""
         return (self._present() - stamp) / NS
+
+    def _stop_or_go(
+        self, gripper: GripperSender, verdict: Verdict, now: float
+    ) -> Callable[[], None]:
+        """What sends a gripper its goal, if one is due."""
+        assert verdict.plan is not None
+        plan, stop = verdict.plan.of_joints(gripper.columns), _stops(verdict)
+        return partial(gripper.send, plan, now, stop=stop)
 
     def _parts(self, plan: Plan) -> list[Plan]:
         """The plan of each output, the same ones for the same plan."""
@@ -258,7 +299,7 @@ class CommandSender:
         return plan if whole else plan.of_joints(columns)
 
     @staticmethod
-    def _to_each(sends: Sequence[Callable[[], None]]) -> None:
+    def _to_each(sends: Sequence[Callable[[], object]]) -> None:
         """Try every output; the first failure is raised when all have been tried."""
         failures = []
         for send in sends:
@@ -305,6 +346,8 @@ class CommandSender:
             stamp: The same by the node's clock [ns].
             sleep: Waits for so long [s].
         """
+        for gripper in self._grippers:
+            self._end(partial(gripper.send, plan.of_joints(gripper.columns), now, stop=True))
         if not self._setpoints:
             return
         for step in range(ceil(_LONGEST_STOP / self._period)):
@@ -317,6 +360,13 @@ class CommandSender:
             if plan.at_rest(begin):  # what is sent for the standstill is the last
                 return
             sleep(self._period)
+
+    def _end(self, stop: Callable[[], None]) -> None:
+        """Send the last there is; a failure must not keep back what follows."""
+        try:
+            stop()
+        except Exception as error:
+            self._node.get_logger().error(f'a stop is not sent: {error_text(error)}')
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""
@@ -340,3 +390,8 @@ class CommandSender:
             for each in self._trajectories
             for name, value in each.values().items()
         }
+
+
+def _stops(verdict: Verdict) -> bool:
+    """Whether everything is to stop."""
+    return verdict.fault is not None or verdict.mode is Mode.ALARM

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
+from il_ros.core.contract_checks import GRIPPERS
 from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array
 from il_ros.ros.controller_watch import controller_name
 from il_ros.ros.sensor_publishers import SensorPublishers
-from il_ros.ros.simulated_output import SimulatedOutput
+from il_ros.ros.simulated_output import SimulatedGripper, SimulatedOutput
 from il_ros.sim.world import World
 
 
@@ -38,7 +42,9 @@ class ContractRobot:
         self.commanded = [
             SimulatedOutput(node, contract, output, replacement=replacement)
             for output in contract.outputs
+            if output.adapter not in GRIPPERS
         ]
+        self._contract, self._grippers = contract, list[SimulatedGripper]()
         self._order = indices_of(contract.action.names, world.names)
         named = [
             controller_name(node.resolve_topic_name(output.topic))
@@ -47,23 +53,40 @@ class ContractRobot:
         ]
         self.managers, self.controllers = ['controller_manager'], [name for name in named if name]
 
+    def serve(self, node: Node, *, lock: threading.Condition, clock: Callable[[], int]) -> None:
+        """Serve the actions of grippers by a node that nothing blocks.
+
+        Args:
+            node: Takes the goals.
+            lock: Guards the motions: goals come in another thread than questions.
+            clock: Simulated time [ns].
+        """
+        for output in self._contract.outputs:
+            if output.adapter in GRIPPERS:
+                made = SimulatedGripper(node, self._contract, output, lock=lock, clock=clock)
+                self._grippers.append(made)
+
+    @property
+    def _outputs(self) -> list[SimulatedOutput | SimulatedGripper]:
+        return [*self.commanded, *self._grippers]
+
     def begin(self, stamp: int) -> None:
         """Hold the robot where it is at `stamp` [ns], and forget what came before."""
         posture = self._world.posture()[self._order]
-        for output in self.commanded:
+        for output in self._outputs:
             output.begin(posture)
 
     def positions(self, times: Array) -> Array:
         """Set-points of the world's joints at `times` [s], absolute, (T,): shape (T, N)."""
         setpoints = np.empty((len(times), len(self._order)))
-        for output in self.commanded:
+        for output in self._outputs:
             setpoints[:, self._order[output.columns]] = output.positions(times)
         return setpoints
 
     def say_what_is_followed(self, stamp: int) -> None:
         """Publish the controllers' states at `stamp` [ns]."""
         measured = self._world.posture()[self._order]
-        for output in self.commanded:
+        for output in self._outputs:
             output.say_what_is_followed(measured, stamp)
 
     def period_begins(self, stamp: int) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.driver_description import DriverDescription, read_driver
@@ -77,6 +80,9 @@ class DriverStandIn:
         self.controllers = [one.about.name for one in self.commanded if one.follows]
         self.ticks = round(contract.period / world.period)
         self._beat = Beat(contract.rate)
+
+    def serve(self, node: Node, *, lock: threading.Condition, clock: Callable[[], int]) -> None:
+        """Serve no action: the gripper stays where it is."""
 
     def begin(self, stamp: int) -> None:
         """Hold the robot where it is at `stamp` [ns], and forget what came before."""

@@ -1,4 +1,4 @@
-"""Message classes by the names that contracts use."""
+"""Classes of messages and actions by their names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,24 @@ def message_type(name: str) -> Any:
     Raises:
         IlRosError: If the package is not installed or has no such message.
     """
-    package, _, short = name.partition('/msg/')
+    return _interface(name, 'msg', 'message')
+
+
+def action_type(name: str) -> Any:
+    """The class of `package/action/Name`.
+
+    Raises:
+        IlRosError: If the package is not installed or has no such action, as control_msgs before
+            Jazzy has no ParallelGripperCommand.
+    """
+    return _interface(name, 'action', 'action')
+
+
+def _interface(name: str, group: str, what: str) -> Any:
+    package, _, short = name.partition(f'/{group}/')
     try:
-        return getattr(import_module(f'{package}.msg'), short)
+        return getattr(import_module(f'{package}.{group}'), short)
     except (ImportError, AttributeError):
         raise IlRosError(
-            f'message type {name!r} is not there', fix=f'install or source the package {package}'
+            f'{what} type {name!r} is not there', fix=f'install or source the package {package}'
         ) from None

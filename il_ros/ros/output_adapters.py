@@ -190,8 +190,10 @@ OUTPUT_ADAPTERS = {
     'joint_trajectory': 'il_ros.ros.output_adapters:JointTrajectoryOutput',
     'forward_command': 'il_ros.ros.output_adapters:ForwardCommandOutput',
     'twist': 'il_ros.ros.output_adapters:TwistOutput',
+    'gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
+    'parallel_gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
 }
-"""Built-in adapters; each is made from the contract."""
+"""Built-in adapters; each is made from the contract. Those of grippers are no `OutputAdapter`s."""
 
 
 def make_output(contract: Contract) -> OutputAdapter:

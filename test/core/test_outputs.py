@@ -66,12 +66,46 @@ def test_a_controller_sees_its_joints_in_its_order_alone():
             [arm(), finger(adapter='forward_command')],
             r"outputs\[1\].adapter: 'forward_command' next to 'joint_trajectory'; allowed: joint_t",
         ),
+        ([arm(), finger(adapter='gripper_command', joints=[*FINGER, 'x'])], 'no joints of the act'),
+        (
+            [arm(joints=ARM[:6]), finger(adapter='gripper_command', joints=[ARM[6], *FINGER])],
+            r'outputs\[1\].joints: got 2 joints; allowed: the one joint of a gripper',
+        ),
+        ([arm(rate=100.0), finger()], r'outputs\[0\].rate: got 100.0; allowed: 0, except for grip'),
+        (
+            [arm(gripper={}), finger()],
+            r"outputs\[0\].gripper: 'joint_trajectory' has no goals; all",
+        ),
+        (
+            [arm(), finger(adapter='parallel_gripper_command', rate=-1.0)],
+            r'outputs\[1\].rate: got -1.0; allowed: 0 to 1000',
+        ),
+        (
+            [arm(), finger(adapter='parallel_gripper_command', gripper={'scale': 0.0})],
+            r'outputs\[1\].gripper.scale: got 0.0; allowed: a finite number, a scale not 0',
+        ),
+        (
+            [arm(), finger(adapter='gripper_command', gripper={'max_effort': -1.0})],
+            r'outputs\[1\].gripper.max_effort: got -1.0; allowed: 0 or more',
+        ),
+        (
+            [arm(), finger(adapter='gripper_command', gripper={'aborted': 'fine'})],
+            r"outputs\[1\].gripper.aborted: got 'fine'",
+        ),
         ([arm(joint=ARM)], r"outputs\[0\]: unknown key 'joint'"),
     ],
 )
 def test_what_is_wrong_with_a_list_is_one_clear_error(outputs, error):
     with pytest.raises(ContractError, match=error):
         parse_contract(text(outputs))
+
+
+def test_a_gripper_with_an_action_goes_with_any_arm():
+    for adapter in ('joint_trajectory', 'forward_command', 'twist'):
+        first = arm(adapter=adapter, topic='arm/commands')
+        contract = parse_contract(text([first, finger(adapter='gripper_command')]))
+        assert contract.setpoints == (adapter != 'joint_trajectory')
+        assert bool(contract.command_delay) == (adapter == 'joint_trajectory')
 
 
 def test_one_output_and_a_list_are_not_both_there():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.planned_motion import Motion
-from il_ros.monitors.setpoint_pace import SetpointPace
+from il_ros.monitors.punctuality import SetpointPace
 
 DT = 0.05
 BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import plannable
-from il_ros.monitors.planned_motion import Motion
-from il_ros.monitors.stopping_way import StoppingWay
+from il_ros.monitors.planned_motion import Motion, StoppingWay
 
 DT = 0.05
 BOX = np.array([-2.0, -2.0, -2.0]), np.array([2.0, 2.0, 2.0])

@@ -11,7 +11,7 @@ from rclpy.action import ActionClient, ActionServer  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
-from il_ros.ros.controller_goal_watch import ControllerGoalWatch  # noqa: E402
+from il_ros.ros.command_topic_watch import ControllerGoalWatch, trajectory_action  # noqa: E402
 
 ACTION = '/left/arm_controller/follow_joint_trajectory'
 
@@ -35,8 +35,11 @@ def test_a_goal_of_another_node_is_a_problem_until_it_ends(domain):
         controller, RecordEpisode, ACTION, end, handle_accepted_callback=accepted.append
     )
     client = ActionClient(planner, RecordEpisode, ACTION)
-    watch = ControllerGoalWatch(watcher, '/left/arm_controller/joint_trajectory', told.append)
-    other = ControllerGoalWatch(watcher, '/left/arm_controller/commands', told.append)
+    action = trajectory_action('/left/arm_controller/joint_trajectory')
+    watch = ControllerGoalWatch(watcher, action, told.append)
+    unknown = trajectory_action('/left/arm_controller/commands')
+    other = ControllerGoalWatch(watcher, unknown, told.append)
+    own = ControllerGoalWatch(watcher, action, told.append, own=lambda goal: len(goal) == 16)
 
     def wait(happened):
         deadline = time.monotonic() + 20.0
@@ -55,7 +58,7 @@ def test_a_goal_of_another_node_is_a_problem_until_it_ends(domain):
 
     client.send_goal_async(RecordEpisode.Goal())
     wait(lambda: list(watch.problems()))
-    assert not list(other.problems())
+    assert not [*other.problems(), *own.problems()]
     server.destroy()
     wait(lambda: not list(watch.problems()))  # a controller that is gone has none
     client.destroy()

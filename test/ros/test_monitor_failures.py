@@ -31,8 +31,7 @@ from il_ros.nodes.monitor_node import MonitorNode  # noqa: E402
 from il_ros.ros.clock_watch import ClockWatch  # noqa: E402
 from il_ros.ros.command_limits_watch import CommandLimitsWatch  # noqa: E402
 from il_ros.ros.command_sender import CommandSender  # noqa: E402
-from il_ros.ros.command_topic_watch import CommandTopicWatch  # noqa: E402
-from il_ros.ros.controller_goal_watch import ControllerGoalWatch  # noqa: E402
+from il_ros.ros.command_topic_watch import CommandTopicWatch, ControllerGoalWatch  # noqa: E402
 from il_ros.ros.controller_watch import ControllerWatch  # noqa: E402
 from il_ros.ros.diagnostics import ERROR, STALE  # noqa: E402
 from il_ros.ros.frame_source import FrameSource  # noqa: E402

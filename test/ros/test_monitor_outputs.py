@@ -42,7 +42,7 @@ def node(domain, path):
     rclpy.shutdown()
 
 
-@any_order(12, MORE_STEPS)
+@any_order(8, MORE_STEPS)
 def test_no_order_moves_one_alone_unasked_or_beyond_its_limits(node, contract, program):
     judge(node, contract, [*program[0], *program[1]])
 

@@ -304,5 +304,8 @@ def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
     # What nobody knows to brake by itself gets its stops sent.
     assert theirs.setpoints
     assert theirs.command_delay == 0.0
-    with pytest.raises(UnknownNameError, match='forward_command, joint_trajectory, theirs, twist'):
+    known = (
+        'forward_command, gripper_command, joint_trajectory, parallel_gripper_command, theirs, tw'
+    )
+    with pytest.raises(UnknownNameError, match=known):
         make_output(with_adapter(contract, 'unknown'))

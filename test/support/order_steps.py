@@ -168,6 +168,17 @@ OF_ONE_OUTPUT = st.one_of(
 )
 """What may befall one output of several."""
 
+OF_A_GRIPPER = st.one_of(
+    step('serve', st.booleans()),
+    step('serve', st.just(True)),
+    step('answer', st.sampled_from(['accept', 'accept', 'reject', 'silence'])),
+    step('goal end', st.sampled_from(['none', 'none', 'aborted', 'canceled', 'unknown'])),
+    step('block', st.sampled_from([None, -0.1, 0.1])),
+    step('deafen', PART, BREAKS, st.booleans()),
+    step('wire', st.just('goals'), WIRES),
+)
+"""What may befall a gripper with an action, and the arm that it is on."""
+
 RUN = step('run', st.sampled_from([0.01, 0.05, 0.12, 0.3, 0.8]))
 STEPS = st.one_of(
     RUN,
@@ -245,6 +256,10 @@ DO = {
     'set': lambda robot, setting: robot.set_parameter(*setting),
     'load': lambda robot, path: robot.load(path),
     'restart': lambda robot: robot.restart(),
+    'serve': lambda robot, served: [one.serve(served) for one in robot.grippers],
+    'answer': lambda robot, kind: [setattr(one, 'answer', kind) for one in robot.grippers],
+    'goal end': lambda robot, kind: [setattr(one, 'end', kind) for one in robot.grippers],
+    'block': lambda robot, place: [one.block(place) for one in robot.grippers],
     'deafen': lambda robot, part, seconds, silent: robot.deafen(part, seconds, silent=silent),
     'unsent': lambda robot, part, seconds: robot.refuse(part, seconds),
 }

@@ -12,9 +12,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import rclpy
+from action_msgs.msg import GoalStatus
 from geometry_msgs.msg import WrenchStamped
 from il_ros.msg import Takeover
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -28,6 +30,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from il_ros.core.contract import OutputConfig, load_contract
+from il_ros.core.driver_description import GripperAction
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
@@ -39,6 +42,7 @@ from il_ros.ros.message_types import message_type
 from il_ros.ros.monitor_reports import CODES
 from il_ros.ros.output_adapters import OutputAdapter, make_output
 from il_ros.sim.controller import TrajectoryController
+from il_ros.sim.gripper_motion import GripperMotion
 
 START = 1_000 * NS
 FINE = 0.002  # s between two looks at the arm
@@ -79,6 +83,15 @@ TWO_OUTPUTS = CONTRACT.replace(
     - {joints: [b], adapter: joint_trajectory, topic: wrist_controller/joint_trajectory}""",
 )
 """The same robot, with a controller for each joint."""
+
+
+GRIPPER = CONTRACT.replace(
+    'output: {adapter: joint_trajectory, topic: arm_controller/joint_trajectory}',
+    """outputs:
+    - {joints: [a], adapter: joint_trajectory, topic: arm_controller/joint_trajectory}
+    - {joints: [b], adapter: gripper_command, topic: hand/gripper_cmd, rate: 20}""",
+)
+"""The same robot, whose second joint is a gripper with an action."""
 
 
 @dataclass
@@ -124,6 +137,128 @@ class Part:
     ignored: int | None = None
 
 
+class Answer:
+    """What is a future for the node: it takes what comes, when it comes."""
+
+    def __init__(self):
+        self._callbacks, self._result = [], None
+
+    def add_done_callback(self, callback):
+        self._callbacks.append(callback)
+
+    def result(self):
+        return self._result
+
+    def come(self, result):
+        """Hand it over."""
+        self._result = result
+        for callback in self._callbacks:
+            callback(self)
+
+
+class VirtualGripper:
+    """The action of a gripper, as its client sees it, and the joint behind it.
+
+    Attributes:
+        served: Whether there is a server.
+        answer: What becomes of a goal: `accept`, `reject` or `silence`.
+        end: How goals end that are not reached: `none`, `aborted`, `canceled`, or `unknown`.
+        blocked: Below what position the joint cannot go; None for none.
+    """
+
+    def __init__(self, robot, output, column, name):
+        self.robot, self.column = robot, column
+        limits = robot.limits
+        about = GripperAction(
+            action=output.topic, type='GripperCommand', joint=name, stall_succeeds=True,
+            speed=float(limits.velocity[column]),
+        )  # fmt: skip
+        self.motion = GripperMotion(about, float(robot.posture[column]))
+        self.served, self.answer, self.end, self.blocked = True, 'accept', 'none', None
+        self.away = None  # since when it has no server [ns]
+        self.goals, self.modes, self.told, self._current = [], [], 0, None
+
+    def server_is_ready(self):
+        return self.served
+
+    def block(self, place):
+        """Something is in the way below `place`, or, if the joint is below, where it is."""
+        now = self.robot.steady / NS
+        self.robot._look()
+        here, wanted = float(self.positions([now])[0]), self.motion._to
+        self.blocked = None if place is None else min(place, here)
+        if place is None and here != wanted:  # it goes on from where it was held
+            busy = self.motion.busy
+            self.motion.hold(here)
+            self.motion.goal(wanted, now)
+            self.motion._busy = busy
+
+    def serve(self, served):
+        """Begin or end to serve."""
+        self.served = served
+        self.away = None if served else self.robot.steady
+        if not served:
+            self.motion.hold(self.positions([self.robot.steady / NS])[0])
+            self._current = None
+
+    def positions(self, times):
+        """Where the joint is at `times` [s], (T,)."""
+        wanted = self.motion.positions(np.array(times))
+        return wanted if self.blocked is None else np.maximum(wanted, self.blocked)
+
+    def send_goal_async(self, goal, goal_uuid):
+        """What the node calls."""
+        answer = Answer()
+        self.goals.append((self.robot.steady, goal.command.position))
+        self.modes.append(self.robot.mode)  # of then: the end of the node sends one, too
+        robot = self.robot
+        robot._send(
+            Wire(**(vars(robot.wires['goals']) | {'loss': 0.0, 'twice': 0.0})),
+            lambda: self._take(goal.command.position, answer),
+            robot=True,
+            in_order='goals',
+        )
+        return answer
+
+    def _reply(self, answer, what):
+        self.robot._at(self.robot.steady + NS // 1000, lambda: answer.come(what))
+
+    def _take(self, position, answer):
+        if not self.served or self.answer == 'silence':
+            return
+        if self.answer == 'reject':
+            self._reply(answer, SimpleNamespace(accepted=False))
+            return
+        self.robot._look()
+        result, goal = Answer(), object()
+        handle = SimpleNamespace(
+            accepted=True, get_result_async=lambda: result, cancel_goal_async=lambda: None
+        )
+        self._end(GoalStatus.STATUS_CANCELED)
+        self._current = goal, result
+        self._reply(answer, handle)
+        self.motion.goal(position, self.robot.steady / NS)
+        statuses = {'none': None, 'aborted': GoalStatus.STATUS_ABORTED,
+                    'canceled': GoalStatus.STATUS_CANCELED, 'unknown': 77}  # fmt: skip
+        if (status := statuses[self.end]) is not None:
+            self.robot._at(self.robot.steady + NS // 50, lambda: self._end(status, goal))
+
+    def look(self):
+        """Whether the goal has ended."""
+        now = self.robot.steady / NS
+        before, here = self.positions([now - 0.01, now])
+        outcome = self.motion.look(now, here, (here - before) / 0.01)
+        if outcome is not None:
+            self._end(GoalStatus.STATUS_SUCCEEDED, stalled=outcome.stalled)
+
+    def _end(self, status, goal=None, *, stalled=False):
+        if self._current is None or (goal is not None and self._current[0] is not goal):
+            return
+        (_, result), self._current = self._current, None
+        answer = SimpleNamespace(status=status, result=SimpleNamespace(stalled=stalled))
+        self._reply(result, answer)
+
+
 class Broken(AssertionError):  # noqa: N818 - it is what a property says, not an error of the code
     """The arm moved as it must not."""
 
@@ -139,7 +274,8 @@ def make_node(path, *, simulated):
     node.get_logger().set_level(LoggingSeverity.FATAL)
     contract = load_contract(path)
     for output in contract.outputs:
-        others.create_subscription(JointTrajectory, output.topic, lambda _: None, 10)
+        if output.trajectories:
+            others.create_subscription(JointTrajectory, output.topic, lambda _: None, 10)
     others.create_publisher(JointState, 'joint_states', 10)
     node.get_clock()._set_ros_time_is_active(True)
     _set_clock(node, START)
@@ -168,7 +304,7 @@ class VirtualRobot:
     Attributes:
         steady: The time [ns]; the robot's clock, and the node's but for `offset`.
         offset: By how much the node's clock is ahead [ns].
-        wires: Of 'joints', 'states', 'chunks', 'switches' and 'commands'.
+        wires: Of 'joints', 'states', 'chunks', 'switches', 'commands' and 'goals'.
         chunks: For each source what it makes of the arm's posture (N,): positions (H, N) and a
             function that changes the message; or None.
         joints: What becomes of a JointState before it is sent; a list of messages.
@@ -185,7 +321,7 @@ class VirtualRobot:
         # Time goes on from one life to the next, or the node would hear of a clock that jumped.
         self.steady = getattr(node, 'virtual_time', START) + 10 * NS
         self.offset = 0
-        names = ('joints', 'states', 'chunks', 'switches', 'commands')
+        names = ('joints', 'states', 'chunks', 'switches', 'commands', 'goals')
         self.wires = {name: Wire() for name in names}
         for name in ('joints', 'states', 'switches'):
             self.wires[name].delay = 0.001
@@ -199,7 +335,12 @@ class VirtualRobot:
         self.limits = contract.limits
         self.lossy = False  # what is lost on the way may make a set-point jump
         self._last = np.zeros(len(self.limits.names))
-        self.parts = [self._part(output) for output in contract.outputs]
+        self.parts = [self._part(output) for output in contract.outputs if output.trajectories]
+        self.grippers = [
+            VirtualGripper(self, output, self.limits.names.index(output.joints[0]), *output.joints)
+            for output in contract.outputs
+            if not output.trajectories
+        ]
         self._queue, self._count, self._due = [], itertools.count(), {}
         self._arrived = {}  # when the command before arrives, for each controller [ns]
         self._end = 0  # of the present run [ns]
@@ -210,6 +351,9 @@ class VirtualRobot:
         self._sampled, self._speed = self.steady, np.zeros_like(self._last)
         self._judged = 0
         self.commands, self.refused, self.worst = [], [], np.zeros(2)
+        for sender, gripper in zip(node._sender._grippers, self.grippers, strict=True):
+            sender._client = gripper
+            sender._troubles.clear()
         with self._time():
             node.trigger_activate()
         for part in self.parts:
@@ -218,8 +362,8 @@ class VirtualRobot:
             commands.publish = partial(self._on_command, part)
         prepare = type(node._sender).prepare
 
-        def slowly(monitor, now):
-            prepare(node._sender, monitor, now)
+        def slowly(*tick):
+            prepare(node._sender, *tick)
             self._compute()
 
         node._sender.prepare = slowly
@@ -266,6 +410,8 @@ class VirtualRobot:
         wanted = np.empty((len(times), len(self.limits.names)))
         for part in self.parts:
             wanted[:, part.columns] = part.controller.positions(np.array(times))
+        for gripper in self.grippers:
+            wanted[:, gripper.column] = gripper.positions(times)
         return wanted
 
     def deafen(self, index, seconds, *, silent):
@@ -291,6 +437,8 @@ class VirtualRobot:
         )
         for part in self.parts:
             part.controller.hold(self._last[part.columns])
+        for gripper in self.grippers:
+            gripper.motion.hold(self._last[gripper.column])
         self._speed = np.zeros_like(self._last)
 
     def stall(self, seconds):
@@ -491,6 +639,19 @@ class VirtualRobot:
         for part, message in self.commands[self._judged :]:
             self._judge_message(part, message)
         self._judged = len(self.commands)
+        for gripper in self.grippers:
+            new = zip(gripper.goals, gripper.modes, strict=True)
+            for (at, position), mode in list(new)[gripper.told :]:
+                self._judge_goal(gripper, at / NS, position, mode)
+            gripper.told = len(gripper.goals)
+
+    def _judge_goal(self, gripper, at, position, mode):
+        """A goal is within the limits, and comes only where the arm may move."""
+        low, high = self.limits.position_min, self.limits.position_max
+        if not low[gripper.column] - 1e-6 <= position <= high[gripper.column] + 1e-6:
+            raise Broken(f'sent to {position}')
+        if mode is Mode.IDLE or at > self._driven + STOP:
+            raise Broken(f'mode {mode}: a goal {at - self._driven:.2f} s after it was driven')
 
     def _judge_message(self, part, message):
         """What is published is finite, within the limits, and moves only where it may."""
@@ -529,12 +690,19 @@ class VirtualRobot:
         path = np.concatenate([[self._last], self._positions(times)])
         speed = np.concatenate([[self._speed], np.diff(path, axis=0) / FINE])
         share = np.abs(speed[1:]).max(0) / self.limits.velocity
+        arm = [column for part in self.parts for column in part.columns]  # others begin at once
         change = np.abs(np.diff(speed, axis=0)).max(0) / FINE / self.limits.acceleration
+        change = change[arm]
         self.worst = np.maximum(self.worst, [share.max(), change.max()])
         if not self.lossy and (share.max() > 1.05 or change.max() > 1.05):
             raise Broken(f'speed {share} and acceleration {change} of the limits')
         for part in self.parts:
             self._judge_company(part, speed[1:])
+        for gripper in self.grippers:
+            gripper.look()
+            lost = gripper.away is not None and self.steady - gripper.away > (NOTICED + STOP) * NS
+            if lost and np.abs(speed[1:]).max() > 1e-3:
+                raise Broken('the arm moves without its gripper')
         self._last, self._speed = path[-1], speed[-1]
         self._sampled += round(FINE * NS) * int(count)
 
