@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from il_ros.core.cdr import NS
 from il_ros.core.contract import Contract
-from il_ros.core.errors import FrameIdError
+from il_ros.core.decoders import OtherJointsError
+from il_ros.core.errors import FrameIdError, IlRosError
 from il_ros.core.frames import Frame, FrameBuilder, TopicDecoder, describe_invalid
 from il_ros.core.limits import Array
 from il_ros.core.seen_graph import SeenGraph, SeenSample, SeenTopic
@@ -51,6 +52,7 @@ class KeyRecord:
     Attributes:
         errors: How often a message gave no value, by the reason.
         misplaced: How often one was in another coordinate frame, by the reason.
+        others: How often one was of other joints alone, by the reason.
         stamps: Header stamp of each value [ns].
         receives: When each was received [ns].
         values: Each value, shape (size,).
@@ -58,9 +60,16 @@ class KeyRecord:
 
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     misplaced: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    others: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     stamps: list[int] = field(default_factory=list)
     receives: list[int] = field(default_factory=list)
     values: list[Array] = field(default_factory=list)
+
+    def kind(self, problem: IlRosError) -> dict[str, int]:
+        """Where a problem is counted."""
+        if isinstance(problem, FrameIdError):
+            return self.misplaced
+        return self.others if isinstance(problem, OtherJointsError) else self.errors
 
     def delays(self) -> NDArray[np.float64]:
         """From each stamp to its receipt [s]."""
@@ -159,8 +168,7 @@ class _Run:
         self._now = receive
         for key, problem in errors.items():
             record = self._made.keys[key]
-            kind = record.misplaced if isinstance(problem, FrameIdError) else record.errors
-            kind[str(problem)] += 1
+            record.kind(problem)[str(problem)] += 1
             self._give(self._builder.reject(key, problem, now=receive))
         for key, value in values.items():
             record = self._made.keys[key]

@@ -55,7 +55,10 @@ def joint_stream(robot: SeenRobot, group: SeenGroup, part: str, namespace: str) 
 
 
 def _publishers(robot: SeenRobot, source: JointSource) -> int:
-    return max(1, len(robot.seen.topics[source.topic].publishers)) if robot.seen.live else 1
+    """How many share the topic: nodes, or messages of one node with other joints each."""
+    sets = sum(other.topic == source.topic for other in robot.sources)
+    nodes = len(robot.seen.topics[source.topic].publishers) if robot.seen.live else 1
+    return max(1, sets, nodes)
 
 
 def _rivals(robot: SeenRobot, source: JointSource) -> str:

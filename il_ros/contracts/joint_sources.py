@@ -102,7 +102,7 @@ def _sources(topic: SeenTopic, speed: float) -> Iterable[JointSource]:
             topic=topic.name,
             names=names,
             nodes=nodes,
-            rate=_stamped_rate(stamps) or rate,
+            rate=stamped_rate(stamps) or rate,
             stamps=stamps,
             receives=receives,
             position=_matrix(group, 'position', len(names)),
@@ -111,7 +111,7 @@ def _sources(topic: SeenTopic, speed: float) -> Iterable[JointSource]:
         )
 
 
-def _stamped_rate(stamps: NDArray[np.int64]) -> float:
+def stamped_rate(stamps: NDArray[np.int64]) -> float:
     """The rate by the driver's own stamps [Hz], which no load here changes; 0 where it has none."""
     spacing = np.diff(stamps)
     if not len(spacing) or stamps[0] <= 0 or not (spacing > 0).all():

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from il_ros.contracts.draft_text import Anchored
-from il_ros.contracts.joint_sources import WANTED
+from il_ros.contracts.joint_sources import WANTED, stamped_rate
 from il_ros.contracts.seen_robot import SeenRobot
-from il_ros.core.cdr import header_frame
+from il_ros.core.cdr import header_frame, header_stamp
 from il_ros.core.decoders import Composite, decoder_for, is_framed
 from il_ros.core.errors import IlRosError
 from il_ros.core.images import compressed_bytes, decode, raw_image
@@ -127,7 +129,7 @@ def framed_stream(
     """The stream of a pose, a point, a twist or a wrench."""
     decoder = decoder_for(topic.type)
     parts = tuple(decoder.parts) if isinstance(decoder, Composite) else ()
-    rate, unclear = nominal_rate(seen.rate(topic))
+    rate, unclear = nominal_rate(_rate(seen, topic))
     values: dict[str, Any] = {
         'topic': relative(topic.name, namespace), 'type': topic.type, 'fields': parts, 'rate': rate,
     }  # fmt: skip
@@ -138,6 +140,17 @@ def framed_stream(
         if not frame_id:
             doubts['frame_id'] = 'its messages name no frame'
     return DraftedStream(key=key, values={**values, **timing(rate)}, doubts=doubts)
+
+
+def _rate(seen: SeenGraph, topic: SeenTopic) -> float:
+    """The rate by the driver's stamps where it stamps, else by when messages came [Hz]."""
+    if not decoder_for(topic.type).stamped:
+        return seen.rate(topic)
+    try:
+        stamps = np.array([header_stamp(sample.data) for sample in topic.samples], np.int64)
+    except IlRosError:
+        return seen.rate(topic)
+    return stamped_rate(stamps) or seen.rate(topic)
 
 
 def timing(rate: float) -> dict[str, Any]:

@@ -131,12 +131,12 @@ def _unheard(given: CheckInput, stream: TopicStream) -> Problem | None:
 def _unread(given: CheckInput, key: str, stream: Stream) -> Problem | None:
     """Why messages give no value."""
     record = given.replay.keys[key]
-    total = len(record.values) + sum(record.errors.values()) + sum(record.misplaced.values())
     bad, count = most_frequent(record.errors)
     if record.misplaced and not _turned(given, stream):
         bad, count = most_frequent(record.misplaced)
-    elif given.contract.most_publishers(stream.topic) > 1 and record.values:
-        count = 0  # each message has joints of its own
+    elif record.others and not record.values:  # else somebody tells them on the same topic
+        bad, count = most_frequent(record.others)
+    total = count + len(record.values)
     if count and count > SHARE * total:
         text, fix = split_error(IlRosError(bad), 'correct the contract or the driver')
         return f'{count} of {total} messages: {text}', fix

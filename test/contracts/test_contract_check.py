@@ -253,6 +253,17 @@ def test_publishers_with_joints_of_their_own_are_right_where_the_contract_says_s
     only_wrong(checked(robot(joints=both), parse_contract(yaml.safe_dump(data))))
 
 
+def test_one_publisher_may_send_parts_of_the_joints_by_turns():
+    def part(time, number):
+        names = ('drive',) if number % 10 == 9 else NAMES
+        return joints(names, [AT.get(n, 0.0) for n in names], [0.0] * len(names), stamp=time)
+
+    seen = robot(joints=topic('/joint_states', JOINTS, 100, part))
+    only_wrong(checked(seen))
+    stream = yaml.safe_load(draft_contract(seen, name='a').text)['observations']['joint_position']
+    assert stream['publishers'] == 2  # so that no node complains of the other messages
+
+
 def test_limits_beyond_the_description_are_wrong():
     wide = changed(action__limits__position_max=[2.8, 1.7, 2.8, -0.2, 2.7, 4.4, 2.9, 0.04])
     (found,) = only_wrong(checked(robot(), wide), 'action.limits (URDF)')
