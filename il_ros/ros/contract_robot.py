@@ -15,6 +15,9 @@ from il_ros.core.limits import Array
 from il_ros.ros.controller_watch import controller_name
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.simulated_output import SimulatedGripper, SimulatedOutput
+from il_ros.ros.tf_publishers import TfPublishers
+from il_ros.sim.robot_view import RobotView
+from il_ros.sim.urdf_text import urdf_text
 from il_ros.sim.world import World
 
 
@@ -38,6 +41,10 @@ class ContractRobot:
 
     def __init__(self, node: Node, contract: Contract, world: World, *, replacement: bool) -> None:
         self._world = world
+        view = RobotView(world.robot, world.plant)
+        robot, base = world.robot, contract.base_frame
+        text = urdf_text(view.alone, robot.name, robot.prefix, world=base)
+        self._transforms = TfPublishers(node, view, text, topic='robot_description', world=base)
         self._sensors = SensorPublishers(node, contract, world.names)
         self.commanded = [
             SimulatedOutput(node, contract, output, replacement=replacement)
@@ -75,6 +82,7 @@ class ContractRobot:
         posture = self._world.posture()[self._order]
         for output in self._outputs:
             output.begin(posture)
+        self._transforms.say_what_stands(stamp)
 
     def positions(self, times: Array) -> Array:
         """Set-points of the world's joints at `times` [s], absolute, (T,): shape (T, N)."""
@@ -95,6 +103,7 @@ class ContractRobot:
 
     def publish(self, stamp: int) -> bool:
         """Publish the contract's topics; whether the one that paces the ticks was among them."""
+        self._transforms.publish(stamp)
         return self._sensors.publish(self._world.observe(), stamp)
 
     def unanswered(self, stamp: int) -> list[str]:

@@ -18,6 +18,7 @@ from il_ros.core.limits import Array, Limits
 from il_ros.core.regular_files import read_text
 from il_ros.launching.packages import share
 from il_ros.ros.beat import Beat
+from il_ros.ros.controller_manager_stand_in import ControllerManagerStandIn
 from il_ros.ros.driver_publishers import DriverPublishers
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.sensor_publishers import SensorPublishers
@@ -77,6 +78,8 @@ class DriverStandIn:
             one for one in self.commanded if node.resolve_topic_name(one.topic) in wanted
         ]
         self.managers = [driver.manager] if driver.manager else []
+        if driver.manager:
+            ControllerManagerStandIn(node, driver, self.commanded)
         self.controllers = [one.about.name for one in self.commanded if one.follows]
         self.ticks = round(contract.period / world.period)
         self._beat = Beat(contract.rate)

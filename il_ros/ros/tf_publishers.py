@@ -47,7 +47,9 @@ class TfPublishers:
             return
         self._publisher = node.create_publisher(self._type, '/tf', EVENTS)
         self._static = node.create_publisher(self._type, '/tf_static', LATCHED)
-        rows = [*zip(view.links, view.parents, view.moves, strict=True)]
+        rows = [
+            row for row in zip(view.links, view.parents, view.moves, strict=True) if row[0] != world
+        ]
         self._moving = tuple(link for link, _, moves in rows if moves)
         self._frames = tuple(parent for _, parent, moves in rows if moves)
         self._still = tuple(link for link, _, moves in rows if not moves)

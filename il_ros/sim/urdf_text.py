@@ -16,9 +16,10 @@ WORLD = 'world'
 
 _TURN, _SLIDE = int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)
 _GEOM = mujoco.mjtGeom
+_SPEED = math.pi  # of every joint, as a model has none [rad/s or m/s]
 
 
-def urdf_text(model: Any, name: str, prefix: str = '', velocity: float = math.pi) -> str:
+def urdf_text(model: Any, name: str, prefix: str = '', *, world: str = WORLD) -> str:
     """A description that shows and moves as the model does.
 
     Args:
@@ -26,14 +27,17 @@ def urdf_text(model: Any, name: str, prefix: str = '', velocity: float = math.pi
             their bodies.
         name: Of the robot.
         prefix: That its names lose.
-        velocity: Largest speed of every joint, which a model does not have [rad/s or m/s].
+        world: Name of the link that it stands on; where a part of it has this name, it is that.
     """
     robot = Element('robot', name=name)
-    SubElement(robot, 'link', name=WORLD)
+    names = [model.body(index).name.removeprefix(prefix) for index in range(1, model.nbody)]
+    if world not in names:
+        SubElement(robot, 'link', name=world)
     for index in range(1, model.nbody):
         _add_link(robot, model, index, prefix)
-    for index in range(1, model.nbody):
-        _add_joint(robot, model, index, prefix, velocity)
+    for index, child in enumerate(names, start=1):
+        if child != world:
+            _add_joint(robot, model, index, prefix, world)
     ElementTree.indent(robot)
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding='unicode') + '\n'
 
@@ -75,9 +79,9 @@ def _add_shapes(link: Element, tag: str, geom: Any) -> None:
         SubElement(SubElement(element, 'geometry'), shape, about)
 
 
-def _add_joint(robot: Element, model: Any, index: int, prefix: str, velocity: float) -> None:
+def _add_joint(robot: Element, model: Any, index: int, prefix: str, world: str) -> None:
     body = model.body(index)
-    parent = model.body(int(body.parentid[0])).name if body.parentid[0] else WORLD
+    parent = model.body(int(body.parentid[0])).name if body.parentid[0] else world
     child = body.name.removeprefix(prefix)
     moved = model.joint(int(body.jntadr[0])) if body.jntnum[0] else None
     joint = SubElement(robot, 'joint')
@@ -92,7 +96,7 @@ def _add_joint(robot: Element, model: Any, index: int, prefix: str, velocity: fl
     joint.set('type', ('revolute' if limited else 'continuous') if turns else 'prismatic')
     SubElement(joint, 'axis', xyz=_text(moved.axis))
     force = float(np.abs(model.jnt_actfrcrange[moved.id]).max()) or 100.0
-    bounds = {'velocity': _text([velocity]), 'effort': _text([force])}
+    bounds = {'velocity': _text([_SPEED]), 'effort': _text([force])}
     if limited or not turns:
         bounds |= {'lower': _text(moved.range[:1]), 'upper': _text(moved.range[1:])}
     SubElement(joint, 'limit', bounds)

@@ -52,3 +52,11 @@ def test_a_description_has_the_masses_the_limits_and_the_ties(name):
         follower = read.joint(int(read.eq_obj1id[tie])).name
         led = read.joint(int(read.eq_obj2id[tie])).name
         assert read.eq_data[tie, :2] == pytest.approx([0.0, 1.0]), (follower, led)
+
+
+def test_what_an_arm_stands_on_may_be_a_link_of_its_own():
+    drawn, _ = models('franka')
+    text = urdf_text(drawn, 'franka', world='fr3_link0')
+    read = mujoco.MjSpec.from_string(text.replace('</robot>', KEEP)).compile()
+    assert 'world' not in text
+    assert read.njnt == drawn.njnt
