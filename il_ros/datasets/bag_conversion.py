@@ -72,7 +72,7 @@ def convert(
     seen = _Frames(contract, contract.observations, checks)
     extra = _Frames(contract, [*contract.privileged, *contract.images], checks)
     samples = _Samples(contract, [*seen.builder.keys, *extra.builder.keys], cameras)
-    images = _Images(contract, image_format)
+    images = _Images(contract, image_format, checks)
     events: list[Event] = []
     answers = ExpertLabels(contract, labels)
     asked = set(LABEL_TOPICS) if labels else set()
@@ -243,7 +243,10 @@ class _Frames:
 class _Images:
     """Encodes the image of each frame once, and keeps what came out."""
 
-    def __init__(self, contract: Contract, image_format: ImageFormat) -> None:
+    def __init__(
+        self, contract: Contract, image_format: ImageFormat, checks: MessageChecks
+    ) -> None:
+        self._checks = checks
         self.rejected: dict[str, str] = {}
         self.by_stamp: dict[int, dict[str, bytes]] = {}
         self._renderers: set[str] = set()
@@ -286,6 +289,7 @@ class _Images:
             )
         except IlRosError as problem:
             self.rejected[key], blob = str(problem), b''
+            self._checks.refused(key, str(problem))
         self._last[key] = (message.receive, blob)
         return blob
 

@@ -225,6 +225,10 @@ def test_an_image_of_another_size_is_left_out_and_said(filmed):
     assert conversion.arrays.valid['front'].tolist() == [True] * 4 + [False] * 2 + [True] * 2
     assert conversion.arrays.images['front'][4] == b''
     assert conversion.rejected['front'].startswith('an image of 12 x 16; allowed: 24 x 32')
+    assert (
+        '1 of 4 messages of front (front/image_raw) were not taken: an image of 12 x 16'
+        in (conversion.arrays.entry.findings['rejected.front'])
+    )
 
 
 def test_the_pre_roll_is_seen_by_the_first_frames_but_gives_none(open_writer, messages):

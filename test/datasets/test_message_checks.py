@@ -116,3 +116,29 @@ def test_what_was_before_the_episode_contradicts_nothing(open_writer, messages, 
     dataset = built([writer.close('success')], tmp_path)
     assert dataset.frames == 7
     assert set(dataset.manifest.findings) == {'constant'}
+
+
+def test_a_joint_that_its_driver_does_not_measure_has_a_way_out(open_writer, messages, tmp_path):
+    writer = open_writer('nan')
+    for i in range(5):
+        stamp = NS + i * 50 * MS
+        writer.write('/wrench', messages.wrench(stamp, 0.0), stamp - 1)
+        writer.write('/joint_states', messages.joints(stamp, [np.nan, 0.0]), stamp)
+        writer.write('/monitor/executed', messages.chunk(stamp, [0.0, 0.0]), stamp + MS)
+    with pytest.raises(DatasetError) as caught:
+        built([writer.close('success')], tmp_path)
+    assert (
+        'position (joint_states): not finite; to fix: a driver sends NaN for what it does not '
+        'measure; leave that out of the contract (its names, or the key), or say required: false'
+    ) in str(caught.value)
+
+
+def test_images_that_cannot_be_decoded_are_counted(camera_contract):
+    checks = MessageChecks(camera_contract)
+    for number in range(4):
+        checks.took('wrist', object(), NS + number)
+        if number:
+            checks.refused('wrist', f'broken {number}')
+    assert checks.findings() == {
+        'rejected.wrist': '3 of 4 messages of wrist (wrist) were not taken: broken 3'
+    }
