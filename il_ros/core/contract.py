@@ -81,7 +81,8 @@ class OutputConfig:
             action's order, by default.
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
-            `twist` (geometry_msgs/TwistStamped of the tool centre point, as a servoing node takes),
+            `twist` or `pose` (geometry_msgs/TwistStamped or PoseStamped of the tool centre point,
+            as servoing nodes take),
             `gripper_command` or `parallel_gripper_command` (control_msgs/action/GripperCommand or
             ParallelGripperCommand, of one joint),
             or the name of a third party's (entry points of the group `il_ros.output_adapter`),

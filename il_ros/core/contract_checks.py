@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from il_ros.core.limits import Box
 
 VERSION = 1
-TRAJECTORY, TWIST = 'joint_trajectory', 'twist'
+TRAJECTORY, TWIST, POSE = 'joint_trajectory', 'twist', 'pose'
 GRIPPERS = {
     'gripper_command': 'control_msgs/action/GripperCommand',
     'parallel_gripper_command': 'control_msgs/action/ParallelGripperCommand',
 }
 """Adapters of grippers that are moved by an action, and its type."""
 
-OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST, *GRIPPERS)
+OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST, POSE, *GRIPPERS)
 """Those of the package (`ros.output_adapters`); third parties add theirs by entry points."""
 
 _FASTEST = 1000.0  # Hz
@@ -166,8 +166,8 @@ def _check_output(output: OutputConfig, arm: object, where: str, fail: _Fail) ->
         known = names_of('output_adapter', OUTPUT_ADAPTERS)
         if output.adapter not in known:
             fail(f'got {output.adapter!r}', f'{where}.adapter', ', '.join(known))
-    if output.adapter == TWIST and not arm:
-        fail("'twist' without an arm", f'{where}.adapter', 'an arm, for its kinematics')
+    if output.adapter in (TWIST, POSE) and not arm:
+        fail(f'{output.adapter!r} without an arm', f'{where}.adapter', 'an arm, for its kinematics')
     if not (0.0 <= output.ahead < 1.0 and math.isfinite(output.ahead)):
         fail(f'got {output.ahead}', f'{where}.ahead', '0 or more, below 1')
     _check_goals(output, where, fail)

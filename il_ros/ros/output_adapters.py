@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -14,6 +14,7 @@ from il_ros.core.arms import arm_of, require_commanded, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.frames import NS
+from il_ros.core.geometry import matrix_from_quaternion, pose, rotation_vector
 from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
@@ -23,6 +24,7 @@ from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.ros.message_conversion import doubles, to_duration, to_ns, to_stamp
 
 _DAMPING = 0.02  # of the simulated servoing
+_STEPS = 8  # of the simulated servoing to a pose
 _PERIOD = np.array([0.0, 0.5, 1.0])  # begin, middle and end of a period
 
 
@@ -135,27 +137,40 @@ class ForwardCommandOutput:
         return 0
 
 
-class TwistOutput:
+class _ToolOutput:
+    """What commands a tool: the arm's kinematics, for the joints of the contract.
+
+    It says nothing of a gripper, which has to be commanded another way. Nor does it of an elbow: an
+    arm with more than six joints drifts away from the plan's joints while its tool follows, and
+    then the check of `tracking_error` stops it. Take `joint_trajectory` where there is a choice.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        adapter = contract.action.output.adapter
+        self._arm = require_single(arm_of(contract), where=f'output adapter {adapter}')
+        names, where = contract.action.names, f'contract {contract.name}.action.names'
+        require_commanded(self._arm, names, where=where)
+        self._columns = self._arm.columns(names)
+        self._dt, self._frame_id = contract.period, contract.base_frame
+
+    def _servo(self, position: Array, twist: Array) -> Array:
+        """Motion of the joints (N,) for one of the tool (6,); only the arm's joints move."""
+        motion, rest = np.zeros(len(position)), np.zeros(len(self._columns))
+        jacobian = self._arm.chain.jacobian(position[self._columns])
+        motion[self._columns] = resolve(jacobian, twist, damping=_DAMPING, pull=rest)
+        return motion
+
+
+class TwistOutput(_ToolOutput):
     """The velocity of the tool centre point in the coming period, for a servoing node.
 
     Linear [m/s] and angular [rad/s] in the contract's base frame: the plan's mean joint velocities
     in the period through the geometric Jacobian of its middle (Siciliano et al. 2009, section 3.1),
     so that what the tool moves adds up to the plan's.
-
-    A twist says nothing of a gripper: it has to be commanded another way. Nor does it of an elbow:
-    an arm with more than six joints drifts away from the plan's joints while its tool follows, and
-    then the check of `tracking_error` stops it. Take `joint_trajectory` where there is a choice.
     """
 
     message_type = TwistStamped
     waits = False
-
-    def __init__(self, contract: Contract) -> None:
-        self._arm = require_single(arm_of(contract), where='output adapter twist')
-        names, where = contract.action.names, f'contract {contract.name}.action.names'
-        require_commanded(self._arm, names, where=where)
-        self._columns = self._arm.columns(names)
-        self._dt, self._frame_id = contract.period, contract.base_frame
 
     def message(self, plan: Plan, begin: float, stamp: int) -> TwistStamped:
         """Twist of the tool; zero once the plan rests."""
@@ -178,18 +193,45 @@ class TwistOutput:
         controller.command_velocity(velocity, now)
         return to_ns(message.header.stamp)
 
-    def _servo(self, position: Array, twist: Array) -> Array:
-        """Joint velocities (N,) for a twist (6,) of the tool; only the arm's joints move."""
-        velocity, rest = np.zeros(len(position)), np.zeros(len(self._columns))
-        jacobian = self._arm.chain.jacobian(position[self._columns])
-        velocity[self._columns] = resolve(jacobian, twist, damping=_DAMPING, pull=rest)
-        return velocity
+
+class PoseOutput(_ToolOutput):
+    """The pose of the tool centre point at the next tick, for a servoing node that takes poses.
+
+    In the contract's base frame, by the arm's forward kinematics.
+    """
+
+    message_type = PoseStamped
+    waits = True
+
+    def message(self, plan: Plan, begin: float, stamp: int) -> PoseStamped:
+        """Where the plan has the tool at the next tick."""
+        joints = plan.at(begin + self._dt)[0][self._columns]
+        message = PoseStamped()
+        message.header.stamp, message.header.frame_id = to_stamp(stamp), self._frame_id
+        place, turn = message.pose.position, message.pose.orientation
+        numbers = pose(*self._arm.chain.forward(joints)).tolist()
+        place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = numbers
+        return message
+
+    def apply(self, message: PoseStamped, controller: Controller, now: float) -> int:
+        """Move the joints so that the tool gets there (damped least squares, a few steps)."""
+        place, turn = message.pose.position, message.pose.orientation
+        wanted = np.array([place.x, place.y, place.z])
+        matrix = matrix_from_quaternion(np.array([turn.x, turn.y, turn.z, turn.w]))
+        joints = controller.positions(np.array([now]))[0]
+        for _ in range(_STEPS):
+            position, here = self._arm.chain.forward(joints[self._columns])
+            way = np.append(wanted - position, rotation_vector(matrix @ here.T))
+            joints = joints + self._servo(joints, way)
+        controller.command(joints, now)
+        return to_ns(message.header.stamp)
 
 
 OUTPUT_ADAPTERS = {
     'joint_trajectory': 'il_ros.ros.output_adapters:JointTrajectoryOutput',
     'forward_command': 'il_ros.ros.output_adapters:ForwardCommandOutput',
     'twist': 'il_ros.ros.output_adapters:TwistOutput',
+    'pose': 'il_ros.ros.output_adapters:PoseOutput',
     'gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
     'parallel_gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
 }

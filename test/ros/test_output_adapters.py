@@ -6,14 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('rclpy')
 
 from trajectory_msgs.msg import JointTrajectory
 
 from il_ros.core import contract_checks, registry
+from il_ros.core.contract import parse_contract
 from il_ros.core.errors import IlRosError, UnknownNameError
-from il_ros.core.geometry import rotation_vector
+from il_ros.core.geometry import matrix_from_quaternion, rotation_vector
 from il_ros.core.robots.franka import FRANKA
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Planner, plannable
@@ -22,6 +24,7 @@ from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.output_adapters import (
     ForwardCommandOutput,
     JointTrajectoryOutput,
+    PoseOutput,
     TwistOutput,
     make_output,
 )
@@ -103,6 +106,39 @@ def test_a_twist_is_the_same_whatever_the_order_of_the_joints(contract):
         TwistOutput(own).apply(message, controller, 5.0)
         reached.append(controller.positions(np.array([5.0 + own.period]))[0])
     np.testing.assert_allclose(reached[1], reached[0][order], atol=1e-12)
+
+
+def test_a_pose_is_where_the_tool_is_at_the_next_tick_and_takes_it_there(contract):
+    output, dt = PoseOutput(contract), contract.period
+    plan, begin = list(plans(contract, dt))[-10]
+    message = output.message(plan, begin, 7_000_000_000)
+    assert message.header.frame_id == contract.base_frame
+    position, matrix = FRANKA.chain.forward(plan.at(begin + dt)[0][:7])
+    place, turn = message.pose.position, message.pose.orientation
+    np.testing.assert_allclose([place.x, place.y, place.z], position)
+    got = matrix_from_quaternion(np.array([turn.x, turn.y, turn.z, turn.w]))
+    np.testing.assert_allclose(got, matrix, atol=1e-9)
+    controller = TrajectoryController(contract.action.names, plan.at(begin)[0], period=dt)
+    assert output.apply(message, controller, 3.0) == 7_000_000_000
+    reached = FRANKA.chain.forward(controller.positions(np.array([3.0 + dt]))[0][:7])
+    np.testing.assert_allclose(reached[0], position, atol=1e-3)
+    np.testing.assert_allclose(rotation_vector(reached[1] @ matrix.T), 0.0, atol=5e-3)
+
+
+def test_a_pose_of_the_arm_alone_leaves_its_gripper_to_another_output(contract):
+    data = yaml.safe_load(contract.text)
+    del data['action']['output']
+    *arm, finger = contract.action.names
+    data['action']['outputs'] = [
+        {'joints': arm, 'adapter': 'pose', 'topic': 'servo/pose'},
+        {'joints': [finger], 'adapter': 'gripper_command', 'topic': 'hand/gripper_cmd'},
+    ]
+    both = parse_contract(yaml.safe_dump(data))
+    output = make_output(both.part(both.outputs[0]))
+    plan, begin = list(plans(contract, contract.period))[-10]
+    whole = PoseOutput(contract).message(plan, begin, 1)
+    assert output.message(plan.of_joints(np.arange(7)), begin, 1) == whole
+    assert both.setpoints
 
 
 def test_twists_take_the_tool_where_the_plan_goes(contract):
@@ -305,7 +341,7 @@ def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
     assert theirs.setpoints
     assert theirs.command_delay == 0.0
     known = (
-        'forward_command, gripper_command, joint_trajectory, parallel_gripper_command, theirs, tw'
+        'forward_command, gripper_command, joint_trajectory, parallel_gripper_command, pose, theirs'
     )
     with pytest.raises(UnknownNameError, match=known):
         make_output(with_adapter(contract, 'unknown'))
