@@ -15,8 +15,8 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, read_metadata, require_inside
-from il_ros.bags.bag_storage import SUFFIXES, StoredMessages, bag_files, open_stored, plain_name
-from il_ros.bags.episode_info import EpisodeInfo, read_episode_info
+from il_ros.bags.bag_storage import StoredMessages, bag_files, open_stored, plain_name
+from il_ros.bags.episode_info import EPISODE_FILE, EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
 from il_ros.bags.one_frame import ZSTD_MAGIC, decompress_message
 from il_ros.core.contract import Contract, parse_contract, require_same
@@ -247,13 +247,15 @@ def _files(path: Path) -> tuple[list[Path], Mapping[str, str]]:
         for file in files:
             require_inside(file)
         return files, metadata.hashes
-    files = bag_files(path) if path.exists() else []
+    # One of ours always has metadata: without it a part of it may be missing.
+    ours = (path / EPISODE_FILE).exists()
+    files = bag_files(path) if path.exists() and not ours else []
     if not files:
         raise DatasetError(
-            f'no {" or ".join(SUFFIXES)} file and no {METADATA_FILE} in it',
+            f'no {METADATA_FILE} in it',
             where=str(path),
             allowed='a rosbag2 folder',
-            fix='run "il_ros bags check" on the folder above it, or leave it out',
+            fix='run "il_ros bags recover" on it, or leave it out',
         )
     return files, {}
 
