@@ -27,8 +27,10 @@ sys.path.insert(0, str(ROOT / 'test/support'))
 from seen_graphs import (
     ALOHA_ARM,
     DRIVERS,
+    FINGER,
     FR3_JOINTS,
     GEN3_JOINTS,
+    KNUCKLE,
     ROBOTS,
     SO101_ARM,
     UR_JOINTS,
@@ -39,7 +41,7 @@ from seen_graphs import (
 MOST = 3
 """Lines to edit by hand that are few enough."""
 
-_JTC = 'joint_trajectory'
+_JTC, _PARALLEL = 'joint_trajectory', 'parallel_gripper_command'
 _WORKSPACE = {'min': [0.2, -0.5, 0.0], 'max': [0.8, 0.5, 0.8]}
 
 
@@ -71,6 +73,7 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
         ),
         'observations.tcp_pose.topic': 'tcp_pose_broadcaster/pose',
         'observations.wrench.frame_id': 'tool0_controller',
+        'gripper output': (_PARALLEL, 'robotiq_gripper_controller/gripper_cmd', KNUCKLE),
     },
     'fr3': {
         **_right(
@@ -79,6 +82,7 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
         ),
         'observations.gripper_position.topic': 'franka_gripper/joint_states',
         'observations.tcp_pose.topic': 'franka_robot_state_broadcaster/current_pose',
+        'gripper output': ('gripper_command', 'franka_gripper/gripper_action', FINGER),
     },
     'xarm': {
         **_right(
@@ -86,11 +90,15 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
             (_JTC, 'xarm7_traj_controller/joint_trajectory'),
         ),
         'observations.gripper_position.topic': 'joint_states',
+        'gripper output': ('gripper_command', 'xarm_gripper/gripper_action', 'drive_joint'),
     },
-    'gen3': _right(
-        ('base_link', 'end_effector_link'), GEN3_JOINTS, ('joint_states', 1000.0),
-        (_JTC, 'joint_trajectory_controller/joint_trajectory'),
-    ),
+    'gen3': {
+        **_right(
+            ('base_link', 'end_effector_link'), GEN3_JOINTS, ('joint_states', 1000.0),
+            (_JTC, 'joint_trajectory_controller/joint_trajectory'),
+        ),
+        'gripper output': (_PARALLEL, 'robotiq_gripper_controller/gripper_cmd', KNUCKLE),
+    },
     'so101': _right(
         ('base_link', 'gripper_frame_link'), SO101_ARM, ('follower/joint_states', 100.0),
         ('forward_command', 'follower/forward_controller/commands'),
@@ -139,6 +147,9 @@ def _edit(data: dict[str, Any], right: Mapping[str, Any]) -> Iterator[str]:
         if path == 'arm output':
             yield from _edit_output(data['action'], *value)
             continue
+        if path == 'gripper output':
+            yield from _edit_gripper(data['action'], *value)
+            continue
         *above, name = path.split('.')
         at = data
         for key in above:
@@ -154,6 +165,18 @@ def _edit_output(action: dict[str, Any], adapter: str, topic: str) -> Iterator[s
         if output[name] != value:
             output[name] = value
             yield f'action.output.{name}'
+
+
+def _edit_gripper(action: dict[str, Any], adapter: str, topic: str, joint: str) -> Iterator[str]:
+    right = {'joints': [joint], 'adapter': adapter, 'topic': topic}
+    outputs = action.setdefault('outputs', [])
+    output = next((each for each in outputs if each['joints'] == [joint]), None)
+    if output is None:
+        outputs.append(output := {})
+    for name, value in right.items():
+        if output.get(name) != value:
+            output[name] = value
+            yield f'action.outputs.{joint}.{name}'
 
 
 def rows(drivers: Iterable[str] = tuple(RIGHT)) -> Iterator[Row]:

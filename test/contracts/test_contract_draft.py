@@ -7,6 +7,7 @@ import yaml
 from cdr_messages import joints as joint_message
 from seen_graphs import (
     DRIVERS,
+    FINGER,
     FR3_AT,
     FR3_JOINTS,
     JTC,
@@ -26,7 +27,7 @@ from seen_graphs import (
     urdf,
 )
 
-from il_ros.contracts.command_paths import GRIPPER_ACTIONS
+from il_ros.contracts import command_paths
 from il_ros.contracts.contract_check import check_robot
 from il_ros.contracts.contract_draft import draft_contract
 from il_ros.contracts.contract_replay import ContractNames
@@ -34,12 +35,8 @@ from il_ros.contracts.draft_text import MARK, DraftText, flow
 from il_ros.contracts.seen_streams import key_of, nominal_rate, tick_rate
 from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract, parse_contract
-from il_ros.core.contract_checks import OUTPUT_ADAPTERS
 from il_ros.core.errors import ContractError
-from il_ros.core.registry import names_of
 from il_ros.core.seen_graph import CONTROLLER_STATE
-
-GRIPPERS = {*GRIPPER_ACTIONS.values()} <= {*names_of('output_adapter', OUTPUT_ADAPTERS)}
 
 
 def drafted(seen, **options):
@@ -82,16 +79,12 @@ def test_an_arm_and_a_gripper_are_taken_from_the_driver_that_measures_them():
 
 def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
     draft, data = drafted(DRIVERS['xarm']())
-    assert data['action']['output' if not GRIPPERS else 'outputs']
     assert data['observations']['joint_position']['topic'] == 'xarm/joint_states'
     assert data['observations']['gripper_position']['topic'] == 'joint_states'
     whys = ' | '.join(why for _, _, why in draft.doubts)
     assert 'made up until a driver speaks' in whys
-    if GRIPPERS:
-        assert 'no velocity of drive_joint: taken from the positions' in whys
-        assert data['observations']['gripper_velocity']['derived'] == 0.3
-    else:
-        assert 'gripper_velocity' not in data['observations']
+    assert 'no velocity of drive_joint: taken from the positions' in whys
+    assert data['observations']['gripper_velocity']['derived'] == 0.3
 
 
 def test_a_forward_command_controller_gets_its_own_order():
@@ -148,20 +141,22 @@ def test_an_arm_is_from_its_base_to_its_tool(driver, base, tip):
         ('xarm', 'gripper_command', 'xarm_gripper/gripper_action', 'drive_joint'),
     ],
 )
-def test_a_gripper_is_an_output_of_its_own_or_left_out_and_that_is_said(
-    driver, adapter, topic, joint
-):
-    draft, data = drafted(DRIVERS[driver]())
+def test_a_gripper_is_an_output_of_its_own(driver, adapter, topic, joint):
+    _, data = drafted(DRIVERS[driver]())
     action = data['action']
-    if GRIPPERS:
-        assert action['names'][-1] == joint
-        expected = {'joints': [joint], 'adapter': adapter, 'topic': topic}
-        assert action['outputs'][1] == expected
-        assert action['outputs'][0]['joints'] == action['names'][:-1]
-    else:
-        assert joint not in action['names']
-        assert action['output']['adapter'] == 'joint_trajectory'
-        assert any(why == f'{joint}: no output for {adapter} here' for _, _, why in draft.doubts)
+    assert action['names'][-1] == joint
+    arm, gripper = action['outputs']
+    assert gripper == {'joints': [joint], 'adapter': adapter, 'topic': topic}
+    assert arm['joints'] == action['names'][:-1]
+
+
+def test_what_no_adapter_takes_is_left_out_and_said(monkeypatch):
+    monkeypatch.setattr(command_paths, 'OUTPUT_ADAPTERS', ('joint_trajectory',))
+    draft, data = drafted(DRIVERS['fr3']())
+    assert data['action']['names'] == list(FR3_JOINTS)
+    assert data['action']['output']['topic'] == 'fr3_arm_controller/joint_trajectory'
+    why = f'{FINGER}: no output for gripper_command here'
+    assert any(why in each for _, _, each in draft.doubts)
 
 
 def controller_state(name, joints):
