@@ -7,7 +7,7 @@ import numpy as np
 from il_ros.core.arms import arm_of, require_single
 from il_ros.core.contract import Contract
 from il_ros.core.errors import IlRosError
-from il_ros.core.geometry import rotation_vector
+from il_ros.core.geometry import nearest_turn, rotation_vector
 from il_ros.core.kinematics import resolve
 from il_ros.core.limits import Array
 from il_ros.experts.teleop.device_reading import DeviceReading
@@ -93,8 +93,9 @@ class Jog:
         twist = self._twist(frames[-1], reading)
         if twist.any():
             effort = np.linalg.norm(twist[:3]) / _LINEAR + np.linalg.norm(twist[3:]) / _ANGULAR
-            home = self._arm.home[: len(self._arm.joints)]
-            pull = min(float(effort), 1.0) * _REST * (home - position[self._columns])
+            joints, here = len(self._arm.joints), position[self._columns]
+            home = nearest_turn(self._arm.home[:joints], here, self._arm.endless[:joints])
+            pull = min(float(effort), 1.0) * _REST * (home - here)
             jacobian = self._arm.chain.jacobian_of(frames)
             wish[self._columns] = resolve(jacobian, twist, damping=_DAMPING, pull=pull)
         return wish

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import rotation_vector
@@ -166,3 +167,18 @@ def test_a_contract_without_an_arm_is_refused():
     text = CONTRACT.text.replace('arm: franka', "arm: ''")
     with pytest.raises(IlRosError, match=r'the contract names no arm.*use a leader arm'):
         Jog(parse_contract(text), MotionConfig(), 4)
+
+
+@pytest.mark.parametrize('turns', [-1, 2])
+def test_a_joint_without_end_is_drawn_home_by_the_short_way(turns):
+    contract = load_contract(CONFIG / 'contracts/gen3_reach.yaml')
+    turned = 2 * np.pi * turns * contract.endless
+    assert turned.any()
+    ways = []
+    # A little off home, so that there is something to be drawn to.
+    for start in (arm_of(contract).home + 0.05, arm_of(contract).home + 0.05 + turned):
+        jog = Jog(contract, MotionConfig(), 8)
+        jog.begin(start, STILL)
+        ways.append(jog.chunk(start, wish(0, 0, 0.1, 0, 0, 0), 0) - start)
+    assert np.abs(ways[0]).max() > 1e-3
+    np.testing.assert_allclose(ways[1], ways[0], atol=1e-9)
