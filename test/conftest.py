@@ -65,7 +65,6 @@ action:
   velocity: [speed]
   limits: {position_min: [-1, -1], position_max: [1, 1], velocity: [1, 1],
            acceleration: [1, 1], jerk: [1, 1]}
-workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 """
 
 

@@ -249,9 +249,10 @@ class _Drafter:
         text.remark()
         far = reach(self._robot)
         why = 'set it to where the tool may be' if far else 'no URDF says how far the arm reaches'
-        corner = far or 1.0
-        box = {'min': (-corner, -corner, -0.01), 'max': (corner, corner, corner)}
-        text.put('workspace', box, doubt=why)
+        if far or self._robot.built_in:  # without an arm nobody would know where its tool is
+            corner = far or 1.0
+            box = {'min': (-corner, -corner, -0.01), 'max': (corner, corner, corner)}
+            text.put('workspace', box, doubt=why)
         if self._wrench is not None:
             text.remark()
             text.put('wrench')

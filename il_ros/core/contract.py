@@ -211,6 +211,15 @@ class Workspace(Box):
     keep_out: tuple[Zone, ...] = ()
     separation: float = 0.0
 
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a place where the tool may not be."""
+        return bool(np.isfinite([self.min, self.max]).any())
+
+
+ANYWHERE = Workspace(min=(-math.inf,) * 3, max=(math.inf,) * 3)
+"""The workspace of a contract that demands none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCheck:
@@ -260,7 +269,8 @@ class Contract:
         privileged: What only experts and evaluation may see.
         images: Cameras, by key.
         action: What the policy commands.
-        workspace: Where each tool centre point may be, and where no part of an arm may.
+        workspace: Where each tool centre point may be, and where no part of an arm may; by default
+            anywhere. To watch it takes an `arm`.
         tool: How the measured pose of the tool is checked against the joints, where there is one.
         wrench: Largest contact; None if the arm has no such sensor.
         fallback: What the monitor does when the scores stop the policy.
@@ -277,7 +287,7 @@ class Contract:
     privileged: Mapping[str, Stream] = field(default_factory=dict)
     images: Mapping[str, ImageStream] = field(default_factory=dict)
     action: Action
-    workspace: Workspace
+    workspace: Workspace = ANYWHERE
     tool: ToolCheck = field(default_factory=ToolCheck)
     wrench: WrenchLimits | None = None
     fallback: Fallback = field(default_factory=Fallback)

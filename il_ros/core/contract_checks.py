@@ -69,6 +69,10 @@ def check_contract(contract: Contract, source: str) -> None:
         check_image(image, f'{source}.images.{key}')
     if contract.observations[contract.clock].align.strategy == 'interpolate':
         fail('paces the ticks', f'observations.{contract.clock}.align.strategy', 'asof, hold, drop')
+    if contract.arm and not contract.workspace.bounded:
+        raise ContractError(
+            'missing', where=f'{source}.workspace', allowed='a box for the tool', fix='add it'
+        )
     _check_action(contract, fail)
 
 
@@ -220,7 +224,7 @@ def _check_boxes(contract: Contract, fail: _Fail) -> None:
     workspace = contract.workspace
     boxes: list[tuple[str, Box]] = [('workspace', workspace)]
     boxes += [(f'workspace.keep_out[{i}]', zone) for i, zone in enumerate(workspace.keep_out)]
-    for where, box in boxes:
+    for where, box in boxes if workspace.bounded else boxes[1:]:
         if not np.all(np.isfinite([box.min, box.max])):
             fail('not finite', where, 'finite numbers')
         if not np.all(np.less(box.min, box.max)):

@@ -29,7 +29,8 @@ def make_monitor(
     Raises:
         UnknownNameError: If the contract names an arm that is not known.
         ContractError: If it does not command all joints of its arm, or more than these and
-            grippers; or keeps one arm at a distance from itself.
+            grippers; or keeps one arm at a distance from itself; or demands a workspace and names
+            no arm.
     """
     return Monitor(
         limits=contract.limits,
@@ -60,10 +61,24 @@ def _geometry(contract: Contract) -> Geometry | None:
             allowed='none for a pair of arms',
         )
     if arm is None:
+        _require_nothing_of_the_arm(contract)
         return None
     names = contract.action.names
     require_commanded(arm, names, where=f'contract {contract.name}.action.names')
     return Geometry.of_arm(arm, names)
+
+
+def _require_nothing_of_the_arm(contract: Contract) -> None:
+    """Refuse what only an arm's kinematics could watch, where the contract names none."""
+    demanded = {'workspace': contract.workspace.bounded, 'tool.keys': bool(contract.tool.keys)}
+    for key, wanted in demanded.items():
+        if wanted:
+            raise ContractError(
+                'it names no arm, so nobody would know where the tool is',
+                where=f'contract {contract.name}.{key}',
+                allowed='nothing without an arm',
+                fix=f'name the arm (`arm: {{urdf: FILE, tip: LINK}}`), or remove `{key}`',
+            )
 
 
 def monitor_input(

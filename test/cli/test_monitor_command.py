@@ -55,7 +55,6 @@ action:
   velocity: [speed]
   limits: {position_min: [-9, -9], position_max: [9, 9], velocity: [1, 1],
            acceleration: [1, 1], jerk: [1, 1]}
-workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 """
 CONTRACT = parse_contract(TEXT)
 CHANNELS = (('look', 'mahalanobis', 'observation'), ('answer', 'tce', 'observation'))

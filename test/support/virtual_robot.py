@@ -72,7 +72,6 @@ action:
            acceleration: [10, 5], jerk: [4000, 2000]}
   executed: monitor/executed
   output: {adapter: joint_trajectory, topic: arm_controller/joint_trajectory}
-workspace: {min: [0, 0, 0], max: [1, 1, 1]}
 wrench: {key: wrench, force: 100.0, torque: 30.0}
 """
 

@@ -84,7 +84,8 @@ def rerun_episode(out: Path, contract: Contract, entry: EpisodeEntry) -> Iterato
         }
         file.about('episode', known)
         yield file
-        file.box('world/workspace', contract.workspace.min, contract.workspace.max)
+        if contract.workspace.bounded:
+            file.box('world/workspace', contract.workspace.min, contract.workspace.max)
         file.blueprint(layout(contract, file.entities))
 
 
