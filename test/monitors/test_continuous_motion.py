@@ -32,7 +32,6 @@ action:
   velocity: [speed]
   limits: {position_min: [-3.14, -2], position_max: [3.14, 2], velocity: [1.5, 1.5],
            acceleration: [10, 10], jerk: [200, 200]}
-workspace: {min: [-1, -1, -1], max: [1, 1, 1]}
 fallback: {kind: posture, posture: [-2.9, 0.5], speed: 0.5}
 """
 
