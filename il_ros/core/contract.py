@@ -313,7 +313,9 @@ class Contract:
         named = self.action.continuous if isinstance(self.arm, str) else self.arm.continuous
         bounded = {
             name
-            for name, low, high in zip(self.action.names, *self._position_bounds, strict=True)
+            for name, low, high in zip(
+                self.action.names, *self._position_bounds, strict=self.action.limits is not None
+            )
             if not is_whole_turn(low, high)
         }
         return frozenset(named) - bounded
