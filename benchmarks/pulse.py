@@ -61,7 +61,7 @@ class Pulse:
         self._sensors = SensorPublishers(self._node, contract, contract.action.names)
         self._sent: dict[int, float] = {}
         self._latencies: list[float] = []
-        topic = contract.action.output.topic
+        topic = contract.outputs[0].topic
         self._node.create_subscription(JointTrajectory, topic, self._on_command, COMMAND)
         self._newest, self._reasons = 0, dict[int, str]()
         self._node.create_subscription(MonitorStatus, 'monitor/status', self._on_status, 10)
