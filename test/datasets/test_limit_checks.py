@@ -1,6 +1,7 @@
 """Numbers that cannot be what the contract says are refused or named; others are not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from episode_fixtures import MS, TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_ros.core.contract import parse_contract
+from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import DatasetError
 from il_ros.core.frames import NS
 from il_ros.datasets.dataset_writer import DatasetWriter
@@ -178,3 +179,25 @@ def test_the_manifest_says_what_is_odd_of_how_many_and_what_never_changes(tmp_pa
         '1 of 2 episodes, first other: 1 of 100 measured positions of a are out of limits'
     )
     assert dict(manifest.episodes[0].findings) == {}
+
+
+def test_normalised_actions_are_held_against_minus_one_to_one():
+    contract = load_contract(Path(__file__).parents[2] / 'config/contracts/metaworld.yaml')
+    frames = 5
+    action = np.zeros((frames, 4), np.float32)
+    action[2] = [1.0, -1.0, 0.0, 1.00001]
+    one = EpisodeArrays(
+        entry=EpisodeEntry(id='e', start=0, length=frames),
+        values={k: np.zeros((frames, s.size), np.float32) for k, s in contract.streams.items()},
+        valid={key: np.ones(frames, bool) for key in contract.inputs},
+        age={key: np.zeros(frames, np.float32) for key in contract.inputs},
+        stamp=NS + np.arange(frames, dtype=np.int64) * 50 * MS,
+        action=action,
+        action_raw=action,
+        source=np.full(frames, 3, np.uint8),
+    )
+    assert checked(one, contract=contract).findings() == {}
+    action[3, 1] = -1.5
+    assert checked(one, contract=contract).findings() == {
+        'action_limits': '1 of 5 actions of dy are out of limits: -1.5 to 0 (allowed: -1 to 1)'
+    }
