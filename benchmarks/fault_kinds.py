@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -251,14 +252,15 @@ def _late_in_transit(rig: Rig, rng: np.random.Generator) -> None:
 
 
 def _without_limits(rig: Rig, _: np.random.Generator) -> None:
-    """A controller manager comes up that does not enforce limits."""
+    """A controller manager comes up that does not enforce limits; afterwards it does."""
 
-    def answer(request: Any, response: Any) -> Any:
-        off = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
-        response.values = [off] * len(request.names)
+    def answer(request: Any, response: Any, *, enforced: bool) -> Any:
+        value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=enforced)
+        response.values = [value] * len(request.names)
         return response
 
-    rig.service(GetParameters, f'/{_MANAGER}{SERVICE}', answer)
+    off, on = partial(answer, enforced=False), partial(answer, enforced=True)
+    rig.service(GetParameters, f'/{_MANAGER}{SERVICE}', off, afterwards=on)
 
 
 def _stop_and_go(rig: Rig, rng: np.random.Generator) -> None:

@@ -35,7 +35,9 @@ MODES = {'policy': MonitorStatus.POLICY, 'expert': MonitorStatus.EXPERT}
 MOVING = 0.3  # joint speed from which the arm counts as under way [rad/s, m/s]
 _START = 30.0  # s that a node may take to answer
 _ENTRY = 25.0  # s that a mode may take to be granted: DDS forgets a killed monitor after 20
+_AGAIN = 3.0  # s after which what was not answered is asked again
 _GAP = 0.5  # s between two attempts of that
+_Answer = Callable[[Any, Any], Any]
 _LOOSE = 'allow_uncalibrated:=true'
 # What is measured is the monitor, and not the controller manager behind it.
 _UNLIMITED = 'enforce_command_limits:=false'
@@ -69,6 +71,7 @@ class Rig:
         self._bundle, self._log, self._contract = bundle, log, contract
         self._nodes, self._settings = tuple(nodes), settings
         self._undo: list[Callable[[], object]] = []
+        self._answers: dict[str, _Answer] = {}  # of services
         self._relayed, self._calibrated = relayed, calibrated
         self._children: dict[str, Child] = {}
         self._stopped: set[str] = set()
@@ -196,10 +199,15 @@ class Rig:
         self._undo.append(lambda: self.node.destroy_publisher(publisher))
         return publisher
 
-    def service(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> None:
-        """A service, as long as the fault lasts."""
-        made = self.node.create_service(kind, name, answer)
-        self._undo.append(lambda: self.node.destroy_service(made))
+    def service(self, kind: Any, name: str, answer: _Answer, afterwards: _Answer) -> None:
+        """A service that answers so as long as the fault lasts, and otherwise after it."""
+        if name not in self._answers:
+            self.node.create_service(kind, name, lambda asked, to: self._answer(name, asked, to))
+        self._answers[name] = answer
+        self._undo.append(lambda: self._answers.update({name: afterwards}))
+
+    def _answer(self, name: str, request: Any, response: Any) -> Any:
+        return self._answers[name](request, response)
 
     def spin(self, seconds: float) -> None:
         """Serve the wires for a while [s of the wall]."""
@@ -262,10 +270,11 @@ class Rig:
         where = client.srv_name
         if not self.wait(client.service_is_ready, timeout):
             raise IlRosError(f'no service after {timeout} s', where=where, fix=f'see {self._log}')
-        # A server that has just started may lose its first answer.
-        for patience in (3.0, timeout):
+        # A server that has just started may lose its first answers, and one that was killed is
+        # known for a while all the same.
+        for _ in range(round(timeout / _AGAIN)):
             future = client.call_async(request)
-            if self.wait(future.done, patience):
+            if self.wait(future.done, _AGAIN):
                 response = future.result()
                 if not response.success:
                     raise IlRosError(response.message, where=where)
