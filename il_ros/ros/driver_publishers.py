@@ -114,6 +114,12 @@ class DriverPublishers:
             if beat(stamp) and to.get_subscription_count():
                 to.publish(sent)
 
+    def tell_of_action(self, runs: bool) -> None:
+        """Whether the action of a gripper runs, on which some topics depend."""
+        for joints in self.joints:
+            if runs or joints.action:
+                joints.action = runs
+
     def _publish_tool(self, tool: LinkPose, to: Any, stamp: int) -> None:
         pose = self._view.poses((tool.link,), (tool.frame,))[0]
         if tool.child:

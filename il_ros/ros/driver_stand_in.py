@@ -13,7 +13,7 @@ from rclpy.node import Node
 
 from il_ros.core.contract import Contract
 from il_ros.core.driver_description import DriverDescription, read_driver
-from il_ros.core.errors import UnknownNameError
+from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.limits import Array, Limits
 from il_ros.core.regular_files import read_text
 from il_ros.launching.packages import share
@@ -23,6 +23,7 @@ from il_ros.ros.driver_publishers import DriverPublishers
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.sensor_publishers import SensorPublishers
 from il_ros.ros.stand_in_controllers import StandInControllers
+from il_ros.ros.stand_in_gripper import StandInGripper
 from il_ros.ros.tf_publishers import TfPublishers
 from il_ros.sim.robot import Robot
 from il_ros.sim.robot_view import RobotView
@@ -54,7 +55,7 @@ class DriverStandIn:
     def __init__(
         self, node: ManagedNode, driver: DriverDescription, contract: Contract, world: World
     ) -> None:
-        self._world = world
+        self._world, self._about = world, driver
         view = RobotView(world.robot, world.plant)
         self._transforms = TfPublishers(
             node, view, read_text(driver.urdf), topic=driver.description
@@ -85,7 +86,30 @@ class DriverStandIn:
         self._beat = Beat(contract.rate)
 
     def serve(self, node: Node, *, lock: threading.Condition, clock: Callable[[], int]) -> None:
-        """Serve no action: the gripper stays where it is."""
+        """Serve the actions of grippers by a node that nothing blocks.
+
+        Where control_msgs lacks their types a gripper stays where it is, and the log says so.
+
+        Args:
+            node: Takes the goals.
+            lock: Guards the motions: goals come in another thread than questions.
+            clock: Simulated time [ns].
+        """
+        still = {name for one in self._about.joint_states for name in one.zero.get('velocity', ())}
+        for about in self._about.grippers:
+            try:
+                gripper = StandInGripper(
+                    node,
+                    about,
+                    self._world.names,
+                    tells_speed=about.joint not in still,
+                    lock=lock,
+                    clock=clock,
+                )
+            except IlRosError as problem:
+                node.get_logger().warning(f'no {about.action}: {problem}')
+                continue
+            self._all.grippers.append(gripper)
 
     def begin(self, stamp: int) -> None:
         """Hold the robot where it is at `stamp` [ns], and forget what came before."""
@@ -99,6 +123,7 @@ class DriverStandIn:
     def say_what_is_followed(self, stamp: int) -> None:
         """Publish the controllers' states at `stamp` [ns]."""
         self._all.say_what_is_followed(self._world.posture(), stamp)
+        self._driver.tell_of_action(self._all.gripping)
 
     def period_begins(self, stamp: int) -> bool:
         """Publish what the driver does at `stamp` [ns]; whether a period of the contract begins."""

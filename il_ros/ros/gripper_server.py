@@ -59,6 +59,11 @@ class GripperServer:
             cancel_callback=self._on_cancel,
         )
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has a goal that has not ended."""
+        return self._motion.busy
+
     def begin(self, position: float) -> None:
         """Hold the joint at `position` [rad or m], and forget what came before."""
         self._motion.hold(position)

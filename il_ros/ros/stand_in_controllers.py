@@ -21,6 +21,7 @@ from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
 from il_ros.ros.message_conversion import to_ns
+from il_ros.ros.stand_in_gripper import StandInGripper
 from il_ros.sim.controller import TrajectoryController
 
 _AT_ONCE = 1e-3  # s in which a position that is commanded is reached, as by a drive
@@ -146,6 +147,7 @@ class StandInControllers:
 
     Attributes:
         commanded: Those that take commands.
+        grippers: Those that are moved by an action.
     """
 
     def __init__(
@@ -156,12 +158,20 @@ class StandInControllers:
             for about in driver.controllers
             if about.takes != 'nothing'
         ]
+        self.grippers: list[StandInGripper] = []
+
+    @property
+    def gripping(self) -> bool:
+        """Whether the action of a gripper runs."""
+        return any(gripper.server.busy for gripper in self.grippers)
 
     def begin(self, posture: Array) -> None:
         """Hold the robot's `posture`, (N,) [rad or m]."""
         self._hold = posture.copy()
         for controller in self.commanded:
             controller.begin(posture)
+        for gripper in self.grippers:
+            gripper.begin(posture)
 
     def positions(self, times: Array) -> Array:
         """Set-points of all joints at `times` (T,), shape (T, N)."""
@@ -169,11 +179,15 @@ class StandInControllers:
         for controller in self.commanded:
             if controller.active:
                 setpoints[:, controller.columns] = controller.positions(times)
+        for gripper in self.grippers:
+            setpoints[:, gripper.columns] = gripper.positions(times)
         self._hold = setpoints[-1].copy()
         return setpoints
 
     def say_what_is_followed(self, posture: Array, stamp: int) -> None:
-        """Publish the states of the active ones."""
+        """Publish the states of the active ones, and see how grippers' goals go."""
+        for gripper in self.grippers:
+            gripper.look(posture, stamp)
         for controller in self.commanded:
             controller.say_what_is_followed(posture, stamp)
 
