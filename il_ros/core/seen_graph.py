@@ -66,7 +66,8 @@ class SeenTopic:
         count: Messages that came.
         first: When the first came [ns].
         last: When the last came [ns].
-        samples: The first of them, up to some thousand; of images the first alone.
+        samples: The first of them, up to some thousand; of images the first alone, of /clock
+            the first and the last.
     """
 
     name: str
@@ -93,6 +94,9 @@ class SeenTopic:
         """Count a message, and keep it while there are few."""
         self.first = self.first if self.count else sample.receive
         self.last, self.count = max(self.last, sample.receive), self.count + 1
+        if self.type == CLOCK_TYPE and len(self.samples) > 1:
+            self.samples[-1] = sample  # how fast it goes is told from the first and the last
+            return
         most = _IMAGES if self.type in (IMAGE, COMPRESSED_IMAGE) else _KEPT
         if len(self.samples) < most and self._bytes <= _KEPT_BYTES:
             self.samples.append(sample)

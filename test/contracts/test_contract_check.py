@@ -412,6 +412,8 @@ def test_simulated_time_is_told_from_the_machines():
 def test_rates_are_by_simulated_time_however_fast_it_goes():
     seen = robot(clock(0.1), joints=sim_states(0.1), tool=None)  # 100 Hz here, 1000 Hz there
     assert seen.speed == pytest.approx(0.1)
+    assert len(seen.topics['/clock'].samples) == 2
+    assert seen.topics['/clock'].count == 20
     assert '1000.0 Hz' in checked(seen)['observations.arm'].text
 
 
