@@ -247,11 +247,11 @@ def test_an_image_that_changes_its_size_is_stored_as_it_came_and_marked(bench):
     bench.start()
     for size in (8, 8, 12, 8):
         camera.publish(image(size))
-    camera.publish(image(8, 'yuv422'))
+    camera.publish(image(8, 'nv24'))
     answer, (_, found) = bench.stop()
     assert len(found['camera/image/compressed']) == 3
     strange = [deserialize_message(data, Image) for _, data in found['camera/image']]
-    assert [(m.height, m.encoding) for m in strange] == [(12, 'bgr8'), (8, 'yuv422')]
+    assert [(m.height, m.encoding) for m in strange] == [(12, 'bgr8'), (8, 'nv24')]
     assert '2 stored raw, not converted' in answer.message
 
 
