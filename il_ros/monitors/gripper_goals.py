@@ -10,6 +10,7 @@ from il_ros.core.contract import GripperConfig
 _RECENT = 0.25  # s in which a gripper that moves is seen to
 _BEGINS = 0.1  # s that a gripper may take to begin to move
 _TOLD = 1.0  # s that what became of a goal forbids motion, so that it is noticed
+_LONGEST = 10.0  # s that a goal is waited for: a server that began anew never ends it
 _ANSWER = 1.0  # s that a server may take to answer a goal
 
 
@@ -71,7 +72,7 @@ class GripperGoals:
         if self._asked is None:
             self._asked = rest
             return None
-        waits = busy and not self._config.replaces
+        waits = busy and not self._config.replaces and now - self._at < _LONGEST
         if waits or abs(rest - self._asked) <= self._tolerance or now - self._at < self._interval:
             return None
         self._asked, self._at = rest, now

@@ -28,8 +28,11 @@ def test_a_goal_is_worth_a_tolerance_and_the_newest_is_sent_when_it_is_due(goals
 def test_where_goals_do_not_replace_one_another_the_next_waits():
     goals = GripperGoals(replace(CONFIG, replaces=False), 0.01, 0.1)
     goals.follow(0.5, 0.0, busy=False)
-    assert goals.follow(0.6, 1.0, busy=True) is None
+    goals.follow(0.6, 0.5, busy=False)
+    assert goals.follow(0.7, 1.0, busy=True) is None
     assert goals.follow(0.7, 1.1, busy=False) == 0.7
+    assert goals.follow(0.8, 11.0, busy=True) is None
+    assert goals.follow(0.8, 11.2, busy=True) == 0.8  # its server knows nothing of it
 
 
 def test_a_stop_is_where_it_is_once_and_only_if_it_moves(goals):

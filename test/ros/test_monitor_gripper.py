@@ -4,6 +4,8 @@ As in `test_monitor_orders`; goals may be rejected, aborted, canceled or not ans
 may go, and something may be in the gripper's way.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -54,7 +56,7 @@ def test_no_order_moves_arm_or_gripper_unasked_or_alone(node, contract, program)
 
 
 @pytest.mark.slow
-@any_order(250, MORE_STEPS)
+@any_order(120, MORE_STEPS)
 def test_no_order_of_many_does(node, contract, program):
     judge(node, contract, [*program[0], *program[1]])
 
@@ -151,3 +153,24 @@ def test_a_gripper_that_holds_something_stops_nothing(robot):
     robot.run(2.5)
     assert robot.mode is Mode.POLICY
     assert robot.posture[1] == pytest.approx(-0.1)
+
+
+def test_where_goals_do_not_replace_one_another_each_ends_first_and_a_stop_cancels(robot):
+    (sender,), (gripper,) = robot.node._sender._grippers, robot.grippers
+    kept = sender._config
+    sender._config = sender._goals._config = replace(kept, replaces=False)
+    try:
+        carry_out(robot, DRIVEN)
+        assert 1 <= len(gripper.goals) < 7  # of those that a policy of 0.3 s is worth
+        robot.force = 150.0
+        robot.run(0.3)
+        assert robot.mode is Mode.ALARM
+        assert gripper.canceled == 1
+        here = robot.posture[1]
+        robot.run(1.2)
+        assert robot.posture[1] == pytest.approx(here, abs=1e-6)
+        robot.force = 0.0
+        robot.run(0.2)
+        assert robot.request(Mode.HOLD, resume=True).success  # its own cancel is no fault
+    finally:
+        sender._config = sender._goals._config = kept

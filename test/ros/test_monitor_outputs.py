@@ -48,7 +48,7 @@ def test_no_order_moves_one_alone_unasked_or_beyond_its_limits(node, contract, p
 
 
 @pytest.mark.slow
-@any_order(250, MORE_STEPS)
+@any_order(120, MORE_STEPS)
 def test_no_order_of_many_does(node, contract, program):
     judge(node, contract, [*program[0], *program[1]])
 

@@ -175,6 +175,7 @@ class VirtualGripper:
         self.motion = GripperMotion(about, float(robot.posture[column]))
         self.served, self.answer, self.end, self.blocked = True, 'accept', 'none', None
         self.away = None  # since when it has no server [ns]
+        self.canceled = 0
         self.goals, self.modes, self.told, self._current = [], [], 0, None
 
     def server_is_ready(self):
@@ -231,7 +232,9 @@ class VirtualGripper:
         self.robot._look()
         result, goal = Answer(), object()
         handle = SimpleNamespace(
-            accepted=True, get_result_async=lambda: result, cancel_goal_async=lambda: None
+            accepted=True,
+            get_result_async=lambda: result,
+            cancel_goal_async=lambda: self._cancel(goal),
         )
         self._end(GoalStatus.STATUS_CANCELED)
         self._current = goal, result
@@ -241,6 +244,14 @@ class VirtualGripper:
                     'canceled': GoalStatus.STATUS_CANCELED, 'unknown': 77}  # fmt: skip
         if (status := statuses[self.end]) is not None:
             self.robot._at(self.robot.steady + NS // 50, lambda: self._end(status, goal))
+
+    def _cancel(self, goal):
+        """Hold the joint where it is, if it is on its way to this goal."""
+        if self._current is not None and self._current[0] is goal:
+            self.robot._look()
+            self.canceled += 1
+            self.motion.hold(float(self.positions([self.robot.steady / NS])[0]))
+            self._end(GoalStatus.STATUS_CANCELED)
 
     def look(self):
         """Whether the goal has ended."""
@@ -353,6 +364,7 @@ class VirtualRobot:
         for sender, gripper in zip(node._sender._grippers, self.grippers, strict=True):
             sender._client = gripper
             sender._troubles.clear()
+            sender._busy, sender._handle = False, None
         with self._time():
             node.trigger_activate()
         for part in self.parts:
