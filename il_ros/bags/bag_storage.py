@@ -80,7 +80,7 @@ def plain_file(path: Path, *, cut: list[str] | None = None) -> Iterator[Path]:
         except ValueError as problem:
             if cut is None:
                 raise
-            cut.append(str(problem))
+            cut.append(str(problem).removeprefix(f'{path.name}: '))
         yield target
 
 

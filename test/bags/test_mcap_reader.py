@@ -110,4 +110,4 @@ def test_a_chunk_of_tiny_messages_takes_little_more_than_its_own_size(tmp_path):
         assert sum(1 for _ in in_time(outline.read(outline.chunks[0]).messages)) == count
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 3 * len(record) * count  # 340 bytes a message as tuples of a list
+    assert peak < 3 * len(record) * count  # tuples in a list take over ten times
