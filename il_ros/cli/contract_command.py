@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,7 +71,10 @@ def init(
     ))  # fmt: skip
     for number, line, why in draft.doubts:
         say(f'  line {number}: {line}\n      {why}')
-    say(f'next: il_ros contract check {contract}')
+    there = ['--bag', str(bag)] if bag is not None else []
+    if namespace.strip('/'):
+        there += ['--namespace', namespace]
+    say(f'next: {shlex.join(["il_ros", "contract", "check", str(contract), *there])}')
     return 0
 
 

@@ -79,6 +79,7 @@ class _Drafter:
         self._robot, self._name, self._namespace = robot, name, namespace
         self._text, self._urdf_file = DraftText(), f'{name}.urdf'
         self._pose, self._pose_doubt = tool_pose(robot)
+        self._tips = [tip for tip in tip_links(robot, self._pose) if tip[0]]
         self._wrench, self._wrench_doubt = wrench(robot)
         self._cameras = cameras(robot.whole, namespace)
         self._base, self._base_doubt = self._base_frame()
@@ -117,8 +118,7 @@ class _Drafter:
         text.put('clock', first.key('position'))
 
     def _arm(self) -> None:
-        robot, text = self._robot, self._text
-        tips = [tip for tip in tip_links(robot, self._pose) if tip[0]]
+        robot, text, tips = self._robot, self._text, self._tips
         if not tips:
             doubt = 'no robot_description was seen: without an arm no workspace is watched'
             if robot.built_in:
@@ -249,7 +249,7 @@ class _Drafter:
         text.remark()
         far = reach(self._robot)
         why = 'set it to where the tool may be' if far else 'no URDF says how far the arm reaches'
-        if far or self._robot.built_in:  # without an arm nobody would know where its tool is
+        if self._tips or self._robot.built_in:  # without an arm nobody would know where its tool is
             corner = far or 1.0
             box = {'min': (-corner, -corner, -0.01), 'max': (corner, corner, corner)}
             text.put('workspace', box, doubt=why)

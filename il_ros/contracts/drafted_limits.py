@@ -34,6 +34,7 @@ def joint_limits(
         for name, text in why.items():
             doubts[name].setdefault(text, []).append(joint)
     doubts['acceleration'] = {'a URDF has none: full speed after half a second': []}
+    doubts['jerk'] = {'likewise: that acceleration after a twentieth of a second': []}
     return limits, {
         name: joined(f'{text}{": " if who else ""}{listed(who)}' for text, who in texts.items())
         for name, texts in doubts.items()

@@ -1,5 +1,7 @@
 """`il_ros contract init`, from bags."""
 
+import shlex
+
 import pytest
 from seen_graphs import fr3, graph, states, write_bag
 
@@ -19,7 +21,17 @@ def test_a_contract_and_its_urdf_are_written_from_a_bag(bag, tmp_path, capsys):
     assert (tmp_path / 'arm.urdf').read_text().startswith('<robot name="fr3">')
     said = capsys.readouterr().out
     assert 'a bag does not tell the controllers' in said
-    assert f'next: il_ros contract check {tmp_path / "arm.yaml"}' in said
+    assert f'next: il_ros contract check {tmp_path / "arm.yaml"} --bag {bag}\n' in said
+
+
+def test_the_check_that_comes_next_looks_from_the_same_namespace(tmp_path, capsys):
+    bag = write_bag(graph(states('/left/joint_states', 20, ('a', 'b'), {})), tmp_path / 'bag')
+    path = str(tmp_path / 'my arm.yaml')
+    words = ['--bag', str(bag), '--namespace', '/left']
+    assert main(['contract', 'init', path, *words]) == 0
+    said = capsys.readouterr().out
+    _, _, following = said.rpartition('next: il_ros ')
+    assert shlex.split(following) == ['contract', 'check', path, *words]
 
 
 def test_nothing_is_overwritten(bag, tmp_path, capsys):

@@ -55,6 +55,8 @@ def test_what_is_written_loads_and_each_doubt_is_marked_on_its_line(name, tmp_pa
     assert [i for i, line in enumerate(lines, 1) if f'# {MARK}: ' in line] == [
         number for number, _, _ in draft.doubts
     ]
+    made_up = {line.partition(':')[0] for _, line, _ in draft.doubts}
+    assert {'acceleration', 'jerk'} <= made_up  # no driver tells them
     for number, line, why in draft.doubts:
         assert lines[number - 1].strip() == f'{line}  # {MARK}: {why}'
 
