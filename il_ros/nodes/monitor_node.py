@@ -627,15 +627,14 @@ class MonitorNode(FailSafeNode):
         level, text, values = self._tick_report()
         advisers = self._clocks, self._sender, self._limits
         values = {**values, **{k: v for one in advisers for k, v in one.values().items()}}
-        problems = '; '.join(
-            self._problems() or [text for one in advisers for text in one.warnings()]
-        )
+        problems = self._problems() or [told for one in advisers for told in one.warnings()]
         if not problems:
             return level, text, values
         # Somebody else may command the arm, or a check fails: an error even where nobody is driven.
         others = any(watch.others for watch in self._command_topics)
         worst = ERROR if others or self.failures.problems() else WARN
-        return max(level, worst), f'{problems}; {text}', values
+        new = [problem for problem in problems if problem not in text]  # the last tick says others
+        return max(level, worst), '; '.join([*new, text]), values
 
     def _bundle_values(self) -> dict[str, object]:
         identity = self._reports.bundle_identity
