@@ -88,6 +88,7 @@ def with_parts(
         notes.append(
             f'it has no collision bodies: each link is taken for a capsule of {_UNKNOWN} m'
         )
+    limbs = tuple(_with_sticks(limb, limbs, notes) for limb in limbs)
     touching = {(a, b): why for limb in limbs for a, b, why in _touching(limb, _ranges(limb, urdf))}
     notes += [f'{a} and {b} {why}: they are not held apart' for (a, b), why in touching.items()]
     known = [tuple(pair) for pair in near]
@@ -190,6 +191,23 @@ class _Covers:
         ends = [joint.origin[:3, 3] for joint in self._urdf.joints.values() if joint.parent == link]
         far = max(ends, key=lambda end: float(np.linalg.norm(end)), default=np.zeros(3))
         return Capsule(link, 0, _UNKNOWN, (0.0, 0.0, 0.0), _three(far))
+
+
+def _with_sticks(
+    limb: LimbDescription, limbs: Sequence[LimbDescription], notes: list[str]
+) -> LimbDescription:
+    """A limb of several; with sticks where no part moves with its own joints, or none would be."""
+    others = {joint.name for other in limbs if other is not limb for joint in other.joints}
+    own = {i for i, joint in enumerate(limb.joints) if joint.name not in others}
+    last = len(limb.joints) - 1
+    if not own or any(min(part.frame, last) in own for part in limb.parts):
+        return limb
+    notes.append(
+        f'no link of the arm to {limb.tip} has a collision body: each is taken for a capsule of '
+        f'{_UNKNOWN} m'
+    )
+    sticks = [stick for stick in _sticks(limb) if stick.frame in own]
+    return replace(limb, parts=(*limb.parts, *sticks))
 
 
 def _sticks(limb: LimbDescription) -> Iterator[Capsule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -41,10 +42,14 @@ class GripperGoals:
         config: Of the goals.
         tolerance: Way of the joint that is worth a goal [rad or m].
         interval: Least time between two goals [s].
+        moved: Way of the joint that shows that it moves [rad or m]; `tolerance` where that is less.
     """
 
-    def __init__(self, config: GripperConfig, tolerance: float, interval: float) -> None:
+    def __init__(
+        self, config: GripperConfig, tolerance: float, interval: float, moved: float = math.inf
+    ) -> None:
         self._config, self._tolerance, self._interval = config, tolerance, interval
+        self._moved = min(moved, tolerance)
         self._seen: deque[tuple[float, float]] = deque(maxlen=256)  # when, and where it was
         self.clear()
 
@@ -88,14 +93,29 @@ class GripperGoals:
         stopped, self._stopped = self._stopped, True
         sent = now - self._at < _BEGINS
         self._asked = rest
-        recent = [position for at, position in self._seen if 0.0 <= now - at < _RECENT]
+        recent = self._recent(now)
         if stopped or not recent:
             return None
-        moves = max(recent) - min(recent) > self._tolerance
+        moves = max(recent) - min(recent) > self._moved
         if not (moves or sent):
             return None
         self._at = now
         return recent[-1]
+
+    def _recent(self, now: float) -> list[float]:
+        """Where it was of late; before a long step or a jump of the clock, where it was then."""
+        seen = list(self._seen)
+        end = now if len(seen) < 2 or 0.0 <= now - seen[-2][0] < _RECENT else seen[-2][0]
+        older = [position for at, position in seen[:-2] if 0.0 <= end - at < _RECENT]
+        return older + [position for _, position in seen[-2:]]
+
+    def halt(self, now: float) -> float | None:
+        """The same where the plan is let go at `now` [s]; None if nothing was asked for."""
+        return None if self._asked is None else self.stop(self._asked, now)
+
+    def unsent(self) -> None:
+        """The goal that stops the gripper has not left, or was not heeded: it is due again."""
+        self._stopped = False
 
 
 class GoalTroubles:
@@ -118,6 +138,11 @@ class GoalTroubles:
         self._text, self._until = '', float('-inf')
         self._asked: float | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether a goal may still be answered."""
+        return self._asked is not None
+
     def asked(self, now: float) -> None:
         """A goal has been sent at `now` [s], and is to be answered."""
         if self._asked is None:
@@ -134,6 +159,10 @@ class GoalTroubles:
         if end.what == 'succeeded' or (end.what == 'aborted' and grasp):
             return
         self._text, self._until = f'a goal was {end.what}', now + _TOLD
+
+    def refused(self, now: float) -> None:
+        """At `now` [s] the server would not cancel the newest goal."""
+        self._text, self._until = 'a goal was to be canceled, and the server refuses', now + _TOLD
 
     def problem(self, now: float) -> str:
         """Why the arm must not move at `now` [s]; empty where it may."""

@@ -242,7 +242,7 @@ class CommandSender:
             The verdict, or what has become of it because nothing was sent.
         """
         if verdict.plan is None:
-            self._forget()
+            self._let_go(now, stop=_stops(verdict))
             return verdict
         begin = max(verdict.begin, now)
         late = self._since(stamp)
@@ -275,6 +275,17 @@ class CommandSender:
         finally:
             self._torn = len({each.plan is plan for each, plan in parts}) > 1
         return verdict
+
+    def _let_go(self, now: float, *, stop: bool) -> None:
+        """Command nothing any more.
+
+        What was sent of a plan ends in a standstill by itself, but the goal of a gripper does not:
+        it is stopped. Where that cannot be sent, the next tick tries again.
+        """
+        halts = [partial(each.halt, now) for each in self._grippers] if stop else []
+        left = [self._end(halt) for halt in halts]
+        if all(left):
+            self._forget()
 
     def _since(self, stamp: int) -> float:
         """Time that has passed since `stamp` [s]."""
@@ -361,12 +372,14 @@ class CommandSender:
                 return
             sleep(self._period)
 
-    def _end(self, stop: Callable[[], None]) -> None:
-        """Send the last there is; a failure must not keep back what follows."""
+    def _end(self, stop: Callable[[], None]) -> bool:
+        """Send the last there is; a failure, of which it tells, must not keep back what follows."""
         try:
             stop()
         except Exception as error:
             self._node.get_logger().error(f'a stop is not sent: {error_text(error)}')
+            return False
+        return True
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from unique_identifier_msgs.msg import UUID
@@ -30,6 +31,7 @@ _ENDS = {
     GoalStatus.STATUS_ABORTED: 'aborted',
     GoalStatus.STATUS_CANCELED: 'canceled by another node',
 }
+_REFUSED = (CancelGoal.Response.ERROR_REJECTED, CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID)
 
 
 class GripperSender:
@@ -54,9 +56,10 @@ class GripperSender:
         kind = GRIPPERS[output.adapter]
         self._kind, self._parallel = action_type(kind), kind.endswith('ParallelGripperCommand')
         self.columns, self._joint = columns, contract.action.names[0]
-        travel = float(limits.position_max[0] - limits.position_min[0])
+        self._low, self._high = float(limits.position_min[0]), float(limits.position_max[0])
+        share = _SHARE * (self._high - self._low)
         self._goals = GripperGoals(
-            config, config.tolerance or _SHARE * travel, 1.0 / (output.rate or _RATE)
+            config, config.tolerance or share, 1.0 / (output.rate or _RATE), share
         )
         self._troubles = GoalTroubles(config)
         self._node, self._client = node, ActionClient(node, self._kind, output.topic)
@@ -86,13 +89,30 @@ class GripperSender:
         """
         rest = float(plan.end[0])
         if stop:
-            goal = self._goals.stop(rest, now)
-        else:
-            goal = self._goals.follow(rest, now, busy=self._busy)
-        if goal is not None and stop and self._busy and not self._config.replaces:
-            self._cancel()
-        elif goal is not None:
+            self._stop(self._goals.stop(rest, now))
+            return
+        # One that was never answered, and cannot be any more, would be waited for without end.
+        busy = self._busy and (self._handle is not None or self._troubles.waits)
+        goal = self._goals.follow(rest, now, busy=busy)
+        if goal is not None:
             self._ask(goal)
+
+    def halt(self, now: float) -> None:
+        """Stop at `now` [s] if it was sent somewhere, where there is no plan any more."""
+        self._stop(self._goals.halt(now))
+
+    def _stop(self, goal: float | None) -> None:
+        """Send the goal that stops it, if it is due; one that does not leave stays due."""
+        if goal is None:
+            return
+        try:
+            if self._busy and not self._config.replaces:
+                self._cancel()
+            else:
+                self._ask(min(max(goal, self._low), self._high))
+        except Exception:
+            self._goals.unsent()
+            raise
 
     def problems(self) -> Iterable[str]:
         """Why the arm must not move."""
@@ -108,7 +128,14 @@ class GripperSender:
         """End the newest goal; one that is not accepted yet is canceled when it is."""
         self._canceled = True
         if self._handle is not None:
-            self._handle.cancel_goal_async()
+            name, answer = self._newest, self._handle.cancel_goal_async()
+            answer.add_done_callback(lambda future: self._guarded(name, self._heeded, future))
+
+    def _heeded(self, _: bytes, answer: Any) -> None:
+        """Whether the server ends the goal; if not, that is a problem as long as it moves."""
+        if answer.return_code in _REFUSED and self._busy:
+            self._goals.unsent()
+            self._troubles.refused(time.monotonic())
 
     def _ask(self, position: float) -> None:
         """Send the joint to `position` [rad or m]."""
@@ -146,7 +173,7 @@ class GripperSender:
         self._troubles.answered()
         self._handle = handle
         if self._canceled:
-            handle.cancel_goal_async()
+            self._cancel()
         result = handle.get_result_async()
         result.add_done_callback(lambda future: self._guarded(name, self._finished, future))
 

@@ -283,6 +283,25 @@ def test_two_arms_of_one_base_are_held_apart_and_share_what_stands(tmp_path):
     assert checks.space(geometry, contract.limits, crossed).kind == 'separation'
 
 
+def test_one_of_two_arms_without_bodies_gets_sticks_and_is_held_apart_all_the_same(tmp_path):
+    text = robot(
+        link('base', body('<box size="0.2 1 0.1"/>')),
+        link('l', body('<box size="0.05 0.05 0.5"/>', '0 0 0.25')), link('r'),
+        link('lt'), link('rt'),
+        joint('lj', 'revolute', 'base', 'l', xyz='0 0.2 0.1', axis='1 0 0'),
+        joint('rj', 'revolute', 'base', 'r', xyz='0 -0.2 0.1', axis='1 0 0'),
+        joint('le', 'fixed', 'l', 'lt', xyz='0 0 0.5'),
+        joint('re', 'fixed', 'r', 'rt', xyz='0 0 0.5'),
+    )  # fmt: skip
+    tip = {'left': 'lt', 'right': 'rt'}
+    contract = contract_of(tmp_path, text=text, names=('lj', 'rj'), tip=tip)
+    assert any(note.startswith('no link of the arm to rt has') for note in contract.arm.notes)
+    geometry = Geometry.of_arm(arm_of(contract))
+    assert checks.space(geometry, contract.limits, np.zeros((1, 2))) is None
+    crossed = np.array([[0.6, -0.6]])
+    assert checks.space(geometry, contract.limits, crossed).kind == 'separation'
+
+
 def test_what_is_written_into_a_contract_is_short(tmp_path):
     contract = contract_of(tmp_path)
     data = yaml.safe_load(contract.text)

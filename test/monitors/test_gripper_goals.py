@@ -86,3 +86,40 @@ def test_a_server_that_does_not_answer_is_a_problem_however_many_goals_it_gets()
     troubles.asked(4.0)
     troubles.answered()
     assert troubles.problem(9.0) == ''
+
+
+def test_a_gripper_that_is_seen_seldom_or_across_a_jump_of_the_clock_moves_all_the_same(goals):
+    goals.see(1.0, 0.5)
+    goals.see(1.5, 0.6)
+    assert goals.stop(0.9, 1.5) == 0.6
+    goals.follow(0.9, 2.0, busy=True)
+    goals.see(2.0, 0.7)
+    goals.see(1002.0, 0.8)
+    assert goals.stop(0.9, 1002.0) == 0.8
+
+
+def test_a_goal_that_takes_much_to_be_worth_it_does_not_make_a_gripper_stand():
+    goals = GripperGoals(CONFIG, 0.3, 0.1, 0.01)
+    goals.follow(0.5, 0.0, busy=False)
+    for tick in range(6):
+        goals.see(1.0 + 0.05 * tick, 0.5 + 0.02 * tick)
+    assert goals.stop(1.0, 1.25) == pytest.approx(0.6)
+
+
+def test_a_stop_that_did_not_leave_is_tried_again(goals):
+    goals.see(1.0, 0.5)
+    goals.see(1.1, 0.6)
+    assert goals.stop(0.9, 1.1) == 0.6
+    goals.unsent()
+    assert goals.stop(0.9, 1.1) == 0.6
+    assert goals.stop(0.9, 1.1) is None
+
+
+def test_what_is_released_stops_once_and_only_what_was_moved(goals):
+    goals.see(1.0, 0.5)
+    goals.see(1.1, 0.6)
+    assert goals.halt(1.1) == 0.6
+    goals.clear()
+    goals.see(1.2, 0.5)
+    goals.see(1.3, 0.6)  # by hand
+    assert goals.halt(1.3) is None

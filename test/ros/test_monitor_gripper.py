@@ -174,3 +174,107 @@ def test_where_goals_do_not_replace_one_another_each_ends_first_and_a_stop_cance
         assert robot.request(Mode.HOLD, resume=True).success  # its own cancel is no fault
     finally:
         sender._config = sender._goals._config = kept
+
+
+def slow(gripper, speed=0.1):
+    """It lags what it is asked for."""
+    gripper.motion._about = replace(gripper.motion._about, speed=speed)
+
+
+def test_a_stop_that_cannot_be_sent_is_tried_until_it_can(robot):
+    (gripper,) = robot.grippers
+    slow(gripper)
+    carry_out(robot, DRIVEN)
+    send, left = gripper.send_goal_async, [6]
+
+    def fails(*goal, **more):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise RuntimeError('no goal leaves')
+        return send(*goal, **more)
+
+    gripper.send_goal_async = fails
+    before = robot.posture[1]
+    robot.force = 150.0
+    robot.run(1.0)
+    assert robot.mode is Mode.ALARM
+    assert robot.posture[1] == pytest.approx(before, abs=0.05)
+
+
+@pytest.fixture
+def one_by_one(robot, monkeypatch):
+    """A goal does not take the place of the one before."""
+    (sender,) = robot.node._sender._grippers
+    config = replace(sender._config, replaces=False)
+    for owner in (sender, sender._goals):
+        monkeypatch.setattr(owner, '_config', config)
+    sender._busy, sender._handle = False, None  # what was asked in an earlier life
+    return robot
+
+
+def far(position):
+    """Wanted at once, and sent in one goal."""
+    return np.tile([position[0], -0.8], (12, 1)), lambda message: message
+
+
+def test_a_stop_cancels_a_goal_that_is_not_replaced(one_by_one):
+    robot, (gripper,) = one_by_one, one_by_one.grippers
+    slow(gripper, 0.3)
+    carry_out(robot, DRIVEN[:-1])
+    robot.chunks['policy'] = far
+    robot.run(1.0)
+    assert gripper.motion.busy
+    robot.force, count, before = 150.0, len(gripper.goals), robot.posture[1]
+    robot.run(1.0)
+    assert robot.mode is Mode.ALARM
+    assert len(gripper.goals) == count
+    assert not gripper.motion.busy
+    assert robot.posture[1] == pytest.approx(before, abs=0.15)
+
+
+def test_a_server_that_refuses_to_cancel_is_a_problem_while_its_gripper_moves(one_by_one):
+    robot, (gripper,) = one_by_one, one_by_one.grippers
+    slow(gripper, 0.3)
+    gripper.cancels = False
+    carry_out(robot, DRIVEN[:-1])
+    robot.chunks['policy'] = far
+    robot.run(1.0)
+    assert gripper.motion.busy
+    robot.force = 150.0
+    robot.run(0.3)
+    robot.force = 0.0
+    robot.run(0.3)
+    refused = 'a goal was to be canceled, and the server refuses'
+    answer = robot.request(Mode.HOLD, resume=True)
+    assert not answer.success
+    assert refused in answer.message
+
+
+def test_a_goal_that_was_never_answered_is_not_waited_for_without_end(one_by_one):
+    robot, (gripper,) = one_by_one, one_by_one.grippers
+    carry_out(robot, DRIVEN[:-1])
+    gripper.answer = 'silence'
+    robot.chunks['policy'] = far
+    robot.run(2.0)
+    assert robot.mode is Mode.ALARM
+    gripper.answer = 'accept'
+    robot.run(1.2)
+    assert robot.request(Mode.HOLD, resume=True).success
+    robot.run(0.3)
+    assert robot.request(Mode.POLICY).success
+    robot.run(1.5)
+    assert robot.posture[1] < -0.7
+
+
+@pytest.mark.parametrize('jump', [5.0, -5.0])
+def test_a_jump_of_the_clock_stops_a_gripper_that_moves(robot, jump):
+    slow(robot.grippers[0])
+    carry_out(robot, DRIVEN)
+    before = robot.posture[1]
+    robot.offset += round(jump * 1e9)
+    robot.run(1.0)
+    assert robot.mode is Mode.ALARM
+    assert robot.posture[1] == pytest.approx(before, abs=0.03)
+    count = len(robot.grippers[0].goals)
+    robot.run(1.0)
+    assert len(robot.grippers[0].goals) == count

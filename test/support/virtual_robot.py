@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import rclpy
 from action_msgs.msg import GoalStatus
+from action_msgs.srv import CancelGoal
 from geometry_msgs.msg import WrenchStamped
 from il_ros.msg import Takeover
 from il_ros.srv import DiscardBefore, LoadPolicy, SetMode
@@ -163,6 +164,7 @@ class VirtualGripper:
         answer: What becomes of a goal: `accept`, `reject` or `silence`.
         end: How goals end that are not reached: `none`, `aborted`, `canceled`, or `unknown`.
         blocked: Below what position the joint cannot go; None for none.
+        cancels: Whether it heeds who cancels a goal.
     """
 
     def __init__(self, robot, output, column, name):
@@ -174,6 +176,7 @@ class VirtualGripper:
         )  # fmt: skip
         self.motion = GripperMotion(about, float(robot.posture[column]))
         self.served, self.answer, self.end, self.blocked = True, 'accept', 'none', None
+        self.cancels = True
         self.away = None  # since when it has no server [ns]
         self.canceled = 0
         self.goals, self.modes, self.told, self._current = [], [], 0, None
@@ -247,11 +250,16 @@ class VirtualGripper:
 
     def _cancel(self, goal):
         """Hold the joint where it is, if it is on its way to this goal."""
-        if self._current is not None and self._current[0] is goal:
+        answer, code = Answer(), CancelGoal.Response.ERROR_NONE
+        if not self.cancels:
+            code = CancelGoal.Response.ERROR_REJECTED
+        elif self._current is not None and self._current[0] is goal:
             self.robot._look()
             self.canceled += 1
             self.motion.hold(float(self.positions([self.robot.steady / NS])[0]))
             self._end(GoalStatus.STATUS_CANCELED)
+        self._reply(answer, SimpleNamespace(return_code=code))
+        return answer
 
     def look(self):
         """Whether the goal has ended."""
