@@ -280,6 +280,10 @@ def _check_continuous(contract: Contract, limits: JointBounds, fail: _Fail) -> N
     for name in action.continuous:
         if name not in action.names or len(set(action.continuous)) < len(action.continuous):
             fail(f'got {name!r}', 'action.continuous', 'each of action.names at most once')
+    goals = {name for each in contract.outputs if each.adapter in GRIPPERS for name in each.joints}
+    if strange := sorted(goals & contract.continuous):
+        # What is worth a goal is a share of its travel, which would have no end.
+        fail(f'got {strange}', 'action.continuous', f'no joint of {", ".join(GRIPPERS)}')
     known = None if isinstance(arm, str) else arm.continuous
     if known is not None and action.continuous and not set(action.continuous) <= known:
         fail(f'got {list(action.continuous)}', 'action.continuous', 'nothing: the URDF says it')

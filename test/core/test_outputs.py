@@ -111,3 +111,12 @@ def test_a_gripper_with_an_action_goes_with_any_arm():
 def test_one_output_and_a_list_are_not_both_there():
     with pytest.raises(ContractError, match=r'action\.outputs: action\.output is there'):
         parse_contract(text([arm(), finger()], output={'topic': 'other'}))
+
+
+def test_a_gripper_with_goals_has_an_end_to_its_travel():
+    data = yaml.safe_load(text([arm(), finger(adapter='gripper_command', topic='hand')]))
+    data['action']['continuous'] = FINGER
+    for side, turn in (('position_min', -3.1416), ('position_max', 3.1416)):
+        data['action']['limits'][side][7] = turn
+    with pytest.raises(ContractError, match=r'action.continuous: got .*fr3_finger_joint1'):
+        parse_contract(yaml.safe_dump(data))
