@@ -27,6 +27,8 @@ from il_ros.core.decoders import Composite, decoded_types, decoder_for
 from il_ros.core.seen_graph import SeenGraph, SeenTopic, listed
 
 _FORCE, _TORQUE = 60.0, 15.0  # N, N m
+_FRANKA = {'replaces': False, 'aborted': 'grasp'}  # of franka_gripper, by its source
+_FRANKA_ACTIONS = tuple(f'/{name}_gripper/gripper_action' for name in ('franka', 'fr3', 'panda'))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +235,11 @@ class _Drafter:
             text.put('topic', topic, indent=4, doubt=f'{why}: name its command topic')
             return
         values = [
-            {'adapter': path.adapter, 'topic': relative(path.topic, self._namespace)}
+            {
+                'adapter': path.adapter,
+                'topic': relative(path.topic, self._namespace),
+                **({'gripper': _FRANKA} if path.topic.endswith(_FRANKA_ACTIONS) else {}),
+            }
             for path in paths
         ]
         if len(paths) == 1:

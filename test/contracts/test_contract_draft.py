@@ -89,6 +89,15 @@ def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
     assert data['observations']['gripper_velocity']['derived'] == 0.3
 
 
+@pytest.mark.parametrize(('name', 'aborted'), [('fr3', 'grasp'), ('xarm', 'fault')])
+def test_a_franka_gripper_is_drafted_with_what_is_peculiar_to_it(name, aborted, tmp_path):
+    draft, _ = drafted(DRIVERS[name]())
+    (tmp_path / draft.urdf_file).write_text(draft.urdf)
+    (tmp_path / 'robot.yaml').write_text(draft.text)
+    goals = load_contract(tmp_path / 'robot.yaml').outputs[1].goals
+    assert (goals.aborted, goals.replaces) == (aborted, aborted == 'fault')
+
+
 def test_a_forward_command_controller_gets_its_own_order():
     draft, data = drafted(DRIVERS['so101']())
     assert data['action']['names'] == [*SO101_ARM, 'gripper']
@@ -148,6 +157,7 @@ def test_a_gripper_is_an_output_of_its_own(driver, adapter, topic, joint):
     action = data['action']
     assert action['names'][-1] == joint
     arm, gripper = action['outputs']
+    gripper.pop('gripper', None)  # what is peculiar to a driver's
     assert gripper == {'joints': [joint], 'adapter': adapter, 'topic': topic}
     assert arm['joints'] == action['names'][:-1]
 
