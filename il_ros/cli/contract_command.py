@@ -17,7 +17,7 @@ from il_ros.contracts.contract_draft import Draft, draft_contract
 from il_ros.contracts.contract_replay import ContractNames
 from il_ros.core.atomic_files import write_atomic
 from il_ros.core.contract import load_contract
-from il_ros.core.errors import ContractError, IlRosError, require
+from il_ros.core.errors import ContractError, IlRosError, reason, require
 from il_ros.core.regular_files import read_text
 from il_ros.core.seen_graph import SeenGraph
 
@@ -27,7 +27,7 @@ _COLOURS = {'ok': 'green', 'wrong': 'red', 'not looked at': 'yellow'}
 
 
 def init(
-    contract: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
     *,
     bag: Path | None = None,
     namespace: str = '/',
@@ -43,7 +43,7 @@ def init(
     contract. No file is overwritten.
 
     Args:
-        contract: File to write.
+        out: File to write.
         bag: Look at this bag instead of the graph.
         namespace: Namespace that the contract's names are relative to.
         robot: Namespace of the robot, where there are several.
@@ -53,20 +53,20 @@ def init(
         timeout: For how long the graph is looked at, at the most [s].
     """
     require(0 < rate < float('inf'), rate, '--rate', 'a positive number', ContractError)
-    _require_new(contract)
+    _require_new(out)
     given = _text(urdf)
     seen = _seen(bag, seconds, timeout)
     draft = draft_contract(
-        seen, name=_name(contract), namespace=namespace, robot=robot, rate=rate, urdf=given
+        seen, name=_name(out), namespace=namespace, robot=robot, rate=rate, urdf=given
     )
-    description = contract.with_name(draft.urdf_file) if draft.urdf_file else None
+    description = out.with_name(draft.urdf_file) if draft.urdf_file else None
     if description is not None:
         _require_new(description, draft.urdf)
     _require_loads(draft)
     if description is not None and not description.exists():
         write_atomic(description, draft.urdf)
-    write_atomic(contract, draft.text)
-    say(f'{contract}: {len(draft.doubts)} lines to look at' + (
+    write_atomic(out, draft.text)
+    say(f'{out}: {len(draft.doubts)} lines to look at' + (
         f'; the URDF is in {description}' if description else ''
     ))  # fmt: skip
     for number, line, why in draft.doubts:
@@ -74,7 +74,7 @@ def init(
     there = ['--bag', str(bag)] if bag is not None else []
     if namespace.strip('/'):
         there += ['--namespace', namespace]
-    say(f'next: {shlex.join(["il_ros", "contract", "check", str(contract), *there])}')
+    say(f'next: {shlex.join(["il_ros", "contract", "check", str(out), *there])}')
     return 0
 
 
@@ -162,11 +162,13 @@ def _text(path: Path | None) -> str:
     try:
         return read_text(path)
     except (OSError, UnicodeDecodeError) as problem:
-        raise IlRosError(f'cannot be read: {problem}', where=str(path)) from None
+        raise IlRosError(f'cannot be read: {reason(problem)}', where=str(path)) from None
 
 
 def _require_new(path: Path, same: str = '') -> None:
-    """Refuse to overwrite a file, unless it says the same."""
+    """Refuse to overwrite a file, unless it says the same, and one without a folder."""
+    if not path.parent.is_dir():
+        raise ContractError(f'{path.parent} is no folder', where=str(path), fix='make it first')
     if path.is_symlink() or (path.exists() and not (same and _text(path) == same)):
         raise ContractError(
             'it exists already', where=str(path), fix='name another file, or remove it'
