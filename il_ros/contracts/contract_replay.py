@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,8 +146,17 @@ def _end(
 
 
 def _merged(topics: Mapping[str, SeenTopic]) -> Iterable[tuple[str, SeenSample]]:
-    every = [(name, sample) for name, topic in topics.items() for sample in topic.samples]
-    return sorted(every, key=lambda each: each[1].receive)
+    """All samples by receipt; those of a topic in their order, also where a clock went back."""
+    every = [
+        (receive, name, sample)
+        for name, topic in topics.items()
+        for receive, sample in zip(
+            accumulate((sample.receive for sample in topic.samples), max),
+            topic.samples,
+            strict=True,
+        )
+    ]
+    return [(name, sample) for _, name, sample in sorted(every, key=itemgetter(0))]
 
 
 class _Run:
