@@ -43,7 +43,7 @@ def init(
     contract. No file is overwritten.
 
     Args:
-        out: File to write.
+        out: Output file: the contract.
         bag: Look at this bag instead of the graph.
         namespace: Namespace that the contract's names are relative to.
         robot: Namespace of the robot, where there are several.
