@@ -108,6 +108,7 @@ class FrameSource:
 
     def _receiver(self, topic: str, decoder: TopicDecoder) -> RawCallback:
         delays, shared = self.delays.get(topic), self._contract.most_publishers(topic) > 1
+        heard: set[str] = set()
 
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
             received = 0 if self._simulated else received_ns(info, 0)
@@ -124,13 +125,14 @@ class FrameSource:
             self._unplaced.pop(topic, None)
             for key, problem in errors.items():
                 self._deliver(self.builder.reject(key, problem, now=now))
-                if shared and isinstance(problem, OtherJointsError):
-                    continue  # its own publisher has not spoken yet
+                if isinstance(problem, OtherJointsError) and (shared or key in heard):
+                    continue  # another publisher's, or of one that sends its joints in parts
                 self._node.get_logger().error(
                     f'{key} ({topic}): {problem}', throttle_duration_sec=5.0
                 )
                 if isinstance(problem, FrameIdError) and not self._contract.streams[key].rate:
                     self._unplaced[topic] = partial(take, data, received, publisher)
+            heard.update(values)
             if self._on_origin is not None:
                 self._on_origin(values, publisher)
             if self._on_sample is not None:

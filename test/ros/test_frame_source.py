@@ -260,6 +260,36 @@ def test_three_nodes_with_a_part_of_the_joints_each_are_normal_and_silent(domain
         rclpy.shutdown()
 
 
+def test_one_node_that_sends_its_joints_in_parts_is_silent_once_all_were_heard(domain, monkeypatch):
+    """As a driver that publishes arm and gripper in turn."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node, told, frames = Node('frames'), [], []
+        logger = SimpleNamespace(error=lambda text, **_: told.append(text))
+        monkeypatch.setattr(node, 'get_logger', lambda: logger)
+        contract = parse_contract(TEXT.replace(', align: {time: receive}', ''))
+        source = FrameSource(node, contract, frames.append)
+        assert source.builder is not None
+        executor = make_executor()
+        executor.add_node(node)
+        publisher = node.create_publisher(JointState, 'joint_states', SENSOR_OUT)
+        deadline = time.monotonic() + 20
+        while not publisher.get_subscription_count() and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.05)
+        own = JointState(name=['a'], position=[0.5], velocity=[0.0])
+        other = JointState(name=['hand'], position=[0.5], velocity=[0.0])
+        for i, message in enumerate([other, own, other, own, other, own]):
+            fill_stamp(message, NS + i // 2 * NS // 20)
+            publisher.publish(message)
+            while len(frames) < (i + 1) // 2 and time.monotonic() < deadline:
+                executor.spin_once(timeout_sec=0.05)
+        assert len(frames) == 3
+        assert len(told) == 2  # of the first, which says that there is no joint a: both streams
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
 ODD = TEXT.replace(
     'action:',
     """  pressure: {topic: pressure, type: std_msgs/msg/Float64, fields: [data],
