@@ -371,7 +371,7 @@ def test_a_raw_image_becomes_a_jpeg_with_its_header(encoding, rgb):
     ('sample', 'text'),
     [
         (image(height=5), r'an image of 5 x 6; allowed: \(4, 6\)'),
-        (image(encoding='yuv422'), "image encoding 'yuv422'; allowed: rgb8"),
+        (image(encoding='nv24'), "image encoding 'nv24'; allowed: rgb8"),
         (image(encoding='rgba8'), '72 bytes for an image of 4 x 6 rgba8, step 18'),
         (RawSample('/cam', b'\0\1', 0), 'ends early'),
         (RawSample('/cam', b'\0\0\0\0', 0), 'little endian'),
