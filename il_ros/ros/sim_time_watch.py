@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 
 from il_ros.ros.managed_node import ManagedNode, steady_timer
@@ -88,21 +89,28 @@ class Present:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._newest = b''
         self._time: int | None = None
         self._subscription = None
         if node.get_parameter('use_sim_time').value:
-            self._subscription = node.create_subscription(Clock, CLOCK, self._set, NEWEST)
+            # Its bytes alone: most of them are never looked at.
+            self._subscription = node.create_subscription(
+                Clock, CLOCK, self._take, NEWEST, raw=True
+            )
 
     def now(self) -> int:
         """The time now [ns]."""
         if self._subscription is not None:
             with self._subscription.handle:
-                while taken := self._subscription.handle.take_message(Clock, False):
-                    self._set(taken[0])
+                while taken := self._subscription.handle.take_message(Clock, True):
+                    self._take(taken[0])
+        if self._newest:
+            clock, self._newest = deserialize_message(self._newest, Clock).clock, b''
+            if clock.sec >= 0:  # rclpy refuses what is before zero, too
+                self._time = to_ns(clock)
         if self._time is not None:
             return self._time
         return int(self._node.get_clock().now().nanoseconds)
 
-    def _set(self, message: Clock) -> None:
-        if message.clock.sec >= 0:  # rclpy refuses what is before zero, too
-            self._time = to_ns(message.clock)
+    def _take(self, data: bytes) -> None:
+        self._newest = data

