@@ -22,8 +22,8 @@ from il_ros.ros.controller_manager_stand_in import ControllerManagerStandIn
 from il_ros.ros.driver_publishers import DriverPublishers
 from il_ros.ros.managed_node import ManagedNode
 from il_ros.ros.sensor_publishers import SensorPublishers
+from il_ros.ros.served_gripper import ServedGripper
 from il_ros.ros.stand_in_controllers import StandInControllers
-from il_ros.ros.stand_in_gripper import StandInGripper
 from il_ros.ros.tf_publishers import TfPublishers
 from il_ros.sim.robot import Robot
 from il_ros.sim.robot_view import RobotView
@@ -98,7 +98,7 @@ class DriverStandIn:
         still = {name for one in self._about.joint_states for name in one.zero.get('velocity', ())}
         for about in self._about.grippers:
             try:
-                gripper = StandInGripper(
+                gripper = ServedGripper(
                     node,
                     about,
                     self._world.names,

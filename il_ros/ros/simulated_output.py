@@ -9,12 +9,11 @@ from rclpy.node import Node
 
 from il_ros.core.contract import Contract, OutputConfig
 from il_ros.core.driver_description import GripperAction
-from il_ros.core.frames import NS
 from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
-from il_ros.ros.gripper_server import GripperServer
 from il_ros.ros.output_adapters import make_output
+from il_ros.ros.served_gripper import ServedGripper
 from il_ros.sim.controller import TrajectoryController
 
 _NEAR = 0.01  # of its range that a gripper may be from its goal
@@ -82,7 +81,7 @@ class SimulatedOutput:
             self._states.publish(self._controller, posture[self.columns], stamp)
 
 
-class SimulatedGripper:
+class SimulatedGripper(ServedGripper):
     """The action server of a gripper that is one of a contract's outputs.
 
     Its speed is the joint's velocity limit.
@@ -113,12 +112,14 @@ class SimulatedGripper:
         clock: Callable[[], int],
     ) -> None:
         part, goals = contract.part(output), output.goals
-        self.topic, self.columns = output.topic, indices_of(output.joints, contract.action.names)
+        self.topic = output.topic
         about = GripperAction(
             action=output.topic,
-            type='GripperCommand'
-            if output.adapter == 'gripper_command'
-            else ('ParallelGripperCommand'),
+            type=(
+                'GripperCommand'
+                if output.adapter == 'gripper_command'
+                else 'ParallelGripperCommand'
+            ),
             joint=output.joints[0],
             speed=float(part.limits.velocity[0]),
             scale=1.0 / goals.scale,
@@ -126,26 +127,16 @@ class SimulatedGripper:
             goal_tolerance=_NEAR * float(part.limits.position_max[0] - part.limits.position_min[0]),
             stall_succeeds=True,
         )
-        self.server = GripperServer(node, about, lock=lock, clock=clock, offset=goals.offset)
-        self._lock, self._clock = lock, clock
-        self._before = 0.0, 0.0  # when and where it was measured [s; rad or m]
-
-    def begin(self, posture: Array) -> None:
-        """Hold the robot's `posture`, (N,) [rad or m], and forget what came before."""
-        position = float(posture[self.columns[0]])
-        self.server.begin(position)
-        self._before = self._clock() / NS, position
-
-    def positions(self, times: Array) -> Array:
-        """Set-points of its joint at `times` (absolute, shape (T,)), shape (T, 1)."""
-        return self.server.positions(times)[:, None]
+        super().__init__(
+            node,
+            about,
+            contract.action.names,
+            tells_speed=True,
+            lock=lock,
+            clock=clock,
+            offset=goals.offset,
+        )
 
     def say_what_is_followed(self, posture: Array, stamp: int) -> None:
-        """See how its goal goes, at `stamp` [ns], with the robot measured at `posture` (N,)."""
-        before, was = self._before
-        now, position = stamp / NS, float(posture[self.columns[0]])
-        passed = now - before
-        speed = (position - was) / passed if passed > 0 else 0.0
-        self._before = now, position
-        with self._lock:
-            self.server.look(position, speed)
+        """See how its goal goes; nobody is told."""
+        self.look(posture, stamp)

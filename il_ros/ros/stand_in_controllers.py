@@ -21,7 +21,7 @@ from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
 from il_ros.ros.message_conversion import to_ns
-from il_ros.ros.stand_in_gripper import StandInGripper
+from il_ros.ros.served_gripper import ServedGripper
 from il_ros.sim.controller import TrajectoryController
 
 _AT_ONCE = 1e-3  # s in which a position that is commanded is reached, as by a drive
@@ -158,7 +158,7 @@ class StandInControllers:
             for about in driver.controllers
             if about.takes != 'nothing'
         ]
-        self.grippers: list[StandInGripper] = []
+        self.grippers: list[ServedGripper] = []
 
     @property
     def gripping(self) -> bool:

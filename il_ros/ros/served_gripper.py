@@ -1,4 +1,4 @@
-"""The gripper of a driver's stand-in, which is moved by an action."""
+"""A simulated gripper that is moved by an action."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from il_ros.core.limits import Array
 from il_ros.ros.gripper_server import GripperServer
 
 
-class StandInGripper:
+class ServedGripper:
     """Serves the action of one gripper and moves its joint.
 
     Args:
@@ -24,6 +24,7 @@ class StandInGripper:
         tells_speed: Whether the driver knows how fast the joint moves; else it says 0.
         lock: Guards the motion.
         clock: Simulated time [ns].
+        offset: As `GripperServer` takes it.
 
     Attributes:
         columns: Of its joint among the robot's, (1,).
@@ -42,9 +43,10 @@ class StandInGripper:
         tells_speed: bool,
         lock: Any,
         clock: Callable[[], int],
+        offset: float = 0.0,
     ) -> None:
         self.columns = indices_of((about.joint,), names)
-        self.server = GripperServer(node, about, lock=lock, clock=clock)
+        self.server = GripperServer(node, about, lock=lock, clock=clock, offset=offset)
         self._tells_speed, self._lock, self._clock = tells_speed, lock, clock
         self._before = 0.0, 0.0  # when and where it was measured [s; rad or m]
 

@@ -16,8 +16,8 @@ from rclpy.node import Node  # noqa: E402
 
 from il_ros.core.driver_description import read_driver  # noqa: E402
 from il_ros.core.frames import NS  # noqa: E402
+from il_ros.ros.served_gripper import ServedGripper  # noqa: E402
 from il_ros.ros.spin import make_executor  # noqa: E402
-from il_ros.ros.stand_in_gripper import StandInGripper  # noqa: E402
 
 DRIVERS = Path(__file__).parents[2] / 'config/drivers'
 PATIENCE = 20.0  # s
@@ -30,7 +30,7 @@ class Bench:
         self.now, self.lock, self.executor = 0, threading.Condition(), executor
         about, names = driver.grippers[0], [*driver.home]
         self.posture = np.array([*driver.home.values()])
-        self.gripper = StandInGripper(
+        self.gripper = ServedGripper(
             node,
             about,
             names,
