@@ -173,8 +173,8 @@ class _Covers:
             try:
                 triangles = read_mesh(find_file(one.file, self._folder, link))
             except (OSError, ValueError, ContractError) as problem:
-                text = reason(problem) if isinstance(problem, OSError) else str(problem)
-                problems.append(f'{one.file}: {text}')
+                told = problem.problem if isinstance(problem, ContractError) else reason(problem)
+                problems.append(f'{one.file}: {told}')
                 continue
             if problems:
                 self._notes.append(f'{link}: {problems[0]}; its visual {one.file} instead')
