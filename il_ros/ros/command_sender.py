@@ -134,6 +134,7 @@ class CommandSender:
         self._pace = SetpointPace(self._period, settings.clock_step, waits=waits != {False})
         self.withheld = self.missed = 0
         self._now = 0.0
+        self._same_instant = False
         self._plan: Plan | None = None  # that was last sent, of all joints
         self._torn = False  # whether some outputs got a plan that others did not
         self._cut: tuple[Plan, list[Plan]] | None = None
@@ -196,7 +197,9 @@ class CommandSender:
             now: When the tick begins [s].
             positions: Where the joints are measured, (N,) [rad or m]; None where they are not.
         """
-        self._now = now
+        # Only simulated time stands still between two ticks. In lock-step it goes on as soon as the
+        # first has sent a command, which says nothing of how late the second one's is.
+        self._same_instant, self._now = now == self._now, now
         for gripper in self._grippers:
             gripper.see(now, positions)
         if not self._trajectories:
@@ -252,7 +255,8 @@ class CommandSender:
             at = now + late, stamp + round(late * NS)
             self._to_each([partial(self.go_on, verdict.plan, *at, begin=begin), *stops])
             return verdict
-        self._punctuality.add(now, late)
+        if not self._same_instant:
+            self._punctuality.add(now, late)
         parts = list(zip(self._trajectories, self._parts(verdict.plan), strict=True))
         # A controller that begins a trajectory at once would begin its way to the first point
         # anew in each tick of a stop, which is a lead away, and hardly get there.
@@ -262,7 +266,8 @@ class CommandSender:
         # The last look at the clock, with nothing left to do but to publish: a process that the
         # scheduler stops behind it sends trajectories that are late all the same.
         late = self._since(stamp)
-        self._punctuality.add(now, late)
+        if not self._same_instant:
+            self._punctuality.add(now, late)
         went_back = late < -self._period  # a simulated clock may be behind by less
         if parts and (went_back or self._punctuality.too_late(late, begin - now)):
             self.withheld += 1

@@ -69,7 +69,8 @@ class SimulatedOutput:
             IlRosError: If a controller would refuse it.
         """
         answers = self._adapter.apply(message, self._controller, now)
-        self.answered = max(self.answered, answers or stamp)
+        # One that begins later, because others were late, does not answer what is not there yet.
+        self.answered = max(self.answered, min(answers or stamp, stamp))
 
     def positions(self, times: Array) -> Array:
         """Set-points of its joints at `times` (absolute, shape (T,)), shape (T, n)."""

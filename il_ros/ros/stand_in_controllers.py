@@ -86,7 +86,7 @@ class StandInController:
             trajectory, begins = read_trajectory(message, now)
             trajectory = self._near(trajectory, message.joint_names, now)
             self._motion.follow(message.joint_names, trajectory, now)
-            stamp = begins - self._delay if begins else stamp
+            stamp = min(begins - self._delay, stamp) if begins else stamp
         else:
             self._command(np.asarray(message.data, dtype=np.float64), now)
         self.answered = max(self.answered, stamp)

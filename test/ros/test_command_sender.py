@@ -11,6 +11,7 @@ pytest.importorskip('rclpy')
 
 from il_ros.core.contract import parse_contract
 from il_ros.core.robots.franka import FRANKA
+from il_ros.monitors.checks import Fault
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor_assembly import make_monitor
 from il_ros.monitors.monitor_config import MonitorConfig
@@ -104,6 +105,20 @@ def test_what_would_begin_in_the_past_is_not_sent_and_not_believed(contract, mon
     begin = to_ns(node.sent[-1].header.stamp) / NS - contract.command_delay
     assert begin == pytest.approx(0.15 + lead, abs=1e-6)
     assert sender.values()['command lead [s]'] == f'{lead:.4f}'
+
+
+def test_a_second_tick_of_an_instant_tells_nothing_of_how_late_commands_are(contract, monitor):
+    """A simulation in lock-step goes on when the first one's command has come."""
+    node = Node()
+    sender = make_sender(node, contract)
+    tick(sender, monitor, node, 0.05)
+    monitor.stop_for(Fault('wrench', 'a sample'))
+    tick(sender, monitor, node, 0.05, contract.period)
+    assert sender.withheld == 1  # late it is all the same
+    assert sender.values()['command lead [s]'] == '0.0000'
+    assert sender.values()['command late, worst [s]'] == '0.0000'
+    tick(sender, monitor, node, 0.10, contract.command_delay + 0.01)
+    assert sender.values()['command lead [s]'] != '0.0000'
 
 
 def test_what_becomes_too_late_while_it_is_made_is_not_sent(contract, monitor):
