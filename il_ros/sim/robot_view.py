@@ -25,13 +25,14 @@ class RobotView:
 
     Attributes:
         joints: Every joint that it has, also those that follow another.
-        links: Every link, but what it stands on.
+        links: Every link, but what it stands on; the tool centre point of a limb is one, too.
         parents: The link that each of `links` hangs on; `world` is what it stands on.
         moves: Of each of `links`, whether a joint moves it.
     """
 
     def __init__(self, robot: Robot, plant: Plant) -> None:
-        self._plant, self.alone, self._hand = plant, _alone(robot), robot.limbs[0].hand
+        self._plant, self._hand = plant, robot.limbs[0].hand
+        self.alone, tools = _alone(robot)
         own, prefix = self.alone, robot.prefix
 
         def plain(name: str) -> str:
@@ -49,7 +50,12 @@ class RobotView:
             for body in bodies
         )
         self.moves = tuple(bool(body.jntnum[0]) for body in bodies)
-        self._ids = {plain(body.name): plant.model.body(body.name).id for body in bodies}
+        self._ids = {
+            plain(name): plant.model.nbody + plant.model.site(tools[name]).id
+            if name in tools
+            else plant.model.body(name).id
+            for name in (body.name for body in bodies)
+        }  # of a body, or behind all the bodies of a site
         self._ids[_WORLD] = 0
 
     def columns(self, names: tuple[str, ...]) -> list[int]:
@@ -80,9 +86,11 @@ class RobotView:
         data = self._plant.data
         one = [self._ids[link] for link in links]
         other = [self._ids[frame] for frame in frames]
-        turned = data.xmat[other].reshape(-1, 3, 3).transpose(0, 2, 1)
-        offset = (turned @ (data.xpos[one] - data.xpos[other])[:, :, None])[:, :, 0]
-        return pose(offset, turned @ data.xmat[one].reshape(-1, 3, 3))
+        at = np.concatenate((data.xpos, data.site_xpos))
+        axes = np.concatenate((data.xmat, data.site_xmat)).reshape(-1, 3, 3)
+        turned = axes[other].transpose(0, 2, 1)
+        offset = (turned @ (at[one] - at[other])[:, :, None])[:, :, 0]
+        return pose(offset, turned @ axes[one])
 
     def wrench_shift(self, link: str) -> Array:
         """What turns a wrench of the first arm's wrist into one at a link that it carries, (6, 6).
@@ -104,9 +112,29 @@ class RobotView:
         return frozenset(self._ids)
 
 
-def _alone(robot: Robot) -> Any:
-    """The robot's model without a task: a mujoco.MjModel."""
+def _alone(robot: Robot) -> tuple[Any, dict[str, str]]:
+    """The robot's model without a task, a mujoco.MjModel, with a body at each tool centre point.
+
+    Where the tool is a body already, as of a URDF, none is added.
+
+    Returns:
+        The model, and by the name of each added body the site that it is at.
+    """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     robot.add(spec)
-    return spec.compile()
+    drawn, tools = spec.compile(), dict[str, str]()
+    for limb in robot.limbs:
+        site = drawn.site(f'{limb.prefix}tcp')
+        if any(site.pos) or abs(site.quat[0]) < 1.0:
+            hand = drawn.body(int(site.bodyid[0])).name
+            name = _unused(f'{hand}_tcp', [body.name for body in spec.bodies])
+            spec.body(hand).add_body(name=name, pos=site.pos, quat=site.quat)
+            tools[name] = site.name
+    return spec.compile() if tools else drawn, tools
+
+
+def _unused(name: str, taken: list[str]) -> str:
+    while name in taken:
+        name += '_'
+    return name

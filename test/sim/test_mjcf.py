@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from il_ros.core.errors import IlRosError, UnknownNameError
+from il_ros.core.geometry import matrix_from_quaternion
 from il_ros.core.limits import Limits
 from il_ros.core.robots.franka import FRANKA
 from il_ros.experts import make_expert
 from il_ros.sim.mjcf import read_robot
 from il_ros.sim.perturbations import Perturbation
+from il_ros.sim.robot_view import RobotView
 from il_ros.sim.robots import make_robot
 from il_ros.sim.tasks import make_task
 from il_ros.sim.world import World
@@ -237,3 +239,25 @@ def test_a_file_that_disagrees_with_the_contracts_arm_is_refused(tmp_path):
     limits = FRANKA.limits(*make_task('reach').workspace, force=60.0, torque=15.0)
     with pytest.raises(IlRosError, match=r'the site tcp is 0\.100 m and 0\.00 rad from where the '):
         read_robot(drawn_franka(tmp_path, aside=0.1), limits, FRANKA)
+
+
+@pytest.mark.parametrize(
+    ('tool', 'link'),
+    [
+        ('<site name="tcp" pos="0 0 0.1" euler="90 0 45"/>', 'hand_tcp'),
+        ('<site name="tcp" euler="0 0 30"/><body name="hand_tcp"/>', 'hand_tcp_'),
+        ('<site name="tcp"/>', 'hand'),
+    ],
+)
+def test_the_tool_of_a_file_is_a_link_of_the_robot(tmp_path, tool, link):
+    text = ARM.replace('<body pos="0.3 0 0" euler', '<body name="hand" pos="0.3 0 0" euler')
+    path = written(tmp_path, text.replace('<site name="tcp" pos="0 0 0.1"/>', tool))
+    world = World('reach', limits=LIMITS, arm='', model=path)
+    world.reset(seed=0)
+    view, site = RobotView(world.robot, world.plant), world.plant.data.site('tcp')
+    assert link in view.links
+    place = view.poses((link,), ('world',))[0]
+    np.testing.assert_allclose(place[:3], site.xpos, atol=1e-12)
+    np.testing.assert_allclose(
+        matrix_from_quaternion(place[3:]), site.xmat.reshape(3, 3), atol=1e-9
+    )
