@@ -132,6 +132,10 @@ class SetpointPace:
         self._sent: float | None = None  # when
         self._end = 0.0  # time of the plan up to which it was sent
 
+    def has_sent(self, now: float) -> bool:
+        """Whether a set-point left at `now` [s]; it would be the same one again."""
+        return self._sent == now
+
     def prepare(self, now: float) -> tuple[float, float]:
         """Before a plan is made at `now` [s].
 

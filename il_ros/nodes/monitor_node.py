@@ -136,6 +136,7 @@ class MonitorNode(FailSafeNode):
             seconds=self._seconds,
             replacement=lambda topic: ReplacementWatch(self, self.resolve_topic_name(topic)),
             tell=self._note,
+            simulated=self._simulated,
         )
         self._reports = MonitorReports(self, self._contract)
         self._use(self._load(self._config.bundle) if self._config.bundle else None)

@@ -367,6 +367,8 @@ class SimulatorNode(ManagedNode):
         timeout, was_done = to_seconds(request.timeout) or 5.0, self._world.state().done
         require(0 <= timeout <= _WAIT, timeout, 'timeout', f'0 to {_WAIT} s')
         try:
+            if request.wait_for_command and not request.steps:  # nothing moves
+                self._wait_for_command(timeout)
             for _ in range(request.steps):
                 if self._world.state().done and not was_done:
                     break

@@ -75,6 +75,8 @@ class CommandSender:
         replacement: For a command topic, what knows whether its controller leaves a trajectory as
             soon as it gets the next; None where nobody knows.
         tell: Takes a line when another node has a goal in a gripper, and when it has none any more.
+        simulated: Whether `present` is simulated time, which may wait for a command and go on as
+            soon as it has come.
 
     Attributes:
         withheld: Trajectories that were not sent, because it was too late for them.
@@ -91,7 +93,9 @@ class CommandSender:
         seconds: Callable[[int], float],
         replacement: Callable[[str], ReplacementWatch | None] = lambda topic: None,
         tell: Callable[[str], None] = lambda text: None,
+        simulated: bool = False,
     ) -> None:
+        self._simulated = simulated
         self._node, self._names = node, contract.action.names
         self._present, self._seconds = present, seconds
         self._period, self._delay = contract.period, contract.command_delay
@@ -251,7 +255,8 @@ class CommandSender:
         late = self._since(stamp)
         stops = [self._stop_or_go(each, verdict, now) for each in self._grippers]
         if not self._trajectories:
-            late = max(late, 0.0)  # the tick may be ahead of a simulated clock
+            # The tick may be ahead of a simulated clock.
+            late = 0.0 if self._simulated and self._same_instant else max(late, 0.0)
             at = now + late, stamp + round(late * NS)
             self._to_each([partial(self.go_on, verdict.plan, *at, begin=begin), *stops])
             return verdict
@@ -338,14 +343,17 @@ class CommandSender:
         Returns:
             When the period of the set-point begins, by the time of the plan [s].
         """
+        if self._simulated and self._pace.has_sent(now):
+            return self._pace.begin(now, now)
         begin = self._pace.begin(now, now if begin is None else begin)
         sends = [
             partial(each.send, self._part(plan, each.columns), begin, stamp)
             for each in self._setpoints
         ]
         self._to_each(sends)
-        # Only now it is known when they left.
-        self._pace.sent(now + max(self._since(stamp), 0.0), begin)
+        # Only now it is known when they left, but by a clock that goes on because they did.
+        late = 0.0 if self._simulated else max(self._since(stamp), 0.0)
+        self._pace.sent(now + late, begin)
         return begin
 
     def come_to_rest(

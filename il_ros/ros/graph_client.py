@@ -354,6 +354,7 @@ class GraphClient(ServiceClient):
             self.set_mode('hold')
         for attempt in range(_PATIENCE):
             self.step(2)
+            self.step(0)  # one that is still on its way would be taken by the next episode
             try:
                 return self.set_mode('idle', resume=True)
             except IlRosError:

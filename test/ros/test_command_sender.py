@@ -63,10 +63,14 @@ def monitor(contract):
     return made
 
 
-def make_sender(node, contract, **settings):
-    settings = MonitorConfig(**settings)
+def make_sender(node, contract, *, simulated=False, **settings):
     return CommandSender(
-        node, contract, settings=settings, present=node.present, seconds=lambda stamp: stamp / NS
+        node,
+        contract,
+        settings=MonitorConfig(**settings),
+        present=node.present,
+        seconds=lambda stamp: stamp / NS,
+        simulated=simulated,
     )
 
 
@@ -261,6 +265,24 @@ def test_positions_that_leave_together_lie_together(contract):
     np.testing.assert_allclose(joints[-1], stop.end, atol=1e-9)
 
 
+def test_a_clock_that_goes_on_when_a_position_has_come_says_nothing_of_when_it_left(contract):
+    """A simulation in lock-step waits for a command, and for no other one of that instant."""
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node, dt, most = Node(), contract.period, contract.limits.velocity
+    sender, planner = make_sender(node, contract, simulated=True), Planner(contract.limits)
+    plan = planner.hold(FRANKA.home, 0.0)
+    plan = planner.towards(plan, 0.0, FRANKA.home + 0.5 * most, 0 * most, 10 * dt)
+    for step in range(4):
+        now = step * dt
+        node.at(now + dt)  # at each look, as if the simulator had gone on
+        sender.go_on(plan, now, round(now * NS))
+        sender.go_on(plan, now, round(now * NS))
+    joints = np.array([message.data for message in node.sent])
+    wanted = np.array([plan.at((step + 1) * dt)[0] for step in range(4)])
+    np.testing.assert_allclose(joints, wanted, atol=1e-9)
+
+
 def test_a_position_that_left_late_is_near_the_next_one(contract):
     """The process was stopped between making it and publishing it."""
     output = replace(contract.action.output, adapter='forward_command')
@@ -361,6 +383,20 @@ def test_positions_of_a_motion_that_is_over_do_not_lead_the_next_one(contract, m
     sender.reset()
     sender.go_on(planner.hold(FRANKA.home - aside, 1.15), 1.15, NS)
     np.testing.assert_allclose(node.sent[-1].data, FRANKA.home - aside)
+
+
+def test_a_second_tick_of_an_instant_sends_no_second_position_in_simulated_time(contract, monitor):
+    """The simulator, which has gone on, would take it for the answer to what it shows next."""
+    output = replace(contract.action.output, adapter='forward_command')
+    contract = replace(contract, action=replace(contract.action, output=output))
+    node = Node()
+    sender = make_sender(node, contract, simulated=True)
+    tick(sender, monitor, node, 0.05)
+    monitor.stop_for(Fault('wrench', 'a sample'))
+    tick(sender, monitor, node, 0.05, contract.period)
+    assert len(node.sent) == 1
+    tick(sender, monitor, node, 0.10)
+    assert len(node.sent) == 2
 
 
 def test_a_clock_that_steps_back_within_a_tick_sends_nothing_into_the_future(contract, monitor):
