@@ -36,9 +36,14 @@ class Argument:
             choices=tuple(unescape(choice.attributes['value']) for choice in element.children),
         )
 
+    @property
+    def allowed(self) -> str:
+        """Its choices in words."""
+        return ', '.join(choice or "''" for choice in self.choices)
+
     def __str__(self) -> str:
         default = 'required' if self.default is None else f'default {self.default!r}'
-        choices = f'one of {", ".join(self.choices)}' if self.choices else ''
+        choices = f'one of {self.allowed}' if self.choices else ''
         about = '; '.join(part for part in (default, choices) if part)
         return f'{self.name} ({about}): {self.description}'.removesuffix(': ')
 

@@ -197,7 +197,7 @@ def _arg(element: Element, scope: Scope) -> None:
         raise LaunchError(
             f'argument {argument.name}:={value} is not one of its choices',
             where=element.where,
-            allowed=argument.choices,
+            allowed=argument.allowed,
         )
     scope.variables[argument.name] = value
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 import rclpy
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -100,7 +101,7 @@ def _spin(factory: Callable[[], ManagedNode]) -> int:
         for _ in range(_ANSWERS):  # what the end has to tell a waiting client
             executor.spin_once(timeout_sec=0.0)
         return node.exit_code or 0
-    except IlRosError as problem:
+    except (IlRosError, InvalidParameterTypeException) as problem:  # rclpy's own is use_sim_time
         print(printable(f'error: {problem}'), file=sys.stderr, flush=True)
         return 2
     finally:
