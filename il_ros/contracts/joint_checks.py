@@ -172,7 +172,7 @@ def _rivals(given: CheckInput) -> str:
         stream = given.contract.observations[key]
         topic = given.topic(stream)
         publishers = publishers_of_joints(topic) if topic is not None else {}
-        shared = [name for name in stream.names if len(publishers.get(name, ())) > 1]
+        shared = [name for name in stream.sent_names if len(publishers.get(name, ())) > 1]
         if shared and topic is not None:
             nodes = listed(sorted(offer.node for offer in topic.publishers))
             return f'{topic.name}: several publish {listed(shared)} ({nodes})'

@@ -14,8 +14,13 @@ _KINDS = {
     'forward_command': MULTI_ARRAY,
     'twist': 'geometry_msgs/msg/TwistStamped',
     'pose': 'geometry_msgs/msg/PoseStamped',
+    'joint_group_command': 'interbotix_xs_msgs/msg/JointGroupCommand',
+    'joint_single_command': 'interbotix_xs_msgs/msg/JointSingleCommand',
 }
 _ACTIONS = {adapter: kind for kind, adapter in GRIPPER_ACTIONS.items()}
+_BARE = ('twist', 'pose', 'joint_group_command', 'joint_single_command')
+"""Adapters behind whose topics there is no controller of ros2_control."""
+
 _MONITOR = 'monitor'
 
 
@@ -37,7 +42,7 @@ def _output(given: CheckInput, subject: str, output: OutputConfig) -> Iterable[F
     else:
         problem = _no_listener(given, name, _KINDS.get(adapter, ''))
     yield wrong(subject, problem) if problem else fine(subject, f'{name} is listened to')
-    if adapter not in ('twist', 'pose'):
+    if adapter not in _BARE:
         yield _controller(given, f'{subject} (controller)', name, output)
 
 
@@ -105,7 +110,8 @@ def _inactive(controller: SeenController, controllers: Iterable[SeenController])
 
 def _other_joints(controller: SeenController, output: OutputConfig) -> Problem | None:
     """Whether a controller moves other joints than it is sent, or takes them in another order."""
-    theirs, joints = controller.joints, output.joints
+    theirs = controller.joints
+    joints = tuple(name.removeprefix(output.prefix) for name in output.joints)
     if set(theirs) != set(joints):
         missing = [name for name in joints if name not in theirs]
         more = [name for name in theirs if name not in joints]

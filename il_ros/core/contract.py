@@ -79,10 +79,14 @@ class OutputConfig:
     Attributes:
         joints: Joints of the action that this controller moves, in its order; all of them, in the
             action's order, by default.
+        prefix: What `joints` begin with and the controller's own names of them do not, as a
+            stream's.
         adapter: `joint_trajectory` (trajectory_msgs/JointTrajectory, as a
             joint_trajectory_controller takes), `forward_command` (std_msgs/Float64MultiArray) or
             `twist` or `pose` (geometry_msgs/TwistStamped or PoseStamped of the tool centre point,
             as servoing nodes take),
+            `joint_group_command` or `joint_single_command` (of interbotix_xs_msgs, the group `arm`
+            and one servo, as Interbotix' driver takes),
             `gripper_command` or `parallel_gripper_command` (control_msgs/action/GripperCommand or
             ParallelGripperCommand, of one joint),
             or the name of a third party's (entry points of the group `il_ros.output_adapter`),
@@ -96,6 +100,7 @@ class OutputConfig:
     """
 
     joints: tuple[str, ...] = ()
+    prefix: str = ''
     adapter: str = TRAJECTORY
     topic: str = 'arm_controller/joint_trajectory'
     ahead: float = 0.5
@@ -371,9 +376,13 @@ class Contract:
         return ahead[0] * self.period if ahead else 0.0
 
     def part(self, output: OutputConfig) -> Contract:
-        """The contract as the controller of one output sees it: its joints are all there are."""
+        """The contract as the controller of one output sees it.
+
+        Its joints are all there are, under the controller's own names; an arm whose joints have
+        others is none of it.
+        """
         names, action = output.joints, self.action
-        if names == action.names and not action.outputs:
+        if names == action.names and not action.outputs and not output.prefix:
             return self
         columns = [action.names.index(name) for name in names]
         bounds = {k: tuple(v[i] for i in columns) for k, v in vars(self.require_joints()).items()}
@@ -382,6 +391,8 @@ class Contract:
             position=(), velocity=(), demonstration=None,
         )  # fmt: skip
         made = replace(self, action=own)
+        if output.prefix:
+            made = replace(self, arm='', action=_renamed(own, output.prefix, self.continuous))
         object.__setattr__(made, 'text', self.text)
         return made
 
@@ -443,6 +454,19 @@ class Contract:
             separation=self.workspace.separation,
             **bounds,
         )
+
+
+def _renamed(action: Action, prefix: str, continuous: Iterable[str]) -> Action:
+    """The same of joints without the prefix; `continuous` are those that turn without end."""
+
+    def own(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name.removeprefix(prefix) for name in names)
+
+    output, endless = action.output, [name for name in action.names if name in set(continuous)]
+    return replace(
+        action, names=own(action.names), continuous=own(endless),
+        output=replace(output, joints=own(output.joints), prefix=''),
+    )  # fmt: skip
 
 
 def load_contract(path: str | Path) -> Contract:

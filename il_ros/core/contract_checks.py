@@ -13,7 +13,7 @@ import numpy as np
 from il_ros.core.errors import ContractError
 from il_ros.core.limits import is_whole_turn
 from il_ros.core.registry import names_of
-from il_ros.core.streams import check_image, check_stream
+from il_ros.core.streams import check_image, check_stream, without_prefix
 
 if TYPE_CHECKING:
     from il_ros.core.contract import Action, Contract, Fallback, JointBounds, OutputConfig
@@ -27,7 +27,11 @@ GRIPPERS = {
 }
 """Adapters of grippers that are moved by an action, and its type."""
 
-OUTPUT_ADAPTERS = (TRAJECTORY, 'forward_command', TWIST, POSE, *GRIPPERS)
+JOINT_GROUP, JOINT_SINGLE = 'joint_group_command', 'joint_single_command'
+
+OUTPUT_ADAPTERS = (
+    TRAJECTORY, 'forward_command', TWIST, POSE, JOINT_GROUP, JOINT_SINGLE, *GRIPPERS,
+)  # fmt: skip
 """Those of the package (`ros.output_adapters`); third parties add theirs by entry points."""
 
 _FASTEST = 1000.0  # Hz
@@ -170,6 +174,14 @@ def _check_output(output: OutputConfig, arm: object, where: str, fail: _Fail) ->
         known = names_of('output_adapter', OUTPUT_ADAPTERS)
         if output.adapter not in known:
             fail(f'got {output.adapter!r}', f'{where}.adapter', ', '.join(known))
+    if output.prefix:
+        if output.adapter in (TWIST, POSE):
+            fail(f'got {output.prefix!r}', f'{where}.prefix', f'none for {TWIST} and {POSE}')
+        if wrong := without_prefix(output.prefix, output.joints):
+            allowed = f'joints that begin with the prefix {output.prefix!r} and go on'
+            fail(f'got {wrong}', f'{where}.joints', allowed)
+    if output.adapter == JOINT_SINGLE and len(output.joints) != 1:
+        fail(f'got {len(output.joints)} joints', f'{where}.joints', 'one joint for this adapter')
     if output.adapter in (TWIST, POSE) and not arm:
         fail(f'{output.adapter!r} without an arm', f'{where}.adapter', 'an arm, for its kinematics')
     if not (0.0 <= output.ahead < 1.0 and math.isfinite(output.ahead)):

@@ -128,7 +128,7 @@ class TopicDecoder:
             try:
                 if stream.child_frame_id != child:
                     raise _other_child(child, stream.child_frame_id)
-                value = self._decoder.pick(content, stream.read, stream.names)
+                value = self._decoder.pick(content, stream.read, stream.sent_names)
                 if self._frame_ids.get(key, frame_id) != frame_id:
                     align = stream.align
                     measured = stamp if align.time == 'header' else received

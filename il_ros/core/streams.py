@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
@@ -92,6 +92,7 @@ class Stream(TopicStream):
 
     fields: tuple[str, ...]
     names: tuple[str, ...] = ()
+    prefix: str = ''
     frame_id: str | None = None
     child_frame_id: str = ''
     derived: float = 0.0
@@ -101,6 +102,11 @@ class Stream(TopicStream):
     def read(self) -> tuple[str, ...]:
         """The fields that are taken from a message: of derived speeds, the positions."""
         return ('position',) if self.derived else self.fields
+
+    @cached_property
+    def sent_names(self) -> tuple[str, ...]:
+        """`names` as the messages have them."""
+        return tuple(name.removeprefix(self.prefix) for name in self.names)
 
     @cached_property
     def size(self) -> int:
@@ -164,6 +170,8 @@ def check_stream(stream: Stream, where: str) -> None:
             f'got {stream.type!r}', where=f'{where}.type', allowed=decoded_types()
         ) from None
     decoder.check(stream.fields, stream.names, where)
+    if stream.prefix:
+        _check_prefix(stream, where)
     if stream.frame_id is not None:
         fine = is_framed(decoder) and not stream.frame_id.startswith('/')
         allowed = 'a frame without a leading slash' if is_framed(decoder) else 'none for this type'
@@ -177,6 +185,19 @@ def check_stream(stream: Stream, where: str) -> None:
         raise ContractError(
             f'{stream.type} has no header', where=f'{where}.align.time', allowed='receive'
         )
+
+
+def _check_prefix(stream: Stream, where: str) -> None:
+    fine = stream.type == JOINT_STATE
+    require(fine, stream.prefix, f'{where}.prefix', f'none but for {JOINT_STATE}', ContractError)
+    if wrong := without_prefix(stream.prefix, stream.names):
+        allowed = f'names that begin with the prefix {stream.prefix!r} and go on'
+        require(False, wrong, f'{where}.names', allowed, ContractError)
+
+
+def without_prefix(prefix: str, names: Iterable[str]) -> list[str]:
+    """Names that do not begin with the prefix, or are nothing but it."""
+    return [name for name in names if not name.startswith(prefix) or name == prefix]
 
 
 def _check_derived(stream: Stream, where: str) -> None:

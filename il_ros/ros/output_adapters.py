@@ -232,6 +232,8 @@ OUTPUT_ADAPTERS = {
     'forward_command': 'il_ros.ros.output_adapters:ForwardCommandOutput',
     'twist': 'il_ros.ros.output_adapters:TwistOutput',
     'pose': 'il_ros.ros.output_adapters:PoseOutput',
+    'joint_group_command': 'il_ros.ros.interbotix_outputs:JointGroupOutput',
+    'joint_single_command': 'il_ros.ros.interbotix_outputs:JointSingleOutput',
     'gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
     'parallel_gripper_command': 'il_ros.ros.gripper_sender:GripperSender',
 }

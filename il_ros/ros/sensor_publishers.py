@@ -98,7 +98,7 @@ class SensorPublishers:
         stream = self._contract.observations[keys[0]]
         decoder = decoder_for(stream.type)
         if not isinstance(decoder, Composite):
-            return self._joint_state(values)
+            return self._joint_state(values, stream.prefix)
         message = message_type(stream.type)()
         value = np.asarray(values[keys[0]], dtype=float)
         position = 0
@@ -110,11 +110,13 @@ class SensorPublishers:
                 position += 1
         return message
 
-    def _joint_state(self, values: Values) -> JointState:
-        message = JointState(name=self._joints)
+    def _joint_state(self, values: Values, prefix: str) -> JointState:
+        """The joints whose names begin with the prefix, under their names without it."""
+        own = [i for i, name in enumerate(self._joints) if name.startswith(prefix)]
+        message = JointState(name=[self._joints[i].removeprefix(prefix) for i in own])
         for part, keys in self._parts.items():
             arrays = [values.get(key) for key in keys]
             known = [array for array in arrays if array is not None]
             if len(known) == len(keys):
-                setattr(message, part, doubles(np.concatenate(known)))
+                setattr(message, part, doubles(np.concatenate(known)[own]))
         return message

@@ -46,7 +46,7 @@ class SimulatedOutput:
         self._adapter = make_output(part)
         self.message_type = self._adapter.message_type
         self._states = (
-            ControllerStatePublisher(node, output.topic, output.joints)
+            ControllerStatePublisher(node, output.topic, part.action.names)
             if self.trajectories
             else None
         )

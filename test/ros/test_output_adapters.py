@@ -341,7 +341,8 @@ def test_third_parties_bring_adapters_by_entry_point(contract, monkeypatch):
     assert theirs.setpoints
     assert theirs.command_delay == 0.0
     known = (
-        'forward_command, gripper_command, joint_trajectory, parallel_gripper_command, pose, theirs'
+        'forward_command, gripper_command, joint_group_command, joint_single_command, '
+        'joint_trajectory, parallel_gripper_command, pose, theirs'
     )
     with pytest.raises(UnknownNameError, match=known):
         make_output(with_adapter(contract, 'unknown'))

@@ -233,7 +233,7 @@ class _Viewer:
 def _stream_reader(key: str, stream: Stream, continuous: Collection[str]) -> _Read:
     decoder = decoder_for(stream.type)
     if not stream.derived:
-        return lambda message: (key, decoder.decode(message.data, stream.fields, stream.names))
+        return lambda message: (key, decoder.decode(message.data, stream.fields, stream.sent_names))
     follow = TopicDecoder({key: stream}, '', continuous=continuous)
 
     def read(message: BagMessage) -> tuple[str, Any]:
