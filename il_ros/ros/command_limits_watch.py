@@ -22,7 +22,11 @@ PERIOD = 1.0
 
 _FIRST = 0.25  # s between two looks until something is known
 
-_FIX = f'set {PARAMETER}: true for the controller manager'
+_FIX = (
+    'set it to true for the controller manager; where the driver sets it to false on purpose, as '
+    "ur_robot_driver does (limits count from where the arm lags behind, and slow it down), leave it, "
+    'and start the monitor with command_limits:=optional least_command_lead:=0.1'
+)
 _RISK = 'commands that are late in transit may make the set-point jump by two periods of motion'
 
 
@@ -121,5 +125,5 @@ class CommandLimitsWatch:
         if question.value:
             return f'{manager}: {PARAMETER} is true'
         if question.value is False:
-            return f'{manager}: {PARAMETER} is false, {_RISK}: {_FIX}'
+            return f'{manager}: {PARAMETER} is false, {_RISK}; to fix: {_FIX}'
         return f'{manager}: {PARAMETER} is not known ({question.why_unknown}): {_RISK}'

@@ -128,6 +128,17 @@ def test_only_a_joint_that_turns_without_end_may_pass_pi():
     assert 'a up to 125 per second' in checked(one).findings()['measured_speed']
 
 
+def test_a_joint_of_two_turns_with_stops_may_not_jump_by_a_turn():
+    one = episode()
+    one.values['position'][50:, 0] += np.float32(2 * np.pi)
+    one.action[20:, 1] -= np.float32(2 * np.pi)
+    turns = TEXT.replace('position_min: [-1, -1], position_max: [1, 1]',
+                         'position_min: [-6.2832, -6.2832], position_max: [6.2832, 6.2832]')  # fmt: skip
+    found = checked(one, contract=parse_contract(turns)).findings()
+    assert 'a up to 125 per second' in found['measured_speed']
+    assert 'b up to 126 per second' in found['action_speed']
+
+
 def test_a_joint_at_its_stop_is_not_out_of_the_limits():
     one = episode()
     one.values['position'][3] = [1.03, -1.03]  # 2 % of the range of 2 rad are 0.04

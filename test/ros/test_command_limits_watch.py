@@ -81,6 +81,9 @@ def test_limits_that_are_off_forbid_motion_until_the_manager_is_back_with_them(g
     graph.wait(watch, lambda: watch.enforced is False)
     (text,) = watch.problems()
     assert text.startswith('/left/controller_manager: enforce_command_limits is false')
+    assert 'set it to true for the controller manager' in text
+    assert 'on purpose, as ur_robot_driver does' in text
+    assert 'command_limits:=optional least_command_lead:=0.1' in text
     assert graph.told[-1] == text
     assert not list(watch.warnings())
     graph.end(off)
