@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from il_ros.contracts.described_joints import DescribedJoint
 from il_ros.contracts.draft_text import joined
@@ -11,12 +11,14 @@ from il_ros.contracts.seen_robot import SeenRobot
 from il_ros.core.arms import Arm, ArmPair, get_arm
 from il_ros.core.limits import Array
 from il_ros.core.seen_graph import listed
+from il_ros.core.urdf import Urdf
 
 _SLOW, _FAST = 1.0, 2 * math.pi  # rad/s: where a description has no limit; from where it is doubted
 _CAREFUL = 2.0  # rad/s in place of a doubtful one
 _STARTUP = 2.0  # 1/s: acceleration by speed; full speed after half a second
 _HALF_TURN = 3.1416  # rad
 _SMOOTH = 20.0  # 1/s: jerk by acceleration
+_ROUNDED = 0.01  # of its range, by which a mimic joint's limits may be narrower than its leader's
 _LIMITS = ('position_min', 'position_max', 'velocity', 'acceleration', 'jerk')
 
 
@@ -33,6 +35,10 @@ def joint_limits(
     for joint, (_, why) in zip(names, made, strict=True):
         for name, text in why.items():
             doubts[name].setdefault(text, []).append(joint)
+    if robot.description:
+        for name, row in zip(names, made, strict=True):
+            for text in _narrow_followers(robot.description.urdf, name, *row[0][:2]):
+                doubts['position_max'].setdefault(text, [])
     doubts['acceleration'] = {'a URDF has none: full speed after half a second': []}
     doubts['jerk'] = {'likewise: that acceleration after a twentieth of a second': []}
     return limits, {
@@ -61,6 +67,22 @@ def _bounds(joint: DescribedJoint | None) -> tuple[list[float], Mapping[str, str
         doubts['velocity'] = f'{speed:g} rad/s by the URDF, which looks made up'
         speed = _CAREFUL
     return _row(low, high, speed), doubts
+
+
+def _narrow_followers(urdf: Urdf, name: str, low: float, high: float) -> Iterator[str]:
+    """Which mimic joints would leave their own limits, their leader being in `low` to `high`."""
+    for joint in urdf.joints.values():
+        if joint.mimic is None or joint.mimic.joint != name:
+            continue
+        if joint.lower is None or joint.upper is None:
+            continue
+        least, most = sorted(joint.mimic.offset + joint.mimic.multiplier * x for x in (low, high))
+        slack = _ROUNDED * (most - least)
+        if least < joint.lower - slack or most > joint.upper + slack:
+            yield (
+                f'{joint.name} mimics {name} and would be at {least:g} to {most:g}, '
+                f'its own limits are {joint.lower:g} to {joint.upper:g}'
+            )
 
 
 def _row(low: float, high: float, speed: float) -> list[float]:

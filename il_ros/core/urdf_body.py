@@ -28,6 +28,9 @@ from il_ros.core.limits import Array
 from il_ros.core.regular_files import read_regular
 from il_ros.core.urdf import Urdf, UrdfJoint, UrdfShape, find_file
 
+REPLACED = ' instead'
+"""What the note of a mesh that is not read ends with."""
+
 _MESH = 64 << 20  # bytes of the largest mesh file
 _TRIANGLES = 1_000_000
 _UNKNOWN = 0.06  # m, radius of what stands for a mesh that cannot be read
@@ -177,11 +180,11 @@ class _Covers:
                 problems.append(f'{one.file}: {told}')
                 continue
             if problems:
-                self._notes.append(f'{link}: {problems[0]}; its visual {one.file} instead')
+                self._notes.append(f'{link}: {problems[0]}; its visual {one.file}{REPLACED}')
             scaled = triangles * one.size
             return np.asarray(scaled @ one.origin[:3, :3].T + one.origin[:3, 3])
         text = (
-            f'{link}: {problems[0]}; a capsule of {_UNKNOWN} m from its joint to the next instead'
+            f'{link}: {problems[0]}; a capsule of {_UNKNOWN} m from its joint to the next{REPLACED}'
         )
         self._notes.append(text)
         return None

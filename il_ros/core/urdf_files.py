@@ -16,11 +16,12 @@ from il_ros.core.config import parse
 from il_ros.core.errors import ContractError, reason
 from il_ros.core.regular_files import read_text, require_regular
 from il_ros.core.urdf import LIMIT, Urdf, arm_description, find_file, read_urdf
-from il_ros.core.urdf_body import with_parts
+from il_ros.core.urdf_body import REPLACED, with_parts
 
 _LOG = logging.getLogger(__name__)
 _EXPANDING = 60.0  # s that xacro may take
 _SHOWN = 500  # characters of what it says
+_NAMED = 3  # meshes that are named where many are not read
 _LIMITS = {'position_min': 'lower', 'position_max': 'upper', 'velocity': 'velocity'}
 _SLACK = 1e-6  # rad or m that a limit may be beyond the URDF's: digits of degrees
 
@@ -90,10 +91,24 @@ def with_resolved_arm(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         home=arm.home,
     )
     description = with_parts(description, urdf, file.parent, arm.near)
-    for note in description.notes:  # links that may touch are normal, the rest is worth a look
-        level = logging.INFO if note.endswith('not held apart') else logging.WARNING
-        _LOG.log(level, '%s: %s', arm.urdf, note)
+    _tell(arm.urdf, description.notes)
     return {**_limited(data, urdf, commanded, path.name), 'arm': _plain(asdict(description))}
+
+
+def _tell(file: str, notes: Sequence[str]) -> None:
+    """Log the notes; all meshes that are not read are one line."""
+    meshes = [note for note in notes if note.endswith(REPLACED)]
+    if len(meshes) > 1:
+        text = '; '.join(note.rpartition('; ')[0] for note in meshes[:_NAMED])
+        more = f'; and {len(meshes) - _NAMED} more' if len(meshes) > _NAMED else ''
+        _LOG.warning(
+            '%s: %d meshes are not read, visuals or capsules stand for them: %s%s',
+            *(file, len(meshes), text, more),
+        )
+    for note in notes:  # links that may touch are normal, the rest is worth a look
+        level = logging.INFO if note.endswith('not held apart') else logging.WARNING
+        if len(meshes) < 2 or note not in meshes:
+            _LOG.log(level, '%s: %s', file, note)
 
 
 def _plain(value: Any) -> Any:

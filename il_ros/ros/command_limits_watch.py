@@ -23,9 +23,9 @@ PERIOD = 1.0
 _FIRST = 0.25  # s between two looks until something is known
 
 _FIX = (
-    'set it to true for the controller manager; where the driver sets it to false on purpose, as '
-    "ur_robot_driver does (limits count from where the arm lags behind, and slow it down), leave it, "
-    'and start the monitor with command_limits:=optional least_command_lead:=0.1'
+    'set it to true for the controller manager; where the driver sets it to false on purpose, '
+    'as ur_robot_driver does (limits count from where the arm lags behind, and slow it down), '
+    'leave it, and start the monitor with command_limits:=optional least_command_lead:=0.1'
 )
 _RISK = 'commands that are late in transit may make the set-point jump by two periods of motion'
 

@@ -89,6 +89,31 @@ def test_merged_states_are_taken_where_the_driver_is_silent_and_doubted():
     assert data['observations']['gripper_velocity']['derived'] == 0.3
 
 
+@pytest.mark.parametrize(
+    ('follower', 'limits', 'why'),
+    [
+        ('', 'lower="0" upper="0.8"', ''),  # the leader's range
+        ('multiplier="-1"', 'lower="-0.8" upper="0.0"', ''),
+        ('multiplier="-1"', 'lower="-3.2" upper="3.2"', ''),  # a wider one binds nobody
+        ('', '', ''),
+        ('multiplier="-1"', 'lower="0" upper="0.8"', 'at -0.8 to 0, its own limits are 0 to 0.8'),
+        ('multiplier="2"', 'lower="0" upper="0.8"', 'at 0 to 1.6, its own limits are 0 to 0.8'),
+        ('offset="0.1"', 'lower="0" upper="0.8"', 'at 0.1 to 0.9, its own limits are 0 to 0.8'),
+    ],
+)
+def test_limits_of_a_mimic_joint_that_its_leader_leaves_are_doubted(follower, limits, why):
+    seen, name = DRIVERS['ur'](), 'robotiq_85_right_knuckle_joint'
+    (text,) = seen.descriptions().values()
+    head, mark, rest = text.partition(f'<joint name="{name}"')
+    rest = rest.replace(f'<mimic joint="{KNUCKLE}"/>', f'<mimic joint="{KNUCKLE}" {follower}/>', 1)
+    rest = rest.replace('lower="0" upper="0.8"', limits, 1)
+    draft, data = drafted(seen, urdf=head + mark + rest)
+    told = [doubt for _, line, doubt in draft.doubts if line.startswith('position_max')]
+    expected = f'{name} mimics {KNUCKLE} and would be {why}'
+    assert told == ([expected] if why else [])
+    assert data['action']['limits']['position_max'][-1] == 0.8
+
+
 @pytest.mark.parametrize(('name', 'aborted'), [('fr3', 'grasp'), ('xarm', 'fault')])
 def test_a_franka_gripper_is_drafted_with_what_is_peculiar_to_it(name, aborted, tmp_path):
     draft, _ = drafted(DRIVERS[name]())

@@ -184,6 +184,20 @@ def test_a_mesh_that_cannot_be_read_is_replaced_with_a_note(tmp_path, file, capl
     assert contract.arm.notes[0].endswith('its visual seen.stl instead')
 
 
+def test_meshes_that_are_not_there_are_one_warning_with_the_first_of_them(tmp_path, caplog):
+    mesh = '<collision><geometry><mesh filename="m{}.stl"/></geometry></collision>'
+    links = [link(f'l{i}', mesh.format(i)) for i in range(5)]
+    joints = [joint(f'j{i}', 'revolute', f'l{i}', f'l{i + 1}', xyz='0 0 0.3') for i in range(4)]
+    text = robot(*links, *joints).replace('l0', 'base').replace('l4', 'tip')
+    contract = contract_of(tmp_path, text=text, names=('j0', 'j1', 'j2', 'j3'))
+    assert sum(note.endswith(' instead') for note in contract.arm.notes) == 5
+    (told,) = [row.getMessage() for row in caplog.records if 'mesh' in row.getMessage()]
+    assert '5 meshes are not read, visuals or capsules stand for them: base: m0.stl: ' in told
+    assert told.endswith('; and 2 more')
+    assert ('l2: m2.stl' in told, 'm3.stl' in told) == (True, False)
+    assert not any(row.getMessage().endswith(' instead') for row in caplog.records)
+
+
 def test_an_arm_without_bodies_gets_sticks_and_says_so(tmp_path):
     text = ARM.replace('collision', 'nothing')
     contract = contract_of(tmp_path, text=text)

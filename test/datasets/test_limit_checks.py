@@ -132,8 +132,9 @@ def test_a_joint_of_two_turns_with_stops_may_not_jump_by_a_turn():
     one = episode()
     one.values['position'][50:, 0] += np.float32(2 * np.pi)
     one.action[20:, 1] -= np.float32(2 * np.pi)
-    turns = TEXT.replace('position_min: [-1, -1], position_max: [1, 1]',
-                         'position_min: [-6.2832, -6.2832], position_max: [6.2832, 6.2832]')  # fmt: skip
+    turns = TEXT.replace('[-1, -1], position_max: [1, 1]',
+                         '[-6.2832, -6.2832], position_max: [6.2832, 6.2832]')  # fmt: skip
+    assert turns != TEXT
     found = checked(one, contract=parse_contract(turns)).findings()
     assert 'a up to 125 per second' in found['measured_speed']
     assert 'b up to 126 per second' in found['action_speed']
