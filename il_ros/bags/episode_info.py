@@ -22,6 +22,8 @@ from il_ros.core.regular_files import read_text
 INFO_LIMIT = 16 << 20
 """Bytes of the largest `episode.json`."""
 
+_LONGEST_TEXT = 1 << 16  # characters; anybody on the graph may send a text, of any length
+
 T = TypeVar('T')
 
 FORMAT = 2
@@ -146,9 +148,21 @@ class EpisodeInfo:
 
 
 def write_episode_info(folder: Path, info: EpisodeInfo) -> None:
-    """Write `episode.json` into `folder`, whole or not at all."""
+    """Write `episode.json` into `folder`, whole or not at all.
+
+    Task, notes and reason are cut at 65,536 characters each, so that it can be read again.
+    """
+    task, notes, reason = map(_cut, (info.task, info.notes, info.reason))
+    info = dataclasses.replace(info, task=task, notes=notes, reason=reason)
     text = json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=True)
     write_atomic(folder / EPISODE_FILE, text + '\n')
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    end = f'... ({len(text)} characters)'
+    return text[: _LONGEST_TEXT - len(end)] + end
 
 
 def read_episode_info(folder: Path) -> EpisodeInfo | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from il_ros.core.errors import ContractError, reason
 from il_ros.core.kinematics import (
+    MOST_PARTS,
     ArmDescription,
     Capsule,
     LimbDescription,
@@ -43,8 +44,9 @@ _POSTURES = 200  # at random, at which half-neighbours are looked at
 _OFTEN = 0.1  # share of them from which on two capsules say nothing of their links
 _STEPS = {1: 33, 2: 9}  # positions of one joint, or of each of two, that a body is covered in
 _FAR = 1.2  # of the deviation between these positions that is estimated
-_OBJ_VERTEX = re.compile(rb'^v[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)', re.MULTILINE)
-_STL_VERTEX = re.compile(rb'^\s*vertex\s+(\S+)\s+(\S+)\s+(\S+)', re.MULTILINE)
+# Within a line and without a way back: of white space alone any other takes the square of the time.
+_OBJ_VERTEX = re.compile(rb'^v[ \t]++(\S++)[ \t]++(\S++)[ \t]++(\S++)', re.MULTILINE)
+_STL_VERTEX = re.compile(rb'^[ \t]*+vertex[ \t]++(\S++)[ \t]++(\S++)[ \t]++(\S++)', re.MULTILINE)
 
 
 def _directions(count: int) -> Array:
@@ -78,14 +80,11 @@ def with_parts(
         near: Pairs of links that may touch, besides those that do so at home.
 
     Raises:
-        ContractError: If a joint beside the arm is one that nothing can be said of.
+        ContractError: If a joint beside the arm is one that nothing can be said of, or there are
+            too many bodies.
     """
     notes: list[str] = []
-    covers = _Covers(urdf, folder, notes)
-    limbs = tuple(
-        replace(limb, parts=tuple(_parts(limb, description, urdf, covers, notes)))
-        for limb in description.limbs
-    )
+    limbs = tuple(_with_parts(description, urdf, folder, notes))
     if not any(part.frame >= 0 for limb in limbs for part in limb.parts):
         limbs = tuple(replace(limb, parts=tuple(_sticks(limb))) for limb in limbs)
         notes.append(
@@ -99,6 +98,27 @@ def with_parts(
         raise ContractError(f'no link {wrong[0]!r}', where=f'{urdf.where}: near')
     pairs = dict.fromkeys((*touching, *((pair[0], pair[-1]) for pair in known)))
     return replace(description, limbs=limbs, near=tuple(pairs), notes=tuple(notes))
+
+
+def _with_parts(
+    description: ArmDescription, urdf: Urdf, folder: Path, notes: list[str]
+) -> Iterator[LimbDescription]:
+    _require_few(sum(map(len, urdf.collision.values())), urdf)  # each takes some milliseconds
+    covers = _Covers(urdf, folder, notes)
+    for limb in description.limbs:
+        parts = tuple(_parts(limb, description, urdf, covers, notes))
+        _require_few(len(parts), urdf)  # a mesh may have become two
+        yield replace(limb, parts=parts)
+
+
+def _require_few(bodies: int, urdf: Urdf) -> None:
+    if bodies > MOST_PARTS:
+        raise ContractError(
+            f'{bodies} collision bodies',
+            where=urdf.where,
+            allowed=f'up to {MOST_PARTS}',
+            fix='give each link fewer and simpler ones',
+        )
 
 
 def _parts(
@@ -236,7 +256,7 @@ def read_mesh(path: Path) -> Array:
     if kind == '.stl':
         corners = _stl(content)
     else:
-        corners = np.repeat(_floats(_OBJ_VERTEX.findall(content)), 3, axis=0)
+        corners = np.repeat(_vertices(_OBJ_VERTEX, content, _TRIANGLES), 3, axis=0)
     corners = corners.reshape(-1, 3, 3).astype(np.float64)
     if not 0 < len(corners) <= _TRIANGLES or not np.isfinite(corners).all():
         raise ValueError(f'{len(corners)} triangles, 1 to {_TRIANGLES} of finite numbers are read')
@@ -250,12 +270,18 @@ def _stl(content: bytes) -> Array:
             raise ValueError(f'{count} triangles, at most {_TRIANGLES} are read')
         rows = np.frombuffer(content, np.uint8, 50 * count, 84).reshape(count, 50)
         return np.ascontiguousarray(rows[:, 12:48]).view('<f4').reshape(-1, 3)
-    corners = _floats(_STL_VERTEX.findall(content))
+    corners = _vertices(_STL_VERTEX, content, 3 * _TRIANGLES)
     return corners[: len(corners) // 3 * 3]
 
 
-def _floats(found: Sequence[tuple[bytes, bytes, bytes]]) -> Array:
-    return np.array([[float(word) for word in words] for words in found]).reshape(-1, 3)
+def _vertices(pattern: re.Pattern[bytes], content: bytes, most: int) -> Array:
+    """Points (V, 3), one for each line that the pattern finds; none is read beyond `most`."""
+    found = itertools.islice(pattern.finditer(content), most + 1)
+    words = itertools.chain.from_iterable(match.groups() for match in found)
+    points = np.fromiter(map(float, words), np.float64).reshape(-1, 3)
+    if len(points) > most:
+        raise ValueError(f'more than {most} vertices')
+    return points
 
 
 def _primitive(shape: UrdfShape) -> _Ball:

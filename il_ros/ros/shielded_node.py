@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -23,6 +24,7 @@ class ShieldedNode(Node):  # type: ignore[misc]
     node. That goes for rclpy's own callbacks, too: its subscription to `/clock` raises an error
     when time is negative (the clock then stays as it was), its parameter services do when a value
     has no type that there is, and a request for a million parameters keeps them busy for seconds.
+    Which clock it runs by stays as it was when it began: `use_sim_time` is read-only.
 
     Attributes:
         dropped: By absolute topic or service, when something was dropped last [s, monotonic], and
@@ -32,6 +34,10 @@ class ShieldedNode(Node):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.dropped: dict[str, tuple[float, str]] = {}  # first: a node subscribes to /clock itself
         super().__init__(*args, **kwargs)
+        # Nodes look at it when they begin. If anybody could switch it, the clock would leap to zero
+        # or to what somebody publishes.
+        kind = ParameterType.PARAMETER_BOOL
+        self.set_descriptor('use_sim_time', ParameterDescriptor(type=kind, read_only=True))
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Callable[..., Any], *args: Any, **kwargs: Any

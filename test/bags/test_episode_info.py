@@ -99,3 +99,18 @@ def test_what_a_recovery_kept_is_no_episode_and_a_bare_database_is(tmp_path):
     assert find_episodes([tmp_path]) == [tmp_path / 'a', tmp_path / 'b']
     with pytest.raises(DatasetError, match=r'a\.damaged: no episode in it'):
         find_episodes([tmp_path / 'a.damaged'])
+
+
+@pytest.mark.parametrize('letter', [',', '\x01', '\U0001f9be'])
+def test_what_is_written_can_be_read_however_long_its_texts_are(tmp_path, letter):
+    endless = letter * (17 << 20)
+    info = dataclasses.replace(INFO, task=endless, notes=endless, reason=endless)
+    write_episode_info(tmp_path, info)
+    found = read_episode_info(tmp_path)
+    for text in (found.task, found.notes, found.reason):
+        assert len(text) == 1 << 16
+        assert text.startswith(letter * 60_000)
+        assert text.endswith(f'... ({17 << 20} characters)')
+    assert dataclasses.replace(found, task='', notes='', reason='') == dataclasses.replace(
+        INFO, task='', notes='', reason=''
+    )

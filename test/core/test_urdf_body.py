@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 
 import mujoco
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_urdf import joint, link, robot, write_contract
 
+from il_ros.core import urdf_body
 from il_ros.core.arm_geometry import Geometry, Outline, SelfClearance
 from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract
@@ -147,11 +149,45 @@ def test_what_is_no_mesh_is_said(tmp_path, name, content, problem):
         read_mesh(tmp_path / name)
 
 
-def mesh_arm(file, visual=''):
+@pytest.mark.parametrize('name', ['a.stl', 'a.obj'])
+@pytest.mark.parametrize('line', [b'\n', b' ', b'\t\n', b'vertex\n', b'v \n', b'vertex '])
+def test_a_mesh_of_nothing_takes_no_more_time_than_its_size(tmp_path, name, line):
+    (tmp_path / name).write_bytes(b'solid\n' + line * 100_000)
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r'0 triangles|could not convert'):
+        read_mesh(tmp_path / name)
+    assert time.process_time() - begin < 2.0  # the square of it would be half a minute
+
+
+@pytest.mark.parametrize(
+    ('name', 'line', 'most'), [('a.stl', b'vertex 1 1 1\n', 30), ('a.obj', b'v 1 1 1\n', 10)]
+)
+def test_of_a_mesh_no_more_is_read_than_what_is_taken(tmp_path, monkeypatch, name, line, most):
+    monkeypatch.setattr(urdf_body, '_TRIANGLES', 10)
+    (tmp_path / name).write_bytes(line * most)
+    assert len(read_mesh(tmp_path / name)) == 10
+    (tmp_path / name).write_bytes(line * most + line + b'v and vertex and nonsense\n')
+    with pytest.raises(ValueError, match=f'more than {most} vertices'):
+        read_mesh(tmp_path / name)
+
+
+def test_too_many_bodies_are_refused_before_they_take_their_time(tmp_path, monkeypatch):
+    with pytest.raises(ContractError, match='1001 collision bodies; allowed: up to 500'):
+        contract_of(tmp_path, text=mesh_arm('box.stl', more=1000), names=('swing',))
+    (tmp_path / 'box.stl').write_bytes(box_stl((0.06, 0.08, 0.6), False))
+    monkeypatch.setattr(urdf_body, 'MOST_PARTS', 3)
+    contract_of(tmp_path, text=mesh_arm('box.stl', more=1), names=('swing',))
+    monkeypatch.setattr(urdf_body, '_WORTH', 100.0)  # a mesh becomes two
+    with pytest.raises(ContractError, match='4 collision bodies; allowed: up to 3'):
+        contract_of(tmp_path, text=mesh_arm('box.stl', more=1), names=('swing',))
+
+
+def mesh_arm(file, visual='', more=0):
     shape = f'<geometry><mesh filename="{file}" scale="1 1 0.5"/></geometry>'
     seen = f'<visual><geometry><mesh filename="{visual}"/></geometry></visual>' if visual else ''
     return robot(
-        link('base'), link('arm', f'<collision><origin xyz="0 0 0.1"/>{shape}</collision>{seen}'),
+        link('base'), link('arm', f'<collision><origin xyz="0 0 0.1"/>{shape}</collision>{seen}'
+                           + f'<collision>{shape}</collision>' * more),
         link('tip'),
         joint('swing', 'revolute', 'base', 'arm', axis='0 1 0'),
         joint('end', 'fixed', 'arm', 'tip', xyz='0 0 0.4'),

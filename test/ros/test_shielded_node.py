@@ -6,7 +6,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
@@ -116,3 +116,14 @@ def test_parameter_services_survive_values_of_no_type_and_too_many_names(place):
     request = GetParameters.Request(names=['use_sim_time'])
     answer = place.call(GetParameters, 'shielded/get_parameters', request)
     assert len(answer.values) == 1
+
+
+def test_nobody_switches_the_clock_of_a_node_that_runs(place):
+    before = place.node.get_clock().now().nanoseconds
+    value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
+    request = SetParameters.Request(parameters=[Parameter(name='use_sim_time', value=value)])
+    answer = place.call(SetParameters, 'shielded/set_parameters', request)
+    ((successful, reason),) = [(each.successful, each.reason) for each in answer.results]
+    assert (successful, 'read-only' in reason) == (False, True)
+    assert not place.node.get_parameter('use_sim_time').value
+    assert place.node.get_clock().now().nanoseconds > before  # simulated time would be zero
