@@ -95,7 +95,9 @@ class OutputConfig:
         ahead: How far in the future a trajectory begins [control periods], below 1. One that comes
             late by no more than that changes nothing of the motion; one that comes later has to be
             caught up with. The other adapters' commands hold from when they come.
-        rate: Of a gripper, how many goals there are at most [Hz]; 0 for 10.
+        rate: Of a gripper, how many goals there are at most [Hz]; 0 for 10. Of the other adapters
+            but `joint_trajectory`, how many set-points leave in real time [Hz], no fewer than
+            ticks; 0 for one a tick.
         gripper: What the goals of a gripper are.
     """
 

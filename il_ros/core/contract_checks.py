@@ -143,6 +143,8 @@ def _check_outputs(contract: Contract, fail: _Fail) -> None:
     _check_joints([output.joints for output in outputs], action.names, places, fail)
     for output, where in zip(outputs, places, strict=True):
         _check_output(output, contract.arm, where, fail)
+        if output.setpoints and 0.0 < output.rate < contract.rate:
+            fail(f'got {output.rate}', f'{where}.rate', f'0, or {contract.rate:g} and more')
     arms = [pair for pair in zip(outputs, places, strict=True) if pair[0].adapter not in GRIPPERS]
     for output, where in arms[1:]:
         _check_together(arms[0][0], output, where, fail)
@@ -195,8 +197,8 @@ def _check_goals(output: OutputConfig, where: str, fail: _Fail) -> None:
         fail(f'got {len(output.joints)} joints', f'{where}.joints', 'the one joint of a gripper')
     if output.gripper is not None and not gripper:
         fail(f'{output.adapter!r} has no goals', f'{where}.gripper', f'{", ".join(GRIPPERS)} alone')
-    if output.rate and not gripper:
-        fail(f'got {output.rate}', f'{where}.rate', f'0, except for {", ".join(GRIPPERS)}')
+    if output.rate and output.trajectories:
+        fail(f'got {output.rate}', f'{where}.rate', f'0 for {TRAJECTORY}')
     if not 0.0 <= output.rate <= _FASTEST:
         fail(f'got {output.rate}', f'{where}.rate', f'0 to {_FASTEST:g}')
     for name in ('max_effort', 'tolerance'):
@@ -215,6 +217,8 @@ def _check_together(first: OutputConfig, output: OutputConfig, where: str, fail:
     if not same:
         others = 'joint_trajectory alone, twist alone, or others together'
         fail(f'{output.adapter!r} next to {first.adapter!r}', f'{where}.adapter', others)
+    if first.rate != output.rate:
+        fail(f'got {output.rate}', f'{where}.rate', f'{first.rate}, as for the first output')
     if first.adapter == TRAJECTORY and first.ahead != output.ahead:
         fail(f'got {output.ahead}', f'{where}.ahead', f'{first.ahead}, as for the first output')
 

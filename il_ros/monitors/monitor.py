@@ -7,7 +7,7 @@ a protective stop; it is not a safety-rated function.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite, nan
 
@@ -16,7 +16,7 @@ import numpy as np
 from il_ros.core.arm_geometry import Geometry
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
-from il_ros.core.limits import Limits
+from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.checks import Fault
@@ -31,9 +31,40 @@ from il_ros.monitors.plan import Plan, plannable
 from il_ros.monitors.planned_motion import Motion, Rest
 from il_ros.monitors.score_watch import ScoreReading, ScoreWatch
 from il_ros.monitors.scores.score import ScoreInput
-from il_ros.monitors.verdict import Verdict
 
 _DRIVERS: dict[Mode, Source] = {Mode.POLICY: 'policy', Mode.EXPERT: 'expert'}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What one tick came to.
+
+    Attributes:
+        mode: The mode after the tick.
+        plan: What the arm has to do from now on; None: publish nothing.
+        begin: When the plan leaves what was sent before [s]; until then both are the same.
+        fault: The hard fault that is there at this tick.
+        scores: What the calibrated scores say.
+        watched: Whether the policy drove when they were asked, so that they evaluate it.
+        warning: Why the policy drives slowly and an operator should look; empty when it does not.
+        takeover: Whether the expert drives because an operator holds the enable switch.
+        resumed: Whether the policy drives again after a takeover, and has to forget what it saw.
+        reason: Why the monitor is in this mode; in ALARM the first cause.
+        target_end: Where the arm is to be at the end of the tick, shape (N,) [rad or m]; None
+            without a plan.
+    """
+
+    mode: Mode
+    plan: Plan | None
+    begin: float
+    fault: Fault | None
+    scores: ScoreReading
+    watched: bool
+    warning: str
+    takeover: bool
+    resumed: bool
+    reason: str
+    target_end: Array | None
 
 
 class Monitor:

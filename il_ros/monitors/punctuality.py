@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+
+from il_ros.core.limits import Array
 from il_ros.monitors.monitor_config import MonitorConfig
+from il_ros.monitors.plan import Plan
 
 _MEMORY = 10.0  # s
 _SPARE = 1.25  # the next command may be later than every one before it
 _UNDER_WAY = 0.002  # s that a controller needs to get a command in any case
 _GUARD = 0.005  # s
 _NOTHING = 1e-3  # s that ticks may be off without any change
+_SAME = 1e-7  # rad or m, and per s, between two plans that are one
 _Late = deque[tuple[float, float]]
 
 
@@ -168,3 +173,120 @@ class SetpointPace:
     def sent(self, now: float, begin: float) -> None:
         """The set-point of the period from `begin` [s, the plan's time] on left at `now` [s]."""
         self._sent, self._end = now, begin + self._period
+
+
+class SetpointPath:
+    """Goes along the plan in hand, set-point by set-point, and into the next plan without a step.
+
+    It stands between the ticks and a controller as a trajectory controller would: a plan leaves the
+    one before a little later than it is made, and is taken only where all that was sent lies on it
+    as well. Until then, and where none comes any more, the plan in hand is gone along to its end,
+    which is a standstill.
+
+    A set-point is good for one period from when it is sent. A controller of positions waits at the
+    last one for the next, so what was sent late makes all that follows later, and nothing is left
+    out or hurried. One of velocities goes on with the last one, and so does the path.
+
+    Plans are told by their own time, set-points by a clock that never jumps; `prepare` holds the
+    one against the other.
+
+    Args:
+        period: Time between two set-points [s].
+        longest: Silence, of the sender or of those who make plans, after which nothing but an
+            unfinished motion goes on [s].
+        waits: Whether the controller waits where it was sent.
+
+    Attributes:
+        plan: That is gone along; None: nothing is sent.
+    """
+
+    def __init__(self, period: float, longest: float, *, waits: bool) -> None:
+        self._period, self._longest, self._waits = period, longest, waits
+        self.clear()
+
+    def clear(self) -> None:
+        """Send nothing any more."""
+        self.plan: Plan | None = None
+        self._sent = self._heard = 0.0  # when, by the clock that never jumps
+        self._end = 0.0  # time of the plan up to which it was sent
+        self._ends = False
+
+    def let_go(self) -> None:
+        """Send nothing any more once the plan in hand has come to its end."""
+        self._ends = True
+        if self.plan is not None and self.plan.at_rest(self._end):
+            self.clear()
+
+    def prepare(self, now: float, at: float) -> float:
+        """Before a plan is made; gives how much later the plan in hand goes on than it says [s].
+
+        Args:
+            now: The present, by the time of the plans [s].
+            at: The same by the clock that never jumps [s].
+        """
+        if self.plan is None:
+            return 0.0
+        wait = now - self._begin(at)
+        if abs(wait) <= _NOTHING:
+            return 0.0
+        self.plan, self._end = self.plan.put_off(wait), self._end + wait
+        return wait
+
+    @property
+    def end(self) -> float:
+        """Time of the plan up to which it was sent [s]: none can leave it earlier."""
+        return self._end
+
+    def take(self, plan: Plan, begin: float, at: float) -> bool:
+        """Go along `plan` from now on; False where what was sent does not lie on it.
+
+        Args:
+            plan: Of the joints that are sent here.
+            begin: Its time from which on it is gone along, if it is the first [s].
+            at: The present, by the clock that never jumps [s].
+        """
+        if self.plan is None:
+            self._end, self._sent = begin + self._period, at
+        elif not _same(plan.at(self._end), self.plan.at(self._end)):
+            return False
+        elif at - self._sent > self._longest:  # the sender itself was stopped
+            self._end, self._sent = self._begin(at), at - self._period
+        self.plan, self._heard, self._ends = plan, at, False
+        return True
+
+    def next(self, at: float) -> float | None:
+        """When the period of a set-point that leaves at `at` [s] begins, by the plan's time [s].
+
+        None where nothing is to be sent: there is no plan, it has come to its end and was let go,
+        or nobody has said anything for too long.
+        """
+        if self.plan is None:
+            return None
+        rests = self.plan.at_rest(self._end)
+        if self._ends and rests:
+            self.clear()
+            return None
+        if at - self._sent > self._longest or (rests and at - self._heard > self._longest):
+            return None
+        return self._begin(at)
+
+    def sent(self, begin: float, at: float) -> None:
+        """The set-point of the period from `begin` [s, the plan's time] on has left at `at` [s]."""
+        self._end, self._sent = begin + self._period, at
+
+    def silence(self, at: float) -> float:
+        """How long nothing was sent of a motion that goes on, at `at` [s]; 0 where none does."""
+        if self.plan is None or self.plan.at_rest(self._end):
+            return 0.0
+        return at - self._sent
+
+    def _begin(self, at: float) -> float:
+        """Where the controller is on the plan at `at` [s], by the plan's time."""
+        passed = min(max(at - self._sent, 0.0), self._longest)
+        return self._end - self._period + (min(passed, self._period) if self._waits else passed)
+
+
+def _same(state: tuple[Array, Array, Array], other: tuple[Array, Array, Array]) -> bool:
+    """Whether two states are one, as far as positions and velocities go."""
+    pairs = zip(state[:2], other[:2], strict=True)
+    return all(bool(np.all(np.abs(one - two) <= _SAME)) for one, two in pairs)

@@ -19,12 +19,12 @@ from il_ros.core.limits import Array
 from il_ros.monitors.checks import Fault
 from il_ros.monitors.joint_consistency import JointConsistency
 from il_ros.monitors.mode import Mode
+from il_ros.monitors.monitor import Verdict
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
 from il_ros.monitors.sample_checks import SampleChecks
 from il_ros.monitors.tool_consistency import ToolConsistency
-from il_ros.monitors.verdict import Verdict
 from il_ros.msg import ActionChunk, Takeover
 from il_ros.policies.bundle import Bundle, load_bundle
 from il_ros.ros.bundle_settings import BundleSettings
@@ -209,7 +209,7 @@ class MonitorNode(FailSafeNode):
         self._forget()
         period = self._contract.period
         # A repeated set-point has to be in time.
-        often = period / 4 if self._contract.setpoints else max(period / 4, _LOOK)
+        often = period / 4 if self._sender.repeats else max(period / 4, _LOOK)
         self._watchdog = steady_timer(self, often, self._watch)
         patience = self._config.chunk_wait * period + _SURE
         self._deadline = steady_timer(self, patience, self._watch)  # while a tick waits
@@ -366,7 +366,7 @@ class MonitorNode(FailSafeNode):
         elif (
             self._verdict is not None
             and self._verdict.plan is not None
-            and self._contract.setpoints
+            and self._sender.repeats
             and now - self._commanded >= _SILENT * self._contract.period
         ):  # a command is good for one period only: the rest of the plan, its stop, follows
             self._sender.go_on(self._verdict.plan, self._seconds(present), present)

@@ -11,7 +11,7 @@ from il_ros.core.frames import NS, Frame
 from il_ros.core.limits import Array
 from il_ros.monitors.calibrated_scores import Calibration, FittedScores
 from il_ros.monitors.mode import Mode, ModeRefused
-from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor import Monitor, Verdict
 from il_ros.monitors.monitor_assembly import make_monitor, monitor_input
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.monitor_input import Chunk, MonitorInput, Source
@@ -19,7 +19,6 @@ from il_ros.monitors.plan import Plan
 from il_ros.monitors.planned_motion import trajectory_of
 from il_ros.monitors.scores.score import ScoreInput
 from il_ros.monitors.tool_consistency import ToolConsistency
-from il_ros.monitors.verdict import Verdict
 from il_ros.policies.policy import Policy
 from il_ros.policies.score_inputs import ScoreInputs
 from il_ros.sim.controller import TrajectoryController

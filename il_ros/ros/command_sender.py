@@ -19,15 +19,14 @@ from il_ros.core.frames import NS
 from il_ros.core.limits import Array
 from il_ros.core.registry import lookup
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.monitor import Monitor
+from il_ros.monitors.monitor import Monitor, Verdict
 from il_ros.monitors.monitor_config import MonitorConfig
 from il_ros.monitors.plan import Columns, Plan, joined, resting
 from il_ros.monitors.punctuality import Punctuality, SetpointPace
-from il_ros.monitors.verdict import Verdict
 from il_ros.ros.callback_failures import error_text
-from il_ros.ros.output_adapters import OUTPUT_ADAPTERS, make_output
-from il_ros.ros.qos import COMMAND
+from il_ros.ros.output_adapters import OUTPUT_ADAPTERS
 from il_ros.ros.replacement_watch import ReplacementWatch
+from il_ros.ros.setpoint_stream import SetpointSender, SetpointStream, to_each
 from il_ros.ros.trajectory_sender import TrajectorySender
 
 if TYPE_CHECKING:
@@ -35,20 +34,6 @@ if TYPE_CHECKING:
 
 _LONGEST_STOP = 5.0  # s; every arm stands much earlier
 _INSIST = 0.5  # s that a stop is tried beyond its end where nothing can be published
-
-
-class _SetpointSender:
-    """Sends the set-points of one controller that takes one at a time."""
-
-    def __init__(self, node: Node, contract: Contract, columns: Columns) -> None:
-        self.columns, self._adapter = columns, make_output(contract)
-        # Adapters of third parties need not say what their controllers do.
-        self.waits = bool(getattr(self._adapter, 'waits', True))
-        topic = contract.action.output.topic
-        self.publisher = node.create_publisher(self._adapter.message_type, topic, COMMAND)
-
-    def send(self, plan: Plan, begin: float, stamp: int) -> None:
-        self.publisher.publish(self._adapter.message(plan, begin, stamp))
 
 
 class CommandSender:
@@ -61,6 +46,10 @@ class CommandSender:
     to catch up. The arm then carries out the stop that it has, and the next tick goes on from
     there. Commands of the other adapters hold from when they come: no two of them are further apart
     than the plan goes in the time that has passed between them.
+
+    Set-points at a rate of their own leave from a thread, which goes along the plan as a trajectory
+    controller would. A plan that would leave the one before where that has been sent already is
+    withheld: the arm carries out the stop that it has, too.
 
     Where a controller says what it follows, one that it should follow and does not is late in
     transit: the monitor brakes on from what it follows.
@@ -76,10 +65,10 @@ class CommandSender:
             soon as it gets the next; None where nobody knows.
         tell: Takes a line when another node has a goal in a gripper, and when it has none any more.
         simulated: Whether `present` is simulated time, which may wait for a command and go on as
-            soon as it has come.
+            soon as it has come. Then there is one set-point for each tick, whatever their rate.
 
     Attributes:
-        withheld: Trajectories that were not sent, because it was too late for them.
+        withheld: Plans that were not sent, because it was too late for them.
         missed: Ticks that found a controller without a trajectory that it should have had.
     """
 
@@ -119,10 +108,12 @@ class CommandSender:
             for output in contract.outputs
             if output.trajectories
         ]
+        setpoints = [output for output in contract.outputs if output.setpoints]
+        rate = max((output.rate for output in setpoints), default=0.0)
+        rate = 0.0 if simulated else rate
+        period = 1.0 / rate if rate else self._period
         self._setpoints = [
-            _SetpointSender(node, contract.part(output), columns(output))
-            for output in contract.outputs
-            if output.setpoints
+            SetpointSender(node, contract, output, columns(output), period) for output in setpoints
         ]
         self._grippers: list[GripperSender] = [
             lookup('output_adapter', output.adapter, OUTPUT_ADAPTERS)(
@@ -135,13 +126,25 @@ class CommandSender:
         if len(waits) > 1:
             problem = 'controllers that wait at the end of a period, and others that do not'
             raise IlRosError(problem, where='action.outputs', allowed='adapters of one kind')
-        self._pace = SetpointPace(self._period, settings.clock_step, waits=waits != {False})
+        longest = settings.clock_step
+        self._pace = SetpointPace(self._period, longest, waits=waits != {False})
+        self._stream = (
+            SetpointStream(self._setpoints, period=period, longest=longest, present=present)
+            if rate
+            else None
+        )
         self.withheld = self.missed = 0
         self._now = 0.0
         self._same_instant = False
         self._plan: Plan | None = None  # that was last sent, of all joints
         self._torn = False  # whether some outputs got a plan that others did not
+        self._refused = 0  # plans in a row that were not gone along
         self._cut: tuple[Plan, list[Plan]] | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether set-points stop to leave when `send` and `go_on` are not called any more."""
+        return bool(self._setpoints) and self._stream is None
 
     @property
     def publishers(self) -> list[Publisher]:
@@ -152,6 +155,8 @@ class CommandSender:
     def reset(self) -> None:
         """Forget how late commands were: time is counted anew."""
         self._punctuality.clear()
+        if self._stream:
+            self._stream.clear()
         self._forget()
         self.withheld = self.missed = 0
         self._now = 0.0
@@ -164,7 +169,9 @@ class CommandSender:
         for gripper in self._grippers:
             gripper.forget()
         self._pace.clear()
-        self._plan, self._torn = None, False
+        if self._stream:
+            self._stream.let_go()
+        self._plan, self._torn, self._refused = None, False, 0
 
     def problems(self) -> Iterable[str]:
         """Whether commands are too late to drive, or not what the controllers follow."""
@@ -174,6 +181,8 @@ class CommandSender:
             stamp = self._present()
             for each in self._trajectories:
                 yield from each.problems(self._seconds(stamp))
+        if self._stream:
+            yield from self._stream.problems()
         for gripper in self._grippers:
             yield from gripper.problems()
 
@@ -206,6 +215,14 @@ class CommandSender:
         self._same_instant, self._now = now == self._now, now
         for gripper in self._grippers:
             gripper.see(now, positions)
+        if self._stream:
+            if waited := self._stream.prepare(now):
+                monitor.wait(waited)
+            if self._torn and self._stream.plan is not None:
+                monitor.recover(self._followed())
+            self._torn = False
+            monitor.lead = self._lead
+            return
         if not self._trajectories:
             waited, monitor.lead = self._pace.prepare(now)
             if waited:
@@ -221,8 +238,11 @@ class CommandSender:
     def _followed(self) -> Plan:
         """What all controllers follow, each what it has got."""
         plans = [(each.columns, each.plan) for each in self._trajectories]
-        if len(plans) == 1 and not self._grippers and plans[0][1] is not None:
-            return plans[0][1]
+        if self._stream:
+            plans.append((self._stream.columns, self._stream.plan))
+        columns, plan = plans[0]
+        if plan is not None and self._is_whole(columns):
+            return plan
         assert self._plan is not None
         # What a gripper is asked for next is where this plan rests.
         plans += [(each.columns, self._plan.of_joints(each.columns)) for each in self._grippers]
@@ -254,11 +274,13 @@ class CommandSender:
         begin = max(verdict.begin, now)
         late = self._since(stamp)
         stops = [self._stop_or_go(each, verdict, now) for each in self._grippers]
+        if self._stream:
+            return self._stream_on(monitor, verdict, begin, now, stops)
         if not self._trajectories:
             # The tick may be ahead of a simulated clock.
             late = 0.0 if self._simulated and self._same_instant else max(late, 0.0)
             at = now + late, stamp + round(late * NS)
-            self._to_each([partial(self.go_on, verdict.plan, *at, begin=begin), *stops])
+            to_each([partial(self.go_on, verdict.plan, *at, begin=begin), *stops])
             return verdict
         if not self._same_instant:
             self._punctuality.add(now, late)
@@ -277,14 +299,38 @@ class CommandSender:
         if parts and (went_back or self._punctuality.too_late(late, begin - now)):
             self.withheld += 1
             if _stops(verdict):  # a gripper's goal has no stop behind it
-                self._to_each(stops)
+                to_each(stops)
             return monitor.withdraw(verdict)
         self._plan = verdict.plan
         try:
-            self._to_each([*sends, *stops])
+            to_each([*sends, *stops])
         finally:
             self._torn = len({each.plan is plan for each, plan in parts}) > 1
         return verdict
+
+    def _stream_on(
+        self,
+        monitor: Monitor,
+        verdict: Verdict,
+        begin: float,
+        now: float,
+        stops: Sequence[Callable[[], None]],
+    ) -> Verdict:
+        """Go along the verdict's plan, unless it leaves the one before too early for that."""
+        assert self._stream is not None
+        assert verdict.plan is not None
+        taken, end = self._stream.take(self._part(verdict.plan, self._stream.columns), begin)
+        self._punctuality.add(now, end - now)
+        if taken or _stops(verdict):  # a gripper's goal has no stop behind it
+            self._torn = taken  # should a goal not leave
+            to_each(stops)
+        self._refused = 0 if taken else self._refused + 1
+        self._torn = self._refused > 1  # it was not late: it does not go on from what is followed
+        if taken:
+            self._plan = verdict.plan
+            return verdict
+        self.withheld += 1
+        return monitor.withdraw(verdict)
 
     def _let_go(self, now: float, *, stop: bool) -> None:
         """Command nothing any more.
@@ -316,20 +362,11 @@ class CommandSender:
         return self._cut[1]
 
     def _part(self, plan: Plan, columns: Columns) -> Plan:
-        whole = np.array_equal(columns, np.arange(len(self._names)))
-        return plan if whole else plan.of_joints(columns)
+        return plan if self._is_whole(columns) else plan.of_joints(columns)
 
-    @staticmethod
-    def _to_each(sends: Sequence[Callable[[], object]]) -> None:
-        """Try every output; the first failure is raised when all have been tried."""
-        failures = []
-        for send in sends:
-            try:
-                send()
-            except Exception as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+    def _is_whole(self, columns: Columns) -> bool:
+        """Whether they are all joints, in order."""
+        return np.array_equal(columns, np.arange(len(self._names)))
 
     def go_on(self, plan: Plan, now: float, stamp: int, *, begin: float | None = None) -> float:
         """Publish the set-point of `plan` that follows the one before.
@@ -350,7 +387,7 @@ class CommandSender:
             partial(each.send, self._part(plan, each.columns), begin, stamp)
             for each in self._setpoints
         ]
-        self._to_each(sends)
+        to_each(sends)
         # Only now it is known when they left, but by a clock that goes on because they did.
         late = 0.0 if self._simulated else max(self._since(stamp), 0.0)
         self._pace.sent(now + late, begin)
@@ -372,6 +409,9 @@ class CommandSender:
         """
         for gripper in self._grippers:
             self._end(partial(gripper.send, plan.of_joints(gripper.columns), now, stop=True))
+        if self._stream:
+            self._end_stream(plan, now, sleep)
+            return
         if not self._setpoints:
             return
         for step in range(ceil(_LONGEST_STOP / self._period)):
@@ -385,6 +425,17 @@ class CommandSender:
                 return
             sleep(self._period)
 
+    def _end_stream(self, plan: Plan, now: float, sleep: Callable[[float], None]) -> None:
+        """Carry out the stop that is `plan`, or where it is too late for it the one in hand."""
+        assert self._stream is not None
+        self._stream.take(self._part(plan, self._stream.columns), now)
+        self._stream.let_go()
+        for _ in range(ceil(_LONGEST_STOP / self._period)):
+            if self._stream.plan is None:
+                break
+            sleep(self._period)
+        self._stream.close()
+
     def _end(self, stop: Callable[[], None]) -> bool:
         """Send the last there is; a failure, of which it tells, must not keep back what follows."""
         try:
@@ -396,7 +447,7 @@ class CommandSender:
 
     def values(self) -> dict[str, object]:
         """What was measured, for the diagnostics."""
-        if not self._trajectories:
+        if not self._trajectories and self._stream is None:
             return {}
         punctuality = self._punctuality
         return {
@@ -409,6 +460,8 @@ class CommandSender:
 
     def _controller_values(self) -> dict[str, object]:
         """By the topic where there are several."""
+        if self._stream:
+            return self._stream.values()
         if len(self._trajectories) == 1:
             return self._trajectories[0].values()
         return {

@@ -9,7 +9,7 @@ from il_ros.core import topics
 from il_ros.core.contract import Contract
 from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
-from il_ros.monitors.verdict import Verdict
+from il_ros.monitors.monitor import Verdict
 from il_ros.msg import ActionChunk, EpisodeEvent, MonitorScores, MonitorStatus
 from il_ros.ros.diagnostics import ERROR, OK, WARN, Report
 from il_ros.ros.message_conversion import chunk_message, doubles, fill_stamp, to_duration

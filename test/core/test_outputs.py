@@ -71,7 +71,7 @@ def test_a_controller_sees_its_joints_in_its_order_alone():
             [arm(joints=ARM[:6]), finger(adapter='gripper_command', joints=[ARM[6], *FINGER])],
             r'outputs\[1\].joints: got 2 joints; allowed: the one joint of a gripper',
         ),
-        ([arm(rate=100.0), finger()], r'outputs\[0\].rate: got 100.0; allowed: 0, except for grip'),
+        ([arm(rate=100.0), finger()], r'outputs\[0\].rate: got 100.0; allowed: 0 for joint_traj'),
         (
             [arm(gripper={}), finger()],
             r"outputs\[0\].gripper: 'joint_trajectory' has no goals; all",
