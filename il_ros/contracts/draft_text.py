@@ -41,6 +41,7 @@ class DraftText:
 
     def remark(self, text: str = '', indent: int = 0) -> None:
         """A comment of its own, or an empty line."""
+        text = ' '.join(text.splitlines())  # a bag's path may have several
         self._lines.append(f'{" " * indent}# {text}' if text else '')
 
     def put(self, key: str, value: Any = None, *, indent: int = 0, doubt: str = '') -> None:
@@ -82,7 +83,15 @@ def flow(value: Any) -> str:
         return f'[{", ".join(map(flow, value))}]'
     if isinstance(value, Mapping):
         return f'{{{", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items())}}}'
-    text = yaml.safe_dump(value, default_flow_style=True, width=float('inf'), allow_unicode=True)
+    # Escaped where it has to be: else a line break in it would be one here.
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        default_style=style,
+        width=float('inf'),
+        allow_unicode=style is None,
+    )
     return text.removesuffix('\n').removesuffix('\n...')
 
 

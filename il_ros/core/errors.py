@@ -84,6 +84,11 @@ def printable(text: str, longest: int = _LONGEST) -> str:
     )
 
 
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """A printable text in one line, so that none that somebody sent passes for a line of a log."""
+    return printable(text, longest).replace('\n', ' ').replace('\t', ' ')
+
+
 def require(
     fine: object,
     value: object,

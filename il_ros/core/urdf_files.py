@@ -233,6 +233,11 @@ def _expanded(path: Path, arguments: Mapping[str, str], where: str) -> str:
         require_regular(path, LIMIT)
     except OSError as problem:
         raise ContractError(f'cannot be read: {reason(problem)}', where=where) from None
+    if odd := [name for name in arguments if not name.isidentifier()]:
+        # Of one that begins with a dash xacro would take an option, such as a file to write.
+        raise ContractError(
+            f'argument {odd[0]!r}', where=where, allowed='a name of letters, digits, _'
+        )
     given = [f'{name}:={value}' for name, value in arguments.items()]
     command = [*_xacro(where), str(path), *given]
     try:
@@ -250,7 +255,9 @@ def _xacro(where: str) -> list[str]:
     if executable := shutil.which('xacro'):
         return [executable]
     if importlib.util.find_spec('xacro') is not None:
-        return [sys.executable, '-c', 'import sys, xacro; sys.exit(xacro.main())']
+        # What it imports is what this process would, and nothing that lies in the current folder.
+        code = f'import sys; sys.path[:] = {sys.path!r}; import xacro; sys.exit(xacro.main())'
+        return [sys.executable, '-c', code]
     raise ContractError(
         'it is xacro, and there is no xacro here',
         where=where,

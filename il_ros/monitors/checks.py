@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.arm_geometry import Geometry
+from il_ros.core.errors import one_line
 from il_ros.core.geometry import every, finite, norm
 from il_ros.core.limits import Array, Limits
 from il_ros.monitors.monitor_input import Chunk, MonitorInput
@@ -34,11 +35,15 @@ class Fault:
 
     Attributes:
         kind: Which check failed.
-        text: Where, what was found, and the limit with its unit.
+        text: Where, what was found, and the limit with its unit; in one line of bounded length,
+            whatever a message said, for it is latched, published with every status, and logged.
     """
 
     kind: FaultKind
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'text', one_line(self.text))
 
 
 def chunk_content(

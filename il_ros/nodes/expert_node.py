@@ -25,6 +25,8 @@ from il_ros.ros.qos import CHUNKS
 from il_ros.ros.spin import run_node
 from il_ros.srv import QueryExpert
 
+_MOST = 1000  # steps of a chunk
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertConfig:
@@ -32,7 +34,7 @@ class ExpertConfig:
 
     contract: str = setting('', 'Contract file.')
     expert: str = setting('pick_place', 'Name of the expert: a task, or a heuristic.')
-    horizon: int = setting(4, 'Steps of a chunk.', low=1, high=1000)
+    horizon: int = setting(4, 'Steps of a chunk.', low=1, high=_MOST)
     stream: bool = setting(True, 'Publish a chunk for every observation, not only on request.')
 
 
@@ -73,6 +75,7 @@ class ExpertNode(ManagedNode):
 
     def _on_query(self, request: QueryExpert.Request, response: QueryExpert.Response) -> None:
         self.require_active()
+        require(request.horizon <= _MOST, request.horizon, 'horizon', f'up to {_MOST} steps')
         frame = self._newest
         if request.observation.keys:
             given, frame = request.observation.header.frame_id, frame_of(request.observation)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from rclpy.node import Node
 
-from il_ros.core.errors import printable
+from il_ros.core.errors import one_line, printable
 
 HOLD = 1.0
 """How long a failure counts at least [s]."""
@@ -25,7 +25,7 @@ T = TypeVar('T')
 
 def error_text(error: Exception) -> str:
     """An exception in one short line."""
-    return printable(f'{type(error).__name__}: {error}', _LENGTH).replace('\n', ' ')
+    return one_line(f'{type(error).__name__}: {error}', _LENGTH)
 
 
 @dataclass

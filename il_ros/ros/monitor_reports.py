@@ -7,6 +7,7 @@ from rclpy.publisher import Publisher
 
 from il_ros.core import topics
 from il_ros.core.contract import Contract
+from il_ros.core.errors import one_line
 from il_ros.core.frames import NS
 from il_ros.monitors.mode import Mode
 from il_ros.monitors.monitor import Verdict
@@ -71,6 +72,7 @@ class MonitorReports:
 
     def note(self, text: str, stamp: int) -> None:
         """Log and publish something that is no change of mode, at `stamp` [ns]."""
+        text = one_line(text)  # it names nodes, as they name themselves
         self._node.get_logger().warning(text)
         event = EpisodeEvent(kind=EpisodeEvent.NOTE, text=text)
         self._events.publish(fill_stamp(event, stamp))

@@ -12,7 +12,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 from rclpy.task import Future
 
-from il_ros.core.errors import IlRosError, printable
+from il_ros.core.errors import IlRosError, one_line
 
 _NAMES = 1_000  # parameters of one request; rclpy compares each with all there are
 
@@ -89,7 +89,7 @@ class ShieldedNode(Node):  # type: ignore[misc]
         future.add_done_callback(shielded)
 
     def _drop(self, name: str, what: str, error: Exception) -> None:
-        reason = printable(f'{type(error).__name__}: {error}', 200)
+        reason = one_line(f'{type(error).__name__}: {error}', 200)
         self.dropped[name] = time.monotonic(), reason
         log = self.get_logger()
         log.error(f'{name}: {what} dropped: {reason}', throttle_duration_sec=5.0)

@@ -345,3 +345,26 @@ def test_a_mark_has_one_line():
     text.put('a', [1.0, 0.123456], doubt='two\nlines')
     assert str(text) == f'a: [1.0, 0.1235]  # {MARK}: two lines\n'
     assert flow({'a': [True, 'x']}) == '{a: [true, x]}'
+
+
+@pytest.mark.parametrize(
+    'text', ['a\nb', '-\n- x', 'a\x85b', 'x\u2028  y', '\n', 'a\r\nb', '\ud800', '\x1b[2J', 'a\tb']
+)
+def test_no_text_breaks_out_of_its_line(text):
+    line = flow({'k': [text, (text,)], text: 1})
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
+    assert yaml.safe_load(line) == {'k': [text, [text]], text: 1}
+
+
+def test_what_a_message_says_adds_no_line_to_a_contract():
+    def shown(text):
+        seen = DRIVERS['ur']()
+        more = [poses(f'/p{i}', 20, text, (0, 0, 0), (0, 0, 0, 1)) for i in range(2)]
+        topics = {**seen.topics, **{each.name: each for each in more}}
+        return drafted(replace(seen, topics=topics, source=f'bags/{text}'))
+
+    plain, _ = shown('camera')
+    odd, data = shown('a\nx\n\nevil:\n  topic')
+    assert len(odd.text.splitlines()) == len(plain.text.splitlines())
+    assert 'evil' not in data['observations']

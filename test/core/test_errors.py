@@ -7,6 +7,7 @@ from il_ros.core.errors import (
     ContractError,
     DatasetError,
     IlRosError,
+    one_line,
     printable,
     require,
     unwritable,
@@ -59,3 +60,10 @@ def test_an_error_can_be_sent_and_printed_whatever_a_file_says():
 def test_what_is_printed_does_not_control_a_terminal():
     text = printable('red \x1b[31m\x07, turned \u202e, lone \ud800, ° and ö\n\tremain')
     assert text == 'red \\x1b[31m\\x07, turned \\u202e, lone \\ud800, ° and ö\n\tremain'
+
+
+def test_no_text_passes_for_a_line_of_the_log():
+    assert one_line('device\n[INFO] fine\tand \x1b[2J\r\u2028') == (
+        'device [INFO] fine and \\x1b[2J\\r\\u2028'
+    )
+    assert one_line('x' * 3000, 10) == 'xxxxxxxxxx... (3000 characters)'

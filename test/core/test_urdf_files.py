@@ -207,6 +207,25 @@ def test_xacro_is_expanded_by_what_is_installed_or_refused_with_the_way_out(tmp_
         load_contract(path)
 
 
+def test_xacro_runs_nothing_of_the_current_folder_and_takes_no_option(tmp_path, monkeypatch):
+    path = write_contract(tmp_path, urdf='odd.xacro', arguments={'side': 'left'})
+    (tmp_path / 'odd.urdf').rename(tmp_path / 'odd.xacro')
+    here, installed = tmp_path / 'here', tmp_path / 'installed'
+    for folder, text in (
+        (here, 'raise SystemExit(7)'),
+        (installed, f'main = lambda: print({ODD!r})'),
+    ):
+        folder.mkdir()
+        (folder / 'xacro.py').write_text(text)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.syspath_prepend(installed)
+    assert load_contract(path).arm_name == 'odd'
+    path.write_text(path.read_text().replace('side: left', '-o/tmp/there: left'))
+    with pytest.raises(ContractError, match=r"argument '-o/tmp/there'; allowed: a name of letters"):
+        load_contract(path)
+
+
 def test_a_built_in_arm_needs_no_urdf():
     data = contract_data('franka', ('a',), position_min=[0.0], position_max=[1.0], velocity=[1.0])
     contract = parse_contract(yaml.safe_dump(data))

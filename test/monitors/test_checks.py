@@ -86,6 +86,14 @@ def test_a_bad_chunk_is_named(change, text):
     assert judge(replace(CHUNK, **change)) == checks.Fault('chunk', f'policy chunk: {text}')
 
 
+@pytest.mark.parametrize('field', ['contract_hash', 'policy_id', 'names', 'source'])
+def test_what_a_chunk_says_neither_floods_nor_forges_what_is_said_of_it(field):
+    text = '\n[INFO] all is well \x1b[2J' + 'x' * 1_000_000
+    fault = judge(replace(CHUNK, **{field: (text, 'b') if field == 'names' else text}))
+    assert len(fault.text) < 2100
+    assert fault.text.isprintable()  # and so without a line break
+
+
 def test_stamps():
     def at(stamp):
         return checks.stamp('frame', stamp, 10.0, max_age=0.2, future=0.05)

@@ -101,8 +101,9 @@ def _gathered(nodes):
     }  # fmt: skip
     for right, of in (('execute', 'reply'), ('call', 'request')):
         rights[right] = {n.partition('/_action/')[0] for n in rights[of] if '/_action/' in n}
+    own = rights['execute'] | rights['call']  # of these the right covers all topics and services
     for right in asked:
-        rights[right] = {n for n in rights[right] if '/_action/' not in n}
+        rights[right] = {n for n in rights[right] if n.partition('/_action/')[0] not in own}
     return rights
 
 
