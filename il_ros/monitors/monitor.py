@@ -109,18 +109,19 @@ class Monitor:
         self._dt, self._config, self._setpoints, self._delay = dt, config, setpoints, delay
         self._machine, self._limits = ModeMachine(), limits
         planned = plannable(limits, config.motion_share, dt, splines=not setpoints)
+        moves = geometry.moves if geometry else None
+        moves = np.full(len(limits.names), True) if moves is None else moves
+        goals = np.isin(limits.names, list(grippers))
+        self._moves = moves = moves & ~goals
         self._motion = Motion(
             planned,
             dt=dt,
             geometry=geometry,
             margin=config.workspace_margin,
+            joint_margin=np.where(moves, config.joint_margin, 0.0),
             full_speed_lead=config.full_speed_lead,
         )
         self._watch = ScoreWatch(calibration, config)
-        moves = geometry.moves if geometry else None
-        moves = np.full(len(limits.names), True) if moves is None else moves
-        goals = np.isin(limits.names, list(grippers))
-        self._moves = moves = moves & ~goals
         self._measured = MeasurementChecks(
             limits, config, dt=dt, geometry=geometry, goals=goals, delay=delay
         )

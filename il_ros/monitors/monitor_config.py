@@ -50,6 +50,8 @@ class MonitorConfig:
             opens and shuts.
         workspace_margin: How far inside the workspace box, and outside keep-out zones, commanded
             motion stays [m].
+        joint_margin: How far inside the joints' position limits commanded motion stays [rad or m],
+            grippers apart and at most a hundredth of a joint's range; the arm overshoots a stop.
         handover: Time in which the arm moves to the target of a new driver, where that is more than
             one tick away [s].
         takeover_age: Longest silence of the node that reports the enable switch, during a takeover
@@ -92,6 +94,7 @@ class MonitorConfig:
     frozen_motion: float = _within(0.004, 1e-5, 0.5)
     gripper_time: float = _within(1.0, 0.0, 10.0)
     workspace_margin: float = _within(0.01, 0.0, 0.2)
+    joint_margin: float = _within(0.005, 0.0, 0.1)
     handover: float = _within(0.5, 0.0, 10.0)
     takeover_age: float = _within(0.25, 0.0, 5.0)
     takeover_clutch: bool = False

@@ -21,6 +21,7 @@ from il_ros.core.geometry import every
 from il_ros.core.limits import Array, Limits
 
 POSITION_TOLERANCE = 1e-7  # [rad or m], what rounding in ruckig may cost; no encoder sees it
+_LARGEST_MARGIN = 0.01  # share of a joint's range
 _HEADROOM = 1.0 - 1e-6  # plans use this share of the limits, so that rounding never exceeds them
 _SLACK = 1.0 + 1e-9
 
@@ -213,10 +214,22 @@ class Planner:
 
     A plan that would leave a bound is never handed out: the planner goes on with the plan that it
     was given, which brakes inside the bounds, and says so in `Plan.problem`.
+
+    Args:
+        limits: What the joints may do.
+        margin: How far inside their position limits plans stay, for all joints or shape (N,)
+            [rad or m], but at most a hundredth of their range. One that begins nearer to a limit
+            may stay there and goes no nearer.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, margin: Array | float = 0.0) -> None:
         self._limits = limits
+        inside = np.minimum(margin, _LARGEST_MARGIN * (limits.position_max - limits.position_min))
+        self._inside: tuple[Array, Array] = (
+            limits.position_min + inside,
+            limits.position_max - inside,
+        )
+        self._low, self._high = self._inside
         size = len(limits.names)
         self._top = limits.velocity * _HEADROOM
         self._joints = [_input(limits, slice(i, i + 1)) for i in range(size)]
@@ -229,7 +242,10 @@ class Planner:
     def hold(self, position: Array, t: float) -> Plan:
         """A rest from `t` on at `position` (N,), clipped to the position limits."""
         limits = self._limits
-        return resting(np.clip(position, limits.position_min, limits.position_max), t)
+        begin = np.clip(position, limits.position_min, limits.position_max)
+        low, high = self._inside
+        self._low, self._high = np.minimum(low, begin), np.maximum(high, begin)
+        return resting(begin, t)
 
     def towards(
         self,
@@ -250,16 +266,17 @@ class Planner:
         Args:
             plan: The plan that is being executed.
             start: When to leave it [s].
-            target: Position at `start + dt`, shape (N,); clipped to the position limits.
+            target: Position at `start + dt`, shape (N,); clipped to the position limits and the
+                margin inside them.
             target_velocity: Velocity there, shape (N,); clipped to the velocity limits and to
-                what can still be stopped before the position limit.
+                what can still be stopped before that.
             dt: Length of one tick [s].
             most: Speed that a joint slows down to if it is faster, shape (N,); None for the limits.
         """
         top = self._top if most is None else np.minimum(self._top, most)
         self._allow(top)
         state = plan.at(start)
-        goal = np.clip(target, self._limits.position_min, self._limits.position_max)
+        goal = np.clip(target, self._low, self._high)
         speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt), top)
         # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
         # motion to a rest at the goal does not. It is for those joints alone that need it: a
@@ -340,10 +357,10 @@ class Planner:
         return _halves(rows)
 
     def _stoppable(self, position: Array, velocity: Array, most: Array) -> Array:
-        """`velocity` clipped to `most`, and so that braking ends before the position limit."""
+        """`velocity` clipped to `most`, and so that braking ends before the position bound."""
         a, j = self._limits.acceleration * _HEADROOM, self._limits.jerk * _HEADROOM
-        up = np.where(velocity > 0, self._limits.position_max - position, 0.0)
-        room = np.where(velocity < 0, position - self._limits.position_min, up)
+        up = np.where(velocity > 0, self._high - position, 0.0)
+        room = np.where(velocity < 0, position - self._low, up)
         # Stopping from v at rest acceleration takes v^2/2a + va/2j, or v^(3/2)/j^(1/2) when the
         # acceleration limit is not reached; both inverted here.
         ramp = a * a / j
@@ -360,13 +377,13 @@ class Planner:
 
         Args:
             plan: The plan.
-            tolerance: How far each joint may be outside its position limits, (N,) [rad or m].
+            tolerance: How far each joint may be outside its position bounds, (N,) [rad or m].
         """
         limits = self._limits
         lowest, highest, speed = plan.extremes()
         checks = (
-            ('position', limits.position_min - lowest, tolerance),
-            ('position', highest - limits.position_max, tolerance),
+            ('position', self._low - lowest, tolerance),
+            ('position', highest - self._high, tolerance),
             ('speed', speed, limits.velocity * _SLACK),
             ('acceleration', np.abs(plan.pieces[3]).max(axis=0), limits.acceleration * _SLACK),
             ('jerk', np.abs(plan.pieces[4]).max(axis=0), limits.jerk * _SLACK),

@@ -39,6 +39,7 @@ class Motion:
         dt: Control period [s].
         geometry: Where tool and links are; None when the arm has no kinematic model.
         margin: How far inside the workspace box, and outside the keep-out zones, plans stay [m].
+        joint_margin: The same of the position limits, see `Planner`.
         full_speed_lead: Lead up to which the arm drives at full speed [s].
 
     Attributes:
@@ -53,10 +54,11 @@ class Motion:
         dt: float,
         geometry: Geometry | None,
         margin: float,
+        joint_margin: Array | float = 0.0,
         full_speed_lead: float = MonitorConfig.full_speed_lead,
     ) -> None:
         self._limits, self._dt, self._geometry, self._margin = limits, dt, geometry, margin
-        self._planner = Planner(limits)
+        self._planner = Planner(limits, joint_margin)
         self._stopping = StoppingWay(limits, full_speed_lead + dt)
         self.lead = 0.0
         self._plan: Plan | None = None

@@ -219,3 +219,43 @@ def test_what_two_controllers_follow_is_one_plan_of_all_joints():
         np.testing.assert_allclose(part, values, atol=1e-9)
     assert whole.end_time == pytest.approx(max(part.end_time for _, part in parts))
     np.testing.assert_allclose(whole.end, [plans[0].end[0], plans[1].end[1], plans[0].end[2]])
+
+
+def driven(planner, plan, target, ticks=60):
+    """Where joints are (N,) at every moment while they are driven towards `target`."""
+    way = []
+    for tick in range(ticks):
+        plan = planner.towards(plan, tick * DT, target, ZERO, DT)
+        assert not plan.problem
+        way.append(plan.at(tick * DT + np.linspace(0, DT, 20))[0])
+    return np.concatenate([*way, plan.end[None]])
+
+
+@pytest.mark.parametrize('end', ['position_min', 'position_max'])
+def test_plans_stay_the_margin_inside_the_position_limits(end):
+    planner = Planner(LIMITS, np.array([0.01, 0.01, 0.0]))
+    limit = getattr(LIMITS, end)
+    way = driven(planner, planner.hold(MIDDLE, 0.0), limit + np.sign(limit - MIDDLE))
+    np.testing.assert_allclose(np.abs(way - limit).min(axis=0), [0.01, 0.01, 0.0], atol=1e-6)
+
+
+def test_a_margin_is_at_most_a_hundredth_of_the_range():
+    planner = Planner(LIMITS, 0.1)
+    way = driven(planner, planner.hold(MIDDLE, 0.0), LIMITS.position_max + 1)
+    span = LIMITS.position_max - LIMITS.position_min
+    np.testing.assert_allclose(way.max(axis=0), LIMITS.position_max - 0.01 * span, atol=1e-6)
+
+
+def test_a_joint_that_begins_within_the_margin_neither_jumps_nor_goes_nearer_to_the_limit():
+    planner, begin = Planner(LIMITS, 0.02), LIMITS.position_max - np.array([0.001, 0.01, 0.0])
+    plan = planner.hold(begin, 0.0)
+    np.testing.assert_array_equal(plan.end, begin)
+    way = driven(planner, plan, LIMITS.position_max + 1)
+    np.testing.assert_allclose(way, np.broadcast_to(begin, way.shape), atol=1e-6)
+    # It may leave, and come back to where it began, in this motion; in another one it may not.
+    back = driven(planner, plan, MIDDLE)[-1]
+    assert (back < begin - 0.01).all()
+    way = driven(planner, planner.hold(MIDDLE, 0.0), LIMITS.position_max + 1)
+    span = LIMITS.position_max - LIMITS.position_min
+    margin = np.minimum(0.02, 0.01 * span)
+    np.testing.assert_allclose(way.max(axis=0), LIMITS.position_max - margin, atol=1e-6)
