@@ -277,7 +277,9 @@ class Planner:
         self._allow(top)
         state = plan.at(start)
         goal = np.clip(target, self._low, self._high)
-        speed = self._stoppable(goal, _without_run_up(state, goal, target_velocity, dt), top)
+        a, j = self._limits.acceleration * _HEADROOM, self._limits.jerk * _HEADROOM
+        wanted = _without_run_up(state, goal, target_velocity, dt, acceleration=a, jerk=j)
+        speed = self._stoppable(goal, wanted, top)
         # Arriving in time, with speed, may swing across a limit that is near; the time-optimal
         # motion to a rest at the goal does not. It is for those joints alone that need it: a
         # gripper at its limit must not change how the arm moves.
@@ -398,19 +400,52 @@ class Planner:
         return problem, all_inside
 
 
-def _without_run_up(state: State, goal: Array, velocity: Array, dt: float) -> Array:
+def _without_run_up(
+    state: State, goal: Array, velocity: Array, dt: float, *, acceleration: Array, jerk: Array
+) -> Array:
     """`velocity` (N,) reduced to what a joint can have at `goal` without going back first.
 
     On its way from `state` to `goal` in `dt` a joint of constant acceleration ends with its speed
     changed by twice the difference to the mean speed; one that also has to build that acceleration
-    up gets less. Asked for more, a time-optimal motion takes a run-up in the other direction.
+    up gets less. Where `acceleration` and `jerk` (N,) do not allow that, it gets the speed that
+    they allow on the way to the goal, however long that takes. Asked for more, a time-optimal
+    motion takes a run-up in the other direction.
     """
-    position, before, _ = state
-    mean = (goal - position) / dt
-    most = before + 1.5 * (mean - before)
-    forwards = np.minimum(velocity, np.maximum(most, 0.0))
-    backwards = np.maximum(velocity, np.minimum(most, 0.0))
-    return np.where(mean > 0, forwards, backwards)
+    position, before, bent = state
+    way = goal - position
+    sign = np.where(way > 0, 1.0, -1.0)
+    most = sign * (before + 1.5 * (way / dt - before))
+    most = np.minimum(most, _built_up(np.abs(way), sign * before, sign * bent, acceleration, jerk))
+    reduced: Array = sign * np.minimum(sign * velocity, np.maximum(most, 0.0))
+    return reduced
+
+
+def _built_up(way: Array, speed: Array, bent: Array, most: Array, jerk: Array) -> Array:
+    """Highest speed after `way` (N,), 0 or more, and without acceleration there.
+
+    Args:
+        way: Length of the way.
+        speed: At its begin, along it.
+        bent: Acceleration at its begin, along it.
+        most: Limit of the acceleration.
+        jerk: Limit of the jerk.
+    """
+    # As from where the acceleration is 0: a motion that builds it up came from there, and one
+    # that brakes gets there.
+    speed = np.maximum(speed, 0.0)
+    bent = np.minimum(bent, np.sqrt(2 * jerk * speed))
+    time = np.abs(bent) / jerk
+    speed = np.maximum(speed - jerk * time**2 / 2, 0.0)
+    way = np.maximum(way + np.sign(bent) * time * (speed + jerk * time**2 / 6), 0.0)
+    # With ramps up to the limit of the acceleration and down again; else those of the root of
+    # (2 speed + jerk t^2) t = way, shorter ones.
+    ramp = most**2 / jerk
+    long = np.sqrt((speed - ramp / 2) ** 2 + 2 * most * way) - ramp / 2
+    half, third = way / (2 * jerk), 2 * speed / (3 * jerk)
+    root = np.cbrt(half + np.sqrt(half**2 + third**3))
+    time = root - np.divide(third, root, out=np.zeros_like(root), where=root > 0)
+    short = speed + jerk * time**2
+    return np.where(long >= speed + ramp, long, short)
 
 
 def _assemble(begin: float, state: State, durations: Array, jerks: Array) -> Plan:

@@ -1,5 +1,6 @@
 """Plans: inside every limit, without a step, ending at rest, whatever is asked for."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -194,6 +195,35 @@ def test_a_short_way_with_much_speed_at_its_end_takes_no_run_up():
     plan = planner.towards(plan, 0.0, np.full(3, 0.011), np.full(3, 0.45), 0.05)
     assert plan.at(np.linspace(0.0, 0.05, 200))[0].min() >= -1e-6
     assert (plan.at(0.05)[0] > 0.009).all()
+
+
+@settings(max_examples=15)
+@given(
+    acceleration=st.floats(1.0, 30.0),
+    ramp=st.floats(0.001, 0.05),  # s in which the jerk builds that up
+    share=st.floats(0.02, 0.9),
+    forwards=st.booleans(),
+)
+def test_a_joint_never_goes_back_on_its_way_to_a_speed(acceleration, ramp, share, forwards):
+    """Asked in each tick to be where its target speed takes it, whatever its limits are."""
+    top, sign = 2.0, 1.0 if forwards else -1.0
+    limits = replace(
+        LIMITS,
+        position_min=np.full(3, -50.0),
+        position_max=np.full(3, 50.0),
+        velocity=np.full(3, top),
+        acceleration=np.full(3, acceleration),
+        jerk=np.full(3, acceleration / ramp),
+    )
+    planner, speed = Planner(limits), np.full(3, sign * share * top)
+    plan, ticks = planner.hold(np.zeros(3), 0.0), 2 * math.ceil((top / acceleration + 0.2) / 0.05)
+    for tick in range(ticks):
+        now = tick * 0.05
+        target = plan.at(now)[0] + speed * 0.05
+        plan = planner.towards(plan, now, target, speed, 0.05)
+        assert not plan.problem
+        assert (sign * plan.at(np.linspace(now, now + 0.05, 50))[1]).min() >= -1e-3 * share * top
+    np.testing.assert_allclose(plan.at(ticks * 0.05)[1], speed, rtol=0.02)
 
 
 def test_what_two_controllers_follow_is_one_plan_of_all_joints():
