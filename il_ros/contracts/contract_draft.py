@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from il_ros.contracts.tool_links import base_links, reach, tip_links
 from il_ros.core.decoders import Composite, decoded_types, decoder_for
 from il_ros.core.seen_graph import SeenGraph, SeenTopic, listed
 
+_INSIDE = 1e-3  # rad or m, from a limit
 _FORCE, _TORQUE = 60.0, 15.0  # N, N m
 _FRANKA = {'replaces': False, 'aborted': 'grasp'}  # of franka_gripper, by its source
 _FRANKA_ACTIONS = tuple(f'/{name}_gripper/gripper_action' for name in ('franka', 'fr3', 'panda'))
@@ -72,6 +74,20 @@ def draft_contract(
     """
     found = seen_robot(seen, namespace=namespace, robot=robot, urdf=urdf)
     return _Drafter(found, name, namespace, rate).draft()
+
+
+def _standing(robot: SeenRobot) -> dict[str, float]:
+    """Where the joints of its arms were seen last, a little inside their limits."""
+    home: dict[str, float] = {}
+    for arm in robot.arms:
+        if arm.position is None or robot.description is None:
+            continue
+        seen = dict(zip(arm.position.names, arm.position.position[-1].tolist(), strict=True))
+        for name in arm.joints:
+            joint, value = robot.description.joints.get(name), seen.get(name, math.nan)
+            if joint is not None and math.isfinite(value):
+                home[name] = min(max(value, joint.lower + _INSIDE), joint.upper - _INSIDE)
+    return home
 
 
 class _Drafter:
@@ -134,6 +150,8 @@ class _Drafter:
         sides = [arm.prefix.removesuffix('_') for arm in robot.arms]
         value = links[0] if len(links) == 1 else dict(zip(sides, links, strict=True))
         text.put('tip', value, indent=2, doubt=doubt)
+        if home := _standing(robot):
+            text.put('home', home, indent=2, doubt='where it stood: where a task is to begin?')
 
     def _base_frame(self) -> tuple[str, str]:
         """The frame of Cartesian quantities: that of the tool's pose, else where the arm begins."""
@@ -194,8 +212,7 @@ class _Drafter:
             key = key_of(relative(topic.name, self._namespace), 'observation', taken)
             taken.append(key)
             stream, other = self._framed(topic, key), DraftText()
-            other.put(key, indent=2)
-            other.put_all(stream.values, 4)
+            other.put(key, stream.values, indent=2)
             self._text.comment_out(other, 2)
 
     def _images(self) -> None:

@@ -136,9 +136,30 @@ def test_a_forward_command_controller_gets_its_own_order():
     assert any('looks made up' in why for _, _, why in draft.doubts)
 
 
+def test_home_is_where_the_arm_stood_and_inside_its_limits():
+    seen = DRIVERS['ur']()
+    draft, data = drafted(seen)
+    home = data['arm']['home']
+    assert set(home) == set(UR_JOINTS)  # without the gripper's
+    assert home['elbow_joint'] == pytest.approx(1.2, abs=2e-3)
+    assert home['shoulder_lift_joint'] == pytest.approx(-1.57, abs=2e-3)
+    assert any(line.startswith('home: ') for _, line, _ in draft.doubts)
+
+
+def test_what_else_a_policy_could_see_is_a_line_each_that_works_once_it_is_no_comment(tmp_path):
+    place = poses('/object_pose', 20, 'base', (0.4, 0.0, 0.1), (0, 0, 0, 1))
+    seen = DRIVERS['ur']()
+    draft, _ = drafted(replace(seen, topics={**seen.topics, '/object_pose': place}))
+    (line,) = [line for line in draft.text.splitlines() if line.startswith('  # object_pose: ')]
+    (tmp_path / 'robot.urdf').write_text(draft.urdf)
+    (tmp_path / 'robot.yaml').write_text(draft.text.replace(line, line.replace('# ', '', 1)))
+    stream = load_contract(tmp_path / 'robot.yaml').observations['object_pose']
+    assert (stream.topic, stream.rate) == ('object_pose', 20.0)
+
+
 def test_the_tool_is_the_link_that_the_measured_pose_is_of():
     _, data = drafted(DRIVERS['ur']())
-    assert data['arm'] == {'urdf': 'robot.urdf', 'tip': 'tool0'}
+    assert (data['arm']['urdf'], data['arm']['tip']) == ('robot.urdf', 'tool0')
     assert data['base_frame'] == 'base'  # of the pose, not base_link
     seen = DRIVERS['ur']()
     text = seen.descriptions()['']
