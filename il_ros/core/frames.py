@@ -106,6 +106,11 @@ class TopicDecoder:
         self._shared = any(stream.publishers > 1 for stream in streams.values())
         self._has_children = any(stream.child_frame_id for stream in self._streams.values())
 
+    def said(self, key: str) -> Array | None:
+        """The newest positions of a stream as its driver says them, (size,); None if not known."""
+        track = self._tracks.get(key)
+        return track.said if track else None
+
     def decode(
         self, data: Bytes, received: int
     ) -> tuple[int, dict[str, Array], dict[str, IlRosError]]:

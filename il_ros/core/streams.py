@@ -267,11 +267,13 @@ class JointTrack:
 
     Attributes:
         needed: Whether there is anything to follow.
+        said: The newest positions as the driver says them, (size,) [rad or m]; None before any.
     """
 
     def __init__(self, stream: Stream, continuous: Collection[str]) -> None:
         self._window, self._endless = NS * stream.derived, endless_numbers(stream, continuous)
         self.needed = bool(self._window or self._endless.any())
+        self.said: Array | None = None
         self._last: Array | None = None
         self._received = 0
         self._past: deque[tuple[int, Array]] = deque()  # of the window: stamps and positions
@@ -287,7 +289,8 @@ class JointTrack:
         """
         if self._last is None or abs(received - self._received) > _SILENCE_NS:
             self._last = value
-        self._received = received
+        known = value if self.said is None else np.where(np.isfinite(value), value, self.said)
+        self._received, self.said = received, known
         value = nearest_turn(value, self._last, self._endless)
         self._last = np.where(np.isfinite(value), value, self._last)
         return self._speed(value, stamp) if self._window else value

@@ -145,6 +145,14 @@ class Plan:
         past = tuple(plan.put_off(seconds) for plan in self.past)
         return replace(self, begin=self.begin + seconds, past=past)
 
+    def shifted(self, way: Array) -> Plan:
+        """The same motion elsewhere, by `way` (N,) [rad or m]."""
+        if not way.any():
+            return self
+        pieces = self.pieces.copy()
+        pieces[1] += way
+        return replace(self, pieces=pieces, past=tuple(plan.shifted(way) for plan in self.past))
+
     def of_joints(self, columns: Columns) -> Plan:
         """The motion of some joints: `columns`, shape (n,), are theirs."""
         past = tuple(plan.of_joints(columns) for plan in self.past)

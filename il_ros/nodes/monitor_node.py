@@ -136,6 +136,7 @@ class MonitorNode(FailSafeNode):
             seconds=self._seconds,
             replacement=lambda topic: ReplacementWatch(self, self.resolve_topic_name(topic)),
             tell=self._note,
+            said=lambda: self._source.said(self._contract.action.position),
             simulated=self._simulated,
         )
         self._reports = MonitorReports(self, self._contract)

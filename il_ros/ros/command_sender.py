@@ -64,6 +64,8 @@ class CommandSender:
         replacement: For a command topic, what knows whether its controller leaves a trajectory as
             soon as it gets the next; None where nobody knows.
         tell: Takes a line when another node has a goal in a gripper, and when it has none any more.
+        said: Where drivers say that the joints are, (N,), by their own count of turns; not a number
+            where that is not known. By default it is that of the plans.
         simulated: Whether `present` is simulated time, which may wait for a command and go on as
             soon as it has come. Then there is one set-point for each tick, whatever their rate.
 
@@ -82,6 +84,7 @@ class CommandSender:
         seconds: Callable[[int], float],
         replacement: Callable[[str], ReplacementWatch | None] = lambda topic: None,
         tell: Callable[[str], None] = lambda text: None,
+        said: Callable[[], Array] | None = None,
         simulated: bool = False,
     ) -> None:
         self._simulated = simulated
@@ -108,12 +111,15 @@ class CommandSender:
             for output in contract.outputs
             if output.trajectories
         ]
+        unknown = np.full(len(self._names), np.nan)
+        said = said or (lambda: unknown)
         setpoints = [output for output in contract.outputs if output.setpoints]
         rate = max((output.rate for output in setpoints), default=0.0)
         rate = 0.0 if simulated else rate
         period = 1.0 / rate if rate else self._period
         self._setpoints = [
-            SetpointSender(node, contract, output, columns(output), period) for output in setpoints
+            SetpointSender(node, contract, output, columns(output), period=period, said=said)
+            for output in setpoints
         ]
         self._grippers: list[GripperSender] = [
             lookup('output_adapter', output.adapter, OUTPUT_ADAPTERS)(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract
@@ -60,6 +61,7 @@ class FrameSource:
         self._on_sample, self._on_origin = on_sample, on_origin
         self._simulated = bool(node.get_parameter('use_sim_time').value)
         self.delays: dict[str, StampDelays] = {}
+        self._decoders: dict[str, TopicDecoder] = {}  # by key
         self._counts: dict[str, int] = {}
         transforms = TfTransforms(node)
         profile = SENSOR_IN if on_sample is None else EVERY_SAMPLE
@@ -71,6 +73,7 @@ class FrameSource:
             decoder = TopicDecoder(
                 streams, contract.base_frame, transforms, continuous=contract.continuous
             )
+            self._decoders.update(dict.fromkeys(group, decoder))
             node.create_subscription(
                 message_type(streams[group[0]].type),
                 topic,
@@ -93,6 +96,15 @@ class FrameSource:
                 required = any(stream.required for stream in streams)
                 found[topic] = Heard(count=self._counts[topic], rate=rate, required=required)
         return found
+
+    def said(self, keys: Iterable[str]) -> Array:
+        """The newest numbers of streams as drivers say them, one after the other [rad or m].
+
+        Of joints that turn without end; not a number where none is in a stream or none was said.
+        """
+        parts = [(self._decoders[key].said(key), self._contract.streams[key].size) for key in keys]
+        known = [np.full(size, np.nan) if part is None else part for part, size in parts]
+        return np.asarray(np.concatenate(known))
 
     def invalid(self, frame: Frame) -> list[str]:
         """One sentence for each required stream that is not valid in `frame`."""

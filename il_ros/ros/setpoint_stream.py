@@ -16,6 +16,7 @@ import numpy as np
 from rclpy.node import Node
 
 from il_ros.core.contract import Contract, OutputConfig
+from il_ros.core.geometry import nearest_turn
 from il_ros.core.limits import Array
 from il_ros.monitors.plan import Columns, Plan
 from il_ros.monitors.punctuality import SetpointPath
@@ -33,12 +34,17 @@ _PATIENCE = 1.0  # s for the thread to end
 class SetpointSender:
     """Sends the set-points of one controller that takes one at a time.
 
+    What a joint that turns without end is sent to is within half a turn of where its driver says
+    that it is: a plan counts on where a driver goes back by a turn, or begins to count anew, and a
+    controller would turn back as often as the two differ.
+
     Args:
         node: Owner of the publisher.
         contract: Of the whole robot.
         output: The controller's.
         columns: Of its joints among those of the action, (n,).
         period: How long a set-point is good for [s].
+        said: Where drivers say that the joints of the action are, (N,), not a number where unknown.
 
     Attributes:
         columns: As given.
@@ -47,10 +53,18 @@ class SetpointSender:
     """
 
     def __init__(
-        self, node: Node, contract: Contract, output: OutputConfig, columns: Columns, period: float
+        self,
+        node: Node,
+        contract: Contract,
+        output: OutputConfig,
+        columns: Columns,
+        *,
+        period: float,
+        said: Callable[[], Array],
     ) -> None:
         part = contract.part(output)
-        self.columns = columns
+        self.columns, self._endless, self._said = columns, part.endless, said
+        self._period, self._turns = period, bool(part.endless.any())
         self._adapter = make_output(replace(part, rate=1.0 / period))
         # Adapters of third parties need not say what their controllers do.
         self.waits = bool(getattr(self._adapter, 'waits', True))
@@ -58,6 +72,9 @@ class SetpointSender:
 
     def send(self, plan: Plan, begin: float, stamp: int) -> None:
         """Publish the set-point of `plan`, of its joints, for the period from `begin` [s] on."""
+        if self._turns:
+            goal, near = plan.at(begin + self._period)[0], self._said()[self.columns]
+            plan = plan.shifted(nearest_turn(goal, near, self._endless) - goal)
         self.publisher.publish(self._adapter.message(plan, begin, stamp))
 
 
