@@ -25,6 +25,7 @@ ROBOTS = {  # with a contract for the stand-in of their driver
     'xarm7': 'xarm',
     'gen3': 'kinova',
     'so101': 'so101',
+    'aloha': 'aloha',
 }
 OF_DRIVERS = [path for path in CONTRACTS if path.stem.split('_')[0] in ROBOTS]
 SUITES = sorted(CONFIG.glob('suites/*.yaml'))
@@ -76,20 +77,19 @@ def test_every_contract_of_a_driver_fits_what_the_driver_has(path):
     for key, stream in contract.observations.items():
         if stream.names:
             assert (stream.topic, stream.rate) in {(one.topic, one.rate) for one in joints}
-            assert {*stream.names} <= {name for one in joints for name in one.names}
+            source = [one for one in joints if one.prefix == stream.prefix]
+            assert {*stream.sent_names} <= {name for one in source for name in one.names}
         elif stream.topic in other:
             assert stream.rate == other[stream.topic].rate
             assert contract.frame_of(key) == other[stream.topic].frame_id
         else:
             assert key in others
-    takes = {
-        f'{one.name}/{"joint_trajectory" if one.takes == "joint_trajectory" else "commands"}': one
-        for one in driver.controllers
-        if one.active and one.takes != 'nothing'
-    }
+    takes = {one.topic: one for one in driver.controllers if one.active and one.takes != 'nothing'}
     for output in contract.outputs:
-        assert tuple(output.joints) == takes[output.topic].joints
-        assert output.adapter == takes[output.topic].takes
+        controller = takes[output.topic]
+        assert output.prefix == controller.prefix
+        assert list(output.joints) == [output.prefix + name for name in controller.joints]
+        assert output.adapter == controller.takes
 
 
 @pytest.mark.parametrize('path', SUITES, ids=lambda path: path.stem)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from il_ros.contracts.check_findings import CheckInput, Finding
 from il_ros.contracts.contract_replay import ContractNames, replay
 from il_ros.contracts.described_joints import RobotDescription
@@ -23,6 +26,7 @@ from il_ros.contracts.stream_checks import (
 from il_ros.core.contract import Contract
 from il_ros.core.errors import ContractError
 from il_ros.core.seen_graph import SeenGraph
+from il_ros.core.urdf_parts import PlacedUrdf, joined, placed
 
 _CHECKS = (
     check_observations, check_images, check_ticks, check_time, check_positions, check_speeds,
@@ -42,7 +46,7 @@ def check_robot(contract: Contract, seen: SeenGraph, names: ContractNames) -> li
         ContractError: If the contract's action is not one of joints.
     """
     contract.require_joints()
-    description, undescribed = _description(contract, seen)
+    description, undescribed = _description(contract, seen, names)
     given = CheckInput(
         contract=contract,
         seen=seen,
@@ -54,13 +58,37 @@ def check_robot(contract: Contract, seen: SeenGraph, names: ContractNames) -> li
     return [finding for check in _CHECKS for finding in check(given)]
 
 
-def _description(contract: Contract, seen: SeenGraph) -> tuple[RobotDescription | None, str]:
+def _description(
+    contract: Contract, seen: SeenGraph, names: ContractNames
+) -> tuple[RobotDescription | None, str]:
     """The robot description that has the most of the contract's joints, or why there is none."""
+    texts = seen.descriptions()
+    own = {
+        stream.prefix: texts[place]
+        for stream in contract.observations.values()
+        if stream.prefix and (place := names.absolute(stream.topic).rpartition('/')[0]) in texts
+    }
     found, why_none = [], 'no robot_description was seen'
-    for text in seen.descriptions().values():
+    for make in [partial(_of_arms, contract, own)] if own else map(_reader, texts.values()):
         try:
-            found.append(RobotDescription(text))
+            found.append(make())
         except ContractError as problem:
             why_none = str(problem)
-    names = set(contract.action.names)
-    return max(found, key=lambda each: len(names & each.joints.keys()), default=None), why_none
+    wanted = set(contract.action.names)
+    best = max(found, key=lambda each: len(wanted & each.joints.keys()), default=None)
+    return best, why_none
+
+
+def _reader(text: str) -> Callable[[], RobotDescription]:
+    return partial(RobotDescription, text)
+
+
+def _of_arms(contract: Contract, texts: Mapping[str, str]) -> RobotDescription:
+    """Of arms that each describe themselves, by the prefix of their joints, the whole."""
+    limbs = () if isinstance(contract.arm, str) else contract.arm.limbs
+    arms = {prefix: PlacedUrdf(text=text) for prefix, text in texts.items()}
+    for limb in limbs:
+        for prefix in arms:
+            if all(name.startswith(prefix) for name in limb.free):
+                arms[prefix] = placed(texts[prefix], limb, prefix)
+    return RobotDescription(joined(arms, name='robot', base=contract.base_frame))

@@ -15,6 +15,14 @@ from il_ros.core.errors import IlRosError
 
 Table = tuple[tuple[float, float], ...]
 
+_COMMANDS = {
+    'joint_trajectory': 'joint_trajectory',
+    'forward_command': 'commands',
+    'joint_group_command': 'commands/joint_group',
+    'joint_single_command': 'commands/joint_single',
+}
+"""Where a controller takes its commands, behind its name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JointStates:
@@ -29,6 +37,7 @@ class JointStates:
         effort: Whether efforts are sent.
         nan: Joints of whose parts `velocity` and `effort` NaN is sent.
         zero: Joints of whose parts 0 is sent, whatever is true.
+        prefix: What the robot's names of these joints begin with and those that are sent do not.
         wrapped: Joints whose position is sent within [-pi, pi].
         merges: Topics whose newest message it repeats, as a joint_state_publisher does; before
             the first one it sends 0.
@@ -39,6 +48,7 @@ class JointStates:
     topic: str
     rate: float
     names: tuple[str, ...]
+    prefix: str = ''
     frame_id: str = ''
     velocity: bool = True
     effort: bool = True
@@ -117,7 +127,9 @@ class ControllerDescription:
         type: Of its plugin.
         active: Whether it is from the beginning.
         joints: That it commands, in the order in which forward commands come; none of broadcasters.
-        takes: What: `joint_trajectory`, `forward_command`, or nothing that a stand-in follows.
+        takes: What: `joint_trajectory`, `forward_command`, `joint_group_command`,
+            `joint_single_command`, or nothing that a stand-in follows.
+        prefix: What the robot's names of these joints begin with and the commands' do not.
         interfaces: Of the joints, that it claims.
     """
 
@@ -125,8 +137,20 @@ class ControllerDescription:
     type: str
     active: bool = False
     joints: tuple[str, ...] = ()
-    takes: Literal['joint_trajectory', 'forward_command', 'nothing'] = 'nothing'
+    takes: Literal[
+        'joint_trajectory',
+        'forward_command',
+        'joint_group_command',
+        'joint_single_command',
+        'nothing',
+    ] = 'nothing'
+    prefix: str = ''
     interfaces: tuple[str, ...] = ('position',)
+
+    @property
+    def topic(self) -> str:
+        """Of its commands; empty where a stand-in follows none."""
+        return f'{self.name}/{_COMMANDS[self.takes]}' if self.takes in _COMMANDS else ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +193,10 @@ class DriverDescription:
         driver: The driver's name, version and date.
         sources: Its files that say what is said here.
         robot: URDF of the arm, relative to this file.
-        tool: Link whose frame is the tool centre point.
-        home: Posture that tasks start around, of every commanded joint; the gripper's comes last
-            [rad or m].
+        tool: Link whose frame is the tool centre point; of a pair a mapping from `left` and
+            `right`, which the names of each arm's joints begin with, to its link.
+        home: Posture that tasks start around, of every commanded joint; the gripper's comes last,
+            of a pair arm by arm [rad or m].
         rate: Update rate of the controller manager, or of the driver [Hz].
         opening: How far each finger is from where they meet, by the position of the gripper joint:
             rows of both [rad or m, m].
@@ -183,14 +208,15 @@ class DriverDescription:
         statuses: Topics of what does not change.
         controllers: Of the controller manager.
         grippers: Actions of grippers.
-        description: Topic of the robot's description.
+        description: Topic of the robot's description; of a pair a mapping from `left` and `right`
+            to each arm's own, whose joints have no side in their names.
         tasks: Settings of tasks that are made for larger arms, by the name of the task.
     """
 
     driver: str
     sources: tuple[str, ...]
     robot: str
-    tool: str
+    tool: str | Mapping[str, str]
     home: Mapping[str, float]
     rate: float
     opening: Table = ()
@@ -202,7 +228,7 @@ class DriverDescription:
     statuses: tuple[Status, ...] = ()
     controllers: tuple[ControllerDescription, ...] = ()
     grippers: tuple[GripperAction, ...] = ()
-    description: str = 'robot_description'
+    description: str | Mapping[str, str] = 'robot_description'
     tasks: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False, repr=False, compare=False)
 
@@ -226,11 +252,6 @@ class DriverDescription:
         """Joints whose position is sent within [-pi, pi]."""
         return frozenset(name for joints in self.joint_states for name in joints.wrapped)
 
-    @property
-    def gripper(self) -> str:
-        """The joint that moves the fingers."""
-        return [*self.home][-1]
-
 
 def read_driver(path: str | Path) -> DriverDescription:
     """A driver's description.
@@ -243,4 +264,9 @@ def read_driver(path: str | Path) -> DriverDescription:
     object.__setattr__(driver, 'folder', path.parent)
     if not driver.home or not driver.joint_states:
         raise IlRosError('no joints', where=f'{path.name}.home and joint_states')
+    if isinstance(driver.description, Mapping) and (
+        isinstance(driver.tool, str) or driver.tool.keys() != driver.description.keys()
+    ):
+        where = f'{path.name}.description and tool'
+        raise IlRosError('not of the same arms', where=where, allowed='left and right in both')
     return driver

@@ -148,7 +148,7 @@ def read_urdf(text: str, where: str) -> Urdf:
     Raises:
         ContractError: If it is no URDF, or goes beyond a limit of this module.
     """
-    root = _parsed(text, where)
+    root = parsed_xml(text, where)
     if root.tag != 'robot':
         raise ContractError(f'its root is <{root.tag}>', where=where, allowed='<robot>, as of URDF')
     if any('xacro' in element.tag for element in root.iter()):
@@ -180,7 +180,12 @@ def read_urdf(text: str, where: str) -> Urdf:
     )
 
 
-def _parsed(text: str, where: str) -> ElementTree.Element:
+def parsed_xml(text: str, where: str) -> ElementTree.Element:
+    """The elements of a URDF, without their texts.
+
+    Raises:
+        ContractError: If it is no XML, or takes too much memory.
+    """
     if len(text) > LIMIT:
         raise ContractError(f'{len(text)} characters', where=where, allowed=f'up to {LIMIT}')
     parser = ElementTree.XMLParser(target=_BoundedBuilder(where))

@@ -9,7 +9,7 @@ from il_ros.policies.cartesian_expert import ContractExpert, Expert
 
 # By the name of the task.
 EXPERTS = {
-    'reach': 'il_ros.experts.reach_expert:ReachExpert',
+    'reach': 'il_ros.experts.reach_expert:reach_expert',
     'push': 'il_ros.experts.pushing_expert:PushingExpert',
     'pick_place': 'il_ros.experts.grasping_expert:GraspingExpert',
     'stack': 'il_ros.experts.stack_expert:StackExpert',

@@ -44,7 +44,7 @@ class ContractRobot:
         view = RobotView(world.robot, world.plant)
         robot, base = world.robot, contract.base_frame
         text = urdf_text(view.alone, robot.name, robot.prefix, world=base)
-        self._transforms = TfPublishers(node, view, text, topic='robot_description', world=base)
+        self._transforms = TfPublishers(node, view, {'robot_description': text}, world=base)
         self._sensors = SensorPublishers(node, contract, world.names)
         self.commanded = [
             SimulatedOutput(node, contract, output, replacement=replacement)

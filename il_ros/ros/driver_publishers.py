@@ -167,7 +167,8 @@ class JointStatePublisher:
         self.sources: Sequence[JointStatePublisher] = ()
         self.action: bool | None = None
         try:
-            self._columns = np.array(view.columns(about.names), dtype=np.intp)
+            names = tuple(about.prefix + name for name in about.names)
+            self._columns = np.array(view.columns(names), dtype=np.intp)
         except ValueError as missing:
             raise IlRosError(str(missing), where=about.topic, allowed=view.joints) from None
         self.kept = False

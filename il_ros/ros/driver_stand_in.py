@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
+from il_ros.core.arms import ArmPair, arm_of
 from il_ros.core.contract import Contract
 from il_ros.core.driver_description import DriverDescription, read_driver
 from il_ros.core.errors import IlRosError, UnknownNameError
 from il_ros.core.limits import Array, Limits
 from il_ros.core.regular_files import read_text
+from il_ros.core.urdf_parts import one_of_several
 from il_ros.launching.packages import share
 from il_ros.ros.beat import Beat
 from il_ros.ros.controller_manager_stand_in import ControllerManagerStandIn
@@ -57,9 +59,7 @@ class DriverStandIn:
     ) -> None:
         self._world, self._about = world, driver
         view = RobotView(world.robot, world.plant)
-        self._transforms = TfPublishers(
-            node, view, read_text(driver.urdf), topic=driver.description
-        )
+        self._transforms = TfPublishers(node, view, _descriptions(driver))
         self._driver = DriverPublishers(node, driver, view, self._transforms.send)
         own = {node.resolve_topic_name(topic) for topic in driver.topics}
         self._others = SensorPublishers(
@@ -175,18 +175,27 @@ def world_behind(
         lock_step: Whether time advances by whole periods of the contract alone.
         options: Of the world.
     """
-    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home, gripper=driver.gripper)
+    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home)
     rate = contract.rate if lock_step else driver.rate
-    period = 1.0 / rate
+    period, arm = 1.0 / rate, arm_of(contract)
     return World(
         make_task(task, driver.tasks.get(task)),
         limits=_whole_limits(contract.limits, robot),
         rate=rate,
         timestep=period / int(np.ceil(period / _STEP - 1e-9)),
-        arm='',
+        arm=arm if isinstance(arm, ArmPair) else '',  # whose arms are to be held apart
         robot=robot,
         **options,
     )
+
+
+def _descriptions(driver: DriverDescription) -> dict[str, str]:
+    """The URDF by the topic, of a pair that of each arm."""
+    text, topics, tools = read_text(driver.urdf), driver.description, driver.tool
+    if isinstance(topics, str):
+        return {topics: text}
+    assert not isinstance(tools, str)
+    return {topic: one_of_several(text, tools[side], f'{side}_') for side, topic in topics.items()}
 
 
 def _whole_limits(limits: Limits, robot: Robot) -> Limits:

@@ -20,7 +20,9 @@ from il_ros.core.joint_order import indices_of
 from il_ros.core.limits import Array
 from il_ros.core.trajectory import Trajectory
 from il_ros.ros.controller_state_publisher import ControllerStatePublisher
+from il_ros.ros.interbotix_outputs import ARM, GROUP, SINGLE
 from il_ros.ros.message_conversion import to_ns
+from il_ros.ros.message_types import message_type
 from il_ros.ros.served_gripper import ServedGripper
 from il_ros.sim.controller import TrajectoryController
 
@@ -58,10 +60,10 @@ class StandInController:
     ) -> None:
         self.about, self.active, self.answered = about, about.active, 0
         self.follows = about.takes == 'joint_trajectory'
-        self.topic = f'{about.name}/{"joint_trajectory" if self.follows else "commands"}'
-        self.message_type = JointTrajectory if self.follows else Float64MultiArray
-        self.columns = indices_of(about.joints, names)
-        self._turns = np.array([name in turning for name in about.joints])
+        self.topic, self.message_type = about.topic, _type_of(about)
+        own = [about.prefix + name for name in about.joints]
+        self.columns = indices_of(own, names)
+        self._turns = np.array([name in turning for name in own])
         self._delay = round(delay * NS)
         self._states = (
             ControllerStatePublisher(node, self.topic, about.joints) if self.follows else None
@@ -87,8 +89,10 @@ class StandInController:
             trajectory = self._near(trajectory, message.joint_names, now)
             self._motion.follow(message.joint_names, trajectory, now)
             stamp = min(begins - self._delay, stamp) if begins else stamp
-        else:
+        elif self.about.takes == 'forward_command':
             self._command(np.asarray(message.data, dtype=np.float64), now)
+        else:
+            self._command_servos(message, now)
         self.answered = max(self.answered, stamp)
 
     def _near(self, trajectory: Trajectory, names: Sequence[str], now: float) -> Trajectory:
@@ -112,6 +116,19 @@ class StandInController:
                 f'{len(values)} values: it is inactive now',
                 where=self.about.name,
                 allowed=f'{len(self.columns)}, in the order {", ".join(self.about.joints)}',
+            )
+        self._motion.command(values, now)
+
+    def _command_servos(self, message: Any, now: float) -> None:
+        """What is not for these servos is left, as by Interbotix' driver, which goes on."""
+        several = self.about.takes == 'joint_group_command'
+        values = np.atleast_1d(np.asarray(message.cmd, dtype=np.float64))
+        name = ARM if several else self.about.joints[0]
+        if message.name != name or len(values) != len(self.columns):
+            raise IlRosError(
+                f'{len(values)} numbers for {message.name!r}',
+                where=self.topic,
+                allowed=f'{len(self.columns)} for {name!r}',
             )
         self._motion.command(values, now)
 
@@ -206,6 +223,13 @@ class StandInControllers:
                 controller.begin(self._hold)
             controller.active = name in after
         return ''
+
+
+def _type_of(about: ControllerDescription) -> Any:
+    kinds = {'joint_group_command': GROUP, 'joint_single_command': SINGLE}
+    if about.takes in kinds:
+        return message_type(kinds[about.takes])
+    return JointTrajectory if about.takes == 'joint_trajectory' else Float64MultiArray
 
 
 def read_trajectory(message: JointTrajectory, now: float) -> tuple[Trajectory, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from geometry_msgs.msg import TransformStamped
@@ -27,17 +28,16 @@ class TfPublishers:
     Args:
         node: Owner of the publishers.
         view: The robot.
-        description: Its URDF.
-        topic: Of the description.
+        descriptions: Its URDF by the topic; of several arms that of each.
         world: What the robot stands on is called; empty for the name in the description.
     """
 
     def __init__(
-        self, node: Node, view: RobotView, description: str, *, topic: str, world: str = ''
+        self, node: Node, view: RobotView, descriptions: Mapping[str, str], *, world: str = ''
     ) -> None:
         self._view = view
-        self._description = node.create_publisher(String, topic, LATCHED)
-        self._description.publish(String(data=description))
+        for topic, description in descriptions.items():
+            node.create_publisher(String, topic, LATCHED).publish(String(data=description))
         self._due = Beat(_RATE)
         try:
             self._type = message_type('tf2_msgs/msg/TFMessage')

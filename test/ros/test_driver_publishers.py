@@ -51,7 +51,7 @@ class Node:
 
 def stand_in(name):
     driver = read_driver(CONFIG / f'drivers/{name}.yaml')
-    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home, gripper=driver.gripper)
+    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home)
     task, period = make_task('reach'), 1 / driver.rate
     plant = Plant(task, robot, min(period, 0.002), max(round(period / 0.002), 1))
     plant.reset(robot.home, task.draw(np.random.default_rng(0), 0.0), [])
@@ -185,3 +185,19 @@ def test_messages_can_be_serialised():
             is not None
         )
     assert isinstance(topics['joint_states'].messages[-1], JointState)
+
+
+def test_two_arms_send_the_same_names_in_namespaces_of_their_own():
+    driver, publishers, topics, _ = stand_in('aloha')
+    one_second(driver, publishers)
+    left, right = (
+        topics[f'follower_{side}/joint_states'].messages[-1] for side in ('left', 'right')
+    )
+    assert left.name == right.name == [*driver.joint_states[0].names]
+    assert left.header.frame_id == ''
+    for side, message in (('left', left), ('right', right)):
+        for name, position in zip(message.name[:7], message.position[:7], strict=True):
+            assert position == pytest.approx(driver.home[f'{side}_{name}'], abs=1e-6)
+        assert message.position[7] == pytest.approx(0.057, abs=1e-6)  # where the fingers are open
+        assert message.position[8] == -message.position[7]
+        assert not any(message.velocity[7:])

@@ -23,12 +23,15 @@ ROBOTS = [
     ('xarm', 'xarm7'),
     ('kinova', 'gen3'),
     ('so101', 'so101'),
+    ('aloha', 'aloha'),
 ]
 
 
 def joint_speeds(world):
     seen = world.observe()
-    return [*seen['joint_velocity'], *seen['gripper_velocity']]
+    sides = [limb.prefix for limb in world.limbs]
+    parts = ('joint_velocity', 'gripper_velocity')
+    return np.concatenate([seen[side + part] for side in sides for part in parts])
 
 
 def client_of(driver, robot, task, folder):
@@ -36,7 +39,7 @@ def client_of(driver, robot, task, folder):
         CONFIG / f'contracts/{robot}_{task}.yaml',
         start=True,
         task=task,
-        driver=CONFIG / f'drivers/{driver}.yaml',
+        driver=driver,
         directory=folder,
     )
 

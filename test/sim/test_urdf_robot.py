@@ -49,12 +49,18 @@ PLACES = {
         [0.338592325, -0.050805772, 0.281350328],
         [-0.144673103, 0.511452112, -0.349759603, 0.771462669],
     ),
+    'aloha': (  # of the left arm, which stands 0.5 m in front of the world and 0.25 m beside it
+        'follower_left/ee_gripper_link',
+        [0.15, -0.3, 0.45, -0.6, 0.75, -0.9],
+        [0.883936406, 0.239150314, 0.268642785],
+        [-0.657502017, 0.363913477, 0.150658394, 0.642308436],
+    ),
 }
 
 
 def robot_of(name):
     driver = read_driver(CONFIG / f'drivers/{name}.yaml')
-    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home, gripper=driver.gripper)
+    robot = read_urdf_robot(driver.urdf, tool=driver.tool, home=driver.home)
     return driver, robot
 
 
@@ -87,16 +93,16 @@ def test_the_arm_of_a_driver_has_the_kinematics_of_its_maker(name):
 def test_the_arm_of_a_driver_follows_what_it_is_sent(name):
     _, robot, plant, view = placed(name)
     low, high = robot.limbs[0].stroke
-    target = robot.home + 0.1
+    target, columns = robot.home + 0.1, view.columns(robot.names)
     for goal in (low, high):
-        target[-1] = goal
+        target[robot.grippers] = goal
         for part in np.linspace(0.0, 1.0, 20):  # a second, then half of one to settle
             step = robot.home + part * (target - robot.home)
-            step[-1] = goal
+            step[robot.grippers] = goal
             plant.step(np.tile(step, (25, 1)))
         for _ in range(20):
             plant.step(np.tile(target, (25, 1)))
-        np.testing.assert_allclose(view.position[: len(target)], target, atol=0.01)
+        np.testing.assert_allclose(view.position[columns], target, atol=0.01)
         assert np.abs(view.velocity).max() < 0.05
 
 
@@ -126,13 +132,13 @@ def test_what_a_urdf_lacks_is_named(tmp_path):
     path = tmp_path / 'arm.urdf'
     path.write_text('<mujoco/>')
     with pytest.raises(IlRosError, match='no URDF'):
-        read_urdf_robot(path, tool='tool', home={'a': 0.0}, gripper='a')
+        read_urdf_robot(path, tool='tool', home={'a': 0.0})
     path.write_text('<robot name="x"><link name="a"/><joint name="j" type="odd"/></robot>')
     with pytest.raises(IlRosError, match='no URDF that can be simulated'):
-        read_urdf_robot(path, tool='tool', home={'a': 0.0}, gripper='a')
+        read_urdf_robot(path, tool='tool', home={'a': 0.0})
     ur = CONFIG / 'robots/ur10e_2f85.urdf'
     driver = read_driver(CONFIG / 'drivers/ur.yaml')
     with pytest.raises(IlRosError, match='the joints come as shoulder_pan_joint'):
-        read_urdf_robot(ur, tool='tool0', home={'elbow_joint': 0.0}, gripper='elbow_joint')
+        read_urdf_robot(ur, tool='tool0', home={'elbow_joint': 0.0})
     with pytest.raises(UnknownNameError, match="no link 'hand'"):
-        read_urdf_robot(ur, tool='hand', home=driver.home, gripper=driver.gripper)
+        read_urdf_robot(ur, tool='hand', home=driver.home)

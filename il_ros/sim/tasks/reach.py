@@ -15,7 +15,7 @@ from il_ros.sim.tasks.task_bodies import add_goal
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """Move the tool centre point to the goal, a ball in the air.
+    """Move the tool centre point, of a pair the left arm's, to the goal, a ball in the air.
 
     Attributes:
         goal_min: Lower corner of the box that goals come from, base frame [m].
@@ -52,4 +52,5 @@ class Reach:
 
 
 def _distance(scene: Mapping[str, Array]) -> Array:
-    return length(scene['tcp_pose'][..., :3] - scene['goal_position'])
+    key = 'tcp_pose' if 'tcp_pose' in scene else 'left_tcp_pose'
+    return length(scene[key][..., :3] - scene['goal_position'])
