@@ -6,18 +6,17 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from il_ros.bags.bag_metadata import METADATA_FILE, BagTopic, read_metadata, require_inside
 from il_ros.bags.bag_storage import StoredMessages, bag_files, open_stored, plain_name
 from il_ros.bags.episode_info import EPISODE_FILE, EpisodeInfo, read_episode_info
 from il_ros.bags.episode_writer import absolute
+from il_ros.bags.message_definitions import type_store
 from il_ros.bags.one_frame import ZSTD_MAGIC, decompress_message
 from il_ros.core.contract import Contract, parse_contract, require_same
 from il_ros.core.errors import DatasetError, IlRosError
@@ -28,8 +27,6 @@ INTERFACES = 2
 # A chunk of version 1 has this in its definition, or, in a bag without one, this hash (REP 2011).
 _CHUNK_1 = 'float64 step_dt'
 _HASH_1 = 'RIHS01_1d5700d92adb13af4dde55ab2ec968aff8746023390715665001b495f18fe895'
-
-_IDL = '=' * 80 + '\nIDL: '  # what begins a type in a definition of several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +103,7 @@ class EpisodeReader:
         self.topics: dict[str, str] = {}
         self._stack = ExitStack()
         self._stored: list[StoredMessages] = []
+        self._types: dict[str, Typestore] = {}
 
     def __enter__(self) -> EpisodeReader:
         with _reading(self.path):
@@ -201,24 +199,14 @@ class EpisodeReader:
             DatasetError: If its bytes do not fit its type.
         """
         with _reading(self.path):
-            return self._types.deserialize_cdr(message.data, message.type)
+            return self._types_of(message.type).deserialize_cdr(message.data, message.type)
 
-    @cached_property
-    def _types(self) -> Typestore:
-        """The types as the bag defines them, and those of ROS where it defines none."""
-        types = dict(get_typestore(Stores.ROS2_JAZZY).fielddefs)
-        for topic in dict.fromkeys(self._all_topics()):
-            text = topic.definition.decode()
-            if topic.schema_encoding == 'ros2msg' and text:
-                types |= get_types_from_msg(text, topic.type)
-            if topic.schema_encoding in ('ros2idl', 'omgidl'):
-                # Of several types in one text each has its name in the line before.
-                several = [idl.partition('\n')[2] for idl in text.split(_IDL)[1:]]
-                for idl in several or [text]:
-                    types |= get_types_from_idl(idl)
-        store = get_typestore(Stores.EMPTY)
-        store.register(types)
-        return store
+    def _types_of(self, name: str) -> Typestore:
+        """The types as the topics of one type define them; no other's definition is parsed."""
+        if name not in self._types:
+            same = (topic for topic in self._all_topics() if topic.type == name)
+            self._types[name] = type_store(same)
+        return self._types[name]
 
     def _all_topics(self) -> list[BagTopic]:
         return [topic for stored in self._stored for topic in stored.topics.values()]

@@ -30,7 +30,8 @@ FORMAT = 2
 FORMATS = (1, 2)  # format 1 has a part of the keys of format 2, with the same meaning
 EPISODE_FILE = 'episode.json'
 KEPT = '.damaged'  # a recovery adds this to the name of what it replaced
-_KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
+# Without a way back, which would take the square of white space in time.
+_KEY = re.compile(r'\s*+,?\s*+("(?:[^"\\]|\\.)*+")\s*+:\s*+')
 _END = re.compile(r'\s*[,}]')
 
 Outcome = Literal['success', 'failure', 'discarded', 'unknown']

@@ -11,13 +11,14 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.timer import Timer
 
-from il_ros.core.errors import IlRosError, printable
+from il_ros.core.errors import IlRosError, one_line, printable
 from il_ros.ros.work_thread import WorkThread
 
 T = TypeVar('T')
 
 _LOOK = 0.02  # s; how often the end of the work is looked for
 _MOST = 16  # requests that wait for one answer
+_QUIET = 1.0  # s between two lines in the log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +125,15 @@ class DeferredService(Generic[T]):
         self._answer.describe(response)
         response.success, response.message = not problem, printable(problem)
         if problem:
-            self._node.get_logger().error(f'{self._name} refused: {response.message}')
+            # Anybody may ask, with any path, as often as they like; the answer says it each time.
+            text = f'{self._name} refused: {one_line(response.message)}'
+            self._node.get_logger().error(text, throttle_duration_sec=_QUIET)
 
 
 def refusal(node: Node, problem: Exception) -> str:
     """Why a request was refused, in words; what nobody expected is logged with its place."""
     if isinstance(problem, IlRosError | OSError):
         return printable(str(problem))
-    node.get_logger().error(printable(traceback.format_exc(), 20_000))
+    said = printable(traceback.format_exc(), 20_000)
+    node.get_logger().error(said, throttle_duration_sec=_QUIET)
     return printable(f'{type(problem).__name__}: {problem}')

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from il_ros.bags.episode_info import (
     EpisodeInfo,
     TopicInfo,
     read_episode_info,
+    salvage_episode_info,
     write_episode_info,
 )
 from il_ros.core.errors import DatasetError
@@ -114,3 +116,14 @@ def test_what_is_written_can_be_read_however_long_its_texts_are(tmp_path, letter
     assert dataclasses.replace(found, task='', notes='', reason='') == dataclasses.replace(
         INFO, task='', notes='', reason=''
     )
+
+
+def test_white_space_in_a_damaged_description_takes_no_more_time_than_its_size(tmp_path):
+    text = '{"format": 2, "task": "pick" ' + ' ' * 200_000 + 'x'
+    (tmp_path / 'episode.json').write_text(text)
+    (tmp_path / 'more').mkdir()
+    (tmp_path / 'more/episode.json').write_text(text.replace(' x', ' , x'))
+    begin = time.process_time()
+    assert salvage_episode_info(tmp_path) == {'format': 2}
+    assert salvage_episode_info(tmp_path / 'more') == {'format': 2, 'task': 'pick'}
+    assert time.process_time() - begin < 2.0  # the square of it would be minutes
