@@ -145,7 +145,7 @@ class SimulatorNode(ManagedNode):
             self.create_service(GetParameters, f'{name}{SERVICE}', self._on_question)
         publish_diagnostics(self, 'simulation', self._report, hardware_id=contract.name)
         self._timestep = self._world.period / self._world.substeps
-        self._base = NS
+        self._base, self._passed = NS, 0  # [ns], when the episode began and since then
         self._rows: list[Array] = []
 
     def _make_robot(self, contract: Contract) -> tuple[World, ContractRobot | DriverStandIn]:
@@ -193,13 +193,12 @@ class SimulatorNode(ManagedNode):
 
     @property
     def _now(self) -> int:
-        ahead = sum(map(len, self._rows)) * self._timestep
-        return self._base + round((self._world.time + ahead) * NS)
+        return self._base + self._passed
 
     def _begin(self, seed: int, perturbations: list[Perturbation]) -> None:
         before = self._now if self._time is not None else self._clock_time()
         self._world.reset(seed, perturbations)
-        self._base, self._rows = before + _GAP, []
+        self._base, self._passed, self._rows = before + _GAP, 0, []
         with self._commanded:
             self._robot.begin(self._now)
         limits = self._world.limits
@@ -259,6 +258,9 @@ class SimulatorNode(ManagedNode):
         )
         with self._commanded:
             self._rows.append(self._robot.positions(times))
+            # What comes while the physics follows comes at the end of what was taken for it.
+            ahead = sum(map(len, self._rows)) * self._timestep
+            self._passed = round((self._world.time + ahead) * NS)
             self._robot.say_what_is_followed(self._now)
         if sum(map(len, self._rows)) < self._world.substeps:
             self._tell_time(self._now)

@@ -180,7 +180,7 @@ def world_behind(
     period, arm = 1.0 / rate, arm_of(contract)
     return World(
         make_task(task, driver.tasks.get(task)),
-        limits=_whole_limits(contract.limits, robot),
+        limits=whole_limits(contract.limits, robot, driver),
         rate=rate,
         timestep=period / int(np.ceil(period / _STEP - 1e-9)),
         arm=arm if isinstance(arm, ArmPair) else '',  # whose arms are to be held apart
@@ -198,8 +198,11 @@ def _descriptions(driver: DriverDescription) -> dict[str, str]:
     return {topic: one_of_several(text, tools[side], f'{side}_') for side, topic in topics.items()}
 
 
-def _whole_limits(limits: Limits, robot: Robot) -> Limits:
-    """A contract's limits, with the stroke alone of a gripper that it does not command."""
+def whole_limits(limits: Limits, robot: Robot, driver: DriverDescription) -> Limits:
+    """A contract's limits, with the stroke alone of a gripper that it does not command.
+
+    A gripper that an action moves sets out and stops as its driver does: no acceleration counts.
+    """
     missing = [limb for limb in robot.limbs if limb.names[-1] not in limits.names]
     names = (*limits.names, *(limb.names[-1] for limb in missing))
     fill = {'position_min': 0, 'position_max': 1}
@@ -209,4 +212,5 @@ def _whole_limits(limits: Limits, robot: Robot) -> Limits:
         )
         for name, values in limits.bounds().items()
     }
+    bounds['acceleration'][np.isin(names, [gripper.joint for gripper in driver.grippers])] = np.inf
     return replace(limits, names=names, **bounds)

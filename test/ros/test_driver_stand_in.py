@@ -1,5 +1,6 @@
 """Stand-ins of drivers on a graph: the expert moves them through the monitor, as any arm."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from il_ros.cli.train_command import bc
 from il_ros.core.contract import load_contract
 from il_ros.core.driver_description import read_driver
 from il_ros.experts import expert_of
-from il_ros.ros.driver_stand_in import world_behind
+from il_ros.ros.driver_stand_in import whole_limits, world_behind
 
 CONFIG = Path(__file__).parents[2] / 'config'
 ROBOTS = [
@@ -76,6 +77,17 @@ def test_the_expert_reaches_every_goal_with_every_arm(driver, robot):
             world.step(np.linspace(before, target, world.substeps + 1)[1:])
         assert world.state().success
         assert set(world.state().violations.values()) == {0}
+
+
+def test_a_gripper_that_an_action_moves_sets_out_as_its_driver_does():
+    """The referee counts the accelerations that are commanded: of the arm alone."""
+    contract = load_contract(CONFIG / 'contracts/fr3_reach.yaml')
+    driver = read_driver(CONFIG / 'drivers/franka.yaml')
+    world = world_behind(driver, contract, 'reach', lock_step=True)
+    bounded = replace(world.limits, acceleration=np.full(8, 0.4))
+    limits = whole_limits(bounded, world.robot, driver)
+    np.testing.assert_array_equal(limits.acceleration, [*[0.4] * 7, np.inf])
+    np.testing.assert_array_equal(limits.velocity, bounded.velocity)
 
 
 @pytest.mark.slow
