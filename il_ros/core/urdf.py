@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from il_ros.core.documents import shown
 from il_ros.core.errors import ContractError
 from il_ros.core.geometry import matrix_about, quaternion_from_matrix
 from il_ros.core.kinematics import (
@@ -38,6 +39,7 @@ LIMIT = 4 << 20
 _DEPTH, _TAGS, _LINKS = 50, 100_000, 1000
 _SAME = 1e-6  # m, rad or rad/s up to which numbers are the same
 _SAME_ANGLE = 1e-5  # rad; the angle of a quaternion of rounded numbers is no better
+_LARGEST = 1e20  # of a number; the squares of larger ones are none
 _MOVES = ('revolute', 'continuous', 'prismatic')
 _TYPES = (*_MOVES, 'fixed', 'floating', 'planar')
 
@@ -290,12 +292,15 @@ def _limit(
     limit = element.find('limit')
     if limit is None or kind not in _MOVES:
         return None, None, None
-    (speed,) = _numbers(limit, 'velocity', (0.0,), where)
+    (speed,) = _numbers(limit, 'velocity', (0.0,), where, math.inf)
     velocity = speed if speed > 0.0 else None
     if kind == 'continuous':
         return None, None, velocity
-    (lower,), (upper,) = (_numbers(limit, side, (0.0,), where) for side in ('lower', 'upper'))
-    return (lower, upper, velocity) if lower < upper else (None, None, velocity)
+    (lower,), (upper,) = (
+        _numbers(limit, side, (0.0,), where, math.inf) for side in ('lower', 'upper')
+    )
+    known = lower < upper and max(-lower, upper) <= _LARGEST  # the largest double means none
+    return (lower, upper, velocity) if known else (None, None, velocity)
 
 
 def _mimic(element: ElementTree.Element, where: str) -> Mimic | None:
@@ -317,7 +322,11 @@ def _origin(element: ElementTree.Element, where: str) -> Array:
 
 
 def _numbers(
-    element: ElementTree.Element | None, name: str, default: tuple[float, ...], where: str
+    element: ElementTree.Element | None,
+    name: str,
+    default: tuple[float, ...],
+    where: str,
+    largest: float = _LARGEST,
 ) -> tuple[float, ...]:
     text = None if element is None else element.get(name)
     if text is None:
@@ -326,8 +335,10 @@ def _numbers(
         values = tuple(float(word) for word in text.split())
     except ValueError:
         values = ()
-    if len(values) != len(default) or not all(map(math.isfinite, values)):
-        raise ContractError(f'{name}={text!r}', where=where, allowed=f'{len(default)} numbers')
+    fine = all(math.isfinite(value) and abs(value) <= largest for value in values)
+    if len(values) != len(default) or not fine:
+        allowed = f'{len(default)} numbers, none beyond {largest:g}'
+        raise ContractError(f'{name}={shown(text)}', where=where, allowed=allowed)
     return values
 
 

@@ -38,6 +38,7 @@ _UNKNOWN = 0.06  # m, radius of what stands for a mesh that cannot be read
 _ROUND = 12  # corners of the polygon around a cylinder
 _SPLITS = (0.2, 0.35, 0.5, 0.65, 0.8)  # where a mesh is cut, of its length
 _WORTH = 0.75  # share of the volume below which two capsules are better than one
+_LARGEST = 1e20  # of a number in a mesh; the squares of larger ones are none
 _LOOKED_AT = 1000  # triangles of a mesh, about, that say where to cut it
 _DIGITS = 5  # of a metre
 _POSTURES = 200  # at random, at which half-neighbours are looked at
@@ -258,7 +259,7 @@ def read_mesh(path: Path) -> Array:
     else:
         corners = np.repeat(_vertices(_OBJ_VERTEX, content, _TRIANGLES), 3, axis=0)
     corners = corners.reshape(-1, 3, 3).astype(np.float64)
-    if not 0 < len(corners) <= _TRIANGLES or not np.isfinite(corners).all():
+    if not 0 < len(corners) <= _TRIANGLES or not (np.abs(corners) <= _LARGEST).all():
         raise ValueError(f'{len(corners)} triangles, 1 to {_TRIANGLES} of finite numbers are read')
     return corners
 

@@ -123,6 +123,15 @@ def test_a_base_that_hangs_on_the_way_is_found_over_fixed_joints_alone():
         limb_of(side, 'arm', 'base')
 
 
+def test_the_largest_double_is_no_limit():
+    limit = (
+        '<limit lower="-1.7976931348623157e308" upper="1.7976931348623157e308" velocity="1e300"/>'
+    )
+    part = f'<joint name="j" type="prismatic"><parent link="a"/><child link="b"/>{limit}</joint>'
+    one = read_urdf(robot(link('a'), link('b'), part), 'made').joints['j']
+    assert (one.lower, one.upper, one.velocity) == (None, None, 1e300)
+
+
 def test_limits_that_allow_no_motion_are_none():
     urdf = read_urdf(
         robot(
@@ -161,6 +170,11 @@ BROKEN = [
     (robot(link('a'), link('b'), joint('j', 'revolute', 'a', 'b', axis='0 0 0')), 'axis'),
     (robot(link('a'), link('b'), joint('j', 'fixed', 'a', 'b', xyz='0 0')), "xyz='0 0'"),
     (robot(link('a'), link('b'), joint('j', 'fixed', 'a', 'b', xyz='0 nan 0')), '3 numbers'),
+    (robot(link('a'), link('b'), joint('j', 'fixed', 'a', 'b', xyz='0 1e300 0')), '3 numbers'),
+    (
+        robot(link('a', '<collision><geometry><sphere radius="1e200"/></geometry></collision>')),
+        "radius='1e200'; allowed: 1 numbers, none beyond",
+    ),
     (
         robot(link('a'), link('b'), joint('j', 'fixed', 'a', 'b'), joint('k', 'fixed', 'b', 'a')),
         'a circle of joints',

@@ -141,6 +141,7 @@ def test_an_obj_is_read_by_its_vertices(tmp_path):
         ('a.stl', b'solid x\nvertex 0 0 zero\n', 'could not convert'),
         ('a.stl', bytes(80) + struct.pack('<I', 9) + bytes(50), '0 triangles'),
         ('a.obj', b'v 0 0 nan\n', 'of finite numbers'),
+        ('a.obj', b'v 0 0 1e300\n', 'of finite numbers'),
     ],
 )
 def test_what_is_no_mesh_is_said(tmp_path, name, content, problem):
