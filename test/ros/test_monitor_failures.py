@@ -73,7 +73,11 @@ METHODS = {
 }
 
 POINTS = [f'{kind.__name__}.{name}' for kind, names in METHODS.items() for name in names.split()]
-UNLESS_SILENT = {'MonitorNode._silence', 'Motion.brake'}  # where no frame comes
+UNLESS_SILENT = {  # where no frame comes
+    'MonitorNode._silence', 'Motion.brake', 'TrajectorySender.forget',
+}  # fmt: skip
+WITH_A_LEAD = {'TrajectorySender.has'}
+LEAD = 0.1  # s
 WHILE_DRIVEN = {
     'Monitor.look_at', 'MonitorNode._fine', 'Motion.drive', 'HeardPolicy.problem',
 }  # fmt: skip
@@ -177,6 +181,10 @@ class Drive:
 
 
 def fail(node, sabotage, point, times, after):
+    punctuality = node._sender._punctuality
+    least = punctuality._least
+    if point in WITH_A_LEAD:
+        punctuality._least = LEAD
     drive = Drive(node)
     robot = drive.robot
     try:
@@ -210,6 +218,7 @@ def fail(node, sabotage, point, times, after):
         assert robot.mode is Mode.POLICY
     finally:
         sabotage.begin('', 0)
+        punctuality._least = least
         robot.close()
 
 
