@@ -24,6 +24,7 @@ FaultKind = Literal[
     'workspace', 'keep_out', 'separation', 'force', 'takeover', 'jump', 'plan', 'internal',
 ]  # fmt: skip
 
+_MOST_STEPS = 10_000  # of a chunk; experts answer with 1,000 at most
 _MOST_SAMPLES = 256  # of a chunk: scores compare all of them in pairs
 _ROUNDING = 1e-9  # m
 _BEYOND = 0.02  # share of what a joint may move in a period that a reference may be outside limits
@@ -78,8 +79,8 @@ def _malformed(chunk: Chunk, names: tuple[str, ...]) -> str:
     if chunk.names != names:
         return _first_difference(chunk.names, names)
     shape = np.shape(chunk.positions)
-    if len(shape) != 2 or shape[0] < 1 or shape[1] != len(names):
-        return f'positions have shape {shape}, allowed (H, {len(names)})'
+    if len(shape) != 2 or not 1 <= shape[0] <= _MOST_STEPS or shape[1] != len(names):
+        return f'positions have shape {shape}, allowed (1 .. {_MOST_STEPS}, {len(names)})'
     if not (np.isfinite(chunk.step_dt) and chunk.step_dt > 0):
         return f'step_dt is {chunk.step_dt} s, it must be above 0 s'
     if not np.isfinite(chunk.stamp):

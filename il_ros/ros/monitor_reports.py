@@ -182,6 +182,7 @@ class MonitorReports:
             self._event(False, f'warning: {text}', stamp)
 
     def _event(self, stopped: bool, text: str, stamp: int) -> None:
+        text = one_line(text)
         if stopped:  # rclpy's logger wants one severity for each line of code
             self._node.get_logger().warning(text)
         else:

@@ -6,12 +6,12 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from il_ros.msg import MonitorStatus  # noqa: E402
+from il_ros.msg import EpisodeEvent, MonitorStatus  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from il_ros.ros.monitor_reports import MonitorReports  # noqa: E402
-from il_ros.ros.qos import STATUS  # noqa: E402
+from il_ros.ros.qos import EVENTS, STATUS  # noqa: E402
 
 
 @pytest.fixture
@@ -45,3 +45,16 @@ def test_a_late_subscriber_knows_the_mode_of_an_active_monitor_and_nothing_of_a_
     assert first_heard(node) == ['before']
     reports.retire()
     assert first_heard(node, meanwhile=lambda: reports.idle(2, 'after')) == ['after']
+
+
+def test_what_nodes_call_themselves_forges_no_line_of_the_log(node, contract):
+    heard = []
+    node.create_subscription(EpisodeEvent, 'events', lambda event: heard.append(event.text), EVENTS)
+    reports = MonitorReports(node, contract)
+    deadline = time.monotonic() + 20
+    while not node.count_subscribers('events') and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=0.05)
+    reports.note('also published by /x\n[ERROR] [monitor]: \x1b[2J', 1)
+    while not heard and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=0.05)
+    assert heard == ['also published by /x [ERROR] [monitor]: \\x1b[2J']
