@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('control_msgs')
 
+import virtual_robot  # noqa: E402
 from order_steps import DRIVEN, OF_ONE_OUTPUT, STEPS, any_order, carry_out, judge, start  # noqa: E402
 from virtual_robot import NOTICED, STOP, TWO_OUTPUTS, Broken, make_node  # noqa: E402
 
@@ -101,6 +102,24 @@ def test_a_stop_is_sent_to_one_where_the_other_cannot_be_reached(node, contract,
         np.testing.assert_allclose(robot.posture, before, atol=1e-6)
         assert robot.mode is Mode.ALARM
         assert robot.request(Mode.HOLD, resume=True).success
+    finally:
+        robot.close()
+
+
+def test_a_lost_trajectory_is_no_jolt_where_states_tell_before_the_next(
+    node, contract, monkeypatch
+):
+    """At 50 Hz a state may come too late for that: 1.18 times the acceleration limits were seen."""
+    monkeypatch.setattr(virtual_robot, 'STATES', 0.01)
+    robot = start(node, contract)
+    try:
+        carry_out(robot, DRIVEN[:-1])
+        for i, moment in enumerate((0.13, 0.31, 0.17, 0.29)):
+            robot.run(moment)
+            robot.deafen(i % 2, 0.04, silent=False)
+        robot.run(0.3)
+        assert robot.worst.max() <= virtual_robot.WITHIN
+        assert np.abs(robot.posture).max() > 0.1
     finally:
         robot.close()
 
