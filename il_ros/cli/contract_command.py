@@ -31,7 +31,7 @@ def init(
     *,
     bag: Path | None = None,
     namespace: str = '/',
-    robot: str = '',
+    robot: tuple[str, ...] = (),
     rate: float = 20.0,
     urdf: Path | None = None,
     seconds: float = 5.0,
@@ -46,7 +46,8 @@ def init(
         out: Output file: the contract.
         bag: Look at this bag instead of the graph.
         namespace: Namespace that the contract's names are relative to.
-        robot: Namespace of the robot, where there are several.
+        robot: Namespace of the robot, where there are several; two, as of two arms, make one
+            contract for both.
         rate: Ticks wanted [Hz]; the nearest that divides the rate of the joint states is taken.
         urdf: Expanded URDF of the robot, where none is published.
         seconds: For how long messages are looked at [s].

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from il_ros.core.contract_checks import OUTPUT_ADAPTERS
+from il_ros.core.contract_checks import JOINT_GROUP, JOINT_SINGLE, OUTPUT_ADAPTERS
 from il_ros.core.registry import names_of
 from il_ros.core.seen_graph import SeenController, SeenGraph, listed
 
@@ -20,6 +20,8 @@ _TOPICS = {'joint_trajectory': '/joint_trajectory', 'forward_command': '/command
 _KINDS = {'joint_trajectory': TRAJECTORY, 'forward_command': MULTI_ARRAY}
 _GRIPPER = '/gripper_cmd'
 _POSITION = '/position'
+_GROUP, _SINGLE = (f'interbotix_xs_msgs/msg/Joint{kind}Command' for kind in ('Group', 'Single'))
+_SERVO = 'gripper'  # of each of Interbotix' arms
 _PREFERRED = ('joint_trajectory', 'forward_command')
 
 
@@ -33,6 +35,7 @@ class CommandPath:
         joints: Commanded joints in the controller's order; empty where nobody says which.
         namespace: Of the controller, without a slash at the end.
         doubt: What is not sure of it.
+        prefix: What `joints` begin with and the controller's own names do not.
     """
 
     adapter: str
@@ -40,6 +43,7 @@ class CommandPath:
     joints: tuple[str, ...]
     namespace: str
     doubt: str = ''
+    prefix: str = ''
 
 
 def adapter_of(controller: SeenController) -> str:
@@ -79,6 +83,8 @@ def command_paths(seen: SeenGraph, grippers: Sequence[str] = ()) -> list[Command
             paths.append(_of_controller(seen, controller))
     if seen.controllers is None:
         paths += _of_topics(seen)
+    if not paths:
+        paths += _of_servos(seen, grippers)
     return paths + list(_of_actions(seen, paths, grippers))
 
 
@@ -127,6 +133,16 @@ def _of_actions(
                 namespace=name.rpartition('/')[0].rpartition('/')[0],
                 doubt=doubt,
             )
+
+
+def _of_servos(seen: SeenGraph, grippers: Sequence[str]) -> Iterable[CommandPath]:
+    """Commands of Interbotix' driver, which says of each servo only what it is called."""
+    for name in sorted(seen.topics):
+        kinds, space = seen.topics[name].types, name.rpartition('/commands/')[0]
+        if _GROUP in kinds:
+            yield CommandPath(adapter=JOINT_GROUP, topic=name, joints=(), namespace=space)
+        elif _SINGLE in kinds and _SERVO in grippers:
+            yield CommandPath(adapter=JOINT_SINGLE, topic=name, joints=(_SERVO,), namespace=space)
 
 
 def _of_topics(seen: SeenGraph) -> Iterable[CommandPath]:

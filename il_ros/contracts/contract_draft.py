@@ -10,6 +10,7 @@ from il_ros.contracts.command_paths import usable_paths
 from il_ros.contracts.draft_text import MARK, Anchored, DraftText, joined
 from il_ros.contracts.drafted_joints import joint_stream
 from il_ros.contracts.drafted_limits import joint_limits
+from il_ros.contracts.joined_robots import joined_robots
 from il_ros.contracts.seen_robot import SeenRobot, commanded_groups, seen_robot
 from il_ros.contracts.seen_streams import (
     DraftedStream,
@@ -25,6 +26,7 @@ from il_ros.contracts.seen_streams import (
 )
 from il_ros.contracts.tool_links import base_links, reach, tip_links
 from il_ros.core.decoders import Composite, decoded_types, decoder_for
+from il_ros.core.errors import ContractError
 from il_ros.core.seen_graph import SeenGraph, SeenTopic, listed
 
 _INSIDE = 1e-3  # rad or m, from a limit
@@ -55,7 +57,7 @@ def draft_contract(
     *,
     name: str,
     namespace: str = '/',
-    robot: str = '',
+    robot: str | Sequence[str] = '',
     rate: float = 20.0,
     urdf: str = '',
 ) -> Draft:
@@ -65,14 +67,22 @@ def draft_contract(
         seen: What was seen.
         name: Of the contract; the URDF's file is named after it.
         namespace: That its names are relative to.
-        robot: Namespace of the robot, where there are several.
+        robot: Namespace of the robot, where there are several; more than one, as those of two
+            arms, are taken for one robot.
         rate: Ticks wanted [Hz]; the nearest that divides the joints' measured rate is taken.
         urdf: The robot's URDF; by default the one that is published.
 
     Raises:
         ContractError: If there is no robot, or several.
     """
-    found = seen_robot(seen, namespace=namespace, robot=robot, urdf=urdf)
+    robots = (robot,) if isinstance(robot, str) else robot
+    if len(robots) > 1 and urdf:
+        raise ContractError('with several robots', where='--urdf', allowed='one robot')
+    found = (
+        joined_robots(seen, robots, namespace=namespace)
+        if len(robots) > 1
+        else seen_robot(seen, namespace=namespace, robot=''.join(robots), urdf=urdf)
+    )
     return _Drafter(found, name, namespace, rate).draft()
 
 
@@ -144,7 +154,7 @@ class _Drafter:
             text.put('arm', robot.built_in, doubt=doubt)
             return
         text.put('arm')
-        text.put('urdf', self._urdf_file, indent=2)
+        text.put('urdf', self._urdf_file, indent=2, doubt=robot.place_doubt)
         doubt = joined(why for _, why in tips)
         links = [link for link, _ in tips]
         sides = [arm.prefix.removesuffix('_') for arm in robot.arms]
@@ -156,6 +166,8 @@ class _Drafter:
     def _base_frame(self) -> tuple[str, str]:
         """The frame of Cartesian quantities: that of the tool's pose, else where the arm begins."""
         links, description = base_links(self._robot), self._robot.description
+        if self._robot.base:
+            return self._robot.base, ''
         frame = frame_of(self._pose) if self._pose else ''
         if frame and (description is None or frame in description.links):
             return frame, ''
@@ -253,6 +265,7 @@ class _Drafter:
             return
         values = [
             {
+                **({'prefix': path.prefix} if path.prefix else {}),
                 'adapter': path.adapter,
                 'topic': relative(path.topic, self._namespace),
                 **({'gripper': _FRANKA} if path.topic.endswith(_FRANKA_ACTIONS) else {}),

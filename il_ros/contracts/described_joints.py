@@ -41,6 +41,11 @@ class DescribedJoint:
     reach: float = 0.0
 
     @property
+    def bounded(self) -> bool:
+        """Whether its travel has ends."""
+        return self.type != 'continuous'
+
+    @property
     def moves(self) -> bool:
         """Whether it can be commanded."""
         return self.type in ('revolute', 'continuous', 'prismatic') and not self.mimics

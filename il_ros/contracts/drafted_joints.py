@@ -31,6 +31,8 @@ def joint_stream(robot: SeenRobot, group: SeenGroup, part: str, namespace: str) 
         'topic': relative(source.topic, namespace), 'type': JOINT_STATE, 'fields': [part],
         'names': group.joints, 'rate': rate, **timing(rate),
     }  # fmt: skip
+    if source.prefix:
+        values['prefix'] = source.prefix
     count = _publishers(robot, source)
     if count > 1:
         values['publishers'] = count

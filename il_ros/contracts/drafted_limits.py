@@ -39,6 +39,10 @@ def joint_limits(
         for name, row in zip(names, made, strict=True):
             for text in _narrow_followers(robot.description.urdf, name, *row[0][:2]):
                 doubts['position_max'].setdefault(text, [])
+    grippers = {name for group in robot.groups if group.gripper for name in group.joints}
+    if endless := [n for n in names if n in grippers and n in joints and not joints[n].bounded]:
+        for name in ('position_min', 'position_max'):
+            doubts[name].setdefault('a gripper that turns without end by the URDF', endless)
     doubts['acceleration'] = {'a URDF has none: full speed after half a second': []}
     doubts['jerk'] = {'likewise: that acceleration after a twentieth of a second': []}
     return limits, {

@@ -39,6 +39,7 @@ class JointSource:
         position: Shape (T, N) [rad or m]; NaN where a message has none.
         velocity: Shape (T, N) [rad/s or m/s]; NaN where a message has none.
         frame_id: Of the last message.
+        prefix: What `names` begin with and those in the messages do not.
     """
 
     topic: str
@@ -50,6 +51,7 @@ class JointSource:
     position: Array
     velocity: Array
     frame_id: str = ''
+    prefix: str = ''
 
     @property
     def namespace(self) -> str:

@@ -11,6 +11,7 @@ from il_ros.contracts.command_paths import CommandPath, adapter_of, command_path
 from il_ros.contracts.described_joints import RobotDescription
 from il_ros.contracts.joint_sources import JointSource, best_source, joint_sources
 from il_ros.core.arms import ARMS, get_arm
+from il_ros.core.contract_checks import JOINT_GROUP
 from il_ros.core.errors import ContractError
 from il_ros.core.seen_graph import DESCRIPTION, SeenGraph, listed
 
@@ -54,6 +55,8 @@ class SeenRobot:
         paths: Who takes commands for its joints.
         groups: Its joints in the order of the action.
         sources: Who measures joints.
+        base: Link that several robots stand on; empty of one.
+        place_doubt: What is not sure of where its arms stand.
     """
 
     whole: SeenGraph
@@ -63,6 +66,8 @@ class SeenRobot:
     paths: tuple[CommandPath, ...]
     groups: tuple[SeenGroup, ...]
     sources: tuple[JointSource, ...]
+    base: str = ''
+    place_doubt: str = ''
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +127,11 @@ def seen_robot(
     paths = command_paths(seen, [name for name in grippers if name in measured])
     rest = measured - {joint for path in paths for joint in path.joints}
     paths = [
-        _completed(path, [name for name in (*arm, *grippers) if name in rest]) for path in paths
+        _completed(
+            path,
+            [n for n in (arm if path.adapter == JOINT_GROUP else (*arm, *grippers)) if n in rest],
+        )
+        for path in paths
     ]
     names = [joint for path in paths for joint in path.joints]
     if not set(names) & set(arm):  # nobody takes commands for the arm: it is there all the same

@@ -15,6 +15,7 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.streams import COMPRESSED_IMAGE, IMAGE
 
 DESCRIPTION, CLOCK_TYPE = 'robot_description', 'rosgraph_msgs/msg/Clock'
+STATIC = '/tf_static'
 _STRING = 'std_msgs/msg/String'
 CONTROLLER_STATE = 'control_msgs/msg/JointTrajectoryControllerState'
 _COMMANDS = ('trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray')
@@ -214,7 +215,7 @@ def is_looked_into(name: str, type_name: str) -> bool:
     """Whether the messages of a topic are taken, not only its being there."""
     if type_name == _STRING:
         return name.rpartition('/')[2] == DESCRIPTION
-    return type_name in {
+    return name == STATIC or type_name in {
         *decoded_types(),
         *_COMMANDS,
         IMAGE,

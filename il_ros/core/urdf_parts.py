@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from il_ros.core.kinematics import LimbDescription, Numbers3
+from il_ros.core.limits import Array
 from il_ros.core.urdf import moving_joints, parsed_xml, read_urdf
 
 _ORIGIN = (0.0, 0.0, 0.0)
@@ -70,10 +71,14 @@ def placed(text: str, limb: LimbDescription, prefix: str) -> PlacedUrdf:
     way = urdf.joints_to(tip)
     joints, _ = moving_joints(urdf, way[0].parent if way else tip, tip)
     pose = limb.joints[0].origin.matrix @ np.linalg.inv(joints[0].origin.matrix)
-    roll, yaw = math.atan2(pose[2, 1], pose[2, 2]), math.atan2(pose[1, 0], pose[0, 0])
-    pitch = math.atan2(-pose[2, 0], math.hypot(pose[0, 0], pose[1, 0]))
     x, y, z = pose[:3, 3].tolist()
-    return PlacedUrdf(text=text, xyz=(x, y, z), rpy=(roll, pitch, yaw))
+    return PlacedUrdf(text=text, xyz=(x, y, z), rpy=rpy_of(pose))
+
+
+def rpy_of(pose: Array) -> Numbers3:
+    """The turn of a pose (4, 4) as a URDF has it: about the fixed x, then y, then z axis [rad]."""
+    roll, yaw = math.atan2(pose[2, 1], pose[2, 2]), math.atan2(pose[1, 0], pose[0, 0])
+    return roll, math.atan2(-pose[2, 0], math.hypot(pose[0, 0], pose[1, 0])), yaw
 
 
 def joined(arms: Mapping[str, PlacedUrdf], *, name: str, base: str) -> str:
