@@ -131,6 +131,8 @@ class ControllerDescription:
             `joint_single_command`, or nothing that a stand-in follows.
         prefix: What the robot's names of these joints begin with and the commands' do not.
         interfaces: Of the joints, that it claims.
+        servo: Speed and acceleration with which each joint's servo goes to a position that is
+            commanded [rad/s, rad/s^2]; none where it is there at once.
     """
 
     name: str
@@ -146,6 +148,7 @@ class ControllerDescription:
     ] = 'nothing'
     prefix: str = ''
     interfaces: tuple[str, ...] = ('position',)
+    servo: tuple[float, float] | None = None
 
     @property
     def topic(self) -> str:

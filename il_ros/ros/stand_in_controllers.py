@@ -24,7 +24,9 @@ from il_ros.ros.interbotix_outputs import ARM, GROUP, SINGLE
 from il_ros.ros.message_conversion import to_ns
 from il_ros.ros.message_types import message_type
 from il_ros.ros.served_gripper import ServedGripper
+from il_ros.sim.command_path import checked
 from il_ros.sim.controller import TrajectoryController
+from il_ros.sim.servo_motion import ServoMotion
 
 _AT_ONCE = 1e-3  # s in which a position that is commanded is reached, as by a drive
 
@@ -74,6 +76,10 @@ class StandInController:
         self._motion = TrajectoryController(
             self.about.joints, posture[self.columns], period=_AT_ONCE
         )
+        self._servo = None
+        if self.about.servo is not None:
+            speed, acceleration = self.about.servo
+            self._servo = ServoMotion(posture[self.columns], speed=speed, acceleration=acceleration)
         self._shift: Array = np.zeros(len(self.columns))  # from what was sent to what is followed
 
     def take(self, message: Any, now: float, stamp: int) -> None:
@@ -117,7 +123,10 @@ class StandInController:
                 where=self.about.name,
                 allowed=f'{len(self.columns)}, in the order {", ".join(self.about.joints)}',
             )
-        self._motion.command(values, now)
+        if self._servo is None:
+            self._motion.command(values, now)
+        else:
+            self._servo.go(checked(values, (len(self.columns),), 'position', 'command'), now)
 
     def _command_servos(self, message: Any, now: float) -> None:
         """What is not for these servos is left, as by Interbotix' driver, which goes on."""
@@ -134,7 +143,8 @@ class StandInController:
 
     def positions(self, times: Array) -> Array:
         """Set-points of its joints at `times` (absolute, shape (T,)), shape (T, n)."""
-        return self._motion.positions(times)
+        moves = self._motion if self._servo is None else self._servo
+        return moves.positions(times)
 
     def say_what_is_followed(self, posture: Array, stamp: int) -> None:
         """Publish the state at `stamp` [ns] of a robot measured at `posture` (N,)."""
