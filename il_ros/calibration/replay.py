@@ -208,7 +208,9 @@ def _answers(reader: EpisodeReader, policy_id: str) -> dict[int, Answer]:
     for message, data in _messages(reader, topics.POLICY_CHUNK):
         joints = len(message.names)
         whole = joints and len(message.positions) == joints * message.horizon > 0
-        if message.policy_id == policy_id and whole:  # others are faults that the monitor reported
+        joints_alone = tuple(message.names) == reader.contract.action.names
+        # Others are faults that the monitor reported, or of a space that it made joints of.
+        if message.policy_id == policy_id and whole and joints_alone:
             stamp = header_stamp(data)
             chunk = np.asarray(message.positions).reshape(-1, joints)
             found[stamp] = Answer(stamp, chunk, _samples(message, chunk))

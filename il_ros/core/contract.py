@@ -182,6 +182,8 @@ class Action:
             within the limits. `normalised` are numbers from -1 to 1 that the simulator of another
             package takes and gives a meaning to; none of the next three, no monitor and no
             controller goes with them.
+        accepts: Spaces that action chunks may be in besides joints (`core.action_spaces`); all that
+            the arm can have, where it is left out.
         position: Keys of the observations that measure these joints, one after the other.
         velocity: Keys of the observations that measure their speeds, likewise.
         continuous: Joints that turn without end, so that positions a turn apart are the same, where
@@ -196,6 +198,7 @@ class Action:
 
     names: tuple[str, ...]
     space: Literal['joints', 'normalised'] = 'joints'
+    accepts: tuple[Literal['joint_delta', 'tool_pose', 'tool_delta'], ...] | None = None
     position: tuple[str, ...] = ()
     velocity: tuple[str, ...] = ()
     continuous: tuple[str, ...] = ()

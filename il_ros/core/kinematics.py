@@ -134,23 +134,25 @@ class SerialChain:
         return self.jacobian_of(self.frames(q))
 
     def jacobian_of(self, frames: Array) -> Array:
-        """Geometric Jacobian (6, n) from the frames (m + 1, 4, 4) of `SerialChain.frames`."""
-        z = frames[:-1, :3, 2]
-        arm = frames[-1, :3, 3] - frames[:-1, :3, 3]
-        jacobian = np.empty((6, len(z)))
+        """Geometric Jacobians (..., 6, n) from frames (..., m + 1, 4, 4) of `frames`."""
+        z = frames[..., :-1, :3, 2]
+        arm = frames[..., -1:, :3, 3] - frames[..., :-1, :3, 3]
+        jacobian = np.empty((*z.shape[:-2], 6, z.shape[-2]))
         # The cross product written out: np.cross costs more than all the rest of this function.
-        jacobian[0] = z[:, 1] * arm[:, 2] - z[:, 2] * arm[:, 1]
-        jacobian[1] = z[:, 2] * arm[:, 0] - z[:, 0] * arm[:, 2]
-        jacobian[2] = z[:, 0] * arm[:, 1] - z[:, 1] * arm[:, 0]
-        jacobian[3:] = z.T
+        jacobian[..., 0, :] = z[..., 1] * arm[..., 2] - z[..., 2] * arm[..., 1]
+        jacobian[..., 1, :] = z[..., 2] * arm[..., 0] - z[..., 0] * arm[..., 2]
+        jacobian[..., 2, :] = z[..., 0] * arm[..., 1] - z[..., 1] * arm[..., 0]
+        jacobian[..., 3:, :] = z.swapaxes(-1, -2)
         if self._slides is not None:
             slides = self._slides > 0.0
-            jacobian[:3, slides], jacobian[3:, slides] = z[slides].T, 0.0
+            jacobian[..., :3, slides] = z[..., slides, :].swapaxes(-1, -2)
+            jacobian[..., 3:, slides] = 0.0
         if self._mimic is None:
             return jacobian
         columns, factors, _ = self._mimic
-        whole = np.zeros((6, self.size))
-        np.add.at(whole.T, columns, (jacobian * factors).T)
+        whole = np.zeros((*jacobian.shape[:-1], self.size))
+        for i, column in enumerate(columns):
+            whole[..., column] += jacobian[..., i] * factors[i]
         return whole
 
 

@@ -20,8 +20,8 @@ EXPERTS = {
 }
 
 HEURISTICS = {
-    'hold': 'il_ros.policies.heuristics:Hold',
-    'straight': 'il_ros.policies.heuristics:Straight',
+    'hold': 'il_ros.policies.cartesian_expert:Hold',
+    'straight': 'il_ros.policies.cartesian_expert:Straight',
 }
 
 

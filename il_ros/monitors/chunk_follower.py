@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from il_ros.core.action_spaces import ActionSpace
+from il_ros.core.errors import IlRosError
 from il_ros.core.geometry import unwrapped
 from il_ros.core.limits import Array
 from il_ros.monitors import checks
@@ -22,6 +24,8 @@ Target = tuple[Array, Array]
 
 _MOST = 64  # chunks that are blended
 _ROUNDING = 1e-6  # s by which the same instant may differ
+_MOST_FRAMES = 4096  # whose joints are remembered
+_GAP = 3.0  # periods between two frames, of which a chunk may answer one in between
 _NEGLIGIBLE = 1e-3  # weight of a chunk, relative to the newest
 
 
@@ -159,12 +163,89 @@ class _Followed:
         return self._states[i : i + 2], phase - i
 
 
+class JointConversion:
+    """Makes joint positions of chunks in other spaces, from the joints measured at their stamp.
+
+    Args:
+        spaces: The spaces that are taken.
+        joints: Names of the commanded joints.
+        base_frame: Frame that tool poses have to be in.
+        span: How old a chunk may be [s].
+        dt: Control period [s].
+    """
+
+    def __init__(
+        self,
+        spaces: Sequence[ActionSpace] = (),
+        joints: tuple[str, ...] = (),
+        *,
+        base_frame: str = '',
+        span: float = 1.0,
+        dt: float = 1.0,
+    ) -> None:
+        self._spaces = {space.names: space for space in spaces if space.name != 'joints'}
+        self._joints, self._base_frame, self._span, self._gap = joints, base_frame, span, _GAP * dt
+        self._seen: deque[tuple[float, Array]] = deque(maxlen=_MOST_FRAMES)
+
+    def see(self, stamp: float, position: Array | None) -> None:
+        """Remember joint positions (N,) [rad or m] that were measured at a time [s]."""
+        if position is None or not self._spaces or (self._seen and stamp == self._seen[-1][0]):
+            return
+        if self._seen and stamp < self._seen[-1][0]:
+            self.forget()
+        self._seen.append((stamp, np.array(position)))
+        while len(self._seen) > 2 and self._seen[1][0] < stamp - self._span:
+            self._seen.popleft()
+
+    def forget(self) -> None:
+        """Old stamps mean nothing any more, as after a jump of the clock."""
+        self._seen.clear()
+
+    def space_of(self, chunk: Chunk) -> ActionSpace | None:
+        """The space that the names of a chunk say; None for joints, and for what is not known."""
+        return None if chunk.names == self._joints else self._spaces.get(chunk.names)
+
+    def convert(self, chunk: Chunk, space: ActionSpace) -> Chunk | None:
+        """The same chunk in joint positions; None until joints of its stamp were measured.
+
+        Raises:
+            IlRosError: With why there are none.
+        """
+        if space.name == 'tool_pose' and chunk.frame_id != self._base_frame:
+            raise IlRosError(
+                f'its poses are in the frame {chunk.frame_id!r}, not in {self._base_frame!r}'
+            )
+        if chunk.samples is not None:
+            raise IlRosError(f'has samples, which have to be joints; it is in {space.name}')
+        if (measured := self._measured(chunk.stamp)) is None:
+            return None
+        positions = space.to_joints(chunk.positions, measured, step_dt=chunk.step_dt)
+        return replace(chunk, names=self._joints, positions=positions)
+
+    def _measured(self, stamp: float) -> Array | None:
+        """Joints at a time [s], (N,), those between two frames interpolated."""
+        if not self._seen or stamp > self._seen[-1][0] + _ROUNDING:
+            return None
+        after = None
+        for time, position in reversed(self._seen):
+            if abs(time - stamp) <= _ROUNDING:
+                return position
+            if time < stamp:
+                if after is None or after[0] - time > self._gap:
+                    break
+                share = (stamp - time) / (after[0] - time)
+                return np.asarray(position + share * (after[1] - position))
+            after = time, position
+        raise IlRosError('no joints were measured at its stamp')
+
+
 class ChunkIntake:
     """The chunks of one source.
 
     Args:
         content: The check of what a chunk holds.
         endless: See `ChunkFollower`.
+        to_joints: Makes joints of chunks in other spaces; none are taken by default.
 
     Attributes:
         follower: Has the newest good chunks.
@@ -174,11 +255,14 @@ class ChunkIntake:
     def __init__(
         self,
         source: Source,
-        content: Callable[[Chunk], Fault | None],
+        content: Callable[..., Fault | None],
         config: MonitorConfig,
         endless: NDArray[np.bool_] | None = None,
+        to_joints: JointConversion | None = None,
     ) -> None:
         self._source, self._content, self._config = source, content, config
+        self._to_joints = to_joints or JointConversion()
+        self._unseen: tuple[Chunk, ActionSpace] | None = None
         self.follower = ChunkFollower(config.chunk_blend, endless)
         self.bad: Fault | None = None
         self.begin(-inf)
@@ -190,15 +274,39 @@ class ChunkIntake:
             now: Time of the last tick [s]; None before the first.
             forgive: Whether a good chunk makes up for a bad one before it; not while driving.
         """
-        bad = self._judge(chunk, now)
-        if bad is None:
+        space = self._to_joints.space_of(chunk)
+        bad = self._judge(chunk, now, space)
+        if bad is None and space is None:
             self.follower.offer(chunk)
+        elif bad is None and space is not None:
+            self._unseen = chunk, space
+            bad = self._follow_converted()
         if bad or forgive:
             self.bad = bad
+
+    def settle(self) -> None:
+        """Follow the newest chunk of another space that came before the frame it answers."""
+        self.bad = self._follow_converted() or self.bad
+
+    def _follow_converted(self) -> Fault | None:
+        if self._unseen is None:
+            return None
+        chunk, space = self._unseen
+        try:
+            converted = self._to_joints.convert(chunk, space)
+        except IlRosError as error:
+            self._unseen = None
+            return Fault('chunk', f'{self._source} chunk: {error.problem}')
+        if converted is not None:
+            self._unseen = None
+            self.follower.offer(converted)
+        return None
 
     def begin(self, not_before: float) -> None:
         """The source is about to drive; use nothing stamped before `not_before` [s]."""
         self.not_before = not_before
+        if self._unseen is not None and self._unseen[0].stamp < not_before:
+            self._unseen = None
         self.follower.reset(not_before)
         self._since: float | None = None  # first tick that it drove
         self._followed = False
@@ -226,9 +334,9 @@ class ChunkIntake:
         late = problem.kind == 'deadline' and now - self._since <= self._config.startup_grace
         return None if late and not self._followed else problem
 
-    def _judge(self, chunk: Chunk, now: float | None) -> Fault | None:
+    def _judge(self, chunk: Chunk, now: float | None, space: ActionSpace | None) -> Fault | None:
         try:
-            fault = self._content(chunk)
+            fault = self._content(chunk, names=space.names) if space else self._content(chunk)
             if fault or now is None:
                 return fault
             # Stamped ahead, it would outrank every good one to come. The present is at most a step

@@ -6,13 +6,14 @@ a protective stop; it is not a safety-rated function.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite, nan
 
 import numpy as np
 
+from il_ros.core.action_spaces import ActionSpace
 from il_ros.core.arm_geometry import Geometry
 from il_ros.core.contract import Fallback
 from il_ros.core.errors import IlRosError
@@ -20,7 +21,7 @@ from il_ros.core.limits import Array, Limits
 from il_ros.monitors import checks
 from il_ros.monitors.calibrated_scores import Calibration
 from il_ros.monitors.checks import Fault
-from il_ros.monitors.chunk_follower import ChunkIntake, Target
+from il_ros.monitors.chunk_follower import ChunkIntake, JointConversion, Target
 from il_ros.monitors.driving import Driving
 from il_ros.monitors.enable_switch import EnableSwitches
 from il_ros.monitors.measurement_checks import MeasurementChecks
@@ -85,6 +86,8 @@ class Monitor:
         setpoints: Whether a command is good for one period only, so that a stop has to be sent.
         delay: How far the arm lags the plan [s].
         grippers: Joints of grippers that are moved by goals, besides those that `geometry` knows.
+        spaces: Spaces besides joints that chunks may be in.
+        base_frame: Frame that tool poses have to be in.
 
     Attributes:
         error: The exception that the last tick ended with, if one was raised in it.
@@ -103,6 +106,8 @@ class Monitor:
         setpoints: bool = False,
         delay: float = 0.0,
         grippers: Collection[str] = (),
+        spaces: Sequence[ActionSpace] = (),
+        base_frame: str = '',
     ) -> None:
         if not (isfinite(dt) and dt > 0):
             raise IlRosError(f'control period is {dt} s', where='monitor', allowed='above 0 s')
@@ -131,9 +136,14 @@ class Monitor:
             contract_hash=contract_hash,
             policy_id=calibration.policy_id if calibration else '',
         )
+        self._to_joints = JointConversion(
+            spaces, planned.names, base_frame=base_frame, span=config.chunk_age, dt=dt
+        )
         sources: tuple[Source, ...] = ('policy', 'expert')
         self._intakes = {
-            source: ChunkIntake(source, partial(content, source=source), config, limits.endless)
+            source: ChunkIntake(
+                source, partial(content, source=source), config, limits.endless, self._to_joints
+            )
             for source in sources
         }
         self._driving = Driving(
@@ -279,6 +289,7 @@ class Monitor:
         """
         self._judged, plan = None, self._motion.plan
         if self._measured.content(frame) is None:
+            self._to_joints.see(frame.stamp, frame.position)
             self._judged = frame, plan, self._measured.judge(frame, plan)
         return self._judged is not None and self._judged[2] is None
 
@@ -315,6 +326,10 @@ class Monitor:
         fault = self._clock_fault(now)
         now = self._now = self._usable(now)
         fault = fault or self._frame_fault(frame, now)
+        if fault is None:
+            self._to_joints.see(frame.stamp, frame.position)
+            for intake in self._intakes.values():
+                intake.settle()
         before = self._machine.takeover
         fault = fault or self._heed_switches(now)
         wanted = None if fault else self._wanted(frame, now)
@@ -354,6 +369,7 @@ class Monitor:
                 # clock. What was sent last ends in a standstill; nothing could do so more surely.
                 self._motion.release()
             self._driving.forget()
+            self._to_joints.forget()
             self._switches.reset(clock_jumped=True)
         return fault
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from il_ros.core.action_spaces import spaces_of
 from il_ros.core.arm_geometry import Geometry
 from il_ros.core.arms import ArmPair, arm_of, require_commanded
 from il_ros.core.contract import Contract
@@ -43,6 +44,8 @@ def make_monitor(
         setpoints=contract.setpoints,
         delay=contract.command_delay,
         grippers=[name for x in contract.outputs if x.adapter in GRIPPERS for name in x.joints],
+        spaces=spaces_of(contract),
+        base_frame=contract.base_frame,
     )
 
 

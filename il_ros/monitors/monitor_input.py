@@ -14,18 +14,20 @@ Source = Literal['policy', 'expert']
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """An action chunk (Zhao et al. 2023): the joint positions that a source wants from now on.
+    """An action chunk (Zhao et al. 2023): what a source wants, as a rule joint positions.
 
     Attributes:
         stamp: Time of the observation that it answers [s].
         step_dt: Time between steps [s]; step i is due at ``stamp + (i + 1) * step_dt``.
-        names: Joint names of the columns, N of them.
-        positions: Joint position targets, shape (H, N) [rad or m].
+        names: Joint names of the columns, N of them; of another space what
+            `core.action_spaces.ActionSpace.names` says.
+        positions: Joint position targets, shape (H, N) [rad or m]; or the numbers of that space.
         contract_hash: Hash of the contract that the source works under.
         policy_id: Which policy made it; empty for an expert.
         source: 'policy' or 'expert'.
         samples: Further answers of the policy to the same observation, shape (S, H, N); None where
             it gives one answer only.
+        frame_id: Frame that tool poses are in.
     """
 
     stamp: float
@@ -36,6 +38,7 @@ class Chunk:
     policy_id: str
     source: str
     samples: Array | None = None
+    frame_id: str = ''
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -309,6 +309,7 @@ class MonitorNode(FailSafeNode):
             policy_id=message.policy_id,
             source=chunk_source(message),
             samples=chunk_samples(message),
+            frame_id=message.header.frame_id,
         )
         self._monitor.offer(chunk, _DRIVING[mode])
         self._answered[mode] = stamp

@@ -1,4 +1,7 @@
-"""What an expert is, and how a wish for the tool's motion becomes a chunk of joint positions."""
+"""What an expert is, and how a wish for the tool's motion becomes a chunk of joint positions.
+
+`Hold` and `Straight` are floors for evaluation: a policy must beat them to have learnt anything.
+"""
 
 from __future__ import annotations
 
@@ -184,6 +187,43 @@ class CartesianExpert(ABC):
             self.roll(scene, frames[-1, :3, 3] - tool[:3, 3], gripper)
             row[:n], row[n:] = q, gripper
         return chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """Stays where it is; the only one that needs no arm.
+
+    Attributes:
+        arm: The arm, of which it looks only at how many there are; one by default.
+    """
+
+    arm: AnyArm | None = None
+
+    def act(self, observation: Mapping[str, Array], *, horizon: int, dt: float) -> Array:
+        """The present joint positions, over and over."""
+        if self.arm is None:
+            keys = ['joint_position', 'gripper_position']
+        else:
+            keys = [key for key in arm_layout(self.arm.limbs) if key.endswith('_position')]
+        return np.tile(np.concatenate([observation[key] for key in keys]), (horizon, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Straight(CartesianExpert):
+    """Goes straight to the object, closes on it and pulls straight to the goal.
+
+    Without an object it goes straight to the goal, which is all that `reach` needs.
+    """
+
+    def decide(self, scene: ExpertScene) -> ToolCommand:
+        """To the object with an open gripper; from there on to the goal with a closed one."""
+        error = scene.cube - scene.tool
+        near = float(np.linalg.norm(error)) < 0.02
+        aim = scene.goal - scene.tool if near else error
+        linear = toward(aim, self.pace.gain, self.pace.linear)
+        return ToolCommand(
+            linear=linear, yaw=0.0, gripper=0.0 if near else float(self.arm.home[-1])
+        )
 
 
 class ContractExpert:

@@ -91,8 +91,7 @@ def _heuristic(contract: Contract) -> Callable[..., Array] | None:
     """
     # Few scores compare with it: a policy node without one starts without the arms.
     from il_ros.core.arms import arm_of, require_single
-    from il_ros.policies.cartesian_expert import ContractExpert
-    from il_ros.policies.heuristics import Straight
+    from il_ros.policies.cartesian_expert import ContractExpert, Straight
 
     arm = arm_of(contract)
     if arm is None or not set(Straight.keys) <= set(contract.observations):
