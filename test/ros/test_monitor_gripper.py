@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('control_msgs.action')
 
-from order_steps import DRIVEN, OF_A_GRIPPER, STEPS, any_order, carry_out, judge, start  # noqa: E402
+from order_steps import (  # noqa: E402
+    DRIVEN,
+    OF_A_GRIPPER,
+    STEPS,
+    any_order,
+    carry_out,
+    good,
+    judge,
+    start,
+)
 from virtual_robot import GRIPPER, make_node  # noqa: E402
 
 from il_ros.core.contract import load_contract  # noqa: E402
 from il_ros.monitors.mode import Mode  # noqa: E402
 
+FURTHER = good((0.8, -0.9))
 MORE_STEPS = st.one_of(STEPS, STEPS, OF_A_GRIPPER)
 
 
@@ -97,8 +107,8 @@ def test_a_stop_sends_a_gripper_that_moves_to_where_it_is(robot):
 
 def test_a_stop_leaves_a_gripper_that_stands_with_its_goal(robot):
     """It may hold something."""
-    carry_out(robot, DRIVEN[:-1])
     robot.grippers[0].block(-0.1)
+    carry_out(robot, DRIVEN[:-1])
     robot.run(2.0)
     robot.chunks['policy'] = lambda _: (np.tile([0.8, -0.4], (12, 1)), lambda message: message)
     robot.run(1.0)
@@ -126,6 +136,7 @@ def test_a_stop_leaves_a_gripper_that_stands_with_its_goal(robot):
 def test_what_becomes_of_a_goal_stops_all_and_does_so_until_it_is_over(robot, change, reason):
     (gripper,) = robot.grippers
     carry_out(robot, DRIVEN[:-1])
+    robot.chunks['policy'] = FURTHER
     robot.run(0.1)
     if 'served' in change:
         gripper.serve(False)
@@ -148,8 +159,8 @@ def test_what_becomes_of_a_goal_stops_all_and_does_so_until_it_is_over(robot, ch
 
 
 def test_a_gripper_that_holds_something_stops_nothing(robot):
-    carry_out(robot, DRIVEN[:-1])
     robot.grippers[0].block(-0.1)
+    carry_out(robot, DRIVEN[:-1])
     robot.run(2.5)
     assert robot.mode is Mode.POLICY
     assert robot.posture[1] == pytest.approx(-0.1)
@@ -162,6 +173,8 @@ def test_where_goals_do_not_replace_one_another_each_ends_first_and_a_stop_cance
     try:
         carry_out(robot, DRIVEN)
         assert 1 <= len(gripper.goals) < 7  # of those that a policy of 0.3 s is worth
+        robot.chunks['policy'] = FURTHER
+        robot.run(0.2)
         robot.force = 150.0
         robot.run(0.3)
         assert robot.mode is Mode.ALARM
