@@ -294,9 +294,11 @@ class ChunkIntake:
         chunk, space = self._unseen
         try:
             converted = self._to_joints.convert(chunk, space)
-        except IlRosError as error:
+        except Exception as error:  # what cannot even be computed is a bad one, too
             self._unseen = None
-            return Fault('chunk', f'{self._source} chunk: {error.problem}')
+            named = f'{type(error).__name__}: {error}'
+            why = error.problem if isinstance(error, IlRosError) else named
+            return Fault('chunk', f'{self._source} chunk: {why}')
         if converted is not None:
             self._unseen = None
             self.follower.offer(converted)

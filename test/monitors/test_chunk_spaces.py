@@ -126,6 +126,18 @@ def test_the_joints_between_two_frames_are_interpolated():
     assert run.tick(between).mode is Mode.POLICY
 
 
+def test_what_cannot_be_computed_stops(monkeypatch):
+    def solve(*_):
+        raise np.linalg.LinAlgError('Singular matrix')
+
+    run = Run().drive()
+    run.tick(chunk_in('tool_pose', run.q, run.now))
+    monkeypatch.setattr(np.linalg, 'solve', solve)
+    verdict = run.tick(chunk_in('tool_pose', run.q, run.now))
+    assert verdict.mode is Mode.ALARM
+    assert verdict.fault.text == 'policy chunk: LinAlgError: Singular matrix'
+
+
 def test_a_space_that_is_not_known_is_a_fault():
     run = Run().drive()
     strange = replace(chunk_in('joints', run.q, run.now), names=tuple(f'twist/{n}' for n in NAMES))
