@@ -11,6 +11,8 @@ from il_ros.core.errors import IlRosError
 from il_ros.core.limits import Array
 
 _STANDS = 1e-3  # rad/s or m/s below which it does not move
+_SETS_OUT = 0.1  # s in which it gets up to speed, and comes to rest
+_LOOKS = np.linspace(0.0, _SETS_OUT, 21)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,10 @@ class GripperOutcome:
 
 
 class GripperMotion:
-    """Moves the set-point of one joint to the newest goal at constant speed.
+    """Moves the set-point of one joint to the newest goal, with a speed that has no steps.
+
+    It is the mean of the last tenth of a second of a way at constant speed: a servo that is told to
+    have that speed at once overshoots it, and then the goal.
 
     A goal ends as a gripper action controller of ros2_controllers ends it: when the joint is as
     near as `goal_tolerance`, or when it has stood for `stall_timeout`, counted from when it came.
@@ -45,8 +50,9 @@ class GripperMotion:
 
     def hold(self, position: float) -> None:
         """Rest at `position` [rad or m], without a goal."""
-        self._from = self._to = position
-        self._since = self._moved = 0.0
+        self._to = position
+        self._way = [(0.0, position)]  # corners of the way at constant speed: time, position
+        self._moved = 0.0
         self._busy = False
 
     @property
@@ -68,17 +74,27 @@ class GripperMotion:
         low, high = self._about.range or (-np.inf, np.inf)
         if not low <= position / self._about.scale <= high:
             return GripperOutcome(succeeded=False, reached=False, stalled=False)
-        self._from, self._to = float(self.positions(np.array([now]))[0]), position
-        self._since = self._moved = now
+        begin = float(self._at(np.array(now)))
+        # What the mean still sees of the way before.
+        before = [corner for corner in self._way if corner[0] < now]
+        while len(before) > 1 and before[1][0] < now - _SETS_OUT:
+            del before[0]
+        end = now + abs(position - begin) / self._about.speed
+        self._way = [*before, (now, begin), (end, position)]
+        self._to, self._moved = position, now
         self._busy = True
         return None
 
     def positions(self, times: Array) -> Array:
         """Set-points of the joint at `times` (absolute, shape (T,)), shape (T,)."""
-        way = self._to - self._from
-        passed = np.maximum(times - self._since, 0.0) * self._about.speed
-        reached: Array = self._from + np.sign(way) * np.minimum(passed, abs(way))
-        return reached
+        mean: Array = np.mean(self._at(times[:, None] - _LOOKS), axis=1)
+        return mean
+
+    def _at(self, times: Array) -> Array:
+        """Where the way at constant speed is."""
+        corners = np.array(self._way)
+        place: Array = np.interp(times, corners[:, 0], corners[:, 1])
+        return place
 
     def look(self, now: float, position: float, speed: float) -> GripperOutcome | None:
         """Whether the goal has ended.

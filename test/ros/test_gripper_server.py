@@ -96,8 +96,8 @@ def test_a_half_width_goes_in_and_the_full_width_comes_out(bench):
     gripper = bench(told=2.0, range=(0.0, 0.04), goal_tolerance=0.002)
     handle = gripper.send(0.01)
     assert handle.accepted
-    assert gripper.at(0.2) == pytest.approx(0.03)
-    gripper.at(0.6)
+    assert gripper.at(0.25) == pytest.approx(0.03)
+    gripper.at(0.7)
     result = gripper.result(handle)
     assert (result.status, result.reached_goal) == (GoalStatus.STATUS_SUCCEEDED, True)
     assert result.position == pytest.approx(0.02)
@@ -116,7 +116,7 @@ def test_a_newer_goal_takes_the_place_of_one_and_a_cancelled_one_holds(bench):
     gripper.done(second.cancel_goal_async())
     result = gripper.result(second)
     assert (result.status, list(result.state.position)) == (GoalStatus.STATUS_CANCELED, [])
-    assert gripper.at(2.0) == pytest.approx(0.035)  # 0.04 - 0.01 + 0.005
+    assert gripper.at(2.0) == pytest.approx(0.0325)  # 0.04 - 0.01 + 0.0025: it gets up to speed
 
 
 def test_what_it_holds_stalls_it_and_a_goal_of_two_fingers_is_rejected(bench):

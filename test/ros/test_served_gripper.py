@@ -95,7 +95,7 @@ def test_a_goal_for_a_2f85_ends_while_it_still_moves(bench):
     ended = ur.done(answer)
     assert ended.status == GoalStatus.STATUS_SUCCEEDED
     assert (ended.result.stalled, ended.result.reached_goal) == (True, False)
-    assert ur.posture[-1] == pytest.approx(0.05, abs=0.01)
+    assert ur.posture[-1] == pytest.approx(0.025, abs=0.01)
     ur.run(1.0)
     assert ur.posture[-1] == pytest.approx(0.4)
 

@@ -29,12 +29,26 @@ def test_it_goes_to_its_goal_at_its_speed_and_is_there():
     motion = GripperMotion(GRIPPER, 0.1)
     assert motion.goal(0.6, 1.0) is None
     np.testing.assert_allclose(
-        motion.positions(np.array([0.5, 1.0, 1.4, 9.0])), [0.1, 0.1, 0.3, 0.6]
+        motion.positions(np.array([0.5, 1.0, 1.45, 9.0])), [0.1, 0.1, 0.3, 0.6]
     )
     now, outcome = ends(motion)
-    assert now == pytest.approx(1.98, abs=0.021)  # 0.01 rad before
+    assert now == pytest.approx(2.04, abs=0.021)  # 0.01 rad before
     assert (outcome.succeeded, outcome.reached, outcome.stalled) == (True, True, False)
     assert not motion.busy
+
+
+def test_its_speed_has_no_steps_and_no_more_than_it_is_told_wherever_it_is_sent_meanwhile():
+    rng = np.random.default_rng(0)
+    motion, now, places = GripperMotion(GRIPPER, 0.3), 1.0, []
+    for _ in range(60):
+        motion.goal(rng.uniform(0.0, 0.8), now)
+        passed = rng.choice([0.002, 0.05, 0.3, 2.0])
+        places.append(motion.positions(np.arange(now, now + passed - 1e-9, 0.002)))
+        now += passed
+    speed = np.diff(np.concatenate(places)) / 0.002
+    assert np.abs(speed).max() <= 0.5 + 1e-9
+    # From full speed one way to full speed the other within a tenth of a second.
+    assert np.abs(np.diff(speed)).max() <= 1.0 * 0.002 / 0.1 * 3
 
 
 @pytest.mark.parametrize('stall_succeeds', [False, True])
@@ -42,7 +56,7 @@ def test_what_it_holds_stalls_it(stall_succeeds):
     motion = GripperMotion(replace(GRIPPER, stall_succeeds=stall_succeeds), 0.0)
     motion.goal(0.8, 1.0)
     now, outcome = ends(motion, blocked_at=0.2)
-    assert now == pytest.approx(1.0 + 0.4 + 1.0, abs=0.03)
+    assert now == pytest.approx(1.0 + 0.45 + 1.0, abs=0.03)
     assert (outcome.succeeded, outcome.reached, outcome.stalled) == (stall_succeeds, False, True)
 
 
