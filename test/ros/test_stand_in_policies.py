@@ -88,11 +88,6 @@ STAND_INS = [
         },
         {'goal_min': [0.35, -0.1, 0.2], 'goal_max': [0.45, 0.1, 0.3]},
     ),
-    StandIn(
-        'aloha',
-        'aloha_reach',
-        goals={'goal_min': [0.71, 0.2, 0.137], 'goal_max': [0.77, 0.3, 0.213]},
-    ),
 ]
 
 
