@@ -69,6 +69,7 @@ def check_contract(contract: Contract, source: str) -> None:
         check_stream(stream, f'{source}.{part}.{key}')
         if stream.type != types.setdefault(stream.topic, stream.type):
             fail(f'{stream.type} on {stream.topic}', f'{part}.{key}.type', types[stream.topic])
+    _check_read_once(contract, fail)
     for key, image in contract.images.items():
         check_image(image, f'{source}.images.{key}')
     if contract.observations[contract.clock].align.strategy == 'interpolate':
@@ -78,6 +79,17 @@ def check_contract(contract: Contract, source: str) -> None:
             'missing', where=f'{source}.workspace', allowed='a box for the tool', fix='add it'
         )
     _check_action(contract, fail)
+
+
+def _check_read_once(contract: Contract, fail: _Fail) -> None:
+    """Refuse two joints that are one in the messages: an arm would be taken to stand as another."""
+    known: dict[tuple[str, str], str] = {}
+    for key, stream in contract.observations.items():
+        for name, sent in zip(stream.names, stream.sent_names, strict=True):
+            other = known.setdefault((stream.topic, sent), name)
+            if other != name:
+                where = f'observations.{key}.topic'
+                fail(f'{sent} on {stream.topic} is {other} and {name}', where, "its own driver's")
 
 
 def _check_keys(contract: Contract, fail: _Fail) -> None:

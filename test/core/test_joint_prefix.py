@@ -95,6 +95,10 @@ def test_a_joint_that_turns_without_end_does_so_under_its_other_name():
             r'left_tcp_pose.prefix: .* none but for sensor_msgs/msg/JointState',
         ),
         (
+            lambda c: c['observations']['right_joint_position'].update(topic='left/joint_states'),
+            r'right_joint_position.topic: waist on left/joint_states is left_waist and right_waist',
+        ),
+        (
             lambda c: c['action']['outputs'][1].update(prefix='left_'),
             r'action.outputs\[1\].joints: .*right_waist.* begin with the prefix',
         ),
