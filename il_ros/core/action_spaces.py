@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from il_ros.core.errors import ContractError, IlRosError
-from il_ros.core.geometry import nearest_turn, quaternion_from_matrix
+from il_ros.core.geometry import quaternion_from_matrix, unwrapped
 from il_ros.core.kinematics import SerialChain
 from il_ros.core.limits import Array
 
@@ -144,7 +144,7 @@ class ActionSpace:
                 start, turn = chain.forward(seed)
                 position, rotation = start + position @ turn.T, turn @ rotation
             joints[:, columns] = inverse_kinematics(chain, position, rotation, seed, tool=tool)
-        joints = nearest_turn(joints, measured, self._endless & self._moves)
+        joints = unwrapped(joints, measured, self._endless & self._moves)
         self._require_smooth(joints, measured, step_dt or self._period)
         return joints
 

@@ -135,6 +135,18 @@ def test_a_jump_of_the_joints(pose):
         space.to_joints(steps, measured)
 
 
+def test_a_joint_without_end_may_turn_by_more_than_half_a_turn_in_a_chunk():
+    contract = contract_of('gen3')
+    space, arm = ActionSpace('tool_pose', contract), arm_of(contract)
+    home = dict(zip(arm.names, arm.home, strict=True))
+    measured = np.array([home[name] for name in contract.action.names])
+    chunk = np.tile(measured, (120, 1))
+    chunk[:, 0] += 0.8 * contract.limits.velocity[0] * contract.period * np.arange(1, 121)
+    assert chunk[-1, 0] - measured[0] > np.pi
+    joints = space.to_joints(space.of_joints(chunk, measured), measured)
+    assert np.abs(np.diff(joints[:, 0])).max() < contract.limits.velocity[0] * contract.period
+
+
 def test_too_many_steps(pose):
     space, steps, measured = pose
     with pytest.raises(IlRosError, match='129 steps of poses, at most 128'):
