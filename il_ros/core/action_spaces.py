@@ -39,6 +39,7 @@ _DAMPING, _LEAST_DAMPING = 0.05, 1e-10  # squared, per squared error; and at lea
 _NEAR = np.array([[0.05], [0.2]])  # poses that are solved together: from the last one [m, rad]
 _LONGEST = 0.5  # joint motion of an iteration [rad or m]
 _SPEED = 3.0  # times the velocity limit that a chunk may ask for
+_OUTSIDE = 0.02  # rad or m by which joints of a pose may be outside their position limits
 _LAG = 0.3  # s by which the arm may be behind where its first step begins
 
 
@@ -82,6 +83,7 @@ class ActionSpace:
             )
         limits, self._period = contract.limits, contract.period
         self._joints, self._velocity, self._endless = joints, limits.velocity, contract.endless
+        self._range = limits.position_min - _OUTSIDE, limits.position_max + _OUTSIDE
         self._moves, limbs = _moved(contract)
         if name == 'joint_delta':
             moved = zip(joints, self._moves.tolist(), strict=True)
@@ -127,7 +129,8 @@ class ActionSpace:
             step_dt: Time between steps [s]; the contract's period by default.
 
         Raises:
-            IlRosError: If a pose is none, is out of reach, or takes a jump of the joints.
+            IlRosError: If a pose is none, is out of reach, or takes a jump of the joints or one out
+                of its position limits.
         """
         if self.name == 'joints':
             return chunk
@@ -146,6 +149,7 @@ class ActionSpace:
             joints[:, columns] = inverse_kinematics(chain, position, rotation, seed, tool=tool)
         joints = unwrapped(joints, measured, self._endless & self._moves)
         self._require_smooth(joints, measured, step_dt or self._period)
+        self._require_inside(joints)
         return joints
 
     def _require_smooth(self, joints: Array, measured: Array, step_dt: float) -> None:
@@ -160,6 +164,17 @@ class ActionSpace:
             f'step {step} takes {self._joints[joint]} {way[step, joint]:.3f} rad or m from where '
             f'it was, at most {most[step, joint]:.3f}: near a singularity, or another branch'
         )
+
+    def _require_inside(self, joints: Array) -> None:
+        """Refuse poses that the arm cannot have: cut off at a limit, a joint takes the tool away."""
+        low, high = self._range
+        fine = ((joints >= low) & (joints <= high)) | self._endless | ~self._moves
+        if not fine.all():
+            step, joint = (int(i) for i in np.argwhere(~fine)[0])
+            raise IlRosError(
+                f'step {step} takes {self._joints[joint]} to {joints[step, joint]:.3f} rad or m, '
+                f'allowed {low[joint]:.3f} to {high[joint]:.3f}: the pose is out of its reach'
+            )
 
 
 def spaces_of(contract: Contract) -> tuple[ActionSpace, ...]:

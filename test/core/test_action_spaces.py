@@ -147,6 +147,22 @@ def test_a_joint_without_end_may_turn_by_more_than_half_a_turn_in_a_chunk():
     assert np.abs(np.diff(joints[:, 0])).max() < contract.limits.velocity[0] * contract.period
 
 
+@pytest.mark.parametrize('name', TOOLS)
+def test_a_pose_that_takes_a_joint_out_of_its_limits(name):
+    contract = contract_of('ur5e')
+    measured = smooth(contract, np.random.default_rng(5))[0]
+    near = measured[1] + 0.11  # so that the chunk leaves the limit by 0.04 rad
+    text = contract.text.replace('position_max: [6.2, 6.2,', f'position_max: [6.2, {near},')
+    assert text != contract.text
+    space = ActionSpace(name, parse_contract(text))
+    chunk = np.tile(measured, (10, 1))
+    chunk[:, 1] += np.linspace(0.015, 0.15, 10)
+    steps = space.of_joints(chunk, measured)
+    space.to_joints(steps[:7], measured)  # at the limit, give or take what servos overshoot it
+    with pytest.raises(IlRosError, match=r'step 8 takes shoulder_lift_joint to .* out of its reach'):
+        space.to_joints(steps, measured)
+
+
 def test_too_many_steps(pose):
     space, steps, measured = pose
     with pytest.raises(IlRosError, match='129 steps of poses, at most 128'):
