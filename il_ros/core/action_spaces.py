@@ -28,6 +28,9 @@ SPACES: tuple[Space, ...] = get_args(Space)
 MOST_STEPS = 128
 """Of a chunk that is turned into joints by inverse kinematics."""
 
+MOST_ITERATIONS = 250
+"""Of inverse kinematics for a chunk of one arm: nothing else, no stop either, is done meanwhile."""
+
 POSITION_TOLERANCE, ANGLE_TOLERANCE = 1e-4, 1e-3
 """How far the tool of the joints found may be from the pose wanted [m, rad]."""
 
@@ -166,7 +169,7 @@ class ActionSpace:
         )
 
     def _require_inside(self, joints: Array) -> None:
-        """Refuse poses that the arm cannot have: cut off at a limit, a joint takes the tool away."""
+        """Refuse poses that it cannot have: cut off at a limit, a joint takes the tool away."""
         low, high = self._range
         fine = ((joints >= low) & (joints <= high)) | self._endless | ~self._moves
         if not fine.all():
@@ -238,16 +241,23 @@ def inverse_kinematics(
         tool: Its name, for errors.
 
     Raises:
-        IlRosError: If a pose is not reached within POSITION_TOLERANCE and ANGLE_TOLERANCE.
+        IlRosError: If a pose is not reached within POSITION_TOLERANCE and ANGLE_TOLERANCE, or all
+            of them are not within MOST_ITERATIONS.
     """
-    q, begin = np.empty((len(position), len(seed))), 0
+    q, begin, left = np.empty((len(position), len(seed))), 0, MOST_ITERATIONS
     start, own = chain.forward(seed)
     while begin < len(q):
+        if left <= 0:
+            raise IlRosError(
+                f'step {begin}: the poses of {tool} before it are too far from one another: they '
+                f'took {MOST_ITERATIONS} iterations'
+            )
         near = _distances(position[begin:] - start, rotation[begin:] @ own.T)
         together = np.append((near <= _NEAR).all(axis=0), False)
         end = begin + max(1, int(np.argmin(together)))
         block = slice(begin, end)
-        q[block], off = _levenberg_marquardt(chain, position[block], rotation[block], seed)
+        q[block], off, took = _levenberg_marquardt(chain, position[block], rotation[block], seed)
+        left -= took
         if not (reached := (off[0] <= POSITION_TOLERANCE) & (off[1] <= ANGLE_TOLERANCE)).all():
             i = int(np.argmin(reached))
             raise IlRosError(
@@ -261,8 +271,10 @@ def inverse_kinematics(
 
 def _levenberg_marquardt(
     chain: SerialChain, position: Array, rotation: Array, seed: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, int]:
     """Joints (H, n) for H poses, all from one posture, and how far off they are, (2, H) [m, rad].
+
+    And how many iterations that took.
 
     The damping goes with the squared error, so that it is Newton's method in the end (Sugihara
     2011, Solvability-unconcerned inverse kinematics by the Levenberg-Marquardt method).
@@ -280,7 +292,7 @@ def _levenberg_marquardt(
         gram[:, range(_FULL), range(_FULL)] += _DAMPING * square + _LEAST_DAMPING
         step = (jacobian.swapaxes(1, 2) @ np.linalg.solve(gram, error[..., None]))[..., 0]
         q = q + step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True) / _LONGEST)
-    return q, np.linalg.norm(error.reshape(-1, 2, 3), axis=2).T
+    return q, np.linalg.norm(error.reshape(-1, 2, 3), axis=2).T, iteration
 
 
 def _distances(ways: Array, turns: Array) -> Array:

@@ -9,6 +9,7 @@ from il_ros.core.action_spaces import SPACES, ActionSpace, inverse_kinematics, s
 from il_ros.core.arms import arm_of
 from il_ros.core.contract import load_contract, parse_contract
 from il_ros.core.errors import ContractError, IlRosError
+from il_ros.core.kinematics import SerialChain
 
 CONTRACTS = Path(__file__).parents[2] / 'config/contracts'
 ARMS = ['ur5e', 'franka', 'viperx_pair', 'ur10e', 'xarm7']  # built in, and from a URDF
@@ -159,8 +160,24 @@ def test_a_pose_that_takes_a_joint_out_of_its_limits(name):
     chunk[:, 1] += np.linspace(0.015, 0.15, 10)
     steps = space.of_joints(chunk, measured)
     space.to_joints(steps[:7], measured)  # at the limit, give or take what servos overshoot it
-    with pytest.raises(IlRosError, match=r'step 8 takes shoulder_lift_joint to .* out of its reach'):
+    with pytest.raises(IlRosError, match=r'step 8 takes shoulder_lift_joint to .* its reach'):
         space.to_joints(steps, measured)
+
+
+def test_a_chunk_that_goes_to_and_fro_does_not_take_long(pose, monkeypatch):
+    space, steps, measured = pose
+    jacobians, jacobian_of = [], SerialChain.jacobian_of
+
+    def counted(*args):
+        jacobians.append(1)
+        return jacobian_of(*args)
+
+    monkeypatch.setattr(SerialChain, 'jacobian_of', counted)
+    wild = np.tile(steps[:1], (128, 1))
+    wild[::2, 1] += 0.3
+    with pytest.raises(IlRosError, match='too far from one another: they took 250 iterations'):
+        space.to_joints(wild, measured, step_dt=1.0)
+    assert len(jacobians) < 280
 
 
 def test_too_many_steps(pose):
