@@ -437,9 +437,12 @@ class CommandSender:
         self._stream.take(self._part(plan, self._stream.columns), now)
         self._stream.let_go()
         for _ in range(ceil(_LONGEST_STOP / self._period)):
-            if self._stream.plan is None:
+            if self._stream.plan is None or self._stream.silence:  # then nothing is tried any more
                 break
             sleep(self._period)
+        if self._stream.plan is not None:
+            why = '; '.join(self._stream.problems())
+            self._node.get_logger().error(f'a stop is not sent: {why}')
         self._stream.close()
 
     def _end(self, stop: Callable[[], None]) -> bool:

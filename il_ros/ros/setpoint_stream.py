@@ -133,6 +133,13 @@ class SetpointStream:
         """What is carried out, of its joints; None: nothing."""
         return self._path.plan
 
+    @property
+    def silence(self) -> float:
+        """How long nothing has left of a motion that goes on [s]; 0 where that is not too long."""
+        with self._turn:
+            silence = self._path.silence(time.monotonic())
+        return silence if silence > self._longest else 0.0
+
     def prepare(self, now: float) -> float:
         """Before a plan is made at `now` [s]; gives how much later the one in hand goes on [s]."""
         with self._turn:
@@ -152,7 +159,7 @@ class SetpointStream:
         with self._turn:
             end = begin + self._period if self._path.plan is None else self._path.end
             taken = self._path.take(plan, begin, time.monotonic())
-            if taken and self._thread is None:
+            if taken and (self._thread is None or not self._thread.is_alive()):
                 self.start()
             self._turn.notify()
             return taken, end
@@ -206,8 +213,7 @@ class SetpointStream:
         """Why the arm must not move."""
         if failure := self._failure:
             yield f'set-points: {failure}'
-        silence = self._path.silence(time.monotonic())
-        if silence > self._longest:
+        if silence := self.silence:
             yield f'no set-point has left for {silence:.1f} s, allowed {self._longest:g} s'
 
     def intervals(self) -> Array:

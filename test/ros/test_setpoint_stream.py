@@ -30,7 +30,11 @@ class Node:
     """Publishers that count, and fail as long as `broken` says."""
 
     def __init__(self):
-        self.sent, self.came, self.broken = [], threading.Condition(), False
+        self.sent, self.came, self.broken = [], threading.Condition(), None
+        self.errors = []
+
+    def get_logger(self):
+        return SimpleNamespace(error=self.errors.append)
 
     def create_publisher(self, _, topic, __):
         return SimpleNamespace(publish=lambda message: self._take(topic, message), topic_name=topic)
@@ -38,7 +42,7 @@ class Node:
     def _take(self, topic, message):
         with self.came:
             if self.broken:
-                raise RuntimeError('no room')
+                raise self.broken
             self.sent.append((time.monotonic(), topic, np.array(message.data)))
             self.came.notify_all()
 
@@ -163,14 +167,53 @@ def test_what_cannot_be_published_is_told_and_tried_again(make, node, monitor):
     sender = make()
     tick(sender, monitor)
     node.wait(2)
-    node.broken = True
+    node.broken = RuntimeError('no room')
     deadline = time.monotonic() + 20.0
     while not [text for text in sender.problems() if 'no room' in text]:
         assert time.monotonic() < deadline
         time.sleep(1 / RATE)
-    node.broken = False
+    node.broken = None
     node.wait(3)
     assert list(sender.problems()) == []
+
+
+class NoTextError(Exception):
+    def __str__(self):
+        raise ValueError('nor can it be said')
+
+
+def test_a_thread_that_ended_is_followed_by_another(make, node, monitor, monkeypatch):
+    monkeypatch.setattr(threading, 'excepthook', lambda _: None)
+    sender = make()
+    tick(sender, monitor)
+    node.wait(2)
+    thread = sender._stream._thread
+    node.broken = NoTextError()
+    thread.join(20.0)
+    assert not thread.is_alive()
+    node.broken = None
+    assert tick(sender, monitor).plan is not None
+    node.wait(3)
+
+
+def test_a_stop_at_the_end_that_cannot_be_sent_is_told_and_not_waited_for(make, node, contract):
+    sender, planner = make(), Planner(contract.limits)
+    now = present() / NS
+    hold = planner.hold(FRANKA.home, now)
+    plan = planner.towards(hold, now, FRANKA.home + 0.05, 0.5 * contract.limits.velocity, 0.1)
+    assert sender._stream.take(plan, now)[0]
+    node.wait(2)
+    node.broken = RuntimeError('no room')
+    stamp, naps = present(), []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        time.sleep(seconds)
+
+    sender.come_to_rest(plan, stamp / NS, stamp, sleep=sleep)
+    assert sum(naps) < 2.0
+    (line,) = node.errors
+    assert line.startswith('a stop is not sent: set-points: RuntimeError: no room; no set-point')
 
 
 def test_the_end_of_the_monitor_is_a_stop_and_the_thread_ends(make, node, contract):
