@@ -279,7 +279,8 @@ class ChunkIntake:
         if bad is None and space is None:
             self.follower.offer(chunk)
         elif bad is None and space is not None:
-            self._unseen = chunk, space
+            if self._unseen is None or self._unseen[0].stamp < chunk.stamp:
+                self._unseen = chunk, space
             bad = self._follow_converted()
         if bad or forgive:
             self.bad = bad
@@ -303,6 +304,11 @@ class ChunkIntake:
             self._unseen = None
             self.follower.offer(converted)
         return None
+
+    def forget(self) -> None:
+        """Follow nothing that came before, as after a jump of the clock."""
+        self._unseen = None
+        self.follower.reset()
 
     def begin(self, not_before: float) -> None:
         """The source is about to drive; use nothing stamped before `not_before` [s]."""

@@ -76,7 +76,7 @@ class Driving:
     def forget(self) -> None:
         """Follow nothing, as after a jump of the clock, which makes old stamps meaningless."""
         for intake in self._intakes.values():
-            intake.follower.reset()
+            intake.forget()
         self.trail.clear()
 
     def delayed_trigger(self, trigger: str, now: float, *, calm: bool) -> str:

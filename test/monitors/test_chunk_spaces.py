@@ -118,6 +118,29 @@ def test_a_chunk_waits_for_the_frame_that_it_answers():
     assert 'policy chunk: step 0' in verdict.fault.text
 
 
+def test_of_chunks_that_wait_the_newest_counts():
+    run = Run().drive()
+    run.tick(chunk_in('joint_delta', run.q, run.now))
+    ahead = chunk_in('joint_delta', run.q, run.now + DT)
+    for chunk in (ahead, replace(ahead, stamp=run.now + DT / 2)):
+        run.monitor.offer(chunk, 'policy')
+    run.tick()
+    run.tick()
+    assert run.monitor._intakes['policy'].follower.chunk.stamp == ahead.stamp
+
+
+def test_a_chunk_of_before_a_jump_of_the_clock_is_not_followed_when_its_time_comes_again():
+    run = Run().drive()
+    run.tick(chunk_in('tool_delta', run.q, run.now))
+    ahead = chunk_in('tool_delta', run.q, run.now + DT)
+    run.monitor.offer(ahead, 'policy')
+    run.now -= 0.5
+    assert run.tick().fault.kind == 'clock'
+    while run.now < ahead.stamp + 2 * DT:
+        run.tick()
+        assert run.monitor._intakes['policy'].follower.chunk is None
+
+
 def test_the_joints_between_two_frames_are_interpolated():
     run = Run().drive()
     run.tick(chunk_in('joint_delta', run.q, run.now))
