@@ -37,7 +37,8 @@ def record(
 
     Args:
         contract: Contract file.
-        out: Folder for the episodes, with --start.
+        out: Folder for the episodes. On a running graph its recorder knows the folder
+            (directory:=FOLDER of its launch file), and this has to be the same.
         episodes: Number of episodes.
         source: What drives the arm: expert (demonstrations) or policy (rollouts for calibration,
             with the novelty trigger off).
@@ -57,10 +58,22 @@ def record(
         client.wait_for('recorder/start')
         if bundle is not None:
             client.load(bundle)
-        run_recording(
-            client, seeds, source=source, noise=noise, randomisation=ranges, console=Console()
+        console = Console()
+        bags = run_recording(
+            client, seeds, source=source, noise=noise, randomisation=ranges, console=console
         )
+        _say_where(bags, out, console)
     return 0
+
+
+def _say_where(bags: list[Path], out: Path, console: Console) -> None:
+    """Say so where the recorder of a running graph wrote elsewhere than `out`."""
+    folders = sorted({str(bag.resolve().parent) for bag in bags} - {str(out.resolve())})
+    if folders:
+        console.print(
+            f'the bags are in {", ".join(folders)}, not in {out}: the graph that runs was started '
+            'with that directory'
+        )
 
 
 def run_recording(
@@ -79,7 +92,7 @@ def run_recording(
     """
     disturbed = [Perturbation(kind='command_noise', value=(noise,))] if noise else []
     seeds = list(seeds)
-    good, last, bags = 0, '', []
+    good, stopped, last, bags = 0, 0, '', []
     notes = f'{source} in lock-step'
     if randomisation != NOTHING:
         notes += f', randomised (sha256 {randomisation.hash})'
@@ -87,10 +100,13 @@ def run_recording(
         for seed in track(seeds, f'recording the {source}', console=console):
             perturbations = [*randomisation.draw(seed), *disturbed]
             episode = client.episode(seed, source, perturbations, record=True, notes=notes)
-            good += episode.state.success
+            good += episode.state.success and episode.trace.alarm is None
+            stopped += episode.trace.alarm is not None
             bags.append(Path(episode.bag))
             last = episode.trace.reason or 'time limit of the task'
     if not good:
         raise IlRosError(f'none of {len(seeds)} episodes reached the goal; the last ended: {last}')
-    console.print(f'{good} of {len(seeds)} episodes reached the goal')
+    console.print(
+        f'{good} of {len(seeds)} episodes reached the goal; the monitor stopped {stopped}'
+    )
     return bags

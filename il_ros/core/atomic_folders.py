@@ -85,7 +85,7 @@ def require_free(
         raise error(
             'exists already',
             where=str(path),
-            fix='choose another name' + (', or ask to overwrite it' if real.is_dir() else ''),
+            fix='choose another name' + (', or replace it (--overwrite)' if real.is_dir() else ''),
         )
     if real.is_dir() and not (marker and (real / marker).is_file()) and any(real.iterdir()):
         raise error(

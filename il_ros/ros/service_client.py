@@ -106,8 +106,8 @@ class ServiceClient:
                 raise IlRosError(
                     f'no service after {self._timeout:.0f} s',
                     where=self.node.resolve_service_name(name),
-                    fix='start its node (il_ros launch simulation, record or deploy) in the same '
-                    'namespace and ROS_DOMAIN_ID',
+                    fix='start its node (il_ros launch simulation, record or deploy; demo starts '
+                    'all of them) in the same namespace and ROS_DOMAIN_ID',
                 )
 
     def _call(

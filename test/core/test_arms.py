@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,15 @@ def test_an_unknown_arm_is_refused_by_name():
 def test_every_arm_is_found_by_its_name_and_can_be_simulated(arm):
     assert ARMS.keys() == MODELS.keys()
     assert (make_robot(arm).name, make_robot(arm).names) == (arm.name, arm.names)
+
+
+def test_an_arm_that_is_not_drawn_names_the_stand_ins_and_the_models():
+    other = replace(FRANKA, name='fr3')
+    with pytest.raises(UnknownNameError) as refused:
+        make_robot(other)
+    said = str(refused.value)
+    for part in ("no model of the arm 'fr3'", 'franka, ur5e', 'driver:=NAME', 'model:=FILE'):
+        assert part in said
 
 
 def test_every_bound_has_one_number_for_each_joint(arm):

@@ -33,7 +33,8 @@ def test_an_existing_folder_is_replaced_only_if_asked(tmp_path):
     with pytest.raises(BundleError) as caught:
         fill(tmp_path / 'out', error=BundleError)
     assert str(caught.value) == (
-        f'{tmp_path / "out"}: exists already; to fix: choose another name, or ask to overwrite it'
+        f'{tmp_path / "out"}: exists already; '
+        'to fix: choose another name, or replace it (--overwrite)'
     )
     fill(tmp_path / 'out', overwrite=True, marker='sub/a.txt')
     assert (tmp_path / 'out' / 'sub' / 'a.txt').read_text() == 'new'

@@ -44,7 +44,10 @@ def test_build_says_what_was_left_out_and_why(built, tmp_path):
 def test_build_does_not_overwrite_unasked(built, run, tmp_path):
     code, printed = run('build', 'episodes', '--out', 'out', '--jobs', '1')
     assert code == 2
-    assert 'error: out: exists already; to fix: choose another name, or ask to overwrite' in printed
+    assert (
+        'error: out: exists already; to fix: choose another name, or replace it (--overwrite)'
+        in printed
+    )
     assert run('build', 'episodes/a', '--out', 'out', '--jobs', '1', '--overwrite')[0] == 0
     assert json.loads((tmp_path / 'out/manifest.json').read_text())['frames'] == 5
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from il_ros.core.arms import AnyArm
-from il_ros.core.registry import lookup
+from il_ros.core.errors import UnknownNameError
+from il_ros.core.registry import lookup, names_of
 from il_ros.sim.arm_model import drawn_robot
 from il_ros.sim.robot import Robot
 
@@ -21,4 +22,13 @@ def make_robot(arm: AnyArm) -> Robot:
     Raises:
         UnknownNameError: If the arm has no model; it lists the arms that have one.
     """
-    return drawn_robot(arm, lookup('arm_model', arm.name, MODELS))
+    try:
+        model = lookup('arm_model', arm.name, MODELS)
+    except UnknownNameError as unknown:
+        raise UnknownNameError(
+            f'no model of the arm {arm.name!r} to simulate',
+            allowed=names_of('arm_model', MODELS),
+            fix="start a vendor's arm as its driver's stand-in (il_ros launch demo driver:=NAME), "
+            'and run the verb without --start; or give an MJCF file (model:=FILE)',
+        ) from unknown
+    return drawn_robot(arm, model)
