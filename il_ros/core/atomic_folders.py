@@ -82,11 +82,9 @@ def require_free(
                 fix='choose a folder next to it',
             )
     if os.path.lexists(real) and not (overwrite and real.is_dir()):
-        raise error(
-            'exists already',
-            where=str(path),
-            fix='choose another name' + (', or replace it (--overwrite)' if real.is_dir() else ''),
-        )
+        # Who names no marker never replaces what is there.
+        replace = ', or replace it (--overwrite)' if marker and real.is_dir() else ''
+        raise error('exists already', where=str(path), fix=f'choose another name{replace}')
     if real.is_dir() and not (marker and (real / marker).is_file()) and any(real.iterdir()):
         raise error(
             f'not overwritten: no {marker} in it' if marker else 'not overwritten: not empty',

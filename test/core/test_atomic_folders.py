@@ -30,12 +30,12 @@ def test_a_folder_appears_whole_with_its_parents(tmp_path):
 
 def test_an_existing_folder_is_replaced_only_if_asked(tmp_path):
     fill(tmp_path / 'out', 'old')
-    with pytest.raises(BundleError) as caught:
-        fill(tmp_path / 'out', error=BundleError)
-    assert str(caught.value) == (
-        f'{tmp_path / "out"}: exists already; '
-        'to fix: choose another name, or replace it (--overwrite)'
-    )
+    for marker, way in (('', ''), ('sub/a.txt', ', or replace it (--overwrite)')):
+        with pytest.raises(BundleError) as caught:
+            fill(tmp_path / 'out', error=BundleError, marker=marker)
+        assert str(caught.value) == (
+            f'{tmp_path / "out"}: exists already; to fix: choose another name{way}'
+        )
     fill(tmp_path / 'out', overwrite=True, marker='sub/a.txt')
     assert (tmp_path / 'out' / 'sub' / 'a.txt').read_text() == 'new'
     assert os.listdir(tmp_path) == ['out']
